@@ -1,0 +1,1 @@
+"""What is measured of a policy: held-out success, compute, interference, the results reproduced."""

@@ -1,0 +1,124 @@
+"""Held-out evaluation: how often a policy solves fresh problems, and what that costs."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from mmreason.errors import ConfigError
+from mmreason.records import DIFFICULTIES, Cost, Trace, trace_rewards
+from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.tasks import task_named
+from mmreason.training.validation import held_out, solve_problems, success_by_task
+
+WILSON = "Wilson score interval of the mean, over all problems"
+
+
+def evaluate(
+    pipe: Any,
+    tasks: Sequence[str],
+    difficulties: Sequence[str],
+    num_problems: int,
+    seed: int,
+    config: SamplingConfig,
+    batch_size: int = 64,
+    split: str = "test",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """Solve ``num_problems`` fresh problems, split evenly over tasks and difficulties, and score them.
+
+    ``pipe`` is an ``InterleavedReasoningPipeline``, or whatever has its ``words``, ``sheet`` and call.
+    Problems and sampling seeds are pure functions of (seed, task, difficulty, index), so a result does not
+    depend on ``batch_size``.  Names given twice count once.  ``on_progress`` is told (done, in all).
+
+    Returns a JSON object: ``success`` by task (those that got a problem) and their ``mean``, its ``ci95``
+    (Wilson score interval of the mean over all problems, conservative for an even split), ``text_reward``
+    and ``image_reward`` (means over traces, those without a scored edit left out of the latter),
+    ``by_task``, ``by_difficulty``, ``end_reasons``, ``cost`` in all, ``problems`` and ``seconds``.
+    """
+    tasks, difficulties = list(dict.fromkeys(tasks)), list(dict.fromkeys(difficulties))
+    check_choice(tasks, difficulties, num_problems, seed, batch_size)
+    began = time.perf_counter()
+    problems = held_out(tasks, difficulties, num_problems, seed, split)
+    traces = solve_problems(pipe, problems, config, seed, batch_size, on_progress)
+    return summary(traces) | {"problems": len(problems), "seconds": time.perf_counter() - began}
+
+
+def check_choice(
+    tasks: Sequence[str], difficulties: Sequence[str], num_problems: int, seed: int, batch_size: int
+) -> None:
+    """Refuse what cannot be evaluated, before anything is loaded; raises ConfigError."""
+    if not tasks or not difficulties:
+        raise ConfigError("tasks and difficulties must name at least one each")
+    for task in tasks:
+        task_named(task)
+    for difficulty in difficulties:
+        if difficulty not in DIFFICULTIES:
+            raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {difficulty!r}")
+    least_of = {"problems": (num_problems, 1), "seed": (seed, 0), "batch_size": (batch_size, 1)}
+    for name, (value, least) in least_of.items():
+        if value < least:
+            raise ConfigError(f"{name} must be at least {least}, got {value}")
+
+
+def summary(traces: Sequence[Trace]) -> dict[str, Any]:
+    """What ``evaluate`` says of scored ``traces``."""
+    success = success_by_task(traces)
+    text, image = _mean_rewards(traces)
+    by_task = {}
+    for task, own in _grouped(traces, "task").items():
+        own_text, own_image = _mean_rewards(own)
+        by_task[task] = {
+            "success": success[task],
+            "text_reward": own_text,
+            "image_reward": own_image,
+            "problems": len(own),
+        }
+    by_difficulty = {
+        difficulty: {"success": success_by_task(own), "problems": len(own)}
+        for difficulty, own in _grouped(traces, "difficulty").items()
+    }
+    return {
+        "success": success,
+        "ci95": list(wilson(success["mean"], len(traces))),
+        "ci95_method": WILSON,
+        "text_reward": text,
+        "image_reward": image,
+        "by_task": by_task,
+        "by_difficulty": by_difficulty,
+        "end_reasons": dict(Counter(_reason(trace.end_reason) for trace in traces).most_common()),
+        "cost": asdict(sum((trace.cost for trace in traces), Cost())),
+    }
+
+
+def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a ``rate`` observed over ``count`` trials (Wilson, 1927)."""
+    if count < 1:
+        return 0.0, 1.0
+    centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
+    low = 0.0 if rate == 0 else max(0.0, centre - half)
+    return low, 1.0 if rate == 1 else min(1.0, centre + half)
+
+
+def _grouped(traces: Sequence[Trace], name: str) -> dict[str, list[Trace]]:
+    groups: dict[str, list[Trace]] = {}
+    for trace in traces:
+        groups.setdefault(getattr(trace.problem, name), []).append(trace)
+    return groups
+
+
+def _mean_rewards(traces: Sequence[Trace]) -> tuple[float, float | None]:
+    rewards = [trace_rewards(trace) for trace in traces]
+    image = [score for _, score in rewards if score is not None]
+    return sum(score for score, _ in rewards) / len(rewards), sum(image) / len(image) if image else None
+
+
+def _reason(sentence: str) -> str:
+    """An end reason without the word or number that it quotes, so that equal kinds are counted together."""
+    return re.sub(r" '[^']*'| \d+\b", " …", sentence)

@@ -1,0 +1,36 @@
+"""What the commands that sample share: settings as given, and the checkpoint that they name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmreason.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+
+
+def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """Those of the named arguments that were given or have a default."""
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def load_pipeline(path: str) -> InterleavedReasoningPipeline:
+    """The pipeline in folder ``path``; raises CheckpointError.
+
+    Only folders: what is none would else be taken for the name of a repository and asked of the network.
+    """
+    if not (Path(path) / "model_index.json").is_file():
+        there = sorted(str(found.parent) for found in Path("checkpoints").glob("*/model_index.json"))
+        hint = f", e.g. {', '.join(there)}" if there else " that holds model_index.json"
+        raise CheckpointError(f"--checkpoint must be a checkpoint folder{hint}; got {path!r}")
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+
+    diffusers_logging.disable_progress_bar()  # a refused checkpoint is one line on standard error
+    transformers_logging.disable_progress_bar()
+    return InterleavedReasoningPipeline.from_pretrained(path)

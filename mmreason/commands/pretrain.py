@@ -1,0 +1,114 @@
+"""``pretrain``: train the image tokenizer on drawings, then the policy on demonstrations."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+HELP = "supervised stage: image tokenizer, then policy"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``pretrain``."""
+    parser.add_argument("--output", required=True, help="run directory; DIR/checkpoint is the trained checkpoint")
+    parser.add_argument("--checkpoint", help="start from this checkpoint's tokenizers and policy")
+    parser.add_argument("--resume", action="store_true", help="go on from the run directory's last saved step")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=int, default=4000, help="optimizer steps of the policy")
+    parser.add_argument("--problems_per_batch", type=int, default=96)
+    parser.add_argument("--num_copies", type=int, default=2, help="noisy copies of each segment")
+    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all, weight 1")
+    parser.add_argument("--difficulty", nargs="+", default=["easy=1", "medium=2"], metavar="NAME[=WEIGHT]")
+    parser.add_argument("--full_region_share", type=float, default=0.0, help="share of whole-canvas demonstrations")
+    parser.add_argument("--learning_rate", type=float, default=2e-3, help="peak rate of AdamW")
+    parser.add_argument("--muon_learning_rate", type=float, default=0.02, help="peak rate of Muon")
+    parser.add_argument("--decay_share", type=float, default=0.25, help="last part of the run with falling rates")
+    parser.add_argument("--save_steps", type=int, default=200)
+    parser.add_argument("--logging_steps", type=int, default=20)
+    parser.add_argument("--eval_steps", type=int, default=500)
+    parser.add_argument("--eval_problems", type=int, default=80, help="validation problems a difficulty")
+    parser.add_argument("--hidden_size", type=int, help="width of a new policy")
+    parser.add_argument("--num_hidden_layers", type=int, help="layers of a new policy")
+    parser.add_argument("--vq_steps", type=int, default=1000, help="steps of a new image tokenizer before its codes")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the training step")
+    parser.add_argument("--no_bf16", action="store_true", help="train in 32 bits")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train; returns the last metrics."""
+    import torch
+    from diffusers import VQModel
+
+    from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.commands._weights import weights
+    from mmreason.tasks import TASKS
+    from mmreason.training.corpus import CorpusConfig
+    from mmreason.training.memory import keep_freed_memory
+    from mmreason.training.pretrain import PretrainConfig, build_policy, pretrain
+    from mmreason.training.progress import ProgressLine
+    from mmreason.training.rundir import RunDirectory
+    from mmreason.training.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
+
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    config = PretrainConfig(
+        steps=args.steps,
+        learning_rate=args.learning_rate,
+        muon_learning_rate=args.muon_learning_rate,
+        decay_share=args.decay_share,
+        save_steps=args.save_steps,
+        logging_steps=args.logging_steps,
+        eval_steps=args.eval_steps,
+        eval_problems=args.eval_problems,
+        compile=args.compile,
+        bf16=not args.no_bf16,
+        corpus=CorpusConfig(
+            seed=args.seed,
+            problems_per_batch=args.problems_per_batch,
+            num_copies=args.num_copies,
+            full_region_share=args.full_region_share,
+            tasks=weights(args.tasks or list(TASKS)),
+            difficulties=weights(args.difficulty),
+        ),
+    )
+    directory = RunDirectory(args.output)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    policy = None
+    if args.checkpoint:
+        pipe = load_pipeline(args.checkpoint)
+        vqvae, policy = pipe.vqvae, pipe.transformer.to(device)
+    elif directory.has("vqvae"):
+        vqvae = VQModel.from_pretrained(directory.path / "vqvae")
+    else:
+        line = ProgressLine("tokenizer", sys.stderr)
+        vqvae = train_vqvae(
+            VQTrainConfig(seed=args.seed, autoencode_steps=args.vq_steps),
+            lambda step, total, loss: line.show(step, total, {"loss": loss}),
+        )
+        report = evaluate_vqvae(vqvae)
+        line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
+        directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))
+    if policy is None and (args.hidden_size or args.num_hidden_layers):
+        from mmreason.tokenizers.layout import Vocabulary
+        from mmreason.tokenizers.text import build_text_tokenizer
+
+        width = args.hidden_size or 192
+        sizes = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": max(1, width // 64)}
+        if args.num_hidden_layers:
+            layers = args.num_hidden_layers
+            sizes |= {"num_hidden_layers": layers, "hint_layer": max(1, layers - 2)}
+        vocabulary = Vocabulary.of(build_text_tokenizer(), vqvae.config["num_vq_embeddings"])
+        policy = build_policy(vocabulary, args.seed, **sizes).to(device)  # pyright: ignore[reportArgumentType]
+    line = ProgressLine("policy", sys.stderr)
+
+    def show(row: dict[str, Any]) -> None:
+        line.show(row["step"], config.steps, {k: row[k] for k in ("loss/text", "loss/image", "problems_per_second")})
+        if "success" in row:
+            line.close(f"step {row['step']}: validation success {row['success']}")
+
+    vqvae.to(device)  # pyright: ignore[reportArgumentType]
+    metrics = pretrain(directory, config, vqvae, policy, args.resume, show)
+    line.close("")
+    return metrics

@@ -1,0 +1,65 @@
+"""``report``: measure a checkpoint on all difficulties; write its results file and model card."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``report``."""
+    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    parser.add_argument("--problems", type=int, default=400, metavar="N", help="a difficulty (default: 400)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--history", metavar="FILE", help="Markdown for the card's section on training")
+    parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
+    parser.add_argument("--results", default="assets/results/evaluate.json", metavar="FILE")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure and write; returns what the results file says of this checkpoint."""
+    import json
+
+    from mmreason.analysis.card import model_card, replace_block, success_table
+    from mmreason.analysis.evaluate import evaluate
+    from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.errors import ConfigError
+    from mmreason.records import DIFFICULTIES
+    from mmreason.tasks import TASKS
+
+    history_path = Path(args.history) if args.history else Path(args.checkpoint) / "TRAINING.md"
+    if not history_path.is_file():
+        raise ConfigError(f"--history must be a Markdown file on the training, got {str(history_path)!r}")
+    pipe = load_pipeline(args.checkpoint)
+    config = pipe.scheduler.sampling_config(temperature=args.temperature)
+    by_difficulty = {}
+    for difficulty in DIFFICULTIES:
+        print(f"{difficulty}: {args.problems} problems", file=sys.stderr, flush=True)
+        by_difficulty[difficulty] = evaluate(pipe, list(TASKS), [difficulty], args.problems, args.seed, config)
+    name = Path(args.checkpoint).resolve().name
+    result = {
+        "fingerprint": pipe.fingerprint,
+        "command": f"python -m mmreason report --checkpoint {args.checkpoint} --problems {args.problems} "
+        f"--seed {args.seed} --temperature {args.temperature:g}",
+        "seed": args.seed,
+        "temperature": args.temperature,
+        "num_steps": config.num_steps,
+        "by_difficulty": by_difficulty,
+    }
+    path = Path(args.results)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    everything = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    path.write_text(json.dumps(everything | {name: result}, indent=1) + "\n", encoding="utf-8")
+    readme = Path(args.readme)
+    if readme.is_file():
+        text = replace_block(readme.read_text(encoding="utf-8"), f"success:{name}", success_table(by_difficulty))
+        readme.write_text(text, encoding="utf-8")
+    parameters = sum(p.numel() for p in pipe.transformer.parameters())
+    card = model_card(name, result, parameters, history_path.read_text(encoding="utf-8"))
+    (Path(args.checkpoint) / "README.md").write_text(card, encoding="utf-8")
+    return result

@@ -1,0 +1,21 @@
+"""The errors a user can cause; each message names the field, the value and what would be right."""
+
+
+class MMReasonError(Exception):
+    """Root of every error that mmreason raises on purpose."""
+
+
+class ConfigError(MMReasonError, ValueError):
+    """A setting lies outside what it may be."""
+
+
+class ProblemError(MMReasonError, ValueError):
+    """A problem is malformed, unsolvable or ambiguous."""
+
+
+class TraceError(MMReasonError, ValueError):
+    """A trace file is not valid."""
+
+
+class CheckpointError(MMReasonError, FileNotFoundError):
+    """A checkpoint is missing, truncated or of another version."""

@@ -1,0 +1,1 @@
+"""The policy: configuration, network, prefix cache and FLOPs formula."""

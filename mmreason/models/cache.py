@@ -1,0 +1,75 @@
+"""The exact prefix cache: keys and values of finished segments.
+
+Axes: N layers, B rows, A heads, M cached positions, D head width.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+GROWTH = 128  # columns by which the buffers grow
+
+
+class PrefixCache:
+    """Preallocated keys and values, each row filled to its own length, without holes.
+
+    A segment is written once, clean, when it is finished; nothing that is cached ever changes.
+    """
+
+    def __init__(self, num_layers: int, num_heads: int, head_dim: int) -> None:
+        self.shape = (num_layers, num_heads, head_dim)
+        self.keys_NBAMD: torch.Tensor | None = None
+        self.values_NBAMD: torch.Tensor | None = None
+        self.length_B = torch.zeros(0, dtype=torch.long)
+
+    def allocate(self, like: torch.Tensor, num_rows: int) -> None:
+        """Make room for ``num_rows`` empty rows with the device and type of ``like``."""
+        layers, heads, width = self.shape
+        size = (layers, num_rows, heads, GROWTH, width)
+        self.keys_NBAMD, self.values_NBAMD = like.new_zeros(size), like.new_zeros(size)
+        self.length_B = torch.zeros(num_rows, dtype=torch.long, device=like.device)
+
+    def reserve(self, num_columns: int) -> None:
+        """Make sure that ``num_columns`` fit; the buffers grow in steps, so that this seldom copies."""
+        assert self.keys_NBAMD is not None and self.values_NBAMD is not None
+        missing = num_columns - self.keys_NBAMD.shape[3]
+        if missing > 0:
+            more = -(-missing // GROWTH) * GROWTH
+            self.keys_NBAMD = F.pad(self.keys_NBAMD, (0, 0, 0, more))
+            self.values_NBAMD = F.pad(self.values_NBAMD, (0, 0, 0, more))
+
+    @property
+    def num_columns(self) -> int:
+        """Columns that the longest row fills; attention reads these."""
+        return int(self.length_B.max()) if len(self.length_B) else 0
+
+    def read(self, layer: int, num_columns: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values of ``layer``, (B, A, num_columns, D) each."""
+        assert self.keys_NBAMD is not None and self.values_NBAMD is not None
+        return self.keys_NBAMD[layer, :, :, :num_columns], self.values_NBAMD[layer, :, :, :num_columns]
+
+    def filled(self, num_columns: int) -> torch.Tensor:
+        """Boolean (B, num_columns): True where a row holds a token."""
+        return torch.arange(num_columns, device=self.length_B.device) < self.length_B[:, None]
+
+    def write(self, layer: int, keys_BALD: torch.Tensor, values_BALD: torch.Tensor, keep_BL: torch.Tensor) -> None:
+        """Append the kept positions of a block to each row of ``layer``; call ``advance`` after the last."""
+        assert self.keys_NBAMD is not None and self.values_NBAMD is not None
+        row, source = keep_BL.nonzero(as_tuple=True)
+        target = (self.length_B[:, None] + keep_BL.cumsum(1) - 1)[row, source]
+        self.keys_NBAMD[layer, row, :, target] = keys_BALD[row, :, source]
+        self.values_NBAMD[layer, row, :, target] = values_BALD[row, :, source]
+
+    def advance(self, keep_BL: torch.Tensor) -> None:
+        """Count what ``write`` has appended in every layer."""
+        self.length_B = self.length_B + keep_BL.sum(1)
+
+    def select(self, rows: torch.Tensor) -> PrefixCache:
+        """A cache of the given rows, in that order; a row may be taken more than once."""
+        assert self.keys_NBAMD is not None and self.values_NBAMD is not None
+        chosen = PrefixCache(*self.shape)
+        chosen.keys_NBAMD = self.keys_NBAMD[:, rows]
+        chosen.values_NBAMD = self.values_NBAMD[:, rows]
+        chosen.length_B = self.length_B[rows]
+        return chosen

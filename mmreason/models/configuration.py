@@ -1,0 +1,33 @@
+"""Configuration of the interleaved discrete diffusion transformer."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedConfig
+
+
+class InterleavedDiffusionConfig(PreTrainedConfig):
+    """Sizes of the policy.
+
+    ``first_cell`` is the id of the word ``r1c1``: cell words share the row and column embeddings of the
+    canvas positions.  ``num_hints`` labels feed the auxiliary head that reads the start canvas after
+    ``hint_layer`` layers in supervised training; sampling never calls it.
+    """
+
+    model_type = "interleaved_diffusion"
+
+    vocab_size: int = 512
+    hidden_size: int = 192
+    num_hidden_layers: int = 8
+    num_attention_heads: int = 3
+    intermediate_size: int = 768
+    grid_size: int = 8
+    max_turns: int = 24
+    max_text_tokens: int = 12
+    first_cell: int = 10
+    num_hints: int = 52
+    hint_layer: int = 6
+    rope_theta: float = 100.0  # of the running index
+    axis_rope_theta: float = 20.0  # of rows and columns, which are few
+    initializer_range: float = 0.02
+    causal: bool = False
+    tie_word_embeddings: bool = False

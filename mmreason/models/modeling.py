@@ -1,0 +1,228 @@
+"""The policy: a transformer over packed text and image segments.
+
+Axes: B rows, L block positions, M cached positions, P position fields, V vocabulary, D width,
+A heads, E head width.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import AutoConfig, AutoModel, PreTrainedModel
+from transformers import initialization as init
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.utils.generic import ModelOutput
+
+from mmreason.models.cache import PrefixCache
+from mmreason.models.configuration import InterleavedDiffusionConfig
+from mmreason.records import BlockMask
+
+
+@dataclass
+class InterleavedDiffusionOutput(ModelOutput):
+    """``hidden_BLD``: final normed states; ``hint_states_BLD``: states that the hint head reads."""
+
+    hidden_BLD: torch.Tensor | None = None
+    hint_states_BLD: torch.Tensor | None = None
+
+
+def axial_rotary(positions_BLP: torch.Tensor, config: InterleavedDiffusionConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines and sines (B, 1, L, E/2): a third of each head turns with index, row and column each."""
+    pairs = config.hidden_size // config.num_attention_heads // 2
+    third = pairs // 3
+    angles = []
+    for axis, (share, fastest, theta) in enumerate(
+        (
+            (pairs - 2 * third, 1.0, config.rope_theta),
+            (third, 2.0, config.axis_rope_theta),
+            (third, 2.0, config.axis_rope_theta),
+        )
+    ):
+        power = torch.arange(share, device=positions_BLP.device, dtype=torch.float32) / share
+        angles.append(positions_BLP[..., axis, None].float() * fastest * theta**-power)
+    angle_BLE = torch.cat(angles, dim=-1)[:, None]
+    return angle_BLE.cos(), angle_BLE.sin()
+
+
+def rotate(x_BALE: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
+    """Turn the pairs (first half, second half) of each head by the given angles."""
+    a, b = x_BALE.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1).to(x_BALE.dtype)
+
+
+class ResidualOutput(nn.Linear):
+    """The last map of a residual branch: it starts at zero, so that a new block is the identity."""
+
+
+class Attention(nn.Module):
+    """Multi-head attention with axial rotary positions and normed queries and keys."""
+
+    def __init__(self, config: InterleavedDiffusionConfig, layer: int) -> None:
+        super().__init__()
+        self.config, self.layer = config, layer
+        self.head_dim = config.hidden_size // config.num_attention_heads
+        self.scaling = self.head_dim**-0.5
+        self.is_causal = False
+        width = config.hidden_size
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = ResidualOutput(width, width, bias=False)
+        self.query_norm = nn.RMSNorm(self.head_dim, eps=1e-6)
+        self.key_norm = nn.RMSNorm(self.head_dim, eps=1e-6)
+
+    def forward(
+        self,
+        x_BLD: torch.Tensor,
+        rotary: tuple[torch.Tensor, torch.Tensor],
+        mask_B1LM: torch.Tensor | BlockMask,
+        cache: PrefixCache | None,
+        num_columns: int,
+        keep_BL: torch.Tensor | None,
+    ) -> torch.Tensor:
+        shape = (*x_BLD.shape[:2], 3, self.config.num_attention_heads, self.head_dim)
+        q, k, v = self.qkv(x_BLD).view(shape).permute(2, 0, 3, 1, 4)
+        q, k = rotate(self.query_norm(q), *rotary).to(v.dtype), rotate(self.key_norm(k), *rotary).to(v.dtype)
+        if cache is not None:
+            past_k, past_v = cache.read(self.layer, num_columns)
+            if keep_BL is not None:
+                cache.write(self.layer, k, v, keep_BL)
+            k, v = torch.cat((past_k, k), dim=2), torch.cat((past_v, v), dim=2)
+        if isinstance(mask_B1LM, BlockMask):
+            return self.out(block_attention(q, k, v, mask_B1LM, self.scaling).reshape(x_BLD.shape))
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation or "eager", eager_attention)
+        mixed, _ = attend(self, q, k, v, mask_B1LM, dropout=0.0, scaling=self.scaling)
+        return self.out(mixed.reshape(x_BLD.shape))
+
+
+def eager_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=1.0, **_):
+    """Plain attention, (B, A, L, E) in and (B, L, A, E) out; torch's FLOP counter sees its products."""
+    scores = query @ key.transpose(-1, -2) * scaling
+    scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+    return (scores.softmax(dim=-1) @ value).transpose(1, 2), None
+
+
+def block_attention(q, k, v, mask: BlockMask, scaling: float) -> torch.Tensor:
+    """Attention of packed rows, (B, A, L, E) in and (B, L, A, E) out, without the products masked whole.
+
+    Clean columns see clean ones; a noisy block sees clean ones and itself.
+    """
+    clean = mask.clean_B1CC.shape[-1]
+    k_clean, v_clean = k[:, :, :clean], v[:, :, :clean]
+    out, _ = eager_attention(None, q[:, :, :clean], k_clean, v_clean, mask.clean_B1CC, scaling=scaling)
+    outs, start = [out], clean
+    lowest = torch.finfo(q.dtype).min
+    for own_B1KWW in mask.own_runs:
+        count, width = own_B1KWW.shape[2:4]
+        here = slice(start, start + count * width)
+        prefix = mask.prefix_B1NC[:, :, start - clean : start - clean + count * width]
+        to_clean = (q[:, :, here] @ k_clean.transpose(-1, -2) * scaling).masked_fill(~prefix, lowest)
+        q_own, k_own, v_own = (x[:, :, here].unflatten(2, (count, width)) for x in (q, k, v))
+        to_own = (q_own @ k_own.transpose(-1, -2) * scaling).masked_fill(~own_B1KWW, lowest).flatten(2, 3)
+        weight_clean, weight_own = torch.cat((to_clean, to_own), dim=-1).softmax(dim=-1).split([clean, width], dim=-1)
+        mixed = weight_clean @ v_clean + (weight_own.unflatten(2, (count, width)) @ v_own).flatten(2, 3)
+        outs.append(mixed.transpose(1, 2))
+        start += count * width
+    return torch.cat(outs, dim=1)
+
+
+class Block(nn.Module):
+    """Pre-norm attention and a squared-ReLU feed-forward net."""
+
+    def __init__(self, config: InterleavedDiffusionConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(config.hidden_size, eps=1e-6)
+        self.attention = Attention(config, layer)
+        self.feed_forward_norm = nn.RMSNorm(config.hidden_size, eps=1e-6)
+        self.up = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down = ResidualOutput(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x_BLD, rotary, mask_B1LM, cache=None, num_columns=0, keep_BL=None):
+        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), rotary, mask_B1LM, cache, num_columns, keep_BL)
+        return x_BLD + self.down(F.relu(self.up(self.feed_forward_norm(x_BLD))).square())
+
+
+class InterleavedDiffusionModel(PreTrainedModel):
+    """Token ids, positions and an attention mask in, hidden states out; ``logits`` maps them to ids."""
+
+    config_class = InterleavedDiffusionConfig
+    config: InterleavedDiffusionConfig
+    base_model_prefix = "model"
+    main_input_name = "ids_BL"
+    _supports_sdpa = True
+    supports_gradient_checkpointing = True
+
+    def __init__(self, config: InterleavedDiffusionConfig) -> None:
+        super().__init__(config)
+        width = config.hidden_size
+        self.tokens = nn.Embedding(config.vocab_size, width)
+        self.rows = nn.Embedding(config.grid_size + 1, width)
+        self.columns = nn.Embedding(config.grid_size + 1, width)
+        self.turns = nn.Embedding(config.max_turns + 2, width)
+        self.slots = nn.Embedding(config.max_text_tokens + 1, width)
+        self.blocks = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
+        self.norm = nn.RMSNorm(width, eps=1e-6)
+        self.output = nn.Embedding(config.vocab_size, width)
+        self.hint_norm = nn.RMSNorm(width, eps=1e-6)
+        self.hints = nn.Linear(width, config.num_hints, bias=False)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, ResidualOutput):
+            init.zeros_(module.weight)
+        elif isinstance(module, nn.Linear | nn.Embedding):
+            init.normal_(module.weight, std=self.config.initializer_range)
+        elif isinstance(module, nn.RMSNorm):
+            init.ones_(module.weight)
+
+    def _with_cells(self, table_VD: torch.Tensor) -> torch.Tensor:
+        """Add to the cell words of ``table_VD`` the embeddings of the row and column that they name."""
+        first, size = self.config.first_cell, self.config.grid_size
+        places_CD = (self.rows.weight[1:, None] + self.columns.weight[None, 1:]).flatten(0, 1)
+        before, cells, after = table_VD.split([first, size * size, len(table_VD) - first - size * size])
+        return torch.cat((before, cells + places_CD, after))
+
+    def forward(
+        self,
+        ids_BL: torch.Tensor,
+        positions_BLP: torch.Tensor,
+        attention_mask: torch.Tensor | BlockMask,
+        cache: PrefixCache | None = None,
+        keep_BL: torch.Tensor | None = None,
+    ) -> InterleavedDiffusionOutput:
+        """Encode a block.
+
+        ``attention_mask`` is boolean (B, 1, L, M + L): cached columns first, then the block itself; or,
+        without a cache, a ``BlockMask``.
+        With ``keep_BL`` (boolean) the marked positions are appended to ``cache``.
+        """
+        x_BLD = F.embedding(ids_BL, self._with_cells(self.tokens.weight))
+        x_BLD = x_BLD + self.rows(positions_BLP[..., 1]) + self.columns(positions_BLP[..., 2])
+        x_BLD = x_BLD + self.turns(positions_BLP[..., 3]) + self.slots(positions_BLP[..., 4])
+        rotary = axial_rotary(positions_BLP, self.config)
+        num_columns = cache.num_columns if cache is not None else 0
+        hint_states = None
+        for i, block in enumerate(self.blocks):
+            if self.gradient_checkpointing and self.training and cache is None:
+                x_BLD = self._gradient_checkpointing_func(block.__call__, x_BLD, rotary, attention_mask)
+            else:
+                x_BLD = block(x_BLD, rotary, attention_mask, cache, num_columns, keep_BL)
+            if i + 1 == self.config.hint_layer:
+                hint_states = x_BLD
+        if cache is not None and keep_BL is not None:
+            cache.advance(keep_BL)
+        return InterleavedDiffusionOutput(hidden_BLD=self.norm(x_BLD), hint_states_BLD=hint_states)
+
+    def logits(self, hidden_ND: torch.Tensor) -> torch.Tensor:
+        """(…, V) scores of every id."""
+        return hidden_ND @ self._with_cells(self.output.weight).T
+
+    def hint_logits(self, hint_states_ND: torch.Tensor) -> torch.Tensor:
+        """(…, num_hints) scores of the auxiliary labels."""
+        return self.hints(self.hint_norm(hint_states_ND))
+
+
+AutoConfig.register(InterleavedDiffusionConfig.model_type, InterleavedDiffusionConfig)
+AutoModel.register(InterleavedDiffusionConfig, InterleavedDiffusionModel)

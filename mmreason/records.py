@@ -1,0 +1,219 @@
+"""The records that every room passes on: cells, boxes, problems, segments and traces.
+
+Axes: H W canvas rows and columns.  Rows and columns count from 1 at the top left.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Modality = Literal["text", "image"]
+SegmentKind = Literal["thought", "edit", "answer"]
+Difficulty = Literal["easy", "medium", "hard"]
+Split = Literal["train", "validation", "test"]
+
+DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "hard")
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+CELL_PX = 16  # pixels along the side of one canvas cell
+GRID = 8  # canvas cells along one side
+NUM_CELLS = GRID * GRID
+MAX_TEXT_TOKENS = 12  # length of a text segment, <end> included
+
+EDIT, ANSWER, END = "<edit>", "<answer>", "<end>"
+
+_CELL_WORD = re.compile(r"r([1-9]\d?)c([1-9]\d?)\Z", re.ASCII)
+
+
+def cell_word(row: int, column: int) -> str:
+    """Name a cell, e.g. ``r2c5``; rows and columns count from 1."""
+    return f"r{row}c{column}"
+
+
+def parse_cell(word: str, size: int = GRID) -> tuple[int, int] | None:
+    """Row and column (from 1) that ``word`` names on a ``size`` × ``size`` grid, or None."""
+    match = _CELL_WORD.match(word)
+    if match is None:
+        return None
+    row, column = int(match[1]), int(match[2])
+    return (row, column) if row <= size and column <= size else None
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of canvas cells, corners inclusive, counted from 1."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @classmethod
+    def between(cls, a: tuple[int, int], b: tuple[int, int]) -> Box:
+        """The box with opposite corners ``a`` and ``b`` (row, column), in any order."""
+        return cls(min(a[0], b[0]), min(a[1], b[1]), max(a[0], b[0]), max(a[1], b[1]))
+
+    @property
+    def words(self) -> str:
+        return f"{cell_word(self.top, self.left)} {cell_word(self.bottom, self.right)}"
+
+    def mask(self) -> np.ndarray:
+        """Boolean (H, W): True inside the box."""
+        mask_HW = np.zeros((GRID, GRID), dtype=bool)
+        mask_HW[self.top - 1 : self.bottom, self.left - 1 : self.right] = True
+        return mask_HW
+
+
+FULL_BOX = Box(1, 1, GRID, GRID)
+
+
+def region_mask(boxes: Sequence[Box]) -> np.ndarray:
+    """Boolean (H, W): True in any of ``boxes``."""
+    mask_HW = np.zeros((GRID, GRID), dtype=bool)
+    for box in boxes:
+        mask_HW |= box.mask()
+    return mask_HW
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One puzzle: what is drawn, what is asked, and what a verifier needs.
+
+    ``spec`` is the problem as a JSON object in its task's file format.  ``canvas`` holds the start
+    image as (H, W) cell ids local to the task (indices into the task's ``CELLS``).
+    """
+
+    task: str
+    spec: Mapping[str, Any]
+    canvas: np.ndarray
+    image: np.ndarray  # (128, 128, 3) uint8, the start picture
+    question: str
+    turns: int  # turns that a shortest solution needs
+    difficulty: str = "custom"  # easy, medium, hard, or custom for one that a user wrote
+    seed: int | None = None
+    split: str | None = None
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a verifier says of one segment: right or wrong, why in words, and the components."""
+
+    right: bool
+    reason: str  # "true", or what is wrong, e.g. "wall at r3c4"
+    components: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One turn of a demonstration: the thought in words, and the canvas after its edit."""
+
+    thought: str  # e.g. "right 3 total 7 <edit> r2c2 r2c5"
+    canvas: np.ndarray  # (H, W) local cell ids
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """A canonical solution: turns of thought and edit, then the answer."""
+
+    steps: tuple[Step, ...]
+    answer: str  # e.g. "<answer> 7 moves"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The state after one denoising step of one segment."""
+
+    step: int  # from 1
+    tokens: tuple[int, ...]  # the segment's token ids, the mask id where still masked
+    committed: tuple[int, ...]  # positions within the segment committed at this step
+    logprobs: tuple[float, ...]  # of the committed tokens, at the sampling temperature
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What was generated in one go, with how it came about and what it earned."""
+
+    kind: SegmentKind
+    turn: int  # from 1
+    tokens: tuple[int, ...]  # every sampled token id, those after <end> included
+    frames: tuple[Frame, ...]
+    text: str = ""  # thoughts and answers: the words before <end>
+    boxes: tuple[Box, ...] = ()  # edits: the region as stated
+    cells: tuple[int, ...] = ()  # edits: flat canvas indices of ``tokens``
+    reward: float | None = None  # None: left out (an edit that no correct action fits)
+    verdict: Verdict | None = None
+    transition: float | None = None  # edits: text_to_image; thoughts: image_to_text
+
+    @property
+    def modality(self) -> Modality:
+        return "image" if self.kind == "edit" else "text"
+
+    @property
+    def logprob(self) -> float:
+        """Log-probability of the segment under the policy that sampled it."""
+        return sum(sum(frame.logprobs) for frame in self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a rollout cost: padding, finished rows and masked products included."""
+
+    forward_passes: int = 0
+    tokens_forwarded: int = 0
+    flops: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.forward_passes + other.forward_passes,
+            self.tokens_forwarded + other.tokens_forwarded,
+            self.flops + other.flops,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A problem, the segments that a policy generated for it, and what they cost."""
+
+    problem: Problem
+    canvas_tokens: tuple[int, ...]  # (H·W) image-token ids of the start canvas
+    segments: tuple[Segment, ...]
+    end_reason: str  # "answered", "out of turns", or why a thought could not be followed
+    success: bool = False
+    cost: Cost = Cost()
+    settings: Mapping[str, Any] = field(default_factory=dict)  # sampling settings and checkpoint hash
+
+
+def trace_rewards(trace: Trace) -> tuple[float, float | None]:
+    """Text and image reward of a whole trace.
+
+    Text: the sum over text segments, divided by those present or those needed, whichever is more, so
+    that stopping early does not pay.  Image: the mean of the edits that are not null, None without any.
+    """
+    text = [segment.reward or 0.0 for segment in trace.segments if segment.modality == "text"]
+    image = [s.reward for s in trace.segments if s.modality == "image" and s.reward is not None]
+    return sum(text) / max(len(text), trace.problem.turns + 1), sum(image) / len(image) if image else None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockMask:
+    """Who sees whom in packed rows that split into C clean columns and noisy blocks.
+
+    ``clean_B1CC`` among the clean columns, ``prefix_B1NC`` from the N noisy columns to them, and for each
+    run of K blocks of one width W an ``own_B1KWW`` inside each block; boolean, True where a query may
+    see a key.
+    """
+
+    clean_B1CC: torch.Tensor
+    prefix_B1NC: torch.Tensor
+    own_runs: tuple[torch.Tensor, ...]  # (B, 1, K, W, W) each, in column order

@@ -1,0 +1,1 @@
+"""Rewards: verifying segments, and turning rewards into advantages."""

@@ -1,0 +1,205 @@
+"""How rewards become advantages of segments: assignment × granularity.
+
+Axes: P problems, G rollouts in a group, S segments.
+
+A *slot* is what a reward is compared within.  By trace: (problem, modality), with the whole trace's text
+and image reward.  By turn: (problem, turn, modality), answers a slot of their own.  Its members are the
+rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), zero where there is no reward:
+
+    factorized:  A = d_own / (σ_own + ε)
+    joint:       A = (d_text + d_image) / (σ_joint + ε),  σ_joint the spread of that sum
+
+σ is the unbiased standard deviation over the members (``scale_rewards="group"``), over the whole batch
+(``"batch"``), or left out (``"none"``), as in TRL's ``GRPOConfig``; but ``"batch"`` is the spread of the
+differences d, where TRL takes that of rewards and so counts how much problems differ, too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mmreason.errors import ConfigError
+from mmreason.records import Trace, trace_rewards
+
+ASSIGNMENTS = ("joint", "factorized")
+GRANULARITIES = ("trace", "turn")
+SCALES = ("group", "batch", "none")
+MODALITIES = ("text", "image")
+EPSILON = 1e-4  # added to σ, as TRL does
+NO_SPREAD = 1e-8  # a σ or a difference below this counts as none: it is rounding
+
+
+@dataclass(frozen=True, slots=True)
+class AssignmentConfig:
+    """Which advantages."""
+
+    assignment: str = "factorized"
+    granularity: str = "trace"
+    scale_rewards: str = "group"
+    reward_weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("assignment", self.assignment, ASSIGNMENTS),
+            ("granularity", self.granularity, GRANULARITIES),
+            ("scale_rewards", self.scale_rewards, SCALES),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        if set(self.reward_weights) != set(MODALITIES) or not all(
+            np.isfinite(w) and w >= 0 for w in self.reward_weights.values()
+        ):
+            raise ConfigError(f"reward_weights must give text and image a number ≥ 0, got {self.reward_weights}")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentAdvantage:
+    """One segment's advantage with the numbers behind it."""
+
+    advantage: float
+    own: float  # d of the segment's own modality in its slot
+    other: float  # d of the other modality in the same slot
+    sigma_own: float
+    sigma_joint: float
+
+    @property
+    def joint(self) -> float:
+        """The advantage that joint assignment gives."""
+        return _scaled(self.own + self.other, self.sigma_joint)
+
+    @property
+    def factorized(self) -> float:
+        """The advantage that factorized assignment gives."""
+        return _scaled(self.own, self.sigma_own)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupAdvantages:
+    """Advantages of one group, ``segments[g][s]``; ``slots`` and those of them without spread."""
+
+    segments: tuple[tuple[SegmentAdvantage, ...], ...]
+    slots: int
+    slots_without_spread: int
+
+
+def _scaled(centred: float, sigma: float) -> float:
+    return 0.0 if sigma < NO_SPREAD or abs(centred) < NO_SPREAD else centred / (sigma + EPSILON)
+
+
+def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[Hashable, dict[str, float]]]:
+    """The slot of each segment, and the rewards by slot and modality."""
+    rewards: dict[Hashable, dict[str, float]] = defaultdict(dict)
+    if granularity == "trace":
+        text, image = trace_rewards(trace)
+        rewards["trace"]["text"] = text
+        if image is not None:
+            rewards["trace"]["image"] = image
+        return ["trace"] * len(trace.segments), rewards
+    slots: list[Hashable] = []
+    for segment in trace.segments:
+        slots.append("answer" if segment.kind == "answer" else segment.turn)
+        if segment.reward is not None:
+            rewards[slots[-1]][segment.modality] = segment.reward
+    return slots, rewards
+
+
+def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[GroupAdvantages]:
+    """Advantages of every segment of every trace of every group; rewards are left as they are."""
+    slots_PGS: list[list[list[Hashable]]] = []
+    centred: list[dict[tuple[Hashable, str], dict[int, float]]] = []  # by problem: (slot, m) → {g: d}
+    for group in groups:
+        slots_GS, rewards_G = [], []
+        for trace in group:
+            slots_S, rewards = _slot_rewards(trace, config.granularity)
+            slots_GS.append(slots_S)
+            rewards_G.append(rewards)
+        slots_PGS.append(slots_GS)
+        centred.append(_centre(rewards_G, config.reward_weights))
+    sigmas = [_spreads(differences) for differences in centred]
+    if config.scale_rewards == "batch":
+        sigmas = _batch_spreads(centred)
+    elif config.scale_rewards == "none":
+        sigmas = [dict.fromkeys(group, 1.0 - EPSILON) for group in sigmas]
+    out = []
+    for group, slots_GS, differences, sigma in zip(groups, slots_PGS, centred, sigmas, strict=True):
+        rows = []
+        for g, (trace, slots_S) in enumerate(zip(group, slots_GS, strict=True)):
+            row = []
+            for segment, slot in zip(trace.segments, slots_S, strict=True):
+                own_name = segment.modality
+                other_name = MODALITIES[1 - MODALITIES.index(own_name)]
+                own = differences.get((slot, own_name), {}).get(g, 0.0)
+                other = differences.get((slot, other_name), {}).get(g, 0.0)
+                sigma_own, sigma_joint = sigma.get((slot, own_name), 0.0), sigma.get((slot, "joint"), 0.0)
+                chosen = (own + other, sigma_joint) if config.assignment == "joint" else (own, sigma_own)
+                row.append(SegmentAdvantage(_scaled(*chosen), own, other, sigma_own, sigma_joint))
+            rows.append(tuple(row))
+        used = [key for key in differences if key[1] != "joint"]
+        flat = sum(_spread(list(differences[key].values())) < NO_SPREAD for key in used)
+        out.append(GroupAdvantages(tuple(rows), len(used), flat))
+    return out
+
+
+def _centre(
+    rewards_G: Sequence[Mapping[Hashable, Mapping[str, float]]], weights: Mapping[str, float]
+) -> dict[tuple[Hashable, str], dict[int, float]]:
+    """d of every slot, modality and member, and under ``"joint"`` the sum of both."""
+    values: dict[tuple[Hashable, str], dict[int, float]] = defaultdict(dict)
+    for g, rewards in enumerate(rewards_G):
+        for slot, by_modality in rewards.items():
+            for modality, reward in by_modality.items():
+                values[slot, modality][g] = reward
+    centred: dict[tuple[Hashable, str], dict[int, float]] = {}
+    joint: dict[tuple[Hashable, str], dict[int, float]] = defaultdict(dict)
+    for (slot, modality), members in values.items():
+        mean = sum(members.values()) / len(members)
+        centred[slot, modality] = {g: weights[modality] * _snapped(r - mean) for g, r in members.items()}
+        for g, difference in centred[slot, modality].items():
+            joint[slot, "joint"][g] = joint[slot, "joint"].get(g, 0.0) + difference
+    return centred | joint
+
+
+def _snapped(difference: float) -> float:
+    """Zero for what is rounding only, or an own advantage of zero would have a sign."""
+    return 0.0 if abs(difference) < NO_SPREAD else difference
+
+
+def _spread(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def _spreads(differences: Mapping[tuple[Hashable, str], Mapping[int, float]]) -> dict[tuple[Hashable, str], float]:
+    return {key: _spread(list(members.values())) for key, members in differences.items()}
+
+
+def _batch_spreads(
+    centred: Sequence[Mapping[tuple[Hashable, str], Mapping[int, float]]],
+) -> list[dict[tuple[Hashable, str], float]]:
+    """One σ for each modality and for the sum, over all slots of all groups."""
+    pooled: dict[str, list[float]] = defaultdict(list)
+    for differences in centred:
+        for (_, name), members in differences.items():
+            pooled[name] += members.values()
+    sigma = {name: _spread(values) for name, values in pooled.items()}
+    return [{key: sigma[key[1]] for key in differences} for differences in centred]
+
+
+def interference(groups: Sequence[GroupAdvantages]) -> dict[str, float]:
+    """Shares of segments: ``sign_conflict``, pushed against their own reward by joint's advantage, and
+    ``idle_push``, pushed although their own advantage is zero; and joint's σ over the own one's."""
+    segments = [s for group in groups for row in group.segments for s in row]
+    if not segments:
+        return {"sign_conflict": 0.0, "idle_push": 0.0, "sigma_ratio": 1.0}
+    live = [s for s in segments if s.own]
+    conflict = sum(s.own * s.joint < 0 for s in live)
+    idle = sum(s.own == 0 and s.joint != 0 for s in segments)
+    ratios = [s.sigma_joint / s.sigma_own for s in live if s.sigma_own > NO_SPREAD]
+    return {
+        "sign_conflict": conflict / len(segments),
+        "idle_push": idle / len(segments),
+        "sigma_ratio": float(np.mean(ratios)) if ratios else 1.0,
+    }

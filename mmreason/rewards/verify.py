@@ -1,0 +1,93 @@
+"""Scores every segment of a trace on its own, edits on decoded pixels.
+
+Axes: C codes, H W canvas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict, parse_cell
+from mmreason.tasks import TASKS, atlas
+
+NOTHING_TO_DRAW = "nothing useful can be drawn there"
+
+
+class Verifier:
+    """Scores traces of one tokenizer.
+
+    ``words`` maps text ids to words; ids from ``len(words)`` on are image codes, and ``sheet``
+    (C, 16, 16, 3) is what the decoder makes of them.
+    """
+
+    def __init__(self, words: Sequence[str], sheet: np.ndarray) -> None:
+        self.num_text = len(words)
+        self.cell_of_code = atlas().nearest(sheet)  # recognition of decoded pixels, once a code
+
+    def shown(self, task: str, canvas_tokens: Sequence[int] | np.ndarray) -> np.ndarray:
+        """(H, W) local cell ids that the decoded canvas shows, ``FOREIGN`` where it shows none of the task's."""
+        codes = np.asarray(canvas_tokens) - self.num_text
+        return atlas().local_ids(task, self.cell_of_code[codes]).reshape(GRID, GRID)
+
+    def score(self, trace: Trace) -> Trace:
+        """The trace with rewards, verdicts and transition scores of all finished segments, and success."""
+        task, spec = TASKS[trace.problem.task], trace.problem.spec
+        tokens = np.array(trace.canvas_tokens)
+        segments: list[Segment] = []
+        thought_canvas: np.ndarray | None = None  # what the last thought says will be drawn
+        for segment in trace.segments:
+            if sum(len(frame.committed) for frame in segment.frames) < len(segment.tokens):
+                segments.append(segment)  # still being denoised
+                break
+            canvas_HW = self.shown(task.name, tokens)
+            words = segment.text.split()
+            if segment.kind == "edit":
+                tokens[list(segment.cells)] = segment.tokens
+                drawn_HW = self.shown(task.name, tokens)
+                verdict, reward = self._edit(trace, segment, canvas_HW, drawn_HW)
+                says = None if thought_canvas is None else float(np.array_equal(drawn_HW, thought_canvas))
+                segments.append(replace(segment, verdict=verdict, reward=reward, transition=says))
+                continue
+            if segment.kind == "answer":
+                verdict = task.check_answer(spec, canvas_HW, words[1:])
+            else:
+                verdict = self._thought(trace, segment, canvas_HW, words)
+                thought_canvas = task.carry_out(spec, canvas_HW, words[: _index(words, EDIT)], segment.turn)
+            drawn_before = any(earlier.kind == "edit" for earlier in segments)
+            true = verdict.components.get("true") if drawn_before else None
+            segments.append(replace(segment, verdict=verdict, reward=float(verdict.right), transition=true))
+        finished = bool(segments) and segments[-1].kind == "answer" and segments[-1].verdict is not None
+        success = finished and all(s.verdict is not None and s.verdict.right for s in segments)
+        return replace(trace, segments=tuple(segments), success=success)
+
+    def _thought(self, trace: Trace, segment: Segment, canvas_HW: np.ndarray, words: list[str]) -> Verdict:
+        corners = [parse_cell(word) for word in words[_index(words, EDIT) + 1 :]]
+        if EDIT not in words or not corners or len(corners) % 2 or None in corners:
+            nothing = {"well_formed": 0.0, "true": 0.0, "useful": 0.0}
+            return Verdict(False, "names no region that can be followed", nothing)
+        boxes = [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
+        said = words[: words.index(EDIT)]
+        return TASKS[trace.problem.task].check_thought(trace.problem.spec, canvas_HW, said, boxes, segment.turn)
+
+    def _edit(
+        self, trace: Trace, segment: Segment, before_HW: np.ndarray, after_HW: np.ndarray
+    ) -> tuple[Verdict, float | None]:
+        region_HW = np.zeros(NUM_CELLS, dtype=bool)
+        region_HW[list(segment.cells)] = True
+        accepted = TASKS[trace.problem.task].accepted_edits(
+            trace.problem.spec, before_HW, region_HW.reshape(GRID, GRID), segment.turn
+        )
+        if not accepted:
+            return Verdict(False, NOTHING_TO_DRAW), None
+        wrong = min(int((after_HW != canvas_HW).sum()) for canvas_HW in accepted)
+        share = {"cells": 1.0 - wrong / len(segment.cells)}
+        if wrong == 0:
+            return Verdict(True, "drawn", share), 1.0
+        return Verdict(False, f"{wrong} of {len(segment.cells)} cells wrong", share), 0.0
+
+
+def _index(words: Sequence[str], word: str) -> int:
+    return words.index(word) if word in words else len(words)

@@ -1,0 +1,139 @@
+"""One rollout while it is generated: its canvas, its segments, and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from mmreason.records import (
+    ANSWER,
+    EDIT,
+    END,
+    FULL_BOX,
+    GRID,
+    NUM_CELLS,
+    Box,
+    Cost,
+    Frame,
+    Problem,
+    Segment,
+    SegmentKind,
+    Trace,
+    parse_cell,
+    region_mask,
+)
+from mmreason.tokenizers.layout import Piece, clean_length, text_piece
+
+ANSWERED = "answered"
+OUT_OF_TURNS = "out of turns"
+
+
+def parse_boxes(words: Sequence[str]) -> list[Box] | str:
+    """The boxes that a thought names after ``<edit>``, or a sentence that says why there are none."""
+    if EDIT not in words:
+        return "the thought names no region: <edit> is missing"
+    corners = words[words.index(EDIT) + 1 :]
+    if not corners or len(corners) % 2:
+        return f"the thought must name its region by pairs of corners, got {len(corners)} words after <edit>"
+    cells = [parse_cell(word) for word in corners]
+    for word, cell in zip(corners, cells, strict=True):
+        if cell is None:
+            return f"the thought's region holds {word!r}, which is no cell of the canvas"
+    return [Box.between(a, b) for a, b in zip(cells[::2], cells[1::2], strict=True) if a and b]
+
+
+@dataclass(slots=True)
+class Draft:
+    """The segment that is being denoised."""
+
+    kind: SegmentKind
+    turn: int
+    length: int
+    boxes: tuple[Box, ...] = ()
+    cells: tuple[int, ...] = ()
+    tokens: tuple[int, ...] = ()
+    frames: list[Frame] = field(default_factory=list)
+
+
+class Rollout:
+    """Mutable while it runs; ``trace`` freezes what there is."""
+
+    def __init__(
+        self, problem: Problem, canvas_tokens: np.ndarray, generator: torch.Generator, words: Sequence[str]
+    ) -> None:
+        self.problem, self.generator, self.words = problem, generator, words
+        self.start_tokens = tuple(int(t) for t in canvas_tokens)
+        self.canvas_tokens = np.array(canvas_tokens)
+        self.segments: list[Segment] = []
+        self.draft: Draft | None = None
+        self.boxes: list[Box] = []
+        self.end_reason = ""
+        self.cost = Cost()
+
+    def begin_text(self, turn: int, length: int) -> None:
+        """Start a text segment of ``length`` tokens; whether thought or answer shows when it is done."""
+        self.draft = Draft("thought", turn, length)
+
+    def begin_edit(self, turn: int, cells: np.ndarray, stated: bool) -> None:
+        """Start an edit of the flat canvas indices ``cells``; ``stated`` if they are the thought's own boxes."""
+        boxes = tuple(self.boxes)
+        if not stated:
+            full = len(cells) == NUM_CELLS
+            boxes = (FULL_BOX,) if full else tuple(Box(*(2 * (c // GRID + 1, c % GRID + 1))) for c in cells.tolist())
+        self.draft = Draft("edit", turn, len(cells), boxes, tuple(cells.tolist()))
+
+    def add_frame(self, step: int, tokens: list[int], committed: list[bool], logprobs: list[float]) -> None:
+        """Note a denoising step; rows of a batch may be wider than this segment, and the rest is ignored."""
+        draft = self.draft
+        if draft is None:
+            return
+        chosen = tuple(i for i in range(draft.length) if committed[i])
+        draft.tokens = tuple(tokens[: draft.length])
+        draft.frames.append(Frame(step, draft.tokens, chosen, tuple(logprobs[i] for i in chosen)))
+        if sum(len(frame.committed) for frame in draft.frames) == draft.length:
+            self.segments.append(self._segment(draft))
+            if draft.kind == "edit":
+                self.canvas_tokens[list(draft.cells)] = draft.tokens
+            self.draft = None
+
+    def follow(self, turn: int, turn_limit: int) -> None:
+        """Read the text segment just finished: end here, or note the boxes that it names."""
+        text = self.segments[-1]
+        if text.kind == "answer":
+            self.end_reason = ANSWERED
+            return
+        boxes = parse_boxes(text.text.split())
+        if isinstance(boxes, str):
+            self.end_reason = boxes
+        elif turn > turn_limit:
+            self.end_reason = OUT_OF_TURNS
+        else:
+            self.boxes = boxes
+
+    def stated_cells(self) -> np.ndarray:
+        """Flat canvas indices of the boxes that the last thought names."""
+        return np.flatnonzero(region_mask(self.boxes))
+
+    def clean_thought(self, end: int) -> Piece:
+        """The finished thought without what follows ``<end>``."""
+        thought = self.segments[-1]
+        return text_piece(thought.tokens[: clean_length(thought.tokens, end)], thought.turn)
+
+    def trace(self, settings: Mapping[str, Any]) -> Trace:
+        """The rollout as it stands; an unfinished segment comes last."""
+        segments = list(self.segments)
+        if self.draft is not None and self.draft.frames:
+            segments.append(self._segment(self.draft))
+        return Trace(self.problem, self.start_tokens, tuple(segments), self.end_reason, False, self.cost, settings)
+
+    def _segment(self, draft: Draft) -> Segment:
+        kind, text = draft.kind, ""
+        if kind == "thought":
+            words = [self.words[token] for token in draft.tokens]
+            text = " ".join(words[: words.index(END)] if END in words else words)
+            kind = "answer" if words[0] == ANSWER else "thought"
+        return Segment(kind, draft.turn, draft.tokens, tuple(draft.frames), text, draft.boxes, draft.cells)

@@ -1,0 +1,109 @@
+"""The diffusers scheduler of masked discrete diffusion with an exact likelihood.
+
+Axes: B rows, L positions of a segment, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from diffusers import ConfigMixin, SchedulerMixin
+from diffusers.configuration_utils import register_to_config
+from diffusers.utils import BaseOutput
+
+from mmreason.errors import ConfigError
+from mmreason.sampling.unmask import ORDERS, certainty, choose_positions, log_distribution, quota, sample_tokens
+
+REGIONS = ("stated", "full", "confidence")
+MAX_STEPS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingConfig:
+    """How segments are denoised.
+
+    ``num_steps`` bounds the forward passes of a segment (equal shares of its positions); ``threshold``
+    commits everything surer than it at once.  With ``num_steps=None`` only the threshold decides.
+    """
+
+    num_steps: int | None = 4
+    temperature: float = 1.0  # 0 is greedy
+    threshold: float | None = None
+    order: Literal["confidence", "entropy"] = "confidence"
+    region: Literal["stated", "full", "confidence"] = "stated"
+    max_turns: int = 16
+
+    def __post_init__(self) -> None:
+        if self.num_steps is None and self.threshold is None:
+            raise ConfigError("num_steps may be None only with a threshold")
+        if self.num_steps is not None and not 1 <= self.num_steps <= MAX_STEPS:
+            raise ConfigError(f"num_steps must be between 1 and {MAX_STEPS}, got {self.num_steps}")
+        if not 0 <= self.temperature <= 10:
+            raise ConfigError(f"temperature must be between 0 and 10, got {self.temperature}")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ConfigError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+        if self.order not in ORDERS:
+            raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {self.order!r}")
+        if self.region not in REGIONS:
+            raise ConfigError(f"region must be one of {', '.join(REGIONS)}, got {self.region!r}")
+        if not 1 <= self.max_turns <= 16:
+            raise ConfigError(f"max_turns must be between 1 and 16, got {self.max_turns}")
+
+
+@dataclass
+class UnmaskOutput(BaseOutput):
+    """``tokens_BL`` after the step, which positions were ``committed_BL``, and their ``logprob_BL``."""
+
+    tokens_BL: torch.Tensor
+    committed_BL: torch.Tensor
+    logprob_BL: torch.Tensor
+
+
+class MaskedDiffusionScheduler(SchedulerMixin, ConfigMixin):
+    """Commits tokens by the certainty of their distributions."""
+
+    order = 1
+
+    @register_to_config
+    def __init__(
+        self,
+        num_steps: int | None = 4,
+        threshold: float | None = None,
+        commit_order: str = "confidence",
+    ) -> None: ...
+
+    def sampling_config(self, **changes) -> SamplingConfig:
+        """This scheduler's defaults with ``changes``."""
+        defaults = {
+            "num_steps": self.config["num_steps"],
+            "threshold": self.config["threshold"],
+            "order": self.config["commit_order"],
+        }
+        return SamplingConfig(**(defaults | changes))
+
+    def step(
+        self,
+        logits_BLV: torch.Tensor,
+        step: int,
+        tokens_BL: torch.Tensor,
+        masked_BL: torch.Tensor,
+        allowed_V: torch.Tensor,
+        uniform_BL: torch.Tensor,
+        config: SamplingConfig,
+    ) -> UnmaskOutput:
+        """Commit this step's share of the masks, sampled at ``config.temperature``."""
+        logp_BLV = log_distribution(logits_BLV, allowed_V, config.temperature)
+        share_B = quota(masked_BL.sum(dim=-1), step, config.num_steps)
+        sure_BL = None
+        if config.threshold is not None:
+            sure_BL = certainty(logp_BLV, "confidence") >= config.threshold
+        chosen_BL = choose_positions(certainty(logp_BLV, config.order), masked_BL, share_B, sure_BL)
+        sampled_BL = sample_tokens(logp_BLV, uniform_BL, config.temperature)
+        logprob_BL = logp_BLV.gather(-1, sampled_BL[..., None]).squeeze(-1)
+        return UnmaskOutput(
+            tokens_BL=torch.where(chosen_BL, sampled_BL, tokens_BL),
+            committed_BL=chosen_BL,
+            logprob_BL=logprob_BL.masked_fill(~chosen_BL, 0.0),
+        )

@@ -1,0 +1,66 @@
+"""One reverse step of masked diffusion, as pure functions.
+
+The order of commitment depends on predicted distributions only, never on sampled tokens, so the
+log-probability of a segment is exactly the sum of its tokens' log-probabilities in the states in which
+they were committed.
+
+Axes: B rows, L positions of a segment, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import torch
+
+ORDERS = ("confidence", "entropy")
+
+
+def log_distribution(logits_BLV: torch.Tensor, allowed_V: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Log-probabilities over the allowed ids at ``temperature``; at 0 those of temperature 1.
+
+    The one function behind sampling, confidence, likelihood, KL and entropy.
+    """
+    wide = torch.promote_types(logits_BLV.dtype, torch.float32)  # bfloat16 is too coarse for log-probabilities
+    logits_BLV = logits_BLV.to(wide).masked_fill(~allowed_V, -torch.inf)
+    return (logits_BLV / (temperature or 1.0)).log_softmax(dim=-1)
+
+
+def certainty(logp_BLV: torch.Tensor, order: str) -> torch.Tensor:
+    """(B, L) score by which positions are committed: top probability, or negative entropy."""
+    if order == "confidence":
+        return logp_BLV.max(dim=-1).values.exp()
+    return (logp_BLV.exp() * logp_BLV.clamp_min(-1e4)).sum(dim=-1)
+
+
+def choose_positions(
+    score_BL: torch.Tensor,
+    masked_BL: torch.Tensor,
+    quota_B: torch.Tensor,
+    sure_BL: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Boolean (B, L): the masked positions to commit now.
+
+    The ``quota_B`` best-scored masks of each row, ties broken by position, and every mask in ``sure_BL``.
+    """
+    score_BL = score_BL.masked_fill(~masked_BL, -torch.inf)
+    rank_BL = score_BL.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+    chosen_BL = rank_BL < quota_B[:, None]
+    if sure_BL is not None:
+        chosen_BL = chosen_BL | sure_BL
+    return chosen_BL & masked_BL
+
+
+def sample_tokens(logp_BLV: torch.Tensor, uniform_BL: torch.Tensor, temperature: float) -> torch.Tensor:
+    """(B, L) token ids by inversion of the cumulative distribution; the most likely ones at temperature 0."""
+    if temperature == 0:
+        return logp_BLV.argmax(dim=-1)
+    cumulative_BLV = logp_BLV.double().exp().cumsum(dim=-1)
+    target_BL1 = (uniform_BL.double() * cumulative_BLV[..., -1])[..., None]
+    return torch.searchsorted(cumulative_BLV, target_BL1, right=True).squeeze(-1).clamp_max(logp_BLV.shape[-1] - 1)
+
+
+def quota(num_masked_B: torch.Tensor, step: int, num_steps: int | None) -> torch.Tensor:
+    """How many positions step ``step`` (from 0) of ``num_steps`` must commit: equal shares, at least one."""
+    if num_steps is None:
+        return torch.ones_like(num_masked_B)
+    left = max(1, num_steps - step)
+    return (num_masked_B + left - 1) // left

@@ -1,0 +1,106 @@
+"""The four tasks, and problems drawn from them or read from a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmreason.errors import ConfigError, ProblemError
+from mmreason.records import DIFFICULTIES, SPLITS, Problem
+from mmreason.seeds import numpy_generator
+from mmreason.tasks.atlas import Atlas
+from mmreason.tasks.jigsaw import Jigsaw
+from mmreason.tasks.maze import Maze
+from mmreason.tasks.sudoku import Sudoku
+from mmreason.tasks.task import Spec, Task
+from mmreason.tasks.transform import Transform
+
+TASKS: dict[str, Task] = {task.name: task for task in (Maze(), Jigsaw(), Sudoku(), Transform())}
+
+MAX_FILE_BYTES = 64 * 1024
+_MAX_DRAWS = 10_000
+
+
+@cache
+def atlas() -> Atlas:
+    """The sheet of all cell drawings, made once."""
+    return Atlas.of(list(TASKS.values()))
+
+
+def task_named(name: str) -> Task:
+    """The task called ``name``; raises ConfigError if there is none."""
+    if name not in TASKS:
+        raise ConfigError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
+    return TASKS[name]
+
+
+def split_of(task: str, canvas_HW: np.ndarray) -> str:
+    """The split that a problem belongs to: a hash of what is drawn, 80 % train and 10 % each of the others."""
+    content = task.encode() + np.ascontiguousarray(canvas_HW, dtype=np.int16).tobytes()
+    share = int.from_bytes(hashlib.blake2b(content, digest_size=4).digest(), "big") % 10
+    return "test" if share == 0 else "validation" if share == 1 else "train"
+
+
+def make_problem(task: str, difficulty: str, seed: int, split: str = "test", index: int = 0) -> Problem:
+    """The problem that is a pure function of (task, difficulty, seed, split, index)."""
+    maker = task_named(task)
+    if difficulty not in DIFFICULTIES:
+        raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {difficulty!r}")
+    if split not in SPLITS:
+        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    if seed < 0 or index < 0:
+        raise ConfigError(f"seed and index must be 0 or more, got seed {seed} and index {index}")
+    rng = numpy_generator(task, difficulty, seed, split, index)
+    for _ in range(_MAX_DRAWS):
+        spec = maker.generate(difficulty, rng)
+        if spec is None:
+            continue
+        problem = _problem(maker, spec, difficulty=difficulty, seed=seed, split=split, index=index)
+        if split_of(task, problem.canvas) == split:
+            return problem
+    raise AssertionError(f"no {difficulty} {task} found in {_MAX_DRAWS} draws")
+
+
+def problem_from_json(data: Any) -> Problem:
+    """A user's problem; raises ProblemError with one sentence that says why it is refused."""
+    if not isinstance(data, Mapping):
+        raise ProblemError(f"a problem must be a JSON object with a 'task', got {type(data).__name__}")
+    name = data.get("task")
+    if not isinstance(name, str) or name not in TASKS:
+        got = repr(name[:40]) if isinstance(name, str) else f"a {type(name).__name__}"
+        raise ProblemError(f"'task' must be one of {', '.join(TASKS)}, got {got}")
+    maker = TASKS[name]
+    return _problem(maker, maker.parse(data))
+
+
+def load_problem(path: str | Path) -> Problem:
+    """Read a problem file: one JSON object; raises ProblemError."""
+    path = Path(path)
+    if not path.is_file():
+        raise ProblemError(f"problem file {str(path)!r} does not exist; give the path of a JSON file")
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ProblemError(f"problem file {path.name!r} is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ProblemError(f"problem file {path.name!r} is not JSON: {str(error)[:100]}") from None
+    return problem_from_json(data)
+
+
+def _problem(maker: Task, spec: Spec, **origin: Any) -> Problem:
+    canvas_HW = maker.canvas(spec)
+    return Problem(
+        task=maker.name,
+        spec=spec,
+        canvas=canvas_HW,
+        image=atlas().draw(maker.name, canvas_HW),
+        question=maker.question,
+        turns=maker.turns_needed(spec),
+        **origin,
+    )

@@ -1,0 +1,62 @@
+"""All cell drawings of all tasks in one sheet: draw canvases, and recognise cells in pixels.
+
+Axes: N drawings, H W canvas.  A global cell id indexes the sheet; each task owns a run of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmreason.records import CELL_PX, GRID
+from mmreason.tasks.task import FOREIGN, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Atlas:
+    """The sheet: ``pixels`` is (N, 16, 16, 3) uint8, ``first`` the global id of each task's cell 0."""
+
+    pixels: np.ndarray
+    first: dict[str, int]
+    count: dict[str, int]
+
+    @classmethod
+    def of(cls, tasks: Sequence[Task]) -> Atlas:
+        """Draw every cell of ``tasks`` once."""
+        drawings, first, count = [], {}, {}
+        for task in tasks:
+            first[task.name], count[task.name] = len(drawings), len(task.cells)
+            drawings += [np.asarray(task.draw_cell(name).convert("RGB"), dtype=np.uint8) for name in task.cells]
+        return cls(np.stack(drawings), first, count)
+
+    def draw(self, task: str, canvas_HW: np.ndarray) -> np.ndarray:
+        """The (128, 128, 3) uint8 picture of a canvas of local cell ids."""
+        return join_cells(self.pixels[self.global_ids(task, canvas_HW)])
+
+    def global_ids(self, task: str, canvas_HW: np.ndarray) -> np.ndarray:
+        """Local cell ids of ``task`` → ids in the sheet; the canvas must hold no ``FOREIGN`` cell."""
+        return np.asarray(canvas_HW, dtype=np.int64) + self.first[task]
+
+    def local_ids(self, task: str, global_HW: np.ndarray) -> np.ndarray:
+        """Ids in the sheet → local ids of ``task``, ``FOREIGN`` where the drawing is another task's."""
+        local = np.asarray(global_HW) - self.first[task]
+        return np.where((local >= 0) & (local < self.count[task]), local, FOREIGN)
+
+    def nearest(self, patches: np.ndarray) -> np.ndarray:
+        """(…, 16, 16, 3) pixels → (…) ids of the drawings with the least squared difference."""
+        flat = patches.reshape(-1, CELL_PX * CELL_PX * 3).astype(np.float32)
+        sheet = self.pixels.reshape(len(self.pixels), -1).astype(np.float32)
+        distance = (sheet**2).sum(1) - 2 * flat @ sheet.T  # up to a constant per patch
+        return distance.argmin(1).reshape(patches.shape[:-3])
+
+
+def split_cells(image: np.ndarray) -> np.ndarray:
+    """(128, 128, 3) pixels → (H, W, 16, 16, 3) patches."""
+    return image.reshape(GRID, CELL_PX, GRID, CELL_PX, 3).swapaxes(1, 2)
+
+
+def join_cells(patches: np.ndarray) -> np.ndarray:
+    """(H, W, 16, 16, 3) patches → (128, 128, 3) pixels."""
+    return np.ascontiguousarray(patches.swapaxes(1, 2).reshape(GRID * CELL_PX, GRID * CELL_PX, 3))

@@ -1,0 +1,1 @@
+"""Text and image tokenizers, and the one place that knows where ids, positions and segments lie."""

@@ -1,0 +1,254 @@
+"""Trace files: a trace as version 1 JSON, saved whole or not at all, loaded with suspicion.
+
+Axes: C codes, H W canvas.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import math
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pydantic import ValidationError
+
+from mmreason.errors import TraceError
+from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards
+from mmreason.traces.plain import MAX_DEPTH, check_plain, one_line, place_of, quoted, refuse_constant
+from mmreason.traces.schema import PNG_PREFIX, SIDE, VERSION, TraceFile
+
+MAX_FILE_BYTES = 32 * 1024 * 1024
+
+_MASK_WORD = "<mask>"
+
+
+# Writing
+
+
+def to_json(trace: Trace, words: Sequence[str], sheet: np.ndarray) -> dict[str, Any]:
+    """``trace`` as the JSON object of a version 1 trace file; unfinished traces too.
+
+    ``words`` maps text ids to words; an id ``i >= len(words)`` is image code ``i - len(words)``, drawn as
+    ``sheet[code]`` ((C, 16, 16, 3) uint8).  Masked positions become null, the ``after`` picture of an edit
+    that is still being denoised too.
+
+    ``cost.full_redraw_tokens`` is what ``tokens_forwarded`` would have been had each finished edit
+    regenerated all 64 cells instead of its region.  It is an estimate: tokens_forwarded plus, for each edit,
+    (64 − cells) × (frames + 1), one forward a denoising step and one for the clean copy.
+    """
+    codes = np.asarray(trace.canvas_tokens) - len(words)
+    shown = codes.copy()
+    segments = []
+    for segment in trace.segments:
+        entry = _segment(segment, words)
+        if segment.kind == "edit":
+            entry["before"] = _canvas_url(sheet, shown)
+            if _is_finished(segment, words):
+                shown[list(segment.cells)] = np.asarray(segment.tokens) - len(words)
+                entry["after"] = _canvas_url(sheet, shown)
+        segments.append(entry)
+    problem, cost = trace.problem, trace.cost
+    return {
+        "version": VERSION,
+        "problem": {
+            "task": problem.task,
+            "spec": json.loads(json.dumps(dict(problem.spec))),
+            "question": problem.question,
+            "turns": problem.turns,
+            "difficulty": problem.difficulty,
+            "seed": problem.seed,
+            "split": problem.split,
+            "index": problem.index,
+            "image": png_url(problem.image),
+        },
+        "settings": dict(trace.settings),
+        "canvas_codes": codes.tolist(),
+        "segments": segments,
+        "end_reason": trace.end_reason,
+        "success": bool(trace.success),
+        "reward": _trace_reward(trace),
+        "cost": {
+            "forward_passes": int(cost.forward_passes),
+            "tokens_forwarded": int(cost.tokens_forwarded),
+            "flops": float(cost.flops),
+            "seconds": float(cost.seconds),
+            "full_redraw_tokens": int(cost.tokens_forwarded) + _redraw_tokens(trace, words),
+        },
+    }
+
+
+def png_url(pixels: np.ndarray) -> str:
+    """(h, w, 3) uint8 pixels as a PNG data URL."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8)).save(buffer, "PNG")
+    return PNG_PREFIX + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def draw_codes(sheet: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """(H·W) codes → (128, 128, 3) uint8 pixels."""
+    cells = sheet[codes].reshape(-1, SIDE // sheet.shape[1], *sheet.shape[1:])
+    return cells.swapaxes(1, 2).reshape(SIDE, SIDE, 3)
+
+
+def _canvas_url(sheet: np.ndarray, codes: np.ndarray) -> str:
+    return png_url(draw_codes(sheet, codes))
+
+
+def _is_finished(segment: Segment, words: Sequence[str]) -> bool:
+    """Whether no token of ``segment`` is masked; of an edit, a masked one holds a text id."""
+    if segment.kind == "edit":
+        return all(token >= len(words) for token in segment.tokens) and len(segment.tokens) > 0
+    return bool(segment.tokens) and all(words[token] != _MASK_WORD for token in segment.tokens)
+
+
+def _segment(segment: Segment, words: Sequence[str]) -> dict[str, Any]:
+    """The entry of ``segment``, its pictures still missing."""
+    is_edit = segment.kind == "edit"
+    logprob = float(segment.logprob)
+    verdict = segment.verdict
+    return {
+        "kind": segment.kind,
+        "modality": segment.modality,
+        "turn": segment.turn,
+        "text": None if is_edit else segment.text if _is_finished(segment, words) else "",
+        "region": [box.words for box in segment.boxes] if is_edit else None,
+        "cells": [int(cell) for cell in segment.cells] if is_edit else None,
+        "reward": _number(segment.reward),
+        "verdict": verdict
+        and {
+            "right": bool(verdict.right),
+            "reason": verdict.reason,
+            "components": {name: float(value) for name, value in verdict.components.items()},
+        },
+        "transition": _number(segment.transition),
+        "logprob": logprob if math.isfinite(logprob) else None,
+        "frames": [
+            {
+                "step": frame.step,
+                "tokens": [_token(token, words, is_edit) for token in frame.tokens],
+                "committed": [int(position) for position in frame.committed],
+                "probability": [min(1.0, math.exp(min(0.0, logprob))) for logprob in frame.logprobs],
+            }
+            for frame in segment.frames
+        ],
+        "before": None,
+        "after": None,
+    }
+
+
+def _token(token: int, words: Sequence[str], is_edit: bool) -> str | int | None:
+    if is_edit:
+        return int(token) - len(words) if token >= len(words) else None
+    return None if words[token] == _MASK_WORD else words[token]
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+def _trace_reward(trace: Trace) -> dict[str, float | None]:
+    """By trace; null while nothing of the modality is scored."""
+    text, image = trace_rewards(trace)
+    scored = any(s.modality == "text" and s.reward is not None for s in trace.segments)
+    return {"text": float(text) if scored else None, "image": image}
+
+
+def _redraw_tokens(trace: Trace, words: Sequence[str]) -> int:
+    edits = [s for s in trace.segments if s.kind == "edit" and _is_finished(s, words)]
+    return sum((NUM_CELLS - len(edit.cells)) * (len(edit.frames) + 1) for edit in edits)
+
+
+def shown_words(tokens: Sequence[str | None]) -> list[str | None]:
+    """The words of a text frame up to, without, the first ``<end>``; null where masked."""
+    return list(tokens[: tokens.index(END)] if END in tokens else tokens)
+
+
+def save(path: str | Path, data: dict[str, Any]) -> None:
+    """Check ``data`` and write it to ``path``, whole or not at all; raises TraceError."""
+    check(data)
+    write_whole(path, json.dumps(data, allow_nan=False).encode("ascii"))
+
+
+def write_whole(path: str | Path, content: bytes) -> None:
+    """Write ``content`` beside ``path``, flush it to the disk and move it there; raises TraceError."""
+    path = Path(path)
+    beside = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        beside = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.chmod(0o644)  # mkstemp's own 0600 would hide the file from a web server
+        beside.replace(path)
+    except (OSError, ValueError) as error:
+        if beside is not None:
+            beside.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TraceError(f"cannot write {quoted(str(path))}: {reason}") from None
+
+
+def export_schema(path: str | Path) -> None:
+    """Write the JSON schema of a trace file to ``path``."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | TraceFile.model_json_schema()
+    write_whole(path, (json.dumps(schema, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+# Reading
+
+
+def load(path: str | Path) -> dict[str, Any]:
+    """The checked JSON object of the trace file at ``path``; raises TraceError with one clear sentence."""
+    path = Path(path)
+    name = quoted(str(path))
+    try:
+        if path.is_dir():
+            raise TraceError(f"trace file {name} is a directory; give the path of a JSON file")
+        if not path.is_file():
+            raise TraceError(f"trace file {name} does not exist; give the path of a JSON file")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except TraceError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = getattr(error, "strerror", None) or str(error)
+        raise TraceError(f"trace file {name} cannot be read: {reason}") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise TraceError(f"trace file {name} is larger than {MAX_FILE_BYTES // 2**20} MB")
+    try:
+        data = json.loads(content.decode("utf-8"), parse_constant=refuse_constant)
+    except RecursionError:
+        raise TraceError(f"trace file {name} is nested deeper than {MAX_DEPTH} levels") from None
+    except TraceError:
+        raise
+    except ValueError as error:
+        raise TraceError(f"trace file {name} is not JSON: {one_line(str(error), 120)}") from None
+    check(data)
+    return data
+
+
+def check(data: Any) -> TraceFile:
+    """``data`` as the validated model; raises TraceError that names the first field that is wrong."""
+    if not isinstance(data, dict):
+        raise TraceError(f"a trace must be a JSON object, got {type(data).__name__}")
+    check_plain(data)
+    if "version" not in data:
+        raise TraceError(f"trace field 'version' is missing; it must be {VERSION}")
+    if isinstance(data["version"], bool) or data["version"] != VERSION:
+        found = one_line(repr(data["version"]), 40)
+        raise TraceError(f"trace field 'version' must be {VERSION}, got {found}")
+    try:
+        return TraceFile.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        raise TraceError(f"trace field {place_of(first['loc'])}: {one_line(message, 200)}") from None

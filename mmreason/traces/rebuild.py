@@ -1,0 +1,146 @@
+"""A trace file back as a record, read off its pictures, so that anyone's trace can be scored again.
+
+Nobody's codebook is needed: the pictures in the file say what each canvas shows, so every distinct
+16 × 16 patch becomes a code of its own.  Where the file contradicts itself, that is noted in words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mmreason.records import ANSWER, CELL_PX, GRID, Cost, Frame, Problem, Segment, Trace
+from mmreason.traces.file import check, shown_words
+from mmreason.traces.schema import EditSegment, TextSegment, decode_png, parse_box
+
+MASK_WORD = "<mask>"
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The trace, the ``words`` and the (C, 16, 16, 3) ``sheet`` that its ids index, and contradictions."""
+
+    trace: Trace
+    words: list[str]
+    sheet: np.ndarray
+    problems_found: list[str]
+
+
+class _Patches:
+    """Distinct patches in the order of their appearance, and which one each code of the file names."""
+
+    def __init__(self) -> None:
+        self.ids: dict[bytes, int] = {}
+        self.of_code: dict[int, int] = {}
+
+    def add(self, patches: np.ndarray) -> np.ndarray:
+        return np.array([self.ids.setdefault(patch.tobytes(), len(self.ids)) for patch in patches])
+
+    def conflict(self, codes: list[int], ids: np.ndarray) -> str | None:
+        """What is wrong if one of ``codes`` named another patch before."""
+        for code, patch in zip(codes, ids.tolist(), strict=True):
+            if self.of_code.setdefault(code, patch) != patch:
+                return f"code {code} is drawn otherwise than elsewhere in the trace"
+        return None
+
+    def sheet(self) -> np.ndarray:
+        return np.stack([np.frombuffer(key, np.uint8).reshape(CELL_PX, CELL_PX, 3) for key in self.ids])
+
+
+def rebuild(data: dict[str, Any], problem: Problem) -> Rebuilt:
+    """The record of a trace file's ``data`` about ``problem``; raises TraceError.
+
+    Rewards and verdicts are left out, for a verifier to fill.  Each finished segment has one frame that
+    commits all of it at probability 1, an unfinished one has none.
+    """
+    file = check(data)
+    texts = [segment.text for segment in file.segments if segment.kind != "edit"]
+    words = [MASK_WORD, *sorted({word for text in texts for word in text.split()} - {MASK_WORD})]
+    patches, found = _Patches(), []
+    edits = [segment for segment in file.segments if segment.kind == "edit"]
+    shown = patches.add(_cells(edits[0].before if edits else file.problem.image))
+    start = tuple((shown + len(words)).tolist())
+    if edits:  # without any, no picture shows the start canvas as the codes draw it
+        found += _note("canvas_codes", patches.conflict(file.canvas_codes, shown))
+    segments = []
+    for number, entry in enumerate(file.segments):
+        place = f"segments[{number}]"
+        if entry.kind == "edit":
+            before = patches.add(_cells(entry.before))
+            after = before if entry.after is None else patches.add(_cells(entry.after))
+            found += _edit_contradictions(entry, place, shown, before, after, patches)
+            segments.append(_edit(entry, after + len(words)))
+            shown = after
+        else:
+            found += _text_contradictions(entry, place)
+            segments.append(_text(entry, [words.index(word) for word in entry.text.split()]))
+    cost = Cost(file.cost.forward_passes, file.cost.tokens_forwarded, file.cost.flops, file.cost.seconds)
+    trace = Trace(problem, start, tuple(segments), file.end_reason, False, cost, data["settings"])
+    return Rebuilt(trace, words, patches.sheet(), found)
+
+
+def _cells(url: str) -> np.ndarray:
+    """(64, 16, 16, 3) uint8 cells of a PNG data URL."""
+    grid = np.asarray(decode_png(url)).reshape(GRID, CELL_PX, GRID, CELL_PX, 3)
+    return grid.swapaxes(1, 2).reshape(-1, CELL_PX, CELL_PX, 3)
+
+
+def _note(place: str, sentence: str | None) -> list[str]:
+    return [f"{place}: {sentence}"] if sentence else []
+
+
+def _edit(entry: EditSegment, tokens_HW: np.ndarray) -> Segment:
+    tokens, frames = (0,) * len(entry.cells), ()
+    if entry.after is not None:
+        tokens = tuple(tokens_HW[entry.cells].tolist())
+        frames = (_whole(tokens),)
+    boxes = tuple(parse_box(words) for words in entry.region)
+    return Segment("edit", entry.turn, tokens, frames, boxes=boxes, cells=tuple(entry.cells))
+
+
+def _text(entry: TextSegment, ids: list[int]) -> Segment:
+    tokens = tuple(ids) or (0,)  # an empty thought is still a thought
+    if entry.frames and None in entry.frames[-1].tokens:
+        return Segment(entry.kind, entry.turn, tokens, ())
+    return Segment(entry.kind, entry.turn, tokens, (_whole(tokens),), text=entry.text)
+
+
+def _whole(tokens: tuple[int, ...]) -> Frame:
+    return Frame(1, tokens, tuple(range(len(tokens))), (0.0,) * len(tokens))
+
+
+def _edit_contradictions(
+    entry: EditSegment,
+    place: str,
+    shown: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    patches: _Patches,
+) -> list[str]:
+    found = []
+    if not np.array_equal(before, shown):
+        found.append(f"{place}.before: is not the canvas that the segments before it leave")
+    outside = np.ones(len(before), dtype=bool)
+    outside[entry.cells] = False
+    if not np.array_equal(before[outside], after[outside]):
+        found.append(f"{place}.after: differs from 'before' outside the edit's cells")
+    if entry.frames:
+        codes = [code for code in entry.frames[-1].tokens if code is not None]
+        finished = len(codes) == len(entry.cells)
+        if finished != (entry.after is not None):
+            found.append(f"{place}.after: must be there when, and only when, the last frame has no masks")
+        elif finished:
+            found += _note(place, patches.conflict(codes, after[entry.cells]))
+    return found
+
+
+def _text_contradictions(entry: TextSegment, place: str) -> list[str]:
+    found = []
+    if (entry.kind == "answer") != (entry.text.split()[:1] == [ANSWER]) and entry.text:
+        found.append(f"{place}.kind: is {entry.kind!r}, but only an answer begins with {ANSWER}")
+    finished = bool(entry.frames) and None not in entry.frames[-1].tokens
+    if finished and shown_words(entry.frames[-1].tokens) != entry.text.split():
+        found.append(f"{place}.text: is not what the last frame says")
+    return found

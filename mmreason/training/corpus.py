@@ -1,0 +1,212 @@
+"""Demonstrations as packed training batches: a clean sequence and noisy copies of every segment.
+
+Axes: B rows, L sequence positions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerFast
+
+from mmreason.errors import ConfigError
+from mmreason.records import (
+    DIFFICULTIES,
+    END,
+    FULL_BOX,
+    MAX_TEXT_TOKENS,
+    NUM_CELLS,
+    Box,
+    Problem,
+    parse_cell,
+    region_mask,
+)
+from mmreason.seeds import numpy_generator
+from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.tasks.task import NO_HINT
+from mmreason.tokenizers.layout import (
+    Packed,
+    Piece,
+    Vocabulary,
+    clean_length,
+    edit_piece,
+    pack_blocks,
+    problem_piece,
+    text_piece,
+)
+
+NO_TARGET = -1
+ROWS_PER_PART = 24
+LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP = 48, 4, 9  # padding to multiples, so that a compiled step sees few shapes
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusConfig:
+    """Which demonstrations, and how many noisy copies of each segment."""
+
+    seed: int = 0
+    problems_per_batch: int = 96
+    num_copies: int = 2  # the first is fully masked, the others by a random ratio
+    full_region_share: float = 0.0  # demonstrations whose edits redraw the whole canvas
+    tasks: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
+    difficulties: Mapping[str, float] = field(default_factory=lambda: {"easy": 1.0, "medium": 2.0})
+
+    def __post_init__(self) -> None:
+        if self.problems_per_batch < 1 or self.num_copies < 1:
+            raise ConfigError("problems_per_batch and num_copies must be at least 1")
+        for name in self.tasks:
+            if name not in TASKS:
+                raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
+        for name in self.difficulties:
+            if name not in DIFFICULTIES:
+                raise ConfigError(f"difficulties must be of {', '.join(DIFFICULTIES)}, got {name!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A demonstration in token ids.  ``segments`` holds (turn, cells or None, ids) in order."""
+
+    task_token: int
+    canvas: np.ndarray  # (H·W)
+    segments: tuple[tuple[int, np.ndarray | None, np.ndarray], ...]
+    hints: np.ndarray  # (H·W) labels or NO_HINT
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A packed batch and what it should predict; targets lie on masked positions only."""
+
+    packed: Packed
+    target_BL: torch.Tensor  # NO_TARGET where nothing is asked
+    hint_BL: torch.Tensor  # NO_HINT where nothing is asked
+    num_problems: int
+
+
+class Encoder:
+    """Problems and demonstrations → token ids."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, code_of_cell: np.ndarray) -> None:
+        self.words = tokenizer.get_vocab()
+        self.vocabulary = vocabulary
+        self.code_of_cell = code_of_cell  # code of each drawing in the atlas
+
+    def canvas_ids(self, task: str, canvas_HW: np.ndarray) -> np.ndarray:
+        """(H·W) image-token ids of a canvas of local cell ids."""
+        return self.vocabulary.num_text + self.code_of_cell[atlas().global_ids(task, canvas_HW).ravel()]
+
+    def text_ids(self, text: str) -> np.ndarray:
+        """The 12 ids of a text segment: its words, then ``<end>`` to the end."""
+        ids = [self.words[word] for word in text.split()]
+        return np.array(ids + [self.words[END]] * (MAX_TEXT_TOKENS - len(ids)))
+
+    def example(self, problem: Problem, full_region: bool = False) -> Example:
+        """The canonical solution of ``problem`` in token ids."""
+        task = TASKS[problem.task]
+        demonstration = task.demonstrate(problem.spec)
+        segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
+        for turn, step in enumerate(demonstration.steps, start=1):
+            boxes = [FULL_BOX] if full_region else boxes_of(step.thought)
+            cells = np.flatnonzero(region_mask(boxes))
+            segments.append((turn, None, self.text_ids(step.thought)))
+            segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
+        segments.append((len(demonstration.steps) + 1, None, self.text_ids(demonstration.answer)))
+        return Example(
+            self.words[f"<{problem.task}>"],
+            self.canvas_ids(problem.task, problem.canvas),
+            tuple(segments),
+            task.hints(problem.spec).ravel(),
+        )
+
+
+def boxes_of(thought: str) -> list[Box]:
+    """The boxes that a demonstrated thought names after ``<edit>``."""
+    words = thought.partition("<edit>")[2].split()
+    corners = [parse_cell(word) for word in words]
+    return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The pieces of one packed row, and what each noisy piece should predict."""
+
+    clean: list[Piece]
+    noisy: list[Piece]
+    targets: list[np.ndarray]  # of each noisy piece; NO_TARGET where it shows the token
+    hints: np.ndarray  # (H·W)
+
+    @property
+    def widest(self) -> int:
+        """Tokens of the largest edit."""
+        return max(len(piece.ids) for piece in self.noisy if piece.is_edit)
+
+
+def noisy_row(example: Example, num_copies: int, vocabulary: Vocabulary, rng: np.random.Generator) -> Row:
+    """One example with ``num_copies`` noisy copies of each segment, the first fully masked."""
+    clean = [problem_piece(example.task_token, example.canvas)]
+    last_turn = example.segments[-1][0]
+    for turn, cells, ids in example.segments:
+        if cells is not None:
+            clean.append(edit_piece(ids, cells, turn))
+        elif turn != last_turn:  # nothing follows the answer, so its clean copy is never seen
+            clean.append(text_piece(ids[: clean_length(ids, vocabulary.end)], turn))
+    noisy, targets = [], []
+    for turn, cells, ids in example.segments:
+        for copy in range(1, num_copies + 1):
+            hidden = np.ones(len(ids), dtype=bool)
+            if copy > 1:
+                hidden = rng.random(len(ids)) < rng.random()
+                hidden[rng.integers(len(ids))] = True
+            shown = np.where(hidden, vocabulary.mask, ids)
+            noisy.append(text_piece(shown, turn, copy) if cells is None else edit_piece(shown, cells, turn, copy))
+            targets.append(np.where(hidden, ids, NO_TARGET))
+    return Row(clean, noisy, targets, example.hints)
+
+
+def collate(rows: Sequence[Row], vocabulary: Vocabulary) -> Batch:
+    """Pack rows and lay their targets alongside."""
+    packed, columns = pack_blocks(
+        [row.clean for row in rows], [row.noisy for row in rows], vocabulary.pad, LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP
+    )
+    target_BL = torch.full(packed.ids_BL.shape, NO_TARGET)
+    hint_BL = torch.full(packed.ids_BL.shape, NO_HINT)
+    for b, row in enumerate(rows):
+        for start, target in zip(columns[b], row.targets, strict=True):
+            target_BL[b, start : start + len(target)] = torch.from_numpy(target)
+        hint_BL[b, 1 : 1 + NUM_CELLS] = torch.from_numpy(row.hints)
+    return Batch(packed, target_BL, hint_BL, len(rows))
+
+
+class DemonstrationBatches(Dataset):
+    """Batch ``i`` is a pure function of (config, i), so a resumed run sees what it would have seen."""
+
+    def __init__(self, config: CorpusConfig, encoder: Encoder, num_batches: int, split: str = "train") -> None:
+        self.config, self.encoder = config, encoder
+        self.num_batches, self.split = num_batches, split
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __getitem__(self, index: int) -> list[Batch]:
+        """The batch in parts of like length, ``ROWS_PER_PART`` rows each, so that little is padding."""
+        config, vocabulary = self.config, self.encoder.vocabulary
+        rng = numpy_generator("demonstrations", config.seed, index)
+        rows = []
+        for i in range(config.problems_per_batch):
+            task = _draw(config.tasks, rng)
+            difficulty = _draw(config.difficulties, rng)
+            problem = make_problem(task, difficulty, config.seed, self.split, index * config.problems_per_batch + i)
+            full = bool(rng.random() < config.full_region_share)
+            rows.append(noisy_row(self.encoder.example(problem, full), config.num_copies, vocabulary, rng))
+        rows.sort(key=lambda row: (row.widest == NUM_CELLS, len(row.noisy), row.widest))
+        parts = [rows[i : i + ROWS_PER_PART] for i in range(0, len(rows), ROWS_PER_PART)]
+        return [collate(part, vocabulary) for part in parts]
+
+
+def _draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:
+    names = list(weights)
+    share = np.array([weights[name] for name in names], dtype=float)
+    return names[int(rng.choice(len(names), p=share / share.sum()))]

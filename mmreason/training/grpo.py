@@ -1,0 +1,328 @@
+"""Group-relative policy optimization of interleaved traces: one update.
+
+Source: GRPO (Shao et al. 2024, arXiv 2402.03300), with advantages by segment.
+
+Axes: P problems, G rollouts in a group, S segments, N scored tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from mmreason.errors import ConfigError
+from mmreason.models.flops import packed_flops
+from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.records import DIFFICULTIES, Problem, Trace, trace_rewards
+from mmreason.rewards.assignment import AssignmentConfig, GroupAdvantages, assign, interference
+from mmreason.rewards.custom import RewardFunction, add_rewards
+from mmreason.rewards.verify import Verifier
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.seeds import derive_seed, numpy_generator
+from mmreason.tasks import TASKS, make_problem
+from mmreason.training.likelihood import LIKELIHOODS, ScoredTokens, pack_traces, score_tokens
+from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
+
+
+@dataclass(frozen=True, slots=True)
+class GRPOConfig:
+    """Settings of the fine-tune; names as in TRL's ``GRPOConfig`` where it has them."""
+
+    max_steps: int = 60
+    seed: int = 0
+    num_problems: int = 16  # problems a step, over all processes
+    num_generations: int = 8
+    num_iterations: int = 1
+    learning_rate: float = 1e-4
+    warmup_steps: int = 5
+    max_grad_norm: float = 1.0
+    max_tokens: int = 32768  # positions in one backward pass: the memory budget
+    likelihood: str = "trajectory"
+    bf16: bool = False
+    gradient_checkpointing: bool = False
+    lora_rank: int = 0  # 0: all weights
+    save_steps: int = 20
+    logging_steps: int = 1
+    eval_steps: int = 20
+    eval_problems: int = 80
+    tasks: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
+    difficulties: Mapping[str, float] = field(default_factory=lambda: {"medium": 1.0})
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        for name, low in (
+            ("max_steps", 1),
+            ("num_problems", 1),
+            ("num_generations", 2),
+            ("num_iterations", 1),
+            ("warmup_steps", 0),
+            ("max_tokens", 1),
+            ("lora_rank", 0),
+            ("save_steps", 1),
+            ("logging_steps", 1),
+            ("eval_steps", 1),
+            ("eval_problems", 1),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < low:
+                raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(f"learning_rate must be between 0 and 1, got {self.learning_rate}")
+        if not self.max_grad_norm > 0:
+            raise ConfigError(f"max_grad_norm must be above 0, got {self.max_grad_norm}")
+        if self.likelihood not in LIKELIHOODS:
+            raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {self.likelihood!r}")
+        if self.sampling.temperature <= 0:
+            raise ConfigError("temperature must be above 0 in training, got 0: greedy rollouts have no likelihood")
+        for name in ("tasks", "difficulties"):
+            if not getattr(self, name):
+                raise ConfigError(f"{name} must name at least one, got none")
+        for name in self.tasks:
+            if name not in TASKS:
+                raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
+        for name in self.difficulties:
+            if name not in DIFFICULTIES:
+                raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {name!r}")
+
+
+def step_problems(config: GRPOConfig, step: int) -> list[tuple[Problem, int]]:
+    """The problems of a step, over all processes, each with the seed of its rollouts."""
+    rng = numpy_generator("grpo", config.seed, step)
+    chosen = []
+    for p in range(config.num_problems):
+        task = _draw(config.tasks, rng.random())
+        difficulty = _draw(config.difficulties, rng.random())
+        index = step * config.num_problems + p
+        problem = make_problem(task, difficulty, derive_seed("grpo", config.seed), "train", index)
+        chosen.append((problem, derive_seed("rollouts", config.seed, index)))
+    return chosen
+
+
+def _draw(weights: Mapping[str, float], share: float) -> str:
+    left = share * sum(weights.values())
+    for name, weight in weights.items():
+        left -= weight
+        if left < 0:
+            return name
+    return list(weights)[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """What a step learns from, on this process."""
+
+    groups: list[list[Trace]]  # (P)(G)
+    advantages: list[GroupAdvantages]  # (P)
+    counts: dict[str, TokenCounts]  # by modality, over all processes
+    seconds: float
+
+    @property
+    def traces(self) -> list[Trace]:
+        return [trace for group in self.groups for trace in group]
+
+
+class GRPO:
+    """Rolls out, scores and updates; holds the policy, its reference and the optimizer."""
+
+    def __init__(
+        self,
+        pipe: InterleavedReasoningPipeline,
+        config: GRPOConfig,
+        accelerator: Accelerator,
+        reference: InterleavedDiffusionModel | None = None,
+        reward_functions: Sequence[RewardFunction] = (),
+    ) -> None:
+        self.pipe, self.config, self.accelerator = pipe, config, accelerator
+        self.policy, self.reference = pipe.transformer, reference
+        self.reward_functions = reward_functions
+        self.verifier = Verifier(pipe.words, pipe.sheet)
+        self.task_tokens = {task: pipe.words.index(f"<{task}>") for task in TASKS}
+        self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
+        )
+        if accelerator.num_processes > config.num_problems:
+            raise ConfigError(
+                f"num_problems must be at least the {accelerator.num_processes} processes, got {config.num_problems}"
+            )
+
+    def rollouts(self, step: int) -> Rollouts:
+        """Roll out and score this process's share of the step's problems."""
+        began = time.perf_counter()
+        config, world = self.config, self.accelerator.num_processes
+        mine = step_problems(config, step)[self.accelerator.process_index :: world]
+        self.policy.eval()
+        problems, seeds = [p for p, _ in mine], [seed for _, seed in mine]
+        traces = self.pipe(problems, config.sampling, seeds, config.num_generations).traces
+        traces = [add_rewards(self.verifier.score(trace), self.reward_functions) for trace in traces]
+        size = config.num_generations
+        groups = [traces[i : i + size] for i in range(0, len(traces), size)]
+        advantages = assign(groups, config.assignment)
+        if config.assignment.scale_rewards == "batch" and world > 1:
+            everyone = gather_object(groups)
+            first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
+            advantages = assign(everyone, config.assignment)[first : first + len(groups)]
+        return Rollouts(groups, advantages, self._counts(traces), time.perf_counter() - began)
+
+    def _counts(self, traces: Sequence[Trace]) -> dict[str, TokenCounts]:
+        counts = {}
+        for modality in ("text", "image"):
+            lengths = [sum(len(s.tokens) for s in t.segments if s.modality == modality) for t in traces]
+            numbers = torch.tensor([sum(lengths), sum(n > 0 for n in lengths), len(lengths)], dtype=torch.float64)
+            numbers = self.accelerator.reduce(numbers.to(self.accelerator.device), "sum").tolist()
+            counts[modality] = TokenCounts(*numbers)
+        return counts
+
+    def update(self, rollouts: Rollouts, step: int) -> dict[str, float]:
+        """``num_iterations`` optimizer steps on the rollouts; returns the metrics of the last.
+
+        ``skipped`` counts the steps left out, and ``train_flops`` is of all iterations.
+        """
+        config, traces = self.config, rollouts.traces
+        rngs = [  # a function of the trace, whichever process has it
+            numpy_generator("likelihood", config.seed, step, trace.problem.index or 0, i % config.num_generations)
+            for i, trace in enumerate(traces)
+        ]
+        batches = list(
+            pack_traces(traces, self.pipe.vocabulary, self.task_tokens, config.likelihood, config.max_tokens, rngs)
+        )
+        terms = [self._terms(batch, rollouts) for batch in batches]
+        old: list[torch.Tensor | None] = [None] * len(batches)
+        metrics = {"skipped": 0.0, "train_flops": 0.0}
+        self.policy.train()
+        for _ in range(config.num_iterations):
+            sums: dict[str, float] = {}
+            for i, (batch, (advantage_N, weight_N)) in enumerate(zip(batches, terms, strict=True)):
+                old[i] = self._accumulate(batch, advantage_N, weight_N, old[i], sums)
+            before = metrics
+            metrics = self._optimizer_step(step, sums)
+            for name in ("skipped", "train_flops"):
+                metrics[name] += before[name]
+        self.policy.eval()
+        return metrics
+
+    def _terms(self, batch: ScoredTokens, rollouts: Rollouts) -> tuple[torch.Tensor, torch.Tensor]:
+        """Advantage and weight of every scored token, (N,) each."""
+        size = self.config.num_generations
+        traces = rollouts.traces
+        where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
+        advantage_N = torch.tensor(
+            [rollouts.advantages[t // size].segments[t % size][s].advantage for t, s in where], dtype=torch.float32
+        )
+        lengths = [
+            {m: sum(len(s.tokens) for s in trace.segments if s.modality == m) for m in ("text", "image")}
+            for trace in traces
+        ]
+        tokens_N = torch.tensor([lengths[t][traces[t].segments[s].modality] for t, s in where])
+        weight_N = token_weights(batch.is_image_N, tokens_N, rollouts.counts, self.config.loss.loss_type)
+        return advantage_N, weight_N
+
+    def _accumulate(
+        self,
+        batch: ScoredTokens,
+        advantage_N: torch.Tensor,
+        weight_N: torch.Tensor,
+        old_logp_N: torch.Tensor | None,
+        sums: dict[str, float],
+    ) -> torch.Tensor:
+        """Add one batch's gradient and metrics; returns the old policy's log-probabilities."""
+        config, device = self.config, self.policy.device
+        temperature = config.sampling.temperature
+        advantage_N, weight_N = advantage_N.to(device), weight_N.to(device)
+        ref_logp_N = None
+        with torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext():
+            if config.loss.beta and self.reference is not None:
+                with torch.no_grad():
+                    ref_logp_N, _ = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)
+            logp_N, entropy_N = score_tokens(self.policy, batch, self.pipe.vocabulary, temperature)
+        if old_logp_N is None:
+            old_logp_N = logp_N.detach()
+        terms = token_loss(logp_N, old_logp_N, advantage_N, config.loss, ref_logp_N)
+        loss = (weight_N * terms.loss_N).sum()
+        loss.backward()
+        sums["loss"] = sums.get("loss", 0.0) + float(loss.detach())
+        for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
+            chosen_N = chosen_N.to(device)
+            for name, value_N in (
+                ("tokens", chosen_N.float()),
+                ("kl", terms.kl_N),
+                ("entropy", entropy_N.detach()),
+                ("clipped", terms.clipped_N.float()),
+            ):
+                key = f"{name}/{modality}"
+                sums[key] = sums.get(key, 0.0) + float(value_N[chosen_N].sum())
+        packed = batch.packed
+        rows = packed.ids_BL.shape[0]
+        once = packed_flops(self.policy.config, rows, packed.clean_length, packed.runs, len(advantage_N))
+        passes = 3 + config.gradient_checkpointing + (ref_logp_N is not None)  # a backward pass counts as two
+        sums["flops"] = sums.get("flops", 0.0) + passes * once
+        return old_logp_N
+
+    def _optimizer_step(self, step: int, sums: dict[str, float]) -> dict[str, float]:
+        """Sum gradients over processes, step unless something is not finite, and make metrics of the sums."""
+        config, accelerator = self.config, self.accelerator
+        names = sorted(sums)
+        totals = accelerator.reduce(
+            torch.tensor([sums[name] for name in names], dtype=torch.float64, device=accelerator.device), "sum"
+        )
+        total = dict(zip(names, totals.tolist(), strict=True))
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            if accelerator.num_processes > 1:
+                parameter.grad = accelerator.reduce(parameter.grad, "sum")
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
+        finite = bool(torch.isfinite(norm)) and math.isfinite(total["loss"])
+        if finite:
+            for group in self.optimizer.param_groups:
+                group["lr"] = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        metrics = {"loss": total["loss"], "grad_norm": float(norm), "skipped": float(not finite)}
+        for modality in ("text", "image"):
+            tokens = max(1.0, total[f"tokens/{modality}"])
+            metrics[f"kl/{modality}"] = total[f"kl/{modality}"] / tokens
+            metrics[f"entropy/{modality}"] = total[f"entropy/{modality}"] / tokens
+            metrics[f"clip_ratio/{modality}"] = total[f"clipped/{modality}"] / tokens
+        everything = sum(total[f"tokens/{m}"] for m in ("text", "image"))
+        for name, key in (("kl", "kl"), ("entropy", "entropy"), ("clip_ratio/region_mean", "clipped")):
+            metrics[name] = sum(total[f"{key}/{m}"] for m in ("text", "image")) / max(1.0, everything)
+        return metrics | {"train_flops": total["flops"]}
+
+    def rollout_metrics(self, rollouts: Rollouts) -> dict[str, float | None]:
+        """Means over all processes of rewards, success, spread and interference."""
+        rows: list[dict[str, Any]] = []
+        images: list[float] = []  # traces whose edits are all null have no image reward
+        weights = self.config.assignment.reward_weights
+        for group, advantages in zip(rollouts.groups, rollouts.advantages, strict=True):
+            rewards = [trace_rewards(trace) for trace in group]
+            images += [image for _, image in rewards if image is not None]
+            text = torch.tensor([text for text, _ in rewards], dtype=torch.float64)
+            total = weights["text"] * text + weights["image"] * torch.tensor([image or 0.0 for _, image in rewards])
+            rows.append(
+                {
+                    "reward": float(total.mean()),
+                    "reward_std": float(total.std()),
+                    "rewards/text/mean": float(text.mean()),
+                    "success_train": sum(trace.success for trace in group) / len(group),
+                    "frac_reward_zero_std": advantages.slots_without_spread / max(1, advantages.slots),
+                    "turns": sum(sum(s.kind == "edit" for s in trace.segments) for trace in group) / len(group),
+                    "rollout_flops": sum(trace.cost.flops for trace in group),
+                }
+                | interference([advantages])
+            )
+        rows, images = gather_object(rows), gather_object(images)
+        means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        means["rewards/image/mean"] = sum(images) / len(images) if images else None
+        return means | {"rollout_flops": sum(row["rollout_flops"] for row in rows)}

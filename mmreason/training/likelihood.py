@@ -1,0 +1,207 @@
+"""Log-probabilities of traces, with gradients, in one packed forward.
+
+``trajectory`` is exact: a noisy copy of a segment for every denoising step, as the sampler saw it, scored
+where it committed tokens.  ``one_step`` masks every segment fully, once (d1, arXiv 2504.12216);
+``random_mask`` masks a random part that old and new policy share (MMaDA, arXiv 2505.15809).
+
+Axes: B traces in a batch, L packed positions, N scored tokens, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from mmreason.errors import ConfigError
+from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.records import MAX_TEXT_TOKENS, Segment, Trace
+from mmreason.sampling.unmask import log_distribution
+from mmreason.tokenizers.layout import (
+    Packed,
+    Piece,
+    Vocabulary,
+    clean_length,
+    edit_piece,
+    pack_blocks,
+    problem_piece,
+    text_piece,
+)
+
+LIKELIHOODS = ("trajectory", "one_step", "random_mask")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTokens:
+    """Packed traces and the tokens to score: where they lie, what they are, and whose they are."""
+
+    packed: Packed
+    row_N: torch.Tensor
+    column_N: torch.Tensor
+    token_N: torch.Tensor
+    trace_N: torch.Tensor  # index into the traces given
+    segment_N: torch.Tensor  # index into the trace's segments
+    is_image_N: torch.Tensor
+
+    @property
+    def num_positions(self) -> int:
+        """Positions forwarded, padding included."""
+        return self.packed.ids_BL.numel()
+
+
+def noisy_copies(
+    segment: Segment, kind: str, mask: int, rng: np.random.Generator | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(ids, positions to score) of each noisy copy of a segment."""
+    tokens = np.array(segment.tokens)
+    if kind == "trajectory":
+        copies = []
+        hidden = np.ones(len(tokens), dtype=bool)
+        for frame in segment.frames:
+            copies.append((np.where(hidden, mask, tokens), np.array(frame.committed, dtype=np.int64)))
+            hidden[list(frame.committed)] = False
+        return copies
+    hidden = np.ones(len(tokens), dtype=bool)
+    if kind == "random_mask":
+        if rng is None:
+            raise ConfigError("random_mask needs a generator a trace, so that its masks can be drawn again")
+        hidden = rng.random(len(tokens)) < rng.random()
+        hidden[rng.integers(len(tokens))] = True
+    return [(np.where(hidden, mask, tokens), np.flatnonzero(hidden))]
+
+
+class Extent(NamedTuple):
+    """Columns of packed rows: clean ones, blocks of text, blocks of edits and the width of these."""
+
+    clean: int = 0
+    texts: int = 0
+    edits: int = 0
+    width: int = 0
+
+    @property
+    def columns(self) -> int:
+        return self.clean + self.texts * MAX_TEXT_TOKENS + self.edits * self.width
+
+    def around(self, other: Extent) -> Extent:
+        """The extent of a batch that holds both; it may exceed either."""
+        return Extent(*map(max, self, other))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The pieces of one trace, and (noisy piece, position in it, token, segment) of every token to score."""
+
+    clean: list[Piece]
+    noisy: list[Piece]
+    scored: list[tuple[int, int, int, int]]
+
+    @property
+    def widest(self) -> int:
+        """Tokens of the largest edit; rows of like edits are packed together."""
+        return max((len(piece.ids) for piece in self.noisy if piece.is_edit), default=0)
+
+    @property
+    def extent(self) -> Extent:
+        """What this row needs when it is packed alone."""
+        edits = sum(piece.is_edit for piece in self.noisy)
+        return Extent(sum(len(piece.ids) for piece in self.clean), len(self.noisy) - edits, edits, self.widest)
+
+
+def trace_row(
+    trace: Trace,
+    vocabulary: Vocabulary,
+    task_token: int,
+    kind: str = "trajectory",
+    rng: np.random.Generator | None = None,
+) -> Row:
+    """Clean and noisy copies of a trace's segments."""
+    clean = [problem_piece(task_token, trace.canvas_tokens)]
+    for segment in trace.segments[:-1]:  # nothing follows the last one
+        if segment.kind == "edit":
+            clean.append(edit_piece(segment.tokens, segment.cells, segment.turn))
+        else:
+            clean.append(text_piece(segment.tokens[: clean_length(segment.tokens, vocabulary.end)], segment.turn))
+    noisy: list[Piece] = []
+    scored = []
+    for s, segment in enumerate(trace.segments):
+        for copy, (ids, positions) in enumerate(noisy_copies(segment, kind, vocabulary.mask, rng), start=1):
+            scored += [(len(noisy), int(i), segment.tokens[int(i)], s) for i in positions]
+            if segment.kind == "edit":
+                noisy.append(edit_piece(ids, segment.cells, segment.turn, copy))
+            else:
+                noisy.append(text_piece(ids, segment.turn, copy))
+    return Row(clean, noisy, scored)
+
+
+def pack_traces(
+    traces: Sequence[Trace],
+    vocabulary: Vocabulary,
+    task_tokens: dict[str, int],
+    kind: str = "trajectory",
+    max_tokens: int = 65536,
+    rngs: Sequence[np.random.Generator] | None = None,
+) -> Iterator[ScoredTokens]:
+    """Pack traces of like shape together, at most ``max_tokens`` positions (padding included) a batch.
+
+    A trace that alone needs more is a batch of its own.  ``rngs``, one a trace, draw the masks of ``random_mask``.
+    """
+    if kind not in LIKELIHOODS:
+        raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {kind!r}")
+    rows = [
+        trace_row(trace, vocabulary, task_tokens[trace.problem.task], kind, rngs[i] if rngs else None)
+        for i, trace in enumerate(traces)
+    ]
+    extents = [row.extent for row in rows]
+    batch: list[int] = []
+    filled = Extent()
+    for i in sorted(range(len(rows)), key=lambda i: (extents[i].width, extents[i].columns, i)):
+        filled = filled.around(extents[i])
+        if batch and (len(batch) + 1) * filled.columns > max_tokens:
+            yield _scored_tokens(traces, rows, batch, vocabulary)
+            batch, filled = [], extents[i]
+        batch.append(i)
+    if batch:
+        yield _scored_tokens(traces, rows, batch, vocabulary)
+
+
+def _scored_tokens(
+    traces: Sequence[Trace], rows: Sequence[Row], batch: list[int], vocabulary: Vocabulary
+) -> ScoredTokens:
+    packed, columns = pack_blocks([rows[i].clean for i in batch], [rows[i].noisy for i in batch], vocabulary.pad)
+    entries = [
+        (b, columns[b][n] + at, token, i, s, traces[i].segments[s].kind == "edit")
+        for b, i in enumerate(batch)
+        for n, at, token, s in rows[i].scored
+    ]
+    row_N, column_N, token_N, trace_N, segment_N, is_image_N = torch.tensor(entries, dtype=torch.long).T
+    return ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N.bool())
+
+
+def score_tokens(
+    model: InterleavedDiffusionModel, scored: ScoredTokens, vocabulary: Vocabulary, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability and entropy (nats) of every scored token, (N,) each, with gradients.
+
+    Sampling at temperature 0 has no likelihood; ``temperature`` must be above 0.
+    """
+    if temperature <= 0:
+        raise ConfigError(f"temperature must be above 0 for a likelihood, got {temperature}")
+    device = model.device
+    packed = scored.packed.to(device)
+    mask = packed.block_mask() if packed.runs else packed.attention_mask()
+    output = model(packed.ids_BL, packed.positions_BLP, mask)
+    hidden_ND = output.hidden_BLD[scored.row_N.to(device), scored.column_N.to(device)]
+    logp_N = hidden_ND.new_zeros(len(hidden_ND), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
+    entropy_N = torch.zeros_like(logp_N)
+    token_N, is_image_N = scored.token_N.to(device), scored.is_image_N.to(device)
+    for modality, chosen_N in (("text", ~is_image_N), ("image", is_image_N)):
+        allowed_V = vocabulary.allowed(modality).to(device)
+        logp_MV = log_distribution(model.logits(hidden_ND[chosen_N]), allowed_V, temperature)
+        picked_M = logp_MV.gather(-1, token_N[chosen_N][:, None]).squeeze(-1)
+        logp_N = logp_N.masked_scatter(chosen_N, picked_M)
+        spread_M = -(logp_MV.exp() * logp_MV.masked_fill(~allowed_V, 0.0)).sum(-1)
+        entropy_N = entropy_N.masked_scatter(chosen_N, spread_M)
+    return logp_N, entropy_N

@@ -1,0 +1,276 @@
+"""The supervised stage: masked-token prediction on demonstrations.
+
+Loss: mean cross-entropy over the masked text positions, plus that over the masked image positions,
+plus ``hint_weight`` times that of the auxiliary labels on the start canvas.  Hidden matrices are
+trained by Muon, everything else by AdamW; the exported weights are an exponential moving average.
+
+Axes: B rows, L sequence positions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import VQModel
+from torch.utils.data import DataLoader, Subset
+
+from mmreason.errors import ConfigError
+from mmreason.models.configuration import InterleavedDiffusionConfig
+from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
+from mmreason.tasks import TASKS, atlas
+from mmreason.tasks.task import NO_HINT, NUM_HINTS
+from mmreason.tokenizers.image import encode_cells
+from mmreason.tokenizers.layout import Vocabulary
+from mmreason.tokenizers.text import build_text_tokenizer
+from mmreason.training.corpus import NO_TARGET, Batch, CorpusConfig, DemonstrationBatches, Encoder
+from mmreason.training.rundir import RunDirectory
+from mmreason.training.validation import held_out, solve_problems, success_by_task
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainConfig:
+    """Settings of the supervised stage; learning rates are peaks of warmup, plateau and linear decay."""
+
+    steps: int = 4000
+    learning_rate: float = 2e-3  # AdamW: embeddings, norms, heads
+    muon_learning_rate: float = 0.02  # Muon: hidden matrices
+    weight_decay: float = 0.02
+    warmup_steps: int = 100
+    decay_share: float = 0.25  # last part of the run over which the rates fall to zero
+    max_grad_norm: float = 1.0
+    hint_weight: float = 0.5
+    ema_decay: float = 0.998
+    bf16: bool = True
+    compile: bool = False
+    save_steps: int = 200
+    logging_steps: int = 20
+    eval_steps: int = 500
+    eval_problems: int = 80
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.save_steps < 1 or self.logging_steps < 1 or self.eval_steps < 1:
+            raise ConfigError("steps, save_steps, logging_steps and eval_steps must be at least 1")
+        if self.eval_problems < 1:
+            raise ConfigError(f"eval_problems must be at least 1, got {self.eval_problems}")
+        if not 0 <= self.decay_share <= 1:
+            raise ConfigError(f"decay_share must be between 0 and 1, got {self.decay_share}")
+
+    def rate(self, step: int) -> float:
+        """Share of the peak learning rate at ``step`` (from 0)."""
+        decay_steps = max(1, round(self.steps * self.decay_share))
+        left = (self.steps - step) / decay_steps if self.decay_share else 1.0
+        return min(1.0, (step + 1) / max(1, self.warmup_steps), left)
+
+
+class SupervisedLoss:
+    """Loss and segment accuracy of a batch; holds the id ranges and nothing that learns."""
+
+    def __init__(self, vocabulary: Vocabulary, hint_weight: float) -> None:
+        self.vocabulary, self.hint_weight = vocabulary, hint_weight
+
+    def counts(self, parts: list[Batch]) -> dict[str, int]:
+        """Denominators over all parts of a batch."""
+        image = sum(int((part.target_BL >= self.vocabulary.num_text).sum()) for part in parts)
+        asked = sum(int((part.target_BL != NO_TARGET).sum()) for part in parts)
+        hints = sum(int((part.hint_BL != NO_HINT).sum()) for part in parts)
+        return {"text": max(1, asked - image), "image": max(1, image), "hint": max(1, hints)}
+
+    def __call__(
+        self, model: InterleavedDiffusionModel, forward: Callable[..., Any], part: Batch, counts: dict[str, int]
+    ) -> tuple[torch.Tensor, dict[str, float]]:
+        """This part's share of the loss, and the sums behind the metrics."""
+        device = model.device
+        packed = part.packed.to(device)
+        output = forward(packed.ids_BL, packed.positions_BLP, packed.block_mask())
+        target_BL, hint_BL = part.target_BL.to(device), part.hint_BL.to(device)
+        first_code = self.vocabulary.num_text
+        losses, metrics = [], {}
+        for name, chosen_BL in (
+            ("text", (target_BL != NO_TARGET) & (target_BL < first_code)),
+            ("image", target_BL >= first_code),
+        ):
+            logits_NV = model.logits(output.hidden_BLD[chosen_BL])
+            low, high = (0, first_code) if name == "text" else (first_code, self.vocabulary.size)
+            logits_NV = logits_NV[:, low:high].float()
+            target_N = target_BL[chosen_BL] - low
+            losses.append(F.cross_entropy(logits_NV, target_N, reduction="sum") / counts[name])
+            metrics[f"loss/{name}"] = float(losses[-1].detach())
+            right = (logits_NV.argmax(-1) == target_N).sum()
+            metrics[f"accuracy/{name}"] = float(right) / counts[name]
+        hinted_BL = hint_BL != NO_HINT
+        hint_logits = model.hint_logits(output.hint_states_BLD[hinted_BL]).float()
+        hint_loss = F.cross_entropy(hint_logits, hint_BL[hinted_BL], reduction="sum") / counts["hint"]
+        metrics["loss/hint"] = float(hint_loss.detach())
+        metrics["accuracy/hint"] = float((hint_logits.argmax(-1) == hint_BL[hinted_BL]).sum()) / counts["hint"]
+        return sum(losses) + self.hint_weight * hint_loss, metrics
+
+
+class PretrainState:
+    """Model, optimizers, moving average and step: what a resumed run needs."""
+
+    def __init__(self, model: InterleavedDiffusionModel, config: PretrainConfig) -> None:
+        self.model, self.config, self.step = model, config, 0
+        hidden = [p for p in model.blocks.parameters() if p.ndim == 2]
+        chosen = {id(p) for p in hidden}
+        rest = [p for p in model.parameters() if id(p) not in chosen]
+        self.optimizers = (
+            torch.optim.Muon(hidden, lr=config.muon_learning_rate, weight_decay=config.weight_decay),
+            torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        )
+        self.peaks = (config.muon_learning_rate, config.learning_rate)
+        self.average = copy.deepcopy(model).requires_grad_(False).eval()
+
+    def update(self) -> None:
+        """Step the optimizers at this step's rate and move the average."""
+        for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * self.config.rate(self.step)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        weight = 1 - min(self.config.ema_decay, self.step / (self.step + 10))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), weight)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = state["step"]
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+
+def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str, float]]:
+    """Train from ``state.step`` to the end; yields the metrics of each step."""
+    config, model = state.config, state.model
+    loss_of = SupervisedLoss(encoder.vocabulary, config.hint_weight)
+    forward = model
+    if config.compile:
+        torch._dynamo.config.recompile_limit = 64  # one graph for each shape of a part
+        forward = torch.compile(model, dynamic=False)
+    batches = DemonstrationBatches(config.corpus, encoder, config.steps)
+    loader = DataLoader(
+        Subset(batches, range(state.step, config.steps)),
+        batch_size=None,
+        num_workers=1,
+        prefetch_factor=4,
+    )
+    model.train()
+    for parts in loader:
+        started = time.perf_counter()
+        counts = loss_of.counts(parts)
+        metrics: dict[str, float] = {}
+        for part in parts:
+            cast = torch.autocast(model.device.type, torch.bfloat16) if config.bf16 else nullcontext()
+            with cast:
+                loss, sums = loss_of(model, forward, part, counts)
+            loss.backward()
+            for name, value in sums.items():
+                metrics[name] = metrics.get(name, 0.0) + value
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+        metrics["grad_norm"] = float(norm)
+        if torch.isfinite(norm):
+            state.update()
+        else:  # skip a broken step, and count it
+            for optimizer in state.optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            state.step += 1
+            metrics["skipped"] = 1.0
+        seconds = time.perf_counter() - started
+        tokens = sum(int((part.packed.segment_BL >= 0).sum()) for part in parts)
+        yield metrics | {
+            "step": state.step,
+            "tokens_per_second": tokens / seconds,
+            "problems_per_second": sum(part.num_problems for part in parts) / seconds,
+        }
+
+
+def build_policy(vocabulary: Vocabulary, seed: int, **sizes: Any) -> InterleavedDiffusionModel:
+    """An untrained policy for ``vocabulary``; ``sizes`` override those of the configuration."""
+    torch.manual_seed(seed)  # modules draw their first weights from torch's global generator
+    config = InterleavedDiffusionConfig(
+        vocab_size=vocabulary.size, first_cell=vocabulary.first_cell, num_hints=NUM_HINTS, **sizes
+    )
+    return InterleavedDiffusionModel(config)
+
+
+def pretrain(
+    run: RunDirectory,
+    config: PretrainConfig,
+    vqvae: VQModel,
+    policy: InterleavedDiffusionModel | None = None,
+    resume: bool = False,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Train a policy (a new one unless given) and write ``checkpoint/`` of the moving average.
+
+    Ends early, with a checkpoint, when the run directory's stop file appears.  Returns the last metrics,
+    ``resumed_from`` among them.
+    """
+    tokenizer = build_text_tokenizer()
+    vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
+    encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels))
+    state = PretrainState(policy or build_policy(vocabulary, config.corpus.seed), config)
+    pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
+    resumed_from = None
+    run.recover("state")
+    if resume and run.has("state"):
+        state.load_state_dict(torch.load(run.path / "state" / "state.pt", weights_only=True))
+        resumed_from = state.step
+    run.rewind_metrics(state.step)
+    run.clear_stop()
+    run.write_json("config.json", asdict(config))
+
+    def save() -> None:
+        run.write_folder("state", lambda folder: torch.save(state.state_dict(), folder / "state.pt"))
+        run.write_folder("checkpoint", lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"))
+
+    row: dict[str, Any] = {}
+    window: list[dict[str, float]] = []
+    for metrics in pretrain_steps(state, encoder):
+        window.append(metrics)
+        step, last = state.step, state.step == config.steps
+        stop = last or run.stop_requested
+        if step % config.logging_steps == 0 or stop:
+            names = dict.fromkeys(name for m in window for name in m)
+            row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
+            window = []
+            if step % config.eval_steps == 0 or stop:
+                row["success"] = validate(pipe, config)
+            run.append_metrics(row)
+            if on_step is not None:
+                on_step(row)
+        if step % config.save_steps == 0 or stop:
+            save()
+        if stop:
+            break
+    if state.step == resumed_from == config.steps:  # killed after the last step, perhaps before its checkpoint
+        save()
+        row = next(reversed(run.read_metrics()), {})
+    return row | {"resumed_from": resumed_from}
+
+
+def validate(pipe: InterleavedReasoningPipeline, config: PretrainConfig) -> dict[str, dict[str, float]]:
+    """Success at temperature 1 on validation problems, by difficulty and task."""
+    success = {}
+    for difficulty in config.corpus.difficulties:
+        problems = held_out(list(TASKS), [difficulty], config.eval_problems, config.corpus.seed, "validation")
+        success[difficulty] = success_by_task(solve_problems(pipe, problems, SamplingConfig(), config.corpus.seed))
+    return success

@@ -1,0 +1,103 @@
+"""The run directory: config, metrics, and checkpoints that are written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmreason.errors import ConfigError
+
+STOP_FILE = "stop"  # its presence asks a running training to end with a checkpoint
+
+
+class RunDirectory:
+    """A folder of one training run: ``config.json``, ``metrics.jsonl``, ``state/``, ``checkpoint/``."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            probe = self.path / f".writable.{os.getpid()}"  # processes of one run do not share it
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise ConfigError(f"output must be a writable directory, got {str(path)!r}: {error.strerror}") from None
+
+    @property
+    def stop_requested(self) -> bool:
+        return (self.path / STOP_FILE).exists()
+
+    def clear_stop(self) -> None:
+        (self.path / STOP_FILE).unlink(missing_ok=True)
+
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_dir()
+
+    def write_json(self, name: str, data: Any) -> None:
+        """Write a small JSON file whole."""
+        beside = self.path / f".{name}.tmp"
+        with beside.open("w", encoding="utf-8") as file:
+            json.dump(data, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self.path / name)
+
+    def append_metrics(self, row: dict[str, Any]) -> None:
+        """Append one line to ``metrics.jsonl``."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The rows of ``metrics.jsonl``; a torn last line is left out."""
+        path = self.path / "metrics.jsonl"
+        rows = []
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows
+
+    def rewind_metrics(self, step: int) -> None:
+        """Drop the rows after ``step``, which a resumed run will write again."""
+        kept = [row for row in self.read_metrics() if row.get("step", 0) <= step]
+        beside = self.path / ".metrics.tmp"
+        beside.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        beside.replace(self.path / "metrics.jsonl")
+
+    def start_over(self) -> None:
+        """Forget what an earlier run left here: metrics, samples and state."""
+        (self.path / "metrics.jsonl").unlink(missing_ok=True)
+        for name in ("state", ".state.old", "samples"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def write_folder(self, name: str, fill: Callable[[Path], None]) -> None:
+        """Replace folder ``name`` by what ``fill`` writes into an empty one: all of it or nothing."""
+        beside, old = self.path / f".{name}.new", self.path / f".{name}.old"
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir()
+        try:
+            fill(beside)
+            for file in beside.rglob("*"):
+                if file.is_file():
+                    with file.open("rb") as handle:
+                        os.fsync(handle.fileno())
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)  # half a folder would only fill the disk
+            raise
+        target = self.path / name
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            target.rename(old)
+        beside.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def recover(self, name: str) -> None:
+        """Put the previous folder back if a write was killed between its two renames."""
+        target, old = self.path / name, self.path / f".{name}.old"
+        if not target.exists() and old.exists():
+            old.rename(target)

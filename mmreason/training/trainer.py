@@ -1,0 +1,224 @@
+"""Runs GRPO in a run directory: resumes, evaluates, saves, stops when asked.
+
+A killed run resumes from its last saved step and ends where an uninterrupted one ends: everything random
+is a function of (seed, step), so weights, optimizer and step number are the whole state.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError
+
+from mmreason.errors import CheckpointError, ConfigError
+from mmreason.records import trace_rewards
+from mmreason.rewards.custom import RewardFunction
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts
+from mmreason.training.rundir import RunDirectory
+from mmreason.training.validation import held_out, solve_problems, success_by_task
+
+LORA_TARGETS = ["qkv", "out", "up", "down"]
+
+OnRow = Callable[[dict[str, Any]], None]
+OnSamples = Callable[[Rollouts, int], None]
+
+
+class Trainer:
+    """One training run; ``accelerator`` makes it one of several processes."""
+
+    def __init__(
+        self,
+        pipe: InterleavedReasoningPipeline,
+        config: GRPOConfig,
+        run: RunDirectory,
+        accelerator: Accelerator | None = None,
+        reward_functions: Sequence[RewardFunction] = (),
+    ) -> None:
+        self.pipe, self.config, self.run = pipe, config, run
+        self.accelerator = accelerator or Accelerator(cpu=not torch.cuda.is_available())
+        self.pipe.to(self.accelerator.device)
+        self.adapter = None
+        base = pipe.transformer
+        reference = None
+        if config.loss.beta:
+            reference = copy.deepcopy(base).requires_grad_(False).eval()
+        base.requires_grad_(True)
+        base.hints.requires_grad_(False)  # the auxiliary head belongs to the supervised stage
+        base.hint_norm.requires_grad_(False)
+        if config.lora_rank:
+            self.adapter = _with_lora(base, config)
+        if config.gradient_checkpointing:
+            base.gradient_checkpointing_enable()
+        self.grpo = GRPO(pipe, config, self.accelerator, reference, reward_functions)
+        self.step = 0
+        self.skipped = 0.0  # updates left out so far, because something was not finite
+
+    def train(self, resume: bool = False, on_row: OnRow | None = None, on_samples: OnSamples | None = None):
+        """Train to ``max_steps`` or until asked to stop; returns the last metrics and ``resumed_from``."""
+        config, main = self.config, self.accelerator.is_main_process
+        resumed_from = self._resume() if resume else None
+        if main:
+            with self._writing():
+                self.run.clear_stop()
+                if resumed_from is None:
+                    self.run.start_over()
+                self.run.write_json("config.json", asdict(config))
+        self.accelerator.wait_for_everyone()
+        row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if self.step else {}
+        if self.step == 0:
+            row = self._log({"step": 0} | self._evaluate(), on_row)
+        with _interrupts() as interrupted:
+            while self.step < config.max_steps:
+                began = time.perf_counter()
+                rollouts = self.grpo.rollouts(self.step)
+                metrics = self.grpo.rollout_metrics(rollouts) | self.grpo.update(rollouts, self.step)
+                self.step += 1
+                self.skipped += metrics["skipped"]
+                stop = self._agree(self.run.stop_requested or bool(interrupted)) or self.step == config.max_steps
+                metrics |= {
+                    "step": self.step,
+                    "skipped": self.skipped,
+                    "tokens": sum(count.tokens for count in rollouts.counts.values()),
+                    "seconds": time.perf_counter() - began,
+                    "rollout_seconds": rollouts.seconds,
+                }
+                if self.step % config.eval_steps == 0 or stop:
+                    metrics |= self._evaluate()
+                    if on_samples is not None and main:
+                        with self._writing():
+                            on_samples(rollouts, self.step)
+                if self.step % config.logging_steps == 0 or stop:
+                    row = self._log(metrics, on_row)
+                if self.step % config.save_steps == 0 or stop:
+                    self._save()
+                if stop:
+                    break
+        return row | {"resumed_from": resumed_from, "output": str(self.run.path / "checkpoint")}
+
+    def _agree(self, wish: bool) -> bool:
+        """True on all processes if it is on any."""
+        vote = torch.tensor([float(wish)], device=self.accelerator.device)
+        return bool(self.accelerator.reduce(vote, "sum").item())
+
+    def _log(self, row: dict[str, Any], on_row: OnRow | None) -> dict[str, Any]:
+        row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        if self.accelerator.is_main_process:
+            with self._writing():
+                self.run.append_metrics(row)
+            if on_row is not None:
+                on_row(row)
+        return row
+
+    def _evaluate(self) -> dict[str, Any]:
+        """Success on the same held-out validation problems each time, sampled as in training."""
+        config = self.config
+        problems = held_out(
+            list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
+        )
+        traces = solve_problems(self.pipe, problems, config.sampling, config.seed)
+        rewards = [trace_rewards(trace) for trace in traces]
+        image = [i for _, i in rewards if i is not None]
+        return {
+            "success": success_by_task(traces),
+            "eval_text_reward": sum(t for t, _ in rewards) / len(rewards),
+            "eval_image_reward": sum(image) / len(image) if image else None,
+        }
+
+    def _save(self) -> None:
+        """Write state and checkpoint whole; a full disk leaves the previous ones as they were."""
+        if self.accelerator.is_main_process:
+            state = {
+                "step": self.step,
+                "skipped": self.skipped,
+                "model": self.pipe.transformer.state_dict(),
+                "optimizer": self.grpo.optimizer.state_dict(),
+            }
+            with self._writing():
+                self.run.write_folder("checkpoint", self.export)
+                self.run.write_folder("state", lambda folder: torch.save(state, folder / "state.pt"))
+        self.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Say in one sentence that the run directory cannot be written."""
+        try:
+            yield
+        except (OSError, RuntimeError, SafetensorError) as error:
+            try:
+                left = f"{shutil.disk_usage(self.run.path).free / 2**20:.0f} MiB are free"
+            except OSError:
+                left = "it is gone"
+            raise ConfigError(
+                f"output {str(self.run.path)!r} cannot be written ({error}; {left}); "
+                "a checkpoint saved there before is still whole: make room and use --resume"
+            ) from error
+
+    def export(self, folder: Path) -> None:
+        """Write the policy as a checkpoint, adapters merged."""
+        pipe = self.pipe
+        if self.adapter is not None:
+            merged = copy.deepcopy(self.adapter).merge_and_unload()
+            pipe = InterleavedReasoningPipeline(merged, pipe.vqvae, pipe.tokenizer, pipe.scheduler)
+        pipe.save_pretrained(folder, max_shard_size="9MB")
+
+    def _resume(self) -> int | None:
+        if self.accelerator.is_main_process:
+            self.run.recover("state")
+            self.run.recover("checkpoint")
+        self.accelerator.wait_for_everyone()
+        if not self.run.has("state"):
+            return None
+        try:
+            state = torch.load(self.run.path / "state" / "state.pt", weights_only=True, map_location="cpu")
+            self.pipe.transformer.load_state_dict(state["model"])
+            self.grpo.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.skipped = state["step"], state["skipped"]
+        except (RuntimeError, KeyError, OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise CheckpointError(f"state in {str(self.run.path)!r} cannot be resumed: {reason}") from error
+        if self.accelerator.is_main_process:
+            self.run.rewind_metrics(self.step)
+        return self.step
+
+
+def _with_lora(model, config: GRPOConfig):
+    """Freeze ``model`` and put low-rank adapters beside its matrices, in place; returns the peft wrapper."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(config.seed)  # peft draws the adapters' first weights from torch's global generator
+    lora = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=LORA_TARGETS)
+    return get_peft_model(model, lora)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Collect Ctrl-C instead of raising, so that a step is finished and saved; a second one raises."""
+    seen: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    try:
+        previous = signal.signal(signal.SIGINT, note)
+    except ValueError:  # not the main thread: nothing to catch
+        yield seen
+        return
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, previous)

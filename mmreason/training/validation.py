@@ -1,0 +1,55 @@
+"""Rollouts of a policy on given problems, scored: the ground of validation and evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mmreason.records import Problem, Trace
+from mmreason.rewards.verify import Verifier
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.seeds import derive_seed
+from mmreason.tasks import make_problem
+
+
+def held_out(tasks: Sequence[str], difficulties: Sequence[str], count: int, seed: int, split: str) -> list[Problem]:
+    """``count`` problems in all, split evenly over tasks and difficulties; the first ones get the rest."""
+    cells = [(task, difficulty) for difficulty in difficulties for task in tasks]
+    problems = []
+    for i, (task, difficulty) in enumerate(cells):
+        share = count // len(cells) + (i < count % len(cells))
+        problems += [make_problem(task, difficulty, seed, split, index) for index in range(share)]
+    return problems
+
+
+def solve_problems(
+    pipe: InterleavedReasoningPipeline,
+    problems: Sequence[Problem],
+    config: SamplingConfig,
+    seed: int,
+    batch_size: int = 64,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[Trace]:
+    """Scored traces of ``problems``, in order.
+
+    Each problem has its own random stream, a function of ``seed`` and the problem, so that results do not
+    depend on the batch.
+    """
+    verifier = Verifier(pipe.words, pipe.sheet)
+    traces: list[Trace] = []
+    for start in range(0, len(problems), batch_size):
+        batch = problems[start : start + batch_size]
+        seeds = [derive_seed("sampling", seed, p.task, p.difficulty, p.index or 0) for p in batch]
+        traces += [verifier.score(trace) for trace in pipe(batch, config, seeds).traces]
+        if on_progress is not None:
+            on_progress(len(traces), len(problems))
+    return traces
+
+
+def success_by_task(traces: Sequence[Trace]) -> dict[str, float]:
+    """Share of solved problems of each task that occurs, and ``mean`` over tasks."""
+    outcomes: dict[str, list[bool]] = {}
+    for trace in traces:
+        outcomes.setdefault(trace.problem.task, []).append(trace.success)
+    rates = {task: sum(solved) / len(solved) for task, solved in outcomes.items()}
+    return rates | {"mean": sum(rates.values()) / len(rates)}

@@ -1,0 +1,1 @@
+"""The page: one file per tab, its components, and what they share."""

@@ -1,0 +1,36 @@
+"""Custom components: a static template, style and script beside this file, and data only as props.
+
+The template and the style are evaluated by gradio as a template literal, so no data may reach them; the
+scripts put every text in by ``textContent``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+_HERE = Path(__file__).parent
+_EVALUATED = ("${", "{{", "`", "\\")  # what a template literal or Handlebars would act on
+
+
+def component(name: str, *, value: Any = None, scripts: tuple[str, ...] = (), **props: Any) -> gr.HTML:
+    """The component whose files are ``name``.html, .css and .js, with ``scripts`` before its own."""
+    template, style = (read(f"{name}.{kind}") for kind in ("html", "css"))
+    for text in (template, style):
+        assert not any(mark in text for mark in _EVALUATED), f"{name}: templates must be static"
+    script = "\n".join(read(f"{part}.js") for part in (*scripts, name))
+    return gr.HTML(
+        value,
+        html_template=template,
+        css_template=style,
+        js_on_load=script,
+        apply_default_css=False,
+        **props,
+    )
+
+
+def read(file: str) -> str:
+    """A file of this folder."""
+    return (_HERE / file).read_text(encoding="utf-8")

@@ -1,0 +1,150 @@
+"""What the tab Watch does: plain functions, values in and values out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from mmreason.errors import MMReasonError
+from mmreason.tasks import TASKS, make_problem, problem_from_json
+from mmreason.traces.file import png_url
+from mmreason.ui import own, runtime, solving
+from mmreason.ui.playback import value_of_file
+from mmreason.ui.request import SolveRequest, checked, is_link, link_query, parse_puzzle, read_link
+from mmreason.ui.solving import LINE, Finished, Shown
+
+CONTROLS = (
+    *("task", "difficulty", "seed"),
+    *("checkpoint", "temperature", "num_steps", "region", "threshold", "sampling_seed"),
+)
+
+
+def solve_controls(*values: Any, session: str) -> Iterator[Shown]:
+    """Solve the puzzle that the controls name."""
+    yield from _solve_checked(dict(zip(CONTROLS, values, strict=True)), session)
+
+
+def solve_own(*values: Any, session: str) -> Iterator[Shown]:
+    """Solve the visitor's own puzzle; the last three values are its kind, board and text."""
+    *controls, kind, board, text = values
+    settings = dict(zip(CONTROLS, controls, strict=True))
+    problem, says = own.check(kind, board, text)
+    if problem is None:
+        yield Shown(notice=says, busy=False)
+        return
+    settings |= {"task": problem.task, "own": problem.spec}
+    yield from _solve_checked(settings, session)
+
+
+def _solve_checked(settings: dict[str, Any], session: str) -> Iterator[Shown]:
+    try:
+        request = checked(**settings)
+    except MMReasonError as error:
+        LINE.forget(session)
+        yield Shown(notice=solving.sentence(error), busy=False)
+        return
+    yield from solving.solve(request, session)
+
+
+def retry(finished: Finished | None) -> SolveRequest | None:
+    """The request of the last run again, with another sampling seed."""
+    if finished is None or finished.request is None:
+        return None
+    request = finished.request
+    return replace(request, sampling_seed=solving.other_seed(request.sampling_seed))
+
+
+def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:
+    """The request of a link, what to tell the visitor, and whether to solve at once."""
+    if not is_link(params):
+        return None, "", False
+    try:
+        request = read_link(params)
+    except MMReasonError as error:
+        return None, f"This link cannot be followed: {error}.", False
+    found = runtime.find_checkpoint(request.checkpoint, request.checkpoint_hash)
+    if found is not None:
+        return replace(request, checkpoint=found), "", True
+    names = runtime.checkpoint_names()
+    wanted = f"{request.checkpoint[:40]} ({(request.checkpoint_hash or 'any weights')[:12]})"
+    if not names:
+        return None, f"This link was made with the checkpoint {wanted}; there is no checkpoint here.", False
+    instead = request.checkpoint if request.checkpoint in names else names[0]
+    return (
+        replace(request, checkpoint=instead, checkpoint_hash=None),
+        f"This link was made with the checkpoint {wanted}, which is not here any more. "
+        f"The controls are filled in; Solve takes {instead} as it is now, so the solution may differ.",
+        False,
+    )
+
+
+def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> tuple[Any, str]:
+    """The player's value for the puzzle that the controls name, or None, and a notice."""
+    try:
+        request = checked(task=task, difficulty=difficulty, seed=seed, checkpoint=checkpoint)
+        return solving.preview(request.problem(), request.checkpoint), ""
+    except MMReasonError as error:
+        return None, solving.sentence(error)
+
+
+def check_own(kind: str, board: Any, text: str, checkpoint: Any) -> tuple[Any, str, bool]:
+    """The player's value for the visitor's puzzle, or None; a sentence; and whether it can be solved."""
+    problem, says = own.check(kind, board, text)
+    if problem is None:
+        return None, says, False
+    try:
+        return solving.preview(problem, str(checkpoint)), says, True
+    except MMReasonError:
+        return None, says, True
+
+
+def example_value() -> tuple[dict[str, Any] | None, Finished | None]:
+    """The bundled trace that plays on arrival, as the player's value and as a finished run."""
+    for data in runtime.example_traces():
+        try:
+            return _example(data)
+        except (MMReasonError, KeyError, TypeError):
+            continue
+    return None, None
+
+
+def _example(data: dict[str, Any]) -> tuple[dict[str, Any], Finished]:
+    origin, settings = data["problem"], data["settings"]
+    known = {name: origin[name] for name in ("difficulty", "seed", "split", "index")}
+    problem = replace(problem_from_json(origin["spec"]), **known)
+    request = checked(
+        task=problem.task,
+        difficulty=problem.difficulty,
+        seed=problem.seed,
+        sampling_seed=settings["seed"],
+        **{name: settings[name] for name in ("checkpoint", "temperature", "num_steps", "region", "threshold")},
+    )
+    value = value_of_file(data, problem) | {"link": link_query(request, settings["checkpoint_hash"])}
+    plain = {key: part for key, part in data.items() if key != "sheet"}
+    return value, Finished(plain, runtime.sheet_pixels(data["sheet"]), request)
+
+
+def filled(wish: SolveRequest) -> list[Any]:
+    """The controls' values in the order of ``CONTROLS``; None leaves one as it is."""
+    own_names = ("task", "difficulty", "seed") if wish.own is not None else ()
+    values = [None if name in own_names else getattr(wish, name) for name in CONTROLS]
+    return [value if name != "threshold" else value or 0 for name, value in zip(CONTROLS, values, strict=True)]
+
+
+def own_filled(puzzle: str) -> tuple[str, Any, str | None]:
+    """Kind, board and text that show a visitor's puzzle, given as JSON; None leaves a part as it is."""
+    data = parse_puzzle(puzzle)
+    if data.get("task") in own.FIRST:
+        return str(data["task"]), data, None
+    return "JSON", None, puzzle
+
+
+def expect(checkpoint: Any, difficulty: str, task: str) -> str:
+    """What to expect of the checkpoint here, in words, or nothing."""
+    return runtime.expected_success(str(checkpoint), difficulty, task)
+
+
+def thumbnails() -> list[list[str]]:
+    """A small picture of each task."""
+    return [[task, png_url(make_problem(task, "easy", 1).image[::2, ::2])] for task in TASKS]

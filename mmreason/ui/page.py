@@ -1,0 +1,20 @@
+"""The whole page: header and tabs."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from mmreason.ui.component import component
+from mmreason.ui.runtime import MAX_WAITING
+from mmreason.ui.watch import build_watch
+
+TITLE = "mmreason"
+
+
+def build_page() -> gr.Blocks:
+    """The page, its queue set up: one solve at a time, a bounded line, no open endpoints."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
+        component("header", elem_id="header")
+        with gr.Tabs(), gr.Tab("Watch"):
+            build_watch(page)
+    return page.queue(max_size=MAX_WAITING, api_open=False, default_concurrency_limit=4)

@@ -1,0 +1,136 @@
+"""What the page runs on: checkpoints loaded once when first asked for, the device, and the limits."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import math
+import os
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from mmreason.errors import CheckpointError
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.traces.file import png_url
+
+ROOT = Path(__file__).resolve().parents[2]
+ASSETS = ROOT / "assets"
+CHECKPOINTS_SETTING = "MMREASON_CHECKPOINTS"  # names another folder of checkpoints than ./checkpoints
+
+MAX_WAITING = 16  # visitors in line for a solve
+SHEET_COLUMNS = 16
+
+_LOAD = Lock()
+
+
+def checkpoints_folder() -> Path:
+    """The folder whose subfolders are checkpoints."""
+    return Path(os.environ.get(CHECKPOINTS_SETTING) or ROOT / "checkpoints")
+
+
+def checkpoint_names() -> list[str]:
+    """Subfolders with a ``model_index.json``, ``base`` first."""
+    names = [path.parent.name for path in checkpoints_folder().glob("*/model_index.json")]
+    return sorted(names, key=lambda name: (name != "base", name))
+
+
+def load_pipeline(name: str) -> InterleavedReasoningPipeline:
+    """The checkpoint called ``name``, loaded once and again when its files change; raises CheckpointError."""
+    if name not in checkpoint_names():
+        there = ", ".join(checkpoint_names()) or "none"
+        raise CheckpointError(f"checkpoint {name[:60]!r} is not here; there is: {there}")
+    folder = checkpoints_folder() / name
+    with _LOAD:
+        return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path, _changed: int) -> InterleavedReasoningPipeline:
+    use_few_threads()
+    pipe = InterleavedReasoningPipeline.from_pretrained(folder)
+    pipe.to(device())
+    _ = pipe.words, pipe.sheet, pipe.fingerprint  # cached now, not in the first solve
+    return pipe
+
+
+def find_checkpoint(name: str, fingerprint: str | None) -> str | None:
+    """The checkpoint that a link means: ``name`` if its weights fit, else another with those weights."""
+    for candidate in sorted(checkpoint_names(), key=lambda other: other != name):
+        if fingerprint is None and candidate == name:
+            return name
+        try:
+            if fingerprint is not None and load_pipeline(candidate).fingerprint == fingerprint:
+                return candidate
+        except CheckpointError:
+            logging.getLogger(__name__).warning("checkpoint %s cannot be loaded", candidate)
+    return None
+
+
+def warm_up() -> None:
+    """Load the first checkpoint, so that the first visitor need not wait for it."""
+    names = checkpoint_names()
+    if names:
+        load_pipeline(names[0])
+
+
+def device() -> str:
+    """A GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def use_few_threads() -> None:
+    """One thread for the small products of one rollout: a second one mostly spins."""
+    torch.set_num_threads(1)
+
+
+def sheet_value(sheet: np.ndarray) -> dict[str, Any]:
+    """The decoded codebook (C, 16, 16, 3) as the one picture from which the player draws every canvas."""
+    return {"image": _sheet_image(sheet.shape, sheet.tobytes()), "columns": SHEET_COLUMNS}
+
+
+@lru_cache(maxsize=8)
+def _sheet_image(shape: tuple[int, ...], pixels: bytes) -> str:
+    num_codes, side = shape[:2]
+    rows = math.ceil(num_codes / SHEET_COLUMNS)
+    cells = np.zeros((rows * SHEET_COLUMNS, side, side, 3), np.uint8)
+    cells[:num_codes] = np.frombuffer(pixels, np.uint8).reshape(shape)
+    grid = cells.reshape(rows, SHEET_COLUMNS, side, side, 3).swapaxes(1, 2)
+    return png_url(grid.reshape(rows * side, SHEET_COLUMNS * side, 3))
+
+
+def sheet_pixels(value: dict[str, Any]) -> np.ndarray:
+    """The codebook back from ``sheet_value``; rows of blank cells may follow the last code."""
+    content = base64.b64decode(value["image"].partition(",")[2])
+    picture = np.asarray(Image.open(io.BytesIO(content), formats=("PNG",)).convert("RGB"))
+    side, columns = picture.shape[1] // value["columns"], value["columns"]
+    cells = picture.reshape(-1, side, columns, side, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(cells.reshape(-1, side, side, 3))
+
+
+def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
+    """What to expect, in words, from the results file; empty where nothing is known."""
+    try:
+        results = json.loads((ASSETS / "results" / "evaluate.json").read_text(encoding="utf-8"))
+        rate = float(results[checkpoint]["by_difficulty"][difficulty]["success"][task])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return f"{checkpoint} solves about {round(10 * rate)} in 10 {difficulty} {task}s"
+
+
+def example_traces() -> list[dict[str, Any]]:
+    """The bundled finished traces, the one that plays on arrival first."""
+    examples = []
+    for path in sorted((ASSETS / "examples").glob("*.json")):
+        try:
+            examples.append(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError:
+            logging.getLogger(__name__).warning("example %s is not JSON", path)
+    return sorted(examples, key=lambda example: example["problem"]["task"] != "maze")

@@ -1,0 +1,120 @@
+"""``python -m mmreason.ui.screenshots``: pictures of the page at 1440 and 390 px, light and dark.
+
+Starts the app on a free port, plays what it plays on arrival to its end, and writes
+``assets/page-<width>-<light|dark>.png``.  Needs playwright and a Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmreason.ui.runtime import ASSETS, ROOT
+
+SIZES = ((1440, 1000), (390, 844))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+START_SECONDS = 120
+
+
+@contextmanager
+def served(command: Sequence[str], port: int) -> Iterator[str]:
+    """The address of the app that ``command`` starts on ``port``; it ends with the block."""
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(address: str, process: subprocess.Popen[Any]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the app ended with exit code {process.returncode}")
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.3)
+    raise RuntimeError(f"the app did not answer within {START_SECONDS} s")
+
+
+def chromium() -> str:
+    """Path of the browser."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    raise RuntimeError(f"no browser found; install one of {', '.join(BROWSERS)}")
+
+
+def take(address: str, folder: Path) -> list[Path]:
+    """Photograph the page at ``address`` in every size and both colour schemes."""
+    from playwright.sync_api import sync_playwright
+
+    paths = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        for width, height in SIZES:
+            for scheme in ("light", "dark"):
+                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+                page = context.new_page()
+                page.goto(address)
+                page.locator(".mm-player").wait_for(state="attached")
+                _show_an_edit(page)
+                path = folder / f"page-{width}-{scheme}.png"
+                page.screenshot(path=path, full_page=width > 820)
+                paths.append(path)
+                context.close()
+        browser.close()
+    return paths
+
+
+def _show_an_edit(page: Any) -> None:
+    """Scrub to the middle of the third turn's edit."""
+    status, scrub = page.locator(".mm-player .status"), page.locator(".mm-player .scrub")
+    page.locator(".mm-player .card").first.wait_for(timeout=30_000)
+    for position in range(int(scrub.get_attribute("max") or 0)):
+        scrub.fill(str(position))
+        if status.inner_text().startswith("Turn 3 · edit · step 1"):
+            break
+    scrub.blur()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(400)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pictures; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mmreason.ui.screenshots", description=__doc__)
+    parser.add_argument("--out", type=Path, default=ASSETS, metavar="DIR")
+    args = parser.parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)
+    with served([sys.executable, "app.py"], free_port()) as address:
+        for path in take(address, args.out):
+            print(path, file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,208 @@
+"""The events of the tab Watch: handlers' values laid out as updates of its components."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mmreason.ui import files, handlers, own, runtime, solving
+from mmreason.ui.request import SolveRequest
+from mmreason.ui.solving import LINE, Finished, Shown
+
+if TYPE_CHECKING:
+    from mmreason.ui.watch import Watch
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
+SOLVING: dict[str, Any] = {**PRIVATE, "concurrency_id": "solve", "concurrency_limit": 1}
+WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": 1}
+CHANGING: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}
+
+
+def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
+    """Connect all events; with ``is_empty`` the page shows a puzzle on arrival, for want of an example."""
+    _connect_solving(watch)
+    _connect_puzzle(watch)
+    _connect_own(watch)
+    w = watch
+    filled = [w.notice, w.asked, *w.controls, w.kind, w.board, w.text]
+    loaded = blocks.load(on_load, None, filled, **PRIVATE)
+    loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
+    if is_empty:
+        blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice], **PRIVATE)
+    blocks.load(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
+    blocks.unload(on_unload)
+
+
+def _connect_solving(w: Watch) -> None:
+    buttons = [w.solve, w.own_solve, w.stop]
+    shown = [w.player, w.notice, w.finished, *buttons]
+    begun = [w.notice, *buttons, w.trace_file, w.replay_file]
+    gr.on([w.solve.click, w.own_solve.click, w.asked.change], on_begin, None, begun, **AT_ONCE)
+    runs = [
+        w.solve.click(on_solve, w.controls, shown, **SOLVING),
+        w.own_solve.click(on_solve_own, [*w.controls, w.kind, w.board, w.text], shown, **SOLVING),
+        w.asked.change(on_asked, w.asked, shown, **SOLVING),
+    ]
+    for run in runs:  # after a run that broke off, too
+        run.then(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
+        run.then(on_idle, None, buttons, **AT_ONCE)
+    w.stop.click(on_stop, None, buttons, **AT_ONCE)
+    w.player.again(on_again, w.finished, [w.asked, w.sampling_seed], **PRIVATE)
+
+
+def _connect_puzzle(w: Watch) -> None:
+    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
+    expected = [w.checkpoint, w.difficulty, w.task], w.expect
+    w.task.pick(on_preview, puzzle, seen, **CHANGING)
+    gr.on([w.difficulty.input, w.seed.input], on_preview, puzzle, seen, **CHANGING)
+    w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
+    w.task.pick(handlers.expect, *expected, **CHANGING)
+    gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
+
+
+def _connect_own(w: Watch) -> None:
+    puzzle = [w.kind, w.board, w.text, w.checkpoint]
+    seen = [w.player, w.own_says, w.own_solve]
+    w.own_open.click(on_open, None, w.own_panel, **AT_ONCE).then(on_own, puzzle, seen, **PRIVATE)
+    gr.on([w.own_solve.click, w.own_close.click, w.solve.click], on_close, None, w.own_panel, **AT_ONCE)
+    w.kind.input(on_kind, w.kind, [w.board, w.text], **PRIVATE).then(on_own, puzzle, seen, **PRIVATE)
+    w.board.put(on_own, puzzle, seen, **CHANGING)
+    w.text.change(on_own, puzzle, seen, **CHANGING)
+
+
+# Solving
+
+
+def on_begin(request: gr.Request) -> tuple[Any, ...]:
+    """Join the line."""
+    ahead = LINE.join(_session(request))
+    waiting = gr.DownloadButton(interactive=False)
+    return solving.place_in_line(ahead), *_buttons(busy=True), waiting, waiting
+
+
+def on_solve(request: gr.Request, *values: Any):
+    """Stream the solution of what the controls name."""
+    for state in handlers.solve_controls(*values, session=_session(request)):
+        yield _outputs(state)
+
+
+def on_solve_own(request: gr.Request, *values: Any):
+    """Stream the solution of the visitor's own puzzle."""
+    for state in handlers.solve_own(*values, session=_session(request)):
+        yield _outputs(state)
+
+
+def on_asked(wish: SolveRequest | None, request: gr.Request):
+    """Stream the solution of what a link or Try again asks for."""
+    states = [Shown(busy=False)] if wish is None else solving.solve(wish, _session(request))
+    for state in states:
+        yield _outputs(state)
+
+
+def on_stop(request: gr.Request) -> tuple[Any, ...]:
+    """End the visitor's run at its next step."""
+    LINE.stop(_session(request))
+    return _buttons(busy=False)
+
+
+def on_idle(request: gr.Request) -> tuple[Any, ...]:
+    """Leave the line and free the buttons after a run, however it ended."""
+    LINE.forget(_session(request))
+    return _buttons(busy=LINE.is_busy(_session(request)))
+
+
+def on_again(finished: Finished | None) -> tuple[Any, Any]:
+    """The last request with another sampling seed."""
+    wish = handlers.retry(finished)
+    return (gr.skip(), gr.skip()) if wish is None else (wish, wish.sampling_seed)
+
+
+def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any]:
+    """The finished run's files, ready to be taken away; not while another run is on its way."""
+    if finished is None:
+        return gr.skip(), gr.skip()
+    trace, replay = files.write_files(finished)
+    if LINE.is_busy(_session(request)):
+        return gr.skip(), gr.skip()
+    return gr.DownloadButton(value=trace, interactive=True), gr.DownloadButton(value=replay, interactive=True)
+
+
+# Arriving and leaving
+
+
+def on_load(request: gr.Request) -> tuple[Any, ...]:
+    """Fill the controls from a link, and solve what it asks for."""
+    wish, says, at_once = handlers.open_link(dict(request.query_params))
+    names = runtime.checkpoint_names()
+    parts = [gr.skip()] * 3
+    controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
+    chosen = names[0] if names else None
+    if wish is not None:
+        controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
+        chosen = wish.checkpoint
+        if wish.own is not None:
+            parts = _own_parts(*handlers.own_filled(wish.own))
+    controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=names, value=chosen)
+    return says, wish if at_once else None, *controls, *parts
+
+
+def on_unload(request: gr.Request) -> None:
+    """Leave the line."""
+    LINE.forget(_session(request))
+
+
+# The puzzle
+
+
+def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    """Show the puzzle that the controls name, unless a run is being shown."""
+    if LINE.is_busy(_session(request)):
+        return gr.skip(), gr.skip()
+    value, says = handlers.preview_controls(*values)
+    return gr.skip() if value is None else value, says
+
+
+def on_open() -> Any:
+    """Open the panel of the visitor's own puzzle."""
+    return gr.Column(visible=True)
+
+
+def on_close() -> Any:
+    """Close it."""
+    return gr.Column(visible=False)
+
+
+def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+    """Say whether the visitor's puzzle can be solved, and show it if so."""
+    value, says, solvable = handlers.check_own(*values)
+    keep = value is None or LINE.is_busy(_session(request))
+    return gr.skip() if keep else value, says, gr.Button(interactive=solvable)
+
+
+def on_kind(kind: str) -> tuple[Any, Any]:
+    """Board or text for the chosen kind of puzzle."""
+    return _own_parts(kind, own.FIRST.get(kind), None)[1:]
+
+
+def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
+    """Updates of kind, board and text; of the last two the one in use is visible."""
+    is_text = kind == "JSON"
+    shown = gr.HTML(visible=not is_text) if board is None else gr.HTML(board, visible=not is_text)
+    return kind, shown, gr.Textbox(visible=is_text) if text is None else gr.Textbox(text, visible=is_text)
+
+
+def _session(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _buttons(busy: bool) -> tuple[Any, Any, Any]:
+    """Updates of Solve, Solve this puzzle and Stop."""
+    return gr.Button(interactive=not busy), gr.Button(interactive=not busy), gr.Button(interactive=busy)
+
+
+def _outputs(state: Shown) -> tuple[Any, ...]:
+    """A state as updates of player, notice, finished run and buttons."""
+    parts = (state.value, state.notice, state.finished)
+    return *(gr.skip() if part is None else part for part in parts), *_buttons(state.busy)

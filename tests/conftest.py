@@ -1,0 +1,52 @@
+"""Shared fixtures: one thread, and a tiny untrained checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from mmreason.models.configuration import InterleavedDiffusionConfig
+from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.tokenizers.image import build_vqvae
+from mmreason.tokenizers.layout import Vocabulary
+from mmreason.tokenizers.text import build_text_tokenizer
+
+torch.set_num_threads(1)
+
+NUM_CODES = 24
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a checkpoint with small untrained networks."""
+    torch.manual_seed(0)
+    tokenizer, vqvae = build_text_tokenizer(), build_vqvae(num_codes=NUM_CODES, width=16, code_width=4)
+    vocabulary = Vocabulary.of(tokenizer, NUM_CODES)
+    config = InterleavedDiffusionConfig(
+        vocab_size=vocabulary.size,
+        first_cell=vocabulary.first_cell,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        hint_layer=1,
+    )
+    pipe = InterleavedReasoningPipeline(
+        transformer=InterleavedDiffusionModel(config),
+        vqvae=vqvae,
+        tokenizer=tokenizer,
+        scheduler=MaskedDiffusionScheduler(),
+    )
+    folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
+    pipe.save_pretrained(folder, safe_serialization=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_pipe(tiny_checkpoint: Path) -> InterleavedReasoningPipeline:
+    """The tiny checkpoint, loaded."""
+    return InterleavedReasoningPipeline.from_pretrained(tiny_checkpoint)

@@ -1,0 +1,89 @@
+"""What holds of the prefix cache: rows have no holes, and nothing that is cached ever changes.
+
+Axes: B rows, A heads, M cached positions, D head width.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmreason.models.cache import GROWTH, PrefixCache
+
+LAYERS, HEADS, WIDTH, ROWS = 2, 3, 4, 3
+
+
+@pytest.fixture
+def cache() -> PrefixCache:
+    cache = PrefixCache(LAYERS, HEADS, WIDTH)
+    cache.allocate(torch.zeros(1), ROWS)
+    return cache
+
+
+def append(cache: PrefixCache, first: float, keep: list[list[int]]) -> None:
+    """Append a block whose position ``l`` of row ``b`` holds ``first + 10 b + l`` (values: minus that)."""
+    keep_BL = torch.tensor(keep, dtype=torch.bool)
+    number_BL = first + 10 * torch.arange(len(keep))[:, None] + torch.arange(keep_BL.shape[1])
+    block = number_BL[:, None, :, None].expand(-1, HEADS, -1, WIDTH).float()
+    for layer in range(LAYERS):
+        cache.write(layer, block + 1000 * layer, -block - 1000 * layer, keep_BL)
+    cache.advance(keep_BL)
+
+
+def numbers(cache: PrefixCache, layer: int = 0) -> list[list[float]]:
+    """What each row holds, after checking that all heads and both tensors agree."""
+    keys, values = cache.read(layer, cache.num_columns)
+    assert torch.equal(keys, -values)
+    assert torch.equal(keys, keys[:, :1, :, :1].expand_as(keys))
+    filled = cache.filled(cache.num_columns)
+    return [keys[b, 0, filled[b], 0].tolist() for b in range(len(filled))]
+
+
+def test_kept_positions_are_appended_to_each_row_without_holes(cache):
+    append(cache, 100, [[1, 0, 1], [0, 0, 0], [0, 1, 1]])
+    append(cache, 200, [[0, 1], [1, 1], [0, 0]])
+    assert numbers(cache) == [[100, 102, 201], [210, 211], [121, 122]]
+    assert numbers(cache, layer=1) == [[1100, 1102, 1201], [1210, 1211], [1121, 1122]]
+    assert cache.length_B.tolist() == [3, 2, 2]
+    assert cache.num_columns == 3
+    assert cache.filled(4).tolist() == [[1, 1, 1, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
+
+
+def test_reserving_room_keeps_what_is_there_and_never_shrinks(cache):
+    append(cache, 100, [[1, 1], [1, 0], [0, 1]])
+    before = numbers(cache)
+    for columns in (GROWTH + 1, 5, 3 * GROWTH):
+        cache.reserve(columns)
+        assert cache.keys_NBAMD.shape[3] >= columns
+        assert cache.values_NBAMD.shape == cache.keys_NBAMD.shape
+        assert numbers(cache) == before
+    assert cache.keys_NBAMD.shape[3] == 3 * GROWTH
+
+
+def test_writing_beyond_the_first_room_works_once_it_is_reserved(cache):
+    wide = [[1] * (GROWTH + 7)] * ROWS
+    cache.reserve(GROWTH + 7)
+    append(cache, 0, wide)
+    assert cache.length_B.tolist() == [GROWTH + 7] * ROWS
+    assert numbers(cache)[2][-1] == 20 + GROWTH + 6
+
+
+def test_selected_rows_come_in_the_order_asked_for_and_may_repeat(cache):
+    append(cache, 100, [[1, 0], [1, 1], [0, 1]])
+    chosen = cache.select(torch.tensor([2, 0, 2, 1]))
+    assert numbers(chosen) == [[121], [100], [121], [110, 111]]
+    assert chosen.length_B.tolist() == [1, 1, 1, 2]
+
+
+def test_a_selection_and_its_source_do_not_share_memory(cache):
+    append(cache, 100, [[1], [1], [1]])
+    chosen = cache.select(torch.tensor([0, 0, 1]))
+    append(chosen, 500, [[1], [0], [1]])
+    assert numbers(cache) == [[100], [110], [120]]
+    assert numbers(chosen) == [[100, 500], [100], [110, 520]]
+
+
+def test_an_empty_cache_has_no_columns(cache):
+    assert cache.num_columns == 0
+    assert PrefixCache(1, 1, 1).num_columns == 0
+    assert cache.filled(0).shape == (ROWS, 0)

@@ -1,0 +1,118 @@
+"""Users' own rewards, by import path: added to the verifier's, and refused in one sentence if malformed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmreason.errors import ConfigError
+from mmreason.records import Segment, Trace
+from mmreason.rewards.custom import add_rewards, load_reward
+from mmreason.tasks import make_problem
+
+
+@pytest.fixture
+def trace() -> Trace:
+    segments = (
+        Segment("thought", 1, (5, 6), (), reward=1.0),
+        Segment("edit", 1, (7,), (), reward=None),
+        Segment("answer", 2, (8,), (), reward=0.0),
+    )
+    return Trace(make_problem("maze", "easy", 0), (), segments, "answered")
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a user's module with a good function and things that are none."""
+    (tmp_path / "rewards_of_a_user.py").write_text(
+        "def length(trace):\n    return [len(s.tokens) for s in trace.segments]\n\nnumber = 3\n"
+    )
+    (tmp_path / "broken_rewards.py").write_text("def length(trace:\n")
+    (tmp_path / "failing_rewards.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return "rewards_of_a_user"
+
+
+def rewards(trace: Trace) -> list[float | None]:
+    return [segment.reward for segment in trace.segments]
+
+
+def test_a_function_named_by_module_and_name_adds_its_scores(trace, module):
+    scored = add_rewards(trace, [load_reward(f"{module}:length")])
+    assert rewards(scored) == [3.0, 1.0, 1.0]
+    assert rewards(trace) == [1.0, None, 0.0]  # the trace given is left as it was
+
+
+def test_several_functions_add_up_and_each_sees_the_trace_as_verified(trace):
+    seen = []
+
+    def one(trace: Trace) -> list[float]:
+        seen.append(rewards(trace))
+        return [1.0, 1.0, 1.0]
+
+    assert rewards(add_rewards(trace, [one, one])) == [3.0, 2.0, 2.0]
+    assert seen == [[1.0, None, 0.0]] * 2
+
+
+def test_none_leaves_a_segment_as_it_is_and_no_function_changes_nothing(trace):
+    assert rewards(add_rewards(trace, [lambda trace: [None, None, 2]])) == [1.0, None, 2.0]
+    assert add_rewards(trace, []) == trace
+
+
+def test_scores_may_come_in_any_sequence_and_from_any_callable(trace):
+    class Scorer:
+        def __call__(self, trace: Trace) -> np.ndarray:
+            return np.ones(3)
+
+    assert rewards(add_rewards(trace, [Scorer()])) == [2.0, 1.0, 1.0]
+    assert all(type(reward) is float for reward in rewards(add_rewards(trace, [Scorer()])))
+
+
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        ([1.0], r"one score a segment \(3\), got 1"),
+        ([1.0, math.nan, 1.0], "finite scores, got nan"),
+        ([1.0, math.inf, 1.0], "finite scores, got inf"),
+        ([1.0, "high", 1.0], "numbers or None, got 'high'"),
+        (1.0, "a list of scores, got 1.0"),
+        (None, "a list of scores, got None"),
+    ],
+)
+def test_scores_that_cannot_be_used_are_refused_by_the_name_of_their_function(trace, scores, says):
+    def mine(trace: Trace):
+        return scores
+
+    with pytest.raises(ConfigError, match=f"reward mine must give {says}"):
+        add_rewards(trace, [mine])
+
+
+def test_a_callable_without_a_name_is_refused_all_the_same(trace):
+    class Scorer:
+        def __call__(self, trace: Trace) -> list[float]:
+            return []
+
+    with pytest.raises(ConfigError, match="Scorer"):
+        add_rewards(trace, [Scorer()])
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("length", "must read module:function, got 'length'"),
+        (":length", "must read module:function"),
+        ("rewards_of_a_user:", "must read module:function"),
+        ("no_such_module:length", "'no_such_module:length' cannot be imported"),
+        (".relative:length", "cannot be imported"),
+        ("rewards_of_a_user:width", "cannot be imported"),
+        ("broken_rewards:length", "cannot be imported"),
+        ("failing_rewards:length", "cannot be imported: division by zero"),
+        ("rewards_of_a_user:number", "must be a function of a trace, got int"),
+    ],
+)
+def test_a_path_that_names_no_function_is_refused_in_one_sentence(module, path, says):
+    with pytest.raises(ConfigError, match=says):
+        load_reward(path)

@@ -1,0 +1,140 @@
+"""What holds of the run directory: a folder is replaced whole or not at all."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from mmreason.errors import ConfigError
+from mmreason.training.rundir import RunDirectory
+
+
+@pytest.fixture
+def directory(tmp_path) -> RunDirectory:
+    return RunDirectory(tmp_path / "run")
+
+
+def fill(text: str):
+    def write(folder) -> None:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "weights").write_text(text)
+
+    return write
+
+
+def content(directory: RunDirectory, name: str = "state") -> str:
+    return (directory.path / name / "sub" / "weights").read_text()
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def dies_half_way(folder) -> None:
+    (folder / "half").write_text("half")
+    raise Killed
+
+
+def test_a_folder_is_replaced_and_nothing_is_left_beside_it(directory):
+    for text in ("one", "two"):
+        directory.write_folder("state", fill(text))
+        assert content(directory) == text
+    assert directory.has("state")
+    assert [path.name for path in directory.path.iterdir()] == ["state"]
+    assert [path.name for path in (directory.path / "state").iterdir()] == ["sub"]
+
+
+def test_a_write_that_dies_leaves_the_old_folder_whole_and_does_not_disturb_the_next(directory):
+    with pytest.raises(Killed):
+        directory.write_folder("state", dies_half_way)
+    assert not directory.has("state")
+    directory.write_folder("state", fill("old"))
+    with pytest.raises(Killed):
+        directory.write_folder("state", dies_half_way)
+    assert content(directory) == "old"
+    assert [path.name for path in directory.path.iterdir()] == ["state"]
+    directory.write_folder("state", fill("new"))
+    assert content(directory) == "new"
+    assert not (directory.path / "state" / "half").exists()
+
+
+def test_a_write_killed_between_its_two_renames_is_recovered(directory, monkeypatch):
+    directory.write_folder("state", fill("old"))
+    path_type = type(directory.path)
+    rename = path_type.rename
+
+    def dies_at_the_second(self, target):
+        if self.name == ".state.new":
+            raise Killed
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(path_type, "rename", dies_at_the_second)
+        with pytest.raises(Killed):
+            directory.write_folder("state", fill("new"))
+    assert not directory.has("state")
+    directory.recover("state")
+    assert content(directory) == "old"
+    directory.recover("state")  # once more does no harm
+    assert content(directory) == "old"
+    directory.write_folder("state", fill("newer"))
+    assert content(directory) == "newer"
+
+
+def test_recovering_never_touches_a_folder_that_is_there(directory):
+    directory.write_folder("state", fill("good"))
+    (directory.path / ".state.old").mkdir()
+    directory.recover("state")
+    assert content(directory) == "good"
+    directory.recover("checkpoint")
+    assert not directory.has("checkpoint")
+
+
+def test_a_json_file_is_written_whole(directory):
+    directory.write_json("config.json", {"steps": 3})
+    with pytest.raises(TypeError):
+        directory.write_json("config.json", {"steps": object()})
+    assert json.loads((directory.path / "config.json").read_text()) == {"steps": 3}
+
+
+def test_metrics_are_read_back_in_order_without_a_torn_last_line(directory):
+    assert directory.read_metrics() == []
+    rows = [{"step": step, "loss": 1 / step} for step in (1, 2, 3)]
+    for row in rows:
+        directory.append_metrics(row)
+    with (directory.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')
+    assert directory.read_metrics() == rows
+
+
+def test_rewinding_drops_what_a_resumed_run_will_write_again(directory):
+    for step in (1, 2, 3, 4):
+        directory.append_metrics({"step": step})
+    with (directory.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5')
+    directory.rewind_metrics(2)
+    directory.append_metrics({"step": 3})
+    assert directory.read_metrics() == [{"step": 1}, {"step": 2}, {"step": 3}]
+
+
+def test_a_stop_is_asked_for_by_a_file_and_taken_back(directory):
+    assert not directory.stop_requested
+    (directory.path / "stop").touch()
+    assert directory.stop_requested
+    directory.clear_stop()
+    directory.clear_stop()
+    assert not directory.stop_requested
+
+
+def test_a_path_that_cannot_be_a_directory_is_refused_by_name(tmp_path):
+    (tmp_path / "file").write_text("")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ConfigError, match=r"output must be a writable directory, got '.*file"):
+            RunDirectory(path)
+
+
+def test_an_existing_run_is_opened_and_not_emptied(directory):
+    directory.write_folder("state", fill("kept"))
+    assert content(RunDirectory(directory.path)) == "kept"
+    assert [path.name for path in directory.path.iterdir()] == ["state"]

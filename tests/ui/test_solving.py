@@ -1,0 +1,153 @@
+"""A run as the page shows it, without a page: lists only grow, verdicts come, advice is right."""
+
+from itertools import pairwise
+
+import pytest
+
+from mmreason.rewards.verify import Verifier
+from mmreason.tasks import TASKS
+from mmreason.traces.file import check, draw_codes
+from mmreason.ui import runtime, solving
+from mmreason.ui.advice import first_wrong
+from mmreason.ui.request import SolveRequest
+from mmreason.ui.solving import Line
+from tests.standin import SHEET, WORDS
+from tests.ui.conftest import LOAD_PIPELINE
+from tests.ui.scripted import FAILS, ScriptedPipe
+
+
+@pytest.fixture
+def pipe(monkeypatch):
+    pipe = ScriptedPipe()
+    monkeypatch.setattr(runtime, "load_pipeline", lambda name: pipe)
+    monkeypatch.setattr(solving, "PERIOD", 0)
+    return pipe
+
+
+def grows(old, new):
+    """Did ``new`` come from ``old`` by additions, None → value and unfinished → finished alone?"""
+    if isinstance(old, dict):
+        return all(key in new and grows(value, new[key]) for key, value in old.items() if key not in MAY_CHANGE)
+    if isinstance(old, list):
+        return len(new) >= len(old) and all(grows(a, b) for a, b in zip(old, new, strict=False))
+    return old is None or old == new
+
+
+MAY_CHANGE = ("state", "success", "cost", "done", "end_reason", "kind", "link")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_step_is_shown_and_a_stream_only_grows(pipe, task):
+    shown = [state for state in solving.solve(SolveRequest(task=task), "me", Line()) if state.value]
+    frames = [sum(len(s["frames"]) for s in state.value["segments"]) for state in shown]
+    assert frames == [*range(1, pipe.steps_taken + 1), pipe.steps_taken]
+    assert all(grows(a.value, b.value) for a, b in pairwise(shown))
+    last = shown[-1]
+    assert last.value["success"]
+    assert all(segment["verdict"]["right"] for segment in last.value["segments"])
+    assert last.value["expected"]["steps"][-1]["codes"] == final_codes(last.value)
+    check(last.finished.data)
+
+
+def final_codes(value):
+    codes = list(value["canvas_codes"])
+    for segment in value["segments"]:
+        for cell, code in zip(segment["cells"] or [], segment["frames"][-1]["tokens"], strict=False):
+            codes[cell] = code
+    return codes
+
+
+def test_a_user_error_becomes_a_sentence(monkeypatch):
+    monkeypatch.setattr(runtime, "load_pipeline", LOAD_PIPELINE)
+    monkeypatch.setattr(runtime, "checkpoint_names", lambda: [])
+    (shown,) = solving.solve(SolveRequest(checkpoint="gone"), "me", Line())
+    assert shown.notice == "Checkpoint 'gone' is not here; there is: none."
+    assert not shown.busy
+
+
+def test_a_stopped_run_keeps_what_it_has(pipe):
+    line = Line()
+    run = solving.solve(SolveRequest(), "me", line)
+    next(run)
+    line.stop("me")
+    (last,) = run
+    assert last.value["state"] == "stopped"
+    assert last.value["segments"]
+    assert pipe.steps_taken == 2
+    assert not line.running
+
+
+def test_a_run_that_is_closed_leaves_the_line_and_ends_its_stream(pipe):
+    line = Line()
+    run = solving.solve(SolveRequest(), "me", line)
+    next(run)
+    assert line.running == {"me"}
+    run.close()
+    assert not line.running
+    assert pipe.streams_open == 0
+
+
+def test_who_joins_the_line_knows_how_many_are_ahead():
+    line = Line()
+    assert [line.join(name) for name in ("a", "b", "b", "c")] == [0, 1, 1, 2]
+    line.enter("a")
+    assert line.join("a") == 2
+    line.forget("b")
+    assert line.join("d") == 3
+
+
+def test_after_a_wrong_drawing_the_drawing_that_the_thought_meant_is_shown(pipe):
+    *_, last = solving.solve(SolveRequest(seed=7, sampling_seed=FAILS), "me", Line())
+    advice = last.value["advice"]
+    assert (advice["turn"], advice["kind"], advice["why"]) == (1, "edit", "1 of 3 cells wrong")
+    assert advice["codes"] == last.value["expected"]["steps"][0]["codes"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("turn", [1, 2])
+def test_the_thought_given_as_right_is_right_on_the_canvas_shown(task, turn):
+    from dataclasses import replace
+
+    from tests.standin import stand_in_trace
+
+    problem = next(p for p in (problems(task)) if p.turns >= turn)
+    trace = stand_in_trace(problem)
+    index = 2 * (turn - 1)
+    segments = list(trace.segments[: index + 1])
+    segments[index] = replace(segments[index], text="nonsense <edit> r1c1 r1c1")
+    verifier = Verifier(WORDS, SHEET)
+    scored = verifier.score(replace(trace, segments=tuple(segments), end_reason="out of turns"))
+    advice = first_wrong(scored, verifier, runtime_codes())
+    assert advice["turn"] == turn
+    assert not advice["from_start"]
+    assert advice["right"] == trace.segments[index].text
+
+
+def problems(task):
+    from mmreason.tasks import make_problem
+
+    return (make_problem(task, "medium", seed) for seed in range(20))
+
+
+def runtime_codes():
+    from mmreason.ui.advice import code_of_cell
+
+    return code_of_cell(SHEET)
+
+
+def test_the_codebook_survives_its_picture():
+    value = runtime.sheet_value(SHEET)
+    pixels = runtime.sheet_pixels(value)
+    assert (pixels[: len(SHEET)] == SHEET).all()
+    assert draw_codes(pixels, list(range(64))).shape == (128, 128, 3)
+
+
+def test_templates_hold_no_data():
+    from mmreason.ui.component import component, read
+
+    for name in ("player", "board", "picker", "notice", "header"):
+        made = component(name, value="${1}{{2}}")
+        assert made.html_template == read(f"{name}.html")
+        assert "innerHTML" not in read(f"{name}.js")
+    for name in ("player_canvas", "player_cards", "player_draw"):
+        assert "innerHTML" not in read(f"{name}.js")
