@@ -128,7 +128,7 @@ def benchmark(
         tasks={"maze": 1.0, "transform": 1.0},
     )
     grpo = GRPO(pipe, config, Accelerator(cpu=not torch.cuda.is_available()))
-    metrics: dict[str, float] = {}
+    metrics: dict[str, Any] = {}
 
     def step() -> None:
         rollouts = grpo.rollouts(0)

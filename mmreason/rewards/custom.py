@@ -6,6 +6,7 @@ import importlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import cast
 
 from mmreason.errors import ConfigError
 from mmreason.records import Trace
@@ -24,7 +25,7 @@ def load_reward(path: str) -> RewardFunction:
         raise ConfigError(f"reward {path!r} cannot be imported: {error}") from error
     if not callable(function):
         raise ConfigError(f"reward {path!r} must be a function of a trace, got {type(function).__name__}")
-    return function
+    return cast(RewardFunction, function)
 
 
 def add_rewards(trace: Trace, functions: Sequence[RewardFunction]) -> Trace:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -180,9 +180,12 @@ class GRPO:
         for modality in ("text", "image"):
             lengths = [sum(len(s.tokens) for s in t.segments if s.modality == modality) for t in traces]
             numbers = torch.tensor([sum(lengths), sum(n > 0 for n in lengths), len(lengths)], dtype=torch.float64)
-            numbers = self.accelerator.reduce(numbers.to(self.accelerator.device), "sum").tolist()
-            counts[modality] = TokenCounts(*numbers)
+            counts[modality] = TokenCounts(*self._sum(numbers).tolist())
         return counts
+
+    def _sum(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of ``values`` over all processes."""
+        return cast(torch.Tensor, self.accelerator.reduce(values.to(self.accelerator.device), "sum"))
 
     def update(self, rollouts: Rollouts, step: int) -> dict[str, float]:
         """``num_iterations`` optimizer steps on the rollouts; returns the metrics of the last.
@@ -273,15 +276,13 @@ class GRPO:
         """Sum gradients over processes, step unless something is not finite, and make metrics of the sums."""
         config, accelerator = self.config, self.accelerator
         names = sorted(sums)
-        totals = accelerator.reduce(
-            torch.tensor([sums[name] for name in names], dtype=torch.float64, device=accelerator.device), "sum"
-        )
+        totals = self._sum(torch.tensor([sums[name] for name in names], dtype=torch.float64))
         total = dict(zip(names, totals.tolist(), strict=True))
         for parameter in self.parameters:
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             if accelerator.num_processes > 1:
-                parameter.grad = accelerator.reduce(parameter.grad, "sum")
+                parameter.grad = self._sum(parameter.grad)
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
         finite = bool(torch.isfinite(norm)) and math.isfinite(total["loss"])
         if finite:
@@ -300,7 +301,7 @@ class GRPO:
             metrics[name] = sum(total[f"{key}/{m}"] for m in ("text", "image")) / max(1.0, everything)
         return metrics | {"train_flops": total["flops"]}
 
-    def rollout_metrics(self, rollouts: Rollouts) -> dict[str, float | None]:
+    def rollout_metrics(self, rollouts: Rollouts) -> dict[str, Any]:
         """Means over all processes of rewards, success, spread and interference."""
         rows: list[dict[str, Any]] = []
         images: list[float] = []  # traces whose edits are all null have no image reward
@@ -323,6 +324,6 @@ class GRPO:
                 | interference([advantages])
             )
         rows, images = gather_object(rows), gather_object(images)
-        means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        means: dict[str, float | None] = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
         means["rewards/image/mean"] = sum(images) / len(images) if images else None
         return means | {"rollout_flops": sum(row["rollout_flops"] for row in rows)}

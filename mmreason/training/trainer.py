@@ -16,13 +16,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import trace_rewards
 from mmreason.rewards.custom import RewardFunction
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -111,7 +112,7 @@ class Trainer:
     def _agree(self, wish: bool) -> bool:
         """True on all processes if it is on any."""
         vote = torch.tensor([float(wish)], device=self.accelerator.device)
-        return bool(self.accelerator.reduce(vote, "sum").item())
+        return bool(cast(torch.Tensor, self.accelerator.reduce(vote, "sum")).item())
 
     def _log(self, row: dict[str, Any], on_row: OnRow | None) -> dict[str, Any]:
         row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
@@ -170,7 +171,7 @@ class Trainer:
         """Write the policy as a checkpoint, adapters merged."""
         pipe = self.pipe
         if self.adapter is not None:
-            merged = copy.deepcopy(self.adapter).merge_and_unload()
+            merged = cast(InterleavedDiffusionModel, copy.deepcopy(self.adapter).merge_and_unload())
             pipe = InterleavedReasoningPipeline(merged, pipe.vqvae, pipe.tokenizer, pipe.scheduler)
         pipe.save_pretrained(folder, max_shard_size="9MB")
 

@@ -132,7 +132,7 @@ def test_a_trace_of_null_edits_only_has_no_part_in_the_image_slot():
     assert [row[1] for row in rows[1:]] == pytest.approx(normalised([1, 0]))  # two members, not three
     joint = advantages([null, *others], assignment="joint")
     text = np.array([0.0, 1, 1]) - 2 / 3
-    assert [row[0] for row in joint] == pytest.approx(normalised([*text, 0, 0.5, -0.5]))
+    assert [row[0] for row in joint] == pytest.approx(normalised(text + np.array([0, 0.5, -0.5])))
 
 
 # By turn
