@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``pretrain``."""
     parser.add_argument("--output", required=True, help="run directory; DIR/checkpoint is the trained checkpoint")
     parser.add_argument("--checkpoint", help="start from this checkpoint's tokenizers and policy")
+    parser.add_argument("--image_tokenizer", metavar="DIR", help="take this checkpoint's image tokenizer only")
     parser.add_argument("--resume", action="store_true", help="go on from the run directory's last saved step")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=4000, help="optimizer steps of the policy")
@@ -21,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all, weight 1")
     parser.add_argument("--difficulty", nargs="+", default=["easy=1", "medium=2"], metavar="NAME[=WEIGHT]")
     parser.add_argument("--full_region_share", type=float, default=0.0, help="share of whole-canvas demonstrations")
+    parser.add_argument("--causal", action="store_true", help="an autoregressive policy: next token, causal mask")
     parser.add_argument("--learning_rate", type=float, default=2e-3, help="peak rate of AdamW")
     parser.add_argument("--muon_learning_rate", type=float, default=0.02, help="peak rate of Muon")
     parser.add_argument("--decay_share", type=float, default=0.25, help="last part of the run with falling rates")
@@ -69,6 +71,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             problems_per_batch=args.problems_per_batch,
             num_copies=args.num_copies,
             full_region_share=args.full_region_share,
+            causal=args.causal,
             tasks=weights(args.tasks or list(TASKS)),
             difficulties=weights(args.difficulty),
         ),
@@ -81,6 +84,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         vqvae, policy = pipe.vqvae, pipe.transformer.to(device)
     elif directory.has("vqvae"):
         vqvae = VQModel.from_pretrained(directory.path / "vqvae")
+    elif args.image_tokenizer:
+        vqvae = load_pipeline(args.image_tokenizer).vqvae
+        directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))
     else:
         line = ProgressLine("tokenizer", sys.stderr)
         vqvae = train_vqvae(
@@ -95,7 +101,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         from mmreason.tokenizers.text import build_text_tokenizer
 
         width = args.hidden_size or 192
-        sizes = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": max(1, width // 64)}
+        sizes: dict[str, Any] = {
+            "causal": args.causal,
+            "hidden_size": width,
+            "intermediate_size": 4 * width,
+            "num_attention_heads": max(1, width // 64),
+        }
         if args.num_hidden_layers:
             layers = args.num_hidden_layers
             sizes |= {"num_hidden_layers": layers, "hint_layer": max(1, layers - 2)}

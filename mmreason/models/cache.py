@@ -40,6 +40,10 @@ class PrefixCache:
             self.values_NBAMD = F.pad(self.values_NBAMD, (0, 0, 0, more))
 
     @property
+    def num_rows(self) -> int:
+        return len(self.length_B)
+
+    @property
     def num_columns(self) -> int:
         """Columns that the longest row fills; attention reads these."""
         return int(self.length_B.max()) if len(self.length_B) else 0

@@ -78,17 +78,18 @@ class Attention(nn.Module):
         rotary: tuple[torch.Tensor, torch.Tensor],
         mask_B1LM: torch.Tensor | BlockMask,
         cache: PrefixCache | None,
-        num_columns: int,
         keep_BL: torch.Tensor | None,
+        read_back: bool,
     ) -> torch.Tensor:
         shape = (*x_BLD.shape[:2], 3, self.config.num_attention_heads, self.head_dim)
         q, k, v = self.qkv(x_BLD).view(shape).permute(2, 0, 3, 1, 4)
         q, k = rotate(self.query_norm(q), *rotary).to(v.dtype), rotate(self.key_norm(k), *rotary).to(v.dtype)
         if cache is not None:
-            past_k, past_v = cache.read(self.layer, num_columns)
+            assert isinstance(mask_B1LM, torch.Tensor)
             if keep_BL is not None:
                 cache.write(self.layer, k, v, keep_BL)
-            k, v = torch.cat((past_k, k), dim=2), torch.cat((past_v, v), dim=2)
+            past_k, past_v = cache.read(self.layer, mask_B1LM.shape[-1] - (0 if read_back else x_BLD.shape[1]))
+            k, v = (past_k, past_v) if read_back else (torch.cat((past_k, k), dim=2), torch.cat((past_v, v), dim=2))
         if isinstance(mask_B1LM, BlockMask):
             return self.out(block_attention(q, k, v, mask_B1LM, self.scaling).reshape(x_BLD.shape))
         attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation or "eager", eager_attention)
@@ -138,8 +139,8 @@ class Block(nn.Module):
         self.up = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down = ResidualOutput(config.intermediate_size, config.hidden_size, bias=False)
 
-    def forward(self, x_BLD, rotary, mask_B1LM, cache=None, num_columns=0, keep_BL=None):
-        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), rotary, mask_B1LM, cache, num_columns, keep_BL)
+    def forward(self, x_BLD, rotary, mask_B1LM, cache=None, keep_BL=None, read_back=False):
+        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), rotary, mask_B1LM, cache, keep_BL, read_back)
         return x_BLD + self.down(F.relu(self.up(self.feed_forward_norm(x_BLD))).square())
 
 
@@ -161,6 +162,10 @@ class InterleavedDiffusionModel(PreTrainedModel):
         self.columns = nn.Embedding(config.grid_size + 1, width)
         self.turns = nn.Embedding(config.max_turns + 2, width)
         self.slots = nn.Embedding(config.max_text_tokens + 1, width)
+        if config.causal:
+            self.next_rows = nn.Embedding(config.grid_size + 1, width)
+            self.next_columns = nn.Embedding(config.grid_size + 1, width)
+            self.next_slots = nn.Embedding(config.max_text_tokens + 1, width)
         self.blocks = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
         self.norm = nn.RMSNorm(width, eps=1e-6)
         self.output = nn.Embedding(config.vocab_size, width)
@@ -191,24 +196,31 @@ class InterleavedDiffusionModel(PreTrainedModel):
         attention_mask: torch.Tensor | BlockMask,
         cache: PrefixCache | None = None,
         keep_BL: torch.Tensor | None = None,
+        read_back: bool = False,
     ) -> InterleavedDiffusionOutput:
         """Encode a block.
 
         ``attention_mask`` is boolean (B, 1, L, M + L): cached columns first, then the block itself; or,
         without a cache, a ``BlockMask``.
-        With ``keep_BL`` (boolean) the marked positions are appended to ``cache``.
+        With ``keep_BL`` (boolean) the marked positions are appended to ``cache``; with ``read_back`` the mask
+        covers cached columns only, and the block finds its own keys where they have just been written.
+
+        A causal model takes, after the five positions of each token, the row, column and slot of the next one
+        (as in sigma-GPTs, Pannatier et al. 2024, arXiv 2404.09562).
         """
         x_BLD = F.embedding(ids_BL, self._with_cells(self.tokens.weight))
         x_BLD = x_BLD + self.rows(positions_BLP[..., 1]) + self.columns(positions_BLP[..., 2])
         x_BLD = x_BLD + self.turns(positions_BLP[..., 3]) + self.slots(positions_BLP[..., 4])
+        if self.config.causal:
+            x_BLD = x_BLD + self.next_rows(positions_BLP[..., 5]) + self.next_columns(positions_BLP[..., 6])
+            x_BLD = x_BLD + self.next_slots(positions_BLP[..., 7])
         rotary = axial_rotary(positions_BLP, self.config)
-        num_columns = cache.num_columns if cache is not None else 0
         hint_states = None
         for i, block in enumerate(self.blocks):
             if self.gradient_checkpointing and self.training and cache is None:
                 x_BLD = self._gradient_checkpointing_func(block.__call__, x_BLD, rotary, attention_mask)
             else:
-                x_BLD = block(x_BLD, rotary, attention_mask, cache, num_columns, keep_BL)
+                x_BLD = block(x_BLD, rotary, attention_mask, cache, keep_BL, read_back)
             if i + 1 == self.config.hint_layer:
                 hint_states = x_BLD
         if cache is not None and keep_BL is not None:

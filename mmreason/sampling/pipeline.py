@@ -151,6 +151,10 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             raise ConfigError(f"seeds must hold one number a problem ({len(problems)}), got {len(seeds)}")
         if num_generations < 1:
             raise ConfigError(f"num_generations must be at least 1, got {num_generations}")
+        if self.transformer.config.causal:
+            from mmreason.sampling.autoregressive import AutoregressiveSampler  # it builds on Sampler below
+
+            return AutoregressiveSampler(self, problems, config, seeds, num_generations)
         return Sampler(self, problems, config, seeds, num_generations)
 
 
@@ -225,8 +229,12 @@ class Sampler:
         pieces = [problem_piece(words[f"<{r.problem.task}>"], r.canvas_tokens) for r in first]
         self.cache.allocate(self.model.norm.weight, len(first))
         self._forward([[piece] for piece in pieces], first, scored=0)
+        self._share_problems()
+
+    def _share_problems(self) -> None:
+        """One row of the cache for each generation of a problem."""
         if self.num_generations > 1:
-            rows = torch.arange(len(first), device=self.device).repeat_interleave(self.num_generations)
+            rows = torch.arange(self.cache.num_rows, device=self.device).repeat_interleave(self.num_generations)
             self.cache = self.cache.select(rows)
 
     def _denoise_texts(self, active: list[Rollout], pending: list[Piece | None], turn: int) -> Iterator[None]:
@@ -308,11 +316,15 @@ class Sampler:
             cache=cache,
             keep_BL=keep_BL if bool(keep_BL.any()) else None,
         )
+        self._count(active, width, columns, scored, time.perf_counter() - began)
+        return output.hidden_BLD
+
+    def _count(self, active: list[Rollout], width: int, columns: int, scored: int, seconds: float) -> None:
+        """Add one forward of ``width`` tokens a row on ``columns`` cached ones to what the rollouts cost."""
         flops = forward_flops(self.model.config, 1, width, columns, scored)
-        spent = Cost(1, width, flops, (time.perf_counter() - began) / len(rows))
+        spent = Cost(1, width, flops, seconds / len(active))
         for rollout in active:
             rollout.cost = rollout.cost + spent
-        return output.hidden_BLD
 
     def _least_likely(self, active, pending, turn, regions) -> list[np.ndarray]:
         """As many cells as each stated region has, where the model finds the canvas least likely."""

@@ -100,6 +100,11 @@ class Rollout:
                 self.canvas_tokens[list(draft.cells)] = draft.tokens
             self.draft = None
 
+    def shorten(self, length: int) -> None:
+        """End the segment that is being generated after ``length`` tokens."""
+        assert self.draft is not None
+        self.draft.length = length
+
     def follow(self, turn: int, turn_limit: int) -> None:
         """Read the text segment just finished: end here, or note the boxes that it names."""
         text = self.segments[-1]

@@ -19,6 +19,7 @@ from mmreason.records import ANSWER, EDIT, END, GRID, MAX_TEXT_TOKENS, NUM_CELLS
 from mmreason.tokenizers.text import MASK, PAD, SILENT
 
 POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
+NEXT_FIELDS = (1, 2, 4)  # row, column and slot: what an autoregressive model is told of the token to come
 TURN_STRIDE = MAX_TEXT_TOKENS + 1  # index steps of one turn: a thought's slots, then its edit
 PADDING = -1  # segment number of padding
 
@@ -116,6 +117,11 @@ class Piece:
     def is_edit(self) -> bool:
         return self.segment > 0 and self.segment % 2 == 0
 
+    @property
+    def last(self) -> Piece:
+        """Its last token alone."""
+        return replace(self, ids=self.ids[-1:], positions=self.positions[-1:])
+
 
 def problem_piece(task_token: int, canvas_tokens: Integers) -> Piece:
     """The problem: its task token, then the start canvas in raster order."""
@@ -169,6 +175,19 @@ class Packed:
     def attention_mask(self) -> torch.Tensor:
         """Boolean (B, 1, L, L) of the attention rule."""
         return attention_rule(self.segment_BL, self.copy_BL, self.segment_BL, self.copy_BL)[:, None]
+
+    def causal_mask(self) -> torch.Tensor:
+        """Boolean (B, 1, L, L): a token sees those before it; the problem, which is given, sees all of itself."""
+        problem_BL = self.segment_BL == 0
+        length = self.segment_BL.shape[1]
+        before_LL = torch.ones(length, length, dtype=torch.bool, device=self.segment_BL.device).tril()
+        return (before_LL | (problem_BL[:, :, None] & problem_BL[:, None]))[:, None]
+
+    def with_next(self) -> Packed:
+        """The same batch with the row, column and slot of the token after each one as further positions."""
+        following = torch.zeros_like(self.positions_BLP[..., NEXT_FIELDS])
+        following[:, :-1] = self.positions_BLP[:, 1:, NEXT_FIELDS]
+        return replace(self, positions_BLP=torch.cat((self.positions_BLP, following), dim=-1))
 
     def block_mask(self) -> BlockMask:
         """The attention rule by blocks: the same as ``attention_mask``, without its empty products."""

@@ -1,5 +1,7 @@
 """Demonstrations as packed training batches: a clean sequence and noisy copies of every segment.
 
+For an autoregressive policy the clean sequence alone, each token to be predicted from those before it.
+
 Axes: B rows, L sequence positions.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -34,6 +37,7 @@ from mmreason.tokenizers.layout import (
     Vocabulary,
     clean_length,
     edit_piece,
+    pack,
     pack_blocks,
     problem_piece,
     text_piece,
@@ -52,6 +56,7 @@ class CorpusConfig:
     problems_per_batch: int = 96
     num_copies: int = 2  # the first is fully masked, the others by a random ratio
     full_region_share: float = 0.0  # demonstrations whose edits redraw the whole canvas
+    causal: bool = False  # for an autoregressive policy
     tasks: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
     difficulties: Mapping[str, float] = field(default_factory=lambda: {"easy": 1.0, "medium": 2.0})
 
@@ -75,10 +80,15 @@ class Example:
     segments: tuple[tuple[int, np.ndarray | None, np.ndarray], ...]
     hints: np.ndarray  # (H·W) labels or NO_HINT
 
+    @property
+    def length(self) -> int:
+        """Tokens to generate, what follows ``<end>`` included."""
+        return sum(len(ids) for _, _, ids in self.segments)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A packed batch and what it should predict; targets lie on masked positions only."""
+    """A packed batch and what it should predict: targets lie on masked positions, or one before their token."""
 
     packed: Packed
     target_BL: torch.Tensor  # NO_TARGET where nothing is asked
@@ -144,15 +154,20 @@ class Row:
         return max(len(piece.ids) for piece in self.noisy if piece.is_edit)
 
 
-def noisy_row(example: Example, num_copies: int, vocabulary: Vocabulary, rng: np.random.Generator) -> Row:
-    """One example with ``num_copies`` noisy copies of each segment, the first fully masked."""
-    clean = [problem_piece(example.task_token, example.canvas)]
-    last_turn = example.segments[-1][0]
+def clean_pieces(example: Example, vocabulary: Vocabulary) -> list[Piece]:
+    """The problem and the clean copy of every segment."""
+    pieces = [problem_piece(example.task_token, example.canvas)]
     for turn, cells, ids in example.segments:
         if cells is not None:
-            clean.append(edit_piece(ids, cells, turn))
-        elif turn != last_turn:  # nothing follows the answer, so its clean copy is never seen
-            clean.append(text_piece(ids[: clean_length(ids, vocabulary.end)], turn))
+            pieces.append(edit_piece(ids, cells, turn))
+        else:
+            pieces.append(text_piece(ids[: clean_length(ids, vocabulary.end)], turn))
+    return pieces
+
+
+def noisy_row(example: Example, num_copies: int, vocabulary: Vocabulary, rng: np.random.Generator) -> Row:
+    """One example with ``num_copies`` noisy copies of each segment, the first fully masked."""
+    clean = clean_pieces(example, vocabulary)[:-1]  # nothing follows the answer, so its clean copy is never seen
     noisy, targets = [], []
     for turn, cells, ids in example.segments:
         for copy in range(1, num_copies + 1):
@@ -180,6 +195,18 @@ def collate(rows: Sequence[Row], vocabulary: Vocabulary) -> Batch:
     return Batch(packed, target_BL, hint_BL, len(rows))
 
 
+def collate_causal(examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
+    """Pack clean sequences; the target of each token is the next one, the problem's own tokens left out."""
+    rows = [clean_pieces(example, vocabulary) for example in examples]
+    packed = pack(rows, vocabulary.pad, LENGTH_STEP).with_next()
+    target_BL = torch.full(packed.ids_BL.shape, NO_TARGET)
+    generated_BL = packed.segment_BL[:, 1:] > 0
+    target_BL[:, :-1][generated_BL] = packed.ids_BL[:, 1:][generated_BL]
+    hint_BL = torch.full(packed.ids_BL.shape, NO_HINT)
+    hint_BL[:, 1 : 1 + NUM_CELLS] = torch.from_numpy(np.stack([example.hints for example in examples]))
+    return Batch(packed, target_BL, hint_BL, len(rows))
+
+
 class DemonstrationBatches(Dataset):
     """Batch ``i`` is a pure function of (config, i), so a resumed run sees what it would have seen."""
 
@@ -194,16 +221,26 @@ class DemonstrationBatches(Dataset):
         """The batch in parts of like length, ``ROWS_PER_PART`` rows each, so that little is padding."""
         config, vocabulary = self.config, self.encoder.vocabulary
         rng = numpy_generator("demonstrations", config.seed, index)
-        rows = []
+        examples = []
         for i in range(config.problems_per_batch):
             task = _draw(config.tasks, rng)
             difficulty = _draw(config.difficulties, rng)
             problem = make_problem(task, difficulty, config.seed, self.split, index * config.problems_per_batch + i)
             full = bool(rng.random() < config.full_region_share)
-            rows.append(noisy_row(self.encoder.example(problem, full), config.num_copies, vocabulary, rng))
+            examples.append(self.encoder.example(problem, full))
+        if config.causal:
+            examples.sort(key=lambda example: example.length)
+            return [collate_causal(part, vocabulary) for part in _parts(examples)]
+        rows = [noisy_row(example, config.num_copies, vocabulary, rng) for example in examples]
         rows.sort(key=lambda row: (row.widest == NUM_CELLS, len(row.noisy), row.widest))
-        parts = [rows[i : i + ROWS_PER_PART] for i in range(0, len(rows), ROWS_PER_PART)]
-        return [collate(part, vocabulary) for part in parts]
+        return [collate(part, vocabulary) for part in _parts(rows)]
+
+
+Item = TypeVar("Item")
+
+
+def _parts(items: Sequence[Item]) -> list[Sequence[Item]]:
+    return [items[i : i + ROWS_PER_PART] for i in range(0, len(items), ROWS_PER_PART)]
 
 
 def _draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:

@@ -1,6 +1,6 @@
-"""The supervised stage: masked-token prediction on demonstrations.
+"""The supervised stage: masked-token prediction on demonstrations, or next-token for an autoregressive policy.
 
-Loss: mean cross-entropy over the masked text positions, plus that over the masked image positions,
+Loss: mean cross-entropy over the text positions to predict, plus that over the image positions,
 plus ``hint_weight`` times that of the auxiliary labels on the start canvas.  Hidden matrices are
 trained by Muon, everything else by AdamW; the exported weights are an exponential moving average.
 
@@ -91,7 +91,8 @@ class SupervisedLoss:
         """This part's share of the loss, and the sums behind the metrics."""
         device = model.device
         packed = part.packed.to(device)
-        output = forward(packed.ids_BL, packed.positions_BLP, packed.block_mask())
+        mask = packed.causal_mask() if model.config.causal else packed.block_mask()
+        output = forward(packed.ids_BL, packed.positions_BLP, mask)
         target_BL, hint_BL = part.target_BL.to(device), part.hint_BL.to(device)
         first_code = self.vocabulary.num_text
         losses, metrics = [], {}
@@ -227,7 +228,10 @@ def pretrain(
     tokenizer = build_text_tokenizer()
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
     encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels))
-    state = PretrainState(policy or build_policy(vocabulary, config.corpus.seed), config)
+    policy = policy or build_policy(vocabulary, config.corpus.seed, causal=config.corpus.causal)
+    if policy.config.causal is not config.corpus.causal:
+        raise ConfigError(f"causal must be {policy.config.causal}, as in the checkpoint, got {config.corpus.causal}")
+    state = PretrainState(policy, config)
     pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
     resumed_from = None
     run.recover("state")

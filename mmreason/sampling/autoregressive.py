@@ -1,0 +1,104 @@
+"""The autoregressive baseline's sampler: one token a forward, on the same cache and the same account.
+
+The problem, which is given, is encoded at once and sees all of itself; after it every token sees those
+before it.  A segment is generated in raster order of its cells, a text up to its ``<end>``.  The last token
+of a segment is forwarded together with the place of the next segment's first one, so each token is
+forwarded once (that of the problem's last cell twice: when it is encoded, and to begin the first thought).
+
+Axes: B rollouts in a batch, L block positions, P position fields, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from mmreason.errors import ConfigError
+from mmreason.sampling.pipeline import Sampler
+from mmreason.sampling.rollout import Rollout
+from mmreason.sampling.unmask import log_distribution, sample_tokens
+from mmreason.tokenizers.layout import NEXT_FIELDS, Piece, pack, positions, problem_piece
+
+
+class AutoregressiveSampler(Sampler):
+    """Runs rollouts in lockstep, a token at a time; ``num_steps``, ``threshold`` and ``order`` play no part."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        if self.config.region == "confidence":
+            raise ConfigError("region must be stated or full for an autoregressive model, got 'confidence'")
+        words = {word: i for i, word in enumerate(self.pipe.words)}
+        self.problems = [problem_piece(words[f"<{r.problem.task}>"], r.canvas_tokens) for r in self.rollouts]
+
+    def _encode_problems(self) -> None:
+        first = self.rollouts[:: self.num_generations]
+        packed = pack([[piece] for piece in self.problems[:: self.num_generations]], self.vocabulary.pad).with_next()
+        self.cache.allocate(self.model.norm.weight, len(first))
+        width = packed.ids_BL.shape[1]
+        self.cache.reserve(width)
+        keep_BL = torch.ones(packed.ids_BL.shape, dtype=torch.bool, device=self.device)
+        keep_BL[:, -1] = False  # forwarded again, with the place of the first thought
+        began = time.perf_counter()
+        packed = packed.to(self.device)
+        self.model(packed.ids_BL, packed.positions_BLP, packed.causal_mask(), cache=self.cache, keep_BL=keep_BL)
+        self._count(first, width, 0, 0, time.perf_counter() - began)
+        self._share_problems()
+
+    def _denoise(
+        self, modality, active: list[Rollout], pending: list[Piece | None], turn: int, kinds
+    ) -> Iterator[None]:
+        """Generate one segment a row; ``pending`` holds the segments before, whose last tokens begin it."""
+        if pending[0] is None:
+            pending = list(self.problems)  # the first thought: no rollout has ended yet
+        last = [piece.last for piece in pending if piece is not None]
+        ids_B = torch.tensor([int(piece.ids[0]) for piece in last], device=self.device)
+        own_BP = np.stack([piece.positions[0] for piece in last])
+        places = [positions("text", turn) if cells is None else positions("image", turn)[cells] for cells, _ in kinds]
+        width = max(length for _, length in kinds)
+        tokens_BL = torch.full((len(active), width), self.vocabulary.mask, device=self.device)
+        for j in range(width):
+            going = [r.draft is not None for r in active]
+            if not any(going):
+                break
+            place_BP = np.stack([place[min(j, len(place) - 1)] for place in places])
+            position_BP = np.concatenate([own_BP, place_BP[:, NEXT_FIELDS]], axis=1)
+            going_B = torch.tensor(going, device=self.device)
+            logits_BV = self._next_logits(ids_B, torch.from_numpy(position_BP), going_B, active)
+            logp_BV = log_distribution(logits_BV, self.allowed[modality], self.config.temperature)
+            uniform_B = self._uniform(active, 1, [(None, 1)] * len(active))[:, 0]
+            ids_B = sample_tokens(logp_BV[:, None], uniform_B[:, None], self.config.temperature)[:, 0]
+            logprob_B = logp_BV.gather(-1, ids_B[:, None])[:, 0].tolist()
+            tokens_BL[:, j] = ids_B
+            own_BP = place_BP
+            tokens = tokens_BL.tolist()
+            for b, rollout in enumerate(active):
+                if rollout.draft is None:
+                    continue
+                if modality == "text" and tokens[b][j] == self.vocabulary.end:
+                    rollout.shorten(j + 1)
+                at = [i == j for i in range(width)]
+                rollout.add_frame(j + 1, tokens[b], at, [logprob_B[b] if i == j else 0.0 for i in range(width)])
+            yield None
+
+    def _next_logits(
+        self, ids_B: torch.Tensor, position_BP: torch.Tensor, going_B: torch.Tensor, active: list[Rollout]
+    ) -> torch.Tensor:
+        """(B, V) scores of the next token; the token of every row that goes on is appended to the cache."""
+        cache = self.cache
+        columns = cache.num_columns
+        cache.reserve(columns + 1)
+        seen_BM = torch.arange(columns + 1, device=self.device) < (cache.length_B + going_B)[:, None]
+        began = time.perf_counter()
+        hidden_BLD = self.model(
+            ids_B[:, None],
+            position_BP[:, None].to(self.device),
+            seen_BM[:, None, None],
+            cache=cache,
+            keep_BL=going_B[:, None],
+            read_back=True,
+        ).hidden_BLD
+        self._count(active, 1, columns, 1, time.perf_counter() - began)
+        return self.model.logits(hidden_BLD[:, 0])
