@@ -25,10 +25,16 @@ def log_distribution(logits_BLV: torch.Tensor, allowed_V: torch.Tensor, temperat
 
 
 def certainty(logp_BLV: torch.Tensor, order: str) -> torch.Tensor:
-    """(B, L) score by which positions are committed: top probability, or negative entropy."""
+    """(B, L) score by which positions are committed: top probability, or negative entropy.
+
+    Rounded to a thousandth: positions that are as good as certain are tied, and rounding errors, which differ
+    between machines and runs, do not choose among them.
+    """
     if order == "confidence":
-        return logp_BLV.max(dim=-1).values.exp()
-    return (logp_BLV.exp() * logp_BLV.clamp_min(-1e4)).sum(dim=-1)
+        score_BL = logp_BLV.max(dim=-1).values.exp()
+    else:
+        score_BL = (logp_BLV.exp() * logp_BLV.clamp_min(-1e4)).sum(dim=-1)
+    return score_BL.round(decimals=3)
 
 
 def choose_positions(

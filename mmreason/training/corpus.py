@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -44,7 +43,7 @@ from mmreason.tokenizers.layout import (
 )
 
 NO_TARGET = -1
-ROWS_PER_PART = 24
+ROWS_PER_PART, TOKENS_PER_PART = 24, 12_288  # what is forwarded at once: the memory that a step needs
 LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP = 48, 4, 9  # padding to multiples, so that a compiled step sees few shapes
 
 
@@ -149,6 +148,11 @@ class Row:
     hints: np.ndarray  # (H·W)
 
     @property
+    def length(self) -> int:
+        """Tokens of the row, padding left out."""
+        return sum(len(piece.ids) for piece in (*self.clean, *self.noisy))
+
+    @property
     def widest(self) -> int:
         """Tokens of the largest edit."""
         return max(len(piece.ids) for piece in self.noisy if piece.is_edit)
@@ -230,17 +234,22 @@ class DemonstrationBatches(Dataset):
             examples.append(self.encoder.example(problem, full))
         if config.causal:
             examples.sort(key=lambda example: example.length)
-            return [collate_causal(part, vocabulary) for part in _parts(examples)]
+            sizes = [1 + NUM_CELLS + example.length for example in examples]
+            return [collate_causal(examples[part], vocabulary) for part in _parts(sizes)]
         rows = [noisy_row(example, config.num_copies, vocabulary, rng) for example in examples]
         rows.sort(key=lambda row: (row.widest == NUM_CELLS, len(row.noisy), row.widest))
-        return [collate(part, vocabulary) for part in _parts(rows)]
+        return [collate(rows[part], vocabulary) for part in _parts([row.length for row in rows])]
 
 
-Item = TypeVar("Item")
-
-
-def _parts(items: Sequence[Item]) -> list[Sequence[Item]]:
-    return [items[i : i + ROWS_PER_PART] for i in range(0, len(items), ROWS_PER_PART)]
+def _parts(lengths: Sequence[int]) -> list[slice]:
+    """Cut rows of the given lengths, sorted, into parts that stay under both limits (but for a longer row)."""
+    parts, start = [], 0
+    for stop in range(1, len(lengths) + 1):
+        widest = max(lengths[start:stop])
+        if stop - start > ROWS_PER_PART or (stop - start > 1 and widest * (stop - start) > TOKENS_PER_PART):
+            parts.append(slice(start, stop - 1))
+            start = stop - 1
+    return [*parts, slice(start, len(lengths))]
 
 
 def _draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:
