@@ -251,45 +251,49 @@ class Sampler:
         yield from self._denoise("image", active, pending, turn, [(cells, len(cells)) for cells in regions])
 
     def _denoise(self, modality, active, pending, turn, kinds) -> Iterator[None]:
-        """Denoise one segment a row; the first forward also commits the pending clean pieces."""
+        """Denoise one segment a row; the first forward also commits the pending clean pieces.
+
+        Later forwards leave out the rows that are done, and commit nothing.
+        """
         width = max(length for _, length in kinds)
         lengths = torch.tensor([length for _, length in kinds], device=self.device)
         masked_BL = torch.arange(width, device=self.device) < lengths[:, None]
         tokens_BL = torch.full(masked_BL.shape, self.vocabulary.mask, device=self.device)
-        step = 0
-        while bool(masked_BL.any()):
+        step, going_B = 0, torch.arange(len(active), device=self.device)
+        while len(going_B):
             rows: list[list[Piece]] = []
-            ids_host = tokens_BL.cpu().numpy()
-            for b, (cells, length) in enumerate(kinds):
+            ids_host, going = tokens_BL.cpu().numpy(), going_B.tolist()
+            for b in going:
+                cells, length = kinds[b]
                 ids = ids_host[b, :length]
                 noisy = text_piece(ids, turn, copy=1) if cells is None else edit_piece(ids, cells, turn, copy=1)
                 clean = pending[b]
                 rows.append([noisy] if clean is None or step else [noisy, clean])
-            hidden_BLD = self._forward(rows, active, scored=width)
+            cache = self.cache if len(going) == len(active) else self.cache.select(going_B)
+            rollouts, width = [active[b] for b in going], max(kinds[b][1] for b in going)
+            hidden_BLD = self._forward(rows, rollouts, width, cache)
             output = self.pipe.scheduler.step(
                 self.model.logits(hidden_BLD[:, :width]),
                 step,
-                tokens_BL,
-                masked_BL,
+                tokens_BL[going_B, :width],
+                masked_BL[going_B, :width],
                 self.allowed[modality],
-                self._uniform(active, width, kinds),
+                self._uniform(rollouts, width, [kinds[b] for b in going]),
                 self.config,
             )
-            tokens_BL = output.tokens_BL
-            masked_BL = masked_BL & ~output.committed_BL
+            tokens_BL[going_B, :width] = output.tokens_BL
+            masked_BL[going_B, :width] &= ~output.committed_BL
             step += 1
             tokens, committed, logprobs = (
-                t.tolist() for t in (tokens_BL.cpu(), output.committed_BL.cpu(), output.logprob_BL.cpu())
+                t.tolist() for t in (output.tokens_BL.cpu(), output.committed_BL.cpu(), output.logprob_BL.cpu())
             )
-            for b, rollout in enumerate(active):
-                rollout.add_frame(step, tokens[b], committed[b], logprobs[b])
+            for row, rollout in enumerate(rollouts):
+                rollout.add_frame(step, tokens[row], committed[row], logprobs[row])
+            going_B = masked_BL.any(dim=1).nonzero()[:, 0]
             yield None
 
     def _uniform(self, active: list[Rollout], width: int, kinds) -> torch.Tensor:
-        """(B, width) numbers in [0, 1), each row from its own generator.
-
-        A finished row draws none, or its stream would depend on how long the others of its batch take.
-        """
+        """(B, width) numbers in [0, 1), each row from its own generator; none of a row that is done."""
         uniform_BL = torch.zeros(len(active), width)
         if self.config.temperature:
             for b, rollout in enumerate(active):
@@ -298,11 +302,13 @@ class Sampler:
                     uniform_BL[b, :length] = torch.rand(length, generator=rollout.generator)
         return uniform_BL.to(self.device)
 
-    def _forward(self, rows: list[list[Piece]], active: list[Rollout], scored: int) -> torch.Tensor:
+    def _forward(
+        self, rows: list[list[Piece]], active: list[Rollout], scored: int, cache: PrefixCache | None = None
+    ) -> torch.Tensor:
         """Forward a block on the cache; its clean positions are committed to it."""
         packed = pack(rows, self.vocabulary.pad)
         segment_BL, copy_BL = packed.segment_BL.to(self.device), packed.copy_BL.to(self.device)
-        cache, width = self.cache, packed.ids_BL.shape[1]
+        cache, width = cache or self.cache, packed.ids_BL.shape[1]
         cache.reserve(cache.num_columns + width)
         columns = cache.num_columns
         inside = attention_rule(segment_BL, copy_BL, segment_BL, copy_BL)

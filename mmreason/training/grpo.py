@@ -45,7 +45,7 @@ class GRPOConfig:
     learning_rate: float = 1e-4
     warmup_steps: int = 5
     max_grad_norm: float = 1.0
-    max_tokens: int = 32768  # positions in one backward pass: the memory budget
+    max_tokens: int = 8192  # positions in one backward pass: the memory budget; fewer mean less padding
     likelihood: str = "trajectory"
     bf16: bool = False
     gradient_checkpointing: bool = False

@@ -1,7 +1,8 @@
 """The law of the sampler: probabilities of all traces of a segment sum to one, and frequencies match.
 
 The real sampler runs: cache, scheduler, temperature and threshold.  To enumerate, only the last draw
-(``sample_tokens``) is replaced, so that row ``b`` gets the ``b``-th of all token assignments; which
+(``sample_tokens`` and its random numbers) is replaced, so that row ``b`` gets the ``b``-th of all token
+assignments; which
 positions are committed when, and how likely that was, is for the sampler to say.
 """
 
@@ -84,7 +85,13 @@ def a_text(config: SamplingConfig, num_rows: int, ids: list[int]) -> list[Segmen
 
 def forced(monkeypatch, assignments: list[tuple[int, ...]]) -> None:
     tokens_BL = torch.tensor(assignments)
-    monkeypatch.setattr(scheduler, "sample_tokens", lambda logp, uniform, temperature: tokens_BL)
+
+    def row_numbers(sampler: Sampler, active, width: int, kinds) -> torch.Tensor:
+        rows = {id(rollout): float(b) for b, rollout in enumerate(sampler.rollouts)}
+        return torch.tensor([[rows[id(rollout)]] * width for rollout in active])
+
+    monkeypatch.setattr(Sampler, "_uniform", row_numbers)
+    monkeypatch.setattr(scheduler, "sample_tokens", lambda logp, rows_BL, temperature: tokens_BL[rows_BL[:, 0].long()])
 
 
 EDITS = list(product(CODES, repeat=len(CELLS)))
