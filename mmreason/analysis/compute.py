@@ -37,7 +37,6 @@ from mmreason.training.validation import success_by_task
 
 FRONTIER_STEPS = (1, 2, 3, 4, 8)
 FRONTIER_THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.99)
-SHARED = "a problem is encoded once for its group"
 
 Progress = Callable[[str, int, int], None]
 
@@ -228,13 +227,10 @@ def arms_by_formula(config: Any, load: Workload) -> dict[str, dict[str, float]]:
     }
 
 
-def peak_memory(
-    checkpoint: str, region: str, problems: Sequence[Problem], config: SamplingConfig, generations: int
-) -> int:
+def peak_memory(checkpoint: str, problems: Sequence[Problem], config: SamplingConfig, num_generations: int) -> int:
     """Bytes that a batch of rollouts adds to a fresh process at its peak (on a GPU: what torch allocated)."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        setting = replace(config, region=region)  # pyright: ignore[reportArgumentType]
-        return pool.submit(_peak_of, checkpoint, list(problems), setting, generations).result()
+        return pool.submit(_peak_of, checkpoint, list(problems), config, num_generations).result()
 
 
 def _peak_of(checkpoint: str, problems: list[Problem], config: SamplingConfig, generations: int) -> int:

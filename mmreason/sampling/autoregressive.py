@@ -36,6 +36,7 @@ class AutoregressiveSampler(Sampler):
     def _encode_problems(self) -> None:
         first = self.rollouts[:: self.num_generations]
         packed = pack([[piece] for piece in self.problems[:: self.num_generations]], self.vocabulary.pad).with_next()
+        packed.positions_BLP[:, -1, -len(NEXT_FIELDS) :] = torch.from_numpy(positions("text", 1)[0, NEXT_FIELDS])
         self.cache.allocate(self.model.norm.weight, len(first))
         width = packed.ids_BL.shape[1]
         self.cache.reserve(width)

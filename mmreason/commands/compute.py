@@ -1,0 +1,114 @@
+"""``compute``: what rollouts cost, four arms side by side."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``compute``."""
+    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
+    parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all four")
+    parser.add_argument("--problems", type=int, default=64, metavar="N", help="in all (default: 64)")
+    parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
+    parser.add_argument("--seed", type=int, default=0, help="any seed gives fresh problems (default: 0)")
+    parser.add_argument("--num_generations", type=int, default=8, help="rollouts of a problem (default: 8)")
+    parser.add_argument("--batch_size", type=int, default=64, help="rollouts at once (default: 64)")
+    parser.add_argument("--single", type=int, default=8, metavar="N", help="problems solved one by one (default: 8)")
+    parser.add_argument("--temperature", type=float, default=1.0)
+    parser.add_argument("--num_steps", type=int, help="denoising steps a segment (default: the checkpoint's)")
+    parser.add_argument("--threshold", type=float, help="commit at once whatever is surer (default: the checkpoint's)")
+    parser.add_argument("--no_frontier", action="store_true", help="leave out success against FLOPs")
+    parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    parser.add_argument("--output", default="assets/results/compute.json", metavar="FILE")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure and write; returns what the results file says."""
+    import json
+    import platform
+
+    import torch
+
+    from mmreason.analysis.compute import comparison, four_arms, frontier, peak_memory
+    from mmreason.analysis.evaluate import check_choice
+    from mmreason.analysis.scaling import scaling
+    from mmreason.analysis.workload import Workload
+    from mmreason.commands._checkpoint import given, load_pipeline
+    from mmreason.errors import CheckpointError, ConfigError
+    from mmreason.tasks import TASKS
+    from mmreason.training.validation import held_out
+
+    tasks = list(dict.fromkeys(args.tasks or TASKS))
+    check_choice(tasks, args.difficulty, args.problems, args.seed, args.batch_size)
+    for name in ("num_generations", "single"):
+        if getattr(args, name) < 1:
+            raise ConfigError(f"{name} must be at least 1, got {getattr(args, name)}")
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    base, ar = load_pipeline(args.checkpoint), load_pipeline(args.ar)
+    if base.transformer.config.causal or not ar.transformer.config.causal:
+        raise CheckpointError(
+            f"--checkpoint must be a diffusion policy and --ar an autoregressive one, got {args.checkpoint!r} and "
+            f"{args.ar!r}"
+        )
+    config = base.scheduler.sampling_config(**given(args, "temperature", "num_steps", "threshold"))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    arms = four_arms(base.to(device), ar.to(device))
+    problems = held_out(tasks, args.difficulty, args.problems, args.seed, "test")
+
+    def show(name: str, done: int, total: int) -> None:
+        print(f"{name}: {done} of {total} problems", file=sys.stderr, flush=True)
+
+    result = comparison(
+        arms, problems, config, args.seed, args.num_generations, args.batch_size, args.single, on_progress=show
+    )
+    if not args.no_memory:
+        batch = problems[: max(1, args.batch_size // args.num_generations)]
+        for arm in arms:
+            folder = args.ar if arm.name.startswith("ar") else args.checkpoint
+            setting = arm.settings(config)
+            result["arms"][arm.name]["peak_memory"] = peak_memory(folder, batch, setting, args.num_generations)
+    if not args.no_frontier:
+        result["frontier"] = frontier(arms, problems, config, args.seed, args.batch_size, on_progress=show)
+    result |= {
+        "scaling": scaling(base.transformer.config, Workload(**result["workload"])),
+        "difficulty": args.difficulty,
+        "seed": args.seed,
+        "sampling": {name: getattr(config, name) for name in ("temperature", "num_steps", "threshold")},
+        "fingerprints": {"diffusion": base.fingerprint, "ar": ar.fingerprint},
+        "machine": {"device": device, "threads": torch.get_num_threads(), "processor": platform.machine()},
+        "command": f"python -m mmreason compute --problems {args.problems} --seed {args.seed} "
+        f"--difficulty {' '.join(args.difficulty)}",
+    }
+    path = Path(args.output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    return result
+
+
+def readable(result: dict[str, Any]) -> str:
+    """The arms as a table, then the ratios."""
+    lines = [
+        f"{'arm':<16}{'MFLOPs':>9}{'passes':>8}{'tokens':>8}{'ms':>8}{'ms alone':>10}{'success':>9}  95 % interval"
+    ]
+    for name, row in result["arms"].items():
+        low, high = row["ci95"]
+        lines.append(
+            f"{name:<16}{row['flops'] / 1e6:>9.0f}{row['forward_passes']:>8.1f}{row['tokens_forwarded']:>8.1f}"
+            f"{row['seconds'] * 1e3:>8.1f}{row['seconds_single'] * 1e3:>10.0f}{row['success']:>9.3f}"
+            f"  {low:.3f} to {high:.3f}"
+        )
+    lines.append(
+        f"diffusion_local against ar_full: FLOPs {-100 * result['flops_reduction']:+.1f} %, "
+        f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']}, "
+        f"{result['time_ratio_single']:.1f} times alone, success {100 * result['success_difference']:+.1f} points"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,125 @@
+"""The autoregressive sampler: its cache is exact, its account is honest, and a trace has its likelihood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from policies import pipeline_of, random_policy, vocabulary
+
+from mmreason.errors import ConfigError
+from mmreason.models.flops import forward_flops
+from mmreason.records import NUM_CELLS, Trace
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.unmask import log_distribution
+from mmreason.tasks import TASKS, make_problem
+from mmreason.tokenizers.layout import clean_length, edit_piece, pack, problem_piece, text_piece
+
+CONFIG = SamplingConfig(temperature=0.7, max_turns=3)
+THOUGHT = "right 3 total 3 <edit> r2c2 r2c4 <end>"
+
+
+def talking_policy(boxes: str = "r2c2 r2c4"):
+    """A random causal policy that says ``<edit>`` and a box in its thoughts: the words are read off the slot."""
+    model = random_policy(seed=3, causal=True).requires_grad_(False)
+    words = {word: i for i, word in enumerate(pipeline_of(model).words)}
+    spoken = [words[word] for word in f"right total <edit> {boxes} <end>".split()]
+    model.output.weight.mul_(2.0)
+    width = model.config.hidden_size
+    for slot, word in enumerate(spoken, start=1):
+        direction = torch.zeros(width)
+        direction[slot] = 1.0
+        model.next_slots.weight[slot] = 40 * direction
+        model.output.weight[word] = 3 * direction
+    return model
+
+
+@pytest.fixture(scope="module")
+def pipe() -> InterleavedReasoningPipeline:
+    return pipeline_of(talking_policy())
+
+
+@pytest.fixture(scope="module")
+def traces(pipe) -> list[Trace]:
+    problems = [make_problem(task, "easy", 5) for task in TASKS]
+    return pipe(problems, CONFIG, [1, 2, 3, 4]).traces
+
+
+def generated(trace: Trace) -> list[int]:
+    return [token for segment in trace.segments for token in segment.tokens]
+
+
+def test_rollouts_take_turns_of_thought_and_edit(traces):
+    assert all([s.kind for s in trace.segments[:4]] == ["thought", "edit", "thought", "edit"] for trace in traces)
+    assert {len(s.tokens) for trace in traces for s in trace.segments if s.kind == "edit"} == {3}
+
+
+def test_a_text_ends_with_its_end_word(traces):
+    for segment in (s for trace in traces for s in trace.segments if s.modality == "text"):
+        assert len(segment.tokens) == clean_length(segment.tokens, vocabulary().end) <= 12
+
+
+def test_every_token_has_the_probability_that_one_forward_of_the_whole_sequence_gives_it(pipe, traces):
+    """Cached, a token at a time, equals uncached and packed: at the temperature of sampling."""
+    words = {word: i for i, word in enumerate(pipe.words)}
+    for trace in traces:
+        pieces = [problem_piece(words[f"<{trace.problem.task}>"], trace.canvas_tokens)]
+        for s in trace.segments:
+            pieces.append(edit_piece(s.tokens, s.cells, s.turn) if s.cells else text_piece(s.tokens, s.turn))
+        packed = pack([pieces], vocabulary().pad).with_next()
+        hidden = pipe.transformer(packed.ids_BL, packed.positions_BLP, packed.causal_mask()).hidden_BLD
+        start = 1 + NUM_CELLS
+        for segment in trace.segments:
+            here = slice(start - 1, start - 1 + len(segment.tokens))
+            logp = log_distribution(
+                pipe.transformer.logits(hidden[0, here]), vocabulary().allowed(segment.modality), CONFIG.temperature
+            )
+            expected = logp.gather(-1, torch.tensor(segment.tokens)[:, None])[:, 0].tolist()
+            assert [frame.logprobs[0] for frame in segment.frames] == pytest.approx(expected, abs=1e-4)
+            start += len(segment.tokens)
+
+
+def test_a_token_sees_none_after_it_but_the_problem_sees_all_of_itself(pipe):
+    problem = problem_piece(9, np.arange(200, 264))
+    rows = [[problem, text_piece([40, 41, 42], 1)], [problem, text_piece([40, 41, 50], 1)]]
+    packed = pack(rows, vocabulary().pad).with_next()
+    hidden = pipe.transformer(packed.ids_BL, packed.positions_BLP, packed.causal_mask()).hidden_BLD
+    assert torch.allclose(hidden[0, :-1], hidden[1, :-1], atol=1e-6)
+    assert not torch.allclose(hidden[0, -1], hidden[1, -1], atol=1e-3)
+    changed = packed.ids_BL.clone()
+    changed[1] = changed[0]
+    changed[1, NUM_CELLS] += 1  # the last cell
+    hidden = pipe.transformer(changed, packed.positions_BLP, packed.causal_mask()).hidden_BLD
+    assert not torch.allclose(hidden[0, 1], hidden[1, 1], atol=1e-5)
+
+
+def test_a_trace_does_not_depend_on_its_batch_nor_on_its_group(pipe, traces):
+    alone = pipe([make_problem("sudoku", "easy", 5)], CONFIG, [3]).traces[0]
+    assert generated(alone) == generated(traces[list(TASKS).index("sudoku")])
+    group = pipe([make_problem("sudoku", "easy", 5)], CONFIG, [3], 3).traces
+    assert generated(group[0]) == generated(alone)
+    assert generated(group[1]) != generated(group[0])
+
+
+def test_full_redraws_every_cell_and_costs_that_many_forwards_more(pipe):
+    problem = make_problem("maze", "easy", 5)
+    (local,) = pipe([problem], SamplingConfig(max_turns=1), [0]).traces
+    (full,) = pipe([problem], SamplingConfig(max_turns=1, region="full"), [0]).traces
+    assert [len(s.tokens) for s in full.segments if s.kind == "edit"] == [NUM_CELLS]
+    for trace in (local, full):
+        assert trace.cost.forward_passes == 1 + len(generated(trace))
+        assert trace.cost.tokens_forwarded == 1 + NUM_CELLS + len(generated(trace))
+
+
+def test_the_account_of_a_rollout_alone_is_the_formula_token_by_token(pipe):
+    (trace,) = pipe([make_problem("maze", "easy", 5)], CONFIG, [0]).traces
+    config = pipe.transformer.config
+    expected = forward_flops(config, 1, 1 + NUM_CELLS, 0, 0)
+    expected += sum(forward_flops(config, 1, 1, NUM_CELLS + i, 1) for i in range(len(generated(trace))))
+    assert trace.cost.flops == pytest.approx(expected)
+
+
+def test_confidence_has_no_meaning_for_it(pipe):
+    with pytest.raises(ConfigError, match="region must be stated or full for an autoregressive model"):
+        pipe([make_problem("maze", "easy", 5)], SamplingConfig(region="confidence"))
