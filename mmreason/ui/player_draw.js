@@ -103,7 +103,8 @@ function statusText() {
   const { s, f } = spots[position];
   if (s < 0) return isRunning() ? 'Starting' : 'The puzzle, ' + value.problem.turns + (value.problem.turns === 1 ? ' turn' : ' turns') + ' needed';
   const segment = value.segments[s];
-  const parts = ['Turn ' + segment.turn, segment.kind, 'step ' + f + (segment.done ? ' of ' + segment.frames.length : '')];
+  const parts = segment.kind === 'answer' ? ['Answer'] : ['Turn ' + segment.turn, segment.kind];
+  parts.push('step ' + f + (segment.done ? ' of ' + segment.frames.length : ''));
   if (segment.kind === 'edit') parts.push(segment.cells.length + (segment.cells.length === 1 ? ' cell' : ' cells'));
   return parts.join(' · ');
 }
@@ -118,6 +119,7 @@ function drawDeck() {
   root.classList.toggle('playing', playing);
   root.dataset.state = value.state;
   find('play').setAttribute('aria-label', playing ? 'Pause' : 'Play');
+  find('play').disabled = last() === 0 && !isRunning();
   find('back').disabled = position === 0;
   find('forward').disabled = position >= last();
   find('live').disabled = position >= last() && !(isRunning() && !following);
@@ -139,9 +141,9 @@ function drawBlocks() {
   // What is still to come, by the number of turns that the puzzle needs.
   const missing = isRunning() ? Math.max(0, 2 * value.problem.turns + 1 - value.segments.length) : 0;
   find('track').style.flexGrow = last() + 1;
-  const ahead = find('ahead');
-  ahead.style.flexGrow = missing * ((value.settings.num_steps || 4) + 1);
-  ahead.hidden = missing === 0;
+  const toCome = find('to-come');
+  toCome.style.flexGrow = missing * ((value.settings.num_steps || 4) + 1);
+  toCome.hidden = missing === 0;
 }
 
 function drawResult() {

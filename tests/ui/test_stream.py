@@ -99,6 +99,7 @@ def test_scrubbing_shows_every_frame_and_dims_what_is_still_to_come(scripted, vi
     assert len(statuses) == last + 1
     part(page, "scrub").fill("1")
     assert part(page, "card.ahead").count() == part(page, "card").count() - 1
+    assert all(card.is_visible() for card in part(page, "card").all())
 
 
 def test_arrow_keys_and_space_act_only_while_the_player_has_the_focus(scripted, visit):
