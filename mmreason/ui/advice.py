@@ -98,7 +98,9 @@ def _right_there(
         if not isinstance(boxes, str):
             verdict = task.check_thought(problem.spec, canvas_HW, said, boxes, segment.turn)
             if verdict.right:
-                return {"right": thought, "codes": None, "from_start": False}
+                after_HW = task.carry_out(problem.spec, canvas_HW, said, segment.turn)
+                codes = None if after_HW is None or (after_HW < 0).any() else codes_of(problem, after_HW, code_N)
+                return {"right": thought, "codes": codes, "from_start": False}
     steps: tuple[Step, ...] = demonstration.steps
     if segment.turn <= len(steps):
         step = steps[segment.turn - 1]

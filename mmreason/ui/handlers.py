@@ -88,15 +88,25 @@ def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> 
         return None, solving.sentence(error)
 
 
+def check_controls(*values: Any) -> str:
+    """What is wrong with the controls' values, or nothing."""
+    try:
+        checked(**dict(zip(CONTROLS, values, strict=True)))
+    except MMReasonError as error:
+        return solving.sentence(error)
+    return ""
+
+
 def check_own(kind: str, board: Any, text: str, checkpoint: Any) -> tuple[Any, str, bool]:
     """The player's value for the visitor's puzzle, or None; a sentence; and whether it can be solved."""
     problem, says = own.check(kind, board, text)
-    if problem is None:
+    seen = problem or own.as_it_stands(kind, board)
+    if seen is None:
         return None, says, False
     try:
-        return solving.preview(problem, str(checkpoint)), says, True
+        return solving.preview(seen, str(checkpoint)), says, problem is not None
     except MMReasonError:
-        return None, says, True
+        return None, says, problem is not None
 
 
 def example_value() -> tuple[dict[str, Any] | None, Finished | None]:

@@ -36,7 +36,8 @@ function drawNow(segment, f) {
   now.className = 'now ' + (segment ? modality(segment) : '');
   find('now-kind').textContent = !segment ? '' : { thought: 'thinks', edit: 'draws', answer: 'answers' }[segment.kind];
   if (!segment) body.textContent = value.segments.length || isRunning() ? ''
-    : value.problem.difficulty === 'custom' ? 'Press “Solve this puzzle” to watch.' : 'Press Solve to watch.';
+    : value.problem.turns === 0 ? 'This is no puzzle yet.'
+      : value.problem.difficulty === 'custom' ? 'Press “Solve this puzzle” to watch.' : 'Press Solve to watch.';
   else if (segment.kind === 'edit') body.textContent = regionName(segment.region, segment.cells);
   else putWords(body, tokensAt(segment, f), f > 0 ? segment.frames[f - 1].committed : []);
 }
@@ -74,6 +75,12 @@ function scrollTo(card) {
   }
 }
 
+function bringIntoView(canvas) {
+  // On a phone the button that starts a run lies below the canvas.
+  const { top, bottom } = canvas.getBoundingClientRect();
+  if (top < 0 || bottom > window.innerHeight) canvas.scrollIntoView({ behavior: calm.matches ? 'auto' : 'smooth' });
+}
+
 function fillCard(made, indices, s, f) {
   made.first = indices[0];
   const states = indices.map((i) => i < s ? value.segments[i].frames.length : i === s ? f : -1);
@@ -101,6 +108,7 @@ function fillCard(made, indices, s, f) {
 
 function statusText() {
   const { s, f } = spots[position];
+  if (s < 0 && value.problem.turns === 0) return 'Your drawing';
   if (s < 0) return isRunning() ? 'Starting' : 'The puzzle, ' + value.problem.turns + (value.problem.turns === 1 ? ' turn' : ' turns') + ' needed';
   const segment = value.segments[s];
   const parts = segment.kind === 'answer' ? ['Answer'] : ['Turn ' + segment.turn, segment.kind];

@@ -57,6 +57,8 @@ def _connect_puzzle(w: Watch) -> None:
     expected = [w.checkpoint, w.difficulty, w.task], w.expect
     w.task.pick(on_preview, puzzle, seen, **CHANGING)
     gr.on([w.difficulty.input, w.seed.input], on_preview, puzzle, seen, **CHANGING)
+    settings = [w.sampling_seed, w.temperature, w.num_steps, w.threshold]
+    gr.on([part.input for part in settings], on_settings, w.controls, w.notice, **CHANGING)
     w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
     w.task.pick(handlers.expect, *expected, **CHANGING)
     gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
@@ -164,6 +166,11 @@ def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
     return gr.skip() if value is None else value, says
 
 
+def on_settings(request: gr.Request, *values: Any) -> Any:
+    """Say at once what is wrong with a setting, unless a run is being shown."""
+    return gr.skip() if LINE.is_busy(_session(request)) else handlers.check_controls(*values)
+
+
 def on_open() -> Any:
     """Open the panel of the visitor's own puzzle."""
     return gr.Column(visible=True)
@@ -175,7 +182,7 @@ def on_close() -> Any:
 
 
 def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
-    """Say whether the visitor's puzzle can be solved, and show it if so."""
+    """Say whether the visitor's puzzle can be solved, and show it."""
     value, says, solvable = handlers.check_own(*values)
     keep = value is None or LINE.is_busy(_session(request))
     return gr.skip() if keep else value, says, gr.Button(interactive=solvable)

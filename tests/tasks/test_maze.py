@@ -274,7 +274,8 @@ def test_up_to_sixteen_legs_are_taken_and_more_are_refused(goal, legs):
     ("data", "said"),
     [
         ([], "JSON object"),
-        ({}, "rows must be a list of 8 strings"),
+        ({}, "rows is missing"),
+        ({"rows": OPEN[:7]}, "rows must be a list of 8 strings"),
         ({"rows": OPEN, "seed": 3}, "'seed' is unknown"),
         ({"task": "sudoku", "rows": OPEN}, "task must be 'maze'"),
         ({"rows": OPEN[:7]}, "got a list of 7"),

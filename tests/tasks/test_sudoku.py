@@ -268,7 +268,8 @@ def with_cell(row: int, column: int, value) -> dict:
     ("data", "said"),
     [
         ("text", "JSON object"),
-        ({}, "grid must be a list of 4 rows, got None"),
+        ({}, "grid is missing"),
+        ({"grid": None}, "grid must be a list of 4 rows, got None"),
         ({"grid": FULL}, "no empty cell"),
         ({"grid": FULL, "hint": 1}, "'hint' is unknown"),
         ({"task": ["sudoku"], "grid": FULL}, "task must be 'sudoku'"),

@@ -72,6 +72,12 @@ def test_a_value_outside_its_limits_is_refused_in_one_sentence(field, value):
     assert len(message) < 200
 
 
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_field_is_said_to_hold_nothing(value):
+    with pytest.raises(ConfigError, match="seed must be a number from 0 to 2147483647, got nothing"):
+        checked(**FINE | {"seed": value})
+
+
 def test_only_a_link_that_names_a_puzzle_is_one():
     assert not is_link({})
     assert not is_link({"__theme": "dark", "seed": "3"})

@@ -1,5 +1,6 @@
 """A run as the page shows it, without a page: lists only grow, verdicts come, advice is right."""
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from mmreason.tasks import TASKS
 from mmreason.traces.file import check, draw_codes
 from mmreason.ui import runtime, solving
 from mmreason.ui.advice import first_wrong
+from mmreason.ui.playback import Playback
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Line
 from tests.standin import SHEET, WORDS
@@ -121,6 +123,28 @@ def test_the_thought_given_as_right_is_right_on_the_canvas_shown(task, turn):
     assert advice["turn"] == turn
     assert not advice["from_start"]
     assert advice["right"] == trace.segments[index].text
+    done = replace(trace, segments=trace.segments[: index + 2])
+    assert advice["codes"] == final_codes(Playback(WORDS, SHEET).update(done, "stopped")[1])
+
+
+@pytest.mark.parametrize(
+    ("rate", "share"),
+    [
+        (0.0, "hardly any"),
+        (0.04, "hardly any"),
+        (0.05, "hardly any"),
+        (0.06, "about 1 in 10"),
+        (0.6, "about 6 in 10"),
+        (0.99, "nearly all"),
+    ],
+)
+def test_what_to_expect_is_said_in_words(rate, share, tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    results = {"base": {"by_difficulty": {"hard": {"success": {"maze": rate}}}}}
+    (tmp_path / "results" / "evaluate.json").write_text(json.dumps(results))
+    monkeypatch.setattr(runtime, "ASSETS", tmp_path)
+    assert runtime.expected_success("base", "hard", "maze") == f"base solves {share} hard mazes"
+    assert runtime.expected_success("base", "easy", "maze") == ""
 
 
 def problems(task):

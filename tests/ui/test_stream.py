@@ -163,6 +163,30 @@ def test_a_picked_puzzle_is_shown_at_once(scripted, visit):
     page.wait_for_function("!document.querySelector('.puzzle-name').textContent.endsWith('seed 7')")
 
 
+def test_on_a_phone_the_canvas_comes_into_view_when_a_run_begins(scripted, visit):
+    page = visit(scripted.address, width=390, height=700, reduced_motion="reduce")
+    settle(page)
+    button = page.get_by_role("button", name="Solve", exact=True)
+    button.scroll_into_view_if_needed()
+    page.evaluate("window.scrollBy(0, 400)")
+    assert part(page, "canvas").bounding_box()["y"] < 0
+    solve(page)
+    page.locator(".mm-player[data-state=running], .mm-player[data-state=finished]").wait_for()
+    page.wait_for_function("document.querySelector('.mm-player .canvas').getBoundingClientRect().top >= 0")
+
+
+def test_a_wrong_setting_is_told_at_once_and_only_while_it_is_wrong(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    for label, wrong in (("Seed", "1.5"), ("Seed of sampling", "-1")):
+        if label != "Seed":
+            set_sampling_seed(page, 0)
+        page.get_by_label(label, exact=True).fill(wrong)
+        page.locator("#notice").get_by_text(f"{label} must be a", exact=False).wait_for()
+        page.get_by_label(label, exact=True).fill("3")
+        page.locator("#notice .notice").wait_for(state="hidden")
+
+
 def test_the_page_fits_a_phone(scripted, visit):
     page = visit(scripted.address, width=390, height=844)
     solve(page)
