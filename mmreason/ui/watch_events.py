@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mmreason.ui import files, handlers, own, runtime, solving
+from mmreason.ui.playback import run_number
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import LINE, Finished, Shown
 
@@ -160,10 +161,11 @@ def on_unload(request: gr.Request) -> None:
 
 def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
     """Show the puzzle that the controls name, unless a run is being shown."""
+    began = run_number()
     if LINE.is_busy(_session(request)):
         return gr.skip(), gr.skip()
     value, says = handlers.preview_controls(*values)
-    return gr.skip() if value is None else value, says
+    return _unless_a_run_began(value, began), says
 
 
 def on_settings(request: gr.Request, *values: Any) -> Any:
@@ -183,9 +185,11 @@ def on_close() -> Any:
 
 def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
     """Say whether the visitor's puzzle can be solved, and show it."""
+    began = run_number()
+    busy = LINE.is_busy(_session(request))
     value, says, solvable = handlers.check_own(*values)
-    keep = value is None or LINE.is_busy(_session(request))
-    return gr.skip() if keep else value, says, gr.Button(interactive=solvable)
+    seen = gr.skip() if busy else _unless_a_run_began(value, began)
+    return seen, says, gr.Button(interactive=solvable)
 
 
 def on_kind(kind: str) -> tuple[Any, Any]:
@@ -198,6 +202,11 @@ def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
     is_text = kind == "JSON"
     shown = gr.HTML(visible=not is_text) if board is None else gr.HTML(board, visible=not is_text)
     return kind, shown, gr.Textbox(visible=is_text) if text is None else gr.Textbox(text, visible=is_text)
+
+
+def _unless_a_run_began(value: dict[str, Any] | None, began: int) -> Any:
+    """A bare puzzle that counts as shown when its making began, so that a run begun meanwhile is not hidden."""
+    return gr.skip() if value is None else value | {"run": began}
 
 
 def _session(request: gr.Request) -> str:

@@ -2,13 +2,14 @@
 
 import json
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS
 from mmreason.traces.file import check, draw_codes
-from mmreason.ui import runtime, solving
+from mmreason.ui import own, runtime, solving, watch_events
 from mmreason.ui.advice import first_wrong
 from mmreason.ui.playback import Playback
 from mmreason.ui.request import SolveRequest
@@ -164,6 +165,23 @@ def test_the_codebook_survives_its_picture():
     pixels = runtime.sheet_pixels(value)
     assert (pixels[: len(SHEET)] == SHEET).all()
     assert draw_codes(pixels, list(range(64))).shape == (128, 128, 3)
+
+
+@pytest.mark.parametrize("shows", ["on_preview", "on_own"])
+def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeypatch, shows):
+    runs = []
+
+    def slowly(problem, checkpoint):
+        runs.extend(state.value["run"] for state in solving.solve(SolveRequest(), "me", Line()) if state.value)
+        return preview(problem, checkpoint)
+
+    preview = solving.preview
+    monkeypatch.setattr(solving, "preview", slowly)
+    values = {"on_preview": ("maze", "easy", 3, "base"), "on_own": ("maze", own.FIRST["maze"], "", "base")}
+    value, *_ = getattr(watch_events, shows)(SimpleNamespace(session_hash="me"), *values[shows])
+    assert value["state"] == "ready"
+    assert runs
+    assert value["run"] < min(runs)
 
 
 def test_templates_hold_no_data():
