@@ -71,12 +71,22 @@ def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:
     if not names:
         return None, f"This link was made with the checkpoint {wanted}; there is no checkpoint here.", False
     instead = request.checkpoint if request.checkpoint in names else names[0]
+    filled_in = "Its puzzle is set up" if request.own else "The controls are filled in"
+    button = "Solve this puzzle" if request.own else "Solve"
     return (
         replace(request, checkpoint=instead, checkpoint_hash=None),
         f"This link was made with the checkpoint {wanted}, which is not here any more. "
-        f"The controls are filled in; Solve takes {instead} as it is now, so the solution may differ.",
+        f"{filled_in}; “{button}” takes {instead} as it is now, so the solution may differ.",
         False,
     )
+
+
+def preview_link(wish: SolveRequest) -> Any:
+    """The player's value for a link's puzzle, or None."""
+    try:
+        return solving.preview(wish.problem(), wish.checkpoint)
+    except MMReasonError:
+        return None
 
 
 def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> tuple[Any, str]:

@@ -27,7 +27,7 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_puzzle(watch)
     _connect_own(watch)
     w = watch
-    filled = [w.notice, w.asked, *w.controls, w.kind, w.board, w.text]
+    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel]
     loaded = blocks.load(on_load, None, filled, **PRIVATE)
     loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
     if is_empty:
@@ -136,10 +136,10 @@ def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any
 
 
 def on_load(request: gr.Request) -> tuple[Any, ...]:
-    """Fill the controls from a link, and solve what it asks for."""
+    """Fill the controls from a link, and solve what it asks for, or show it if its checkpoint is gone."""
     wish, says, at_once = handlers.open_link(dict(request.query_params))
     names = runtime.checkpoint_names()
-    parts = [gr.skip()] * 3
+    player, panel, *parts = [gr.skip()] * 5
     controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
     chosen = names[0] if names else None
     if wish is not None:
@@ -147,8 +147,11 @@ def on_load(request: gr.Request) -> tuple[Any, ...]:
         chosen = wish.checkpoint
         if wish.own is not None:
             parts = _own_parts(*handlers.own_filled(wish.own))
+            panel = gr.Column(visible=not at_once)
+        if not at_once:
+            player = handlers.preview_link(wish) or player
     controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=names, value=chosen)
-    return says, wish if at_once else None, *controls, *parts
+    return says, wish if at_once else None, player, *controls, *parts, panel
 
 
 def on_unload(request: gr.Request) -> None:
