@@ -84,6 +84,8 @@ def _right_there(
         region_HW = np.isin(np.arange(NUM_CELLS), segment.cells).reshape(GRID, GRID)
         accepted = task.accepted_edits(problem.spec, canvas_HW, region_HW, segment.turn)
         said_HW = task.carry_out(problem.spec, canvas_HW, thought.partition(f" {EDIT}")[0].split(), segment.turn)
+        if said_HW is not None and not accepted:  # a region that holds no useful drawing; the thought was right
+            accepted = [said_HW]
         accepted.sort(key=lambda after_HW: said_HW is not None and np.array_equal(after_HW, said_HW))
         drawable = [after_HW for after_HW in accepted if (after_HW >= 0).all()]
         codes = codes_of(problem, drawable[-1], code_N) if drawable else None

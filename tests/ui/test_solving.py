@@ -1,6 +1,7 @@
 """A run as the page shows it, without a page: lists only grow, verdicts come, advice is right."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -10,11 +11,11 @@ from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS
 from mmreason.traces.file import check, draw_codes
 from mmreason.ui import own, runtime, solving, watch_events
-from mmreason.ui.advice import first_wrong
+from mmreason.ui.advice import expected_solution, first_wrong
 from mmreason.ui.playback import Playback
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Line
-from tests.standin import SHEET, WORDS
+from tests.standin import SHEET, WORDS, stand_in_trace
 from tests.ui.conftest import LOAD_PIPELINE
 from tests.ui.scripted import FAILS, ScriptedPipe
 
@@ -107,12 +108,22 @@ def test_after_a_wrong_drawing_the_drawing_that_the_thought_meant_is_shown(pipe)
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_after_a_drawing_in_a_useless_place_the_drawing_that_the_thought_meant_is_shown(task):
+    problem = next(problems(task))
+    thought, edit, *_ = stand_in_trace(problem).segments
+    elsewhere = tuple(cell for cell in range(64) if cell not in edit.cells)[: len(edit.cells)]
+    tokens = tuple(stand_in_trace(problem).canvas_tokens[cell] for cell in elsewhere)
+    edit = replace(edit, cells=elsewhere, tokens=tokens)
+    verifier = Verifier(WORDS, SHEET)
+    trace = replace(stand_in_trace(problem), segments=(thought, edit), end_reason="out of turns")
+    advice = first_wrong(verifier.score(trace), verifier, runtime_codes())
+    assert (advice["kind"], advice["why"]) == ("edit", "nothing useful can be drawn there")
+    assert advice["codes"] == expected_solution(problem, runtime_codes())["steps"][0]["codes"]
+
+
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("turn", [1, 2])
 def test_the_thought_given_as_right_is_right_on_the_canvas_shown(task, turn):
-    from dataclasses import replace
-
-    from tests.standin import stand_in_trace
-
     problem = next(p for p in (problems(task)) if p.turns >= turn)
     trace = stand_in_trace(problem)
     index = 2 * (turn - 1)
