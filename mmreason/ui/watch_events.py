@@ -18,6 +18,11 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 SOLVING: dict[str, Any] = {**PRIVATE, "concurrency_id": "solve", "concurrency_limit": 1}
 WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": 1}
+NAME_THE_DIE = """() => {
+  const die = document.getElementById('surprise');
+  die.title = 'Surprise me: another puzzle';
+  die.setAttribute('aria-label', 'Surprise me');
+}"""
 CHANGING: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}
 
 
@@ -27,11 +32,12 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_puzzle(watch)
     _connect_own(watch)
     w = watch
-    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel]
+    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel, w.own_says]
     loaded = blocks.load(on_load, None, filled, **PRIVATE)
     loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
     if is_empty:
         blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice], **PRIVATE)
+    blocks.load(None, None, None, js=NAME_THE_DIE)
     blocks.load(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
     blocks.unload(on_unload)
 
@@ -139,19 +145,21 @@ def on_load(request: gr.Request) -> tuple[Any, ...]:
     """Fill the controls from a link, and solve what it asks for, or show it if its checkpoint is gone."""
     wish, says, at_once = handlers.open_link(dict(request.query_params))
     names = runtime.checkpoint_names()
-    player, panel, *parts = [gr.skip()] * 5
+    player, panel, own_says, *parts = [gr.skip()] * 6
     controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
     chosen = names[0] if names else None
     if wish is not None:
         controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
         chosen = wish.checkpoint
         if wish.own is not None:
-            parts = _own_parts(*handlers.own_filled(wish.own))
+            kind, board, text = handlers.own_filled(wish.own)
+            own_says = own.check(kind, board, text or "")[1]
+            parts = _own_parts(kind, board, text)
             panel = gr.Column(visible=not at_once)
         if not at_once:
             player = handlers.preview_link(wish) or player
     controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=names, value=chosen)
-    return says, wish if at_once else None, player, *controls, *parts, panel
+    return says, wish if at_once else None, player, *controls, *parts, panel, own_says
 
 
 def on_unload(request: gr.Request) -> None:

@@ -92,6 +92,7 @@ def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit)
     page = visit(app + "/" + link_query(wish, "000000000000"))
     page.get_by_text("“Solve this puzzle” takes base as it is now").wait_for()
     page.get_by_text("Own maze").wait_for()
+    page.get_by_text("This maze can be solved, in 1 turn.").wait_for()
     page.get_by_role("button", name="Solve this puzzle").click()
     page.locator(".mm-player[data-state=finished]").wait_for()
     assert part(page, "puzzle-name").inner_text() == "Own maze"

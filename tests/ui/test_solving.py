@@ -50,6 +50,7 @@ def test_every_step_is_shown_and_a_stream_only_grows(pipe, task):
     assert last.value["success"]
     assert all(segment["verdict"]["right"] for segment in last.value["segments"])
     assert last.value["expected"]["steps"][-1]["codes"] == final_codes(last.value)
+    assert last.value["cost"].items() <= last.finished.data["cost"].items()
     check(last.finished.data)
 
 
