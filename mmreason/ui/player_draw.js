@@ -77,8 +77,7 @@ function scrollTo(card) {
 
 function bringIntoView(canvas) {
   // On a phone the button that starts a run lies below the canvas.
-  const { top, bottom } = canvas.getBoundingClientRect();
-  if (top < 0 || bottom > window.innerHeight) canvas.scrollIntoView({ behavior: calm.matches ? 'auto' : 'smooth' });
+  canvas.scrollIntoView({ block: 'nearest', behavior: calm.matches ? 'auto' : 'smooth' });
 }
 
 function fillCard(made, indices, s, f) {
