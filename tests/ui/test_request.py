@@ -4,7 +4,7 @@ import json
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmreason.errors import ConfigError, MMReasonError, ProblemError
@@ -18,6 +18,7 @@ def params_of(query):
     return dict(parse_qsl(query.removeprefix("?"), strict_parsing=True))
 
 
+@settings(deadline=None)
 @given(
     task=st.sampled_from(sorted(TASKS)),
     difficulty=st.sampled_from(["easy", "medium"]),
@@ -84,6 +85,7 @@ def test_only_a_link_that_names_a_puzzle_is_one():
     assert is_link({"task": "maze"})
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["task", "puzzle", "seed", "temperature", "threshold"]), st.text()))
 def test_no_link_raises_anything_but_a_sentence(params):
     try:
