@@ -7,6 +7,8 @@ import hashlib
 import numpy as np
 import torch
 
+MAX_SEED = 2**64 - 1  # of what a user gives; trace files hold it
+
 
 def derive_seed(*keys: int | str) -> int:
     """Map ``keys`` to a 63-bit seed; neighbouring numbers give unrelated seeds."""

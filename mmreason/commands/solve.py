@@ -35,6 +35,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.errors import ConfigError
     from mmreason.rewards.verify import Verifier
     from mmreason.sampling.scheduler import SamplingConfig
+    from mmreason.seeds import MAX_SEED
     from mmreason.tasks import load_problem, make_problem
     from mmreason.traces.file import save, to_json
     from mmreason.traces.replay import write_gif
@@ -45,11 +46,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError("give either --task with --seed, or --problem FILE")
     if args.problem is not None and args.seed is not None:
         raise ConfigError("--seed goes with --task; a problem file is one problem already")
-    if args.sampling_seed < 0:
-        raise ConfigError(f"--sampling_seed must be 0 or more, got {args.sampling_seed}")
-    for path in filter(None, (args.out, args.gif)):
-        if Path(path).is_dir():
-            raise ConfigError(f"{path!r} is a directory; give the path of a file to write")
+    if not 0 <= args.sampling_seed <= MAX_SEED:
+        raise ConfigError(f"--sampling_seed must be from 0 to {MAX_SEED}, got {args.sampling_seed}")
+    for option, path in (("--out", args.out), ("--gif", args.gif)):
+        if path is not None and Path(path).is_dir():  # "" names the working directory
+            got = f"the directory {path!r}" if path else "nothing"
+            raise ConfigError(f"{option} must be the path of a file to write, got {got}")
     if args.problem is not None:
         problem = load_problem(args.problem)
     else:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmreason.errors import ConfigError, ProblemError
 from mmreason.records import DIFFICULTIES, SPLITS, Problem
-from mmreason.seeds import numpy_generator
+from mmreason.seeds import MAX_SEED, numpy_generator
 from mmreason.tasks.atlas import Atlas
 from mmreason.tasks.jigsaw import Jigsaw
 from mmreason.tasks.maze import Maze
@@ -54,8 +54,9 @@ def make_problem(task: str, difficulty: str, seed: int, split: str = "test", ind
         raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {difficulty!r}")
     if split not in SPLITS:
         raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
-    if seed < 0 or index < 0:
-        raise ConfigError(f"seed and index must be 0 or more, got seed {seed} and index {index}")
+    for name, number in (("seed", seed), ("index", index)):
+        if not 0 <= number <= MAX_SEED:
+            raise ConfigError(f"{name} must be from 0 to {MAX_SEED}, got {number}")
     rng = numpy_generator(task, difficulty, seed, split, index)
     for _ in range(_MAX_DRAWS):
         spec = maker.generate(difficulty, rng)
@@ -74,6 +75,7 @@ def problem_from_json(data: Any) -> Problem:
     name = data.get("task")
     if not isinstance(name, str) or name not in TASKS:
         got = repr(name[:40]) if isinstance(name, str) else f"a {type(name).__name__}"
+        got = got if "task" in data else "nothing"
         raise ProblemError(f"'task' must be one of {', '.join(TASKS)}, got {got}")
     maker = TASKS[name]
     return _problem(maker, maker.parse(data))
@@ -83,11 +85,12 @@ def load_problem(path: str | Path) -> Problem:
     """Read a problem file: one JSON object; raises ProblemError."""
     path = Path(path)
     if not path.is_file():
-        raise ProblemError(f"problem file {str(path)!r} does not exist; give the path of a JSON file")
+        what = "is a directory" if path.is_dir() else "does not exist"
+        raise ProblemError(f"problem file {str(path)!r} {what}; give the path of a JSON file")
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ProblemError(f"problem file {path.name!r} is larger than {MAX_FILE_BYTES} bytes")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark before it
     except (ValueError, RecursionError) as error:
         raise ProblemError(f"problem file {path.name!r} is not JSON: {str(error)[:100]}") from None
     return problem_from_json(data)

@@ -241,7 +241,9 @@ def _checked_rows(data: Any) -> list[str]:
             raise ProblemError(f"key {_shown(key)} is unknown: a maze has the keys task and rows")
     if data.get("task", "maze") != "maze":
         raise ProblemError(f"task must be 'maze', got {_shown(data['task'])}")
-    rows = data.get("rows")
+    if "rows" not in data:
+        raise ProblemError("rows is missing; a maze needs rows, a list of 8 strings")
+    rows = data["rows"]
     if not isinstance(rows, list | tuple) or len(rows) != GRID:
         raise ProblemError(f"rows must be a list of 8 strings, got {_shown(rows)}")
     for number, row in enumerate(rows, 1):

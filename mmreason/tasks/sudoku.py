@@ -244,7 +244,9 @@ def _checked_grid(data: Any) -> list[list[int]]:
             raise ProblemError(f"key {_shown(key)} is unknown: a sudoku has the keys task and grid")
     if data.get("task", "sudoku") != "sudoku":
         raise ProblemError(f"task must be 'sudoku', got {_shown(data['task'])}")
-    grid = data.get("grid")
+    if "grid" not in data:
+        raise ProblemError("grid is missing; a sudoku needs grid, a list of 4 rows")
+    grid = data["grid"]
     if not isinstance(grid, list | tuple) or len(grid) != SIDE:
         raise ProblemError(f"grid must be a list of 4 rows, got {_shown(grid)}")
     for number, row in enumerate(grid, 1):

@@ -84,6 +84,8 @@ def _right_there(
         region_HW = np.isin(np.arange(NUM_CELLS), segment.cells).reshape(GRID, GRID)
         accepted = task.accepted_edits(problem.spec, canvas_HW, region_HW, segment.turn)
         said_HW = task.carry_out(problem.spec, canvas_HW, thought.partition(f" {EDIT}")[0].split(), segment.turn)
+        if said_HW is not None and not accepted:  # a region that holds no useful drawing; the thought was right
+            accepted = [said_HW]
         accepted.sort(key=lambda after_HW: said_HW is not None and np.array_equal(after_HW, said_HW))
         drawable = [after_HW for after_HW in accepted if (after_HW >= 0).all()]
         codes = codes_of(problem, drawable[-1], code_N) if drawable else None
@@ -98,7 +100,9 @@ def _right_there(
         if not isinstance(boxes, str):
             verdict = task.check_thought(problem.spec, canvas_HW, said, boxes, segment.turn)
             if verdict.right:
-                return {"right": thought, "codes": None, "from_start": False}
+                after_HW = task.carry_out(problem.spec, canvas_HW, said, segment.turn)
+                codes = None if after_HW is None or (after_HW < 0).any() else codes_of(problem, after_HW, code_N)
+                return {"right": thought, "codes": codes, "from_start": False}
     steps: tuple[Step, ...] = demonstration.steps
     if segment.turn <= len(steps):
         step = steps[segment.turn - 1]

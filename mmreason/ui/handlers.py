@@ -71,12 +71,22 @@ def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:
     if not names:
         return None, f"This link was made with the checkpoint {wanted}; there is no checkpoint here.", False
     instead = request.checkpoint if request.checkpoint in names else names[0]
+    filled_in = "Its puzzle is set up" if request.own else "The controls are filled in"
+    button = "Solve this puzzle" if request.own else "Solve"
     return (
         replace(request, checkpoint=instead, checkpoint_hash=None),
         f"This link was made with the checkpoint {wanted}, which is not here any more. "
-        f"The controls are filled in; Solve takes {instead} as it is now, so the solution may differ.",
+        f"{filled_in}; “{button}” takes {instead} as it is now, so the solution may differ.",
         False,
     )
+
+
+def preview_link(wish: SolveRequest) -> Any:
+    """The player's value for a link's puzzle, or None."""
+    try:
+        return solving.preview(wish.problem(), wish.checkpoint)
+    except MMReasonError:
+        return None
 
 
 def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> tuple[Any, str]:
@@ -88,15 +98,25 @@ def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> 
         return None, solving.sentence(error)
 
 
+def check_controls(*values: Any) -> str:
+    """What is wrong with the controls' values, or nothing."""
+    try:
+        checked(**dict(zip(CONTROLS, values, strict=True)))
+    except MMReasonError as error:
+        return solving.sentence(error)
+    return ""
+
+
 def check_own(kind: str, board: Any, text: str, checkpoint: Any) -> tuple[Any, str, bool]:
     """The player's value for the visitor's puzzle, or None; a sentence; and whether it can be solved."""
     problem, says = own.check(kind, board, text)
-    if problem is None:
+    seen = problem or own.as_it_stands(kind, board)
+    if seen is None:
         return None, says, False
     try:
-        return solving.preview(problem, str(checkpoint)), says, True
+        return solving.preview(seen, str(checkpoint)), says, problem is not None
     except MMReasonError:
-        return None, says, True
+        return None, says, problem is not None
 
 
 def example_value() -> tuple[dict[str, Any] | None, Finished | None]:

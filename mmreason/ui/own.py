@@ -7,12 +7,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmreason.errors import MMReasonError
-from mmreason.records import Problem
-from mmreason.tasks import problem_from_json
+from mmreason.records import GRID, Problem
+from mmreason.tasks import TASKS, atlas, problem_from_json
+from mmreason.tasks.maze import SYMBOLS
+from mmreason.tasks.sudoku import SIDE
 from mmreason.ui.request import parse_puzzle
 
 KINDS = ("maze", "sudoku", "JSON")
 
+BOARDS: dict[str, tuple[str, int, tuple[Any, ...]]] = {  # field, side, and what a cell may hold
+    "maze": ("rows", GRID, tuple(SYMBOLS)),
+    "sudoku": ("grid", SIDE, tuple(range(SIDE + 1))),
+}
 FIRST: dict[str, dict[str, Any]] = {
     "maze": {
         "task": "maze",
@@ -47,6 +53,21 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
         return None, f"✗ This cannot be solved: {_on_a_board(str(error))}."
     turns = "1 turn" if problem.turns == 1 else f"{problem.turns} turns"
     return problem, f"✓ This {problem.task} can be solved, in {turns}."
+
+
+def as_it_stands(kind: str, board: Any) -> Problem | None:
+    """What the visitor has put on the board, to be looked at only: it may be no puzzle yet, and needs no turns."""
+    name, side, marks = BOARDS.get(kind, ("", 0, ()))
+    lines = board.get(name) if isinstance(board, Mapping) else None
+    if not isinstance(lines, list) or len(lines) != side:
+        return None
+    if any(not isinstance(line, str | list) or len(line) != side for line in lines):
+        return None
+    if any(mark not in marks for line in lines for mark in line):
+        return None
+    task = TASKS[kind]
+    canvas_HW = task.canvas(board)
+    return Problem(kind, dict(board), canvas_HW, atlas().draw(kind, canvas_HW), task.question, turns=0)
 
 
 def _on_a_board(reason: str) -> str:

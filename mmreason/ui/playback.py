@@ -28,7 +28,7 @@ class Playback:
     """
 
     def __init__(self, words: Sequence[str], sheet: np.ndarray) -> None:
-        self.words, self.run = words, time.time_ns() // 1000
+        self.words, self.run = words, run_number()
         self.mask = list(words).index(MASK)
         self.verifier = Verifier(words, sheet)
         self.sheet = sheet_value(sheet)
@@ -97,6 +97,11 @@ class Playback:
         if token == self.mask:
             return None
         return token - len(self.words) if is_edit else self.words[token]
+
+
+def run_number() -> int:
+    """A number for what is to be shown from now on, above all earlier ones."""
+    return time.time_ns() // 1000
 
 
 def is_finished(segment: Segment) -> bool:

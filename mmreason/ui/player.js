@@ -75,6 +75,7 @@ function restart() {
   playing = value.state === 'running' || (value.state === 'example' && !calm.matches);
   if (value.state === 'example' && calm.matches) position = last();
   if (isRunning() && last() >= 2) position = 2; // the first committed token shows at once
+  if (isRunning()) bringIntoView(find('canvas'));
 }
 
 // Time

@@ -36,7 +36,8 @@ function drawNow(segment, f) {
   now.className = 'now ' + (segment ? modality(segment) : '');
   find('now-kind').textContent = !segment ? '' : { thought: 'thinks', edit: 'draws', answer: 'answers' }[segment.kind];
   if (!segment) body.textContent = value.segments.length || isRunning() ? ''
-    : value.problem.difficulty === 'custom' ? 'Press “Solve this puzzle” to watch.' : 'Press Solve to watch.';
+    : value.problem.turns === 0 ? 'This is no puzzle yet.'
+      : value.problem.difficulty === 'custom' ? 'Press “Solve this puzzle” to watch.' : 'Press Solve to watch.';
   else if (segment.kind === 'edit') body.textContent = regionName(segment.region, segment.cells);
   else putWords(body, tokensAt(segment, f), f > 0 ? segment.frames[f - 1].committed : []);
 }
@@ -74,6 +75,11 @@ function scrollTo(card) {
   }
 }
 
+function bringIntoView(canvas) {
+  // On a phone the button that starts a run lies below the canvas.
+  canvas.scrollIntoView({ block: 'nearest', behavior: calm.matches ? 'auto' : 'smooth' });
+}
+
 function fillCard(made, indices, s, f) {
   made.first = indices[0];
   const states = indices.map((i) => i < s ? value.segments[i].frames.length : i === s ? f : -1);
@@ -101,9 +107,11 @@ function fillCard(made, indices, s, f) {
 
 function statusText() {
   const { s, f } = spots[position];
+  if (s < 0 && value.problem.turns === 0) return 'Your drawing';
   if (s < 0) return isRunning() ? 'Starting' : 'The puzzle, ' + value.problem.turns + (value.problem.turns === 1 ? ' turn' : ' turns') + ' needed';
   const segment = value.segments[s];
-  const parts = ['Turn ' + segment.turn, segment.kind, 'step ' + f + (segment.done ? ' of ' + segment.frames.length : '')];
+  const parts = segment.kind === 'answer' ? ['Answer'] : ['Turn ' + segment.turn, segment.kind];
+  parts.push('step ' + f + (segment.done ? ' of ' + segment.frames.length : ''));
   if (segment.kind === 'edit') parts.push(segment.cells.length + (segment.cells.length === 1 ? ' cell' : ' cells'));
   return parts.join(' · ');
 }
@@ -118,6 +126,7 @@ function drawDeck() {
   root.classList.toggle('playing', playing);
   root.dataset.state = value.state;
   find('play').setAttribute('aria-label', playing ? 'Pause' : 'Play');
+  find('play').disabled = last() === 0 && !isRunning();
   find('back').disabled = position === 0;
   find('forward').disabled = position >= last();
   find('live').disabled = position >= last() && !(isRunning() && !following);
@@ -139,9 +148,9 @@ function drawBlocks() {
   // What is still to come, by the number of turns that the puzzle needs.
   const missing = isRunning() ? Math.max(0, 2 * value.problem.turns + 1 - value.segments.length) : 0;
   find('track').style.flexGrow = last() + 1;
-  const ahead = find('ahead');
-  ahead.style.flexGrow = missing * ((value.settings.num_steps || 4) + 1);
-  ahead.hidden = missing === 0;
+  const toCome = find('to-come');
+  toCome.style.flexGrow = missing * ((value.settings.num_steps || 4) + 1);
+  toCome.hidden = missing === 0;
 }
 
 function drawResult() {

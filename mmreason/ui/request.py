@@ -163,7 +163,8 @@ def _number(name: str, value: Any, low: float, high: float) -> float:
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not low <= number <= high:
-        raise ConfigError(f"{name} must be a number from {low:.10g} to {high:.10g}, got {str(value)[:40]!r}")
+        got = "nothing" if value in (None, "") else repr(str(value)[:40])
+        raise ConfigError(f"{name} must be a number from {low:.10g} to {high:.10g}, got {got}")
     return number
 
 

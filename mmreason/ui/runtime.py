@@ -122,7 +122,8 @@ def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
         rate = float(results[checkpoint]["by_difficulty"][difficulty]["success"][task])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
-    return f"{checkpoint} solves about {round(10 * rate)} in 10 {difficulty} {task}s"
+    share = "hardly any" if rate <= 0.05 else "nearly all" if rate > 0.95 else f"about {round(10 * rate)} in 10"
+    return f"{checkpoint} solves {share} {difficulty} {task}s"
 
 
 def example_traces() -> list[dict[str, Any]]:

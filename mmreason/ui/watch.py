@@ -62,7 +62,7 @@ def _controls(default: SolveRequest) -> dict[str, Any]:
             "difficulty": gr.Radio(
                 list(DIFFICULTIES), value=default.difficulty, label="Difficulty", elem_id="difficulty"
             ),
-            "seed": gr.Number(default.seed, label="Seed", precision=0, elem_id="seed"),
+            "seed": gr.Number(default.seed, label="Seed", elem_id="seed"),
             "surprise": gr.Button("⚄", elem_id="surprise"),
             "checkpoint": gr.Dropdown(
                 names, value=names[0] if names else None, label="Checkpoint", elem_id="checkpoint"
@@ -98,7 +98,6 @@ def _settings(default: SolveRequest) -> dict[str, Any]:
             "sampling_seed": gr.Number(
                 default.sampling_seed,
                 label="Seed of sampling",
-                precision=0,
                 info="the same seed gives the same solution",
             ),
             "region": gr.Radio(
@@ -115,6 +114,7 @@ def _own_panel() -> dict[str, Any]:
     """The visitor's own puzzle, beside the canvas."""
     with gr.Column(visible=False, elem_id="own") as panel, gr.Row():
         with gr.Column(elem_id="own-board"):
+            kind = gr.Radio(list(own.KINDS), value="maze", label="Your own puzzle", elem_id="own-kind")
             board = component("board", value=own.FIRST["maze"], elem_id="board")
             text = gr.Textbox(
                 own.FIRST_TEXT,
@@ -129,7 +129,7 @@ def _own_panel() -> dict[str, Any]:
                 "own_panel": panel,
                 "board": board,
                 "text": text,
-                "kind": gr.Radio(list(own.KINDS), value="maze", label="Your own puzzle", elem_id="own-kind"),
+                "kind": kind,
                 "own_says": component("notice", value="", elem_id="own-says"),
                 "own_solve": gr.Button("Solve this puzzle", variant="primary", elem_id="own-solve"),
                 "own_close": gr.Button("Close", elem_id="own-close"),

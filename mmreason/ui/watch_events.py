@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from mmreason.ui import files, handlers, own, runtime, solving
+from mmreason.ui.playback import run_number
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import LINE, Finished, Shown
 
@@ -17,6 +18,11 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 SOLVING: dict[str, Any] = {**PRIVATE, "concurrency_id": "solve", "concurrency_limit": 1}
 WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": 1}
+NAME_THE_DIE = """() => {
+  const die = document.getElementById('surprise');
+  die.title = 'Surprise me: another puzzle';
+  die.setAttribute('aria-label', 'Surprise me');
+}"""
 CHANGING: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}
 
 
@@ -26,11 +32,12 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_puzzle(watch)
     _connect_own(watch)
     w = watch
-    filled = [w.notice, w.asked, *w.controls, w.kind, w.board, w.text]
+    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel, w.own_says]
     loaded = blocks.load(on_load, None, filled, **PRIVATE)
     loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
     if is_empty:
         blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice], **PRIVATE)
+    blocks.load(None, None, None, js=NAME_THE_DIE)
     blocks.load(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
     blocks.unload(on_unload)
 
@@ -57,6 +64,8 @@ def _connect_puzzle(w: Watch) -> None:
     expected = [w.checkpoint, w.difficulty, w.task], w.expect
     w.task.pick(on_preview, puzzle, seen, **CHANGING)
     gr.on([w.difficulty.input, w.seed.input], on_preview, puzzle, seen, **CHANGING)
+    settings = [w.sampling_seed, w.temperature, w.num_steps, w.threshold]
+    gr.on([part.input for part in settings], on_settings, w.controls, w.notice, **CHANGING)
     w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
     w.task.pick(handlers.expect, *expected, **CHANGING)
     gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
@@ -133,19 +142,24 @@ def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any
 
 
 def on_load(request: gr.Request) -> tuple[Any, ...]:
-    """Fill the controls from a link, and solve what it asks for."""
+    """Fill the controls from a link, and solve what it asks for, or show it if its checkpoint is gone."""
     wish, says, at_once = handlers.open_link(dict(request.query_params))
     names = runtime.checkpoint_names()
-    parts = [gr.skip()] * 3
+    player, panel, own_says, *parts = [gr.skip()] * 6
     controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
     chosen = names[0] if names else None
     if wish is not None:
         controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
         chosen = wish.checkpoint
         if wish.own is not None:
-            parts = _own_parts(*handlers.own_filled(wish.own))
+            kind, board, text = handlers.own_filled(wish.own)
+            own_says = own.check(kind, board, text or "")[1]
+            parts = _own_parts(kind, board, text)
+            panel = gr.Column(visible=not at_once)
+        if not at_once:
+            player = handlers.preview_link(wish) or player
     controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=names, value=chosen)
-    return says, wish if at_once else None, *controls, *parts
+    return says, wish if at_once else None, player, *controls, *parts, panel, own_says
 
 
 def on_unload(request: gr.Request) -> None:
@@ -158,10 +172,16 @@ def on_unload(request: gr.Request) -> None:
 
 def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
     """Show the puzzle that the controls name, unless a run is being shown."""
+    began = run_number()
     if LINE.is_busy(_session(request)):
         return gr.skip(), gr.skip()
     value, says = handlers.preview_controls(*values)
-    return gr.skip() if value is None else value, says
+    return _unless_a_run_began(value, began), says
+
+
+def on_settings(request: gr.Request, *values: Any) -> Any:
+    """Say at once what is wrong with a setting, unless a run is being shown."""
+    return gr.skip() if LINE.is_busy(_session(request)) else handlers.check_controls(*values)
 
 
 def on_open() -> Any:
@@ -175,10 +195,12 @@ def on_close() -> Any:
 
 
 def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
-    """Say whether the visitor's puzzle can be solved, and show it if so."""
+    """Say whether the visitor's puzzle can be solved, and show it."""
+    began = run_number()
+    busy = LINE.is_busy(_session(request))
     value, says, solvable = handlers.check_own(*values)
-    keep = value is None or LINE.is_busy(_session(request))
-    return gr.skip() if keep else value, says, gr.Button(interactive=solvable)
+    seen = gr.skip() if busy else _unless_a_run_began(value, began)
+    return seen, says, gr.Button(interactive=solvable)
 
 
 def on_kind(kind: str) -> tuple[Any, Any]:
@@ -191,6 +213,11 @@ def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
     is_text = kind == "JSON"
     shown = gr.HTML(visible=not is_text) if board is None else gr.HTML(board, visible=not is_text)
     return kind, shown, gr.Textbox(visible=is_text) if text is None else gr.Textbox(text, visible=is_text)
+
+
+def _unless_a_run_began(value: dict[str, Any] | None, began: int) -> Any:
+    """A bare puzzle that counts as shown when its making began, so that a run begun meanwhile is not hidden."""
+    return gr.skip() if value is None else value | {"run": began}
 
 
 def _session(request: gr.Request) -> str:

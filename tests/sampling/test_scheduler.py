@@ -69,6 +69,18 @@ def test_the_committed_positions_do_not_depend_on_the_sampled_tokens(seed, confi
     assert all(torch.equal(a_step(seed, config, noise=n)[-1].committed_BL, first.committed_BL) for n in (1, 2))
 
 
+@given(st.integers(0, 10**6))
+@settings(deadline=None, max_examples=50)
+def test_a_threshold_fills_just_what_is_that_sure_or_the_share_if_that_is_more(seed):
+    logits, _, masked, allowed, output = a_step(seed, SamplingConfig(num_steps=4, threshold=0.4, temperature=0.7))
+    top = (logits[..., allowed] / 0.7).softmax(-1).amax(-1)
+    sure = masked & (top > 0.4)
+    assert not (sure & ~output.committed_BL).any()
+    for b in range(B):
+        share = -(-int(masked[b].sum()) // 4)
+        assert output.committed_BL[b].sum() == max(share, int(sure[b].sum()))
+
+
 def test_a_threshold_fills_what_is_surer_beyond_the_share():
     logits = torch.zeros(1, 4, V)
     logits[0, :, 1] = torch.tensor([9.0, 0.0, 9.0, 9.0])

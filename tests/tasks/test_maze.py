@@ -107,6 +107,24 @@ def test_the_answer_is_the_distance_that_an_independent_search_finds(difficulty)
         assert answer == f"<answer> {moves_to_goal(spec)[start_of(spec)]} moves"
 
 
+def test_the_demonstration_prefers_right_down_left_up_and_walks_on_while_it_comes_nearer():
+    ways = {"right": (0, 1), "down": (1, 0), "left": (0, -1), "up": (-1, 0)}
+    for spec in specs("hard", 20, seed=4):
+        distance, (r, c), total = moves_to_goal(spec), start_of(spec), 0
+        for step in MAZE.demonstrate(spec).steps:
+            nearer = {n: (y, x) for n, (y, x) in ways.items() if distance.get((r + y, c + x)) == distance[r, c] - 1}
+            name, (dr, dc) = next(iter(nearer.items()))
+            length = 1
+            while distance.get((r + (length + 1) * dr, c + (length + 1) * dc)) == distance[r, c] - length - 1:
+                length += 1
+            total += length
+            end_r, end_c = r + length * dr, c + length * dc
+            said = f"{name} {length} total {total} <edit> r{r + 1}c{c + 1} r{end_r + 1}c{end_c + 1}"
+            assert step.thought == said
+            r, c = end_r, end_c
+        assert distance[r, c] == 0
+
+
 def test_each_single_corruption_of_a_demonstration_is_rejected():
     for spec in specs("medium", 2, seed=2) + specs("hard", 1, seed=2):
         canvas, demo = MAZE.canvas(spec), MAZE.demonstrate(spec)
@@ -153,6 +171,7 @@ def test_an_edit_changes_only_cells_of_its_leg_and_leaves_the_canvas_shown_alone
     assert pictures[-1][0, :5].tolist() == [TRAIL, TRAIL, TRAIL, AGENT, FLOOR]
     assert MAZE.accepted_edits(spec, canvas, Box(2, 2, 8, 8).mask(), 1) == []
     assert MAZE.accepted_edits(spec, canvas, Box(1, 1, 1, 1).mask(), 1) == []
+    assert MAZE.accepted_edits(spec, canvas, Box(1, 2, 1, 4).mask(), 1) == []  # it would leave the agent behind
 
 
 @pytest.mark.parametrize(
@@ -203,6 +222,7 @@ def test_a_detour_a_gap_or_a_second_agent_is_no_finished_puzzle():
     solved = MAZE.demonstrate(spec).steps[-1].canvas
     assert MAZE.is_solved(spec, solved)
     for change in (
+        {(0, 0): FLOOR},
         {(0, 1): FLOOR},
         {(5, 5): TRAIL},
         {(0, 3): AGENT},
@@ -274,7 +294,8 @@ def test_up_to_sixteen_legs_are_taken_and_more_are_refused(goal, legs):
     ("data", "said"),
     [
         ([], "JSON object"),
-        ({}, "rows must be a list of 8 strings"),
+        ({}, "rows is missing"),
+        ({"rows": OPEN[:7]}, "rows must be a list of 8 strings"),
         ({"rows": OPEN, "seed": 3}, "'seed' is unknown"),
         ({"task": "sudoku", "rows": OPEN}, "task must be 'maze'"),
         ({"rows": OPEN[:7]}, "got a list of 7"),

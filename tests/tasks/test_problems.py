@@ -111,8 +111,9 @@ def test_a_split_is_a_matter_of_what_is_drawn_and_most_problems_are_for_training
         (("chess", "easy", 0), "task must be one of maze, jigsaw, sudoku, transform, got 'chess'"),
         (("maze", "brutal", 0), "difficulty must be one of easy, medium, hard, got 'brutal'"),
         (("maze", "easy", 0, "all"), "split must be one of train, validation, test, got 'all'"),
-        (("maze", "easy", -1), "seed and index must be 0 or more, got seed -1 and index 0"),
-        (("maze", "easy", 0, "test", -2), "seed and index must be 0 or more, got seed 0 and index -2"),
+        (("maze", "easy", -1), "seed must be from 0 to 18446744073709551615, got -1"),
+        (("maze", "easy", 2**64), "seed must be from 0 to 18446744073709551615, got 18446744073709551616"),
+        (("maze", "easy", 0, "test", -2), "index must be from 0 to 18446744073709551615, got -2"),
     ],
 )
 def test_a_wrong_name_or_number_is_refused_with_what_would_be_right(arguments, message):
@@ -132,6 +133,14 @@ def test_a_problem_written_to_a_file_and_read_back_is_the_same(task, difficulty,
     read = load_problem(path)
     assert same(read, problem)
     assert (read.turns, read.difficulty, read.seed) == (problem.turns, "custom", None)
+
+
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b" \n"])
+def test_what_an_editor_puts_before_a_problem_does_no_harm(before, tmp_path):
+    problem = make_problem("maze", "easy", 5)
+    path = tmp_path / "problem.json"
+    path.write_bytes(before + json.dumps(problem.spec).encode())
+    assert same(load_problem(path), problem)
 
 
 DEEP: list = []
@@ -190,6 +199,9 @@ def test_a_hostile_value_deep_in_a_problem_is_refused_in_one_sentence(task):
         (b'{"task": "maze", "rows": ' + b"9" * 5000 + b"}", "is not JSON"),
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object"),
+        (b"{}", "'task' must be one of maze, jigsaw, sudoku, transform, got nothing"),
+        (b'{"task": "maze"}', "rows is missing"),
+        (b'{"task": "sudoku"}', "grid is missing"),
         (b'{"task": "chess"}', "'task' must be one of maze, jigsaw, sudoku, transform, got 'chess'"),
         (b" " * (MAX_FILE_BYTES + 1), f"larger than {MAX_FILE_BYTES} bytes"),
     ],
@@ -204,8 +216,8 @@ def test_a_file_that_is_no_problem_is_refused_in_one_sentence(content, message, 
 
 
 def test_a_missing_file_or_a_folder_is_refused_by_name(tmp_path):
-    for path in (tmp_path / "nowhere.json", tmp_path):
-        with pytest.raises(ProblemError, match="does not exist; give the path of a JSON file"):
+    for path, what in ((tmp_path / "nowhere.json", "does not exist"), (tmp_path, "is a directory")):
+        with pytest.raises(ProblemError, match=f"{what}; give the path of a JSON file"):
             load_problem(path)
 
 

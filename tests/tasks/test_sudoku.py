@@ -129,6 +129,19 @@ def test_the_last_canvas_shows_the_one_solution_of_an_independent_search(difficu
         assert [shown(SUDOKU.demonstrate(spec).steps[-1].canvas).tolist()] == found
 
 
+def test_the_demonstration_takes_the_first_single_in_reading_order_and_its_first_reason():
+    for spec in specs("hard", 15, seed=4):
+        grid, full = np.array(spec["grid"]), np.array(solutions(np.array(spec["grid"]))[0])
+        for step in SUDOKU.demonstrate(spec).steps:
+            empty = np.argwhere(grid == 0).tolist()
+            r, c = next((r, c) for r, c in empty if candidates(grid, r, c) == {full[r, c]})
+            digit = int(full[r, c])
+            units = [unit for unit in ("row", "column", "box") if reason_holds(grid, r, c, digit, unit)]
+            reason = f"{units[0]} lacks {digit}" if units else f"only {digit} fits"
+            assert step.thought.partition(" <edit>")[0] == f"r{r + 1}c{c + 1} is {digit} {reason}"
+            grid[r, c] = digit
+
+
 def test_each_single_corruption_that_is_still_accepted_names_another_reason_that_holds():
     for spec in specs("medium", 2, seed=2) + specs("hard", 1, seed=2):
         canvas = SUDOKU.canvas(spec)
@@ -268,7 +281,8 @@ def with_cell(row: int, column: int, value) -> dict:
     ("data", "said"),
     [
         ("text", "JSON object"),
-        ({}, "grid must be a list of 4 rows, got None"),
+        ({}, "grid is missing"),
+        ({"grid": None}, "grid must be a list of 4 rows, got None"),
         ({"grid": FULL}, "no empty cell"),
         ({"grid": FULL, "hint": 1}, "'hint' is unknown"),
         ({"task": ["sudoku"], "grid": FULL}, "task must be 'sudoku'"),

@@ -103,6 +103,18 @@ def test_each_step_agrees_with_numpy():
             assert np.array_equal(shown(step.canvas), pattern)
 
 
+def test_turns_count_red_blue_and_yellow_by_turns_and_the_answer_goes_on():
+    for spec in some_specs(60):
+        demonstration, pattern = TASK.demonstrate(spec), np.array(spec["pattern"])
+        said = [step.thought.partition(" <edit>")[0].split()[-2:] for step in demonstration.steps]
+        patterns = [pattern, *(shown(step.canvas) for step in demonstration.steps)]
+        for turn, ((count, colour), seen) in enumerate(
+            zip([*said, demonstration.answer.split()[1:]], patterns, strict=True)
+        ):
+            assert colour == ("red", "blue", "yellow")[turn % 3]
+            assert int(count) == (seen == turn % 3 + 1).sum()
+
+
 def test_each_single_corruption_of_a_thought_is_rejected_unless_it_is_another_true_count():
     for spec in some_specs(4):
         canvas_HW = TASK.canvas(spec)

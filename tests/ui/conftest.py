@@ -108,6 +108,11 @@ def part(page: Page, name: str) -> Locator:
     return page.locator(f".mm-player .{name}")
 
 
+def live(page: Page, status: str) -> None:
+    """Wait until the player says so of a run that goes on; the example on arrival may say the same."""
+    page.locator(".mm-player[data-state=running] .status").get_by_text(status).wait_for()
+
+
 def solve(page: Page) -> None:
     page.get_by_role("button", name="Solve", exact=True).click()
 

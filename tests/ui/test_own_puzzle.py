@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from mmreason.tasks import TASKS
+from mmreason.ui import own
 from tests.ui.conftest import HOSTILE, part, to_the_end
 
 
@@ -43,8 +45,41 @@ def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):
     _cell(page, "r2c1").click()
     page.get_by_text("no free path leads from the start at r1c1 to the goal").wait_for()
     assert page.get_by_role("button", name="Solve this puzzle").is_disabled()
+    page.get_by_text("This is no puzzle yet").wait_for()
+    assert not page.get_by_text("to watch").is_visible()
     _cell(page, "r2c1").click()
     page.get_by_text("can be solved").wait_for()
+    page.get_by_text("to watch").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("kind", "board"),
+    [
+        ("maze", {"rows": ["........"] * 8}),
+        ("maze", {"rows": ["S......S", *["########"] * 6, "D......G"]}),
+        ("sudoku", {"grid": [[1, 1, 1, 1], *[[0] * 4] * 3]}),
+        ("sudoku", {"grid": [[0] * 4] * 4}),
+    ],
+)
+def test_a_board_that_is_no_puzzle_yet_is_shown_as_it_stands(kind, board):
+    task, problem = TASKS[kind], own.as_it_stands(kind, {"task": kind} | board)
+    assert own.check(kind, {"task": kind} | board, "")[0] is None
+    assert problem is not None
+    assert problem.turns == 0
+    marks = [str(mark) for line in next(iter(board.values())) for mark in line]
+    if kind == "maze":
+        shown = [task.cells[cell] for cell in problem.canvas.ravel()]
+        names = {".": "floor", "#": "wall", "S": "agent", "G": "goal", "D": "decoy"}
+        assert shown == [names[mark] for mark in marks]
+    else:
+        shown = [task.cells[cell].split("_")[1] for cell in problem.canvas[::2, ::2].ravel()]
+        assert shown == ["empty" if mark == "0" else f"given{mark}" for mark in marks]
+
+
+@pytest.mark.parametrize("board", [None, [], {}, {"rows": 3}, {"rows": ["x" * 8] * 8}, {"grid": [[9] * 4] * 4}])
+def test_what_is_no_board_is_not_shown(board):
+    for kind in ("maze", "sudoku", "JSON", "chess"):
+        assert own.as_it_stands(kind, board) is None
 
 
 def test_the_maze_board_is_reached_by_keyboard(scripted, visit):

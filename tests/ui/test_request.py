@@ -4,7 +4,7 @@ import json
 from urllib.parse import parse_qsl
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmreason.errors import ConfigError, MMReasonError, ProblemError
@@ -18,6 +18,7 @@ def params_of(query):
     return dict(parse_qsl(query.removeprefix("?"), strict_parsing=True))
 
 
+@settings(deadline=None)
 @given(
     task=st.sampled_from(sorted(TASKS)),
     difficulty=st.sampled_from(["easy", "medium"]),
@@ -72,12 +73,19 @@ def test_a_value_outside_its_limits_is_refused_in_one_sentence(field, value):
     assert len(message) < 200
 
 
+@pytest.mark.parametrize("value", [None, ""])
+def test_an_empty_field_is_said_to_hold_nothing(value):
+    with pytest.raises(ConfigError, match="seed must be a number from 0 to 2147483647, got nothing"):
+        checked(**FINE | {"seed": value})
+
+
 def test_only_a_link_that_names_a_puzzle_is_one():
     assert not is_link({})
     assert not is_link({"__theme": "dark", "seed": "3"})
     assert is_link({"task": "maze"})
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["task", "puzzle", "seed", "temperature", "threshold"]), st.text()))
 def test_no_link_raises_anything_but_a_sentence(params):
     try:

@@ -1,17 +1,21 @@
 """A run as the page shows it, without a page: lists only grow, verdicts come, advice is right."""
 
+import json
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS
 from mmreason.traces.file import check, draw_codes
-from mmreason.ui import runtime, solving
-from mmreason.ui.advice import first_wrong
+from mmreason.ui import own, runtime, solving, watch_events
+from mmreason.ui.advice import expected_solution, first_wrong
+from mmreason.ui.playback import Playback
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Line
-from tests.standin import SHEET, WORDS
+from tests.standin import SHEET, WORDS, stand_in_trace
 from tests.ui.conftest import LOAD_PIPELINE
 from tests.ui.scripted import FAILS, ScriptedPipe
 
@@ -46,6 +50,7 @@ def test_every_step_is_shown_and_a_stream_only_grows(pipe, task):
     assert last.value["success"]
     assert all(segment["verdict"]["right"] for segment in last.value["segments"])
     assert last.value["expected"]["steps"][-1]["codes"] == final_codes(last.value)
+    assert last.value["cost"].items() <= last.finished.data["cost"].items()
     check(last.finished.data)
 
 
@@ -104,12 +109,22 @@ def test_after_a_wrong_drawing_the_drawing_that_the_thought_meant_is_shown(pipe)
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_after_a_drawing_in_a_useless_place_the_drawing_that_the_thought_meant_is_shown(task):
+    problem = next(problems(task))
+    thought, edit, *_ = stand_in_trace(problem).segments
+    elsewhere = tuple(cell for cell in range(64) if cell not in edit.cells)[: len(edit.cells)]
+    tokens = tuple(stand_in_trace(problem).canvas_tokens[cell] for cell in elsewhere)
+    edit = replace(edit, cells=elsewhere, tokens=tokens)
+    verifier = Verifier(WORDS, SHEET)
+    trace = replace(stand_in_trace(problem), segments=(thought, edit), end_reason="out of turns")
+    advice = first_wrong(verifier.score(trace), verifier, runtime_codes())
+    assert (advice["kind"], advice["why"]) == ("edit", "nothing useful can be drawn there")
+    assert advice["codes"] == expected_solution(problem, runtime_codes())["steps"][0]["codes"]
+
+
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("turn", [1, 2])
 def test_the_thought_given_as_right_is_right_on_the_canvas_shown(task, turn):
-    from dataclasses import replace
-
-    from tests.standin import stand_in_trace
-
     problem = next(p for p in (problems(task)) if p.turns >= turn)
     trace = stand_in_trace(problem)
     index = 2 * (turn - 1)
@@ -121,6 +136,28 @@ def test_the_thought_given_as_right_is_right_on_the_canvas_shown(task, turn):
     assert advice["turn"] == turn
     assert not advice["from_start"]
     assert advice["right"] == trace.segments[index].text
+    done = replace(trace, segments=trace.segments[: index + 2])
+    assert advice["codes"] == final_codes(Playback(WORDS, SHEET).update(done, "stopped")[1])
+
+
+@pytest.mark.parametrize(
+    ("rate", "share"),
+    [
+        (0.0, "hardly any"),
+        (0.04, "hardly any"),
+        (0.05, "hardly any"),
+        (0.06, "about 1 in 10"),
+        (0.6, "about 6 in 10"),
+        (0.99, "nearly all"),
+    ],
+)
+def test_what_to_expect_is_said_in_words(rate, share, tmp_path, monkeypatch):
+    (tmp_path / "results").mkdir()
+    results = {"base": {"by_difficulty": {"hard": {"success": {"maze": rate}}}}}
+    (tmp_path / "results" / "evaluate.json").write_text(json.dumps(results))
+    monkeypatch.setattr(runtime, "ASSETS", tmp_path)
+    assert runtime.expected_success("base", "hard", "maze") == f"base solves {share} hard mazes"
+    assert runtime.expected_success("base", "easy", "maze") == ""
 
 
 def problems(task):
@@ -140,6 +177,23 @@ def test_the_codebook_survives_its_picture():
     pixels = runtime.sheet_pixels(value)
     assert (pixels[: len(SHEET)] == SHEET).all()
     assert draw_codes(pixels, list(range(64))).shape == (128, 128, 3)
+
+
+@pytest.mark.parametrize("shows", ["on_preview", "on_own"])
+def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeypatch, shows):
+    runs = []
+
+    def slowly(problem, checkpoint):
+        runs.extend(state.value["run"] for state in solving.solve(SolveRequest(), "me", Line()) if state.value)
+        return preview(problem, checkpoint)
+
+    preview = solving.preview
+    monkeypatch.setattr(solving, "preview", slowly)
+    values = {"on_preview": ("maze", "easy", 3, "base"), "on_own": ("maze", own.FIRST["maze"], "", "base")}
+    value, *_ = getattr(watch_events, shows)(SimpleNamespace(session_hash="me"), *values[shows])
+    assert value["state"] == "ready"
+    assert runs
+    assert value["run"] < min(runs)
 
 
 def test_templates_hold_no_data():
