@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import ANSWER, Box, Frame, Problem, Segment, Trace, region_mask
+from mmreason.records import ANSWER, EDIT, END, Box, Frame, Problem, Segment, Trace, region_mask
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
@@ -117,6 +117,21 @@ def talking_policy(seed: int = 0, sharpness: float = 2.5, **sizes: int) -> Inter
             model.slots.weight[slot + 1] = 16 * axes_DD[slot]
             model.output.weight[tokens] += sharpness * axes_DD[slot]
         model.output.weight[vocab.answer] += 0.8 * sharpness * axes_DD[0]
+    return model
+
+
+def scripted_policy(seed: int = 3, causal: bool = False) -> InterleavedDiffusionModel:
+    """A random policy whose thoughts all read ``right total <edit> r2c2 r2c4``: each word is read off its place."""
+    model = random_policy(seed, causal=causal).requires_grad_(False)
+    vocab = text_tokenizer().get_vocab()
+    spoken = ["right", "total", EDIT, "r2c2", "r2c4"] + [END] * 7
+    model.output.weight.mul_(2.0)
+    slots = model.next_slots if causal else model.slots
+    axes_DD = torch.eye(model.config.hidden_size)
+    for slot, word in enumerate(spoken):
+        axis_D = axes_DD[min(slot, 5)]
+        slots.weight[slot + 1] = 40 * axis_D
+        model.output.weight[vocab[word]] = 3 * axis_D
     return model
 
 

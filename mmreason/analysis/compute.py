@@ -145,14 +145,10 @@ def clean_lengths(pipe: InterleavedReasoningPipeline, trace: Trace) -> list[int]
 
 
 def trace_floor(pipe: InterleavedReasoningPipeline, trace: Trace, num_generations: int) -> float:
-    """FLOPs if every kept token of ``trace`` were forwarded once and never again."""
-    config = pipe.transformer.config
-    cached = 1 + len(trace.canvas_tokens)
-    total = forward_flops(config, 1, cached, 0, 0) / num_generations
-    for length in clean_lengths(pipe, trace):
-        total += forward_flops(config, 1, length, cached, length)
-        cached += length
-    return total
+    """FLOPs if every token that ``trace`` keeps were forwarded once, seeing what came before it."""
+    config, given = pipe.transformer.config, len(trace.canvas_tokens)
+    encoding = forward_flops(config, 1, 1 + given, 0, 0) / num_generations
+    return encoding + sum(forward_flops(config, 1, 1, given + i, 1) for i in range(sum(clean_lengths(pipe, trace))))
 
 
 def likelihood_flops(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]) -> float:

@@ -84,13 +84,8 @@ def rollout_flops(config: InterleavedDiffusionConfig, arm: str, load: Workload) 
 
 
 def floor_flops(config: InterleavedDiffusionConfig, local: bool, load: Workload) -> float:
-    """FLOPs if every generated token were forwarded once and never again: what any sampler could hope for."""
-    cells = load.region if local else load.canvas
-    cached, total = 1 + load.canvas, forward_flops(config, 1, 1 + load.canvas, 0, 0) / load.num_generations
-    for length in [load.thought, cells] * load.turns + [load.thought]:
-        total += forward_flops(config, 1, length, cached, length)
-        cached += length
-    return total
+    """FLOPs if every token were forwarded once, seeing what came before it: what AR does in the same format."""
+    return rollout_flops(config, "ar_local" if local else "ar_full", load)
 
 
 def tokens_forwarded(arm: str, load: Workload) -> float:

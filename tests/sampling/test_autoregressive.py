@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from policies import pipeline_of, random_policy, vocabulary
+from policies import pipeline_of, scripted_policy, vocabulary
 
 from mmreason.errors import ConfigError
 from mmreason.models.flops import forward_flops
@@ -17,27 +17,11 @@ from mmreason.tasks import TASKS, make_problem
 from mmreason.tokenizers.layout import clean_length, edit_piece, pack, problem_piece, text_piece
 
 CONFIG = SamplingConfig(temperature=0.7, max_turns=3)
-THOUGHT = "right 3 total 3 <edit> r2c2 r2c4 <end>"
-
-
-def talking_policy(boxes: str = "r2c2 r2c4"):
-    """A random causal policy that says ``<edit>`` and a box in its thoughts: the words are read off the slot."""
-    model = random_policy(seed=3, causal=True).requires_grad_(False)
-    words = {word: i for i, word in enumerate(pipeline_of(model).words)}
-    spoken = [words[word] for word in f"right total <edit> {boxes} <end>".split()]
-    model.output.weight.mul_(2.0)
-    width = model.config.hidden_size
-    for slot, word in enumerate(spoken, start=1):
-        direction = torch.zeros(width)
-        direction[slot] = 1.0
-        model.next_slots.weight[slot] = 40 * direction
-        model.output.weight[word] = 3 * direction
-    return model
 
 
 @pytest.fixture(scope="module")
 def pipe() -> InterleavedReasoningPipeline:
-    return pipeline_of(talking_policy())
+    return pipeline_of(scripted_policy(causal=True))
 
 
 @pytest.fixture(scope="module")
