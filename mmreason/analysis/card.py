@@ -32,13 +32,21 @@ def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def model_card(name: str, results: Mapping[str, Any], parameters: int, history: str) -> str:
+KINDS = {False: "A masked discrete diffusion policy", True: "An autoregressive policy"}
+
+
+def model_card(name: str, results: Mapping[str, Any], parameters: int, history: str, causal: bool = False) -> str:
     """The card's Markdown; ``history`` says what was trained how long on what."""
     any_result = next(iter(results["by_difficulty"].values()))
+    denoising = ""
+    if not causal:
+        denoising = f", at most {results['num_steps']} denoising steps a segment"
+        if results.get("threshold"):
+            denoising += f", whatever is surer than {results['threshold']:g} at once"
     return f"""{FRONT_MATTER}
 # mmreason {name}
 
-A masked discrete diffusion policy of {parameters:,} parameters that solves four kinds of visual puzzles
+{KINDS[causal]} of {parameters:,} parameters that solves four kinds of visual puzzles
 (maze, jigsaw, 4×4 sudoku, pattern transforms) in turns of a thought in words and a localized edit of image
 tokens. Load it with `InterleavedReasoningPipeline.from_pretrained(<this folder>)` of the mmreason package.
 
@@ -49,8 +57,8 @@ tokens. Load it with `InterleavedReasoningPipeline.from_pretrained(<this folder>
 ## Measured
 
 Success on held-out test problems of seed {results["seed"]}, {any_result["problems"]} problems a difficulty,
-sampled at temperature {results["temperature"]}, {results["num_steps"]} denoising steps a segment (a puzzle
-counts as solved when every thought is true, every edit right and the answer right):
+sampled at temperature {results["temperature"]:g}{denoising} (a puzzle counts as solved when every thought is
+true, every edit right and the answer right):
 
 {success_table(results["by_difficulty"])}
 

@@ -49,6 +49,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         "temperature": args.temperature,
         "num_steps": config.num_steps,
+        "threshold": config.threshold,
         "by_difficulty": by_difficulty,
     }
     path = Path(args.results)
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         text = replace_block(readme.read_text(encoding="utf-8"), f"success:{name}", success_table(by_difficulty))
         readme.write_text(text, encoding="utf-8")
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
-    card = model_card(name, result, parameters, history_path.read_text(encoding="utf-8"))
+    causal = pipe.transformer.config.causal
+    card = model_card(name, result, parameters, history_path.read_text(encoding="utf-8"), causal)
     (Path(args.checkpoint) / "README.md").write_text(card, encoding="utf-8")
     return result

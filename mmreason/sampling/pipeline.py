@@ -97,10 +97,11 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
 
     @cached_property
     def fingerprint(self) -> str:
-        """Twelve hex digits of the policy's weights."""
+        """Twelve hex digits of the weights of policy and image tokenizer."""
         digest = hashlib.blake2b(digest_size=6)
-        for name, value in sorted(self.transformer.state_dict().items()):
-            digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
+        for module in (self.transformer, self.vqvae):
+            for name, value in sorted(module.state_dict().items()):
+                digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import derive_seed, numpy_generator
 from mmreason.tasks import TASKS, make_problem
-from mmreason.training.likelihood import LIKELIHOODS, ScoredTokens, pack_traces, score_tokens
+from mmreason.training.likelihood import LIKELIHOODS, MAX_TOKENS, ScoredTokens, pack_traces, score_tokens
 from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
 
 
@@ -45,7 +45,7 @@ class GRPOConfig:
     learning_rate: float = 1e-4
     warmup_steps: int = 5
     max_grad_norm: float = 1.0
-    max_tokens: int = 8192  # positions in one backward pass: the memory budget; fewer mean less padding
+    max_tokens: int = MAX_TOKENS  # positions in one backward pass
     likelihood: str = "trajectory"
     bf16: bool = False
     gradient_checkpointing: bool = False

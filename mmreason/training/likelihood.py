@@ -32,6 +32,7 @@ from mmreason.tokenizers.layout import (
 )
 
 LIKELIHOODS = ("trajectory", "one_step", "random_mask")
+MAX_TOKENS = 8192  # positions forwarded at once: the memory budget; with fewer, rows of a batch are more alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ def pack_traces(
     vocabulary: Vocabulary,
     task_tokens: dict[str, int],
     kind: str = "trajectory",
-    max_tokens: int = 65536,
+    max_tokens: int = MAX_TOKENS,
     rngs: Sequence[np.random.Generator] | None = None,
 ) -> Iterator[ScoredTokens]:
     """Pack traces of like shape together, at most ``max_tokens`` positions (padding included) a batch.
