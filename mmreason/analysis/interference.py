@@ -23,7 +23,7 @@ import torch
 
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import DIFFICULTIES, Trace
+from mmreason.records import DIFFICULTIES, Problem, Trace
 from mmreason.rewards.assignment import (
     EPSILON,
     NO_SPREAD,
@@ -89,7 +89,7 @@ def roll_out(
 ) -> list[list[Trace]]:
     """Scored groups (P)(G) on validation problems, each problem with a random stream of its own."""
     problems = held_out(config.tasks, config.difficulties, config.num_problems, config.seed, "validation")
-    seeds = [derive_seed("interference", config.seed, p.task, p.difficulty, p.index or 0) for p in problems]
+    seeds = [rollout_seed(config.seed, problem) for problem in problems]
     verifier, groups = Verifier(pipe.words, pipe.sheet), []
     at_once, size = max(1, batch_size // config.num_generations), config.num_generations
     for start in range(0, len(problems), at_once):
@@ -98,6 +98,11 @@ def roll_out(
         scored = [verifier.score(trace) for trace in traces]
         groups += [scored[i : i + size] for i in range(0, len(scored), size)]
     return groups
+
+
+def rollout_seed(seed: int, problem: Problem) -> int:
+    """The seed of a problem's rollouts, whatever else is rolled out."""
+    return derive_seed("interference", seed, problem.task, problem.difficulty, problem.index or 0)
 
 
 def measure(

@@ -110,15 +110,19 @@ def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace,
     """Write the most conflicted groups as files that the page opens."""
     from dataclasses import replace
 
-    from mmreason.analysis.interference import most_conflicted
+    from mmreason.analysis.interference import most_conflicted, rollout_seed
     from mmreason.traces.group import save_group
 
-    origin = {"checkpoint": Path(path).name, "checkpoint_hash": pipe.fingerprint, "seed": args.seed}
+    origin = {"checkpoint": Path(path).name, "checkpoint_hash": pipe.fingerprint}
     written = []
-    for i in most_conflicted(groups, config.assignment, args.groups):
+    for rank, i in enumerate(most_conflicted(groups, config.assignment, args.groups), start=1):
         problem = groups[i][0].problem
-        traces = [replace(trace, settings={**trace.settings, **origin}) for trace in groups[i]]
-        name = f"{problem.task}-{problem.difficulty}-{problem.index}.json"
+        seed = rollout_seed(config.seed, problem)
+        traces = [
+            replace(trace, settings={**trace.settings, **origin, "seed": seed, "generation": g})
+            for g, trace in enumerate(groups[i])
+        ]
+        name = f"{rank}-{problem.task}-{problem.difficulty}-{problem.index}.json"
         save_group(Path(args.write_groups) / name, traces, pipe.words, pipe.sheet)
         written.append(str(Path(args.write_groups) / name))
     return written
