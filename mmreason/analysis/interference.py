@@ -181,7 +181,7 @@ def group_gradients(
         weight_N = token_weights(batch.is_image_N, tokens_N, counts, config.loss_type)
         for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
             for term, rows in values.items():
-                push_N = weight_N * torch.tensor([rows[t][s] for t, s in where], dtype=torch.float32)
+                push_N = weight_N * torch.tensor([rows[t][s] for t, s in where], dtype=torch.float64)
                 pull_N = torch.where(chosen_N, push_N, 0.0)
                 if not bool(pull_N.any()) or (term == "factorized" and factors[modality] is not None):
                     continue

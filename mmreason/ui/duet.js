@@ -6,6 +6,7 @@ const root = find('mm-duet');
 const sides = [...element.querySelectorAll('.side')];
 const parts = sides.map((side) => Object.fromEntries(['name', 'now', 'result', 'sums'].map((name) => [name, side.querySelector('.' + name)])));
 const STEP_MS = 420;
+const calm = window.matchMedia('(prefers-reduced-motion: reduce)');
 let value = null, spots = [], position = 0, timer = null;
 
 function receive() {
@@ -31,6 +32,7 @@ function receive() {
   });
   drawTurns();
   draw();
+  root.scrollIntoView({ block: 'start', behavior: calm.matches ? 'auto' : 'smooth' });
 }
 
 function putResult(target, side) {

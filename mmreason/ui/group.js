@@ -126,8 +126,8 @@ function gridCell(row, s) {
   const bar = node('span', 'bar'), fill = node('i', '');
   fill.style.width = 100 * Math.max(0, Math.min(1, segment.reward || 0)) + '%';
   bar.append(fill);
-  const push = (segment.against ? '⚠' : '') + arrow + Math.abs(segment.advantage).toFixed(2);
-  button.append(node('span', 'sign', sign), bar, node('span', 'push', push));
+  const push = arrow + Math.abs(segment.advantage).toFixed(2);
+  button.append(node('span', 'sign', sign + (segment.against ? ' ⚠' : '')), bar, node('span', 'push', push));
   const says = segmentName(row, segment) + ', ' + (judged ? segment.verdict.right ? 'right' : 'wrong' : 'not judged')
     + ', reward ' + (segment.reward === null ? 'none' : segment.reward.toFixed(2)) + ', advantage ' + signed(segment.advantage)
     + (segment.against ? ', pushed against its own reward' : '');

@@ -25,7 +25,7 @@ function drawSegment(row, segment) {
   const warning = find('warning');
   warning.hidden = !(segment.against || segment.idle);
   warning.textContent = segment.against
-    ? '⚠ ' + value.assignment + ' pushes this ' + (segment.advantage > 0 ? 'up' : 'down') + ' (' + signed(segment.advantage)
+    ? '⚠ ' + value.assignment.replace(/^./, (letter) => letter.toUpperCase()) + ' pushes this ' + (segment.advantage > 0 ? 'up' : 'down') + ' (' + signed(segment.advantage)
       + '), its own reward alone would push it ' + (segment.own > 0 ? 'up' : 'down') + ' (' + signed(segment.own) + ').'
     : segment.idle ? 'Pushed ' + (segment.advantage > 0 ? 'up' : 'down') + ' (' + signed(segment.advantage)
       + ') though its own reward says nothing here.' : '';

@@ -62,7 +62,9 @@ def _sources() -> dict[str, Any]:
         "source": gr.Radio(list(SOURCES), value="Sample", label="Group", elem_id="source"),
     }
     with gr.Row(elem_id="from-sample", elem_classes="source-row") as parts["from_sample"]:
-        parts["sample"] = gr.Dropdown(samples, value=samples[0] if samples else None, label="Sample", elem_id="sample")
+        parts["sample"] = gr.Dropdown(
+            samples, value=samples[0] if samples else None, label="Bundled group", elem_id="sample"
+        )
     with gr.Row(elem_id="from-rollout", elem_classes="source-row", visible=False) as parts["from_rollout"]:
         parts["task"] = gr.Dropdown(list(TASKS), value="sudoku", label="Task")
         parts["difficulty"] = gr.Dropdown(list(DIFFICULTIES), value="hard", label="Difficulty")
@@ -89,8 +91,8 @@ def _what_if(size: int) -> dict[str, Any]:
             "assignment": gr.Radio(list(ASSIGNMENTS), value="joint", label="Assignment", elem_id="assignment"),
             "granularity": gr.Radio(list(GRANULARITIES), value="trace", label="Compared by", elem_id="granularity"),
             "scale": gr.Radio(list(SCALES), value="group", label="Scaled by", elem_id="scale"),
-            "text_weight": gr.Number(1.0, label="Weight of words", minimum=0, maximum=10, step=0.5),
-            "image_weight": gr.Number(1.0, label="of pictures", minimum=0, maximum=10, step=0.5),
+            "text_weight": gr.Number(1.0, label="Words ×", minimum=0, maximum=10, step=0.5),
+            "image_weight": gr.Number(1.0, label="Pictures ×", minimum=0, maximum=10, step=0.5),
             "first": gr.Slider(1, size, value=size, step=1, label="Use the first", elem_id="first"),
         }
 

@@ -22,7 +22,9 @@ function show() {
 
 function heatMap(checkpoint) {
   const table = node('table', ''), head = node('tr', ''), body = node('tbody', '');
-  table.append(node('caption', '', checkpoint.name));
+  const caption = node('caption', '', checkpoint.name);
+  caption.append(node('span', 'told', checkpoint.told));
+  table.append(caption);
   head.append(node('th', '', ''));
   for (const name of ['all layers', ...checkpoint.layers]) { const cell = node('th', '', name); cell.scope = 'col'; head.append(cell); }
   const top = node('thead', '');

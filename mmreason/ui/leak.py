@@ -39,15 +39,9 @@ def measure_here(checkpoint: Any, task: Any, difficulty: Any) -> dict[str, Any]:
         result = {"checkpoint": str(checkpoint), **measure(pipe, groups, config, 1.0)}
     finally:
         pipe.transformer.requires_grad_(False)
-    settings: dict[str, Any] = {
-        "tasks": [task],
-        "difficulty": [difficulty],
-        "seed": 0,
-        "granularity": "trace",
-        "temperature": 1.0,
-    }
-    settings |= {"num_problems": NUM_PROBLEMS, "num_generations": NUM_GENERATIONS}
-    return leak_value([result], settings, [])
+    counts = {"num_problems": NUM_PROBLEMS, "num_generations": NUM_GENERATIONS}
+    settings = {"tasks": [task], "difficulty": [difficulty], "granularity": "trace", "temperature": 1.0}
+    return leak_value([result], settings | counts, [])
 
 
 def leak_value(
@@ -56,7 +50,8 @@ def leak_value(
     """The component's value: rows of (leak over signal, cosine), the whole first and then layer by layer."""
     shown = [
         {
-            "name": f"{Path(found['checkpoint']).name}: {_told(found)}",
+            "name": Path(found["checkpoint"]).name,
+            "told": _told(found),
             "layers": [layer["name"] for layer in found["layers"]],
             "rows": [_row(found, kind) for kind in NAMES],
         }

@@ -117,7 +117,7 @@ def sentence(config: AssignmentConfig, pushed: dict[str, int], size: int) -> str
         return f"No segment is pushed against its own reward: each modality follows its own.{would}"
     idle = f" {pushed['idle']} more are pushed though their own reward says nothing." if pushed["idle"] else ""
     if not pushed["against"]:
-        return f"No segment {of} is pushed against its own reward.{idle}"
+        return f"None {of} is pushed against its own reward.{idle}"
     verb = "is" if pushed["against"] == 1 else "are"
     return f"{pushed['against']} {of} {verb} pushed the wrong way by the other modality.{idle}"
 
@@ -173,12 +173,16 @@ def _arithmetic(
     sigma = numbers.sigma_own if assignment == "factorized" else numbers.sigma_joint
     whole = " + ".join(sums)
     if config.scale_rewards == "none":
-        line = f"{whole} = {value:+.2f}"
+        line = f"{whole} = {_signed(value)}"
     elif sigma < EPSILON**2:
         line = f"no spread, so {value:.2f}: {whole}"
     else:
-        line = f"({whole}) / ({sigma:.3f} + {EPSILON:g}) = {value:+.2f}"
+        line = f"({whole}) / ({sigma:.3f} + {EPSILON:g}) = {_signed(value)}"
     return {"assignment": assignment, "granularity": granularity, "value": value, "line": line}
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def _slot_entry(slot: Slot, config: AssignmentConfig) -> dict[str, Any]:
