@@ -79,11 +79,17 @@ def rebuild_group(members: Sequence[dict[str, Any]], problem: Problem) -> Rebuil
     said = {word for file in files for segment in file.segments for word in _said(segment)}
     words = [MASK_WORD, *sorted(said - {MASK_WORD})]
     patches, found, traces = _Patches(), [], []
+    names: dict[int, int] | None = {}  # code → patch over all files, or None where two files use a code otherwise
     for number, (file, data) in enumerate(zip(files, members, strict=True)):
         trace, sentences = _trace(file, data, problem, words, patches)
         traces.append(trace)
+        of_code, patches.of_code = patches.of_code, {}
+        if names is not None and all(names.get(code, patch) == patch for code, patch in of_code.items()):
+            names |= of_code
+        else:
+            names = None
         found += [f"traces[{number}].{sentence}" if len(files) > 1 else sentence for sentence in sentences]
-    codes = {patch: code for code, patch in patches.of_code.items()}
+    codes = {patch: code for code, patch in (names or {}).items()}
     return RebuiltGroup(traces, words, patches.sheet(), codes, found)
 
 

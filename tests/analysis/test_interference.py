@@ -164,12 +164,19 @@ def test_noise_alone_has_a_ratio_of_about_one():
 # Signs
 
 
-def two_segment_trace(text: float, image: float) -> Trace:
-    """One thought and one edit with the given rewards."""
+@cache
+def bare_trace() -> Trace:
+    """One thought and one edit."""
     problem = replace(make_problem("maze", "easy", 0), turns=0)
-    thought = replace(text_segment("right 1 total 1 <edit> r1c1 r1c2", 1), reward=text)
-    edit = Segment("edit", 1, (300,), (), boxes=(Box(1, 1, 1, 1),), cells=(0,), reward=image)
+    thought = text_segment("right 1 total 1 <edit> r1c1 r1c2", 1)
+    edit = Segment("edit", 1, (300,), (), boxes=(Box(1, 1, 1, 1),), cells=(0,))
     return Trace(problem, (300,) * 64, (thought, edit), "out of turns")
+
+
+def two_segment_trace(text: float, image: float) -> Trace:
+    """The same with the given rewards."""
+    thought, edit = bare_trace().segments
+    return replace(bare_trace(), segments=(replace(thought, reward=text), replace(edit, reward=image)))
 
 
 @pytest.mark.parametrize("granularity", ["trace", "turn"])
