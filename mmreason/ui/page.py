@@ -7,6 +7,7 @@ import gradio as gr
 from mmreason.ui.component import component
 from mmreason.ui.inspect import build_inspect
 from mmreason.ui.inspect_events import connect_tabs
+from mmreason.ui.mind import build_mind
 from mmreason.ui.runtime import MAX_WAITING
 from mmreason.ui.watch import build_watch
 
@@ -20,6 +21,7 @@ def build_page() -> gr.Blocks:
         with gr.Tabs() as tabs:
             with gr.Tab("Watch", id="watch"):
                 watch = build_watch(page)
+                build_mind(watch, page)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = build_inspect(page)
         connect_tabs(tabs, watch, inspect)

@@ -189,7 +189,7 @@ def test_perfectly_correlated_rewards_never_conflict(granularity):
 
 @pytest.mark.parametrize(("sigma_text", "sigma_image"), [(1.0, 1.0), (0.3, 1.0), (2.0, 0.5)])
 def test_independent_gaussian_rewards_conflict_as_the_closed_form_says(sigma_text, sigma_image):
-    rng, size = np.random.default_rng(1), 8000
+    rng, size = np.random.default_rng(1), 2000
     rewards = np.stack([rng.normal(0, sigma_text, size), rng.normal(0, sigma_image, size)], axis=1)
     group = [two_segment_trace(*map(float, pair)) for pair in rewards]
     rows = assign([group], AssignmentConfig("joint"))[0].segments
