@@ -87,7 +87,7 @@ def members_of(data: Any) -> list[dict[str, Any]]:
                 whole = _drawn(whole, sheet)
             check(whole)
         except TraceError as error:
-            raise TraceError(f"traces[{number}]: {error}") from None
+            raise TraceError(f"in traces[{number}]: {error}") from None
         members.append(whole)
     check_same_problem(members)
     return members

@@ -67,7 +67,7 @@ def test_rollouts_are_sorted_by_what_is_chosen(app, visit):
     page = inspect(visit, app)
     page.get_by_label("Bundled group").click()
     page.get_by_role("option", name="maze").click()
-    page.get_by_text("Maze, medium", exact=False).first.wait_for()
+    page.locator(".mm-group .about-name").get_by_text("maze, medium").wait_for()
     rows = page.locator(".mm-group tbody tr th.rollout")
     page.locator(".mm-group .sort").select_option("rollout")
     page.wait_for_function("document.querySelectorAll('.mm-group tbody th.rollout').length > 2")
@@ -167,7 +167,7 @@ def test_good_files_are_opened_one_or_several(app, visit, tmp_path):
 
 
 def bad_files(folder: Path) -> list[tuple[Path, str]]:
-    """Ten files that are no trace, each with a word of the sentence that refuses it."""
+    """Ten files that are no trace, each with a word of its refusal that the one before lacks."""
     good = json.loads(TRACE.read_text())
     good.pop("sheet")
 
@@ -177,10 +177,10 @@ def bad_files(folder: Path) -> list[tuple[Path, str]]:
     problem = good["problem"]
     contents = [
         (b"", "is not JSON"),
-        (json.dumps(good).encode()[:-300], "is not JSON"),
-        (b"\x80\x04\x95pickle", "is not JSON"),
-        (b"[" * 100_000, "nested deeper"),
         (b'{"version": NaN}', "finite"),
+        (json.dumps(good).encode()[:-300], "is not JSON"),
+        (b"[" * 100_000, "nested deeper"),
+        (b"\x80\x04\x95pickle", "is not JSON"),
         (changed(version=2), "'version' must be 1"),
         (changed(problem={**problem, "image": "file:///etc/passwd"}), "problem.image"),
         (changed(problem={**problem, "task": "chess"}), "task"),
