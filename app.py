@@ -15,7 +15,7 @@ if __name__ == "__main__":
     build_page().launch(
         theme=theme(),
         css=CSS,
-        max_file_size="1mb",
+        max_file_size="8mb",
         enable_monitoring=False,
         allowed_paths=[str(ASSETS)],
         state_session_capacity=500,

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmreason.errors import TraceError
 
-HELP = "check a trace file and score it again"
+HELP = "check a trace or group file and score it again"
 TOLERANCE = 1e-6
 
 
@@ -21,7 +21,7 @@ class InvalidTrace(TraceError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``inspect``."""
-    parser.add_argument("trace", metavar="TRACE", nargs="?", help="a trace file (version 1 JSON)")
+    parser.add_argument("trace", metavar="TRACE", nargs="?", help="a trace file or a group file (version 1 JSON)")
     parser.add_argument("--schema", metavar="FILE", help="write the JSON schema of trace files to FILE")
 
 
@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     give) is listed in ``problems_found``: a user's own reward may well differ.
     """
     from mmreason.errors import ConfigError
-    from mmreason.traces.file import export_schema, load
+    from mmreason.traces.file import export_schema
+    from mmreason.traces.group import load_group
 
     if args.schema is not None:
         export_schema(args.schema)
@@ -42,8 +43,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             raise ConfigError("TRACE is missing; give the path of a trace file")
         return {"schema": args.schema}
     try:
-        data = load(args.trace)
-        return review(data)
+        reviews = [review(data) for data in load_group(args.trace)]
+        return reviews[0] if len(reviews) == 1 else summary(reviews)
     except TraceError as error:
         raise InvalidTrace(str(error)) from None
 
@@ -102,6 +103,21 @@ def review(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def summary(reviews: list[dict[str, Any]]) -> dict[str, Any]:
+    """Reviews of a group as one: mean rewards, ``success`` the share solved, and all reviews as ``traces``."""
+    text = [review["rewards"]["text"] for review in reviews]
+    image = [r["rewards"]["image"] for r in reviews if r["rewards"]["image"] is not None]
+    return {
+        "valid": True,
+        "problems_found": [
+            f"traces[{g}].{said}" for g, review in enumerate(reviews) for said in review["problems_found"]
+        ],
+        "rewards": {"text": sum(text) / len(text), "image": sum(image) / len(image) if image else None},
+        "success": sum(review["success"] for review in reviews) / len(reviews),
+        "traces": reviews,
+    }
+
+
 def _same(recorded: float | None, scored: float | None) -> bool:
     if recorded is None or scored is None:
         return recorded is scored
@@ -113,8 +129,10 @@ def readable(result: dict[str, Any]) -> str:
     if "schema" in result:
         return f"written: {result['schema']}"
     text, image = result["rewards"]["text"], result["rewards"]["image"]
+    members = result.get("traces")
+    how = "solved" if result["success"] else "not solved"
     lines = [
-        f"valid trace, {'solved' if result['success'] else 'not solved'}",
+        f"valid group of {len(members)}, {result['success']:.0%} solved" if members else f"valid trace, {how}",
         f"text reward {text:.3f}, image reward {'–' if image is None else f'{image:.3f}'}",
     ]
     found = result["problems_found"]

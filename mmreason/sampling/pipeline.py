@@ -23,7 +23,8 @@ from mmreason.errors import CheckpointError, ConfigError
 from mmreason.models.cache import PrefixCache
 from mmreason.models.flops import forward_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import CELL_PX, GRID, MAX_TEXT_TOKENS, NUM_CELLS, Cost, Problem, Trace
+from mmreason.records import CELL_PX, GRID, MAX_TEXT_TOKENS, NUM_CELLS, Cost, Problem, Segment, Trace
+from mmreason.sampling.given import check_given, clean_piece, skip_draws
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.sampling.unmask import log_distribution
@@ -145,6 +146,25 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         for _ in sampler.run():
             yield sampler.traces()
 
+    def resume(
+        self,
+        problem: Problem,
+        segments: Sequence[Segment],
+        config: SamplingConfig | None = None,
+        seed: int = 0,
+        generation: int = 0,
+    ) -> Iterator[list[Trace]]:
+        """Go on from ``segments`` as ``stream`` does, with one trace.
+
+        They are forwarded once, clean, and the random stream is the rest of that of (``seed``,
+        ``generation``): segments that were not changed lead to the trace that they were taken from.
+        """
+        sampler = self._sampler([problem], config, [seed], 1)
+        check_given(segments, sampler.config.max_turns)
+        sampler.begin_with(segments, torch_generator("rollout", seed, generation))
+        for _ in sampler.run():
+            yield sampler.traces()
+
     def _sampler(self, problems, config, seeds, num_generations) -> Sampler:
         config = config or self.scheduler.sampling_config()
         seeds = [0] * len(problems) if seeds is None else list(seeds)
@@ -183,10 +203,18 @@ class Sampler:
             for problem, seed in zip(problems, seeds, strict=True)
             for g in range(num_generations)
         ]
+        self.given: Sequence[Segment] = ()
         self.turn_limit = config.max_turns
         sizes = self.model.config
         heads = sizes.num_attention_heads
         self.cache = PrefixCache(sizes.num_hidden_layers, heads, sizes.hidden_size // heads)
+
+    def begin_with(self, segments: Sequence[Segment], generator: torch.Generator) -> None:
+        """Let the one rollout start from ``segments``, made with ``generator`` or in place of what was."""
+        self.given = segments
+        if self.config.temperature:
+            skip_draws(generator, segments)
+        self.rollouts[0].generator = generator
 
     def traces(self) -> list[Trace]:
         """What the rollouts hold now."""
@@ -204,8 +232,13 @@ class Sampler:
         active = self.rollouts
         self._encode_problems()
         pending: list[Piece | None] = [None] * len(active)
-        for turn in range(1, self.turn_limit + 2):
-            yield from self._denoise_texts(active, pending, turn)
+        first, thought_given = 1, False
+        if self.given:
+            pending, first, thought_given = self._encode_given()
+        for turn in range(first, self.turn_limit + 2):
+            if not thought_given:
+                yield from self._denoise_texts(active, pending, turn)
+            thought_given = False
             for rollout in active:
                 rollout.follow(turn, self.turn_limit)
             going = [i for i, rollout in enumerate(active) if not rollout.end_reason]
@@ -237,6 +270,19 @@ class Sampler:
         if self.num_generations > 1:
             rows = torch.arange(self.cache.num_rows, device=self.device).repeat_interleave(self.num_generations)
             self.cache = self.cache.select(rows)
+
+    def _encode_given(self) -> tuple[list[Piece | None], int, bool]:
+        """Cache all given segments but the last, which stays pending.
+
+        Also returns the turn to go on with, and whether its thought is given.
+        """
+        *before, last = self.given
+        self.rollouts[0].take(self.given)  # not before the problem, with its own canvas, is encoded
+        pieces = [clean_piece(segment, self.vocabulary.end) for segment in before]
+        if pieces:
+            self._forward([pieces], self.rollouts, scored=0)
+        pending: list[Piece | None] = [clean_piece(last, self.vocabulary.end)]
+        return (pending, last.turn + 1, False) if last.kind == "edit" else (pending, last.turn, True)
 
     def _denoise_texts(self, active: list[Rollout], pending: list[Piece | None], turn: int) -> Iterator[None]:
         kinds = [(None, MAX_TEXT_TOKENS)] * len(active)

@@ -74,6 +74,13 @@ class Rollout:
         self.end_reason = ""
         self.cost = Cost()
 
+    def take(self, segments: Sequence[Segment]) -> None:
+        """Start after ``segments``: their edits are on the canvas."""
+        self.segments = list(segments)
+        for segment in segments:
+            if segment.kind == "edit":
+                self.canvas_tokens[list(segment.cells)] = segment.tokens
+
     def begin_text(self, turn: int, length: int) -> None:
         """Start a text segment of ``length`` tokens; whether thought or answer shows when it is done."""
         self.draft = Draft("thought", turn, length)

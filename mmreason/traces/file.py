@@ -208,6 +208,13 @@ def export_schema(path: str | Path) -> None:
 
 def load(path: str | Path) -> dict[str, Any]:
     """The checked JSON object of the trace file at ``path``; raises TraceError with one clear sentence."""
+    data = read(path)
+    check(data)
+    return data
+
+
+def read(path: str | Path) -> Any:
+    """The JSON of the file at ``path``, not checked yet; raises TraceError."""
     path = Path(path)
     name = quoted(str(path))
     try:
@@ -222,18 +229,22 @@ def load(path: str | Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         reason = getattr(error, "strerror", None) or str(error)
         raise TraceError(f"trace file {name} cannot be read: {reason}") from None
+    return parse(content, str(path))
+
+
+def parse(content: bytes, name: str) -> Any:
+    """The JSON of a file's ``content``, not checked yet; ``name`` is what errors call it."""
+    name = quoted(name)
     if len(content) > MAX_FILE_BYTES:
         raise TraceError(f"trace file {name} is larger than {MAX_FILE_BYTES // 2**20} MB")
     try:
-        data = json.loads(content.decode("utf-8"), parse_constant=refuse_constant)
+        return json.loads(content.decode("utf-8"), parse_constant=refuse_constant)
     except RecursionError:
         raise TraceError(f"trace file {name} is nested deeper than {MAX_DEPTH} levels") from None
     except TraceError:
         raise
     except ValueError as error:
         raise TraceError(f"trace file {name} is not JSON: {one_line(str(error), 120)}") from None
-    check(data)
-    return data
 
 
 def check(data: Any) -> TraceFile:

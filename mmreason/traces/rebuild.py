@@ -6,14 +6,16 @@ Nobody's codebook is needed: the pictures in the file say what each canvas shows
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from mmreason.records import ANSWER, CELL_PX, GRID, Cost, Frame, Problem, Segment, Trace
+from mmreason.records import ANSWER, CELL_PX, GRID, Cost, Frame, Problem, Segment, Trace, Verdict
 from mmreason.traces.file import check, shown_words
-from mmreason.traces.schema import EditSegment, TextSegment, decode_png, parse_box
+from mmreason.traces.schema import EditFrame, EditSegment, TextFrame, TextSegment, TraceFile, decode_png, parse_box
 
 MASK_WORD = "<mask>"
 
@@ -25,6 +27,17 @@ class Rebuilt:
     trace: Trace
     words: list[str]
     sheet: np.ndarray
+    problems_found: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RebuiltGroup:
+    """Traces whose ids all index the same ``words`` and ``sheet``; ``codes``: what the files call each cell."""
+
+    traces: list[Trace]
+    words: list[str]
+    sheet: np.ndarray
+    codes: dict[int, int]
     problems_found: list[str]
 
 
@@ -50,15 +63,46 @@ class _Patches:
 
 
 def rebuild(data: dict[str, Any], problem: Problem) -> Rebuilt:
-    """The record of a trace file's ``data`` about ``problem``; raises TraceError.
+    """The record of a trace file's ``data`` about ``problem``; see ``rebuild_group``."""
+    group = rebuild_group([data], problem)
+    return Rebuilt(group.traces[0], group.words, group.sheet, group.problems_found)
 
-    Rewards and verdicts are left out, for a verifier to fill.  Each finished segment has one frame that
-    commits all of it at probability 1, an unfinished one has none.
+
+def rebuild_group(members: Sequence[dict[str, Any]], problem: Problem) -> RebuiltGroup:
+    """The records of several trace files' data about one ``problem``; raises TraceError.
+
+    Rewards and verdicts are left out, for a verifier to fill.  A finished segment has the frames of the
+    file where these commit each position once, else one frame that commits all of it at probability 1; an
+    unfinished one has none.
     """
-    file = check(data)
-    texts = [segment.text for segment in file.segments if segment.kind != "edit"]
-    words = [MASK_WORD, *sorted({word for text in texts for word in text.split()} - {MASK_WORD})]
-    patches, found = _Patches(), []
+    files = [check(data) for data in members]
+    said = {word for file in files for segment in file.segments for word in _said(segment)}
+    words = [MASK_WORD, *sorted(said - {MASK_WORD})]
+    patches, found, traces = _Patches(), [], []
+    names: dict[int, int] | None = {}  # code → patch over all files, or None where two files use a code otherwise
+    for number, (file, data) in enumerate(zip(files, members, strict=True)):
+        trace, sentences = _trace(file, data, problem, words, patches)
+        traces.append(trace)
+        of_code, patches.of_code = patches.of_code, {}
+        if names is not None and all(names.get(code, patch) == patch for code, patch in of_code.items()):
+            names |= of_code
+        else:
+            names = None
+        found += [f"traces[{number}].{sentence}" if len(files) > 1 else sentence for sentence in sentences]
+    codes = {patch: code for code, patch in (names or {}).items()}
+    return RebuiltGroup(traces, words, patches.sheet(), codes, found)
+
+
+def _said(segment: TextSegment | EditSegment) -> set[str]:
+    if segment.kind == "edit":
+        return set()
+    return {*segment.text.split(), *(word for frame in segment.frames[-1:] for word in frame.tokens if word)}
+
+
+def _trace(
+    file: TraceFile, data: dict[str, Any], problem: Problem, words: list[str], patches: _Patches
+) -> tuple[Trace, list[str]]:
+    found = []
     edits = [segment for segment in file.segments if segment.kind == "edit"]
     shown = patches.add(_cells(edits[0].before if edits else file.problem.image))
     start = tuple((shown + len(words)).tolist())
@@ -75,10 +119,20 @@ def rebuild(data: dict[str, Any], problem: Problem) -> Rebuilt:
             shown = after
         else:
             found += _text_contradictions(entry, place)
-            segments.append(_text(entry, [words.index(word) for word in entry.text.split()]))
+            segments.append(_text(entry, words))
     cost = Cost(file.cost.forward_passes, file.cost.tokens_forwarded, file.cost.flops, file.cost.seconds)
     trace = Trace(problem, start, tuple(segments), file.end_reason, False, cost, data["settings"])
-    return Rebuilt(trace, words, patches.sheet(), found)
+    return trace, found
+
+
+def with_recorded(trace: Trace, data: dict[str, Any]) -> Trace:
+    """``trace`` with the rewards, verdicts and success that the file records."""
+    segments = []
+    for segment, entry in zip(trace.segments, data["segments"], strict=True):
+        said = entry["verdict"]
+        verdict = said and Verdict(said["right"], said["reason"], dict(said["components"]))
+        segments.append(replace(segment, reward=entry["reward"], verdict=verdict, transition=entry["transition"]))
+    return replace(trace, segments=tuple(segments), success=data["success"])
 
 
 def _cells(url: str) -> np.ndarray:
@@ -95,16 +149,33 @@ def _edit(entry: EditSegment, tokens_HW: np.ndarray) -> Segment:
     tokens, frames = (0,) * len(entry.cells), ()
     if entry.after is not None:
         tokens = tuple(tokens_HW[entry.cells].tolist())
-        frames = (_whole(tokens),)
+        frames = _frames(entry.frames, tokens)
     boxes = tuple(parse_box(words) for words in entry.region)
     return Segment("edit", entry.turn, tokens, frames, boxes=boxes, cells=tuple(entry.cells))
 
 
-def _text(entry: TextSegment, ids: list[int]) -> Segment:
-    tokens = tuple(ids) or (0,)  # an empty thought is still a thought
-    if entry.frames and None in entry.frames[-1].tokens:
-        return Segment(entry.kind, entry.turn, tokens, ())
-    return Segment(entry.kind, entry.turn, tokens, (_whole(tokens),), text=entry.text)
+def _text(entry: TextSegment, words: list[str]) -> Segment:
+    ids = tuple(words.index(word) for word in entry.text.split()) or (0,)  # an empty thought is still a thought
+    last = entry.frames[-1].tokens if entry.frames else []
+    if None in last:
+        return Segment(entry.kind, entry.turn, ids, ())
+    if shown_words(last) == entry.text.split():
+        ids = tuple(words.index(word) for word in last if word)
+        return Segment(entry.kind, entry.turn, ids, _frames(entry.frames, ids), text=entry.text)
+    return Segment(entry.kind, entry.turn, ids, (_whole(ids),), text=entry.text)
+
+
+def _frames(entries: Sequence[TextFrame | EditFrame], tokens: tuple[int, ...]) -> tuple[Frame, ...]:
+    """The file's frames if they commit each position once, else one that commits all."""
+    if sorted(i for entry in entries for i in entry.committed) != list(range(len(tokens))):
+        return (_whole(tokens),)
+    shown, frames = [0] * len(tokens), []  # 0: masked
+    for entry in entries:
+        for i in entry.committed:
+            shown[i] = tokens[i]
+        logprobs = tuple(math.log(max(p, 1e-300)) for p in entry.probability)
+        frames.append(Frame(entry.step, tuple(shown), tuple(entry.committed), logprobs))
+    return tuple(frames)
 
 
 def _whole(tokens: tuple[int, ...]) -> Frame:

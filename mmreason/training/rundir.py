@@ -53,14 +53,7 @@ class RunDirectory:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of ``metrics.jsonl``; a torn last line is left out."""
-        path = self.path / "metrics.jsonl"
-        rows = []
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
-            try:
-                rows.append(json.loads(line))
-            except ValueError:
-                break
-        return rows
+        return read_metrics(self.path)
 
     def rewind_metrics(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run will write again."""
@@ -101,3 +94,15 @@ class RunDirectory:
         target, old = self.path / name, self.path / f".{name}.old"
         if not target.exists() and old.exists():
             old.rename(target)
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """The rows of ``metrics.jsonl`` in a run directory, which is only read; a torn last line is left out."""
+    path = folder / "metrics.jsonl"
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    return rows

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gradio as gr
 
 from mmreason.ui.component import component
+from mmreason.ui.inspect import build_inspect
+from mmreason.ui.inspect_events import connect_tabs
+from mmreason.ui.mind import build_mind
 from mmreason.ui.runtime import MAX_WAITING
 from mmreason.ui.watch import build_watch
 
@@ -15,6 +18,11 @@ def build_page() -> gr.Blocks:
     """The page, its queue set up: one solve at a time, a bounded line, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
         component("header", elem_id="header")
-        with gr.Tabs(), gr.Tab("Watch"):
-            build_watch(page)
+        with gr.Tabs() as tabs:
+            with gr.Tab("Watch", id="watch"):
+                watch = build_watch(page)
+                build_mind(watch, page)
+            with gr.Tab("Inspect", id="inspect"):
+                inspect = build_inspect(page)
+        connect_tabs(tabs, watch, inspect)
     return page.queue(max_size=MAX_WAITING, api_open=False, default_concurrency_limit=4)

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import logging
-import math
 import os
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from mmreason.errors import CheckpointError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.traces.file import png_url
+from mmreason.traces.sheet import sheet_pixels, sheet_value
+
+__all__ = ["sheet_pixels", "sheet_value"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
 CHECKPOINTS_SETTING = "MMREASON_CHECKPOINTS"  # names another folder of checkpoints than ./checkpoints
 
 MAX_WAITING = 16  # visitors in line for a solve
-SHEET_COLUMNS = 16
 
 _LOAD = Lock()
 
@@ -89,30 +85,6 @@ def device() -> str:
 def use_few_threads() -> None:
     """One thread for the small products of one rollout: a second one mostly spins."""
     torch.set_num_threads(1)
-
-
-def sheet_value(sheet: np.ndarray) -> dict[str, Any]:
-    """The decoded codebook (C, 16, 16, 3) as the one picture from which the player draws every canvas."""
-    return {"image": _sheet_image(sheet.shape, sheet.tobytes()), "columns": SHEET_COLUMNS}
-
-
-@lru_cache(maxsize=8)
-def _sheet_image(shape: tuple[int, ...], pixels: bytes) -> str:
-    num_codes, side = shape[:2]
-    rows = math.ceil(num_codes / SHEET_COLUMNS)
-    cells = np.zeros((rows * SHEET_COLUMNS, side, side, 3), np.uint8)
-    cells[:num_codes] = np.frombuffer(pixels, np.uint8).reshape(shape)
-    grid = cells.reshape(rows, SHEET_COLUMNS, side, side, 3).swapaxes(1, 2)
-    return png_url(grid.reshape(rows * side, SHEET_COLUMNS * side, 3))
-
-
-def sheet_pixels(value: dict[str, Any]) -> np.ndarray:
-    """The codebook back from ``sheet_value``; rows of blank cells may follow the last code."""
-    content = base64.b64decode(value["image"].partition(",")[2])
-    picture = np.asarray(Image.open(io.BytesIO(content), formats=("PNG",)).convert("RGB"))
-    side, columns = picture.shape[1] // value["columns"], value["columns"]
-    cells = picture.reshape(-1, side, columns, side, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(cells.reshape(-1, side, side, 3))
 
 
 def expected_success(checkpoint: str, difficulty: str, task: str) -> str:

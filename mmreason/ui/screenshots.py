@@ -1,7 +1,8 @@
 """``python -m mmreason.ui.screenshots``: pictures of the page at 1440 and 390 px, light and dark.
 
 Starts the app on a free port, plays what it plays on arrival to its end, and writes
-``assets/page-<width>-<light|dark>.png``.  Needs playwright and a Chromium.
+``assets/page-<width>-<light|dark>.png``; then the tab Inspect as ``inspect-<width>-<light|dark>.png``, and its
+chosen segment, two branches and heat map as ``inspect-<part>.png``.  Needs playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def take(address: str, folder: Path) -> list[Path]:
                 path = folder / f"page-{width}-{scheme}.png"
                 page.screenshot(path=path, full_page=width > 820)
                 paths.append(path)
+                paths += _inspect(page, folder, width, scheme)
                 context.close()
         browser.close()
     return paths
@@ -102,6 +104,24 @@ def _show_an_edit(page: Any) -> None:
     scrub.blur()
     page.mouse.move(0, 0)
     page.wait_for_timeout(400)
+
+
+def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
+    """The tab Inspect with its first group, and once its parts by themselves."""
+    page.get_by_role("tab", name="Inspect").click()
+    page.locator(".mm-group .cell").first.wait_for()
+    page.wait_for_timeout(600)
+    paths = [folder / f"inspect-{width}-{scheme}.png"]
+    page.screenshot(path=paths[0])
+    if (width, scheme) != (SIZES[0][0], "light"):
+        return paths
+    page.locator(".mm-group .go-on").click()
+    page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
+    page.wait_for_timeout(600)
+    for name, selector in (("segment", ".segment"), ("branches", "#duet .sides"), ("leak", ".mm-leak")):
+        paths.append(folder / f"inspect-{name}.png")
+        page.locator(selector).first.screenshot(path=paths[-1])
+    return paths
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -35,7 +35,7 @@ class Watch:
         return [self.parts[name] for name in CONTROLS]
 
 
-def build_watch(blocks: gr.Blocks) -> None:
+def build_watch(blocks: gr.Blocks) -> Watch:
     """Lay out the tab inside ``blocks`` and connect its events."""
     value, finished = example_value()
     parts: dict[str, Any] = {"finished": gr.State(finished), "asked": gr.State(None)}
@@ -50,7 +50,10 @@ def build_watch(blocks: gr.Blocks) -> None:
     with gr.Row(elem_id="downloads"):
         parts["trace_file"] = gr.DownloadButton("Trace (JSON)", interactive=False, elem_id="trace-file")
         parts["replay_file"] = gr.DownloadButton("Replay (GIF)", interactive=False, elem_id="replay-file")
-    connect(Watch(parts), blocks, is_empty=value is None)
+        parts["inspect"] = gr.Button("Inspect this", elem_id="inspect-this")
+    watch = Watch(parts)
+    connect(watch, blocks, is_empty=value is None)
+    return watch
 
 
 def _controls(default: SolveRequest) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""``interference``: how much each modality's reward pushes the other's tokens."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+HELP = "leak of each modality's reward into the other's gradient"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``interference``."""
+    parser.add_argument(
+        "--checkpoint",
+        nargs="+",
+        metavar="DIR",
+        help="one or several, measured on the same problems (default: checkpoints/base, or --run's)",
+    )
+    parser.add_argument("--run", metavar="DIR", help="a run directory: its checkpoint, and its metrics over steps")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all four")
+    parser.add_argument("--difficulty", nargs="+", default=["medium", "hard"], metavar="D", help="easy, medium, hard")
+    parser.add_argument("--num_problems", "--problems", type=int, default=12, metavar="N", help="groups (default: 12)")
+    parser.add_argument("--num_generations", type=int, default=8, metavar="G", help="rollouts a group (default: 8)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--granularity", default="trace", help="trace or turn (default: trace)")
+    parser.add_argument("--scale_rewards", default="group", help="group, batch or none (default: group)")
+    parser.add_argument("--reward_weights", type=float, nargs=2, default=[1.0, 1.0], metavar=("TEXT", "IMAGE"))
+    parser.add_argument("--temperature", type=float, default=1.0, help="above 0 (default: 1)")
+    parser.add_argument("--out", metavar="FILE", help="also write the figures to FILE; the page shows them")
+    parser.add_argument("--write_groups", metavar="DIR", help="write the groups with the most sign conflict there")
+    parser.add_argument("--groups", type=int, default=3, metavar="N", help="how many of them (default: 3)")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure; returns the last checkpoint's figures, and those of each under ``checkpoints``."""
+    import json
+    import time
+
+    from mmreason.analysis.interference import MeasureConfig, measure, roll_out
+    from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.errors import ConfigError
+    from mmreason.rewards.assignment import AssignmentConfig
+    from mmreason.tasks import TASKS
+    from mmreason.traces.file import write_whole
+    from mmreason.training.memory import keep_freed_memory
+
+    keep_freed_memory()
+    if not 0 < args.temperature <= 10:
+        raise ConfigError(f"--temperature must be above 0 and at most 10, got {args.temperature}")
+    if args.groups < 1:
+        raise ConfigError(f"--groups must be at least 1, got {args.groups}")
+    tasks = args.tasks or list(TASKS)
+    weights = {"text": args.reward_weights[0], "image": args.reward_weights[1]}
+    assignment = AssignmentConfig("joint", args.granularity, args.scale_rewards, weights)
+    config = MeasureConfig(
+        tasks, args.difficulty, args.num_problems, args.num_generations, args.seed, assignment=assignment
+    )
+    training = _history(args.run)
+    paths = args.checkpoint or [f"{args.run}/checkpoint" if args.run else "checkpoints/base"]
+    results = []
+    for path in paths:
+        began = time.perf_counter()
+        pipe = load_pipeline(path)
+        sampling = pipe.scheduler.sampling_config(temperature=args.temperature)
+        print(f"{path}: {config.num_problems} × {config.num_generations} rollouts", file=sys.stderr)
+        groups = roll_out(pipe, config, sampling)
+
+        def show(done: int, total: int) -> None:
+            print(f"\r{done} of {total} groups", end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+        result = {"checkpoint": path, "checkpoint_hash": pipe.fingerprint}
+        result |= measure(pipe, groups, config, args.temperature, show)
+        results.append(result | {"seconds": time.perf_counter() - began})
+        if args.write_groups is not None:
+            results[-1]["written"] = _write_groups(pipe, groups, config, args, path)
+    settings = {
+        "tasks": tasks,
+        "difficulty": args.difficulty,
+        "num_problems": args.num_problems,
+        "num_generations": args.num_generations,
+        "seed": args.seed,
+        "granularity": args.granularity,
+        "scale_rewards": args.scale_rewards,
+        "reward_weights": weights,
+        "temperature": args.temperature,
+    }
+    whole = results[-1] | {"settings": settings, "checkpoints": results, "training": training}
+    if args.out is not None:
+        shown = {"settings": settings, "checkpoints": results, "training": training}
+        write_whole(args.out, (json.dumps(_rounded(shown), indent=1, allow_nan=False) + "\n").encode())
+    return whole
+
+
+def _history(run: str | None) -> list[dict[str, Any]]:
+    """Sign conflict and idle push of each step of a training run; raises ConfigError."""
+    from mmreason.errors import ConfigError
+    from mmreason.training.rundir import read_metrics
+
+    if run is None:
+        return []
+    rows = [row for row in read_metrics(Path(run)) if "sign_conflict" in row]
+    if not rows:
+        raise ConfigError(f"--run must be a run directory of `train` that has metrics, got {run!r}")
+    return [{key: row[key] for key in ("step", "sign_conflict", "idle_push", "sigma_ratio")} for row in rows]
+
+
+def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace, path: str) -> list[str]:
+    """Write the most conflicted groups as files that the page opens."""
+    from dataclasses import replace
+
+    from mmreason.analysis.interference import most_conflicted, rollout_seed
+    from mmreason.traces.group import save_group
+
+    origin = {"checkpoint": Path(path).name, "checkpoint_hash": pipe.fingerprint}
+    written = []
+    for rank, i in enumerate(most_conflicted(groups, config.assignment, args.groups), start=1):
+        problem = groups[i][0].problem
+        seed = rollout_seed(config.seed, problem)
+        traces = [
+            replace(trace, settings={**trace.settings, **origin, "seed": seed, "generation": g})
+            for g, trace in enumerate(groups[i])
+        ]
+        name = f"{rank}-{problem.task}-{problem.difficulty}-{problem.index}.json"
+        save_group(Path(args.write_groups) / name, traces, pipe.words, pipe.sheet)
+        written.append(str(Path(args.write_groups) / name))
+    return written
+
+
+def _rounded(value: Any) -> Any:
+    """Five digits are enough in a file."""
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def readable(result: dict[str, Any]) -> str:
+    """A small table by checkpoint, then by layer."""
+    lines = []
+    for found in result["checkpoints"]:
+        lines += [
+            f"{found['checkpoint']}: {found['groups']} groups, {found['groups_with_spread']} with spread, "
+            f"{found['seconds']:.0f} s",
+            f"  leak / signal {_n(found['leak_to_signal'])}, cosine {_n(found['cosine'])}",
+            f"  pushed against their own reward {found['sign_conflict']:.1%} of segments, "
+            f"pushed without one {found['idle_push']:.1%}",
+            f"  signal-to-noise joint {_n(found['snr_joint'])}, without the leak {_n(found['snr_signal'])}, "
+            f"factorized {_n(found['snr_factorized'])} (1 is noise alone)",
+            f"  {'leak / signal':<14}{'all':>8}{'words':>8}{'pictures':>10}",
+        ]
+        for row in found["layers"]:
+            numbers = [_n(part["leak_to_signal"]) for part in (row, row["text"], row["image"])]
+            lines.append(f"  {row['name']:<14}{numbers[0]:>8}{numbers[1]:>8}{numbers[2]:>10}")
+        lines += [f"  written: {path}" for path in found.get("written", [])]
+    return "\n".join(lines)
+
+
+def _n(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,78 @@
+"""Segments that a rollout is given to start from, and the changes that make a counterfactual of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from mmreason.errors import ConfigError
+from mmreason.records import END, MAX_TEXT_TOKENS, Segment
+from mmreason.tokenizers.layout import Piece, Vocabulary, clean_length, edit_piece, text_piece
+
+
+def check_given(segments: Sequence[Segment], max_turns: int) -> None:
+    """Refuse what no rollout begins with; raises ConfigError.
+
+    Right are finished segments, a thought and an edit a turn from turn 1, ending with either.
+    """
+    for number, segment in enumerate(segments):
+        kind, turn = ("edit" if number % 2 else "thought"), number // 2 + 1
+        if (segment.kind, segment.turn) != (kind, turn):
+            raise ConfigError(
+                f"segments[{number}] must be the {kind} of turn {turn}, got {segment.kind} of {segment.turn}"
+            )
+        if sum(len(frame.committed) for frame in segment.frames) != len(segment.tokens):
+            raise ConfigError(f"segments[{number}] must be finished, got one with masks left")
+    if segments and segments[-1].turn > max_turns:
+        raise ConfigError(f"segments must end by turn {max_turns}, got turn {segments[-1].turn}")
+
+
+def clean_piece(segment: Segment, end: int) -> Piece:
+    """The clean copy of a finished segment."""
+    if segment.kind == "edit":
+        return edit_piece(segment.tokens, segment.cells, segment.turn)
+    return text_piece(segment.tokens[: clean_length(segment.tokens, end)], segment.turn)
+
+
+def skip_draws(generator: torch.Generator, segments: Sequence[Segment]) -> None:
+    """Advance ``generator`` as the sampler did while it made ``segments``, so that what follows is the same."""
+    for segment in segments:
+        for _ in segment.frames:
+            torch.rand(len(segment.tokens), generator=generator)
+
+
+def reworded(thought: Segment, text: str, words: Sequence[str], vocabulary: Vocabulary) -> Segment:
+    """``thought`` saying ``text``, in as many steps as before, each at probability 1; raises ConfigError."""
+    said = text.split()
+    if not 0 < len(said) < MAX_TEXT_TOKENS:
+        raise ConfigError(f"a thought must have 1 to {MAX_TEXT_TOKENS - 1} words, got {len(said)}")
+    ids = []
+    for word in said:
+        token = words.index(word) if word in words else -1
+        if token not in vocabulary.generable_text or word == END:
+            raise ConfigError(f"the model does not know the word {word[:40]!r}")
+        ids.append(token)
+    ids += [vocabulary.end] * (MAX_TEXT_TOKENS - len(ids))
+    return replace(_forced(thought, ids, vocabulary.mask), text=" ".join(said))
+
+
+def redrawn(edit: Segment, cell: int, token: int, mask: int) -> Segment:
+    """``edit`` with image token ``token`` at the flat canvas index ``cell``; raises ConfigError."""
+    if cell not in edit.cells:
+        raise ConfigError(f"the edit has no cell {cell}; it redraws {', '.join(map(str, edit.cells))}")
+    ids = [token if here == cell else old for here, old in zip(edit.cells, edit.tokens, strict=True)]
+    return _forced(edit, ids, mask)
+
+
+def _forced(segment: Segment, ids: Sequence[int], mask: int) -> Segment:
+    """The segment with other tokens, committed as before; what was changed has probability 1 and no verdict."""
+    shown, frames = [mask] * len(ids), []
+    for frame in segment.frames:
+        for i in frame.committed:
+            shown[i] = ids[i]
+        kept = zip(frame.committed, frame.logprobs, strict=True)
+        logprobs = tuple(logprob if ids[i] == segment.tokens[i] else 0.0 for i, logprob in kept)
+        frames.append(replace(frame, tokens=tuple(shown), logprobs=logprobs))
+    return replace(segment, tokens=tuple(ids), frames=tuple(frames), reward=None, verdict=None, transition=None)

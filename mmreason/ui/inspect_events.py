@@ -1,0 +1,219 @@
+"""The events of the tab Inspect: handlers' values laid out as updates of its components."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mmreason.errors import MMReasonError
+from mmreason.ui import branch, leak, runtime, solving, sources
+from mmreason.ui.opened import Opened
+from mmreason.ui.playback import Playback
+from mmreason.ui.request import checked
+from mmreason.ui.solving import Finished
+from mmreason.ui.watch_events import CHANGING, PRIVATE, SOLVING
+from mmreason.ui.whatif import config_of, first_rollouts, group_value
+
+if TYPE_CHECKING:
+    from mmreason.ui.inspect import Inspect
+    from mmreason.ui.watch import Watch
+
+SOURCE_ROWS = ("from_sample", "from_rollout", "from_run", "from_file")
+
+
+def connect(i: Inspect, blocks: gr.Blocks) -> None:
+    """Connect all events of the tab."""
+    what_if = [i.assignment, i.granularity, i.scale, i.text_weight, i.image_weight]
+    shown = [i.opened, i.group, i.first, i.notice]
+    i.source.change(on_source, i.source, [i.parts[name] for name in SOURCE_ROWS], **PRIVATE)
+    i.sample.input(on_sample, [i.sample, *what_if], shown, **PRIVATE)
+    i.open_run.click(on_run, [i.run, *what_if], shown, **PRIVATE)
+    i.file.upload(on_upload, [i.file, *what_if], shown, **PRIVATE)
+    rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
+    i.roll_out.click(on_roll_out, [*rolled, *what_if], [*shown, i.roll_out], **SOLVING)
+    changed = [control.change for control in what_if] + [i.first.release, i.first.input]
+    gr.on(changed, on_what_if, [i.opened, *what_if, i.first], [i.group, i.notice], **CHANGING)
+    i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **SOLVING)
+    sides = [i.left, i.left_temperature, i.right, i.right_temperature]
+    i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **SOLVING)
+    i.measure.click(on_measuring, None, [i.measure_says, i.measure], **PRIVATE).then(
+        on_measure, [i.checkpoint, i.task, i.difficulty], [i.leak, i.measure_says, i.measure], **SOLVING
+    )
+    blocks.load(on_arrival, None, [i.run, i.checkpoint, i.left, i.right], **PRIVATE)
+
+
+def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
+    """Hand a run of Watch to Inspect, and a rollout of Inspect to Watch."""
+    i = inspect
+    what_if = [i.assignment, i.granularity, i.scale, i.text_weight, i.image_weight]
+    asked = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed]
+    watch.inspect.click(
+        on_inspect_this, [watch.finished, *what_if], [i.opened, i.group, i.first, i.notice, *asked, i.source, tabs],
+        **PRIVATE,
+    )  # fmt: skip
+    i.group.to_watch(on_to_watch, i.opened, [watch.player, watch.finished, watch.notice, tabs], **PRIVATE)
+
+
+# Opening a group
+
+
+def on_source(source: str) -> tuple[Any, ...]:
+    """Show the controls of the chosen source."""
+    from mmreason.ui.inspect import SOURCES
+
+    return tuple(gr.Row(visible=source == name) for name in SOURCES)
+
+
+def on_sample(name: Any, *what_if: Any) -> tuple[Any, ...]:
+    """Open a bundled group."""
+    return _open(lambda: sources.open_bundled(name), what_if)
+
+
+def on_run(name: Any, *what_if: Any) -> tuple[Any, ...]:
+    """Open the samples of a training run."""
+    return _open(lambda: sources.open_run(name), what_if)
+
+
+def on_upload(paths: list[str] | None, *what_if: Any) -> tuple[Any, ...]:
+    """Open uploaded files."""
+    return _open(lambda: sources.open_upload(paths), what_if)
+
+
+def on_roll_out(*values: Any) -> Iterator[tuple[Any, ...]]:
+    """Roll out a group, with words about how far it is."""
+    asked, what_if = values[:7], values[7:]
+    try:
+        request, size = sources.group_request(*asked)
+        yield gr.skip(), gr.skip(), gr.skip(), "Rolling out …", gr.Button(interactive=False)
+        for progress in sources.roll_out(request, size):
+            found = progress.opened
+            if found is None:
+                yield gr.skip(), gr.skip(), gr.skip(), progress.notice, gr.skip()
+                continue
+            yield *_open(lambda found=found: found, what_if), gr.Button(interactive=True)
+    except MMReasonError as error:
+        yield gr.skip(), gr.skip(), gr.skip(), solving.sentence(error), gr.Button(interactive=True)
+
+
+def _open(opening: Callable[[], Opened], what_if: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Opened group, value of the grid, group size and notice; a user's error is a notice alone."""
+    try:
+        opened = opening()
+        value = group_value(opened, config_of(*what_if), len(opened.traces))
+    except MMReasonError as error:
+        return gr.skip(), gr.skip(), gr.skip(), solving.sentence(error)
+    size = len(opened.traces)
+    return opened, value, gr.Slider(maximum=max(2, size), value=size, interactive=size > 1), ""
+
+
+# What if
+
+
+def on_what_if(opened: Opened | None, *values: Any) -> tuple[Any, Any]:
+    """The same group under other assignments, weights, scaling or size."""
+    *what_if, first = values
+    if opened is None:
+        return gr.skip(), "Open a group first."
+    try:
+        size = first_rollouts(first, len(opened.traces))
+        return group_value(opened, config_of(*what_if), size), ""
+    except MMReasonError as error:
+        return gr.skip(), solving.sentence(error)
+
+
+# Side by side
+
+
+def on_go_on(opened: Opened | None, checkpoint: Any, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+    """Change a segment and let the model go on; both branches are shown."""
+    if opened is None:
+        yield gr.skip(), "Open a group first."
+        return
+    change = {key: getattr(event, key, None) for key in ("g", "s", "text", "cell", "drawing")}
+    yield from _side_by_side(branch.go_on(opened, change, checkpoint))
+
+
+def on_compare(
+    opened: Opened | None, left: Any, left_temperature: Any, right: Any, right_temperature: Any
+) -> Iterator[tuple[Any, Any]]:
+    """Solve the open group's puzzle twice."""
+    if opened is None:
+        yield gr.skip(), "Open a group first."
+        return
+    yield from _side_by_side(_compared(opened, left, left_temperature, right, right_temperature))
+
+
+def _compared(opened: Opened, *sides: Any) -> Iterator[str | dict[str, Any]]:
+    problem, seed = opened.problem, opened.seeds[0][0] if opened.seeds else 0
+    origin = {"task": problem.task, "difficulty": "medium", "seed": 0}  # of no matter: the problem is given
+    a, b = (
+        replace(checked(**origin, checkpoint=name, temperature=temperature), sampling_seed=seed)
+        for name, temperature in (sides[:2], sides[2:])
+    )
+    yield from branch.compare(a, b, problem)
+
+
+def _side_by_side(states: Iterator[str | dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
+    try:
+        for state in states:
+            yield (gr.skip(), state) if isinstance(state, str) else (state, "")
+    except MMReasonError as error:
+        yield gr.skip(), solving.sentence(error)
+
+
+# Measuring
+
+
+def on_measuring() -> tuple[Any, Any]:
+    """Say that it takes a while."""
+    return "Measuring 4 groups of 6 rollouts; this takes about half a minute.", gr.Button(interactive=False)
+
+
+def on_measure(checkpoint: Any, task: Any, difficulty: Any) -> tuple[Any, Any, Any]:
+    """Leak against signal of the chosen checkpoint, now."""
+    try:
+        return leak.measure_here(checkpoint, task, difficulty), "", gr.Button(interactive=True)
+    except MMReasonError as error:
+        return gr.skip(), solving.sentence(error), gr.Button(interactive=True)
+
+
+# Arriving, and from tab to tab
+
+
+def on_arrival() -> tuple[Any, ...]:
+    """What checkpoints and samples are here now."""
+    runs, names = list(sources.run_samples()), runtime.checkpoint_names()
+    first = names[0] if names else None
+    second = names[1] if len(names) > 1 else first
+    return (
+        gr.Dropdown(choices=runs, value=runs[0] if runs else None),
+        *(gr.Dropdown(choices=names, value=name) for name in (first, first, second)),
+    )
+
+
+def on_inspect_this(finished: Finished | None, *what_if: Any) -> tuple[Any, ...]:
+    """Open the run of Watch as a group of one, and make the roll-out controls say how to get the others."""
+    keep = [gr.skip()] * 6
+    if finished is None:
+        return gr.skip(), gr.skip(), gr.skip(), "Solve a puzzle in Watch first.", *keep, gr.skip(), gr.skip()
+    request = finished.request
+    if request is not None and request.own is None:
+        keep = [
+            *(request.task, request.difficulty, request.seed, request.checkpoint),
+            *(request.temperature, request.sampling_seed),
+        ]
+    shown = _open(lambda: sources.open_finished(finished), what_if)
+    return *shown, *keep, "Roll out", gr.Tabs(selected="inspect")
+
+
+def on_to_watch(opened: Opened | None, event: gr.EventData) -> tuple[Any, ...]:
+    """Show a rollout in the player."""
+    g = getattr(event, "g", None)
+    if opened is None or not isinstance(g, int) or not 0 <= g < len(opened.traces):
+        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+    finished = sources.finished_of(opened, g)
+    _, value = Playback(opened.words, opened.sheet).update(opened.traces[g], "opened")
+    return value, finished, "", gr.Tabs(selected="watch")
