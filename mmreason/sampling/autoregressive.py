@@ -17,8 +17,8 @@ import numpy as np
 import torch
 
 from mmreason.errors import ConfigError
-from mmreason.sampling.pipeline import Sampler
 from mmreason.sampling.rollout import Rollout
+from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.unmask import log_distribution, sample_tokens
 from mmreason.tokenizers.layout import NEXT_FIELDS, Piece, pack, positions, problem_piece
 
@@ -32,6 +32,12 @@ class AutoregressiveSampler(Sampler):
             raise ConfigError("region must be stated or full for an autoregressive model, got 'confidence'")
         words = {word: i for i, word in enumerate(self.pipe.words)}
         self.problems = [problem_piece(words[f"<{r.problem.task}>"], r.canvas_tokens) for r in self.rollouts]
+
+    def begin_with(self, segments, generator) -> None:
+        """Going on from changed segments is the diffusion sampler's; raises ConfigError."""
+        raise ConfigError(
+            "checkpoint must be a diffusion policy to go on from changed segments, got an autoregressive one"
+        )
 
     def _encode_problems(self) -> None:
         first = self.rollouts[:: self.num_generations]

@@ -29,7 +29,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import derive_seed, numpy_generator
 from mmreason.tasks import TASKS, make_problem
-from mmreason.training.likelihood import LIKELIHOODS, MAX_TOKENS, ScoredTokens, pack_traces, score_tokens
+from mmreason.training.likelihood import LIKELIHOODS, MAX_TOKENS, ScoredTokens, check_policy, pack_traces, score_tokens
 from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
 
 
@@ -143,6 +143,7 @@ class GRPO:
         reference: InterleavedDiffusionModel | None = None,
         reward_functions: Sequence[RewardFunction] = (),
     ) -> None:
+        check_policy(pipe.transformer)
         self.pipe, self.config, self.accelerator = pipe, config, accelerator
         self.policy, self.reference = pipe.transformer, reference
         self.reward_functions = reward_functions

@@ -181,6 +181,12 @@ def _scored_tokens(
     return ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N.bool())
 
 
+def check_policy(model: InterleavedDiffusionModel) -> None:
+    """Refuse what has no likelihood by denoising steps; raises ConfigError."""
+    if model.config.causal:
+        raise ConfigError("checkpoint must be a diffusion policy, got an autoregressive one: it is a baseline of cost")
+
+
 def score_tokens(
     model: InterleavedDiffusionModel, scored: ScoredTokens, vocabulary: Vocabulary, temperature: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -188,6 +194,7 @@ def score_tokens(
 
     Sampling at temperature 0 has no likelihood; ``temperature`` must be above 0.
     """
+    check_policy(model)
     if temperature <= 0:
         raise ConfigError(f"temperature must be above 0 for a likelihood, got {temperature}")
     device = model.device

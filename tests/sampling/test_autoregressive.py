@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from policies import pipeline_of, scripted_policy, vocabulary
 
 from mmreason.errors import ConfigError
@@ -15,6 +16,8 @@ from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, make_problem
 from mmreason.tokenizers.layout import clean_length, edit_piece, pack, problem_piece, text_piece
+from mmreason.training.grpo import GRPO, GRPOConfig
+from mmreason.training.likelihood import pack_traces, score_tokens
 
 CONFIG = SamplingConfig(temperature=0.7, max_turns=3)
 
@@ -107,3 +110,13 @@ def test_the_account_of_a_rollout_alone_is_the_formula_token_by_token(pipe):
 def test_confidence_has_no_meaning_for_it(pipe):
     with pytest.raises(ConfigError, match="region must be stated or full for an autoregressive model"):
         pipe([make_problem("maze", "easy", 5)], SamplingConfig(region="confidence"))
+
+
+def test_it_is_no_policy_to_train_by_rewards_nor_to_go_on_from_changed_thoughts(pipe, traces):
+    with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
+        GRPO(pipe, GRPOConfig(), Accelerator(cpu=True))
+    (batch,) = pack_traces(traces[:1], vocabulary(), {traces[0].problem.task: 9})
+    with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
+        score_tokens(pipe.transformer, batch, vocabulary(), 1.0)
+    with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
+        next(pipe.resume(traces[0].problem, traces[0].segments[:1], CONFIG))

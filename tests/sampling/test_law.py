@@ -18,7 +18,7 @@ from policies import pipeline_of, random_policy, vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Segment
 from mmreason.sampling import scheduler
-from mmreason.sampling.pipeline import Sampler
+from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import make_problem
 from mmreason.tokenizers.layout import text_piece
