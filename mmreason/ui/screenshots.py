@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -115,10 +116,15 @@ def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
     page.screenshot(path=paths[0])
     if (width, scheme) != (SIZES[0][0], "light"):
         return paths
+    page.locator(".mm-group .segment").screenshot(path=folder / "inspect-segment.png")
+    page.locator(".mm-group .cell.text[data-g='0'][data-s='2']").click()
+    field = page.locator(".mm-group .mind-text")
+    field.fill(re.sub(r"\b[1-4]\b", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value()))
     page.locator(".mm-group .go-on").click()
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
     page.wait_for_timeout(600)
-    for name, selector in (("segment", ".segment"), ("branches", "#duet .sides"), ("leak", ".mm-leak")):
+    paths.append(folder / "inspect-segment.png")
+    for name, selector in (("branches", "#duet .sides"), ("leak", ".mm-leak")):
         paths.append(folder / f"inspect-{name}.png")
         page.locator(selector).first.screenshot(path=paths[-1])
     return paths

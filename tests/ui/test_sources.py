@@ -1,0 +1,131 @@
+"""Groups as the inspector opens them, without a page: where they come from, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from mmreason.errors import ConfigError, TraceError
+from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
+from mmreason.rewards.verify import Verifier
+from mmreason.tasks import TASKS, make_problem
+from mmreason.traces.file import save, to_json
+from mmreason.ui import sources
+from mmreason.ui.branch import Side, duet_value
+from mmreason.ui.opened import open_traces
+from mmreason.ui.whatif import config_of, first_rollouts, group_value
+from tests.standin import SHEET, WORDS, stand_in_trace
+
+VERIFIER = Verifier(WORDS, SHEET)
+
+
+def traces(task="maze", seed=7):
+    problem = make_problem(task, "easy", seed)
+    wrong = stand_in_trace(problem, "<answer> 63 moves", num_turns=1)
+    return [VERIFIER.score(trace) for trace in (stand_in_trace(problem), wrong, stand_in_trace(problem))]
+
+
+def test_the_samples_of_a_training_run_are_opened_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv(sources.RUNS_SETTING, str(tmp_path))
+    assert sources.run_samples() == {}
+    with pytest.raises(ConfigError, match="there are none here"):
+        sources.open_run(None)
+    for step in (20, 40):
+        for g, trace in enumerate(traces()):
+            save(tmp_path / "first" / "samples" / f"step{step:05d}-{g:02d}.json", to_json(trace, WORDS, SHEET))
+    (tmp_path / "first" / "samples" / "notes.txt").write_text("no trace")
+    assert list(sources.run_samples()) == ["first, step 40", "first, step 20"]
+    opened = sources.open_run("first, step 20")
+    assert [t.success for t in opened.traces] == [True, False, True] and opened.notes == ()
+    for name in ("first, step 21", "../first, step 20", "/etc/passwd", None):
+        with pytest.raises(ConfigError, match="choose one of the samples"):
+            sources.open_run(name)
+
+
+def test_uploads_of_different_puzzles_or_of_nothing_are_refused(tmp_path):
+    for seed in (7, 8):
+        save(tmp_path / f"{seed}.json", to_json(traces(seed=seed)[0], WORDS, SHEET))
+    with pytest.raises(TraceError, match="of one problem"):
+        sources.open_upload([str(tmp_path / "7.json"), str(tmp_path / "8.json")])
+    for nothing in (None, []):
+        with pytest.raises(TraceError, match="choose"):
+            sources.open_upload(nothing)
+
+
+def test_recorded_rewards_are_shown_and_their_difference_is_said(tmp_path):
+    data = to_json(traces()[0], WORDS, SHEET)
+    data["segments"][0]["reward"] = 0.25
+    save(tmp_path / "own.json", data)
+    opened = sources.open_upload([str(tmp_path / "own.json")])
+    assert opened.traces[0].segments[0].reward == 0.25
+    assert any("1 of" in note and "not what the verifier gives" in note for note in opened.notes)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_expected_pictures_are_those_of_right_edits_and_nothing_is_wrong(task):
+    opened = open_traces(traces(task), WORDS, SHEET, "test")
+    for entry in opened.rows[0]["segments"]:
+        if entry["kind"] == "edit":
+            assert entry["wrong"] == []
+            shown, wanted = (opened.sheet[entry[name]] for name in ("after", "expected"))
+            assert (shown == wanted).all()
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_every_number_is_that_of_training_and_every_line_of_arithmetic_adds_up(granularity, scale):
+    opened = open_traces(traces(), WORDS, SHEET, "test")
+    config = AssignmentConfig("joint", granularity, scale, {"text": 2.0, "image": 0.5})
+    value = group_value(opened, config, 3)
+    found = assign([opened.traces], config)[0]
+    for row, numbers in zip(value["rows"], found.segments, strict=True):
+        for entry, one in zip(row["segments"], numbers, strict=True):
+            assert entry["advantage"] == one.advantage
+            assert entry["against"] == (one.own * one.joint < 0)
+            assert len(entry["four"]) == len(ASSIGNMENTS) * len(GRANULARITIES)
+            for four in entry["four"]:
+                if four["line"].startswith("no spread"):
+                    assert four["value"] == 0.0
+                    continue
+                sums, _, said = four["line"].rpartition(" = ")
+                sums = re.sub(r"words|picture|\(no reward\)", "", sums).replace("−", "-").replace("×", "*")
+                assert eval(sums) == pytest.approx(four["value"], abs=0.03)
+                assert float(said.replace("−", "-")) == pytest.approx(four["value"], abs=0.006)
+
+
+def test_a_value_is_plain_json_and_the_group_can_be_cut():
+    opened = open_traces(traces(), WORDS, SHEET, "test")
+    value = group_value(opened, AssignmentConfig("joint"), 2)
+    assert len(value["rows"]) == 2 and json.loads(json.dumps(value, allow_nan=False)) == value
+    assert "One rollout alone" in group_value(opened, AssignmentConfig("joint"), 1)["sentence"]
+
+
+@pytest.mark.parametrize("value", [None, "", "x", -1, 11, float("nan"), float("inf")])
+def test_weights_out_of_range_get_a_sentence(value):
+    with pytest.raises(ConfigError, match="the weight of words must be a number from 0 to 10"):
+        config_of("joint", "trace", "group", value, 1)
+
+
+def test_group_sizes_out_of_range_get_a_sentence_or_what_is_there():
+    assert first_rollouts(99, 8) == 8 and first_rollouts(3.0, 8) == 3
+    for value in (0, None, "x", float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="from 1 to 8"):
+            first_rollouts(value, 8)
+
+
+@pytest.mark.parametrize("size", [0, 17, 2.5, None, "8", float("nan")])
+def test_a_group_to_roll_out_has_one_to_sixteen_members(size):
+    with pytest.raises(ConfigError, match="rollouts must be a whole number"):
+        sources.group_request("maze", "easy", 1, "base", 1, 0, size)
+
+
+def test_two_sides_with_different_codebooks_are_drawn_from_one_sheet():
+    first, second, _ = traces()
+    value = duet_value("two", [Side("a", first, WORDS, SHEET), Side("b", second, WORDS, SHEET[:, ::-1].copy())])
+    codes = [code for side in value["sides"] for code in side["canvas_codes"]]
+    assert max(codes[:64]) < len(SHEET) <= min(codes[64:])
+    assert value["differs"] is not None
+    same = duet_value("same", [Side("a", first, WORDS, SHEET), Side("b", first, WORDS, SHEET)])
+    assert same["differs"] is None
