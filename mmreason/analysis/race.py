@@ -91,7 +91,8 @@ def race_of(problem: Problem, lanes: list[dict[str, Any]], arms: tuple[Arm, Arm]
     shift = 0 if same_sheet(arms) else len(arms[0].pipe.sheet)
     second = lanes[1] | {"canvas_codes": [code + shift for code in lanes[1]["canvas_codes"]]}
     second["steps"] = [
-        [*step[:4], [token + shift if isinstance(token, int) else token for token in step[4]]] for step in second["steps"]
+        [*step[:4], [token + shift if isinstance(token, int) else token for token in step[4]]]
+        for step in second["steps"]
     ]
     return {
         "version": VERSION,

@@ -75,4 +75,6 @@ def scene_at(lane: dict[str, Any], passes: int) -> Scene:
     passes_shown, tokens_shown = (lane["passes"], lane["tokens"]) if is_over else spent[:2]
     caption = f"{NAMES[lane['arm']]}: {passes_shown} passes, {tokens_shown} tokens forwarded"
     ending = ("finished, solved" if lane["success"] else "finished, not solved") if is_over else ""
-    return Scene(codes, caption, tuple(words), boxes if not is_over else (), lane["success"] if is_over else None, ending)
+    return Scene(
+        codes, caption, tuple(words), boxes if not is_over else (), lane["success"] if is_over else None, ending
+    )

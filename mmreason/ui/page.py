@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mmreason.ui.component import component
+from mmreason.ui.cost import build_cost
 from mmreason.ui.runtime import MAX_WAITING
 from mmreason.ui.watch import build_watch
 
@@ -15,6 +16,9 @@ def build_page() -> gr.Blocks:
     """The page, its queue set up: one solve at a time, a bounded line, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
         component("header", elem_id="header")
-        with gr.Tabs(), gr.Tab("Watch"):
-            build_watch(page)
+        with gr.Tabs():
+            with gr.Tab("Watch"):
+                build_watch(page)
+            with gr.Tab("Cost"):
+                build_cost(page)
     return page.queue(max_size=MAX_WAITING, api_open=False, default_concurrency_limit=4)
