@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def write_race_gif(race: dict[str, Any], sheet: np.ndarray, path: str | Path) ->
         strip.paste(pictures[at], (0, i * pictures[0].height))
     palette = strip.quantize(colors=COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
-    lengths = [PASS_MS * (after - before) for before, after in zip(times, times[1:], strict=False)]
+    lengths = [PASS_MS * (after - before) for before, after in pairwise(times)]
     lengths = [max(START_MS, lengths[0]), *lengths[1:], END_MS]
     buffer = io.BytesIO()
     frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=lengths, loop=0, optimize=False)

@@ -128,10 +128,10 @@ def on_sizes(*values: Any) -> tuple[Any, Any]:
 
 
 def on_unload(request: gr.Request) -> None:
-    """Leave the lines."""
+    """Leave the lines, and end what runs."""
     for what in ("measure", "race"):
-        LINE.stop(_key(request, what))
         LINE.forget(_key(request, what))
+        LINE.stop(_key(request, what))
 
 
 def _key(request: gr.Request, what: str) -> str:

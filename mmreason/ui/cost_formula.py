@@ -124,7 +124,7 @@ def formula_words(
     elif share <= 1 / load.canvas:
         wins = "Here the autoregressive full redraw wins on FLOPs however small the edits are."
     else:
-        wins = f"The autoregressive full redraw wins on FLOPs once an edit redraws {percent(share)} of the canvas or more."
+        wins = f"The autoregressive full redraw wins on FLOPs once an edit redraws {percent(share)} of the canvas."
     more = local["flops"] / trick["flops"] - 1
     compared = (
         f"An autoregressive model that also draws only the region forwards every token once: local diffusion spends "

@@ -22,8 +22,9 @@ def headline(results: Results) -> list[list[str]]:
     """[kind, sentence] pairs: the finding first, what it is worth, how it was made, and the arms' notes."""
     full, local = results.arms["ar_full"], results.arms["diffusion_local"]
     saving = results.flops_reduction
+    fewer = "fewer" if saving >= 0 else "more"
     finding = (
-        f"Drawing only what changes, diffusion spends {percent(abs(saving))} {'fewer' if saving >= 0 else 'more'} FLOPs "
+        f"Drawing only what changes, diffusion spends {percent(abs(saving))} {fewer} FLOPs "
         f"on a rollout than redrawing every image autoregressively: {flops(local.flops)} against {flops(full.flops)}. "
         f"The paper reports {percent(PAPER_REDUCTION)} fewer."
     )
