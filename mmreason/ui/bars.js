@@ -63,7 +63,7 @@ function show() {
       if ('says' in line) row.append(successOf(line));
       item.append(row);
     }
-    if (arm.note) item.append(made('p', 'note', arm.note));
+    if (arm.note) item.append(made('p', 'note', '⚠ ' + arm.note));
     return item;
   }));
   const remark = element.querySelector('.remark');

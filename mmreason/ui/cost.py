@@ -11,7 +11,7 @@ from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS
 from mmreason.ui import measuring, racing
 from mmreason.ui.component import component
-from mmreason.ui.cost_events import connect, measured_view
+from mmreason.ui.cost_events import connect, frontier_title, measured_view
 from mmreason.ui.cost_formula import MODEL_NAMES, recompute, sliders
 from mmreason.ui.cost_results import Results, read_results
 
@@ -44,18 +44,12 @@ def build_cost(blocks: gr.Blocks) -> None:
         parts |= _here()
         component("prose", value=[["title", "The race"]])
         parts |= _race()
-        parts["frontier_title"] = component("prose", value=_frontier_title(results), elem_id="cost-frontier-title")
+        parts["frontier_title"] = component("prose", value=frontier_title(figure), elem_id="cost-frontier-title")
         parts["frontier"] = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="cost-frontier")
         parts["table"] = component("table", value=table, elem_id="cost-table")
         component("prose", value=[["title", "Other sizes, by formula"]])
         cost = Cost(parts, _sliders(parts, results))
     connect(cost, blocks)
-
-
-def _frontier_title(results: Results | None) -> list[list[str]]:
-    if results is None or not results.frontier:
-        return []
-    return [["title", "The frontier"], ["plain", "Success against FLOPs as the sampler takes more steps or is surer."]]
 
 
 def _here() -> dict[str, Any]:

@@ -24,7 +24,7 @@ DEFAULT_GENERATIONS = 8
 def connect(cost: Cost, blocks: gr.Blocks) -> None:
     """Connect all events of the tab."""
     c = cost
-    blocks.load(on_arrive, None, [c.head, c.arms, c.table], **PRIVATE)
+    blocks.load(on_arrive, None, [c.head, c.arms, c.frontier_title, c.frontier, c.table], **PRIVATE)
     measure_buttons = [c.measure, c.measure_stop]
     c.measure.click(on_measure_begin, None, [c.measure_says, *measure_buttons], **AT_ONCE)
     run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **SOLVING)
@@ -50,10 +50,17 @@ def measured_view() -> tuple[list[list[str]], dict[str, Any] | None, Any, dict[s
     return headline(results), arm_bars(results), frontier_figure(results), table
 
 
-def on_arrive() -> tuple[Any, Any, Any]:
+def frontier_title(figure: Any) -> list[list[str]]:
+    """What stands above the frontier, where there is one."""
+    if figure is None:
+        return []
+    return [["title", "The frontier"], ["plain", "Success against FLOPs as the sampler takes more steps or is surer."]]
+
+
+def on_arrive() -> tuple[Any, ...]:
     """The results as they are now."""
-    head, arms, _, table = measured_view()
-    return head, arms, table
+    head, arms, figure, table = measured_view()
+    return head, arms, frontier_title(figure), gr.Plot(figure, visible=figure is not None), table
 
 
 # Measure here

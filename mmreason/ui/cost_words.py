@@ -19,7 +19,7 @@ ARM_WORDS = {
 
 
 def headline(results: Results) -> list[list[str]]:
-    """[kind, sentence] pairs: the finding first, what it is worth, how it was made, and the arms' notes."""
+    """[kind, sentence] pairs: the finding first, what it is worth, how it was made, and notes that no bar shows."""
     full, local = results.arms["ar_full"], results.arms["diffusion_local"]
     saving = results.flops_reduction
     fewer = "fewer" if saving >= 0 else "more"
@@ -40,7 +40,7 @@ def headline(results: Results) -> list[list[str]]:
     lines.append(["code", results.command])
     if machine:
         lines.append(["quiet", f"Measured on: {machine}."])
-    lines += [["note", f"{arm_words(name)}: {note}"] for name, note in results.notes.items()]
+    lines += [["note", f"{name}: {note}"] for name, note in results.notes.items() if name not in ARMS]
     return lines
 
 

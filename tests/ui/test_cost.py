@@ -70,7 +70,8 @@ def test_the_headline_says_the_saving_the_papers_and_the_command():
     assert "1.50 billion against 3.00 billion" in lines[0][1]
     assert "6.0 times as fast for a single visitor" in lines[1][1] and "1.2 puzzles in 100 more" in lines[1][1]
     assert ["code", "python -m mmreason compute --problems 64"] in lines
-    assert ["note", "Autoregressive, local edits: It was trained on full redraws only."] in lines
+    assert not [line for line in lines if line[0] == "note"]  # the arm's bar shows it
+    assert ["note", "other: A sentence."] in headline(checked(notes={"other": "A sentence."}))
     assert not [line for line in lines if line[0] == "against"]
 
 
@@ -127,6 +128,9 @@ def test_bars_share_one_scale_and_the_measured_ones_join_it():
     shares = {arm["name"]: [line["share"]["flops"] for line in arm["lines"]] for arm in value["arms"]}
     top = 2 * max(FLOPS.values())
     assert shares == {name: pytest.approx([FLOPS[name] / top, 2 * FLOPS[name] / top]) for name in ARMS}
+    notes = {arm["name"]: arm["note"] for arm in value["arms"]}
+    assert notes.pop("ar_local") == "It was trained on full redraws only."
+    assert not any(notes.values())
     assert [line["who"] for line in value["arms"][0]["lines"]] == ["shipped", "this machine"]
     assert value["arms"][0]["lines"][0]["says"] == "solves 80 % (70 to 90)"
 
