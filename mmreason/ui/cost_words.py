@@ -32,7 +32,13 @@ def headline(results: Results) -> list[list[str]]:
         f"It is {speed(results.time_ratio_single)} for a single visitor and {speed(results.time_ratio)} "
         f"in a batch of {results.batch_size}, and {success_words(results.success_difference)}."
     )
-    lines = [["lead", finding], ["plain", times]]
+    trick = results.arms["ar_local"]
+    same = (
+        f"Given the same local edits, the autoregressive policy spends {flops(trick.flops)} FLOPs, "
+        f"{'less' if trick.flops < local.flops else 'no less'} than diffusion does, one token at a time: "
+        f"{trick.forward_passes:.0f} forward passes against {local.forward_passes:.0f}."
+    )
+    lines = [["lead", finding], ["plain", times], ["plain", same]]
     against = setbacks(results)
     if against:
         lines.append(["against", f"Against us: {'; '.join(against)}."])
