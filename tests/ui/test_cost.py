@@ -48,7 +48,12 @@ def results(**changes):
         for i, (steps, tau) in enumerate([(1, None), (4, None), (None, 0.9)])
     ]
     made = {"arms": arms, "flops_reduction": 0.5, "time_ratio": 2.5, "time_ratio_single": 6.0}
-    made |= {"success_difference": 0.012, "frontier": frontier, "workload": {"region": 8, "canvas": 64, "turns": 4}}
+    made |= {
+        "num_generations": 2,
+        "success_difference": 0.012,
+        "frontier": frontier,
+        "workload": {"region": 8, "canvas": 64, "turns": 4},
+    }
     made |= {"notes": {"ar_local": "It was trained on full redraws only."}, "machine": {"device": "cpu", "threads": 1}}
     return made | {"command": "python -m mmreason compute --problems 64"} | changes
 
