@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mmreason.ui.component import component
+from mmreason.ui.cost import build_cost
 from mmreason.ui.inspect import build_inspect
 from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
@@ -24,5 +25,7 @@ def build_page() -> gr.Blocks:
                 build_mind(watch, page)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = build_inspect(page)
+            with gr.Tab("Cost", id="cost"):
+                build_cost(page)
         connect_tabs(tabs, watch, inspect)
     return page.queue(max_size=MAX_WAITING, api_open=False, default_concurrency_limit=4)

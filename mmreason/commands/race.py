@@ -1,0 +1,69 @@
+"""``race``: local edits against full redraw on one puzzle, written for the page, and as a GIF."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+HELP = "local edits against full redraw on one puzzle, for the page and as a GIF"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``race``."""
+    parser.add_argument("--task", default="maze", help="maze, jigsaw, sudoku or transform (default: maze)")
+    parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
+    parser.add_argument("--seed", type=int, default=0, help="of the problem (default: 0)")
+    parser.add_argument("--sampling_seed", type=int, default=0, help="of the sampler (default: 0)")
+    parser.add_argument("--against", default="ar_full", help="ar_full or diffusion_full (default: ar_full)")
+    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
+    parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
+    parser.add_argument("--out", default="race.json", metavar="FILE", help="default: race.json")
+    parser.add_argument("--gif", metavar="FILE", help="also write a GIF")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Race; returns each arm's ``passes``, ``tokens``, ``flops`` and ``success``, and the paths written."""
+    import json
+    from pathlib import Path
+
+    from mmreason.analysis.compute import four_arms
+    from mmreason.analysis.race import LOCAL, check_rival, joint_sheet, run_race
+    from mmreason.analysis.race_gif import write_race_gif
+    from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.errors import ConfigError
+    from mmreason.seeds import MAX_SEED
+    from mmreason.tasks import make_problem
+    from mmreason.traces.file import write_whole
+    from mmreason.ui.runtime import sheet_value
+
+    check_rival(args.against)
+    if not 0 <= args.sampling_seed <= MAX_SEED:
+        raise ConfigError(f"--sampling_seed must be from 0 to {MAX_SEED}, got {args.sampling_seed}")
+    for option, path in (("--out", args.out), ("--gif", args.gif)):
+        if path is not None and Path(path).is_dir():  # "" names the working directory
+            raise ConfigError(f"{option} must be the path of a file to write, got {path!r}")
+    problem = make_problem(args.task, args.difficulty, args.seed)
+    base = load_pipeline(args.checkpoint)
+    ar = load_pipeline(args.ar) if args.against.startswith("ar") else base
+    by_name = {arm.name: arm for arm in four_arms(base, ar)}
+    arms = by_name[LOCAL], by_name[args.against]
+    race: dict[str, Any] | None = None
+    for name, passes, race in run_race(arms, problem, base.scheduler.sampling_config(), args.sampling_seed):  # noqa: B007
+        if passes % 100 == 0:
+            print(f"{name}: {passes} forward passes", file=sys.stderr, flush=True)
+    assert race is not None, "a race ends with its record"
+    sheet = joint_sheet(arms)
+    race["command"] = (
+        f"python -m mmreason race --task {args.task} --difficulty {args.difficulty} --seed {args.seed} "
+        f"--sampling_seed {args.sampling_seed} --against {args.against}"
+    )
+    race["sheet"] = sheet_value(sheet)
+    write_whole(args.out, json.dumps(race, separators=(",", ":")).encode("ascii"))
+    if args.gif is not None:
+        write_race_gif(race, sheet, args.gif)
+    told = ("passes", "tokens", "flops", "success")
+    return {lane["arm"]: {name: lane[name] for name in told} for lane in race["lanes"]} | {
+        "out": args.out,
+        "gif": args.gif,
+    }

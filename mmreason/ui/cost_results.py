@@ -1,0 +1,113 @@
+"""The results of ``compute`` as the tab Cost reads them: checked, or one sentence that says what is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mmreason.analysis.workload import ARMS
+from mmreason.traces.plain import one_line
+from mmreason.ui import runtime
+
+COMMAND = "python -m mmreason compute --problems 64 --seed 0"
+MAX_BYTES = 4 * 1024 * 1024
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Row(BaseModel):
+    """One arm."""
+
+    flops: Positive
+    forward_passes: Positive
+    tokens_forwarded: Positive
+    seconds: Positive
+    seconds_single: Positive
+    success: Share
+    ci95: tuple[Share, Share]
+
+
+class Point(BaseModel):
+    """One setting of a diffusion arm on the frontier."""
+
+    arm: str
+    num_steps: int | None
+    threshold: Share | None
+    flops: Positive
+    forward_passes: Positive
+    success: Share
+    ci95: tuple[Share, Share]
+
+    @model_validator(mode="after")
+    def _has_a_setting(self) -> Point:
+        if self.arm not in ARMS:
+            raise ValueError(f"arm must be one of {', '.join(ARMS)}")
+        if self.num_steps is None and self.threshold is None:
+            raise ValueError("needs num_steps or threshold")
+        return self
+
+    @property
+    def setting(self) -> str:
+        """The setting in words."""
+        if self.num_steps is None:
+            return f"threshold {self.threshold:g}"
+        return "1 step" if self.num_steps == 1 else f"{self.num_steps} steps"
+
+
+class Results(BaseModel):
+    """``assets/results/compute.json``, what the page uses of it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    arms: dict[str, Row]
+    flops_reduction: Finite
+    time_ratio: Positive
+    time_ratio_single: Positive
+    success_difference: Finite
+    workload: dict[str, Finite] = {}
+    frontier: list[Point] = []
+    notes: dict[str, str] = {}
+    machine: dict[str, Any] = {}
+    batch_size: int = 64
+    num_generations: int = Field(8, ge=1, le=64)
+    command: str = COMMAND
+
+    @model_validator(mode="after")
+    def _has_four_arms(self) -> Results:
+        missing = [name for name in ARMS if name not in self.arms]
+        if missing:
+            raise ValueError(f"arms must hold {', '.join(missing)}")
+        return self
+
+
+def results_path() -> Path:
+    """Where ``compute`` writes."""
+    return runtime.ASSETS / "results" / "compute.json"
+
+
+def read_results() -> tuple[Results | None, str]:
+    """The results, or None and a sentence that says why not and which command makes them."""
+    path = results_path()
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            return None, _broken("it is larger than 4 MB")
+        return Results.model_validate(json.loads(content)), ""
+    except FileNotFoundError:
+        return None, f"Nothing has been measured yet. This command measures the four arms: {COMMAND}"
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(key) for key in first["loc"]) or "it"
+        return None, _broken(one_line(f"{place}: {first['msg'].removeprefix('Value error, ')}", 160))
+    except (OSError, ValueError, RecursionError):
+        return None, _broken("it is not JSON")
+
+
+def _broken(why: str) -> str:
+    return f"The file assets/results/compute.json cannot be used ({why}). This command makes it anew: {COMMAND}"

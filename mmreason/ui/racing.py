@@ -1,0 +1,97 @@
+"""The race: read from the bundled file on arrival, or run live for a visitor."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, cast
+
+from mmreason.analysis.compute import four_arms
+from mmreason.analysis.race import LOCAL, VERSION, check_rival, joint_sheet, run_race
+from mmreason.errors import MMReasonError
+from mmreason.ui import measuring, runtime
+from mmreason.ui.cost_words import arm_words
+from mmreason.ui.playback import run_number
+from mmreason.ui.request import checked
+from mmreason.ui.solving import LINE, PERIOD, Line, sentence
+
+SAMPLING_SEED = 0
+RIVAL_CHOICES = (("autoregressive", "ar_full"), ("diffusion", "diffusion_full"))
+
+
+@dataclass(frozen=True, slots=True)
+class Raced:
+    """What the tab shows next; ``value`` of the component ``race``, at the end only."""
+
+    notice: str
+    value: dict[str, Any] | None = None
+    busy: bool = True
+
+
+def bundled_race() -> dict[str, Any] | None:
+    """The first usable race of ``assets/race``."""
+    for path in sorted((runtime.ASSETS / "race").glob("*.json")):
+        try:
+            race = json.loads(path.read_text(encoding="utf-8"))
+            if race["version"] == VERSION and len(race["lanes"]) == 2:
+                return race_value(race, run=0)
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def race_value(race: dict[str, Any], run: int) -> dict[str, Any]:
+    """The component's value: the race, its arms in words, and the result in a sentence."""
+    lanes = [lane | {"words": arm_words(lane["arm"])} for lane in race["lanes"]]
+    return race | {"lanes": lanes, "run": run, "result": result_words(race)}
+
+
+def result_words(race: dict[str, Any]) -> str:
+    """How the race ended."""
+    local, full = race["lanes"]
+    first = "first" if local["passes"] < full["passes"] else "not first"
+    ends = [
+        f"{arm_words(lane['arm'])}: {lane['passes']} forward passes, {lane['tokens']} tokens, "
+        f"{'solved' if lane['success'] else 'not solved'}"
+        for lane in (local, full)
+    ]
+    return f"{ends[0]}. {ends[1]}. By forward passes local edits are {first} to finish."
+
+
+def race_live(task: Any, difficulty: Any, seed: Any, rival: Any, session: str, line: Line = LINE) -> Iterator[Raced]:
+    """Run a race; progress in words, then its value.  Closing this generator ends it."""
+    line.enter(session)
+    try:
+        yield from _race(task, difficulty, seed, str(rival), session, line)
+    except MMReasonError as error:
+        yield Raced(sentence(error), busy=False)
+    finally:
+        line.leave(session)
+
+
+def _race(task: Any, difficulty: Any, seed: Any, rival: str, session: str, line: Line) -> Iterator[Raced]:
+    check_rival(rival)
+    request = checked(task=task, difficulty=difficulty, seed=seed, checkpoint=measuring.DIFFUSION)
+    problem = request.problem()
+    yield Raced("Loading the policies.")
+    base = runtime.load_pipeline(measuring.DIFFUSION)
+    ar = measuring.both_policies()[1] if rival.startswith("ar") else base
+    by_name = {arm.name: arm for arm in four_arms(base, ar)}
+    arms = by_name[LOCAL], by_name[rival]
+    sent = 0.0
+    steps = run_race(arms, problem, base.scheduler.sampling_config(), SAMPLING_SEED)
+    with closing(cast("Any", steps)):
+        for name, passes, race in steps:
+            if session in line.stopping:
+                yield Raced("Stopped.", busy=False)
+                return
+            if race is not None:
+                race["sheet"] = runtime.sheet_value(joint_sheet(arms))
+                value = race_value(race, run_number())
+                yield Raced("", value, busy=False)
+            elif time.monotonic() - sent >= PERIOD:
+                sent = time.monotonic()
+                yield Raced(f"{arm_words(name)}: {passes} forward passes so far.")
