@@ -341,7 +341,7 @@ def test_a_race_is_run_and_plays_and_the_local_lane_ends_first(cost_page, visit)
     assert page.locator("#cost-race .race").is_hidden()
     page.get_by_role("button", name="Race", exact=True).click()
     lanes = page.locator("#cost-race .lane")
-    page.locator("#cost-race .lane[data-over=true]").first.wait_for()
+    page.locator("#cost-race .lane[data-over=true]").first.wait_for(timeout=120_000)
     assert lanes.nth(0).get_attribute("data-over") == "true"
     assert lanes.nth(1).get_attribute("data-over") == "false"
     page.get_by_role("button", name="Pause", exact=True).click()
@@ -363,7 +363,8 @@ def test_a_slider_changes_the_figures_and_measuring_here_adds_bars(cost_page, vi
     before = says.inner_text()
     page.get_by_label("number input for Turns").fill("12")
     page.get_by_label("number input for Turns").press("Tab")
-    page.wait_for_function("before => document.querySelector('#cost-formula-says').innerText !== before", arg=before)
+    changed = "before => document.querySelector('#cost-formula-says').innerText !== before"
+    page.wait_for_function(changed, arg=before)
     page.get_by_role("button", name="Measure here").click()
     page.get_by_text("Measured here on 4 medium problems").wait_for(timeout=120_000)
     assert page.locator("#cost-arms").get_by_text("this machine", exact=True).count() == 4
