@@ -25,16 +25,10 @@ def log_distribution(logits_BLV: torch.Tensor, allowed_V: torch.Tensor, temperat
 
 
 def certainty(logp_BLV: torch.Tensor, order: str) -> torch.Tensor:
-    """(B, L) score by which positions are committed: top probability, or negative entropy.
-
-    Rounded to a thousandth: positions that are as good as certain are tied, and rounding errors, which differ
-    between machines and runs, do not choose among them.
-    """
+    """(B, L) score by which positions are committed: top probability, or negative entropy."""
     if order == "confidence":
-        score_BL = logp_BLV.max(dim=-1).values.exp()
-    else:
-        score_BL = (logp_BLV.exp() * logp_BLV.clamp_min(-1e4)).sum(dim=-1)
-    return score_BL.round(decimals=3)
+        return logp_BLV.max(dim=-1).values.exp()
+    return (logp_BLV.exp() * logp_BLV.clamp_min(-1e4)).sum(dim=-1)
 
 
 def choose_positions(
@@ -46,8 +40,10 @@ def choose_positions(
     """Boolean (B, L): the masked positions to commit now.
 
     The ``quota_B`` best-scored masks of each row, ties broken by position, and every mask in ``sure_BL``.
+    Scores that agree to a thousandth are tied: rounding errors, which differ between machines and runs, do
+    not choose among positions that are as good as certain.
     """
-    score_BL = score_BL.masked_fill(~masked_BL, -torch.inf)
+    score_BL = score_BL.round(decimals=3).masked_fill(~masked_BL, -torch.inf)
     rank_BL = score_BL.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
     chosen_BL = rank_BL < quota_B[:, None]
     if sure_BL is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Slider:
 def sliders(workload: dict[str, float]) -> list[Slider]:
     """The sliders, standing at the measured ``workload`` where one is known."""
     typical = Workload()
-    at = {name: workload.get(name, getattr(typical, name)) for name in Workload.__dataclass_fields__}
+    at: dict[str, float] = asdict(typical) | workload
     share = 100 * at["region"] / max(1, at["canvas"])
     made = [
         Slider("region share", "Region, % of the canvas", 1, 100, 1, round(share)),

@@ -93,7 +93,7 @@ def _what_if(size: int) -> dict[str, Any]:
             "scale": gr.Radio(list(SCALES), value="group", label="Scaled by", elem_id="scale"),
             "text_weight": gr.Number(1.0, label="Words ×", minimum=0, maximum=10, step=0.5),
             "image_weight": gr.Number(1.0, label="Pictures ×", minimum=0, maximum=10, step=0.5),
-            "first": gr.Slider(1, size, value=size, step=1, label="Use the first", elem_id="first"),
+            "first": gr.Slider(1, max(2, size), value=size, step=1, label="Use the first", elem_id="first"),
         }
 
 

@@ -64,7 +64,8 @@ def _measure(count: Any, generations: int, session: str, line: Line) -> Iterator
         if session in line.stopping:
             yield Measured("Stopped.", busy=False)
             return
-    traces, batched, alone = ({arm.name: start() for arm in arms} for start in (list, float, float))
+    traces: dict[str, list[Trace]] = {arm.name: [] for arm in arms}
+    batched, alone = ({arm.name: 0.0 for arm in arms} for _ in range(2))
     for i, problem in enumerate(problems, start=1):
         for arm in arms:
             yield Measured(f"Problem {i} of {count}: {arm_words(arm.name)}.")

@@ -213,7 +213,8 @@ def test_batches_of_any_size_make_the_same_update():
     before = weights(large)
     one, other = (grpo.update(some_rollouts(), 0) for grpo in (large, small))
     assert moved(large, before) > 1e-4
-    torch.testing.assert_close(weights(small), weights(large), atol=1e-6, rtol=0)
+    # a first step of Adam divides a gradient by its own size, and rounding errors with it
+    torch.testing.assert_close(weights(small), weights(large), atol=1e-5, rtol=0)
     for name in ("loss", "entropy", "grad_norm", "clip_ratio/region_mean"):
         assert one[name] == pytest.approx(other[name], abs=1e-5)
 
