@@ -8,6 +8,7 @@ from typing import Any
 
 from mmreason.analysis.compute import arm_summary, four_arms, measure
 from mmreason.errors import ConfigError, MMReasonError
+from mmreason.records import Trace
 from mmreason.tasks import TASKS
 from mmreason.training.validation import held_out
 from mmreason.ui import runtime
