@@ -14,7 +14,7 @@ from __future__ import annotations
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
@@ -194,6 +194,21 @@ def frontier(
     return points
 
 
+def unlearned(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """A sentence for each arm whose policy solves less than half of what it solves in its other format."""
+    notes = {}
+    for family in ("ar", "diffusion"):
+        full, local = f"{family}_full", f"{family}_local"
+        for arm, other in ((full, local), (local, full)):
+            mine, best = rows[arm]["success"], rows[other]["success"]
+            if mine < best / 2:
+                notes[arm] = (
+                    f"This policy solves {100 * mine:.0f} % so, against {100 * best:.0f} % in its other format: it "
+                    "has not learned this one, and only its cost is to be read here."
+                )
+    return notes
+
+
 def typical_load(traces: Sequence[Trace], pipe: InterleavedReasoningPipeline, num_generations: int) -> Workload:
     """The sizes of a typical rollout, from those of a diffusion arm that draws locally."""
     texts = [
@@ -274,6 +289,7 @@ def comparison(
         "time_ratio": full["seconds"] / local["seconds"],
         "time_ratio_single": full["seconds_single"] / local["seconds_single"],
         "success_difference": local["success"] - full["success"],
+        "notes": unlearned(rows),
         "workload": asdict(load),
         "formula": arms_by_formula(pipe.transformer.config, load),
         "problems": len(problems),
