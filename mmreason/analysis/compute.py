@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -253,10 +254,19 @@ def _peak_of(checkpoint: str, problems: list[Problem], config: SamplingConfig, g
         torch.cuda.reset_peak_memory_stats()
         pipe(problems, config, [0] * len(problems), generations)
         return torch.cuda.max_memory_allocated()
-    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = _high_water()
     pipe(problems, config, [0] * len(problems), generations)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
+    return _high_water() - before
+
+
+def _high_water() -> int:
+    """Bytes of memory that this process has held at most."""
+    try:  # ru_maxrss would begin with what the parent held
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError):
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def comparison(

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from policies import pipeline_of, scripted_policy
 
-from mmreason.analysis.compute import comparison, four_arms, frontier, measure, success_interval, unlearned
+from mmreason.analysis.compute import (
+    comparison,
+    four_arms,
+    frontier,
+    measure,
+    peak_memory,
+    success_interval,
+    unlearned,
+)
 from mmreason.analysis.workload import ARMS
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.training.validation import held_out
@@ -71,3 +79,10 @@ def test_the_interval_draws_whole_groups(arms):
     traces = measure(arms[:1], PROBLEMS, CONFIG, 0, 2, 8)["ar_full"][0]
     low, high = success_interval(traces, 2)
     assert 0 <= low <= high <= 1
+
+
+def test_peak_memory_grows_with_the_batch(tmp_path):
+    folder = tmp_path / "checkpoint"
+    pipeline_of(scripted_policy()).save_pretrained(folder)
+    few, many = (peak_memory(str(folder), PROBLEMS[:1] * n, CONFIG, 8) for n in (1, 64))
+    assert 0 <= few < many
