@@ -119,7 +119,7 @@ def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
     page.locator(".mm-group .segment").screenshot(path=folder / "inspect-segment.png")
     page.locator(".mm-group .cell.text[data-g='0'][data-s='2']").click()
     field = page.locator(".mm-group .mind-text")
-    field.fill(re.sub(r"\b[1-4]\b", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value()))
+    field.fill(re.sub("[1-4]", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value(), count=1))
     page.locator(".mm-group .go-on").click()
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
     page.wait_for_timeout(600)
