@@ -13,10 +13,11 @@ import torch
 from accelerate import Accelerator
 
 from mmreason.records import Trace
+from mmreason.sampling.given import clean_piece
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import make_problem
-from mmreason.tokenizers.layout import Piece, clean_length, edit_piece, pack, problem_piece, text_piece
+from mmreason.tokenizers.layout import Piece, edit_piece, pack, problem_piece, text_piece
 from mmreason.training.grpo import GRPO, GRPOConfig
 from mmreason.training.likelihood import ScoredTokens, noisy_copies, pack_traces, score_tokens
 
@@ -58,12 +59,7 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
             packed = pack(rows, vocabulary.pad)
             yield ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N)
         for i in alive:
-            segment = traces[i].segments[s]
-            if segment.kind == "edit":
-                prefixes[i].append(edit_piece(segment.tokens, segment.cells, segment.turn))
-            else:
-                kept = segment.tokens[: clean_length(segment.tokens, vocabulary.end)]
-                prefixes[i].append(text_piece(kept, segment.turn))
+            prefixes[i].append(clean_piece(traces[i].segments[s], vocabulary.end))
 
 
 def seconds(work: Callable[[], Any]) -> float:

@@ -26,7 +26,6 @@ from mmreason.records import (
     parse_cell,
     region_mask,
 )
-from mmreason.tokenizers.layout import Piece, clean_length, text_piece
 
 ANSWERED = "answered"
 OUT_OF_TURNS = "out of turns"
@@ -129,11 +128,6 @@ class Rollout:
     def stated_cells(self) -> np.ndarray:
         """Flat canvas indices of the boxes that the last thought names."""
         return np.flatnonzero(region_mask(self.boxes))
-
-    def clean_thought(self, end: int) -> Piece:
-        """The finished thought without what follows ``<end>``."""
-        thought = self.segments[-1]
-        return text_piece(thought.tokens[: clean_length(thought.tokens, end)], thought.turn)
 
     def trace(self, settings: Mapping[str, Any]) -> Trace:
         """The rollout as it stands; an unfinished segment comes last."""

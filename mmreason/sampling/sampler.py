@@ -93,7 +93,7 @@ class Sampler:
             if not active:
                 break
             self.cache = self.cache.select(torch.tensor(going, device=self.device))
-            pending = [rollout.clean_thought(self.vocabulary.end) for rollout in active]
+            pending = [clean_piece(rollout.segments[-1], self.vocabulary.end) for rollout in active]
             regions = [rollout.stated_cells() for rollout in active]
             if self.config.region == "full":
                 regions = [np.arange(NUM_CELLS)] * len(active)
@@ -101,7 +101,7 @@ class Sampler:
                 regions = self._least_likely(active, pending, turn, regions)
                 pending = [None] * len(active)
             yield from self._denoise_edits(active, pending, turn, regions)
-            pending = [edit_piece(r.segments[-1].tokens, r.segments[-1].cells, turn) for r in active]
+            pending = [clean_piece(rollout.segments[-1], self.vocabulary.end) for rollout in active]
         yield None  # the last yield shows every rollout ended
 
     def _encode_problems(self) -> None:

@@ -19,12 +19,12 @@ import torch
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import MAX_TEXT_TOKENS, Segment, Trace
+from mmreason.sampling.given import clean_piece
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tokenizers.layout import (
     Packed,
     Piece,
     Vocabulary,
-    clean_length,
     edit_piece,
     pack_blocks,
     problem_piece,
@@ -120,11 +120,7 @@ def trace_row(
 ) -> Row:
     """Clean and noisy copies of a trace's segments."""
     clean = [problem_piece(task_token, trace.canvas_tokens)]
-    for segment in trace.segments[:-1]:  # nothing follows the last one
-        if segment.kind == "edit":
-            clean.append(edit_piece(segment.tokens, segment.cells, segment.turn))
-        else:
-            clean.append(text_piece(segment.tokens[: clean_length(segment.tokens, vocabulary.end)], segment.turn))
+    clean += [clean_piece(segment, vocabulary.end) for segment in trace.segments[:-1]]  # nothing follows the last one
     noisy: list[Piece] = []
     scored = []
     for s, segment in enumerate(trace.segments):

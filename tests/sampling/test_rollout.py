@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from policies import encoder, text_tokenizer, vocabulary, words
 
 from mmreason.records import EDIT, FULL_BOX, GRID, NUM_CELLS, Box, cell_word
+from mmreason.sampling.given import clean_piece
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, Rollout, parse_boxes
 from mmreason.seeds import torch_generator
 from mmreason.tasks import make_problem
@@ -62,7 +63,7 @@ def test_words_after_end_are_sampled_but_neither_read_nor_kept_in_the_clean_copy
     rollout.follow(1, 16)
     assert rollout.segments[0].text == "<edit> r1c1 r2c2"
     assert rollout.segments[0].tokens == tuple(ids)
-    assert rollout.clean_thought(vocab.end).ids.tolist() == ids[:4]
+    assert clean_piece(rollout.segments[-1], vocab.end).ids.tolist() == ids[:4]
     assert rollout.boxes == [Box(1, 1, 2, 2)]
     assert not rollout.end_reason
 
