@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all, weight 1")
     parser.add_argument("--difficulty", nargs="+", default=["easy=1", "medium=2"], metavar="NAME[=WEIGHT]")
     parser.add_argument("--full_region_share", type=float, default=0.0, help="share of whole-canvas demonstrations")
+    parser.add_argument("--late_start_share", type=float, default=0.0, help="share numbered from a later turn")
     parser.add_argument("--causal", action="store_true", help="an autoregressive policy: next token, causal mask")
     parser.add_argument("--learning_rate", type=float, default=2e-3, help="peak rate of AdamW")
     parser.add_argument("--muon_learning_rate", type=float, default=0.02, help="peak rate of Muon")
@@ -71,6 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             problems_per_batch=args.problems_per_batch,
             num_copies=args.num_copies,
             full_region_share=args.full_region_share,
+            late_start_share=args.late_start_share,
             causal=args.causal,
             tasks=weights(args.tasks or list(TASKS)),
             difficulties=weights(args.difficulty),

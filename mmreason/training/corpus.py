@@ -43,7 +43,8 @@ from mmreason.tokenizers.layout import (
 )
 
 NO_TARGET = -1
-ROWS_PER_PART, TOKENS_PER_PART = 24, 12_288  # what is forwarded at once: the memory that a step needs
+LAST_TURN = 12  # of a demonstration that begins at a later turn: two more than any problem needs
+ROWS_PER_PART, TOKENS_PER_PART = 24, 8_192  # what is forwarded at once: the memory that a step needs
 LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP = 48, 4, 9  # padding to multiples, so that a compiled step sees few shapes
 
 
@@ -55,6 +56,7 @@ class CorpusConfig:
     problems_per_batch: int = 96
     num_copies: int = 2  # the first is fully masked, the others by a random ratio
     full_region_share: float = 0.0  # demonstrations whose edits redraw the whole canvas
+    late_start_share: float = 0.0  # demonstrations whose turns are numbered from a later one
     causal: bool = False  # for an autoregressive policy
     tasks: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
     difficulties: Mapping[str, float] = field(default_factory=lambda: {"easy": 1.0, "medium": 2.0})
@@ -62,6 +64,9 @@ class CorpusConfig:
     def __post_init__(self) -> None:
         if self.problems_per_batch < 1 or self.num_copies < 1:
             raise ConfigError("problems_per_batch and num_copies must be at least 1")
+        for share in ("full_region_share", "late_start_share"):
+            if not 0 <= getattr(self, share) <= 1:
+                raise ConfigError(f"{share} must be between 0 and 1, got {getattr(self, share)}")
         for name in self.tasks:
             if name not in TASKS:
                 raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
@@ -112,17 +117,17 @@ class Encoder:
         ids = [self.words[word] for word in text.split()]
         return np.array(ids + [self.words[END]] * (MAX_TEXT_TOKENS - len(ids)))
 
-    def example(self, problem: Problem, full_region: bool = False) -> Example:
-        """The canonical solution of ``problem`` in token ids."""
+    def example(self, problem: Problem, full_region: bool = False, first_turn: int = 1) -> Example:
+        """The canonical solution of ``problem`` in token ids, its turns numbered from ``first_turn``."""
         task = TASKS[problem.task]
         demonstration = task.demonstrate(problem.spec)
         segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
-        for turn, step in enumerate(demonstration.steps, start=1):
+        for turn, step in enumerate(demonstration.steps, first_turn):
             boxes = [FULL_BOX] if full_region else boxes_of(step.thought)
             cells = np.flatnonzero(region_mask(boxes))
             segments.append((turn, None, self.text_ids(step.thought)))
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
-        segments.append((len(demonstration.steps) + 1, None, self.text_ids(demonstration.answer)))
+        segments.append((first_turn + len(demonstration.steps), None, self.text_ids(demonstration.answer)))
         return Example(
             self.words[f"<{problem.task}>"],
             self.canvas_ids(problem.task, problem.canvas),
@@ -170,13 +175,17 @@ def clean_pieces(example: Example, vocabulary: Vocabulary) -> list[Piece]:
 
 
 def noisy_row(example: Example, num_copies: int, vocabulary: Vocabulary, rng: np.random.Generator) -> Row:
-    """One example with ``num_copies`` noisy copies of each segment, the first fully masked."""
+    """One example with ``num_copies`` noisy copies of each segment, the first fully masked.
+
+    A redraw of the whole canvas, long and mostly copied, gets one copy, fully masked in one row of ``num_copies``.
+    """
     clean = clean_pieces(example, vocabulary)[:-1]  # nothing follows the answer, so its clean copy is never seen
     noisy, targets = [], []
     for turn, cells, ids in example.segments:
-        for copy in range(1, num_copies + 1):
+        redraw = cells is not None and len(cells) == NUM_CELLS
+        for copy in range(1, 2 if redraw else num_copies + 1):
             hidden = np.ones(len(ids), dtype=bool)
-            if copy > 1:
+            if copy > 1 or (redraw and rng.random() > 1 / num_copies):
                 hidden = rng.random(len(ids)) < rng.random()
                 hidden[rng.integers(len(ids))] = True
             shown = np.where(hidden, vocabulary.mask, ids)
@@ -231,7 +240,10 @@ class DemonstrationBatches(Dataset):
             difficulty = _draw(config.difficulties, rng)
             problem = make_problem(task, difficulty, config.seed, self.split, index * config.problems_per_batch + i)
             full = bool(rng.random() < config.full_region_share)
-            examples.append(self.encoder.example(problem, full))
+            first_turn = 1
+            if rng.random() < config.late_start_share:
+                first_turn = int(rng.integers(1, LAST_TURN - problem.turns + 1))
+            examples.append(self.encoder.example(problem, full, first_turn))
         if config.causal:
             examples.sort(key=lambda example: example.length)
             sizes = [1 + NUM_CELLS + example.length for example in examples]
