@@ -52,6 +52,17 @@ class SamplingConfig:
             raise ConfigError(f"max_turns must be between 1 and 16, got {self.max_turns}")
 
 
+def positions_to_commit(
+    logp_BLV: torch.Tensor, step: int, masked_BL: torch.Tensor, config: SamplingConfig
+) -> torch.Tensor:
+    """Boolean (B, L): the masks that step ``step`` (from 0) commits, by the distributions alone."""
+    share_B = quota(masked_BL.sum(dim=-1), step, config.num_steps)
+    sure_BL = None
+    if config.threshold is not None:
+        sure_BL = certainty(logp_BLV, "confidence") >= config.threshold
+    return choose_positions(certainty(logp_BLV, config.order), masked_BL, share_B, sure_BL)
+
+
 @dataclass
 class UnmaskOutput(BaseOutput):
     """``tokens_BL`` after the step, which positions were ``committed_BL``, and their ``logprob_BL``."""
@@ -95,11 +106,7 @@ class MaskedDiffusionScheduler(SchedulerMixin, ConfigMixin):
     ) -> UnmaskOutput:
         """Commit this step's share of the masks, sampled at ``config.temperature``."""
         logp_BLV = log_distribution(logits_BLV, allowed_V, config.temperature)
-        share_B = quota(masked_BL.sum(dim=-1), step, config.num_steps)
-        sure_BL = None
-        if config.threshold is not None:
-            sure_BL = certainty(logp_BLV, "confidence") >= config.threshold
-        chosen_BL = choose_positions(certainty(logp_BLV, config.order), masked_BL, share_B, sure_BL)
+        chosen_BL = positions_to_commit(logp_BLV, step, masked_BL, config)
         sampled_BL = sample_tokens(logp_BLV, uniform_BL, config.temperature)
         logprob_BL = logp_BLV.gather(-1, sampled_BL[..., None]).squeeze(-1)
         return UnmaskOutput(

@@ -31,6 +31,7 @@ from mmreason.seeds import derive_seed, numpy_generator
 from mmreason.tasks import TASKS, make_problem
 from mmreason.training.likelihood import LIKELIHOODS, MAX_TOKENS, ScoredTokens, check_policy, pack_traces, score_tokens
 from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
+from mmreason.training.order import changed_orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,8 @@ class GRPO:
     def update(self, rollouts: Rollouts, step: int) -> dict[str, float]:
         """``num_iterations`` optimizer steps on the rollouts; returns the metrics of the last.
 
-        ``skipped`` counts the steps left out, and ``train_flops`` is of all iterations.
+        ``skipped`` counts the steps left out, and ``train_flops`` is of all iterations.  ``order_changed`` is the
+        share of denoising steps, of one packed batch, that would commit other positions after the update.
         """
         config, traces = self.config, rollouts.traces
         rngs = [  # a function of the trace, whichever process has it
@@ -214,6 +216,11 @@ class GRPO:
             for name in ("skipped", "train_flops"):
                 metrics[name] += before[name]
         self.policy.eval()
+        if config.likelihood == "trajectory":
+            batch = batches[len(batches) // 2]
+            counts = changed_orders(self.policy, batch, self.pipe.vocabulary, config.sampling)
+            changed, steps = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
+            metrics["order_changed"] = changed / max(1.0, steps)
         return metrics
 
     def _terms(self, batch: ScoredTokens, rollouts: Rollouts) -> tuple[torch.Tensor, torch.Tensor]:

@@ -25,6 +25,7 @@ from mmreason.training import grpo as module
 from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts, step_problems
 from mmreason.training.likelihood import pack_traces, score_tokens
 from mmreason.training.loss import LossConfig, TokenLoss
+from mmreason.training.order import changed_orders
 
 
 @cache
@@ -338,6 +339,34 @@ def test_huge_rewards_skip_the_step():
 def test_what_cannot_be_is_refused_in_one_sentence(changes, says):
     with pytest.raises(ConfigError, match=says):
         GRPOConfig(**changes)
+
+
+# The order of commitment
+
+
+@pytest.mark.parametrize("threshold", [None, 0.2])
+@pytest.mark.parametrize("order", ["confidence", "entropy"])
+def test_the_policy_that_sampled_would_commit_in_the_same_order(order, threshold):
+    grpo = learner(sampling=SamplingConfig(num_steps=3, temperature=1.3, order=order, threshold=threshold))
+    rollouts = grpo.rollouts(0)
+    frames = sum(len(s.frames) for trace in rollouts.traces for s in trace.segments)
+    counts = [
+        changed_orders(grpo.policy, batch, grpo.pipe.vocabulary, grpo.config.sampling)
+        for batch in pack_traces(rollouts.traces, grpo.pipe.vocabulary, grpo.task_tokens)
+    ]
+    assert sum(steps for _, steps in counts) == frames
+    assert sum(changed for changed, _ in counts) == 0
+    with torch.no_grad():
+        grpo.policy.output.weight.normal_()
+    (batch,) = pack_traces(rollouts.traces, grpo.pipe.vocabulary, grpo.task_tokens, max_tokens=10**9)
+    assert changed_orders(grpo.policy, batch, grpo.pipe.vocabulary, grpo.config.sampling)[0] > 0
+
+
+def test_a_large_update_changes_orders_and_a_tiny_one_does_not():
+    tiny = learner(learning_rate=1e-9).update(some_rollouts(), 0)
+    large = learner(learning_rate=0.5).update(some_rollouts(), 0)
+    assert tiny["order_changed"] == 0
+    assert 0 < large["order_changed"] <= 1
 
 
 # Metrics
