@@ -8,6 +8,7 @@ rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), z
 
     factorized:  A = d_own / (σ_own + ε)
     joint:       A = (d_text + d_image) / (σ_joint + ε),  σ_joint the spread of that sum
+    swapped:     A = d_other / (σ_other + ε), the control that must hurt
 
 σ is the unbiased standard deviation over the members (``scale_rewards="group"``), over the whole batch
 (``"batch"``), or left out (``"none"``), as in TRL's ``GRPOConfig``; but ``"batch"`` is the spread of the
@@ -26,6 +27,7 @@ from mmreason.errors import ConfigError
 from mmreason.records import Trace, trace_rewards
 
 ASSIGNMENTS = ("joint", "factorized")
+SWAPPED = "swapped"  # each modality gets the other's reward: a control, not a choice for training
 GRANULARITIES = ("trace", "turn")
 SCALES = ("group", "batch", "none")
 MODALITIES = ("text", "image")
@@ -44,7 +46,7 @@ class AssignmentConfig:
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
-            ("assignment", self.assignment, ASSIGNMENTS),
+            ("assignment", self.assignment, (*ASSIGNMENTS, SWAPPED)),
             ("granularity", self.granularity, GRANULARITIES),
             ("scale_rewards", self.scale_rewards, SCALES),
         ):
@@ -164,6 +166,8 @@ def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[
                 other = differences.get((slot, other_name), {}).get(g, 0.0)
                 sigma_own, sigma_joint = sigma.get((slot, own_name), 0.0), sigma.get((slot, "joint"), 0.0)
                 chosen = (own + other, sigma_joint) if config.assignment == "joint" else (own, sigma_own)
+                if config.assignment == SWAPPED:
+                    chosen = (other, sigma.get((slot, other_name), 0.0))
                 row.append(SegmentAdvantage(_scaled(*chosen), own, other, sigma_own, sigma_joint))
             rows.append(tuple(row))
         used = [key for key in differences if key[1] != "joint"]

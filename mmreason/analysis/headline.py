@@ -1,0 +1,170 @@
+"""From the files of single runs to the comparison: means, intervals, paired differences, gains.
+
+Intervals are percentiles of a bootstrap over seeds and, within each task, over problems; all arms solve the same
+problems with the same sampling seeds, and a resample takes the same ones in every arm.
+
+Axes: S seeds, T tasks, N problems of a task, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from mmreason.analysis.protocol import ARMS, CONTROLS, GRANULARITIES, Protocol
+from mmreason.errors import ConfigError
+from mmreason.seeds import numpy_generator
+
+RESAMPLES = 4000
+PAPER = {"gain_over_joint": 0.112, "gain_over_base": 0.3804}  # arXiv 2606.14792
+
+
+def solved_tasks(outcomes: Mapping[str, Any]) -> np.ndarray:
+    """(T, N) of 0 and 1: what an evaluation's ``solved`` strings say."""
+    rows = [[int(mark) for mark in marks] for _, marks in sorted(outcomes["solved"].items())]
+    if len({len(row) for row in rows}) != 1:
+        raise ConfigError("solved must hold as many problems for every task")
+    return np.array(rows, dtype=np.float64)
+
+
+def resampled_means(arms: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
+    """(R,) mean success of each arm, given (S, T, N) of each; arms with equally many seeds share their resample."""
+    rng = numpy_generator("bootstrap", seed)
+    sizes = {arm: solved_STN.shape for arm, solved_STN in arms.items()}
+    _, tasks, problems = next(iter(sizes.values()))
+    drawn: dict[str, list[float]] = {arm: [] for arm in arms}
+    for _ in range(RESAMPLES):
+        chosen_TN = rng.integers(problems, size=(tasks, problems))
+        seeds = {count: rng.integers(count, size=count) for count in sorted({size[0] for size in sizes.values()})}
+        counts_TN = np.stack([np.bincount(row, minlength=problems) for row in chosen_TN])
+        for arm, solved_STN in arms.items():
+            mean_S = (solved_STN * counts_TN).sum(axis=(1, 2)) / (tasks * problems)
+            drawn[arm].append(float(mean_S[seeds[len(mean_S)]].mean()))
+    return {arm: np.array(values) for arm, values in drawn.items()}
+
+
+def interval(values_R: np.ndarray) -> list[float]:
+    """The 2.5th and the 97.5th percentile."""
+    return [float(bound) for bound in np.percentile(values_R, [2.5, 97.5])]
+
+
+def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol: Protocol) -> dict[str, Any]:
+    """The results file, of those runs that are there; both arms need a seed in common.
+
+    ``gain_over_joint`` and ``gain_over_base`` are relative, of mean success at temperature 1.
+    """
+    result: dict[str, Any] = {"protocol": asdict(protocol), "paper": PAPER}
+    result |= {"granularity": protocol.granularity, "difficulty": dict(protocol.difficulties)}
+    result |= _headline(base, runs, protocol.granularity, "sampled")
+    result["greedy"] = _headline(base, runs, protocol.granularity, "greedy")
+    (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
+    if _paired_seeds(runs, other):
+        result["other_granularity"] = _headline(base, runs, other, "sampled") | {"granularity": other}
+    result["controls"] = {
+        arm: _headline(base, runs, protocol.granularity, "sampled", arm)
+        for arm in CONTROLS
+        if _of(runs, arm, protocol.granularity)
+    }
+    result["easy"] = {"base": _mean(base["end"]["easy"])} | {
+        arm: float(np.mean([_mean(run["end"]["easy"]) for run in _of(runs, arm, protocol.granularity).values()]))
+        for arm in ARMS
+    }
+    result["curves"] = {arm: _curves(base, _of(runs, arm, protocol.granularity)) for arm in ARMS}
+    result["by_task"] = {
+        task: {"base": base["end"]["sampled"]["success"][task]}
+        | {
+            arm: [run["end"]["sampled"]["success"][task] for run in _of(runs, arm, protocol.granularity).values()]
+            for arm in ARMS
+        }
+        for task in protocol.tasks
+    }
+    return result
+
+
+def place_on_map(comparison: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the map says of one short comparison: success of each, difference, and joint's interference."""
+    joint = [run for run in runs if run["arm"] == "joint"]
+    means = {
+        name: float(np.mean([value for run in joint for value in run["training"][name] if value is not None]))
+        for name in ("sign_conflict", "idle_push")
+    }
+    return (
+        {arm: comparison[arm]["mean"] for arm in ("base", *ARMS)}
+        | {"difference": comparison["difference"]["mean"], "ci95": comparison["difference"]["ci95"]}
+        | means
+        | {"seeds": len(joint)}
+    )
+
+
+def _of(runs: Sequence[Mapping[str, Any]], arm: str, granularity: str) -> dict[int, Mapping[str, Any]]:
+    """Runs of one arm by seed, in order."""
+    found = {run["seed"]: run for run in runs if (run["arm"], run["granularity"]) == (arm, granularity)}
+    return dict(sorted(found.items()))
+
+
+def _paired_seeds(runs: Sequence[Mapping[str, Any]], granularity: str) -> list[int]:
+    joint, factorized = (_of(runs, arm, granularity) for arm in ARMS)
+    return [seed for seed in joint if seed in factorized]
+
+
+def _mean(outcomes: Mapping[str, Any]) -> float:
+    return float(solved_tasks(outcomes).mean())
+
+
+def _headline(
+    base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], granularity: str, how: str, against: str = "factorized"
+) -> dict[str, Any]:
+    """Means, intervals and differences of joint and one other arm over the seeds that both have."""
+    joint, other = (_of(runs, arm, granularity) for arm in ("joint", against))
+    seeds = [seed for seed in joint if seed in other]
+    if not seeds:
+        raise ConfigError(f"joint and {against} have no finished seed in common yet")
+    solved = {
+        "base": solved_tasks(base["end"][how])[None],
+        "joint": np.stack([solved_tasks(joint[seed]["end"][how]) for seed in seeds]),
+        against: np.stack([solved_tasks(other[seed]["end"][how]) for seed in seeds]),
+    }
+    means_R = resampled_means(solved)
+    found: dict[str, Any] = {}
+    for arm, solved_STN in solved.items():
+        found[arm] = {
+            "mean": float(solved_STN.mean()),
+            "ci95": interval(means_R[arm]),
+            "seeds": [float(value) for value in solved_STN.mean(axis=(1, 2))],
+        }
+    difference_R = means_R[against] - means_R["joint"]
+    found["difference"] = {
+        "mean": found[against]["mean"] - found["joint"]["mean"],
+        "ci95": interval(difference_R),
+        "seeds": [a - b for a, b in zip(found[against]["seeds"], found["joint"]["seeds"], strict=True)],
+    }
+    for name, below in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
+        lower = max(found[below]["mean"], 1e-9)
+        gains_R = means_R[against] / np.maximum(means_R[below], 1e-9) - 1
+        found[name] = {"mean": found[against]["mean"] / lower - 1, "ci95": interval(gains_R)}
+    return found | {"paired_seeds": seeds}
+
+
+def _curves(base: Mapping[str, Any], runs: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Success and rewards over steps and FLOPs, a curve a seed."""
+    start = {"step": 0, "flops": 0.0} | _point(base["start"])
+    return [
+        {
+            "seed": seed,
+            "points": [start]
+            + [{"step": p["step"], "flops": p["flops"]} | _point(p["sampled"]) for p in run["points"]],
+        }
+        for seed, run in runs.items()
+    ]
+
+
+def _point(outcomes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "success": _mean(outcomes),
+        "by_task": outcomes["success"],
+        "text_reward": outcomes["text_reward"],
+        "image_reward": outcomes["image_reward"],
+    }

@@ -1,0 +1,125 @@
+"""What the comparison of joint and factorized rewards holds fixed, and which runs it consists of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mmreason.rewards.assignment import SWAPPED, AssignmentConfig
+from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.training.grpo import GRPOConfig
+
+ARMS = ("joint", "factorized")
+DOUBLE = "joint_double"  # joint with twice the rollouts
+CONTROLS = (SWAPPED, DOUBLE)
+GRANULARITIES = ("trace", "turn")
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Settings that all arms share.  ``points`` are the steps at which held-out problems are solved."""
+
+    checkpoint: str = "checkpoints/base"
+    tasks: tuple[str, ...] = ("maze", "jigsaw", "sudoku", "transform")
+    difficulties: Mapping[str, float] = field(default_factory=lambda: {"medium": 1.0, "hard": 1.0})
+    granularity: str = "trace"
+    num_seeds: int = 5
+    other_seeds: int = 2  # at the other granularity, and of each control
+    points: tuple[int, ...] = (50, 100, 150)  # the last one ends the run
+    num_problems: int = 8
+    num_generations: int = 4
+    learning_rate: float = 3e-4
+    reward_weights: tuple[float, float] = (1.0, 1.0)  # text, image
+    beta: float = 0.0
+    problems_at_points: int = 200  # a task
+    problems_at_end: int = 1000  # a task
+    problems_easy: int = 100  # a task
+    test_seed: int = 90210  # of the problems, the same for every arm and seed
+    split: str = "test"
+    first_seed: int = 0  # the map and the headline share no seeds
+
+    @property
+    def max_steps(self) -> int:
+        return self.points[-1]
+
+    def training(self, run: Run, sampling: SamplingConfig, stop_at: int) -> GRPOConfig:
+        """The settings of ``run``, up to step ``stop_at``."""
+        assignment = "joint" if run.arm == DOUBLE else run.arm
+        weights = {"text": self.reward_weights[0], "image": self.reward_weights[1]}
+        config = GRPOConfig(
+            max_steps=stop_at,
+            seed=run.seed,
+            num_problems=self.num_problems * (2 if run.arm == DOUBLE else 1),
+            num_generations=self.num_generations,
+            learning_rate=self.learning_rate,
+            bf16=True,
+            save_steps=10,
+            eval_steps=10**6,
+            eval_problems=len(self.tasks) * len(self.difficulties),
+            tasks=dict.fromkeys(self.tasks, 1.0),
+            difficulties=self.difficulties,
+            sampling=sampling,
+            assignment=AssignmentConfig(assignment, run.granularity, reward_weights=weights),
+        )
+        return replace(config, loss=replace(config.loss, beta=self.beta))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training of the comparison."""
+
+    arm: str
+    granularity: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-{self.granularity}-{self.seed}"
+
+
+def planned_runs(protocol: Protocol) -> list[Run]:
+    """All runs, pairs of one seed together, the headline's first."""
+    (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
+    seeds = range(protocol.first_seed, protocol.first_seed + protocol.num_seeds)
+    few = range(protocol.first_seed, protocol.first_seed + protocol.other_seeds)
+    runs = [Run(arm, protocol.granularity, seed) for seed in seeds for arm in ARMS]
+    runs += [Run(arm, other, seed) for seed in few for arm in ARMS]
+    return runs + [Run(arm, protocol.granularity, seed) for seed in few for arm in CONTROLS]
+
+
+HEADLINE = Protocol()
+QUICK = Protocol(
+    num_seeds=1,
+    other_seeds=0,
+    points=(10, 20),
+    problems_at_points=16,
+    problems_at_end=60,
+    problems_easy=10,
+)
+
+_CENTRE = replace(
+    HEADLINE,
+    num_seeds=1,
+    other_seeds=0,
+    first_seed=1000,
+    split="validation",
+    points=(30,),
+    problems_at_points=4,
+    problems_at_end=100,
+    problems_easy=4,
+)
+MAP: dict[str, Protocol] = {  # the centre, and one thing changed at a time
+    "centre": _CENTRE,
+    "half the problems": replace(_CENTRE, num_problems=_CENTRE.num_problems // 2),
+    "twice the problems": replace(_CENTRE, num_problems=_CENTRE.num_problems * 2),
+    "groups of 8": replace(_CENTRE, num_problems=_CENTRE.num_problems // 2, num_generations=8),
+    "learning rate / 3": replace(_CENTRE, learning_rate=_CENTRE.learning_rate / 3),
+    "learning rate × 3": replace(_CENTRE, learning_rate=_CENTRE.learning_rate * 3),
+    "maze and sudoku": replace(_CENTRE, tasks=("maze", "sudoku")),
+    "jigsaw and transform": replace(_CENTRE, tasks=("jigsaw", "transform")),
+    "hard only": replace(_CENTRE, difficulties={"hard": 1.0}),
+    "by turn": replace(_CENTRE, granularity="turn"),
+    "KL 0.04": replace(_CENTRE, beta=0.04),
+    "text 4 : image 1": replace(_CENTRE, reward_weights=(4.0, 1.0)),
+    "text 1 : image 4": replace(_CENTRE, reward_weights=(1.0, 4.0)),
+}

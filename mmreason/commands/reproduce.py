@@ -1,0 +1,144 @@
+"""``reproduce``: base, joint and factorized over seeds; keeps what is finished, resumes what is not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+HELP = "joint against factorized rewards over seeds, written to assets/results"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``reproduce``."""
+    parser.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
+    parser.add_argument("--map", action="store_true", help="short runs of both arms, one setting changed at a time")
+    parser.add_argument("--only", nargs="+", metavar="RUN", help="of the runs (or the map's places) only these")
+    parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
+    parser.add_argument("--results", metavar="DIR", help="files of single runs (default: assets/results/reproduce)")
+    parser.add_argument("--work", metavar="DIR", help="run directories (default: runs/reproduce)")
+    parser.add_argument("--out", metavar="FILE", help="the comparison (default: assets/results/reproduce.json)")
+    parser.add_argument("--ship", metavar="DIR", help="also copy each arm's median checkpoint there, e.g. checkpoints")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Carry out the planned runs that are not finished; returns the comparison of those that are."""
+    import torch
+
+    from mmreason.training.memory import keep_freed_memory
+
+    keep_freed_memory()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    return _map(args) if args.map else _comparison(args)
+
+
+def _comparison(args: argparse.Namespace) -> dict[str, Any]:
+    import json
+
+    from mmreason.analysis.headline import compare
+    from mmreason.analysis.protocol import HEADLINE, QUICK, planned_runs
+    from mmreason.analysis.reproduce import Reproduction
+    from mmreason.errors import ConfigError
+    from mmreason.traces.file import write_whole
+    from mmreason.training.progress import ProgressLine
+
+    protocol = QUICK if args.quick else HEADLINE
+    where = "runs/reproduce-quick/results" if args.quick else "assets/results/reproduce"
+    work = args.work or ("runs/reproduce-quick" if args.quick else "runs/reproduce")
+    out = args.out or ("runs/reproduce-quick/reproduce.json" if args.quick else "assets/results/reproduce.json")
+    runs = planned_runs(protocol)
+    names = [run.name for run in runs]
+    for name in args.only or []:
+        if name not in names:
+            raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {name!r}")
+    line = ProgressLine("step", sys.stderr)
+    comparison = Reproduction(protocol, args.results or where, work, line.close)
+    if not args.plan:
+        comparison.base()
+        for run in runs:
+            if not args.only or run.name in args.only:
+                line.close(run.name)
+                comparison.carry_out(run, _shown(line, protocol.max_steps))
+    finished = comparison.finished(runs)
+    done = [f"{found['arm']}-{found['granularity']}-{found['seed']}" for found in finished]
+    state = {"finished": done, "missing": [name for name in names if name not in done]}
+    if args.plan:
+        return state
+    result = compare(comparison.base(), finished, protocol) | state
+    result["command"] = "python -m mmreason reproduce" + (" --quick" if args.quick else "")
+    write_whole(out, (json.dumps(result, indent=1) + "\n").encode())
+    if args.ship:
+        result["shipped"] = comparison.ship(finished, args.ship)
+    return result
+
+
+def _map(args: argparse.Namespace) -> dict[str, Any]:
+    import json
+
+    from mmreason.analysis.headline import compare, place_on_map
+    from mmreason.analysis.protocol import MAP, planned_runs
+    from mmreason.analysis.reproduce import Reproduction
+    from mmreason.errors import ConfigError
+    from mmreason.traces.file import write_whole
+    from mmreason.training.progress import ProgressLine
+
+    for name in args.only or []:
+        if name not in MAP:
+            raise ConfigError(f"--only must be of the map's places ({', '.join(MAP)}), got {name!r}")
+    line = ProgressLine("step", sys.stderr)
+    places = []
+    for name, protocol in MAP.items():
+        folder = name.replace(" ", "_").replace("/", "by")
+        results = f"{args.results or 'assets/results/map'}/{folder}"
+        comparison = Reproduction(protocol, results, f"{args.work or 'runs/map'}/{folder}", line.close)
+        runs = planned_runs(protocol)
+        for run in runs if not args.plan and (not args.only or name in args.only) else []:
+            line.close(f"{name}: {run.name}")
+            comparison.base()
+            comparison.carry_out(run, _shown(line, protocol.max_steps))
+        finished = comparison.finished(runs)
+        if len(finished) == len(runs):
+            places.append({"place": name} | place_on_map(compare(comparison.base(), finished, protocol), finished))
+    result = {"places": places, "missing": [n for n in MAP if n not in {place["place"] for place in places}]}
+    if not args.plan:
+        written = result | {"command": "python -m mmreason reproduce --map"}
+        write_whole(args.out or "assets/results/map.json", (json.dumps(written, indent=1) + "\n").encode())
+    return result
+
+
+def _shown(line: Any, steps: int) -> Any:
+    """What shows the rows of a training on ``line``."""
+    names = {"text": "rewards/text/mean", "image": "rewards/image/mean", "seconds": "seconds"}
+
+    def show(row: dict[str, Any]) -> None:
+        line.show(row["step"], steps, {key: row[long] for key, long in names.items() if row.get(long) is not None})
+
+    return show
+
+
+def readable(result: dict[str, Any]) -> str:
+    """Means with their intervals, then the gains beside the paper's."""
+    if "places" in result:
+        lines = [f"{'':<24}{'base':>7}{'joint':>7}{'fact.':>7}  factorized − joint"]
+        for place in result["places"]:
+            numbers = "".join(f"{place[arm]:>7.3f}" for arm in ("base", "joint", "factorized"))
+            low, high = place["ci95"]
+            lines.append(f"{place['place']:<24}{numbers}  {place['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
+        return "\n".join([*lines, f"missing: {', '.join(result['missing']) or 'none'}"])
+    missing = f"{len(result['finished'])} runs finished, missing: {', '.join(result['missing']) or 'none'}"
+    if "gain_over_base" not in result:
+        return missing
+    lines = [f"{'':<12}{'success':>9}  95 % interval     seeds"]
+    for arm in ("base", "joint", "factorized"):
+        row = result[arm]
+        seeds = " ".join(f"{value:.3f}" for value in row["seeds"])
+        lines.append(f"{arm:<12}{row['mean']:>9.3f}  {row['ci95'][0]:.3f} to {row['ci95'][1]:.3f}    {seeds}")
+    low, high = result["difference"]["ci95"]
+    lines.append(f"factorized − joint {result['difference']['mean']:+.3f} ({low:+.3f} to {high:+.3f})")
+    for name in ("gain_over_joint", "gain_over_base"):
+        low, high = result[name]["ci95"]
+        paper = result["paper"][name]
+        lines.append(f"{name} {result[name]['mean']:+.1%} ({low:+.1%} to {high:+.1%}), the paper {paper:+.1%}")
+    return "\n".join([*lines, missing])

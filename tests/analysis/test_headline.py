@@ -1,0 +1,137 @@
+"""What the comparison says of made-up runs: means, paired differences, gains, and intervals that cover.
+
+Axes: S seeds, T tasks, N problems of a task.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmreason.analysis.headline import PAPER, compare, interval, resampled_means, solved_tasks
+from mmreason.analysis.protocol import ARMS, CONTROLS, DOUBLE, HEADLINE, QUICK, Protocol, planned_runs
+from mmreason.errors import ConfigError
+from mmreason.rewards.assignment import SWAPPED
+from mmreason.sampling.scheduler import SamplingConfig
+
+PROTOCOL = Protocol(tasks=("maze", "sudoku"), num_seeds=3, other_seeds=1, points=(2, 4))
+
+
+def outcomes(rate: float, seed: int, problems: int = 200) -> dict:
+    rng = np.random.default_rng(seed)
+    marks = {task: "".join(str(int(x < rate)) for x in rng.random(problems)) for task in PROTOCOL.tasks}
+    success = {task: row.count("1") / problems for task, row in marks.items()}
+    success["mean"] = sum(success.values()) / len(success)
+    return {"success": success, "text_reward": rate, "image_reward": None, "solved": marks}
+
+
+def end(rate: float, seed: int) -> dict:
+    return {how: outcomes(rate, seed + i) for i, how in enumerate(("sampled", "greedy", "easy"))}
+
+
+def made_run(arm: str, seed: int, rate: float, granularity: str = "trace") -> dict:
+    points = [{"step": 2, "flops": 1e9, "sampled": outcomes(rate, seed), "greedy": outcomes(rate, seed)}]
+    return {"arm": arm, "granularity": granularity, "seed": seed, "points": points, "end": end(rate, 10 * seed)}
+
+
+BASE = {"start": outcomes(0.4, 0), "end": end(0.4, 99)}
+RUNS = [made_run(arm, seed, rate) for seed in range(3) for arm, rate in zip(ARMS, (0.5, 0.6), strict=True)]
+
+
+def mean_of(run: dict, how: str = "sampled") -> float:
+    return float(np.mean([int(mark) for marks in run["end"][how]["solved"].values() for mark in marks]))
+
+
+@pytest.fixture(scope="module")
+def result() -> dict:
+    return compare(BASE, RUNS, PROTOCOL)
+
+
+def test_means_are_over_seeds_tasks_and_problems(result):
+    for arm in ARMS:
+        own = [mean_of(run) for run in RUNS if run["arm"] == arm]
+        assert result[arm]["seeds"] == pytest.approx(own)
+        assert result[arm]["mean"] == pytest.approx(np.mean(own))
+        assert result[arm]["ci95"][0] <= result[arm]["mean"] <= result[arm]["ci95"][1]
+    assert result["base"]["mean"] == pytest.approx(mean_of(BASE))
+    assert result["greedy"]["joint"]["mean"] == pytest.approx(np.mean([mean_of(r, "greedy") for r in RUNS[::2]]))
+
+
+def test_gains_are_relative_and_differences_paired(result):
+    joint, factorized, base = (result[arm]["mean"] for arm in (*ARMS, "base"))
+    assert result["gain_over_joint"]["mean"] == pytest.approx(factorized / joint - 1)
+    assert result["gain_over_base"]["mean"] == pytest.approx(factorized / base - 1)
+    pairs = [b - a for a, b in zip(result["joint"]["seeds"], result["factorized"]["seeds"], strict=True)]
+    assert result["difference"]["seeds"] == pytest.approx(pairs)
+    assert result["paper"] == PAPER
+
+
+def test_arms_with_the_same_outcomes_differ_by_nothing_at_all():
+    runs = [made_run(arm, seed, 0.5) for seed in range(3) for arm in ARMS]
+    found = compare(BASE, runs, PROTOCOL)
+    assert found["difference"]["mean"] == 0 and found["difference"]["ci95"] == [0, 0]
+    assert found["gain_over_joint"]["ci95"] == [0, 0]
+
+
+def test_only_seeds_that_both_arms_have_are_compared():
+    found = compare(BASE, RUNS[:-1], PROTOCOL)  # the last factorized run is missing
+    assert found["paired_seeds"] == [0, 1] and len(found["joint"]["seeds"]) == 2
+    with pytest.raises(ConfigError, match="no finished seed in common"):
+        compare(BASE, RUNS[:1], PROTOCOL)
+
+
+def test_what_goes_against_factorized_is_below_zero():
+    runs = [made_run(arm, seed, rate) for seed in range(3) for arm, rate in zip(ARMS, (0.7, 0.4), strict=True)]
+    found = compare(BASE, runs, PROTOCOL)
+    assert found["difference"]["ci95"][1] < 0 and found["gain_over_joint"]["mean"] < 0
+
+
+def test_the_interval_of_independent_seeds_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(5)
+    covered = 0
+    for trial in range(40):
+        solved = (rng.random((5, 2, 60)) < 0.5).astype(float)
+        low, high = interval(resampled_means({"joint": solved}, seed=trial)["joint"])
+        covered += low <= 0.5 <= high
+    assert covered >= 34
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    alike = np.repeat((np.arange(100) % 2)[None, None], 4, axis=0).astype(float)
+    apart = alike.copy()
+    apart[:2] = 0
+    widths = []
+    for solved in (alike, apart):
+        low, high = interval(resampled_means({"joint": solved})["joint"])
+        widths.append(high - low)
+    assert widths[1] > 2 * widths[0]
+
+
+def test_controls_and_the_other_granularity_are_set_apart():
+    runs = [*RUNS, *(made_run(arm, 0, 0.3) for arm in CONTROLS), *(made_run(arm, 0, 0.5, "turn") for arm in ARMS)]
+    found = compare(BASE, runs, PROTOCOL)
+    assert found["joint"] == compare(BASE, RUNS, PROTOCOL)["joint"]
+    assert set(found["controls"]) == set(CONTROLS)
+    assert found["controls"][SWAPPED][SWAPPED]["mean"] < found["joint"]["mean"]
+    assert found["other_granularity"]["granularity"] == "turn"
+
+
+def test_tasks_with_unlike_numbers_of_problems_are_refused():
+    with pytest.raises(ConfigError, match="as many problems"):
+        solved_tasks({"solved": {"maze": "01", "sudoku": "011"}})
+
+
+def test_the_plan_pairs_the_arms_seed_by_seed():
+    runs = planned_runs(PROTOCOL)
+    assert [(run.arm, run.seed) for run in runs[:6]] == [(arm, seed) for seed in range(3) for arm in ARMS]
+    assert len({run.name for run in runs}) == len(runs)
+    assert len(planned_runs(HEADLINE)) == 5 * 2 + 2 * 2 + 2 * 2 and len(planned_runs(QUICK)) == 2
+
+
+def test_arms_of_a_seed_differ_in_their_assignment_alone():
+    by_arm = {run.arm: PROTOCOL.training(run, SamplingConfig(), 4) for run in planned_runs(PROTOCOL) if run.seed == 0}
+    joint, factorized = by_arm["joint"], by_arm["factorized"]
+    differing = [name for name in joint.__slots__ if getattr(joint, name) != getattr(factorized, name)]
+    assert differing == ["assignment"]
+    assert by_arm[DOUBLE].num_problems == 2 * joint.num_problems
+    assert by_arm[DOUBLE].assignment.assignment == "joint"

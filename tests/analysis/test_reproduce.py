@@ -1,0 +1,123 @@
+"""The comparison on a tiny policy: what is finished is kept, what was stopped ends as if it had not been."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from learning import fresh_pipe
+
+from mmreason.__main__ import main
+from mmreason.analysis.protocol import Protocol, Run, planned_runs
+from mmreason.analysis.reproduce import Reproduction
+from mmreason.errors import CheckpointError, ConfigError
+
+RUN = Run("factorized", "trace", 0)
+
+
+@pytest.fixture(scope="module")
+def protocol(tmp_path_factory) -> Protocol:
+    folder = tmp_path_factory.mktemp("start") / "checkpoint"
+    fresh_pipe().save_pretrained(folder)
+    return Protocol(
+        checkpoint=str(folder),
+        tasks=("maze", "transform"),
+        difficulties={"easy": 1.0},
+        num_seeds=1,
+        other_seeds=0,
+        points=(1, 4),
+        num_problems=1,
+        num_generations=2,
+        problems_at_points=2,
+        problems_at_end=3,
+        problems_easy=1,
+    )
+
+
+def comparison(protocol: Protocol, folder) -> Reproduction:
+    return Reproduction(protocol, folder / "results", folder / "work", lambda text: None)
+
+
+@pytest.fixture(scope="module")
+def whole(protocol, tmp_path_factory):
+    """A folder in which ``RUN`` was carried out in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    comparison(protocol, folder).carry_out(RUN)
+    return folder
+
+
+def test_a_run_file_holds_every_outcome(protocol, whole):
+    found = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    assert [point["step"] for point in found["points"]] == [1, 4]
+    assert 0 < found["points"][0]["flops"] < found["points"][1]["flops"]
+    for how, count in (("sampled", 3), ("greedy", 3), ("easy", 1)):
+        assert {task: len(marks) for task, marks in found["end"][how]["solved"].items()} == dict.fromkeys(
+            protocol.tasks, count
+        )
+    assert len(found["training"]["rewards/text/mean"]) == 4
+    assert found["protocol"]["test_seed"] == protocol.test_seed
+
+
+def test_a_stopped_run_ends_as_the_uninterrupted_one(protocol, whole, tmp_path):
+    stopped = comparison(protocol, tmp_path)
+
+    def stop(row):
+        if row["step"] == 2:
+            (tmp_path / "work" / RUN.name / "stop").write_text("")
+
+    with pytest.raises(ConfigError, match="was stopped at step 3"):
+        stopped.carry_out(RUN, stop)
+    stopped.carry_out(RUN)
+    one, other = (json.loads((folder / "results" / f"{RUN.name}.json").read_text()) for folder in (whole, tmp_path))
+    assert one == other
+
+
+def test_what_is_finished_is_not_done_again(protocol, whole, monkeypatch):
+    monkeypatch.setattr("mmreason.analysis.reproduce.Trainer", None)  # would fail if it were called
+    again = comparison(protocol, whole)
+    assert again.carry_out(RUN)["fingerprint"]
+    assert [found["arm"] for found in again.finished(planned_runs(protocol))] == ["factorized"]
+
+
+def test_figures_of_another_start_are_refused(protocol, tmp_path):
+    here = comparison(protocol, tmp_path)
+    base = here.base()
+    path = tmp_path / "results" / "base.json"
+    path.write_text(json.dumps(base | {"fingerprint": "0" * 12}))
+    with pytest.raises(ConfigError, match="is of another"):
+        here.base()
+    with pytest.raises(CheckpointError, match="must be a checkpoint folder"):
+        comparison(replace(protocol, checkpoint=str(tmp_path)), tmp_path / "new").base()
+
+
+def test_a_file_of_another_version_is_refused(protocol, whole, tmp_path):
+    content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / f"{RUN.name}.json").write_text(json.dumps(content | {"version": 99}))
+    with pytest.raises(ConfigError, match="must be of version 1, got 99"):
+        comparison(protocol, tmp_path).carry_out(RUN)
+
+
+def test_the_median_seed_is_shipped(protocol, tmp_path):
+    here = comparison(protocol, tmp_path)
+    finished = []
+    for seed, rate in enumerate((0.1, 0.9, 0.4)):
+        folder = tmp_path / "work" / f"joint-trace-{seed}" / "checkpoint"
+        folder.mkdir(parents=True)
+        (folder / "who").write_text(str(seed))
+        end = {"sampled": {"success": {"mean": rate}}}
+        finished.append({"arm": "joint", "granularity": "trace", "seed": seed, "end": end})
+    assert here.ship(finished, tmp_path / "shipped") == [f"{tmp_path / 'shipped' / 'joint'}: seed 2"]
+    assert (tmp_path / "shipped" / "joint" / "who").read_text() == "2"
+
+
+def test_the_command_refuses_a_run_that_is_not_planned(capsys):
+    assert main(["reproduce", "--only", "joint-trace-99"]) == 2
+    assert "--only must be of the planned runs" in capsys.readouterr().err
+
+
+def test_the_command_says_what_is_planned(tmp_path, capsys):
+    assert main(["reproduce", "--plan", "--results", str(tmp_path), "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert state["finished"] == [] and "joint-trace-0" in state["missing"]
