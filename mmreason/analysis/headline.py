@@ -148,10 +148,10 @@ def _headline(
     return found | {"paired_seeds": seeds}
 
 
-def _curves(base: Mapping[str, Any], runs: Mapping[int, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Success and rewards over steps and FLOPs, a curve a seed."""
+def _curves(base: Mapping[str, Any], runs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Success and rewards over steps and FLOPs: a curve a seed, and their mean with its interval over seeds."""
     start = {"step": 0, "flops": 0.0} | _point(base["start"])
-    return [
+    seeds = [
         {
             "seed": seed,
             "points": [start]
@@ -159,6 +159,21 @@ def _curves(base: Mapping[str, Any], runs: Mapping[int, Mapping[str, Any]]) -> l
         }
         for seed, run in runs.items()
     ]
+    mean = []
+    for column in zip(*(curve["points"] for curve in seeds), strict=True):
+        row: dict[str, Any] = {"step": column[0]["step"], "flops": float(np.mean([p["flops"] for p in column]))}
+        for name in ("success", "text_reward", "image_reward"):
+            values = [p[name] for p in column if p[name] is not None]
+            row[name] = float(np.mean(values)) if values else None
+            row[f"{name}_ci95"] = _over_seeds(values) if values else None
+        mean.append(row)
+    return {"seeds": seeds, "mean": mean}
+
+
+def _over_seeds(values: Sequence[float]) -> list[float]:
+    """Percentile interval of the mean of ``values`` when they are drawn again."""
+    rng = numpy_generator("bootstrap seeds", len(values))
+    return interval(rng.choice(np.array(values), size=(RESAMPLES, len(values))).mean(axis=1))
 
 
 def _point(outcomes: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mmreason.analysis.workload import ARMS
-from mmreason.traces.plain import one_line
-from mmreason.ui import runtime
+from mmreason.ui import results_file
 
 COMMAND = "python -m mmreason compute --problems 64 --seed 0"
-MAX_BYTES = 4 * 1024 * 1024
+FILE = "compute.json"
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -85,29 +82,6 @@ class Results(BaseModel):
         return self
 
 
-def results_path() -> Path:
-    """Where ``compute`` writes."""
-    return runtime.ASSETS / "results" / "compute.json"
-
-
 def read_results() -> tuple[Results | None, str]:
     """The results, or None and a sentence that says why not and which command makes them."""
-    path = results_path()
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            return None, _broken("it is larger than 4 MB")
-        return Results.model_validate(json.loads(content)), ""
-    except FileNotFoundError:
-        return None, f"Nothing has been measured yet. This command measures the four arms: {COMMAND}"
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join(str(key) for key in first["loc"]) or "it"
-        return None, _broken(one_line(f"{place}: {first['msg'].removeprefix('Value error, ')}", 160))
-    except (OSError, ValueError, RecursionError):
-        return None, _broken("it is not JSON")
-
-
-def _broken(why: str) -> str:
-    return f"The file assets/results/compute.json cannot be used ({why}). This command makes it anew: {COMMAND}"
+    return results_file.read_results(Results, FILE, COMMAND, "the four arms")

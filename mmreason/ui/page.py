@@ -9,6 +9,7 @@ from mmreason.ui.cost import build_cost
 from mmreason.ui.inspect import build_inspect
 from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
+from mmreason.ui.results import build_results
 from mmreason.ui.runtime import MAX_WAITING
 from mmreason.ui.watch import build_watch
 
@@ -27,5 +28,7 @@ def build_page() -> gr.Blocks:
                 inspect = build_inspect(page)
             with gr.Tab("Cost", id="cost"):
                 build_cost(page)
+            with gr.Tab("Results", id="results"):
+                build_results(page)
         connect_tabs(tabs, watch, inspect)
     return page.queue(max_size=MAX_WAITING, api_open=False, default_concurrency_limit=4)

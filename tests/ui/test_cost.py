@@ -15,9 +15,10 @@ from mmreason.errors import ConfigError
 from mmreason.tasks import make_problem
 from mmreason.ui import cost_formula, measuring, racing, runtime
 from mmreason.ui import page as page_module
-from mmreason.ui.cost_results import Results, Row, read_results, results_path
+from mmreason.ui.cost_results import FILE, Results, Row, read_results
 from mmreason.ui.cost_words import arm_bars, flops, frontier_table, headline, seconds
 from mmreason.ui.frontier import frontier_figure
+from mmreason.ui.results_file import results_path
 from mmreason.ui.screenshots import free_port
 from mmreason.ui.solving import Line
 from mmreason.ui.theme import CSS, theme
@@ -103,7 +104,7 @@ def test_success_within_a_point_is_no_setback():
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"arms": NaN}', "[" * 100_000])
 def test_without_a_usable_file_the_sentence_names_the_command(assets, content):
     if content is not None:
-        results_path().write_text(content)
+        results_path(FILE).write_text(content)
     found, why = read_results()
     assert found is None
     assert "python -m mmreason compute" in why
@@ -123,7 +124,7 @@ def test_without_a_usable_file_the_sentence_names_the_command(assets, content):
 def test_a_broken_figure_is_refused_in_one_sentence(assets, spoil):
     content = results()
     spoil(content)
-    results_path().write_text(json.dumps(content))
+    results_path(FILE).write_text(json.dumps(content))
     found, why = read_results()
     assert found is None and "cannot be used" in why and "\n" not in why
 

@@ -1,0 +1,116 @@
+"""``reproduce.json`` and ``map.json`` as the tab Results reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mmreason.analysis.protocol import ARMS
+from mmreason.ui import results_file
+from mmreason.ui.cost_results import Finite, Share
+
+COMMAND = "python -m mmreason reproduce"
+MAP_COMMAND = "python -m mmreason reproduce --map"
+
+
+class Estimate(BaseModel):
+    """A mean with its 95 % interval, and the value of each seed."""
+
+    mean: Finite
+    ci95: tuple[Finite, Finite]
+    seeds: list[Finite] = []
+
+
+class CurvePoint(BaseModel):
+    """Held-out figures at one step."""
+
+    step: int = Field(ge=0)
+    flops: Finite = Field(ge=0)
+    success: Share
+    text_reward: Finite
+    image_reward: Finite | None
+
+
+class MeanPoint(CurvePoint):
+    """The mean of the seeds at one step."""
+
+    success_ci95: tuple[Finite, Finite]
+    text_reward_ci95: tuple[Finite, Finite]
+    image_reward_ci95: tuple[Finite, Finite] | None
+
+
+class SeedCurve(BaseModel):
+    """One run."""
+
+    seed: int
+    points: list[CurvePoint]
+
+
+class Curves(BaseModel):
+    """All runs of one arm and their mean."""
+
+    seeds: list[SeedCurve]
+    mean: list[MeanPoint]
+
+
+class Comparison(BaseModel):
+    """``assets/results/reproduce.json``, what the page uses of it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    base: Estimate
+    joint: Estimate
+    factorized: Estimate
+    difference: Estimate
+    gain_over_joint: Estimate
+    gain_over_base: Estimate
+    granularity: str
+    difficulty: dict[str, Finite]
+    paired_seeds: list[int] = Field(min_length=1)
+    curves: dict[str, Curves]
+    protocol: dict[str, Any]
+    by_task: dict[str, dict[str, Any]] = {}
+    controls: dict[str, dict[str, Any]] = {}
+    missing: list[str] = []
+    paper: dict[str, Finite]
+    command: str = COMMAND
+
+    @model_validator(mode="after")
+    def _has_both_arms(self) -> Comparison:
+        lacking = [arm for arm in ARMS if arm not in self.curves]
+        if lacking:
+            raise ValueError(f"curves must hold {', '.join(lacking)}")
+        return self
+
+
+class Place(BaseModel):
+    """One short comparison on the map."""
+
+    place: str
+    base: Share
+    joint: Share
+    factorized: Share
+    difference: Finite
+    ci95: tuple[Finite, Finite]
+    sign_conflict: Share
+    idle_push: Share
+    seeds: int
+
+
+class Map(BaseModel):
+    """``assets/results/map.json``."""
+
+    places: list[Place] = Field(min_length=1)
+    missing: list[str] = []
+    command: str = MAP_COMMAND
+
+
+def read_comparison() -> tuple[Comparison | None, str]:
+    """The comparison, or None and why not."""
+    return results_file.read_results(Comparison, "reproduce.json", COMMAND, "joint against factorized rewards")
+
+
+def read_map() -> tuple[Map | None, str]:
+    """The map, or None and why not."""
+    return results_file.read_results(Map, "map.json", MAP_COMMAND, "where factorized rewards pay")

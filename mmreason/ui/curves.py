@@ -1,0 +1,71 @@
+"""Held-out curves of the comparison as a plotly figure: every seed thin, the mean thick with its interval."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from mmreason.ui.comparison import Comparison
+from mmreason.ui.frontier import ACCENT, GREY
+
+METRICS = {"success": "Solved, %", "text_reward": "Text reward", "image_reward": "Image reward"}
+AXES = {"step": "Step", "flops": "FLOPs of training and rollouts"}
+STYLES = {"factorized": (ACCENT, "solid", "circle"), "joint": (GREY, "dash", "diamond-open")}
+
+
+def curves_figure(found: Comparison | None, metric: str = "success", axis: str = "step") -> go.Figure | None:
+    """Curves of one metric over steps or FLOPs; arms differ in colour, dash and mark."""
+    if found is None:
+        return None
+    figure = go.Figure()
+    factor = 100 if metric == "success" else 1
+    for arm, (colour, dash, mark) in STYLES.items():
+        for curve in found.curves[arm].seeds:
+            points = [p for p in curve.points if getattr(p, metric) is not None]
+            figure.add_trace(
+                go.Scatter(
+                    x=[getattr(p, axis) for p in points],
+                    y=[factor * getattr(p, metric) for p in points],
+                    mode="lines",
+                    line={"color": colour, "width": 1, "dash": dash},
+                    opacity=0.5,
+                    showlegend=False,
+                    hoverinfo="text",
+                    text=[
+                        f"{arm}, seed {curve.seed}, step {p.step}: {factor * getattr(p, metric):.3g}" for p in points
+                    ],
+                )
+            )
+        mean = [p for p in found.curves[arm].mean if getattr(p, metric) is not None]
+        heights = [factor * getattr(p, metric) for p in mean]
+        bounds = [getattr(p, f"{metric}_ci95") for p in mean]
+        figure.add_trace(
+            go.Scatter(
+                x=[getattr(p, axis) for p in mean],
+                y=heights,
+                error_y={
+                    "type": "data",
+                    "array": [factor * b[1] - y for b, y in zip(bounds, heights, strict=True)],
+                    "arrayminus": [y - factor * b[0] for b, y in zip(bounds, heights, strict=True)],
+                    "color": colour,
+                    "thickness": 1,
+                },
+                mode="lines+markers",
+                name=f"{arm}, mean",
+                line={"color": colour, "width": 3, "dash": dash},
+                marker={"symbol": mark, "size": 9, "color": colour},
+                hoverinfo="text",
+                text=[f"{arm}, mean at step {p.step}: {y:.3g}" for p, y in zip(mean, heights, strict=True)],
+            )
+        )
+    plain = {"showline": False, "zeroline": False, "fixedrange": True}
+    figure.update_layout(
+        height=400,
+        margin={"l": 56, "r": 16, "t": 16, "b": 48},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"family": "system-ui, sans-serif", "size": 14},
+        legend={"orientation": "h", "y": -0.2, "x": 0, "itemclick": False, "itemdoubleclick": False},
+        xaxis=plain | {"title": AXES[axis], "exponentformat": "SI"},
+        yaxis=plain | {"title": METRICS[metric]},
+    )
+    return figure

@@ -1,0 +1,178 @@
+"""What the tab Results says: pure functions of the results files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmreason.analysis.protocol import ARMS, DOUBLE
+from mmreason.rewards.assignment import SWAPPED
+from mmreason.ui.comparison import Comparison, Estimate, Map
+from mmreason.ui.cost_results import Results
+from mmreason.ui.cost_words import PAPER_REDUCTION, flops, percent, setbacks, success_words
+
+CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint, twice the rollouts"}
+DIFFERS = (
+    "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
+    "was trained here from nothing on four procedural puzzles, with rewards that a program can check, on two CPU "
+    "cores: they say whether an effect is there at this size, not how large it is at the paper's."
+)
+
+
+def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
+    """The first claim in a sentence."""
+    if results is None:
+        return [["plain", why_not]]
+    local, full = results.arms["diffusion_local"], results.arms["ar_full"]
+    more = "fewer" if results.flops_reduction >= 0 else "more"
+    lines = [
+        [
+            "lead",
+            f"Local edits: {percent(abs(results.flops_reduction))} {more} FLOPs a rollout than redrawing the whole "
+            f"image autoregressively ({flops(local.flops)} against {flops(full.flops)}); it "
+            f"{success_words(results.success_difference)}. The paper: {percent(PAPER_REDUCTION)} fewer.",
+        ]
+    ]
+    against = setbacks(results)
+    if against:
+        lines.append(["against", f"Against us: {'; '.join(against)}."])
+    return [*lines, ["code", results.command]]
+
+
+def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
+    """The second claim in a sentence, what goes against it, and how it was made."""
+    if found is None:
+        return [["plain", why_not]]
+    lines = [
+        [
+            "lead",
+            f"Factorized rewards: {rate(found.factorized)} of held-out puzzles solved, joint rewards "
+            f"{rate(found.joint)}, the base {rate(found.base)}.",
+        ],
+        [
+            "plain",
+            f"That is {gain(found.gain_over_joint)} over joint (the paper: {signed(found.paper['gain_over_joint'])}) "
+            f"and {gain(found.gain_over_base)} over base (the paper: {signed(found.paper['gain_over_base'])}).",
+        ],
+    ]
+    against = reward_setbacks(found)
+    if against:
+        lines.append(["against", f"Against us: {'; '.join(against)}."])
+    lines.append(["quiet", protocol_words(found)])
+    return [*lines, ["code", found.command]]
+
+
+def reward_setbacks(found: Comparison) -> list[str]:
+    """What goes against factorized rewards, in words."""
+    low, high = found.difference.ci95
+    between = f"{100 * low:+.1f} to {100 * high:+.1f} points"
+    said = []
+    if high < 0:
+        said.append(f"joint is ahead, the paired difference is {between}")
+    elif low <= 0:
+        said.append(f"no clear difference between the arms, the paired one is {between}")
+    if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
+        said.append("the gain over joint is smaller than the paper's")
+    if found.gain_over_base.mean < found.paper["gain_over_base"]:
+        said.append("the gain over base is smaller than the paper's")
+    if found.missing:
+        said.append(f"{len(found.missing)} of the planned runs are still missing")
+    return said
+
+
+def protocol_words(found: Comparison) -> str:
+    """What all runs share, in a sentence."""
+    protocol = found.protocol
+    return (
+        f"{_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
+        f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
+        f"{protocol['learning_rate']:g}, {', '.join(protocol['tasks'])}, {' and '.join(found.difficulty)}, by "
+        f"{found.granularity}; tested on {protocol['problems_at_end']} problems a task that occur in no training. "
+        "The same prompts, rollouts and hyper-parameters in both arms. "
+        "Intervals: 95 %, bootstrap over seeds and problems."
+    )
+
+
+def rate(estimate: Estimate) -> str:
+    """``61.2 % (58.9 to 63.0)``."""
+    low, high = estimate.ci95
+    return f"{100 * estimate.mean:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def signed(share: float) -> str:
+    """``+11.2 %``."""
+    return f"{100 * share:+.1f} %".replace("-", "−")
+
+
+def gain(estimate: Estimate) -> str:
+    """A relative gain with its interval."""
+    low, high = estimate.ci95
+    return f"{signed(estimate.mean)} ({signed(low)} to {signed(high)})"
+
+
+def task_table(found: Comparison | None) -> dict[str, Any] | None:
+    """Success by task: base, and every seed of both arms."""
+    if found is None:
+        return None
+    rows = []
+    for task, row in found.by_task.items():
+        seeds = [" ".join(f"{100 * value:.0f}" for value in row[arm]) for arm in ARMS]
+        rows.append([task, f"{100 * row['base']:.0f}", *seeds])
+    for arm, control in found.controls.items():
+        other = control[arm]
+        rows.append([CONTROL_WORDS.get(arm, arm), f"{100 * control['base']['mean']:.0f}"])
+        rows[-1] += [f"{100 * control['joint']['mean']:.1f}", f"{100 * other['mean']:.1f}"]
+    return {
+        "summary": "Solved by task, %: every seed of both arms, and the controls",
+        "columns": ["", "base", "joint", "factorized, or the control"],
+        "rows": rows,
+    }
+
+
+def map_words(found: Map | None, why_not: str) -> list[list[str]]:
+    """What the map shows, in a sentence."""
+    if found is None:
+        return [["plain", why_not]]
+    ahead = [place.place for place in found.places if place.ci95[0] > 0]
+    behind = [place.place for place in found.places if place.ci95[1] < 0]
+    level = len(found.places) - len(ahead) - len(behind)
+    said = [
+        f"factorized is clearly ahead at {_names(ahead)}",
+        f"joint at {_names(behind)}",
+        f"{level} of {len(found.places)} places show no clear difference",
+    ]
+    seeds = _count(min(place.seeds for place in found.places), "seed")
+    return [
+        [
+            "plain",
+            f"Short runs of both arms, one setting changed at a time, on validation problems, {seeds} a place: "
+            f"{'; '.join(said)}. Intervals at a place are over problems, so they say nothing of other seeds.",
+        ],
+        ["code", found.command],
+    ]
+
+
+def map_table(found: Map | None) -> dict[str, Any] | None:
+    """The map as a table."""
+    if found is None:
+        return None
+    rows = []
+    for place in found.places:
+        low, high = place.ci95
+        mark = "▲ factorized" if low > 0 else "▼ joint" if high < 0 else "–"
+        difference = f"{100 * place.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        rates = [f"{100 * value:.1f}" for value in (place.base, place.joint, place.factorized)]
+        rows.append([place.place, *rates, difference, mark, percent(place.sign_conflict), percent(place.idle_push)])
+    columns = ["place", "base, %", "joint, %", "factorized, %", "difference, points", "ahead"]
+    return {
+        "summary": "The map: where factorized rewards pay",
+        "columns": [*columns, "sign conflict", "idle push"],
+        "rows": rows,
+    }
+
+
+def _names(places: list[str]) -> str:
+    return ", ".join(places) if places else "no place"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -1,0 +1,156 @@
+"""The tab Results: what it says of any comparison, and the page in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from types import SimpleNamespace
+
+import pytest
+
+from mmreason.analysis.headline import compare, place_on_map
+from mmreason.analysis.protocol import ARMS, CONTROLS
+from mmreason.ui import page as page_module
+from mmreason.ui import runtime
+from mmreason.ui.comparison import Comparison, Map, read_comparison, read_map
+from mmreason.ui.curves import curves_figure
+from mmreason.ui.results_file import results_path
+from mmreason.ui.results_words import cost_claim, map_table, map_words, reward_claim, reward_setbacks, task_table
+from mmreason.ui.screenshots import free_port
+from mmreason.ui.theme import CSS, theme
+from tests.analysis.test_headline import BASE, PROTOCOL, RUNS, made_run
+from tests.ui.conftest import HOSTILE
+
+TRAINING = {"sign_conflict": [0.1, 0.2], "idle_push": [0.0, None]}
+
+
+def written(rates=(0.5, 0.6), controls=False) -> dict:
+    """What the command writes of made-up runs."""
+    runs = [made_run(arm, seed, rate) for seed in range(3) for arm, rate in zip(ARMS, rates, strict=True)]
+    runs += [made_run(arm, 0, 0.3) for arm in CONTROLS] if controls else []
+    return json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": [], "command": "the command"}))
+
+
+def places(*differences: float) -> dict:
+    found = []
+    for i, difference in enumerate(differences):
+        runs = [run | {"training": TRAINING} for run in RUNS]
+        place = place_on_map(compare(BASE, runs, PROTOCOL), runs)
+        found.append({"place": f"place {i}"} | place)
+        found[-1] |= {"difference": difference, "ci95": [difference - 0.01, difference + 0.01]}
+    return {"places": found, "missing": [], "command": "the map's command"}
+
+
+@pytest.fixture
+def assets(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "ASSETS", tmp_path)
+    (tmp_path / "results").mkdir()
+    return tmp_path
+
+
+def test_the_claim_says_our_figures_and_the_papers():
+    found = Comparison.model_validate(written())
+    text = " ".join(line for _, line in reward_claim(found, ""))
+    assert f"{100 * found.factorized.mean:.1f} %" in text and "+11.2 %" in text and "+38.0 %" in text
+    assert "3 seeds an arm, 4 steps" in text and "the command" in text
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [((0.7, 0.4), "joint is ahead"), ((0.5, 0.5), "no clear difference"), ((0.5, 0.52), "smaller than the paper's")],
+)
+def test_what_goes_against_us_is_said(rates, said):
+    found = Comparison.model_validate(written(rates))
+    assert said in "; ".join(reward_setbacks(found))
+    assert any(kind == "against" for kind, _ in reward_claim(found, ""))
+
+
+def test_missing_runs_are_said():
+    found = Comparison.model_validate(written() | {"missing": ["joint-trace-4"]})
+    assert "1 of the planned runs are still missing" in reward_setbacks(found)
+
+
+def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
+    found = Comparison.model_validate(written())
+    for metric in ("success", "text_reward"):
+        lines = curves_figure(found, metric, "flops").data
+        assert [line.line.width for line in lines] == [1, 1, 1, 3] * 2
+        assert len({line.line.dash for line in lines}) == 2
+        assert all(line.error_y.array is not None for line in lines if line.line.width == 3)
+    assert curves_figure(None) is None
+
+
+def test_tables_hold_every_seed_the_controls_and_the_map():
+    table = task_table(Comparison.model_validate(written(controls=True)))
+    assert [row[0] for row in table["rows"]] == [
+        *PROTOCOL.tasks,
+        "factorized, the two rewards swapped",
+        "joint, twice the rollouts",
+    ]
+    assert all(len(row[2].split()) == 3 for row in table["rows"][:2])
+    found = Map.model_validate(places(0.1, -0.1, 0.0))
+    assert [row[5] for row in map_table(found)["rows"]] == ["▲ factorized", "▼ joint", "–"]
+    sentence = map_words(found, "")[0][1]
+    assert "ahead at place 0" in sentence and "joint at place 1" in sentence and "1 of 3 places" in sentence
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"places": []}', "[" * 100_000])
+def test_without_a_usable_file_the_sentence_names_the_command(assets, content):
+    for name, read in (("reproduce.json", read_comparison), ("map.json", read_map)):
+        if content is not None:
+            results_path(name).write_text(content)
+        found, why = read()
+        assert found is None and "python -m mmreason reproduce" in why
+    assert cost_claim(None, "Nothing yet.") == [["plain", "Nothing yet."]]
+
+
+@pytest.fixture(scope="module")
+def results_page(tmp_path_factory):
+    """The page with made-up results, hostile strings among them."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    folder = tmp_path_factory.mktemp("assets")
+    (folder / "results").mkdir()
+    (folder / "results" / "reproduce.json").write_text(json.dumps(written() | {"command": HOSTILE[0]}))
+    hostile = places(0.1)
+    hostile["places"][0]["place"] = HOSTILE[1]
+    (folder / "results" / "map.json").write_text(json.dumps(hostile))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(runtime, "ASSETS", folder)
+    blocks = page_module.build_page()
+    options = {"prevent_thread_lock": True, "quiet": True, "theme": theme(), "css": CSS, "enable_monitoring": False}
+    _, address, _ = blocks.launch(server_port=free_port(), **options)
+    yield SimpleNamespace(address=address)
+    blocks.close()
+    patch.undo()
+
+
+def open_results(visit, address, **options):
+    page = visit(address, **options)
+    page.get_by_role("tab", name="Results", exact=True).click()
+    page.locator("#results-curves .js-plotly-plot").wait_for()
+    return page
+
+
+def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(results_page, visit):
+    page = open_results(visit, results_page.address)
+    assert HOSTILE[0] in page.locator("#results-rewards code").inner_text()
+    assert "of held-out puzzles solved" in page.locator("#results-rewards").inner_text()
+    page.get_by_text("The map: where factorized rewards pay").click()
+    assert HOSTILE[1] in page.locator("#results-places tbody").inner_text()
+    assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
+    title = page.locator("#results-curves .ytitle")
+    assert title.text_content() == "Solved, %"
+    page.get_by_role("radio", name="text reward").click()
+    page.wait_for_function("document.querySelector('#results-curves .ytitle').textContent === 'Text reward'")
+    page.get_by_role("radio", name="FLOPs", exact=True).locator("visible=true").click()
+    page.wait_for_function("document.querySelector('#results-curves .xtitle').textContent.startsWith('FLOPs')")
+
+
+def test_the_tab_fits_a_phone(results_page, visit):
+    page = open_results(visit, results_page.address, width=390, height=844)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_records_of_the_protocol_are_plain(tmp_path):
+    assert json.loads(json.dumps(asdict(PROTOCOL)))["tasks"] == list(PROTOCOL.tasks)
