@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num_steps", type=int, help="denoising steps a segment (default: the checkpoint's)")
     parser.add_argument("--threshold", type=float, help="commit at once whatever is surer (default: the checkpoint's)")
     parser.add_argument("--no_frontier", action="store_true", help="leave out success against FLOPs")
+    parser.add_argument("--no_scaling", action="store_true", help="leave out the seconds on larger canvases")
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     parser.add_argument("--output", default="assets/results/compute.json", metavar="FILE")
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.compute import comparison, four_arms, frontier, peak_memory
     from mmreason.analysis.evaluate import check_choice
-    from mmreason.analysis.scaling import scaling
+    from mmreason.analysis.scaling import measured_scaling, scaling
     from mmreason.analysis.workload import Workload
     from mmreason.commands._checkpoint import given, load_pipeline
     from mmreason.errors import CheckpointError, ConfigError
@@ -78,8 +79,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             result["arms"][arm.name]["peak_memory"] = peak_memory(folder, batch, setting, args.num_generations)
     if not args.no_frontier:
         result["frontier"] = frontier(arms, problems, config, args.seed, args.batch_size, on_progress=show)
+    load = Workload(**result["workload"])
+    if not args.no_scaling:
+        result["scaling_measured"] = measured_scaling(
+            base.transformer.config, load, device=device, on_progress=lambda text: print(text, file=sys.stderr)
+        )
     result |= {
-        "scaling": scaling(base.transformer.config, Workload(**result["workload"])),
+        "scaling": scaling(base.transformer.config, load),
         "difficulty": args.difficulty,
         "seed": args.seed,
         "sampling": {name: getattr(config, name) for name in ("temperature", "num_steps", "threshold")},

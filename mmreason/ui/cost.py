@@ -14,6 +14,7 @@ from mmreason.ui.component import component
 from mmreason.ui.cost_events import connect, frontier_title, measured_view
 from mmreason.ui.cost_formula import MODEL_NAMES, recompute, sliders
 from mmreason.ui.cost_results import Results, read_results
+from mmreason.ui.cost_words import canvas_table
 
 RACE_SCRIPTS = ("player_canvas", "player_cards")
 
@@ -49,6 +50,7 @@ def build_cost(blocks: gr.Blocks) -> None:
         parts["table"] = component("table", value=table, elem_id="cost-table")
         component("prose", value=[["title", "Other sizes, by formula"]])
         cost = Cost(parts, _sliders(parts, results))
+        parts["canvases"] = component("table", value=canvas_table(results), elem_id="cost-canvases")
     connect(cost, blocks)
 
 

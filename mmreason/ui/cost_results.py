@@ -56,6 +56,23 @@ class Point(BaseModel):
         return "1 step" if self.num_steps == 1 else f"{self.num_steps} steps"
 
 
+class TimedArm(BaseModel):
+    """One arm on a larger canvas."""
+
+    seconds: Positive
+    flops: Positive
+    forward_passes: Positive
+
+
+class TimedCanvas(BaseModel):
+    """Seconds of each arm on one canvas at one region share."""
+
+    canvas: int = Field(ge=1)
+    turns: int = Field(ge=1)
+    region_share: Share
+    arms: dict[str, TimedArm]
+
+
 class Results(BaseModel):
     """``assets/results/compute.json``, what the page uses of it."""
 
@@ -68,6 +85,7 @@ class Results(BaseModel):
     success_difference: Finite
     workload: dict[str, Finite] = {}
     frontier: list[Point] = []
+    scaling_measured: list[TimedCanvas] = []
     notes: dict[str, str] = {}
     machine: dict[str, Any] = {}
     batch_size: int = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -173,6 +174,23 @@ def _bars(
             lines.append(line)
         arms.append({"name": name, "words": ARM_WORDS[name], "lines": lines, "note": (notes or {}).get(name, "")})
     return {"title": title, "metrics": [[key, word] for key, word, _ in metrics], "arms": arms, "remark": remark}
+
+
+def canvas_table(results: Results | None) -> dict[str, Any] | None:
+    """Seconds of one rollout alone on larger canvases, one row a canvas and region share."""
+    if results is None or not results.scaling_measured:
+        return None
+    rows = []
+    for found in results.scaling_measured:
+        side = f"{math.isqrt(found.canvas)} × {math.isqrt(found.canvas)}"
+        times = [seconds(found.arms[name].seconds) for name in ARMS]
+        ratio = found.arms["ar_full"].seconds / found.arms["diffusion_local"].seconds
+        rows.append([side, f"{100 * found.region_share:.0f} %", *times, f"{ratio:.1f} ×"])
+    return {
+        "summary": "Measured on larger canvases: seconds of one rollout alone, with untrained weights of this size",
+        "columns": ["cells", "redrawn", *(ARM_WORDS[name] for name in ARMS), "full AR / local diffusion"],
+        "rows": rows,
+    }
 
 
 def frontier_table(points: Sequence[Point], results: Results) -> dict[str, Any]:
