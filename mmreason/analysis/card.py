@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mmreason.tasks import TASKS
@@ -71,8 +73,63 @@ them. Image tokens are decoded cell by cell, so an edit changes no pixel outside
 """
 
 
+def cost_table(result: Mapping[str, Any]) -> str:
+    """What ``compute`` found, as Markdown."""
+    lines = [
+        f"| arm | MFLOPs | forward passes | tokens | ms at batch {result['batch_size']} | ms alone | solved (95 %) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["arms"].items():
+        low, high = row["ci95"]
+        lines.append(
+            f"| {name} | {row['flops'] / 1e6:.0f} | {row['forward_passes']:.0f} | {row['tokens_forwarded']:.0f} "
+            f"| {1e3 * row['seconds']:.0f} | {1e3 * row['seconds_single']:.0f} "
+            f"| {row['success']:.3f} ({low:.3f} to {high:.3f}) |"
+        )
+    lines += [
+        "",
+        f"`diffusion_local` against `ar_full`: {-100 * result['flops_reduction']:+.1f} % FLOPs (the paper: −26.9 %), "
+        f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']} and "
+        f"{result['time_ratio_single']:.1f} times alone, success {100 * result['success_difference']:+.1f} points.",
+    ]
+    for row in result.get("scaling_measured", []):
+        if row["region_share"] == min(other["region_share"] for other in result["scaling_measured"]):
+            side = math.isqrt(row["canvas"])
+            lines.append(
+                f"On {side}×{side} cells with {100 * row['region_share']:.0f} % redrawn (untrained weights): "
+                f"{row['time_ratio']:.0f} times as fast alone."
+            )
+    return "\n".join(lines)
+
+
+def comparison_table(result: Mapping[str, Any]) -> str:
+    """What ``reproduce`` found, as Markdown."""
+    lines = ["| | solved (95 %) | each seed |", "|---|---|---|"]
+    for arm in ("base", "joint", "factorized"):
+        row = result[arm]
+        seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
+        lines.append(f"| {arm} | {row['mean']:.3f} ({row['ci95'][0]:.3f} to {row['ci95'][1]:.3f}) | {seeds} |")
+    low, high = result["difference"]["ci95"]
+    said = [f"Factorized − joint, paired: {result['difference']['mean']:+.3f} ({low:+.3f} to {high:+.3f})."]
+    for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
+        low, high = result[name]["ci95"]
+        said.append(
+            f"Gain over {words}: {result[name]['mean']:+.1%} ({low:+.1%} to {high:+.1%}; "
+            f"the paper {result['paper'][name]:+.1%})."
+        )
+    missing = f" Runs still missing: {', '.join(result['missing'])}." if result["missing"] else ""
+    return "\n".join([*lines, "", " ".join(said) + missing])
+
+
 def replace_block(text: str, name: str, content: str) -> str:
     """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced, if they are there."""
     before, start, rest = text.partition(f"<!-- {name} -->")
     _, end, after = rest.partition(f"<!-- /{name} -->")
     return f"{before}{start}\n{content}\n{end}{after}" if end else text
+
+
+def update_readme(path: str | Path, name: str, content: str) -> None:
+    """Bring block ``name`` of a README up to date, if both are there."""
+    readme = Path(path)
+    if readme.is_file():
+        readme.write_text(replace_block(readme.read_text(encoding="utf-8"), name, content), encoding="utf-8")

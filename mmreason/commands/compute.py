@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
     parser.add_argument("--output", default="assets/results/compute.json", metavar="FILE")
+    parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     import torch
 
+    from mmreason.analysis.card import cost_table, update_readme
     from mmreason.analysis.compute import comparison, four_arms, frontier, peak_memory
     from mmreason.analysis.evaluate import check_choice
     from mmreason.analysis.scaling import measured_scaling, scaling
@@ -97,6 +99,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     path = Path(args.output)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    update_readme(args.readme, "compute", cost_table(result))
     return result
 
 

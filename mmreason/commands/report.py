@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns what the results file says of this checkpoint."""
     import json
 
-    from mmreason.analysis.card import model_card, replace_block, success_table
+    from mmreason.analysis.card import model_card, success_table, update_readme
     from mmreason.analysis.evaluate import evaluate
     from mmreason.commands._checkpoint import load_pipeline
     from mmreason.errors import ConfigError
@@ -56,10 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     everything = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     path.write_text(json.dumps(everything | {name: result}, indent=1) + "\n", encoding="utf-8")
-    readme = Path(args.readme)
-    if readme.is_file():
-        text = replace_block(readme.read_text(encoding="utf-8"), f"success:{name}", success_table(by_difficulty))
-        readme.write_text(text, encoding="utf-8")
+    update_readme(args.readme, f"success:{name}", success_table(by_difficulty))
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
     causal = pipe.transformer.config.causal
     card = model_card(name, result, parameters, history_path.read_text(encoding="utf-8"), causal)

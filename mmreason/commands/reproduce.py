@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", metavar="DIR", help="run directories (default: runs/reproduce)")
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: assets/results/reproduce.json)")
     parser.add_argument("--ship", metavar="DIR", help="also copy each arm's median checkpoint there, e.g. checkpoints")
+    parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
 
@@ -37,6 +38,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     import json
 
+    from mmreason.analysis.card import comparison_table, update_readme
     from mmreason.analysis.headline import compare
     from mmreason.analysis.protocol import HEADLINE, QUICK, planned_runs
     from mmreason.analysis.reproduce import Reproduction
@@ -69,6 +71,8 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     result = compare(comparison.base(), finished, protocol) | state
     result["command"] = "python -m mmreason reproduce" + (" --quick" if args.quick else "")
     write_whole(out, (json.dumps(result, indent=1) + "\n").encode())
+    if not args.quick:
+        update_readme(args.readme, "reproduce", comparison_table(result))
     if args.ship:
         result["shipped"] = comparison.ship(finished, args.ship)
     return result
