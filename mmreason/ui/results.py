@@ -7,9 +7,9 @@ from typing import Any
 import gradio as gr
 
 from mmreason.ui.comparison import read_comparison, read_map
+from mmreason.ui.comparison_figure import AXES, METRICS, comparison_figure
 from mmreason.ui.component import component
 from mmreason.ui.cost_results import read_results
-from mmreason.ui.curves import AXES, METRICS, curves_figure
 from mmreason.ui.results_words import DIFFERS, cost_claim, map_table, map_words, reward_claim, task_table
 from mmreason.ui.watch_events import CHANGING, PRIVATE
 
@@ -45,7 +45,7 @@ def _view(metric: str = "success", axis: str = "step") -> tuple[Any, ...]:
     return (
         cost_claim(*read_results()),
         reward_claim(comparison, no_comparison),
-        curves_figure(comparison, metric, axis),
+        comparison_figure(comparison, metric, axis),
         task_table(comparison),
         map_words(places, no_map),
         map_table(places),
@@ -60,7 +60,7 @@ def on_arrive(metric: Any, axis: Any) -> tuple[Any, ...]:
 
 def on_curve(metric: Any, axis: Any) -> Any:
     """The chosen curve."""
-    return curves_figure(read_comparison()[0], *_known(metric, axis))
+    return comparison_figure(read_comparison()[0], *_known(metric, axis))
 
 
 def _known(metric: Any, axis: Any) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from mmreason.analysis.protocol import ARMS, CONTROLS
 from mmreason.ui import page as page_module
 from mmreason.ui import runtime
 from mmreason.ui.comparison import Comparison, Map, read_comparison, read_map
-from mmreason.ui.curves import curves_figure
+from mmreason.ui.comparison_figure import comparison_figure
 from mmreason.ui.results_file import results_path
 from mmreason.ui.results_words import cost_claim, map_table, map_words, reward_claim, reward_setbacks, task_table
 from mmreason.ui.screenshots import free_port
@@ -74,11 +74,11 @@ def test_missing_runs_are_said():
 def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
     found = Comparison.model_validate(written())
     for metric in ("success", "text_reward"):
-        lines = curves_figure(found, metric, "flops").data
+        lines = comparison_figure(found, metric, "flops").data
         assert [line.line.width for line in lines] == [1, 1, 1, 3] * 2
         assert len({line.line.dash for line in lines}) == 2
         assert all(line.error_y.array is not None for line in lines if line.line.width == 3)
-    assert curves_figure(None) is None
+    assert comparison_figure(None) is None
 
 
 def test_tables_hold_every_seed_the_controls_and_the_map():

@@ -12,7 +12,7 @@ AXES = {"step": "Step", "flops": "FLOPs of training and rollouts"}
 STYLES = {"factorized": (ACCENT, "solid", "circle"), "joint": (GREY, "dash", "diamond-open")}
 
 
-def curves_figure(found: Comparison | None, metric: str = "success", axis: str = "step") -> go.Figure | None:
+def comparison_figure(found: Comparison | None, metric: str = "success", axis: str = "step") -> go.Figure | None:
     """Curves of one metric over steps or FLOPs; arms differ in colour, dash and mark."""
     if found is None:
         return None

@@ -1,0 +1,38 @@
+"""Tables for people: every figure of the results is there, and a README changes only between its marks."""
+
+from __future__ import annotations
+
+from mmreason.analysis.card import comparison_table, cost_table, replace_block, update_readme
+from mmreason.analysis.headline import compare
+from tests.analysis.test_headline import BASE, PROTOCOL, RUNS
+from tests.ui.test_cost import results
+
+
+def test_the_cost_table_has_a_row_an_arm_and_the_ratios():
+    row = {"canvas": 256, "region_share": 0.1, "time_ratio": 41.2}
+    text = cost_table(results(batch_size=64, scaling_measured=[row, row | {"region_share": 0.5, "time_ratio": 9.0}]))
+    assert [line.split("|")[1].strip() for line in text.splitlines()[2:6]] == list(results()["arms"])
+    assert "-50.0 % FLOPs" in text and "6.0 times alone" in text
+    assert "On 16×16 cells with 10 % redrawn (untrained weights): 41 times" in text and "9 times" not in text
+
+
+def test_the_comparison_table_has_every_seed_and_what_is_missing():
+    found = compare(BASE, RUNS, PROTOCOL)
+    text = comparison_table(found | {"missing": ["joint-trace-4"]})
+    for arm in ("joint", "factorized"):
+        assert ", ".join(f"{value:.3f}" for value in found[arm]["seeds"]) in text
+    assert "still missing: joint-trace-4" in text
+    assert "still missing" not in comparison_table(found | {"missing": []})
+
+
+def test_a_readme_changes_only_between_its_marks(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text("before <!-- a --> old <!-- /a --> after <!-- b -->kept<!-- /b -->")
+    update_readme(readme, "a", "new")
+    text = readme.read_text()
+    assert text == "before <!-- a -->\nnew\n<!-- /a --> after <!-- b -->kept<!-- /b -->"
+    update_readme(readme, "a", "new")
+    assert readme.read_text() == text
+    assert replace_block(text, "c", "new") == text
+    update_readme(tmp_path / "none.md", "a", "new")
+    assert not (tmp_path / "none.md").exists()
