@@ -9,14 +9,14 @@ from mmreason.ui.cost import build_cost
 from mmreason.ui.inspect import build_inspect
 from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
-from mmreason.ui.runtime import MAX_WAITING
+from mmreason.ui.settings import read_settings
 from mmreason.ui.watch import build_watch
 
 TITLE = "mmreason"
 
 
 def build_page() -> gr.Blocks:
-    """The page, its queue set up: one solve at a time, a bounded line, no open endpoints."""
+    """The page, its queue set up: bounded lines, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
         component("header", elem_id="header")
         with gr.Tabs() as tabs:
@@ -28,4 +28,4 @@ def build_page() -> gr.Blocks:
             with gr.Tab("Cost", id="cost"):
                 build_cost(page)
         connect_tabs(tabs, watch, inspect)
-    return page.queue(max_size=MAX_WAITING, api_open=False, default_concurrency_limit=4)
+    return page.queue(max_size=read_settings().max_queue, api_open=False, default_concurrency_limit=4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -15,21 +14,19 @@ import torch
 from mmreason.errors import CheckpointError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.sheet import sheet_pixels, sheet_value
+from mmreason.ui.settings import name_of, read_settings
 
 __all__ = ["sheet_pixels", "sheet_value"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
-CHECKPOINTS_SETTING = "MMREASON_CHECKPOINTS"  # names another folder of checkpoints than ./checkpoints
-
-MAX_WAITING = 16  # visitors in line for a solve
-
+CHECKPOINTS_SETTING = name_of("checkpoints")
 _LOAD = Lock()
 
 
 def checkpoints_folder() -> Path:
     """The folder whose subfolders are checkpoints."""
-    return Path(os.environ.get(CHECKPOINTS_SETTING) or ROOT / "checkpoints")
+    return Path(read_settings().checkpoints or ROOT / "checkpoints")
 
 
 def checkpoint_names() -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -22,9 +21,10 @@ from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group, pa
 from mmreason.ui import runtime
 from mmreason.ui.opened import Opened, open_files, open_traces
 from mmreason.ui.request import SolveRequest, checked
+from mmreason.ui.settings import name_of, read_settings
 from mmreason.ui.solving import Finished
 
-RUNS_SETTING = "MMREASON_RUNS"  # names another folder of training runs than ./runs
+RUNS_SETTING = name_of("runs")
 MAX_GROUP = 16
 PERIOD = 0.4  # seconds between two words about progress
 
@@ -72,7 +72,7 @@ def first_group() -> Opened | None:
 
 def runs_folder() -> Path:
     """The folder whose subfolders are training runs."""
-    return Path(os.environ.get(RUNS_SETTING) or runtime.ROOT / "runs")
+    return Path(read_settings().runs or runtime.ROOT / "runs")
 
 
 def run_samples() -> dict[str, list[Path]]:
