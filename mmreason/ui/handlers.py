@@ -11,7 +11,7 @@ from typing import Any
 from mmreason.errors import MMReasonError
 from mmreason.tasks import TASKS, make_problem, problem_from_json
 from mmreason.traces.file import png_url
-from mmreason.ui import own, runtime, solving
+from mmreason.ui import daily, own, runtime, solving
 from mmreason.ui.playback import value_of_file
 from mmreason.ui.request import SolveRequest, checked, is_link, link_query, parse_puzzle, read_link
 from mmreason.ui.solving import Finished, Shown
@@ -61,6 +61,16 @@ def retry(finished: Finished | None) -> SolveRequest | None:
         return None
     request = finished.request
     return replace(request, sampling_seed=solving.other_seed(request.sampling_seed))
+
+
+def daily_result(finished: Finished | None) -> dict[str, Any] | None:
+    """The row of today's puzzle and its link, or None if the run was of another or did not end."""
+    day = daily.today()
+    if finished is None or not finished.data["end_reason"] or not daily.is_daily(finished.request, day):
+        return None
+    assert finished.request is not None
+    link = link_query(finished.request, finished.request.checkpoint_hash or "")
+    return {"row": daily.result_row(finished.data, day), "link": link}
 
 
 def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gradio as gr
 
+from mmreason.ui.api import connect_api
 from mmreason.ui.component import component
 from mmreason.ui.cost import build_cost
+from mmreason.ui.health import footer_words
 from mmreason.ui.inspect import build_inspect
 from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
@@ -27,5 +29,8 @@ def build_page() -> gr.Blocks:
                 inspect = build_inspect(page)
             with gr.Tab("Cost", id="cost"):
                 build_cost(page)
+        footer = component("footer", value="", elem_id="footer")
+        page.load(footer_words, None, footer, api_visibility="private", show_progress="hidden")
+        connect_api()
         connect_tabs(tabs, watch, inspect)
     return page.queue(max_size=read_settings().max_queue, api_open=False, default_concurrency_limit=4)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mmreason.ui import files, handlers, own, runtime, solving
+from mmreason.ui import daily, files, handlers, own, runtime, solving
 from mmreason.ui.playback import run_number
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Finished, Shown
@@ -34,6 +34,7 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_solving(watch)
     _connect_puzzle(watch)
     _connect_own(watch)
+    _connect_daily(watch)
     w = watch
     filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel, w.own_says]
     loaded = blocks.load(on_load, None, filled, **PRIVATE)
@@ -72,6 +73,15 @@ def _connect_puzzle(w: Watch) -> None:
     w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
     w.task.pick(handlers.expect, *expected, **CHANGING)
     gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
+
+
+def _connect_daily(w: Watch) -> None:
+    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
+    chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
+    shown = chosen.then(on_preview, puzzle, seen, **PRIVATE)
+    shown.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
+    shown.then(on_today_shown, None, w.notice, **PRIVATE)
+    w.finished.change(on_daily_result, w.finished, w.daily, **PRIVATE)
 
 
 def _connect_own(w: Watch) -> None:
@@ -186,6 +196,22 @@ def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
         return gr.skip(), gr.skip()
     value, says = handlers.preview_controls(*values)
     return _unless_a_run_began(value, began), says
+
+
+def on_today() -> tuple[Any, ...]:
+    """Task, difficulty, seed and seed of sampling of today's puzzle."""
+    asked = daily.daily_puzzle(daily.today()).request
+    return asked.task, asked.difficulty, asked.seed, asked.sampling_seed
+
+
+def on_today_shown(request: gr.Request) -> Any:
+    """Say which puzzle this is, unless a run is being shown."""
+    return gr.skip() if WORKER.is_busy(_session(request)) else daily.daily_puzzle(daily.today()).words
+
+
+def on_daily_result(finished: Finished | None) -> Any:
+    """The result to copy if the run was of today's puzzle, else nothing."""
+    return handlers.daily_result(finished)
 
 
 def on_settings(request: gr.Request, *values: Any) -> Any:
