@@ -14,7 +14,7 @@ import torch
 from mmreason.errors import CheckpointError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.sheet import sheet_pixels, sheet_value
-from mmreason.ui import hub
+from mmreason.ui import gpu, hub
 from mmreason.ui.settings import name_of, read_settings
 
 __all__ = ["sheet_pixels", "sheet_value"]
@@ -86,8 +86,8 @@ def warm_up() -> None:
 
 
 def device() -> str:
-    """A GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """A GPU where there is one all the time."""
+    return "cuda" if torch.cuda.is_available() and not gpu.is_lent() else "cpu"
 
 
 def use_few_threads() -> None:

@@ -36,6 +36,7 @@ class Ticket:
         self.asked_to_stop = False
         self.row: Any = None
         self.told: Callable[[], None] = lambda: None
+        self.began = time.monotonic()
 
     @property
     def is_over(self) -> bool:
@@ -206,6 +207,9 @@ class Worker:
             if ticket in tickets:
                 tickets.remove(ticket)
         self.solved += state == FINISHED
+        seconds = round(time.monotonic() - ticket.began, 2)
+        facts = {"state": state, "task": ticket.problem.task, "seconds": seconds, "running": len(self._running)}
+        logging.getLogger(__name__).info("solve ended", extra=facts | {"waiting": len(self._waiting)})
         ticket.state, ticket.error, ticket.row = state, error, None
         ticket.told()
 
