@@ -317,7 +317,7 @@ def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeyp
 def test_templates_hold_no_data():
     from mmreason.ui.component import component, read
 
-    for name in ("player", "board", "picker", "notice", "header"):
+    for name in ("player", "board", "picker", "notice", "header", "daily", "footer"):
         made = component(name, value="${1}{{2}}")
         assert made.html_template == read(f"{name}.html")
         assert "innerHTML" not in read(f"{name}.js")
