@@ -1,24 +1,30 @@
 """Builds the page and launches it."""
 
 import os
+import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from mmreason.ui import gpu  # isort: skip  (before torch: on ZeroGPU the package spaces must come first)
+
 import threading
 
-from mmreason.ui.page import build_page
-from mmreason.ui.runtime import ASSETS, warm_up
-from mmreason.ui.theme import CSS, theme
+from mmreason.errors import ConfigError
+from mmreason.ui.logs import log_as_json
+from mmreason.ui.settings import read_settings
 
 if __name__ == "__main__":
+    try:
+        settings = read_settings()
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    log_as_json(settings.log_level)
+
+    from mmreason.ui.page import build_page
+    from mmreason.ui.runtime import warm_up
+    from mmreason.ui.serving import launch_options
+
+    gpu.announce()
     threading.Thread(target=warm_up, daemon=True).start()
-    build_page().launch(
-        theme=theme(),
-        css=CSS,
-        max_file_size="8mb",
-        enable_monitoring=False,
-        allowed_paths=[str(ASSETS)],
-        state_session_capacity=500,
-        footer_links=[],
-        ssr_mode=False,
-    )
+    build_page().launch(**launch_options(settings))

@@ -119,7 +119,7 @@ def test_ctrl_c_ends_quietly_with_130(monkeypatch, capsys: pytest.CaptureFixture
     def interrupted(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("mmreason.commands.inspect.review", interrupted)
+    monkeypatch.setattr("mmreason.analysis.review.review", interrupted)
     monkeypatch.setattr("mmreason.traces.group.load_group", interrupted)
     assert main(["inspect", "trace.json"]) == 130
     assert capsys.readouterr() == ("", "")

@@ -77,3 +77,29 @@ class PrefixCache:
         chosen.values_NBAMD = self.values_NBAMD[:, rows]
         chosen.length_B = self.length_B[rows]
         return chosen
+
+    def append_row(self) -> None:
+        """One empty row more, the last."""
+        assert self.keys_NBAMD is not None and self.values_NBAMD is not None
+        self.keys_NBAMD = F.pad(self.keys_NBAMD, (0, 0) * 3 + (0, 1))
+        self.values_NBAMD = F.pad(self.values_NBAMD, (0, 0) * 3 + (0, 1))
+        self.length_B = F.pad(self.length_B, (0, 1))
+
+    def put(self, rows: torch.Tensor, chosen: PrefixCache) -> None:
+        """Take back what ``select`` gave for ``rows`` and has grown since."""
+        columns = chosen.num_columns
+        self.reserve(columns)
+        assert self.keys_NBAMD is not None and self.values_NBAMD is not None
+        keys_NBAMD, values_NBAMD = chosen.keys_NBAMD, chosen.values_NBAMD
+        assert keys_NBAMD is not None and values_NBAMD is not None
+        self.keys_NBAMD[:, rows, :, :columns] = keys_NBAMD[:, :, :, :columns]
+        self.values_NBAMD[:, rows, :, :columns] = values_NBAMD[:, :, :, :columns]
+        self.length_B[rows] = chosen.length_B
+
+    def shrink(self) -> None:
+        """Give back the columns that no row needs."""
+        assert self.keys_NBAMD is not None and self.values_NBAMD is not None
+        columns = max(1, -(-self.num_columns // GROWTH)) * GROWTH
+        if columns < self.keys_NBAMD.shape[3]:
+            self.keys_NBAMD = self.keys_NBAMD[:, :, :, :columns].clone()
+            self.values_NBAMD = self.values_NBAMD[:, :, :, :columns].clone()

@@ -21,6 +21,7 @@ from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX, GRID, NUM_CELLS, Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
 from mmreason.sampling.given import check_given
+from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.seeds import torch_generator
@@ -150,6 +151,10 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         sampler.begin_with(segments, torch_generator("rollout", seed, generation))
         for _ in sampler.run():
             yield sampler.traces()
+
+    def running_batch(self) -> RunningBatch | StreamBatch:
+        """A batch that rollouts join and leave while others go on; each gives what ``stream`` gives."""
+        return StreamBatch(self) if self.transformer.config.causal else RunningBatch(self)
 
     def _sampler(self, problems, config, seeds, num_generations) -> Sampler:
         config = config or self.scheduler.sampling_config()

@@ -7,6 +7,7 @@ default settings, is written to ``assets/examples/<task>.json``: a trace file th
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from mmreason.tasks import TASKS
 from mmreason.traces.file import write_whole
 from mmreason.ui import runtime
 from mmreason.ui.request import SolveRequest
-from mmreason.ui.solving import Finished, solve
+from mmreason.ui.solving import Finished, last_shown, solve
 
 MIN_TURNS = 3
 
@@ -36,7 +37,7 @@ def make_example(task: str, checkpoint: str, difficulty: str, tries: int) -> dic
 
 
 def _run(request: SolveRequest) -> Finished | None:
-    *_, last = solve(request, "examples")
+    last = asyncio.run(last_shown(solve(request, "examples")))
     if last.finished is None and last.notice:
         raise ConfigError(last.notice)
     return last.finished

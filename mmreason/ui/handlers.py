@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
 from mmreason.errors import MMReasonError
 from mmreason.tasks import TASKS, make_problem, problem_from_json
 from mmreason.traces.file import png_url
-from mmreason.ui import own, runtime, solving
+from mmreason.ui import daily, own, runtime, solving
 from mmreason.ui.playback import value_of_file
 from mmreason.ui.request import SolveRequest, checked, is_link, link_query, parse_puzzle, read_link
-from mmreason.ui.solving import LINE, Finished, Shown
+from mmreason.ui.solving import Finished, Shown
+from mmreason.ui.worker import WORKER
 
 CONTROLS = (
     *("task", "difficulty", "seed"),
@@ -20,31 +23,36 @@ CONTROLS = (
 )
 
 
-def solve_controls(*values: Any, session: str) -> Iterator[Shown]:
+def solve_controls(*values: Any, session: str) -> AsyncGenerator[Shown, None]:
     """Solve the puzzle that the controls name."""
-    yield from _solve_checked(dict(zip(CONTROLS, values, strict=True)), session)
+    return _solve_checked(dict(zip(CONTROLS, values, strict=True)), session)
 
 
-def solve_own(*values: Any, session: str) -> Iterator[Shown]:
+async def solve_own(*values: Any, session: str) -> AsyncGenerator[Shown, None]:
     """Solve the visitor's own puzzle; the last three values are its kind, board and text."""
     *controls, kind, board, text = values
     settings = dict(zip(CONTROLS, controls, strict=True))
-    problem, says = own.check(kind, board, text)
+    problem, says = await asyncio.to_thread(own.check, kind, board, text)
     if problem is None:
+        WORKER.forget(session)
         yield Shown(notice=says, busy=False)
         return
     settings |= {"task": problem.task, "own": problem.spec}
-    yield from _solve_checked(settings, session)
+    async with aclosing(_solve_checked(settings, session)) as states:
+        async for state in states:
+            yield state
 
 
-def _solve_checked(settings: dict[str, Any], session: str) -> Iterator[Shown]:
+async def _solve_checked(settings: dict[str, Any], session: str) -> AsyncGenerator[Shown, None]:
     try:
         request = checked(**settings)
     except MMReasonError as error:
-        LINE.forget(session)
+        WORKER.forget(session)
         yield Shown(notice=solving.sentence(error), busy=False)
         return
-    yield from solving.solve(request, session)
+    async with aclosing(solving.solve(request, session)) as states:
+        async for state in states:
+            yield state
 
 
 def retry(finished: Finished | None) -> SolveRequest | None:
@@ -53,6 +61,16 @@ def retry(finished: Finished | None) -> SolveRequest | None:
         return None
     request = finished.request
     return replace(request, sampling_seed=solving.other_seed(request.sampling_seed))
+
+
+def daily_result(finished: Finished | None) -> dict[str, Any] | None:
+    """The row of today's puzzle and its link, or None if the run was of another or did not end."""
+    day = daily.today()
+    if finished is None or not finished.data["end_reason"] or not daily.is_daily(finished.request, day):
+        return None
+    assert finished.request is not None
+    link = link_query(finished.request, finished.request.checkpoint_hash or "")
+    return {"row": daily.result_row(finished.data, day), "link": link}
 
 
 def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from mmreason.analysis.interference import MeasureConfig, measure, roll_out
 from mmreason.errors import ConfigError
-from mmreason.ui import runtime
+from mmreason.ui import gpu, runtime
 
 NAMES = {"all": "all tokens", "text": "on words", "image": "on pictures"}
 NUM_PROBLEMS, NUM_GENERATIONS = 4, 6  # what the page measures: about half a minute
+SECONDS_PER_ROLLOUT = 0.5  # on a lent GPU, the gradients included
 
 
 def bundled_leak() -> dict[str, Any] | None:
@@ -26,6 +27,7 @@ def bundled_leak() -> dict[str, Any] | None:
         return None
 
 
+@gpu.on_gpu(lambda *_: NUM_PROBLEMS * NUM_GENERATIONS * SECONDS_PER_ROLLOUT)
 def measure_here(checkpoint: Any, task: Any, difficulty: Any) -> dict[str, Any]:
     """The value for a small measurement of one checkpoint now; raises ConfigError and CheckpointError."""
     if difficulty is None or task is None:
@@ -33,7 +35,7 @@ def measure_here(checkpoint: Any, task: Any, difficulty: Any) -> dict[str, Any]:
     config = MeasureConfig(
         (str(task),), (str(difficulty),), num_problems=NUM_PROBLEMS, num_generations=NUM_GENERATIONS
     )
-    pipe = runtime.load_pipeline(str(checkpoint))
+    pipe = gpu.lent(runtime.load_pipeline(str(checkpoint)))
     groups = roll_out(pipe, config, pipe.scheduler.sampling_config(temperature=1.0))
     try:
         result = {"checkpoint": str(checkpoint), **measure(pipe, groups, config, 1.0)}

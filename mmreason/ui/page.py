@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import gradio as gr
 
+from mmreason.ui.api import connect_api
 from mmreason.ui.component import component
 from mmreason.ui.cost import build_cost
+from mmreason.ui.health import footer_words
 from mmreason.ui.inspect import build_inspect
 from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
 from mmreason.ui.results import build_results
-from mmreason.ui.runtime import MAX_WAITING
+from mmreason.ui.settings import read_settings
 from mmreason.ui.watch import build_watch
 
 TITLE = "mmreason"
 
 
 def build_page() -> gr.Blocks:
-    """The page, its queue set up: one solve at a time, a bounded line, no open endpoints."""
+    """The page, its queue set up: bounded lines, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
         component("header", elem_id="header")
         with gr.Tabs() as tabs:
@@ -30,5 +32,8 @@ def build_page() -> gr.Blocks:
                 build_cost(page)
             with gr.Tab("Results", id="results"):
                 build_results(page)
+        footer = component("footer", value="", elem_id="footer")
+        page.load(footer_words, None, footer, api_visibility="private", show_progress="hidden")
+        connect_api()
         connect_tabs(tabs, watch, inspect)
-    return page.queue(max_size=MAX_WAITING, api_open=False, default_concurrency_limit=4)
+    return page.queue(max_size=read_settings().max_queue, api_open=False, default_concurrency_limit=4)

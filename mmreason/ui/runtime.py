@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -15,27 +14,31 @@ import torch
 from mmreason.errors import CheckpointError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.sheet import sheet_pixels, sheet_value
+from mmreason.ui import gpu, hub
+from mmreason.ui.settings import name_of, read_settings
 
 __all__ = ["sheet_pixels", "sheet_value"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
-CHECKPOINTS_SETTING = "MMREASON_CHECKPOINTS"  # names another folder of checkpoints than ./checkpoints
-
-MAX_WAITING = 16  # visitors in line for a solve
-
+CHECKPOINTS_SETTING = name_of("checkpoints")
 _LOAD = Lock()
 
 
 def checkpoints_folder() -> Path:
     """The folder whose subfolders are checkpoints."""
-    return Path(os.environ.get(CHECKPOINTS_SETTING) or ROOT / "checkpoints")
+    return Path(read_settings().checkpoints or ROOT / "checkpoints")
 
 
 def checkpoint_names() -> list[str]:
-    """Subfolders with a ``model_index.json``, ``base`` first."""
+    """Subfolders with a ``model_index.json``, ``base`` first, then those of the Hub."""
     names = [path.parent.name for path in checkpoints_folder().glob("*/model_index.json")]
-    return sorted(names, key=lambda name: (name != "base", name))
+    return sorted(names, key=lambda name: (name != "base", name)) + hub_names()
+
+
+def hub_names() -> list[str]:
+    """Checkpoints of the Hub that whoever hosts the page has named."""
+    return [name for part in read_settings().hub_checkpoints.split(",") if (name := part.strip())]
 
 
 def load_pipeline(name: str) -> InterleavedReasoningPipeline:
@@ -43,9 +46,14 @@ def load_pipeline(name: str) -> InterleavedReasoningPipeline:
     if name not in checkpoint_names():
         there = ", ".join(checkpoint_names()) or "none"
         raise CheckpointError(f"checkpoint {name[:60]!r} is not here; there is: {there}")
-    folder = checkpoints_folder() / name
     with _LOAD:
+        folder = _fetched(name) if name in hub_names() else checkpoints_folder() / name
         return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _fetched(name: str) -> Path:
+    return hub.fetch(name, read_settings().max_checkpoint_mb)
 
 
 @lru_cache(maxsize=4)
@@ -78,8 +86,8 @@ def warm_up() -> None:
 
 
 def device() -> str:
-    """A GPU where there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """A GPU where there is one all the time."""
+    return "cuda" if torch.cuda.is_available() and not gpu.is_lent() else "cpu"
 
 
 def use_few_threads() -> None:

@@ -1,17 +1,19 @@
-"""Solving for a visitor: a stream of what the page shows, stopped within a step, one run a session.
+"""Solving for a visitor: a stream of what the page shows, stopped within a step.
 
 The functions here know no component; ``watch`` lays their values out.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import random
 import time
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from threading import Lock
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +23,10 @@ from mmreason.traces.file import to_json
 from mmreason.ui import runtime
 from mmreason.ui.playback import Playback, cost_entry, problem_entry
 from mmreason.ui.request import MAX_SEED, SolveRequest, link_query
+from mmreason.ui.worker import FAILED, FINISHED, WORKER, Ticket, Worker
 
 PERIOD = 1 / 15  # seconds between two sendings of one stream
+OUR_FAULT = "Something went wrong on our side, and this puzzle was given up; please try again."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +50,7 @@ class Shown:
 
 @dataclass(slots=True)
 class Line:
-    """Who solves and who waits, by session; shared by all handlers of this process."""
+    """Who does something heavy (a race, a measurement) and who waits for it, by session: one at a time."""
 
     waiting: list[str] = field(default_factory=list)
     running: set[str] = field(default_factory=set)
@@ -95,51 +99,113 @@ class Line:
 LINE = Line()
 
 
-def solve(request: SolveRequest, session: str, line: Line = LINE) -> Iterator[Shown]:
-    """Solve and say after every step what to show; user errors become a notice.
+async def solve(request: SolveRequest, session: str, worker: Worker = WORKER) -> AsyncGenerator[Shown, None]:
+    """Solve and say step by step what to show; user errors become a notice.
 
-    A step's frame is sent at once when it is the first or when ``PERIOD`` has passed since the last one.
-    Closing this generator ends the run.
+    The first step is shown at once, later ones every ``PERIOD`` at most.  Closing this generator frees the row.
     """
-    line.enter(session)
     try:
-        yield from _solve(request, session, line)
+        ticket, run = await asyncio.to_thread(_prepare, request, session)
     except MMReasonError as error:
+        worker.forget(session)
         yield Shown(notice=sentence(error), busy=False)
+        return
+    changes = Changes(ticket, worker)
+    ahead, shown = 0, 0.0
+    try:
+        while True:
+            await changes.wait(ticket.ahead == ahead)
+            if ticket.is_over:
+                break
+            if ticket.trace is None or not ticket.trace.segments:
+                if ticket.ahead != ahead:
+                    ahead = ticket.ahead
+                    yield Shown(notice=place_in_line(ahead))
+                continue
+            if (early := shown + PERIOD - time.monotonic()) > 0:
+                await asyncio.sleep(early)
+                if ticket.is_over:
+                    break
+            first, shown = not shown, time.monotonic()
+            value = await asyncio.to_thread(run.value, ticket.trace)
+            yield Shown(value, notice="" if first else None)
+        yield await asyncio.to_thread(run.end, ticket)
     finally:
-        line.leave(session)
+        worker.drop(ticket)
 
 
-def _solve(request: SolveRequest, session: str, line: Line) -> Iterator[Shown]:
+async def last_shown(states: AsyncGenerator[Shown, None]) -> Shown:
+    """What a solve shows at its end."""
+    last = Shown()
+    async with aclosing(states):
+        async for state in states:
+            last = state
+    return last
+
+
+class Changes:
+    """What the worker's thread says of a ticket, awaited in the server's loop."""
+
+    def __init__(self, ticket: Ticket, worker: Worker) -> None:
+        self._event, self._loop = asyncio.Event(), asyncio.get_running_loop()
+        worker.submit(ticket, self._told)
+
+    def _told(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, patiently: bool = True) -> None:
+        """Until the ticket has changed since the last call; at once if not ``patiently``."""
+        if patiently:
+            await self._event.wait()
+        self._event.clear()
+
+
+class Run:
+    """What the page shows of one solve."""
+
+    def __init__(self, request: SolveRequest, pipe: Any) -> None:
+        self.pipe, self.playback = pipe, Playback(pipe.words, pipe.sheet)
+        self.request = replace(request, checkpoint_hash=pipe.fingerprint)
+        self.origin = {
+            "seed": request.sampling_seed,
+            "checkpoint": request.checkpoint,
+            "checkpoint_hash": pipe.fingerprint,
+        }
+
+    def value(self, trace: Trace) -> dict[str, Any]:
+        """The player's value while the solve goes on."""
+        return self.playback.update(self._with_origin(trace), "running")[1]
+
+    def end(self, ticket: Ticket) -> Shown:
+        """What is shown at the end, however it came."""
+        if ticket.state == FAILED:
+            return Shown(notice=blame(ticket.error), busy=False)
+        if ticket.trace is None or not ticket.trace.segments:
+            return Shown(notice="Stopped before the first step.", busy=False)
+        state = "finished" if ticket.state == FINISHED else "stopped"
+        link = link_query(self.request, self.pipe.fingerprint)
+        trace, value = self.playback.update(self._with_origin(ticket.trace), state, link)
+        finished = Finished(to_json(trace, self.pipe.words, self.pipe.sheet), self.pipe.sheet, self.request)
+        return Shown(value, "", finished, busy=False)
+
+    def _with_origin(self, trace: Trace) -> Trace:
+        return replace(trace, settings={**trace.settings, **self.origin})
+
+
+def _prepare(request: SolveRequest, session: str) -> tuple[Ticket, Run]:
+    """Raises what a visitor can cause."""
     problem, config = request.problem(), request.sampling()
     pipe = runtime.load_pipeline(request.checkpoint)
-    playback = Playback(pipe.words, pipe.sheet)
-    request = replace(request, checkpoint_hash=pipe.fingerprint)
-    link = link_query(request, pipe.fingerprint)
-    origin = {
-        "seed": request.sampling_seed,
-        "checkpoint": request.checkpoint,
-        "checkpoint_hash": pipe.fingerprint,
-    }
-    stream = cast("Generator[list[Trace]]", pipe.stream([problem], config, seeds=[request.sampling_seed]))
-    sent, trace, first = 0.0, None, True
-    with closing(stream):
-        for traces in stream:
-            trace = replace(traces[0], settings={**traces[0].settings, **origin})
-            if session in line.stopping:
-                break
-            now = time.monotonic()
-            if trace.segments and not trace.end_reason and now - sent >= PERIOD:
-                sent = now
-                _, value = playback.update(trace, "running")
-                yield Shown(value, notice="" if first else None)
-                first = False
-    if trace is None or not trace.segments:
-        yield Shown(notice="Stopped before the first step.", busy=False)
-        return
-    state = "finished" if trace.end_reason else "stopped"
-    trace, value = playback.update(trace, state, link)
-    yield Shown(value, "", Finished(to_json(trace, pipe.words, pipe.sheet), pipe.sheet, request), busy=False)
+    return Ticket(session, pipe, problem, config, request.sampling_seed), Run(request, pipe)
+
+
+def blame(error: Exception | None) -> str:
+    """The sentence for an error: a visitor's own is told, ours goes to the log."""
+    if isinstance(error, MMReasonError):
+        return sentence(error)
+    logging.getLogger(__name__).error("a solve failed", exc_info=error)
+    return OUR_FAULT
 
 
 def preview(problem: Problem, checkpoint: str) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -19,13 +18,15 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.traces.file import MAX_FILE_BYTES, to_json
 from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group, parse_group
-from mmreason.ui import runtime
+from mmreason.ui import gpu, runtime
 from mmreason.ui.opened import Opened, open_files, open_traces
 from mmreason.ui.request import SolveRequest, checked
+from mmreason.ui.settings import name_of, read_settings
 from mmreason.ui.solving import Finished
 
-RUNS_SETTING = "MMREASON_RUNS"  # names another folder of training runs than ./runs
+RUNS_SETTING = name_of("runs")
 MAX_GROUP = 16
+SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
 
 _SAMPLE = re.compile(r"step(\d+)-\d+\.json\Z", re.ASCII)
@@ -72,7 +73,7 @@ def first_group() -> Opened | None:
 
 def runs_folder() -> Path:
     """The folder whose subfolders are training runs."""
-    return Path(os.environ.get(RUNS_SETTING) or runtime.ROOT / "runs")
+    return Path(read_settings().runs or runtime.ROOT / "runs")
 
 
 def run_samples() -> dict[str, list[Path]]:
@@ -138,10 +139,11 @@ def group_request(
     return request, int(size)
 
 
+@gpu.on_gpu(lambda _, size: SECONDS_PER_ROLLOUT * size)
 def roll_out(request: SolveRequest, size: int) -> Iterator[Progress]:
     """Roll out a group and say how far it is; user errors become a notice.  Closing this ends it."""
     problem, config = request.problem(), request.sampling()
-    pipe = runtime.load_pipeline(request.checkpoint)
+    pipe = gpu.lent(runtime.load_pipeline(request.checkpoint))
     told, traces = 0.0, []
     stream: Any = pipe.stream([problem], config, [request.sampling_seed], size)
     with closing(stream):

@@ -43,10 +43,12 @@ def build_watch(blocks: gr.Blocks) -> Watch:
     with gr.Row(elem_id="extras"):
         parts |= _settings(SolveRequest())
         parts["own_open"] = gr.Button("Your own puzzle", elem_id="own-open")
+        parts["today"] = gr.Button("Today’s puzzle", elem_id="today")
     parts["notice"] = component("notice", value="", elem_id="notice")
     with gr.Column(elem_id="theatre"):
         parts |= _own_panel()
         parts["player"] = component("player", value=value, scripts=PLAYER_SCRIPTS, elem_id="player")
+    parts["daily"] = component("daily", value=None, elem_id="daily")
     with gr.Row(elem_id="downloads"):
         parts["trace_file"] = gr.DownloadButton("Trace (JSON)", interactive=False, elem_id="trace-file")
         parts["replay_file"] = gr.DownloadButton("Replay (GIF)", interactive=False, elem_id="replay-file")

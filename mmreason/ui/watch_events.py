@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mmreason.ui import files, handlers, own, runtime, solving
+from mmreason.ui import daily, files, handlers, own, runtime, solving
 from mmreason.ui.playback import run_number
 from mmreason.ui.request import SolveRequest
-from mmreason.ui.solving import LINE, Finished, Shown
+from mmreason.ui.solving import Finished, Shown
+from mmreason.ui.worker import WORKER
 
 if TYPE_CHECKING:
     from mmreason.ui.watch import Watch
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 SOLVING: dict[str, Any] = {**PRIVATE, "concurrency_id": "solve", "concurrency_limit": 1}
+WATCHING: dict[str, Any] = {**PRIVATE, "concurrency_id": "watch", "concurrency_limit": None}  # the worker's line
 WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": 1}
 NAME_THE_DIE = """() => {
   const die = document.getElementById('surprise');
@@ -31,6 +34,7 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_solving(watch)
     _connect_puzzle(watch)
     _connect_own(watch)
+    _connect_daily(watch)
     w = watch
     filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel, w.own_says]
     loaded = blocks.load(on_load, None, filled, **PRIVATE)
@@ -48,9 +52,9 @@ def _connect_solving(w: Watch) -> None:
     begun = [w.notice, *buttons, w.trace_file, w.replay_file]
     gr.on([w.solve.click, w.own_solve.click, w.asked.change], on_begin, None, begun, **AT_ONCE)
     runs = [
-        w.solve.click(on_solve, w.controls, shown, **SOLVING),
-        w.own_solve.click(on_solve_own, [*w.controls, w.kind, w.board, w.text], shown, **SOLVING),
-        w.asked.change(on_asked, w.asked, shown, **SOLVING),
+        w.solve.click(on_solve, w.controls, shown, **WATCHING),
+        w.own_solve.click(on_solve_own, [*w.controls, w.kind, w.board, w.text], shown, **WATCHING),
+        w.asked.change(on_asked, w.asked, shown, **WATCHING),
     ]
     for run in runs:  # after a run that broke off, too
         run.then(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
@@ -71,6 +75,15 @@ def _connect_puzzle(w: Watch) -> None:
     gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
 
 
+def _connect_daily(w: Watch) -> None:
+    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
+    chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
+    shown = chosen.then(on_preview, puzzle, seen, **PRIVATE)
+    shown.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
+    shown.then(on_today_shown, None, w.notice, **PRIVATE)
+    w.finished.change(on_daily_result, w.finished, w.daily, **PRIVATE)
+
+
 def _connect_own(w: Watch) -> None:
     puzzle = [w.kind, w.board, w.text, w.checkpoint]
     seen = [w.player, w.own_says, w.own_solve]
@@ -85,41 +98,47 @@ def _connect_own(w: Watch) -> None:
 
 
 def on_begin(request: gr.Request) -> tuple[Any, ...]:
-    """Join the line."""
-    ahead = LINE.join(_session(request))
+    """Say who is ahead, if the batch is full."""
+    ahead = WORKER.announce(_session(request))
     waiting = gr.DownloadButton(interactive=False)
     return solving.place_in_line(ahead), *_buttons(busy=True), waiting, waiting
 
 
-def on_solve(request: gr.Request, *values: Any):
+async def on_solve(request: gr.Request, *values: Any):
     """Stream the solution of what the controls name."""
-    for state in handlers.solve_controls(*values, session=_session(request)):
-        yield _outputs(state)
+    async with aclosing(handlers.solve_controls(*values, session=_session(request))) as states:
+        async for state in states:
+            yield _outputs(state)
 
 
-def on_solve_own(request: gr.Request, *values: Any):
+async def on_solve_own(request: gr.Request, *values: Any):
     """Stream the solution of the visitor's own puzzle."""
-    for state in handlers.solve_own(*values, session=_session(request)):
-        yield _outputs(state)
+    async with aclosing(handlers.solve_own(*values, session=_session(request))) as states:
+        async for state in states:
+            yield _outputs(state)
 
 
-def on_asked(wish: SolveRequest | None, request: gr.Request):
+async def on_asked(wish: SolveRequest | None, request: gr.Request):
     """Stream the solution of what a link or Try again asks for."""
-    states = [Shown(busy=False)] if wish is None else solving.solve(wish, _session(request))
-    for state in states:
-        yield _outputs(state)
+    if wish is None:
+        WORKER.forget(_session(request))
+        yield _outputs(Shown(busy=False))
+        return
+    async with aclosing(solving.solve(wish, _session(request))) as states:
+        async for state in states:
+            yield _outputs(state)
 
 
 def on_stop(request: gr.Request) -> tuple[Any, ...]:
     """End the visitor's run at its next step."""
-    LINE.stop(_session(request))
+    WORKER.stop(_session(request))
     return _buttons(busy=False)
 
 
 def on_idle(request: gr.Request) -> tuple[Any, ...]:
-    """Leave the line and free the buttons after a run, however it ended."""
-    LINE.forget(_session(request))
-    return _buttons(busy=LINE.is_busy(_session(request)))
+    """Free the buttons after a run, however it ended."""
+    WORKER.forget(_session(request))
+    return _buttons(busy=WORKER.is_busy(_session(request)))
 
 
 def on_again(finished: Finished | None) -> tuple[Any, Any]:
@@ -133,7 +152,7 @@ def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any
     if finished is None:
         return gr.skip(), gr.skip()
     trace, replay = files.write_files(finished)
-    if LINE.is_busy(_session(request)):
+    if WORKER.is_busy(_session(request)):
         return gr.skip(), gr.skip()
     return gr.DownloadButton(value=trace, interactive=True), gr.DownloadButton(value=replay, interactive=True)
 
@@ -163,8 +182,8 @@ def on_load(request: gr.Request) -> tuple[Any, ...]:
 
 
 def on_unload(request: gr.Request) -> None:
-    """Leave the line."""
-    LINE.forget(_session(request))
+    """Free the row, or leave the line."""
+    WORKER.leave(_session(request))
 
 
 # The puzzle
@@ -173,15 +192,31 @@ def on_unload(request: gr.Request) -> None:
 def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
     """Show the puzzle that the controls name, unless a run is being shown."""
     began = run_number()
-    if LINE.is_busy(_session(request)):
+    if WORKER.is_busy(_session(request)):
         return gr.skip(), gr.skip()
     value, says = handlers.preview_controls(*values)
     return _unless_a_run_began(value, began), says
 
 
+def on_today() -> tuple[Any, ...]:
+    """Task, difficulty, seed and seed of sampling of today's puzzle."""
+    asked = daily.daily_puzzle(daily.today()).request
+    return asked.task, asked.difficulty, asked.seed, asked.sampling_seed
+
+
+def on_today_shown(request: gr.Request) -> Any:
+    """Say which puzzle this is, unless a run is being shown."""
+    return gr.skip() if WORKER.is_busy(_session(request)) else daily.daily_puzzle(daily.today()).words
+
+
+def on_daily_result(finished: Finished | None) -> Any:
+    """The result to copy if the run was of today's puzzle, else nothing."""
+    return handlers.daily_result(finished)
+
+
 def on_settings(request: gr.Request, *values: Any) -> Any:
     """Say at once what is wrong with a setting, unless a run is being shown."""
-    return gr.skip() if LINE.is_busy(_session(request)) else handlers.check_controls(*values)
+    return gr.skip() if WORKER.is_busy(_session(request)) else handlers.check_controls(*values)
 
 
 def on_open() -> Any:
@@ -197,7 +232,7 @@ def on_close() -> Any:
 def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
     """Say whether the visitor's puzzle can be solved, and show it."""
     began = run_number()
-    busy = LINE.is_busy(_session(request))
+    busy = WORKER.is_busy(_session(request))
     value, says, solvable = handlers.check_own(*values)
     seen = gr.skip() if busy else _unless_a_run_began(value, began)
     return seen, says, gr.Button(interactive=solvable)

@@ -87,3 +87,22 @@ def test_an_empty_cache_has_no_columns(cache):
     assert cache.num_columns == 0
     assert PrefixCache(1, 1, 1).num_columns == 0
     assert cache.filled(0).shape == (ROWS, 0)
+
+
+def test_rows_are_added_empty_and_what_grew_apart_is_taken_back(cache):
+    append(cache, 100, [[1, 1], [1, 0], [0, 1]])
+    cache.append_row()
+    apart = cache.select(torch.tensor([3, 1]))
+    append(apart, 300, [[1, 1], [0, 1]])
+    cache.put(torch.tensor([3, 1]), apart)
+    assert numbers(cache) == [[100, 101], [110, 311], [121], [300, 301]]
+    assert numbers(cache, layer=1) == [[1100, 1101], [1110, 1311], [1121], [1300, 1301]]
+
+
+def test_room_that_no_row_needs_is_given_back(cache):
+    append(cache, 100, [[1, 1], [1, 0], [0, 1]])
+    cache.reserve(3 * GROWTH)
+    before = numbers(cache)
+    cache.shrink()
+    assert cache.keys_NBAMD.shape[3] == cache.values_NBAMD.shape[3] == GROWTH
+    assert numbers(cache) == before

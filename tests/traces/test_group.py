@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 from standin import SHEET, WORDS, partial, stand_in_trace
 
-from mmreason.commands.inspect import review, summary
+from mmreason.analysis.review import review, summary
 from mmreason.errors import TraceError
 from mmreason.records import Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign, interference

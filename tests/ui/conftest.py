@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from mmreason.ui import page as page_module
 from mmreason.ui import runtime
 from mmreason.ui.screenshots import FLAGS, chromium, free_port, served
-from mmreason.ui.theme import CSS, theme
+from mmreason.ui.serving import launch_options
+from mmreason.ui.settings import read_settings
 from tests.ui.scripted import ScriptedPipe
 
 ROOT = Path(__file__).parents[2]
@@ -61,9 +62,7 @@ def scripted_server() -> Iterator[Scripted]:
         server_port=free_port(),
         prevent_thread_lock=True,
         quiet=True,
-        theme=theme(),
-        css=CSS,
-        enable_monitoring=False,
+        **launch_options(read_settings()),
     )
     yield Scripted(address, pipe)
     blocks.close()

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from mmreason.records import NUM_CELLS, Cost, Problem, Segment, Trace
+from mmreason.sampling.running import StreamBatch
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import atlas
 from mmreason.tokenizers.text import MASK
@@ -43,6 +44,9 @@ class ScriptedPipe:
         permits, self._permits = self._permits, None
         if permits is not None:
             permits.release(1000)
+
+    def running_batch(self) -> StreamBatch:
+        return StreamBatch(self)
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:
         cells = image.reshape(8, 16, 8, 16, 3).swapaxes(1, 2)

@@ -1,6 +1,9 @@
 """A run as the page shows it, without a page: lists only grow, verdicts come, advice is right."""
 
+import asyncio
 import json
+import threading
+import time
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -15,6 +18,7 @@ from mmreason.ui.advice import expected_solution, first_wrong
 from mmreason.ui.playback import Playback
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Line
+from mmreason.ui.worker import Worker
 from tests.standin import SHEET, WORDS, stand_in_trace
 from tests.ui.conftest import LOAD_PIPELINE
 from tests.ui.scripted import FAILS, ScriptedPipe
@@ -40,11 +44,27 @@ def grows(old, new):
 MAY_CHANGE = ("state", "success", "cost", "done", "end_reason", "kind", "link")
 
 
+def solved(request, worker=None, session="me", at_each=lambda state: None):
+    """All that a solve shows; ``at_each`` is called with every part as it comes."""
+
+    async def watch():
+        states = []
+        async for state in solving.solve(request, session, worker or Worker()):
+            states.append(state)
+            at_each(state)
+        return states
+
+    return asyncio.run(watch())
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_every_step_is_shown_and_a_stream_only_grows(pipe, task):
-    shown = [state for state in solving.solve(SolveRequest(task=task), "me", Line()) if state.value]
+    pipe.hold()
+    pipe.let(1)
+    shown = [state for state in solved(SolveRequest(task=task), at_each=lambda state: pipe.let(1)) if state.value]
     frames = [sum(len(s["frames"]) for s in state.value["segments"]) for state in shown]
-    assert frames == [*range(1, pipe.steps_taken + 1), pipe.steps_taken]
+    assert frames[: pipe.steps_taken] == list(range(1, pipe.steps_taken + 1))
+    assert frames[-1] == pipe.steps_taken  # the last step may be shown with the end, which follows at once
     assert all(grows(a.value, b.value) for a, b in pairwise(shown))
     last = shown[-1]
     assert last.value["success"]
@@ -65,31 +85,129 @@ def final_codes(value):
 def test_a_user_error_becomes_a_sentence(monkeypatch):
     monkeypatch.setattr(runtime, "load_pipeline", LOAD_PIPELINE)
     monkeypatch.setattr(runtime, "checkpoint_names", lambda: [])
-    (shown,) = solving.solve(SolveRequest(checkpoint="gone"), "me", Line())
+    (shown,) = solved(SolveRequest(checkpoint="gone"))
     assert shown.notice == "Checkpoint 'gone' is not here; there is: none."
     assert not shown.busy
 
 
 def test_a_stopped_run_keeps_what_it_has(pipe):
-    line = Line()
-    run = solving.solve(SolveRequest(), "me", line)
-    next(run)
-    line.stop("me")
-    (last,) = run
+    worker = Worker()
+    pipe.hold()
+    pipe.let(1)
+
+    def stop(state):
+        worker.stop("me")
+        pipe.let(20)
+
+    *_, last = solved(SolveRequest(), worker, at_each=stop)
     assert last.value["state"] == "stopped"
     assert last.value["segments"]
-    assert pipe.steps_taken == 2
-    assert not line.running
-
-
-def test_a_run_that_is_closed_leaves_the_line_and_ends_its_stream(pipe):
-    line = Line()
-    run = solving.solve(SolveRequest(), "me", line)
-    next(run)
-    assert line.running == {"me"}
-    run.close()
-    assert not line.running
+    assert pipe.steps_taken <= 2
+    assert not worker.is_busy("me")
     assert pipe.streams_open == 0
+
+
+def test_a_run_that_is_closed_frees_its_row_within_a_step(pipe):
+    worker = Worker()
+    pipe.hold()
+    pipe.let(1)
+
+    async def leave():
+        states = solving.solve(SolveRequest(), "me", worker)
+        await anext(states)
+        assert worker.is_busy("me")
+        await states.aclose()
+
+    asyncio.run(leave())
+    pipe.let(20)
+    until(lambda: not worker.is_busy("me"))
+    assert pipe.steps_taken <= 2
+    assert pipe.streams_open == 0
+
+
+def until(holds, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_who_comes_to_a_full_batch_knows_how_many_are_ahead_and_moves_up(pipe):
+    worker = Worker(max_batch=1, max_waiting=2)
+    pipe.hold()
+    notices = {}
+
+    async def visit(name, after):
+        await asyncio.sleep(after)
+        said = notices.setdefault(name, [])
+        async for state in solving.solve(SolveRequest(), name, worker):
+            if state.notice:
+                said.append(state.notice)
+
+    async def all_of_them():
+        visits = asyncio.gather(*(visit(name, 0.2 * i) for i, name in enumerate("abcd")))
+        await asyncio.sleep(1.2)
+        counts = worker.counts()
+        assert (counts["running"], counts["waiting"]) == (1, 2)
+        pipe.let_go()
+        await visits
+
+    asyncio.run(all_of_them())
+    assert notices["a"] == []
+    assert notices["b"] == [solving.place_in_line(1)]
+    assert notices["c"] == [solving.place_in_line(2), solving.place_in_line(1)]
+    assert "Too many visitors are waiting" in notices["d"][0]
+
+
+def test_a_visitor_who_leaves_the_line_is_not_waited_for(pipe):
+    worker = Worker(max_batch=1)
+    pipe.hold()
+    tickets = [solving._prepare(SolveRequest(), name)[0] for name in "ab"]
+    for ticket in tickets:
+        worker.submit(ticket, lambda: None)
+    worker.leave("b")
+    assert worker.announce("c") == 2
+    pipe.let_go()
+    until(lambda: all(ticket.is_over for ticket in tickets))
+    assert [ticket.state for ticket in tickets] == ["finished", "stopped"]
+    assert tickets[1].trace is None
+
+
+def test_an_error_of_ours_ends_one_solve_and_is_told_without_details(pipe, caplog):
+    stream = pipe.stream
+
+    def fails(problems, config, seeds):
+        yield from list(stream(problems, config, seeds))[:2]
+        if seeds == [1]:
+            raise RuntimeError("secret of the machine")
+        yield from list(stream(problems, config, seeds))[2:]
+
+    pipe.stream = fails
+    worker, ends = Worker(), {}
+
+    def visit(seed):
+        ends[seed] = solved(SolveRequest(sampling_seed=seed), worker, str(seed))[-1]
+
+    visitors = [threading.Thread(target=visit, args=(seed,)) for seed in (0, 1, 2)]
+    for visitor in visitors:
+        visitor.start()
+    for visitor in visitors:
+        visitor.join()
+    assert ends[1].notice == solving.OUR_FAULT
+    assert "secret of the machine" in caplog.text
+    assert ends[0].value["success"]
+    assert ends[2].value["success"]
+
+
+def test_a_solve_that_was_stopped_before_it_began_does_not_begin(pipe):
+    worker = Worker()
+    worker.announce("me")
+    assert worker.is_busy("me")
+    worker.stop("me")
+    *_, last = solved(SolveRequest(), worker)
+    assert last.notice == "Stopped before the first step."
+    assert pipe.steps_taken == 0
+    assert not worker.is_busy("me")
 
 
 def test_who_joins_the_line_knows_how_many_are_ahead():
@@ -102,7 +220,7 @@ def test_who_joins_the_line_knows_how_many_are_ahead():
 
 
 def test_after_a_wrong_drawing_the_drawing_that_the_thought_meant_is_shown(pipe):
-    *_, last = solving.solve(SolveRequest(seed=7, sampling_seed=FAILS), "me", Line())
+    *_, last = solved(SolveRequest(seed=7, sampling_seed=FAILS))
     advice = last.value["advice"]
     assert (advice["turn"], advice["kind"], advice["why"]) == (1, "edit", "1 of 3 cells wrong")
     assert advice["codes"] == last.value["expected"]["steps"][0]["codes"]
@@ -184,7 +302,7 @@ def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeyp
     runs = []
 
     def slowly(problem, checkpoint):
-        runs.extend(state.value["run"] for state in solving.solve(SolveRequest(), "me", Line()) if state.value)
+        runs.extend(state.value["run"] for state in solved(SolveRequest()) if state.value)
         return preview(problem, checkpoint)
 
     preview = solving.preview
@@ -199,7 +317,7 @@ def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeyp
 def test_templates_hold_no_data():
     from mmreason.ui.component import component, read
 
-    for name in ("player", "board", "picker", "notice", "header"):
+    for name in ("player", "board", "picker", "notice", "header", "daily", "footer"):
         made = component(name, value="${1}{{2}}")
         assert made.html_template == read(f"{name}.html")
         assert "innerHTML" not in read(f"{name}.js")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from mmreason.tasks import make_problem
 from mmreason.ui import solving
+from mmreason.ui.worker import WORKER
 from tests.ui.conftest import live, part, set_sampling_seed, settle, solve, to_the_end
 from tests.ui.scripted import FAILS
 
@@ -94,7 +95,8 @@ def test_a_closed_tab_ends_its_run(scripted, visit):
     assert scripted.pipe.streams_open == 0
 
 
-def test_a_second_visitor_waits_in_line_and_is_told(scripted, visit):
+def test_a_second_visitor_waits_in_line_and_is_told(scripted, visit, monkeypatch):
+    monkeypatch.setattr(WORKER, "max_batch", 1)
     first, second = visit(scripted.address), visit(scripted.address)
     scripted.pipe.hold()
     solve(first)
@@ -105,6 +107,20 @@ def test_a_second_visitor_waits_in_line_and_is_told(scripted, visit):
     scripted.pipe.let_go()
     to_the_end(second)
     assert not second.get_by_text("ahead").is_visible()
+
+
+def test_two_visitors_are_solved_for_at_the_same_time(scripted, visit):
+    first, second = visit(scripted.address), visit(scripted.address)
+    scripted.pipe.hold()
+    for page in (first, second):
+        solve(page)
+    scripted.pipe.let(6)
+    for page in (first, second):
+        live(page, "step 1")
+    scripted.pipe.let_go()
+    for page in (first, second):
+        to_the_end(page)
+        assert "Solved in" in part(page, "result-line").inner_text()
 
 
 def test_playback_lags_behind_at_reading_pace_and_jumps_to_the_live_edge(scripted, visit):

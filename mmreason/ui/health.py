@@ -1,0 +1,69 @@
+"""What runs here: versions, checkpoints by their hash, and how much is going on."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from mmreason.errors import CheckpointError
+from mmreason.ui import runtime
+from mmreason.ui.worker import WORKER
+
+PACKAGES = ("torch", "gradio", "diffusers", "transformers")
+STARTED = time.monotonic()
+
+
+def health() -> dict[str, Any]:
+    """``status`` is ``ok`` if the first checkpoint can be loaded; names and numbers only, nothing of a visitor."""
+    loaded = checkpoints()
+    fine = bool(loaded) and next(iter(loaded.values())) is not None
+    return {
+        "status": "ok" if fine else "no checkpoint",
+        "versions": versions(),
+        "checkpoints": loaded,
+        "solves": WORKER.counts(),
+        "uptime_seconds": round(time.monotonic() - STARTED),
+    }
+
+
+def checkpoints() -> dict[str, str | None]:
+    """Name → fingerprint of every checkpoint here; None for one that cannot be loaded."""
+    found: dict[str, str | None] = {}
+    for name in runtime.checkpoint_names():
+        try:
+            found[name] = runtime.load_pipeline(name).fingerprint
+        except CheckpointError:
+            found[name] = None
+    return found
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of what matters most, and the commit where there is one."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {"mmreason": _commit()} | found
+
+
+def _commit() -> str:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=runtime.ROOT, capture_output=True, timeout=5, check=True
+        )
+        return done.stdout.decode().strip()
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def footer_words() -> str:
+    """The footer's line."""
+    parts = [f"{name} {number}" for name, number in versions().items()]
+    parts += [f"checkpoint {name} {mark or 'cannot be loaded'}" for name, mark in checkpoints().items()]
+    return " · ".join(parts)

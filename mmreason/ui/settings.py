@@ -1,0 +1,80 @@
+"""The page's limits and places, each from an environment variable ``MMREASON_…``; README has the same table."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
+
+from mmreason.errors import ConfigError
+
+PREFIX = "MMREASON_"
+
+
+def _limit(default: int, low: int, high: int, says: str) -> int:
+    return dataclass_field(default=default, metadata={"low": low, "high": high, "says": says})
+
+
+def _place(default: str, says: str) -> str:
+    return dataclass_field(default=default, metadata={"says": says})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What whoever hosts the page may set; ``read_settings`` takes them from the environment."""
+
+    max_batch: int = _limit(32, 1, 256, "puzzles that are solved at the same time")
+    max_waiting: int = _limit(
+        64, 0, 1024, "visitors in line for a place in that batch; who comes after them is refused"
+    )
+    max_queue: int = _limit(256, 16, 4096, "events of the page that may wait; who comes after them is refused")
+    max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
+    max_upload_mb: int = _limit(8, 1, 32, "megabytes of an uploaded file")
+    max_checkpoint_mb: int = _limit(200, 1, 10_000, "megabytes of a checkpoint that is taken from the Hub")
+    checkpoints: str = _place("", "folder of checkpoints in place of `checkpoints`")
+    runs: str = _place("", "folder of training runs in place of `runs`")
+    hub_checkpoints: str = _place("", "checkpoints taken from the Hub at the start, as `owner/name`, by commas")
+    log_level: str = _place("INFO", "what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`")
+
+    @property
+    def max_threads(self) -> int:
+        """Events that go on at once: those who watch or wait, and forty of all others."""
+        return 40 + self.max_batch + self.max_waiting
+
+
+def name_of(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def read_settings() -> Settings:
+    """The settings as the environment has them now; raises ConfigError that names the variable."""
+    values = {}
+    for field in fields(Settings):
+        text = os.environ.get(name_of(field.name), "").strip()
+        if text:
+            values[field.name] = text if isinstance(field.default, str) else _whole(field, text)
+    level = values.get("log_level", "INFO")
+    if level not in LOG_LEVELS:
+        raise ConfigError(f"{name_of('log_level')} must be one of {', '.join(LOG_LEVELS)}, got {level[:20]!r}")
+    return Settings(**values)
+
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+def _whole(field, text: str) -> int:
+    low, high = field.metadata["low"], field.metadata["high"]
+    if not (text.isascii() and text.isdecimal() and low <= int(text[:9]) <= high):
+        raise ConfigError(f"{name_of(field.name)} must be a whole number from {low} to {high}, got {text[:20]!r}")
+    return int(text)
+
+
+def table() -> str:
+    """The settings as README's table."""
+    rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
+    for field in fields(Settings):
+        shown = f"`{field.default}`" if field.default != "" else "none"
+        limits = f" ({field.metadata['low']} to {field.metadata['high']})" if "low" in field.metadata else ""
+        rows.append(f"| `{name_of(field.name)}` | {shown} | {field.metadata['says']}{limits} |")
+    return "\n".join(rows)

@@ -1,0 +1,200 @@
+"""``python -m tests.load.crowd``: many visitors at once, each solving, on the real server.
+
+Starts ``app.py`` (or takes ``--address``), lets ``--visitors`` solve at the same moment, ``--rounds`` times, and
+compares every trace with the one that a solve alone gives.  Prints a table, and writes the report as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mmreason.tasks import TASKS
+from mmreason.ui.request import SolveRequest
+from mmreason.ui.screenshots import free_port, served
+
+FIRST_LIMIT, WHOLE_LIMIT = 10.0, 30.0  # seconds that a visitor waits, at the 95th percentile
+
+
+def wishes(visitors: int, first: int) -> list[SolveRequest]:
+    """What each visitor asks for: tasks take turns, and everyone has other seeds."""
+    tasks = list(TASKS)
+    return [
+        SolveRequest(task=tasks[i % len(tasks)], difficulty="medium", seed=i, sampling_seed=i)
+        for i in range(first, first + visitors)
+    ]
+
+
+def generated(trace: dict[str, Any]) -> list[Any]:
+    """What was generated, token for token."""
+    return [
+        [s["kind"], s["turn"], s["cells"], [[f["tokens"], f["committed"]] for f in s["frames"]]]
+        for s in trace["segments"]
+    ]
+
+
+def alone(asked: list[SolveRequest]) -> list[list[Any]]:
+    """The same solves one by one in this process, by the pipeline itself."""
+    from mmreason.traces.file import to_json
+    from mmreason.ui.runtime import load_pipeline
+
+    found = []
+    for request in asked:
+        pipe = load_pipeline(request.checkpoint)
+        (trace,) = pipe([request.problem()], request.sampling(), [request.sampling_seed]).traces
+        found.append(json.loads(json.dumps(generated(to_json(trace, pipe.words, pipe.sheet)))))
+    return found
+
+
+async def visit(client: httpx.AsyncClient, request: SolveRequest, patience: float) -> dict[str, Any]:
+    """One solve: seconds to the first committed token and to the end, the trace, and what went wrong."""
+    fields = ("task", "difficulty", "seed", "checkpoint", "sampling_seed")
+    body = {name: getattr(request, name) for name in fields}
+    began, seen = time.monotonic(), {"first": None, "whole": None, "trace": None, "error": None, "waited": False}
+    try:
+        joined = await client.post("/gradio_api/call/v2/solve", json=body)
+        joined.raise_for_status()
+        where = f"/gradio_api/call/v2/solve/{joined.json()['event_id']}"
+        async with asyncio.timeout(patience), client.stream("GET", where) as answer:
+            event = ""
+            async for line in answer.aiter_lines():
+                name, _, value = line.partition(": ")
+                if name == "event":
+                    event = value
+                elif name == "data" and event == "error":
+                    seen["error"] = value[:200]
+                elif name == "data" and event in ("generating", "complete"):
+                    _note(seen, json.loads(value), time.monotonic() - began)
+    except Exception as error:
+        seen["error"] = f"{type(error).__name__}: {error}"[:200]
+    if seen["trace"] is None and seen["error"] is None:
+        seen["error"] = "no trace came"
+    return seen
+
+
+def _note(seen: dict[str, Any], data: Any, seconds: float) -> None:
+    state = data[0] if isinstance(data, list) and data else None
+    if not isinstance(state, dict):
+        return
+    seen["waited"] |= bool(state["ahead"])
+    if state["committed"] and seen["first"] is None:
+        seen["first"] = seconds
+    if state["trace"] is not None:
+        seen["trace"], seen["whole"] = state["trace"], seconds
+
+
+async def crowd(address: str, asked: list[SolveRequest], patience: float) -> list[dict[str, Any]]:
+    """All visitors at once."""
+    limits = httpx.Limits(max_connections=2 * len(asked) + 10)
+    async with httpx.AsyncClient(base_url=address, timeout=patience, limits=limits) as client:
+        return await asyncio.gather(*(visit(client, request, patience) for request in asked))
+
+
+def memory_mb(address: str) -> int | None:
+    """Resident megabytes of the process that listens at ``address``, where /proc tells it."""
+    port = address.rpartition(":")[2].strip("/")
+    found = subprocess.run(["pgrep", "-f", "app.py"], capture_output=True, text=True).stdout.split()
+    for pid in found:
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            if f"GRADIO_SERVER_PORT={port}".encode() in environment:
+                status = Path(f"/proc/{pid}/status").read_text()
+                return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+        except (OSError, ValueError, IndexError):
+            continue
+    return None
+
+
+def percentile(values: list[float], share: float) -> float | None:
+    """The smallest value that ``share`` of them do not exceed."""
+    ordered = sorted(values)
+    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else None
+
+
+def report(
+    rounds: list[list[dict[str, Any]]], expected: list[list[Any]] | None, memory: list[int | None]
+) -> dict[str, Any]:
+    """What was seen, in numbers; ``mixed_up`` is None if there is nothing to compare with."""
+    seen = [visitor for visitors in rounds for visitor in visitors]
+    first = [visitor["first"] for visitor in seen if visitor["first"] is not None]
+    whole = [visitor["whole"] for visitor in seen if visitor["whole"] is not None]
+    pairs = zip(seen, expected or [], strict=expected is not None)
+    mixed = sum(visitor["trace"] is not None and generated(visitor["trace"]) != trace for visitor, trace in pairs)
+    return {
+        "visitors": len(rounds[0]),
+        "rounds": len(rounds),
+        "solves": len(seen),
+        "errors": sum(visitor["error"] is not None for visitor in seen),
+        "error_messages": sorted({visitor["error"] for visitor in seen if visitor["error"]}),
+        "mixed_up": mixed if expected is not None else None,
+        "waited_in_line": sum(visitor["waited"] for visitor in seen),
+        "first_token_seconds": {"p50": percentile(first, 0.5), "p95": percentile(first, 0.95)},
+        "whole_solve_seconds": {"p50": percentile(whole, 0.5), "p95": percentile(whole, 0.95)},
+        "mean_seconds": round(statistics.fmean(whole), 2) if whole else None,
+        "memory_mb": memory,
+    }
+
+
+def is_fine(found: dict[str, Any]) -> bool:
+    """No error, nothing mixed up, and within the limits."""
+    first, whole = found["first_token_seconds"]["p95"], found["whole_solve_seconds"]["p95"]
+    quick = first is not None and first <= FIRST_LIMIT and whole is not None and whole <= WHOLE_LIMIT
+    return not found["errors"] and not found["mixed_up"] and quick
+
+
+def table(found: dict[str, Any]) -> str:
+    """The report as lines of a table."""
+    rows = [(name, found[name]) for name in ("visitors", "rounds", "errors", "mixed_up", "waited_in_line")]
+    for name, limit in (("first_token_seconds", FIRST_LIMIT), ("whole_solve_seconds", WHOLE_LIMIT)):
+        rows.append((f"{name} p50 / p95 (limit {limit:g})", f"{found[name]['p50']} / {found[name]['p95']}"))
+    rows.append(("memory_mb before, after each round", found["memory_mb"]))
+    return "\n".join(f"{name:<44} {value}" for name, value in rows)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the crowd; the exit code is 0 if all is fine."""
+    parser = argparse.ArgumentParser(prog="python -m tests.load.crowd", description=__doc__)
+    parser.add_argument("--visitors", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--address", help="of a server that runs already; memory is then not measured elsewhere")
+    parser.add_argument("--patience", type=float, default=120.0, help="seconds after which a visitor gives up")
+    parser.add_argument("--no_compare", action="store_true", help="for memory over many solves: no solves alone")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the report as JSON")
+    args = parser.parse_args(arguments)
+    if args.address:
+        found = measure(args.address, args)
+    else:
+        with served([sys.executable, "app.py"], free_port()) as address:
+            found = measure(address, args)
+    print(table(found))
+    for message in found["error_messages"]:
+        print("error:", message)
+    if args.out:
+        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0 if is_fine(found) else 1
+
+
+def measure(address: str, args: argparse.Namespace) -> dict[str, Any]:
+    """All rounds on the server at ``address``."""
+    asked = [wishes(args.visitors, args.visitors * number) for number in range(args.rounds)]
+    asyncio.run(crowd(address, wishes(1, 0), args.patience))  # the checkpoint is loaded, as after a start
+    memory, rounds = [memory_mb(address)], []
+    for number, visitors in enumerate(asked, 1):
+        rounds.append(asyncio.run(crowd(address, visitors, args.patience)))
+        memory.append(memory_mb(address))
+        print(f"round {number} of {args.rounds}: memory {memory[-1]} MB", file=sys.stderr)
+    expected = None if args.no_compare else alone([request for visitors in asked for request in visitors])
+    return report(rounds, expected, memory)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

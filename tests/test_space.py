@@ -1,0 +1,94 @@
+"""The folder as a Space: front matter, requirements, sizes of files, and that ZeroGPU's package comes first."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+MAX_FILE_BYTES = 10 * 1024 * 1024
+
+
+def front_matter() -> dict[str, str]:
+    _, block, _ = README.split("---\n", 2)
+    return dict(re.findall(r"^(\w+): *(.*)$", block, flags=re.MULTILINE))
+
+
+def committed() -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [ROOT / name for name in done.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_the_front_matter_has_all_that_a_space_needs():
+    found = front_matter()
+    assert README.startswith("---\n")
+    assert {"title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "app_file", "license"} <= set(found)
+    assert found["sdk"] == "gradio"
+    assert found["app_file"] == "app.py"
+    assert found["suggested_hardware"] == "cpu-basic"
+    assert len(found["short_description"]) <= 100
+    assert found["python_version"].strip('"') == "3.11"
+    for colour in (found["colorFrom"], found["colorTo"]):
+        assert colour in {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+
+
+def test_the_versions_named_agree():
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
+    assert front_matter()["sdk_version"] == pinned["gradio"] == version("gradio")
+
+
+def test_no_file_is_larger_than_a_space_takes_without_lfs():
+    assert {path.name for path in committed() if path.stat().st_size > MAX_FILE_BYTES} == set()
+
+
+def test_the_thumbnail_is_there_and_small():
+    assert front_matter()["thumbnail"].endswith("assets/thumbnail.png")
+    assert 0 < (ROOT / "assets" / "thumbnail.png").stat().st_size < 300_000
+
+
+@pytest.mark.parametrize("name", ["base", "ar"])
+def test_every_checkpoint_has_a_card(name):
+    assert (ROOT / "checkpoints" / name / "README.md").read_text().startswith("---\n")
+
+
+def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):
+    (tmp_path / "spaces.py").write_text(
+        "import sys\nassert 'torch' not in sys.modules, 'torch came first'\nasked = []\n"
+        "def GPU(duration):\n    asked.append(duration)\n    return lambda work: work\n"
+    )
+    script = (
+        "import runpy, sys\nrunpy.run_path('app.py', run_name='not main')\nimport spaces\n"
+        "from mmreason.ui import leak, sources, gpu\n"
+        "assert gpu.is_lent()\n"
+        "assert len(spaces.asked) == 2, spaces.asked\n"
+        "assert sorted(d(None, 16) for d in spaces.asked) == [22, 26], [d(None, 16) for d in spaces.asked]\n"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "SPACES_ZERO_GPU": "1"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-1500:]
+
+
+def test_without_spaces_nothing_changes():
+    from mmreason.ui import gpu
+
+    def work():
+        return 1
+
+    assert gpu.spaces is None
+    assert gpu.on_gpu(lambda: 1)(work) is work
+    assert gpu.lent("pipe") == "pipe"
+    assert [gpu.duration(seconds) for seconds in (0, 1.2, 1000)] == [11, 12, gpu.MAX_SECONDS]
+
+
+def test_a_wrong_setting_ends_the_start_with_one_line():
+    environment = os.environ | {"MMREASON_MAX_BATCH": "many"}
+    done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "error: MMREASON_MAX_BATCH must be a whole number from 1 to 256, got 'many'\n"

@@ -1,0 +1,121 @@
+"""The endpoints on the real server: README's examples as they stand there, and wrong values told in a sentence."""
+
+import json
+import re
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from mmreason.traces.file import check
+from mmreason.ui import api
+from mmreason.ui.serving import UNKNOWN
+from tests.ui.conftest import ROOT
+
+ENDPOINTS = {"/solve", "/preview", "/inspect", "/daily", "/health"}
+EXAMPLES = (ROOT / "README.md").read_text().partition("<!-- api -->")[2].partition("<!-- /api -->")[0]
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", EXAMPLES, flags=re.DOTALL)
+
+
+def call(address, name, body):
+    """What an endpoint answers: its event and its data, of the last message."""
+    joined = httpx.post(f"{address}/gradio_api/call/v2/{name}", json=body, timeout=60)
+    if joined.status_code != 200:
+        return joined.status_code, joined.json()
+    url = f"{address}/gradio_api/call/v2/{name}/{joined.json()['event_id']}"
+    lines = httpx.get(url, timeout=120).text.strip().splitlines()
+    event, data = [line.partition(": ")[2] for line in lines if ": " in line][-2:]
+    return event, json.loads(data)
+
+
+def test_every_endpoint_is_named_and_typed(app):
+    info = httpx.get(f"{app}/gradio_api/info", timeout=60).json()
+    assert set(info["named_endpoints"]) == ENDPOINTS
+    assert not info["unnamed_endpoints"]
+    for name, endpoint in info["named_endpoints"].items():
+        assert endpoint["description"], name
+        assert all(parameter["type"] for parameter in endpoint["parameters"]), name
+    solve = {p["parameter_name"]: p["type"] for p in info["named_endpoints"]["/solve"]["parameters"]}
+    assert solve["seed"] == {"type": "integer"}
+    assert solve["task"]["enum"] == ["maze", "jigsaw", "sudoku", "transform"]
+
+
+def test_readmes_python_example_runs(app):
+    (example,) = blocks("python")
+    done = subprocess.run(
+        [sys.executable, "-c", example.replace("http://127.0.0.1:7860", app)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    first, problems, *progress = [line for line in done.stdout.splitlines() if not line.startswith("Loaded")]
+    assert first.startswith("finished ")
+    assert problems == "[]"
+    assert progress[-1].startswith("finished ")
+
+
+def test_readmes_curl_example_runs(app):
+    (example,) = blocks("bash")
+    done = subprocess.run(
+        ["bash", "-ec", example.replace("http://127.0.0.1:7860", app)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    *_, event, data = [line for line in done.stdout.splitlines() if line]
+    assert event == "event: complete"
+    (end,) = json.loads(data.removeprefix("data: "))
+    assert end["state"] == "finished"
+    check(end["trace"])
+    assert end["trace"]["problem"]["difficulty"] == "easy"
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "says"),
+    [
+        ("solve", {"seed": -1}, "Seed must be a number from 0"),
+        ("solve", {"num_steps": 13}, "Steps per segment must be a number from 1 to 12"),
+        ("solve", {"temperature": "hot"}, "Temperature must be a number"),
+        ("solve", {"region": "everywhere"}, "Region must be one of"),
+        ("solve", {"task": "chess"}, "Task must be one of"),
+        ("solve", {"checkpoint": "../../etc"}, "Checkpoint '../../etc' is not here"),
+        ("solve", {"puzzle": "{"}, "This is not JSON"),
+        ("preview", {"difficulty": "extreme"}, "Difficulty must be one of"),
+        ("inspect", {"trace": "{}"}, "Trace field 'version' is missing"),
+        ("inspect", {"trace": 5}, "Trace must be JSON text"),
+        ("daily", {"date": "yesterday"}, "Date must be like"),
+    ],
+)
+def test_a_wrong_value_is_told_in_a_sentence(app, name, body, says):
+    event, data = call(app, name, body)
+    assert event == "error"
+    assert data["error"].startswith(says)
+
+
+@pytest.mark.parametrize(("name", "body"), [("nothing", {}), ("daily", {"day": 1}), ("inspect", {})])
+def test_what_names_nothing_here_is_refused_and_no_error_of_the_server(app, name, body):
+    assert call(app, name, body) == (422, {"error": UNKNOWN})
+
+
+def test_health_says_what_runs(app):
+    event, (found,) = call(app, "health", {})
+    assert event == "complete"
+    assert found["status"] == "ok"
+    assert found["versions"]["gradio"]
+    assert re.fullmatch("[0-9a-f]{12}", found["checkpoints"]["base"])
+    assert set(found["solves"]) == {"running", "waiting", "solved"}
+
+
+def test_the_foot_of_the_page_names_versions_and_checkpoints(app, visit):
+    page = visit(app)
+    page.locator("#footer").get_by_text("checkpoint base").wait_for()
+    assert "gradio 6" in page.locator("#footer .running").inner_text()
+
+
+def test_an_error_of_ours_keeps_its_details_to_itself():
+    def fails():
+        raise RuntimeError("/secret/path")
+
+    with pytest.raises(api.gr.Error) as refused:
+        api._told(fails)
+    assert "secret" not in str(refused.value)

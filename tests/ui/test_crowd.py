@@ -1,0 +1,24 @@
+"""The load script at a small scale: several visitors at once on the real server, each gets what is theirs."""
+
+import json
+
+from tests.load import crowd
+
+
+def test_visitors_at_once_get_their_own_traces(app, tmp_path, capsys):
+    crowd.main(["--visitors", "5", "--address", app, "--out", str(tmp_path / "report.json")])
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert (found["solves"], found["errors"], found["mixed_up"]) == (5, 0, 0), found["error_messages"]
+    assert "first_token_seconds" in capsys.readouterr().out
+
+
+def test_a_trace_of_somebody_else_is_noticed():
+    def seen(token):
+        segment = {"kind": "thought", "turn": 1, "cells": None, "frames": [{"tokens": [token], "committed": [0]}]}
+        return {"trace": {"segments": [segment]}, "first": 1.0, "whole": 2.0, "error": None, "waited": False}
+
+    expected = [crowd.generated(seen(token)["trace"]) for token in "ab"]
+    assert crowd.report([[seen("a"), seen("b")]], expected, [1, 1])["mixed_up"] == 0
+    found = crowd.report([[seen("b"), seen("b")]], expected, [1, 1])
+    assert found["mixed_up"] == 1
+    assert not crowd.is_fine(found)
