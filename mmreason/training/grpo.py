@@ -44,7 +44,6 @@ class GRPOConfig:
     num_generations: int = 8
     num_iterations: int = 1
     learning_rate: float = 1e-4
-    norm_learning_rate: float | None = None  # of the gains of norms, which scale logits; None: as the rest
     warmup_steps: int = 5
     max_grad_norm: float = 1.0
     max_tokens: int = MAX_TOKENS  # positions in one backward pass
@@ -79,10 +78,8 @@ class GRPOConfig:
         ):
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
-        for name in ("learning_rate", "norm_learning_rate"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 < rate < 1:
-                raise ConfigError(f"{name} must be between 0 and 1, got {rate}")
+        if not 0 < self.learning_rate < 1:
+            raise ConfigError(f"learning_rate must be between 0 and 1, got {self.learning_rate}")
         if not self.max_grad_norm > 0:
             raise ConfigError(f"max_grad_norm must be above 0, got {self.max_grad_norm}")
         if self.likelihood not in LIKELIHOODS:
@@ -154,13 +151,8 @@ class GRPO:
         self.verifier = Verifier(pipe.words, pipe.sheet)
         self.task_tokens = {task: pipe.words.index(f"<{task}>") for task in TASKS}
         self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
-        rates = {False: config.learning_rate, True: config.norm_learning_rate or config.learning_rate}
-        groups = [
-            {"params": [p for p in self.parameters if (p.ndim == 1) is is_gain], "lr": rate, "peak": rate}
-            for is_gain, rate in rates.items()
-        ]
         self.optimizer = torch.optim.AdamW(
-            [group for group in groups if group["params"]], betas=(0.9, 0.95), weight_decay=0.0
+            self.parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
         )
         if accelerator.num_processes > config.num_problems:
             raise ConfigError(
@@ -303,7 +295,7 @@ class GRPO:
         finite = bool(torch.isfinite(norm)) and math.isfinite(total["loss"])
         if finite:
             for group in self.optimizer.param_groups:
-                group["lr"] = group["peak"] * min(1.0, (step + 1) / max(1, config.warmup_steps))
+                group["lr"] = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         metrics = {"loss": total["loss"], "grad_norm": float(norm), "skipped": float(not finite)}
