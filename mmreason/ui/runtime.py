@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -21,6 +22,8 @@ __all__ = ["sheet_pixels", "sheet_value"]
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
 CHECKPOINTS_SETTING = "MMREASON_CHECKPOINTS"  # names another folder of checkpoints than ./checkpoints
+RUNS_SETTING = "MMREASON_RUNS"  # names another folder of training runs than ./runs
+RUN_CHECKPOINT = re.compile(r"run:([0-9a-f]{12})/(joint|factorized)\Z", re.ASCII)  # what a run of the page trained
 
 MAX_WAITING = 16  # visitors in line for a solve
 
@@ -32,6 +35,24 @@ def checkpoints_folder() -> Path:
     return Path(os.environ.get(CHECKPOINTS_SETTING) or ROOT / "checkpoints")
 
 
+def runs_folder() -> Path:
+    """The folder whose subfolders are training runs."""
+    return Path(os.environ.get(RUNS_SETTING) or ROOT / "runs")
+
+
+def page_runs_folder() -> Path:
+    """The folder of the runs that visitors started; those are listed for their owners only."""
+    return runs_folder() / "page"
+
+
+def checkpoint_folder(name: str) -> Path | None:
+    """The folder of the checkpoint called ``name``, ``run:<id>/<arm>`` being a run's; None if it is not here."""
+    if match := RUN_CHECKPOINT.match(name):
+        folder = page_runs_folder() / match[1] / match[2] / "checkpoint"
+        return folder if (folder / "model_index.json").is_file() else None
+    return checkpoints_folder() / name if name in checkpoint_names() else None
+
+
 def checkpoint_names() -> list[str]:
     """Subfolders with a ``model_index.json``, ``base`` first."""
     names = [path.parent.name for path in checkpoints_folder().glob("*/model_index.json")]
@@ -40,10 +61,10 @@ def checkpoint_names() -> list[str]:
 
 def load_pipeline(name: str) -> InterleavedReasoningPipeline:
     """The checkpoint called ``name``, loaded once and again when its files change; raises CheckpointError."""
-    if name not in checkpoint_names():
+    folder = checkpoint_folder(name)
+    if folder is None:
         there = ", ".join(checkpoint_names()) or "none"
         raise CheckpointError(f"checkpoint {name[:60]!r} is not here; there is: {there}")
-    folder = checkpoints_folder() / name
     with _LOAD:
         return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
 
@@ -59,7 +80,8 @@ def _load(folder: Path, _changed: int) -> InterleavedReasoningPipeline:
 
 def find_checkpoint(name: str, fingerprint: str | None) -> str | None:
     """The checkpoint that a link means: ``name`` if its weights fit, else another with those weights."""
-    for candidate in sorted(checkpoint_names(), key=lambda other: other != name):
+    own = [name] if RUN_CHECKPOINT.match(name) and checkpoint_folder(name) else []
+    for candidate in sorted([*checkpoint_names(), *own], key=lambda other: other != name):
         if fingerprint is None and candidate == name:
             return name
         try:

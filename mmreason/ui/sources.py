@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -24,7 +23,6 @@ from mmreason.ui.opened import Opened, open_files, open_traces
 from mmreason.ui.request import SolveRequest, checked
 from mmreason.ui.solving import Finished
 
-RUNS_SETTING = "MMREASON_RUNS"  # names another folder of training runs than ./runs
 MAX_GROUP = 16
 PERIOD = 0.4  # seconds between two words about progress
 
@@ -70,15 +68,10 @@ def first_group() -> Opened | None:
     return None
 
 
-def runs_folder() -> Path:
-    """The folder whose subfolders are training runs."""
-    return Path(os.environ.get(RUNS_SETTING) or runtime.ROOT / "runs")
-
-
 def run_samples() -> dict[str, list[Path]]:
     """The groups that training runs have left, newest step first: name → files."""
     found: dict[str, list[Path]] = {}
-    for folder in sorted(runs_folder().glob("*/samples")):
+    for folder in sorted(runtime.runs_folder().glob("*/samples")):
         steps: dict[int, list[Path]] = {}
         for path in sorted(folder.iterdir()):
             if match := _SAMPLE.match(path.name):

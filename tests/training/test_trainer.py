@@ -24,7 +24,7 @@ from mmreason.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 STEPS = 5
-WITHOUT_TIME = ("seconds", "rollout_seconds")
+WITHOUT_TIME = ("seconds", "rollout_seconds", "eval_seconds")
 
 
 def trainer(folder: Path, **changes) -> Trainer:

@@ -1,0 +1,93 @@
+"""What the tab Train shows of one run: plain values, and None for whatever has not changed since it was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmreason.errors import MMReasonError
+from mmreason.ui.curves import figures, lines_of
+from mmreason.ui.held_out import held_out_key, held_out_value
+from mmreason.ui.run_state import Rows, Status, last_step, status_of
+from mmreason.ui.runs import find
+from mmreason.ui.train_words import command_lines, head, label, notes
+from mmreason.ui.verdict import verdict
+
+MAX_EARLIER = 4
+
+Seen = dict[str, Any]  # what the parts of the tab show, by name
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Values of the parts; ``seen`` says what they show."""
+
+    seen: Seen
+    is_here: bool
+    is_mine: bool = False
+    state: str = ""
+    head: dict[str, Any] | None = None
+    figures: list[Any] | None = None
+    verdict: list[list[str]] | None = None
+    held_out: dict[str, Any] | None = None
+    command: str | None = None
+    has_rows: bool = False
+    has_checkpoint: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Is there more to come?"""
+        return self.state in ("queued", "running", "stopping")
+
+
+def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | None) -> RunView:
+    """The run called ``run_id`` as it is now, against what is ``seen``."""
+    run, seen = find(run_id), seen or {}
+    if run is None:
+        return RunView({}, is_here=False)
+    if seen.get("run") != run.id:
+        seen = {}
+    status, shown = status_of(run), Seen(run=run.id)
+    others = [other for name in (earlier or [])[:MAX_EARLIER] if name != run.id and (other := find(name))]
+    lines = [(status, arm) for arm in run.settings.arms] + [
+        (other_status, arm) for other in others for other_status in [status_of(other)] for arm in other.settings.arms
+    ]
+    smoothing = min(0.98, max(0.0, float(smoothing or 0)))
+    shown["curves"] = [smoothing, *(f"{s.run.id}{arm}{len(s.rows[arm])} {last_step(s.rows[arm])}" for s, arm in lines)]
+    shown["held_out"] = held_out_key(run)
+    shown["state"] = status.state
+    shown["saved"] = list(status.saved.values())
+    is_new = {name: seen.get(name) != value for name, value in shown.items()}
+    changed = is_new["curves"] or is_new["state"]
+    return RunView(
+        shown,
+        is_here=True,
+        is_mine=run.is_of(token),
+        state=status.state,
+        head=head(status),
+        figures=_figures(status, lines, smoothing) if is_new["curves"] else None,
+        verdict=verdict(status) + notes(status) if changed else None,
+        held_out=held_out_value(run) if is_new["held_out"] else None,
+        command=_command(status) if is_new["run"] else None,
+        has_rows=any(status.rows.values()),
+        has_checkpoint=bool(status.checkpoints),
+    )
+
+
+def _figures(status: Status, lines: Sequence[tuple[Status, str]], smoothing: float) -> list[Any]:
+    named: list[tuple[str, Rows, int]] = []
+    for other, arm in lines:
+        is_own = other.run.id == status.run.id
+        name = arm if is_own and len(status.rows) > 1 else "" if is_own else f"{label(other.run).split(',')[0]} {arm}"
+        named.append((name, other.rows[arm], other.run.settings.eval_problems))
+    count = len(status.rows)
+    steps = max(other.run.settings.steps for other, _ in lines)
+    return figures(lines_of(named[:count], named[count:]), steps, smoothing)
+
+
+def _command(status: Status) -> str:
+    try:
+        return command_lines(status.run)
+    except MMReasonError:
+        return f"The checkpoint {status.run.settings.checkpoint} is not here any more."
