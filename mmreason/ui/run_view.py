@@ -9,7 +9,7 @@ from typing import Any
 from mmreason.errors import MMReasonError
 from mmreason.ui.curves import figures, lines_of
 from mmreason.ui.held_out import held_out_key, held_out_value
-from mmreason.ui.run_state import Rows, Status, last_step, status_of
+from mmreason.ui.run_state import ACTIVE, Rows, Status, last_step, status_of
 from mmreason.ui.runs import find
 from mmreason.ui.train_words import command_lines, head, label, notes
 from mmreason.ui.verdict import verdict
@@ -21,24 +21,25 @@ Seen = dict[str, Any]  # what the parts of the tab show, by name
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """Values of the parts; ``seen`` says what they show."""
+    """Values of the parts; ``changed`` names those that differ from what was seen."""
 
     seen: Seen
     is_here: bool
     is_mine: bool = False
     state: str = ""
+    changed: frozenset[str] = frozenset()
     head: dict[str, Any] | None = None
-    figures: list[Any] | None = None
-    verdict: list[list[str]] | None = None
+    figures: Sequence[Any] = ()
+    verdict: Sequence[list[str]] = ()
     held_out: dict[str, Any] | None = None
-    command: str | None = None
+    command: str = ""
     has_rows: bool = False
     has_checkpoint: bool = False
 
     @property
     def is_active(self) -> bool:
         """Is there more to come?"""
-        return self.state in ("queued", "running", "stopping")
+        return self.state in ACTIVE
 
 
 def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | None) -> RunView:
@@ -48,28 +49,28 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
         return RunView({}, is_here=False)
     if seen.get("run") != run.id:
         seen = {}
-    status, shown = status_of(run), Seen(run=run.id)
-    others = [other for name in (earlier or [])[:MAX_EARLIER] if name != run.id and (other := find(name))]
-    lines = [(status, arm) for arm in run.settings.arms] + [
-        (other_status, arm) for other in others for other_status in [status_of(other)] for arm in other.settings.arms
-    ]
+    status = status_of(run)
+    others = [status_of(other) for name in (earlier or [])[:MAX_EARLIER] if name != run.id and (other := find(name))]
+    lines = [(each, arm) for each in (status, *others) for arm in each.run.settings.arms]
     smoothing = min(0.98, max(0.0, float(smoothing or 0)))
-    shown["curves"] = [smoothing, *(f"{s.run.id}{arm}{len(s.rows[arm])} {last_step(s.rows[arm])}" for s, arm in lines)]
-    shown["held_out"] = held_out_key(run)
-    shown["state"] = status.state
-    shown["saved"] = list(status.saved.values())
-    is_new = {name: seen.get(name) != value for name, value in shown.items()}
-    changed = is_new["curves"] or is_new["state"]
+    shown = Seen(
+        run=run.id,
+        figures=[smoothing, *(f"{s.run.id}{arm}{len(s.rows[arm])} {last_step(s.rows[arm])}" for s, arm in lines)],
+        held_out=held_out_key(run),
+        state=[status.state, *status.saved.values()],
+    )
+    changed = frozenset(name for name, value in shown.items() if seen.get(name) != value)
     return RunView(
         shown,
         is_here=True,
         is_mine=run.is_of(token),
         state=status.state,
+        changed=changed,
         head=head(status),
-        figures=_figures(status, lines, smoothing) if is_new["curves"] else None,
-        verdict=verdict(status) + notes(status) if changed else None,
-        held_out=held_out_value(run) if is_new["held_out"] else None,
-        command=_command(status) if is_new["run"] else None,
+        figures=_figures(status, lines, smoothing) if "figures" in changed else (),
+        verdict=[*verdict(status), *notes(status)] if changed else (),
+        held_out=held_out_value(run) if "held_out" in changed else None,
+        command=_command(status) if "run" in changed else "",
         has_rows=any(status.rows.values()),
         has_checkpoint=bool(status.checkpoints),
     )

@@ -15,7 +15,7 @@ from mmreason.ui import hub, runtime
 from mmreason.ui.component import component
 from mmreason.ui.curves import FIGURES
 from mmreason.ui.train_estimate import words
-from mmreason.ui.train_events import connect
+from mmreason.ui.train_events import EMPTY, connect
 from mmreason.ui.train_form import ASSIGNMENT_CHOICES, CONTROLS, FEW, MORE, NumberField, filled
 from mmreason.ui.train_words import LOST
 
@@ -58,6 +58,7 @@ def build_train(blocks: gr.Blocks, visitor: gr.BrowserState, tabs: gr.Tabs) -> T
         "chosen": gr.State(None),
         "seen": gr.State({}),
         "trained": gr.State([]),
+        "ready": gr.State(""),
         "timer": gr.Timer(POLL_SECONDS, active=False),
     }
     with gr.Row(elem_id="train"):
@@ -130,7 +131,7 @@ def _run() -> dict[str, Any]:
         }
     parts["empty"] = component(
         "prose",
-        value=[["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]],
+        value=EMPTY,
         elem_id="train-empty",
     )
     parts["head"] = component("run_head", value=None, elem_id="train-head")

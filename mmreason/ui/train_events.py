@@ -9,6 +9,7 @@ import gradio as gr
 from mmreason.errors import MMReasonError
 from mmreason.ui import hub, train_queue
 from mmreason.ui.checkpoints import Choice, choices_of, trained_by
+from mmreason.ui.curves import FIGURES
 from mmreason.ui.run_view import RunView, Seen, look
 from mmreason.ui.runs import Run, find, new_token, owner_of, runs_of
 from mmreason.ui.solving import sentence
@@ -31,6 +32,10 @@ LINK_JS = """(id) => {
   return place.href;
 }"""
 
+NUM_FIGURES = len(FIGURES)
+EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
+_SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive
+
 
 def connect(t: Train, blocks: gr.Blocks) -> None:
     """Connect all events of the tab, and look after the queue."""
@@ -38,7 +43,7 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
     shown = [
         *(t.seen, t.empty, t.head, t.actions, t.stop, t.resume, t.delete, t.curves, *t.figures),
-        *(t.verdict, t.held_out, t.results, t.command, t.take, t.hub, t.timer, t.trained),
+        *(t.verdict, t.held_out, t.results, t.command, t.take, t.hub, t.timer, t.trained, t.ready),
     ]
     lists = [t.run, t.earlier]
 
@@ -53,14 +58,15 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     started = [t.form_says, t.chosen, *lists]
     then_look(t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE))
     then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
-    gr.on([t.timer.tick, t.smoothing.change, t.earlier.change], on_look, asked, shown, **PRIVATE)
+    t.timer.tick(on_look, asked, shown, **PRIVATE)
+    gr.on([t.smoothing.change, t.earlier.change], on_look, asked, shown, **CHANGING)
     for button, handler in ((t.stop, on_stop), (t.resume, on_resume)):
         then_look(button.click(handler, [t.chosen, t.visitor], t.says, **PRIVATE))
     t.delete.click(lambda: gr.Row(visible=True), None, t.sure, **AT_ONCE)
     t.keep.click(lambda: gr.Row(visible=False), None, t.sure, **AT_ONCE)
     then_look(t.really.click(on_delete, [t.chosen, t.visitor], [t.says, t.sure, t.chosen, *lists], **PRIVATE))
     t.chosen.change(None, t.chosen, t.link, js=LINK_JS)
-    gr.on([t.chosen.change, t.trained.change], on_archive, [t.chosen, t.visitor], t.archive, **WRITING)
+    t.ready.change(on_archive, [t.chosen, t.visitor], t.archive, **WRITING)
     if hub.can_sign_in():
         t.push.click(on_push, [t.chosen, t.visitor, t.repository], t.says, **PRIVATE)
 
@@ -146,41 +152,39 @@ def on_choose(name: Any, visitor: Any) -> tuple[Any, ...]:
 def on_look(chosen: Any, visitor: Any, earlier: Any, smoothing: Any, seen: Seen | None) -> tuple[Any, ...]:
     """What has changed of the run that is shown."""
     view = look(chosen, visitor, earlier, smoothing, seen)
-    return _outputs(view, seen or {}, visitor)
+    return outputs_of(view, visitor)
 
 
-def _outputs(view: RunView, seen: Seen, visitor: Any) -> tuple[Any, ...]:
-    hidden, figures = gr.Column(visible=False), view.figures or [gr.skip()] * 4
+def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
+    """A view as updates in the order of ``shown`` in ``connect``; what has not changed is left alone."""
     if not view.is_here:
-        away = [gr.Row(visible=False), *[gr.skip()] * 3, hidden, *figures, [], None, hidden, gr.skip()]
-        return {}, _lead("No run yet."), None, *away, hidden, hidden, gr.Timer(active=False), gr.skip()
-    if view.seen == seen:  # of what is slow to draw nothing has changed
-        kept = [gr.skip()] * (len(figures) + 12)
-        return gr.skip(), gr.skip(), view.head, *kept, gr.Timer(active=view.is_active), gr.skip()
-    stoppable, is_over = view.state in ("queued", "running"), not view.is_active
+        column, row, skips = gr.Column(visible=False), gr.Row(visible=False), [gr.skip()] * NUM_FIGURES
+        buttons = [gr.skip()] * 3
+        above = ({}, EMPTY, None, row, *buttons, column, *skips)
+        return *above, [], None, column, "", row, row, gr.Timer(active=False), gr.skip(), ""
+    if not view.changed:
+        return *[gr.skip()] * 2, view.head, *[gr.skip()] * (11 + NUM_FIGURES), gr.Timer(active=view.is_active), *_SAME
+    stoppable, can_take = view.state in ("queued", "running"), view.is_mine and view.has_checkpoint
     return (
         view.seen,
         [],
         view.head,
         gr.Row(visible=view.is_mine),
-        gr.Button(interactive=stoppable, variant="primary" if stoppable else "secondary"),
+        gr.Button(interactive=stoppable),
         gr.Button(interactive=view.state in ("stopped", "failed")),
-        gr.Button(interactive=is_over or view.state == "queued"),
+        gr.Button(interactive=not view.is_active or view.state == "queued"),
         gr.Column(visible=view.has_rows),
-        *figures,
-        gr.skip() if view.verdict is None else view.verdict,
-        gr.skip() if view.held_out is None else view.held_out,
+        *(view.figures or [gr.skip()] * NUM_FIGURES),
+        list(view.verdict),
+        view.held_out if "held_out" in view.changed else gr.skip(),
         gr.Column(visible=True),
-        gr.skip() if view.command is None else view.command,
-        gr.Row(visible=view.is_mine and view.has_checkpoint),
-        gr.Row(visible=view.is_mine and view.has_checkpoint and hub.can_sign_in()),
+        view.command if "run" in view.changed else gr.skip(),
+        gr.Row(visible=can_take),
+        gr.Row(visible=can_take and hub.can_sign_in()),
         gr.Timer(active=view.is_active),
         trained_by(visitor),
+        f"{view.seen['run']} {view.seen['state']}",
     )
-
-
-def _lead(text: str) -> list[list[str]]:
-    return [["lead", text], ["plain", "Start one, and its curves grow here while it learns."]]
 
 
 # Acting

@@ -13,10 +13,10 @@ from mmreason.ui.runs import owned
 
 
 def write_archive(run_id: Any, token: Any) -> str | None:
-    """Path of a zip of the run's checkpoints, one folder an arm; None before there is one.  Raises ConfigError."""
+    """Path of a zip of the run's checkpoints, one folder an arm; None while it may change.  Raises ConfigError."""
     run = owned(run_id, token, "download")
     status = status_of(run)
-    if not status.checkpoints:
+    if status.is_active or not status.checkpoints:
         return None
     path = new_place() / f"mmreason-{run.id}.zip"
     try:

@@ -136,12 +136,13 @@ def _start(run: Run) -> None:
             change(run, arm=arm, pid=0, born=0.0)
             return
     _CHILDREN.append(child)
+    born = time.time()
     try:
         process = psutil.Process(child.pid)
-        process.nice(NICENESS)
         born = process.create_time()
+        process.nice(max(NICENESS, process.nice()))
     except psutil.Error:  # it has ended already
-        born = time.time()
+        pass
     change(run, arm=arm, pid=child.pid, born=born)
 
 
