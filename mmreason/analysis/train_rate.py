@@ -28,7 +28,7 @@ def measure_rate(
     pipe: InterleavedReasoningPipeline,
     tasks: Sequence[str] = tuple(TASKS),
     difficulties: Sequence[str] = DIFFICULTIES,
-    num_problems: int = 4,
+    num_problems: int = 2,
     num_generations: int = 8,
     clock: Callable[[], float] = time.process_time,
 ) -> dict[str, dict[str, dict[str, float]]]:

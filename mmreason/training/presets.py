@@ -96,13 +96,13 @@ PRESETS: dict[str, TrainSettings] = {
     "Two minutes on a CPU": TrainSettings(
         tasks=("sudoku",),
         difficulties={"medium": 1.0},
-        steps=12,
+        steps=20,
         num_problems=4,
         num_generations=8,
         learning_rate=3e-4,
-        eval_steps=6,
-        eval_problems=64,
-        save_steps=4,
+        eval_steps=10,
+        eval_problems=200,
+        save_steps=5,
     ),
     "GPU": TrainSettings(
         tasks=("maze", "jigsaw", "sudoku", "transform"),

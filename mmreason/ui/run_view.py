@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmreason.errors import MMReasonError
 from mmreason.ui.curves import figures, lines_of
 from mmreason.ui.held_out import held_out_key, held_out_value
 from mmreason.ui.run_state import ACTIVE, Rows, Status, last_step, status_of
@@ -70,7 +69,7 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
         figures=_figures(status, lines, smoothing) if "figures" in changed else (),
         verdict=[*verdict(status), *notes(status)] if changed else (),
         held_out=held_out_value(run) if "held_out" in changed else None,
-        command=_command(status) if "run" in changed else "",
+        command=command_lines(run) if "run" in changed else "",
         has_rows=any(status.rows.values()),
         has_checkpoint=bool(status.checkpoints),
     )
@@ -80,15 +79,10 @@ def _figures(status: Status, lines: Sequence[tuple[Status, str]], smoothing: flo
     named: list[tuple[str, Rows, int]] = []
     for other, arm in lines:
         is_own = other.run.id == status.run.id
-        name = arm if is_own and len(status.rows) > 1 else "" if is_own else f"{label(other.run).split(',')[0]} {arm}"
+        name = (
+            arm if is_own and len(status.rows) > 1 else "" if is_own else f"{label(other.run).split(' · ')[0]} {arm}"
+        )
         named.append((name, other.rows[arm], other.run.settings.eval_problems))
     count = len(status.rows)
     steps = max(other.run.settings.steps for other, _ in lines)
     return figures(lines_of(named[:count], named[count:]), steps, smoothing)
-
-
-def _command(status: Status) -> str:
-    try:
-        return command_lines(status.run)
-    except MMReasonError:
-        return f"The checkpoint {status.run.settings.checkpoint} is not here any more."

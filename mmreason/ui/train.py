@@ -91,7 +91,7 @@ def _form() -> dict[str, Any]:
     with gr.Row(elem_classes="train-numbers"):
         for name in DIFFICULTIES:
             key = f"weight_{name}"
-            parts[key] = gr.Number(start[key], label=f"{name.capitalize()} ×", info="weight")
+            parts[key] = gr.Number(start[key], label=f"{name.capitalize()} ×", info="weight in the mix")
     parts["assignment"] = gr.Radio(
         list(ASSIGNMENT_CHOICES),
         value=start["assignment"],

@@ -65,7 +65,7 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     t.delete.click(lambda: gr.Row(visible=True), None, t.sure, **AT_ONCE)
     t.keep.click(lambda: gr.Row(visible=False), None, t.sure, **AT_ONCE)
     then_look(t.really.click(on_delete, [t.chosen, t.visitor], [t.says, t.sure, t.chosen, *lists], **PRIVATE))
-    t.chosen.change(None, t.chosen, t.link, js=LINK_JS)
+    t.run.change(None, t.run, t.link, js=LINK_JS)
     t.ready.change(on_archive, [t.chosen, t.visitor], t.archive, **WRITING)
     if hub.can_sign_in():
         t.push.click(on_push, [t.chosen, t.visitor, t.repository], t.says, **PRIVATE)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 import time
+from pathlib import Path
 from typing import Any
 
 from mmreason.training.presets import BOTH
+from mmreason.ui import runtime
 from mmreason.ui.cost_words import flops
 from mmreason.ui.run_state import Status, last_step
 from mmreason.ui.runs import Run
 from mmreason.ui.train_estimate import count, duration, estimate
-from mmreason.ui.train_queue import command_of
 
 LOST = (
     "A run survives a closed tab and a restarted server. A restart of the container it runs in, as a Space does when "
@@ -29,7 +30,7 @@ def head(status: Status) -> dict[str, Any]:
     return {
         "state": status.state,
         "says": state_words(status) + (f", {duration(left)} left" if is_going and left is not None else ""),
-        "left": _place(status, left),
+        "left": _place(status),
         "share": done / (settings.steps * len(settings.arms)),
         "spent": spent_words(status),
         "trouble": status.trouble,
@@ -65,8 +66,8 @@ def state_words(status: Status) -> str:
     return f"Finished: {steps} steps" + (" in both arms" if arm else "")
 
 
-def _place(status: Status, left: float | None) -> str:
-    """The place in line, or how long the rest would take."""
+def _place(status: Status) -> str:
+    """The place in line."""
     if status.state == "queued":
         if not status.ahead:
             return "Next in line"
@@ -86,18 +87,20 @@ def spent_words(status: Status) -> str:
 
 
 def label(run: Run) -> str:
-    """What a run is called in a list."""
+    """What a run is called in a list; two never have the same."""
     settings, when = run.settings, time.strftime("%d %b %H:%M", time.localtime(run.created))
-    arm = "joint against factorized" if settings.assignment == BOTH else settings.assignment
-    return f"{when}, {' '.join(settings.tasks)} {settings.mix}, {arm}, {settings.steps} steps ({run.id[:4]})"
+    arm = "both arms" if settings.assignment == BOTH else settings.assignment
+    return f"{when} · {', '.join(settings.tasks)} {settings.mix} · {arm} · {run.id[:4]}"
 
 
 def command_lines(run: Run) -> str:
-    """The command lines that repeat the run, one an arm."""
-    return "\n".join(
-        shlex.join(["python", *[part for part in command_of(run, arm) if part != "--resume"]])
-        for arm in run.settings.arms
-    )
+    """The command lines that repeat the run, one an arm, into folders of their own."""
+    start = runtime.checkpoint_folder(run.settings.checkpoint)
+    if start is None:
+        return f"The checkpoint {run.settings.checkpoint} is not here any more."
+    place = start.relative_to(runtime.ROOT) if start.is_relative_to(runtime.ROOT) else Path("checkpoints") / start.name
+    commands = [run.settings.arguments(arm, str(place), f"runs/{run.id}-{arm}") for arm in run.settings.arms]
+    return "\n".join(shlex.join(["python", "-m", "mmreason", *command]) for command in commands)
 
 
 def notes(status: Status) -> list[list[str]]:
