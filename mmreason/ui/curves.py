@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ WORDS, PICTURES = "#6f72f2", "#d18a16"  # both readable on light and on dark, as
 BOTH, OTHER = "#2a8f87", "#7b8190"
 STYLES = (("solid", "circle"), ("dash", "square-open"))  # of this run's arms
 EARLIER = (("dot", "x"), ("dashdot", "diamond-open"), ("longdash", "triangle-up-open"), ("longdashdot", "star-open"))
-FIGURES = ("reward", "success", "leak", "update")
+TITLES = ("Reward by modality", "Solved of the held-out problems", "Interference", "The update")
 
 Value = Callable[[dict[str, Any]], float | None]
 
@@ -49,7 +50,7 @@ def smoothed(values: Sequence[float], smoothing: float) -> list[float]:
 
 
 def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[go.Figure]:
-    """Reward, held-out success, interference, and the update, in the order of ``FIGURES``."""
+    """Reward, held-out success, interference, and the update, in the order of ``TITLES``."""
     return [
         _reward(lines, steps, smoothing),
         _success(lines, steps),
@@ -72,6 +73,21 @@ def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[go.Figu
             ),
         ),
     ]
+
+
+def curves_value(lines: Sequence[Line], steps: int, smoothing: float) -> dict[str, Any]:
+    """The value of the component ``curves``."""
+    made = [json.loads(figure.to_json() or "{}") for figure in figures(lines, steps, smoothing)]
+    return {
+        "figures": [
+            {
+                "title": title,
+                "data": figure["data"],
+                "layout": {k: v for k, v in figure["layout"].items() if k != "template"},
+            }
+            for title, figure in zip(TITLES, made, strict=True)
+        ]
+    }
 
 
 def _reward(lines: Sequence[Line], steps: int, smoothing: float) -> go.Figure:

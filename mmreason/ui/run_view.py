@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmreason.ui.curves import figures, lines_of
+from mmreason.ui.curves import curves_value, lines_of
 from mmreason.ui.held_out import held_out_key, held_out_value
 from mmreason.ui.run_state import ACTIVE, Rows, Status, last_step, status_of
 from mmreason.ui.runs import find
@@ -28,7 +28,7 @@ class RunView:
     state: str = ""
     changed: frozenset[str] = frozenset()
     head: dict[str, Any] | None = None
-    figures: Sequence[Any] = ()
+    figures: dict[str, Any] | None = None  # of the component ``curves``
     verdict: Sequence[list[str]] = ()
     held_out: dict[str, Any] | None = None
     command: str = ""
@@ -66,7 +66,7 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
         state=status.state,
         changed=changed,
         head=head(status),
-        figures=_figures(status, lines, smoothing) if "figures" in changed else (),
+        figures=_figures(status, lines, smoothing) if "figures" in changed else None,
         verdict=[*verdict(status), *notes(status)] if changed else (),
         held_out=held_out_value(run) if "held_out" in changed else None,
         command=command_lines(run) if "run" in changed else "",
@@ -75,7 +75,7 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
     )
 
 
-def _figures(status: Status, lines: Sequence[tuple[Status, str]], smoothing: float) -> list[Any]:
+def _figures(status: Status, lines: Sequence[tuple[Status, str]], smoothing: float) -> dict[str, Any]:
     named: list[tuple[str, Rows, int]] = []
     for other, arm in lines:
         is_own = other.run.id == status.run.id
@@ -85,4 +85,4 @@ def _figures(status: Status, lines: Sequence[tuple[Status, str]], smoothing: flo
         named.append((name, other.rows[arm], other.run.settings.eval_problems))
     count = len(status.rows)
     steps = max(other.run.settings.steps for other, _ in lines)
-    return figures(lines_of(named[:count], named[count:]), steps, smoothing)
+    return curves_value(lines_of(named[:count], named[count:]), steps, smoothing)

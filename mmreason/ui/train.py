@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+import plotly.graph_objects as go
 
 from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import GRANULARITIES
@@ -13,7 +14,6 @@ from mmreason.tasks import TASKS
 from mmreason.training.presets import PRESETS
 from mmreason.ui import hub, runtime
 from mmreason.ui.component import component
-from mmreason.ui.curves import FIGURES
 from mmreason.ui.train_estimate import words
 from mmreason.ui.train_events import EMPTY, connect
 from mmreason.ui.train_form import ASSIGNMENT_CHOICES, CONTROLS, FEW, MORE, NumberField, filled
@@ -21,12 +21,6 @@ from mmreason.ui.train_words import LOST
 
 DRAWING_SCRIPTS = ("player_canvas", "player_cards")
 POLL_SECONDS = 1.5
-TITLES = {
-    "reward": "Reward by modality",
-    "success": "Solved of the held-out problems",
-    "leak": "Interference",
-    "update": "The update",
-}
 
 
 @dataclass(slots=True)
@@ -44,10 +38,6 @@ class Train:
     @property
     def controls(self) -> list[Any]:
         return [self.parts[name] for name in CONTROLS]
-
-    @property
-    def figures(self) -> list[Any]:
-        return [self.parts[f"figure_{name}"] for name in FIGURES]
 
 
 def build_train(blocks: gr.Blocks, visitor: gr.BrowserState, tabs: gr.Tabs) -> Train:
@@ -151,11 +141,8 @@ def _curves() -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Column(visible=False, elem_id="train-curves") as parts["curves"]:
         parts["smoothing"] = gr.Slider(0, 0.95, 0.5, step=0.05, label="Smoothing", elem_id="train-smoothing")
-        with gr.Row(elem_id="train-figures"):
-            for name in FIGURES:
-                with gr.Column(elem_classes="train-figure", min_width=280):
-                    component("prose", value=[["plain", TITLES[name]]])
-                    parts[f"figure_{name}"] = gr.Plot(show_label=False, elem_id=f"train-{name}")
+        parts["figures"] = component("curves", value=None, elem_id="train-figures")
+        gr.Plot(go.Figure(), show_label=False, elem_id="train-plotly")  # only brings in the library
     return parts
 
 

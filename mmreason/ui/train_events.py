@@ -9,7 +9,6 @@ import gradio as gr
 from mmreason.errors import MMReasonError
 from mmreason.ui import hub, train_queue
 from mmreason.ui.checkpoints import Choice, choices_of, trained_by
-from mmreason.ui.curves import FIGURES
 from mmreason.ui.run_view import RunView, Seen, look
 from mmreason.ui.runs import Run, find, new_token, owner_of, runs_of
 from mmreason.ui.solving import sentence
@@ -32,7 +31,6 @@ LINK_JS = """(id) => {
   return place.href;
 }"""
 
-NUM_FIGURES = len(FIGURES)
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
 _SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive
 
@@ -42,7 +40,7 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     train_queue.keep_going()
     asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
     shown = [
-        *(t.seen, t.empty, t.head, t.actions, t.stop, t.resume, t.delete, t.curves, *t.figures),
+        *(t.seen, t.empty, t.head, t.actions, t.stop, t.resume, t.delete, t.curves, t.figures),
         *(t.verdict, t.held_out, t.results, t.command, t.take, t.hub, t.timer, t.trained, t.ready),
     ]
     lists = [t.run, t.earlier]
@@ -158,12 +156,11 @@ def on_look(chosen: Any, visitor: Any, earlier: Any, smoothing: Any, seen: Seen 
 def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
     """A view as updates in the order of ``shown`` in ``connect``; what has not changed is left alone."""
     if not view.is_here:
-        column, row, skips = gr.Column(visible=False), gr.Row(visible=False), [gr.skip()] * NUM_FIGURES
-        buttons = [gr.skip()] * 3
-        above = ({}, EMPTY, None, row, *buttons, column, *skips)
+        column, row = gr.Column(visible=False), gr.Row(visible=False)
+        above = ({}, EMPTY, None, row, *[gr.skip()] * 3, column, None)
         return *above, [], None, column, "", row, row, gr.Timer(active=False), gr.skip(), ""
     if not view.changed:
-        return *[gr.skip()] * 2, view.head, *[gr.skip()] * (11 + NUM_FIGURES), gr.Timer(active=view.is_active), *_SAME
+        return *[gr.skip()] * 2, view.head, *[gr.skip()] * 12, gr.Timer(active=view.is_active), *_SAME
     stoppable, can_take = view.state in ("queued", "running"), view.is_mine and view.has_checkpoint
     return (
         view.seen,
@@ -174,7 +171,7 @@ def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
         gr.Button(interactive=view.state in ("stopped", "failed")),
         gr.Button(interactive=not view.is_active or view.state == "queued"),
         gr.Column(visible=view.has_rows),
-        *(view.figures or [gr.skip()] * NUM_FIGURES),
+        gr.skip() if view.figures is None else view.figures,
         list(view.verdict),
         view.held_out if "held_out" in view.changed else gr.skip(),
         gr.Column(visible=True),

@@ -9,7 +9,17 @@ import pytest
 
 from mmreason.errors import MMReasonError
 from mmreason.training.presets import BOTH, PRESETS, TrainSettings
-from mmreason.ui import checkpoints, run_view, runs, runtime, train_files, train_form, train_queue, visitor
+from mmreason.ui import (
+    checkpoints,
+    run_view,
+    runs,
+    runtime,
+    train_events,
+    train_files,
+    train_form,
+    train_queue,
+    visitor,
+)
 from mmreason.ui.run_state import is_alive, status_of
 from mmreason.ui.train_words import head, state_words
 from tests.ui.conftest import HOSTILE
@@ -215,6 +225,22 @@ def test_the_command_repeats_the_run_with_the_same_prompts_in_both_arms(monkeypa
     assert [a for a, b in zip(joint, factorized, strict=True) if a != b] == ["joint"]
     assert " ".join(joint).startswith("train --checkpoint checkpoints/base --output out --assignment joint")
     assert "--difficulty medium=1 hard=2" in " ".join(joint) and "--seed 5" in " ".join(joint)
+
+
+def test_every_view_has_an_update_for_every_part_and_leaves_alone_what_has_not_changed():
+    run = train_queue.submit(SETTINGS, OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=None)
+    first = run_view.look(run.id, OWNER, [], 0.5, {})
+    again = run_view.look(run.id, OWNER, [], 0.5, first.seen)
+    assert (
+        first.is_mine
+        and len(first.figures["figures"]) == 4
+        and first.changed == {"run", "figures", "held_out", "state"}
+    )
+    assert not again.changed and again.figures is None
+    assert run_view.look(run.id, OWNER, [], 0.6, first.seen).changed == {"figures"}
+    nothing = run_view.look("0" * 12, OWNER, [], 0.5, first.seen)
+    assert {len(train_events.outputs_of(view, OWNER)) for view in (first, again, nothing)} == {18}
 
 
 # Limits and clean-up
