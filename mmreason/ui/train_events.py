@@ -53,7 +53,7 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     t.preset.input(on_preset, t.preset, [*t.controls[1:], t.estimate], **PRIVATE)
     changed = [control.change for control in t.controls]
     gr.on(changed, on_form, [t.visitor, *t.controls], t.estimate, **CHANGING)
-    started = [t.form_says, t.chosen, *lists]
+    started = [t.form_says, t.says, t.chosen, *lists]
     then_look(t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE))
     then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
     t.timer.tick(on_look, asked, shown, **PRIVATE)
@@ -135,8 +135,8 @@ def on_start(visitor: Any, *values: Any) -> tuple[Any, ...]:
     try:
         run = train_queue.submit(checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor), visitor)
     except MMReasonError as error:
-        return sentence(error), *[gr.skip()] * 3
-    return "", run.id, *_lists(run.id, runs_of(visitor))
+        return sentence(error), *[gr.skip()] * 4
+    return "", "", run.id, *_lists(run.id, runs_of(visitor))
 
 
 # Looking
