@@ -144,7 +144,8 @@ def _stacked(lines: Sequence[Line], steps: int, smoothing: float, parts: Sequenc
                     found = row.get(key)
                     return None if found is None else factor * found
 
-                _add(figure, line, name, value, colour, smoothing, place, show=place == 1)
+                sparse = key == "leak_to_signal"  # measured at evaluations only: each point stands for itself
+                _add(figure, line, name, value, colour, 0.0 if sparse else smoothing, place, show=place == 1)
     figure.update_annotations(x=0, xanchor="left", font={"size": 12})
     return _finished(figure, steps, {"rangemode": "tozero", "nticks": 4})
 

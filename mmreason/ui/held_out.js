@@ -48,7 +48,7 @@ function lineOf(segment) {
 function draw() {
   for (const [canvas, side] of drawn) {
     const edits = side.segments.filter((segment) => segment.kind === 'edit');
-    drawCanvas(canvas, side.codes, { region: edits.flatMap((edit) => edit.region || []), edge: 2 });
+    drawCanvas(canvas, side.codes, { region: edits.flatMap((edit) => edit.region || []), edge: 5 });
   }
 }
 
