@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmreason.records import Trace
 
 HELP = "GRPO from a checkpoint"
+LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,19 +51,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--logging_steps", type=int, default=1)
     parser.add_argument("--eval_steps", type=int, default=20)
     parser.add_argument("--eval_problems", type=int, default=80, help="held-out problems an evaluation")
+    parser.add_argument(
+        "--leak_steps",
+        type=int,
+        default=0,
+        metavar="N",
+        help="measure leak against signal every N steps (default: 0, off)",
+    )
+    parser.add_argument(
+        "--held_out_traces", type=int, default=3, metavar="N", help="traces an evaluation keeps (default: 3)"
+    )
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process."""
+    import json
+    from dataclasses import replace
+
     import torch
 
+    from mmreason.analysis.interference import MeasureConfig, measure
     from mmreason.commands._checkpoint import given, load_pipeline
     from mmreason.commands._weights import weights
+    from mmreason.errors import ConfigError
     from mmreason.rewards.assignment import AssignmentConfig
     from mmreason.rewards.custom import load_reward
     from mmreason.tasks import TASKS
-    from mmreason.traces.file import save, to_json
+    from mmreason.traces.file import save, to_json, write_whole
+    from mmreason.traces.sheet import sheet_value
     from mmreason.training.grpo import GRPOConfig, Rollouts
     from mmreason.training.loss import LossConfig
     from mmreason.training.memory import keep_freed_memory
@@ -92,7 +113,14 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
             *("save_steps", "logging_steps", "eval_steps", "eval_problems"),
         ),
     )
+    for name in ("leak_steps", "held_out_traces"):
+        if getattr(args, name) < 0:
+            raise ConfigError(f"{name} must be at least 0, got {getattr(args, name)}")
+    if args.leak_steps and args.lora_rank:
+        raise ConfigError("leak_steps must be 0 with lora_rank: the leak is measured on all weights")
     trainer = Trainer(pipe, config, directory, reward_functions=functions)
+    if args.leak_steps and trainer.accelerator.num_processes > 1:
+        raise ConfigError("leak_steps must be 0 with several processes")
     line = ProgressLine("step", sys.stderr)
 
     def show(row: dict[str, Any]) -> None:
@@ -108,5 +136,22 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         for g, trace in enumerate(rollouts.groups[0]):
             save(folder / f"step{step:05d}-{g:02d}.json", to_json(trace, pipe.words, pipe.sheet))
 
-    result = trainer.train(args.resume, show, keep)
+    def keep_held_out(traces: Sequence[Trace], step: int) -> None:
+        chosen = sorted({i * len(traces) // args.held_out_traces for i in range(args.held_out_traces)})
+        files = [to_json(traces[i], pipe.words, pipe.sheet) for i in chosen]
+        content = {"step": step, "sheet": sheet_value(pipe.sheet), "traces": files}
+        (directory.path / "held_out").mkdir(exist_ok=True)
+        write_whole(directory.path / "held_out" / f"step{step:05d}.json", json.dumps(content).encode())
+
+    measuring = MeasureConfig(
+        assignment=replace(config.assignment, assignment="joint"), loss_type=config.loss.loss_type
+    )
+
+    def leak(rollouts: Rollouts, step: int) -> dict[str, Any]:
+        if not args.leak_steps or (step != 1 and step % args.leak_steps):
+            return {}
+        measured = measure(pipe, rollouts.groups[:LEAK_GROUPS], measuring, args.temperature)
+        return {name: measured[name] for name in ("leak_to_signal", "cosine")}
+
+    result = trainer.train(args.resume, show, keep, keep_held_out if args.held_out_traces else None, leak)
     return result if trainer.accelerator.is_main_process else None

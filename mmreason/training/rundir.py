@@ -12,10 +12,11 @@ from typing import Any
 from mmreason.errors import ConfigError
 
 STOP_FILE = "stop"  # its presence asks a running training to end with a checkpoint
+STEP_FILE = "step.json"  # in the state: the step that it holds
 
 
 class RunDirectory:
-    """A folder of one training run: ``config.json``, ``metrics.jsonl``, ``state/``, ``checkpoint/``."""
+    """A folder of one training run: ``config.json``, ``metrics.jsonl``, ``state/``, ``checkpoint/``, samples."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -65,7 +66,7 @@ class RunDirectory:
     def start_over(self) -> None:
         """Forget what an earlier run left here: metrics, samples and state."""
         (self.path / "metrics.jsonl").unlink(missing_ok=True)
-        for name in ("state", ".state.old", "samples"):
+        for name in ("state", ".state.old", "samples", "held_out"):
             shutil.rmtree(self.path / name, ignore_errors=True)
 
     def write_folder(self, name: str, fill: Callable[[Path], None]) -> None:
@@ -94,6 +95,14 @@ class RunDirectory:
         target, old = self.path / name, self.path / f".{name}.old"
         if not target.exists() and old.exists():
             old.rename(target)
+
+
+def saved_step(folder: Path) -> int | None:
+    """The step that a run in ``folder`` would go on from, or None."""
+    try:
+        return int(json.loads((folder / "state" / STEP_FILE).read_text(encoding="utf-8"))["step"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

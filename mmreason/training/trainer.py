@@ -7,6 +7,7 @@ is a function of (seed, step), so weights, optimizer and step number are the who
 from __future__ import annotations
 
 import copy
+import json
 import math
 import pickle
 import shutil
@@ -24,17 +25,19 @@ from safetensors import SafetensorError
 
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import trace_rewards
+from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.custom import RewardFunction
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts
-from mmreason.training.rundir import RunDirectory
+from mmreason.training.rundir import STEP_FILE, RunDirectory
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 LORA_TARGETS = ["qkv", "out", "up", "down"]
 
 OnRow = Callable[[dict[str, Any]], None]
 OnSamples = Callable[[Rollouts, int], None]
+OnHeldOut = Callable[[Sequence[Trace], int], None]
+Measure = Callable[[Rollouts, int], dict[str, Any]]
 
 
 class Trainer:
@@ -67,8 +70,19 @@ class Trainer:
         self.step = 0
         self.skipped = 0.0  # updates left out so far, because something was not finite
 
-    def train(self, resume: bool = False, on_row: OnRow | None = None, on_samples: OnSamples | None = None):
-        """Train to ``max_steps`` or until asked to stop; returns the last metrics and ``resumed_from``."""
+    def train(
+        self,
+        resume: bool = False,
+        on_row: OnRow | None = None,
+        on_samples: OnSamples | None = None,
+        on_held_out: OnHeldOut | None = None,
+        measure: Measure | None = None,
+    ) -> dict[str, Any]:
+        """Train to ``max_steps`` or until asked to stop; returns the last metrics and ``resumed_from``.
+
+        ``on_held_out`` is given the traces of each evaluation.  ``measure`` is given a step's rollouts and its
+        number before the update, and returns more metrics of that step.
+        """
         config, main = self.config, self.accelerator.is_main_process
         resumed_from = self._resume() if resume else None
         if main:
@@ -80,12 +94,14 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if self.step else {}
         if self.step == 0:
-            row = self._log({"step": 0} | self._evaluate(), on_row)
+            row = self._log({"step": 0} | self._evaluate(on_held_out), on_row)
         with _interrupts() as interrupted:
             while self.step < config.max_steps:
                 began = time.perf_counter()
                 rollouts = self.grpo.rollouts(self.step)
-                metrics = self.grpo.rollout_metrics(rollouts) | self.grpo.update(rollouts, self.step)
+                metrics = self.grpo.rollout_metrics(rollouts)
+                metrics |= measure(rollouts, self.step + 1) if measure is not None else {}
+                metrics |= self.grpo.update(rollouts, self.step)
                 self.step += 1
                 self.skipped += metrics["skipped"]
                 stop = self._agree(self.run.stop_requested or bool(interrupted)) or self.step == config.max_steps
@@ -97,7 +113,7 @@ class Trainer:
                     "rollout_seconds": rollouts.seconds,
                 }
                 if self.step % config.eval_steps == 0 or stop:
-                    metrics |= self._evaluate()
+                    metrics |= self._evaluate(on_held_out)
                     if on_samples is not None and main:
                         with self._writing():
                             on_samples(rollouts, self.step)
@@ -123,17 +139,21 @@ class Trainer:
                 on_row(row)
         return row
 
-    def _evaluate(self) -> dict[str, Any]:
+    def _evaluate(self, on_held_out: OnHeldOut | None) -> dict[str, Any]:
         """Success on the same held-out validation problems each time, sampled as in training."""
-        config = self.config
+        config, began = self.config, time.perf_counter()
         problems = held_out(
             list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
         )
         traces = solve_problems(self.pipe, problems, config.sampling, config.seed)
         rewards = [trace_rewards(trace) for trace in traces]
         image = [i for _, i in rewards if i is not None]
+        if on_held_out is not None and self.accelerator.is_main_process:
+            with self._writing():
+                on_held_out(traces, self.step)
         return {
             "success": success_by_task(traces),
+            "eval_seconds": time.perf_counter() - began,
             "eval_text_reward": sum(t for t, _ in rewards) / len(rewards),
             "eval_image_reward": sum(image) / len(image) if image else None,
         }
@@ -149,7 +169,7 @@ class Trainer:
             }
             with self._writing():
                 self.run.write_folder("checkpoint", self.export)
-                self.run.write_folder("state", lambda folder: torch.save(state, folder / "state.pt"))
+                self.run.write_folder("state", lambda folder: _write_state(folder, state))
         self.accelerator.wait_for_everyone()
 
     @contextmanager
@@ -193,6 +213,12 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.run.rewind_metrics(self.step)
         return self.step
+
+
+def _write_state(folder: Path, state: dict[str, Any]) -> None:
+    """The state, and its step for those who cannot read the rest."""
+    torch.save(state, folder / "state.pt")
+    (folder / STEP_FILE).write_text(json.dumps({"step": state["step"]}), encoding="utf-8")
 
 
 def _with_lora(model, config: GRPOConfig):

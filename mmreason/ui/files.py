@@ -16,15 +16,20 @@ KEPT_SECONDS = 600  # gradio copies a file as soon as it is handed over
 
 def write_files(finished: Finished) -> tuple[str, str]:
     """Paths of the trace as JSON and of its replay as GIF."""
-    folder = _folder()
-    _sweep(folder)
     problem = finished.data["problem"]
     name = "-".join(str(part) for part in ("mmreason", problem["task"], problem["seed"]) if part is not None)
-    place = Path(tempfile.mkdtemp(dir=folder))
+    place = new_place()
     trace, replay = place / f"{name}.json", place / f"{name}.gif"
     trace.write_text(json.dumps(finished.data), encoding="utf-8")
     write_gif(finished.data, finished.sheet, replay)
     return str(trace), str(replay)
+
+
+def new_place() -> Path:
+    """An empty folder for files that are about to be handed over; those of long ago go."""
+    folder = _folder()
+    _sweep(folder)
+    return Path(tempfile.mkdtemp(dir=folder))
 
 
 @cache

@@ -34,11 +34,11 @@ class Inspect:
             raise AttributeError(name) from None
 
 
-def build_inspect(blocks: gr.Blocks) -> Inspect:
+def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:
     """Lay out the tab inside ``blocks`` and connect its events."""
     opened = sources.first_group()
     value = group_value(opened, AssignmentConfig("joint"), len(opened.traces)) if opened else None
-    parts: dict[str, Any] = {"opened": gr.State(opened)}
+    parts: dict[str, Any] = {"visitor": visitor, "opened": gr.State(opened)}
     with gr.Column(elem_id="inspect"):
         parts |= _sources()
         parts["notice"] = component("notice", value="", elem_id="inspect-notice")

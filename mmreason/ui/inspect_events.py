@@ -10,6 +10,7 @@ import gradio as gr
 
 from mmreason.errors import MMReasonError
 from mmreason.ui import branch, leak, runtime, solving, sources
+from mmreason.ui.checkpoints import choices_of
 from mmreason.ui.opened import Opened
 from mmreason.ui.playback import Playback
 from mmreason.ui.request import checked
@@ -42,7 +43,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.measure.click(on_measuring, None, [i.measure_says, i.measure], **PRIVATE).then(
         on_measure, [i.checkpoint, i.task, i.difficulty], [i.leak, i.measure_says, i.measure], **SOLVING
     )
-    blocks.load(on_arrival, None, [i.run, i.checkpoint, i.left, i.right], **PRIVATE)
+    blocks.load(on_arrival, i.visitor, [i.run, i.checkpoint, i.left, i.right], **PRIVATE)
 
 
 def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
@@ -183,14 +184,15 @@ def on_measure(checkpoint: Any, task: Any, difficulty: Any) -> tuple[Any, Any, A
 # Arriving, and from tab to tab
 
 
-def on_arrival() -> tuple[Any, ...]:
-    """What checkpoints and samples are here now."""
+def on_arrival(visitor: Any) -> tuple[Any, ...]:
+    """What checkpoints and samples are here now, the visitor's own among them."""
     runs, names = list(sources.run_samples()), runtime.checkpoint_names()
+    choices = choices_of(visitor)
     first = names[0] if names else None
     second = names[1] if len(names) > 1 else first
     return (
         gr.Dropdown(choices=runs, value=runs[0] if runs else None),
-        *(gr.Dropdown(choices=names, value=name) for name in (first, first, second)),
+        *(gr.Dropdown(choices=choices, value=name) for name in (first, first, second)),
     )
 
 

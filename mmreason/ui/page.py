@@ -13,6 +13,9 @@ from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
 from mmreason.ui.results import build_results
 from mmreason.ui.settings import read_settings
+from mmreason.ui.train import build_train
+from mmreason.ui.train_events import connect_checkpoints
+from mmreason.ui.visitor import visitor_state
 from mmreason.ui.watch import build_watch
 
 TITLE = "mmreason"
@@ -22,12 +25,15 @@ def build_page() -> gr.Blocks:
     """The page, its queue set up: bounded lines, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
         component("header", elem_id="header")
+        visitor = visitor_state()
         with gr.Tabs() as tabs:
             with gr.Tab("Watch", id="watch"):
-                watch = build_watch(page)
+                watch = build_watch(page, visitor)
                 build_mind(watch, page)
             with gr.Tab("Inspect", id="inspect"):
-                inspect = build_inspect(page)
+                inspect = build_inspect(page, visitor)
+            with gr.Tab("Train", id="train"):
+                train = build_train(page, visitor, tabs)
             with gr.Tab("Cost", id="cost"):
                 build_cost(page)
             with gr.Tab("Results", id="results"):
@@ -36,4 +42,5 @@ def build_page() -> gr.Blocks:
         page.load(footer_words, None, footer, api_visibility="private", show_progress="hidden")
         connect_api()
         connect_tabs(tabs, watch, inspect)
+        connect_checkpoints(train, watch, inspect)
     return page.queue(max_size=read_settings().max_queue, api_open=False, default_concurrency_limit=4)

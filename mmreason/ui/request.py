@@ -69,21 +69,21 @@ def checked(
     checkpoint_hash: str | None = None,
 ) -> SolveRequest:
     """Values as they come from controls or a link, checked; raises ConfigError with one sentence."""
-    threshold = _number("threshold", threshold or 0, 0, 1)
+    threshold = number("threshold", threshold or 0, 0, 1)
     if own is None:
         task_named(str(task))
     request = SolveRequest(
         task=str(task),
         difficulty=str(difficulty),
-        seed=_whole("seed", seed, 0, MAX_SEED),
+        seed=whole("seed", seed, 0, MAX_SEED),
         own=None if own is None else json.dumps(dict(own), separators=(",", ":")),
         checkpoint=str(checkpoint),
         checkpoint_hash=checkpoint_hash,
-        temperature=_number("temperature", temperature, 0, MAX_TEMPERATURE),
-        num_steps=_whole("steps per segment", num_steps, 1, MAX_STEPS),
+        temperature=number("temperature", temperature, 0, MAX_TEMPERATURE),
+        num_steps=whole("steps per segment", num_steps, 1, MAX_STEPS),
         region=str(region),
         threshold=threshold or None,
-        sampling_seed=_whole("seed of sampling", sampling_seed, 0, MAX_SEED),
+        sampling_seed=whole("seed of sampling", sampling_seed, 0, MAX_SEED),
     )
     request.sampling()
     return request
@@ -157,19 +157,21 @@ def _decode_puzzle(text: str) -> dict[str, Any]:
     return parse_puzzle(content)
 
 
-def _number(name: str, value: Any, low: float, high: float) -> float:
+def number(name: str, value: Any, low: float, high: float) -> float:
+    """``value`` as a number from ``low`` to ``high``; raises ConfigError."""
     try:
-        number = float(value)
+        found = float(value)
     except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not low <= number <= high:
+        found = math.nan
+    if not low <= found <= high:
         got = "nothing" if value in (None, "") else repr(str(value)[:40])
         raise ConfigError(f"{name} must be a number from {low:.10g} to {high:.10g}, got {got}")
-    return number
+    return found
 
 
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    number = _number(name, value, low, high)
-    if number != int(number):
+def whole(name: str, value: Any, low: int, high: int) -> int:
+    """``value`` as a whole number from ``low`` to ``high``; raises ConfigError."""
+    found = number(name, value, low, high)
+    if found != int(found):
         raise ConfigError(f"{name} must be a whole number, got {str(value)[:40]!r}")
-    return int(number)
+    return int(found)

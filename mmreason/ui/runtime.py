@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -21,13 +22,35 @@ __all__ = ["sheet_pixels", "sheet_value"]
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
-CHECKPOINTS_SETTING = name_of("checkpoints")
+CHECKPOINTS_SETTING, RUNS_SETTING = name_of("checkpoints"), name_of("runs")
+RUN_CHECKPOINT = re.compile(r"run:([0-9a-f]{12})/(joint|factorized)\Z", re.ASCII)  # what a run of the page trained
+
 _LOAD = Lock()
 
 
 def checkpoints_folder() -> Path:
     """The folder whose subfolders are checkpoints."""
     return Path(read_settings().checkpoints or ROOT / "checkpoints")
+
+
+def runs_folder() -> Path:
+    """The folder whose subfolders are training runs."""
+    return Path(read_settings().runs or ROOT / "runs")
+
+
+def page_runs_folder() -> Path:
+    """The folder of the runs that visitors started; those are listed for their owners only."""
+    return runs_folder() / "page"
+
+
+def checkpoint_folder(name: str) -> Path | None:
+    """The folder of the checkpoint called ``name``, ``run:<id>/<arm>`` being a run's; None if it is not here."""
+    if match := RUN_CHECKPOINT.match(name):
+        folder = page_runs_folder() / match[1] / match[2] / "checkpoint"
+        return folder if (folder / "model_index.json").is_file() else None
+    if name in hub_names():
+        return _fetched(name)
+    return checkpoints_folder() / name if name in checkpoint_names() else None
 
 
 def checkpoint_names() -> list[str]:
@@ -43,11 +66,11 @@ def hub_names() -> list[str]:
 
 def load_pipeline(name: str) -> InterleavedReasoningPipeline:
     """The checkpoint called ``name``, loaded once and again when its files change; raises CheckpointError."""
-    if name not in checkpoint_names():
+    folder = checkpoint_folder(name)
+    if folder is None:
         there = ", ".join(checkpoint_names()) or "none"
         raise CheckpointError(f"checkpoint {name[:60]!r} is not here; there is: {there}")
     with _LOAD:
-        folder = _fetched(name) if name in hub_names() else checkpoints_folder() / name
         return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
 
 
@@ -67,7 +90,8 @@ def _load(folder: Path, _changed: int) -> InterleavedReasoningPipeline:
 
 def find_checkpoint(name: str, fingerprint: str | None) -> str | None:
     """The checkpoint that a link means: ``name`` if its weights fit, else another with those weights."""
-    for candidate in sorted(checkpoint_names(), key=lambda other: other != name):
+    own = [name] if RUN_CHECKPOINT.match(name) and checkpoint_folder(name) else []
+    for candidate in sorted([*checkpoint_names(), *own], key=lambda other: other != name):
         if fingerprint is None and candidate == name:
             return name
         try:

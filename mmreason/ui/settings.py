@@ -31,9 +31,16 @@ class Settings:
     max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
     max_upload_mb: int = _limit(8, 1, 32, "megabytes of an uploaded file")
     max_checkpoint_mb: int = _limit(200, 1, 10_000, "megabytes of a checkpoint that is taken from the Hub")
+    max_trainings: int = _limit(1, 0, 64, "trainings at the same time")
+    visitor_runs: int = _limit(4, 1, 1000, "runs of one visitor that wait or run")
+    visitor_steps: int = _limit(2000, 1, 10**6, "steps of these, in all")
+    visitor_mb: int = _limit(600, 0, 10**6, "megabytes of all runs of one visitor")
+    runs_mb: int = _limit(4000, 0, 10**7, "megabytes of all runs; beyond it the oldest that have ended go")
+    runs_days: int = _limit(7, 0, 10**4, "days after which a run that has ended goes")
     checkpoints: str = _place("", "folder of checkpoints in place of `checkpoints`")
-    runs: str = _place("", "folder of training runs in place of `runs`")
+    runs: str = _place("", "folder of training runs in place of `runs`; the page keeps its own in `page/` there")
     hub_checkpoints: str = _place("", "checkpoints taken from the Hub at the start, as `owner/name`, by commas")
+    secret: str = _place("", "encrypts a visitor's token in the browser; else one is made and kept beside the runs")
     log_level: str = _place("INFO", "what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
     @property

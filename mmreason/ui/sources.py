@@ -21,10 +21,8 @@ from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group, pa
 from mmreason.ui import gpu, runtime
 from mmreason.ui.opened import Opened, open_files, open_traces
 from mmreason.ui.request import SolveRequest, checked
-from mmreason.ui.settings import name_of, read_settings
 from mmreason.ui.solving import Finished
 
-RUNS_SETTING = name_of("runs")
 MAX_GROUP = 16
 SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
@@ -71,15 +69,10 @@ def first_group() -> Opened | None:
     return None
 
 
-def runs_folder() -> Path:
-    """The folder whose subfolders are training runs."""
-    return Path(read_settings().runs or runtime.ROOT / "runs")
-
-
 def run_samples() -> dict[str, list[Path]]:
     """The groups that training runs have left, newest step first: name → files."""
     found: dict[str, list[Path]] = {}
-    for folder in sorted(runs_folder().glob("*/samples")):
+    for folder in sorted(runtime.runs_folder().glob("*/samples")):
         steps: dict[int, list[Path]] = {}
         for path in sorted(folder.iterdir()):
             if match := _SAMPLE.match(path.name):

@@ -58,7 +58,9 @@ def _variables(colours: dict[str, str]) -> str:
     return " ".join(f"--mm-{name}: {colour};" for name, colour in colours.items())
 
 
-_LAYOUT = "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "cost.css"))
+_LAYOUT = "\n".join(
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("page.css", "cost.css", "train.css")
+)
 CSS = f":root {{ {_variables(LIGHT)} }}\n.dark {{ {_variables(DARK)} }}\n{_LAYOUT}"
 
 

@@ -35,10 +35,10 @@ class Watch:
         return [self.parts[name] for name in CONTROLS]
 
 
-def build_watch(blocks: gr.Blocks) -> Watch:
+def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
     """Lay out the tab inside ``blocks`` and connect its events."""
     value, finished = example_value()
-    parts: dict[str, Any] = {"finished": gr.State(finished), "asked": gr.State(None)}
+    parts: dict[str, Any] = {"visitor": visitor, "finished": gr.State(finished), "asked": gr.State(None)}
     parts |= _controls(SolveRequest())
     with gr.Row(elem_id="extras"):
         parts |= _settings(SolveRequest())

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mmreason.ui import daily, files, handlers, own, runtime, solving
+from mmreason.ui import daily, files, handlers, own, solving
+from mmreason.ui.checkpoints import choices_of
 from mmreason.ui.playback import run_number
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Finished, Shown
@@ -37,7 +38,7 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_daily(watch)
     w = watch
     filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel, w.own_says]
-    loaded = blocks.load(on_load, None, filled, **PRIVATE)
+    loaded = blocks.load(on_load, w.visitor, filled, **PRIVATE)
     loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
     if is_empty:
         blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice], **PRIVATE)
@@ -160,13 +161,13 @@ def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any
 # Arriving and leaving
 
 
-def on_load(request: gr.Request) -> tuple[Any, ...]:
+def on_load(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     """Fill the controls from a link, and solve what it asks for, or show it if its checkpoint is gone."""
     wish, says, at_once = handlers.open_link(dict(request.query_params))
-    names = runtime.checkpoint_names()
+    choices = choices_of(visitor)
     player, panel, own_says, *parts = [gr.skip()] * 6
     controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
-    chosen = names[0] if names else None
+    chosen = choices[0][1] if choices else None
     if wish is not None:
         controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
         chosen = wish.checkpoint
@@ -177,7 +178,7 @@ def on_load(request: gr.Request) -> tuple[Any, ...]:
             panel = gr.Column(visible=not at_once)
         if not at_once:
             player = handlers.preview_link(wish) or player
-    controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=names, value=chosen)
+    controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=choices, value=chosen)
     return says, wish if at_once else None, player, *controls, *parts, panel, own_says
 
 

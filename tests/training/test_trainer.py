@@ -19,12 +19,12 @@ from safetensors.torch import load_file
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.loss import LossConfig
-from mmreason.training.rundir import RunDirectory
+from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 STEPS = 5
-WITHOUT_TIME = ("seconds", "rollout_seconds")
+WITHOUT_TIME = ("seconds", "rollout_seconds", "eval_seconds")
 
 
 def trainer(folder: Path, **changes) -> Trainer:
@@ -154,6 +154,20 @@ def test_a_run_leaves_what_every_other_command_reads(tmp_path):
     start, end = fresh_pipe().transformer.state_dict(), weights_in(tmp_path / "checkpoint")
     assert any(not torch.equal(start[name], end[name]) for name in end)
     assert torch.equal(start["hints.weight"], end["hints.weight"])  # the supervised stage's
+
+
+def test_evaluations_hand_over_their_traces_and_steps_take_more_metrics(tmp_path):
+    seen = []
+
+    def measure(rollouts, step):
+        return {"leak_to_signal": len(rollouts.groups) / step} if step == 2 else {}
+
+    held_out = trainer(tmp_path, max_steps=2, eval_steps=2)
+    held_out.train(on_held_out=lambda traces, step: seen.append((step, len(traces))), measure=measure)
+    rows = rows_in(tmp_path)
+    assert seen == [(0, held_out.config.eval_problems), (2, held_out.config.eval_problems)]
+    assert [row.get("leak_to_signal") for row in rows] == [None, None, held_out.config.num_problems / 2]
+    assert saved_step(tmp_path) == 2 and saved_step(tmp_path / "nowhere") is None
 
 
 def test_without_resume_a_run_starts_over(tmp_path):

@@ -12,7 +12,7 @@ from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentCo
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, make_problem
 from mmreason.traces.file import save, to_json
-from mmreason.ui import sources
+from mmreason.ui import runtime, sources
 from mmreason.ui.branch import Side, duet_value
 from mmreason.ui.opened import open_traces
 from mmreason.ui.whatif import config_of, first_rollouts, group_value
@@ -28,7 +28,7 @@ def traces(task="maze", seed=7):
 
 
 def test_the_samples_of_a_training_run_are_opened_by_name(tmp_path, monkeypatch):
-    monkeypatch.setenv(sources.RUNS_SETTING, str(tmp_path))
+    monkeypatch.setenv(runtime.RUNS_SETTING, str(tmp_path))
     assert sources.run_samples() == {}
     with pytest.raises(ConfigError, match="there are none here"):
         sources.open_run(None)

@@ -1,0 +1,92 @@
+"""``python -m mmreason.analysis.preset_gain``: what a preset does for held-out success, over several seeds.
+
+Each seed is a training of its own, in a process as the page starts it, timed from its start to its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from mmreason.analysis.evaluate import wilson
+from mmreason.errors import ConfigError
+from mmreason.traces.file import write_whole
+from mmreason.training.presets import PRESETS, TrainSettings
+from mmreason.training.rundir import read_metrics
+
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
+
+
+def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) -> dict[str, Any]:
+    """Success before and after, in one training of ``seed``, and how long it took; raises ConfigError."""
+    settings = replace(settings, seed=seed)
+    with tempfile.TemporaryDirectory() as folder:
+        command = settings.arguments(settings.arms[-1], checkpoint, folder)
+        began = time.perf_counter()
+        process = subprocess.run(
+            [sys.executable, "-m", "mmreason", *command, "--threads", str(threads)], capture_output=True, text=True
+        )
+        seconds = time.perf_counter() - began
+        if process.returncode:
+            raise ConfigError(f"the training of seed {seed} failed: {process.stderr.strip().splitlines()[-1]}")
+        evaluated = [row["success"]["mean"] for row in read_metrics(Path(folder)) if "success" in row]
+    before, after = (wilson(rate, settings.eval_problems) for rate in (evaluated[0], evaluated[-1]))
+    return {
+        "seed": seed,
+        "before": evaluated[0],
+        "after": evaluated[-1],
+        "clear": after[0] > before[1] or before[0] > after[1],
+        "seconds": seconds,
+    }
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean gain over seeds with its 95 % interval (Student's t), None with one seed."""
+    gains = [row["after"] - row["before"] for row in rows]
+    mean, n = statistics.fmean(gains), len(gains)
+    half = None
+    if n > 1:
+        half = T_975[min(n - 2, len(T_975) - 1)] * statistics.stdev(gains) / math.sqrt(n)
+    return {
+        "before": statistics.fmean(row["before"] for row in rows),
+        "after": statistics.fmean(row["after"] for row in rows),
+        "gain": mean,
+        "gain_ci95": None if half is None else [mean - half, mean + half],
+        "clear": sum(row["clear"] for row in rows),
+        "longest_seconds": max(row["seconds"] for row in rows),
+        "seeds": list(rows),
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train every seed and write the summary; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mmreason.analysis.preset_gain", description=__doc__)
+    parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)))
+    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    parser.add_argument("--seeds", type=int, default=10, metavar="N")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each training (default: 2)")
+    parser.add_argument("--out", type=Path, default=Path("assets/results/preset_gain.json"), metavar="FILE")
+    args = parser.parse_args(arguments)
+    if args.seeds < 1:
+        parser.error(f"--seeds must be at least 1, got {args.seeds}")
+    settings, rows = PRESETS[args.preset], []
+    for seed in range(args.seeds):
+        rows.append(one_seed(settings, seed, args.checkpoint, args.threads))
+        print("seed {seed}: {before:.3f} to {after:.3f} in {seconds:.0f} s".format(**rows[-1]), file=sys.stderr)
+        found = {"preset": args.preset, "checkpoint": args.checkpoint, "settings": asdict(settings), **summary(rows)}
+        write_whole(args.out, (json.dumps(found, indent=1) + "\n").encode())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,103 @@
+"""``python -m mmreason.analysis.train_rate``: what a rollout and its update cost here, for estimates before a start.
+
+On a CPU it counts the processor's seconds of one thread, so that neighbours on the machine do not matter.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmreason.records import DIFFICULTIES
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.tasks import TASKS
+from mmreason.traces.file import write_whole
+from mmreason.training.grpo import GRPO, GRPOConfig
+
+DIGITS = 4
+
+
+def measure_rate(
+    pipe: InterleavedReasoningPipeline,
+    tasks: Sequence[str] = tuple(TASKS),
+    difficulties: Sequence[str] = DIFFICULTIES,
+    num_problems: int = 2,
+    num_generations: int = 8,
+    clock: Callable[[], float] = time.process_time,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """By task and difficulty: seconds to roll out and to learn from one rollout, and its tokens."""
+    from accelerate import Accelerator
+
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
+    pipe.to(accelerator.device)
+    pipe.transformer.requires_grad_(True)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for task in tasks:
+        for difficulty in difficulties:
+            config = GRPOConfig(
+                tasks={task: 1.0},
+                difficulties={difficulty: 1.0},
+                num_problems=num_problems,
+                num_generations=num_generations,
+                learning_rate=1e-12,  # the policy that is measured stays the one that was loaded
+                sampling=pipe.scheduler.sampling_config(temperature=1.0),
+            )
+            grpo = GRPO(pipe, config, accelerator, None, ())
+            began = clock()
+            rollouts = grpo.rollouts(0)
+            rolled = clock()
+            grpo.update(rollouts, 0)
+            count = num_problems * num_generations
+            found.setdefault(task, {})[difficulty] = {
+                "rollout_seconds": round((rolled - began) / count, DIGITS),
+                "update_seconds": round((clock() - rolled) / count, DIGITS),
+                "tokens": round(sum(c.tokens for c in rollouts.counts.values()) / count, 1),
+            }
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and write; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mmreason.analysis.train_rate", description=__doc__)
+    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("assets/results/train_rate.json"), metavar="FILE")
+    args = parser.parse_args(arguments)
+    on_gpu = torch.cuda.is_available()
+    torch.set_num_threads(1)
+    pipe = InterleavedReasoningPipeline.from_pretrained(args.checkpoint)
+    start_seconds = time.process_time()
+    rates = measure_rate(pipe, clock=time.perf_counter if on_gpu else time.process_time)
+    content = {
+        "machine": torch.cuda.get_device_name() if on_gpu else "one CPU thread",
+        "checkpoint": Path(args.checkpoint).name,
+        "start_seconds": round(start_seconds, 2),
+        "rates": rates,
+        "command": "python -m mmreason.analysis.train_rate",
+    }
+    write_whole(args.out, (json.dumps(content, indent=1) + "\n").encode())
+    print(f"written: {args.out}", file=sys.stderr)
+    return 0
+
+
+def read_rates(path: Path) -> dict[str, Any] | None:
+    """The file that ``main`` wrote, or None where there is none that can be used."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        for by_difficulty in content["rates"].values():
+            for rate in by_difficulty.values():
+                if not all(rate[name] > 0 for name in ("rollout_seconds", "update_seconds", "tokens")):
+                    return None
+        return content if content["rates"] and content["start_seconds"] > 0 else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

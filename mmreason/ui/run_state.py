@@ -1,0 +1,159 @@
+"""How a run stands, read from its folder alone: its processes, its rows of metrics, what it saved last."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from mmreason.traces.plain import one_line
+from mmreason.training.rundir import read_metrics, saved_step
+from mmreason.ui.runs import Run, all_runs
+
+STATES = ("queued", "running", "stopping", "stopped", "finished", "failed")
+ACTIVE = ("queued", "running", "stopping")  # of these nothing is ever cleaned up
+CLOCK_SLACK = 5.0  # seconds by which the birth of one process may seem to move
+
+Rows = Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run as it stands."""
+
+    run: Run
+    state: str
+    rows: dict[str, Rows]  # by arm, those without any included
+    saved: dict[str, int | None]  # the step of each arm's last checkpoint
+    ahead: int = 0  # runs before it in the queue
+    trouble: str = ""  # the last words of a process that failed
+
+    @property
+    def arm(self) -> str:
+        """The arm that runs, waits or ended last."""
+        unfinished = (arm for arm in self.run.settings.arms if not self.is_done(arm))
+        return next(unfinished, self.run.settings.arms[-1])
+
+    @property
+    def step(self) -> int:
+        """Of the current arm."""
+        return last_step(self.rows[self.arm])
+
+    @property
+    def is_active(self) -> bool:
+        """Does it wait or run?"""
+        return self.state in ACTIVE
+
+    def is_done(self, arm: str) -> bool:
+        """Has ``arm`` done its last step and been saved?"""
+        return last_step(self.rows[arm]) >= self.run.settings.steps == self.saved[arm]
+
+    @property
+    def checkpoints(self) -> dict[str, str]:
+        """Names of the checkpoints that are there, as ``runtime.load_pipeline`` takes them, by arm."""
+        folders = {arm: self.run.arm_folder(arm) / "checkpoint" for arm in self.run.settings.arms}
+        return {
+            arm: f"run:{self.run.id}/{arm}" for arm, path in folders.items() if (path / "model_index.json").exists()
+        }
+
+    @property
+    def spent(self) -> dict[str, float]:
+        """Tokens learnt from, FLOPs and seconds so far, all arms."""
+        rows = [row for found in self.rows.values() for row in found]
+        flops = sum(row.get("train_flops", 0.0) + row.get("rollout_flops", 0.0) for row in rows)
+        seconds = sum((row.get("seconds") or 0.0) + (row.get("eval_seconds") or 0.0) for row in rows)
+        return {"tokens": sum(row.get("tokens", 0.0) for row in rows), "flops": flops, "seconds": seconds}
+
+    def seconds_left(self, before: float | None = None) -> float | None:
+        """Until all arms are done, from this run's own pace; ``before`` (seconds) where it has none yet."""
+        settings, rows = self.run.settings, [row for found in self.rows.values() for row in found]
+        steps = [row["seconds"] for row in rows if row.get("seconds")]
+        evaluations = [row["eval_seconds"] for row in rows if row.get("eval_seconds")]
+        if not steps:
+            return before
+        left = sum(settings.steps - last_step(self.rows[arm]) for arm in settings.arms)
+        seen = sum("success" in row for row in rows)
+        still = max(0, settings.evaluations * len(settings.arms) - seen)
+        return left * statistics.median(steps[-10:]) + still * (statistics.median(evaluations) if evaluations else 0.0)
+
+
+def last_step(rows: Rows) -> int:
+    """The step of the last row."""
+    return int(rows[-1].get("step", 0)) if rows else 0
+
+
+def status_of(run: Run) -> Status:
+    """How ``run`` stands now, and who is before it in the queue."""
+    status = _standing(run)
+    if status.state != "queued":
+        return status
+    return replace(status, ahead=sum(waits(other) for other in all_runs() if other.since < run.since))
+
+
+def waits(run: Run) -> bool:
+    """Does it wait or run?"""
+    return _standing(run).is_active
+
+
+def _standing(run: Run) -> Status:
+    alive = is_alive(run)  # first: what a process wrote before it ended is then seen
+    folders = {arm: run.arm_folder(arm) for arm in run.settings.arms}
+    rows = {arm: rows_of(folder) for arm, folder in folders.items()}
+    status = Status(run, "", rows, {arm: saved_step(folder) for arm, folder in folders.items()})
+    state = _state(status, alive)
+    trouble = last_words(run.log(run.arm)) if state == "failed" and run.arm is not None else ""
+    return replace(status, state=state, trouble=trouble)
+
+
+def _state(status: Status, alive: bool) -> str:
+    run = status.run
+    if alive:
+        return "running" if run.wanted else "stopping"
+    if all(status.is_done(arm) for arm in run.settings.arms):
+        return "finished"
+    if not run.wanted:
+        return "stopped"
+    return "queued" if run.arm is None or run.pid is None or status.is_done(run.arm) else "failed"
+
+
+def is_alive(run: Run) -> bool:
+    """Does the process that was started last still run?"""
+    if run.pid is None or run.born is None:
+        return False
+    try:
+        process = psutil.Process(run.pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - run.born) < CLOCK_SLACK
+    except psutil.Error:
+        return False
+
+
+def rows_of(folder: Path) -> Rows:
+    """The metrics of a run directory, read again when they have changed."""
+    path = folder / "metrics.jsonl"
+    try:
+        there = path.stat()
+    except OSError:
+        return ()
+    return _rows(folder, there.st_mtime_ns, there.st_size)
+
+
+@lru_cache(maxsize=64)
+def _rows(folder: Path, _changed: int, _size: int) -> Rows:
+    return tuple(row for row in read_metrics(folder) if isinstance(row, dict))
+
+
+def last_words(log: Path) -> str:
+    """The last line that a process printed, without what the command puts before a user's error."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 4096))
+            lines = file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    spoken = [line.strip() for line in lines if line.strip()]
+    return one_line(spoken[-1].removeprefix("python -m mmreason train: "), 240) if spoken else ""

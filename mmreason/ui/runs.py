@@ -1,0 +1,159 @@
+"""The store of the page's training runs: one folder a run, each with a ``run.json`` that says all but who owns it.
+
+``<runs>/<id>/run.json`` holds the settings, the hash of its owner's token, its place in the queue and the process
+that was started last; ``<runs>/<id>/<arm>/`` is a run directory of ``train`` and ``<arm>.log`` what it printed.
+Everything is read from these files, so that a restarted server knows what the last one knew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from mmreason.errors import ConfigError
+from mmreason.traces.file import write_whole
+from mmreason.training.presets import TrainSettings
+from mmreason.ui import runtime
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover  (not on Windows; there one server holds the folder alone)
+    fcntl = None
+
+MIN_TOKEN = 16  # letters of a visitor's token
+
+_ID = re.compile(r"[0-9a-f]{12}\Z", re.ASCII)
+_LOCK = RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, as ``run.json`` has it."""
+
+    id: str
+    owner: str  # SHA-256 of its owner's token
+    created: float
+    settings: TrainSettings
+    wanted: bool = True  # it waits or runs; False: it was asked to stop
+    since: float = 0.0  # when it joined the queue
+    arm: str | None = None  # whose process was started last
+    pid: int | None = None
+    born: float | None = None  # when that process was, so that another with its number is not taken for it
+
+    @property
+    def folder(self) -> Path:
+        return runtime.page_runs_folder() / self.id
+
+    def arm_folder(self, arm: str) -> Path:
+        """The run directory of ``arm``."""
+        return self.folder / arm
+
+    def log(self, arm: str) -> Path:
+        """What ``arm``'s process printed."""
+        return self.folder / f"{arm}.log"
+
+    def is_of(self, token: Any) -> bool:
+        """Does the holder of ``token`` own this run?"""
+        return hmac.compare_digest(owner_of(token) or "nobody", self.owner)
+
+
+def owner_of(token: Any) -> str | None:
+    """What is kept of a visitor's token; None of what is no token."""
+    if not isinstance(token, str) or not MIN_TOKEN <= len(token) <= 200:
+        return None
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_token() -> str:
+    """A token for a new visitor."""
+    return secrets.token_urlsafe(24)
+
+
+@contextmanager
+def locked() -> Iterator[Path]:
+    """The folder of runs, for one thread and one process at a time."""
+    folder = runtime.page_runs_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    with _LOCK, (folder / ".lock").open("a") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield folder
+
+
+def find(run_id: Any) -> Run | None:
+    """The run called ``run_id``; None for whatever is none, a path or a damaged one."""
+    if not isinstance(run_id, str) or not _ID.match(run_id):
+        return None
+    try:
+        data = json.loads((runtime.page_runs_folder() / run_id / "run.json").read_text(encoding="utf-8"))
+        run = Run(**data | {"settings": TrainSettings.of(data["settings"])})
+        return run if run.id == run_id and isinstance(run.owner, str) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def all_runs() -> list[Run]:
+    """Every run, the newest first."""
+    found = [find(path.parent.name) for path in runtime.page_runs_folder().glob("*/run.json")]
+    return sorted((run for run in found if run is not None), key=lambda run: (-run.created, run.id))
+
+
+def runs_of(token: Any) -> list[Run]:
+    """A visitor's runs, the newest first."""
+    return [run for run in all_runs() if run.is_of(token)]
+
+
+def create(settings: TrainSettings, token: Any) -> Run:
+    """A new run at the end of the queue; raises ConfigError without a token."""
+    owner, now = owner_of(token), time.time()
+    if owner is None:
+        raise ConfigError("this browser has no visitor's token yet: reload the page, and allow it to store data")
+    run = Run(secrets.token_hex(6), owner, now, settings, since=now)
+    write(run)
+    return run
+
+
+def write(run: Run) -> None:
+    """Write ``run.json`` whole."""
+    content = asdict(run) | {"settings": asdict(run.settings)}
+    write_whole(run.folder / "run.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+def change(run: Run, **changes: Any) -> Run:
+    """``run`` with ``changes``, written."""
+    changed = replace(run, **changes)
+    write(changed)
+    return changed
+
+
+def owned(run_id: Any, token: Any, what: str) -> Run:
+    """The run called ``run_id`` if the holder of ``token`` owns it; raises ConfigError naming ``what`` was asked."""
+    run = find(run_id)
+    if run is None:
+        raise ConfigError(f"run {str(run_id)[:20]!r} is not here; it may have been deleted or cleaned up")
+    if not run.is_of(token):
+        raise ConfigError(f"only the visitor who started run {run.id} may {what} it")
+    return run
+
+
+def remove(run: Run) -> None:
+    """Remove all of ``run``: out of sight at once, then from the disk."""
+    gone = run.folder.with_name(f".gone-{run.id}-{secrets.token_hex(4)}")
+    run.folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def size_of(run: Run) -> int:
+    """Bytes on the disk."""
+    return sum(path.lstat().st_size for path in run.folder.rglob("*") if not path.is_dir())

@@ -1,0 +1,90 @@
+"""What a training will take, before it starts: from the rates that ``analysis.train_rate`` measured, never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmreason.analysis.train_rate import read_rates
+from mmreason.training.presets import TrainSettings
+from mmreason.ui import runtime
+
+LEAK_GROUPS = 8  # as in ``commands.train``
+COMMAND = "python -m mmreason.analysis.train_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """All arms together."""
+
+    seconds: float
+    tokens: float
+    machine: str
+
+
+def rates_path() -> Path:
+    """Where the rates are."""
+    return runtime.ASSETS / "results" / "train_rate.json"
+
+
+def estimate(settings: TrainSettings) -> Estimate | None:
+    """Seconds and tokens of ``settings``; None where nothing was measured for these tasks on this kind of machine."""
+    measured = read_rates(rates_path())
+    if measured is None or (measured["machine"] == "one CPU thread") == torch.cuda.is_available():
+        return None
+    rollout, update, tokens = (_mean(measured["rates"], settings, n) for n in ("rollout", "update", "tokens"))
+    if rollout is None or update is None or tokens is None:
+        return None
+    arms, steps = len(settings.arms), settings.steps
+    learning = steps * settings.rollouts * (rollout + settings.num_iterations * update)
+    evaluating = settings.evaluations * settings.eval_problems * rollout
+    groups = min(LEAK_GROUPS, settings.num_problems)  # four backward passes and one forward, of three in an update
+    leak = (1 + steps // settings.eval_steps) * groups * settings.num_generations * 3 * update
+    seconds = arms * (measured["start_seconds"] + learning + evaluating + leak)
+    return Estimate(seconds, arms * steps * settings.rollouts * tokens, measured["machine"])
+
+
+def _mean(rates: Mapping[str, Any], settings: TrainSettings, what: str) -> float | None:
+    """The mean of a rate over tasks (alike) and difficulties (by weight)."""
+    name = what if what == "tokens" else f"{what}_seconds"
+    total = sum(settings.difficulties.values())
+    try:
+        return sum(
+            weight / total * sum(rates[task][difficulty][name] for task in settings.tasks) / len(settings.tasks)
+            for difficulty, weight in settings.difficulties.items()
+        )
+    except KeyError:
+        return None
+
+
+def words(settings: TrainSettings) -> str:
+    """The estimate as a sentence, or that there is none."""
+    found = estimate(settings)
+    if found is None:
+        return f"How long this takes will show after the first step; nothing was measured for it here ({COMMAND})."
+    arms = " for both arms" if len(settings.arms) > 1 else ""
+    return (
+        f"About {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
+        f"if {found.machine} has nothing else to do."
+    )
+
+
+def duration(seconds: float) -> str:
+    """``1 min 40 s``, rounded as far as it is worth."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 600:
+        minutes, rest = divmod(round(seconds / 5) * 5, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def count(number: float) -> str:
+    """``4,200`` or ``1.2 million``."""
+    return f"{number / 1e6:.1f} million" if number >= 1e6 else f"{round(number):,}"

@@ -1,0 +1,114 @@
+"""The fields of a training: their words, their limits, and the settings that their values make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from mmreason.errors import CheckpointError, ConfigError
+from mmreason.records import DIFFICULTIES
+from mmreason.rewards.assignment import GRANULARITIES
+from mmreason.tasks import TASKS
+from mmreason.training.presets import BOTH, PRESETS, TrainSettings
+from mmreason.ui import runtime
+from mmreason.ui.request import MAX_SEED, MAX_TEMPERATURE, number, whole
+from mmreason.ui.runs import find
+
+MAX_ROLLOUTS = 1024  # of one step
+ASSIGNMENT_CHOICES = (("factorized", "factorized"), ("joint", "joint"), ("joint against factorized", BOTH))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberField:
+    """A number that a visitor may set."""
+
+    name: str  # of ``TrainSettings``
+    label: str
+    help: str
+    low: float
+    high: float
+    is_whole: bool = True
+
+
+STEPS = NumberField("steps", "Steps", "updates of the weights", 1, 1000)
+PROBLEMS = NumberField("num_problems", "Problems a step", "fresh puzzles for each update", 1, 128)
+GROUP = NumberField("num_generations", "Group size", "rollouts a puzzle, compared with each other", 2, 32)
+RATE = NumberField("learning_rate", "Learning rate", "too high and both rewards fall", 1e-7, 1e-2, False)
+SEED = NumberField("seed", "Seed", "same seed, same prompts", 0, MAX_SEED)
+TEMPERATURE = NumberField("temperature", "Temperature", "of the rollouts", 0.1, MAX_TEMPERATURE, False)
+EPSILON = NumberField("epsilon", "Epsilon", "clips the probability ratio to 1 ± this", 0.01, 1, False)
+BETA = NumberField("beta", "Beta", "weight of the KL to the start; 0 is off", 0, 1, False)
+ITERATIONS = NumberField("num_iterations", "Updates a batch", "above 1 the clipping matters", 1, 8)
+EVAL_PROBLEMS = NumberField("eval_problems", "Held-out problems", "of each evaluation", 3, 1000)
+EVAL_STEPS = NumberField("eval_steps", "Evaluate every", "steps between evaluations", 1, 1000)
+SAVE_STEPS = NumberField("save_steps", "Save every", "steps between checkpoints", 1, 1000)
+
+FEW = (STEPS, PROBLEMS, GROUP, RATE, SEED)
+MORE = (TEMPERATURE, EPSILON, BETA, ITERATIONS, EVAL_PROBLEMS, EVAL_STEPS, SAVE_STEPS)
+WEIGHTS = tuple(f"weight_{name}" for name in DIFFICULTIES)
+CONTROLS = (
+    *("checkpoint", "tasks", *WEIGHTS, "assignment"),
+    *(field.name for field in (*FEW, *MORE)),
+    *("granularity", "bf16"),
+)
+"""Names of the controls, in their order on the page."""
+
+
+def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
+    """Values as they come from the controls, checked; raises ConfigError or CheckpointError in one sentence."""
+    checkpoint = _checkpoint(values["checkpoint"], token)
+    tasks = values["tasks"]
+    if not isinstance(tasks, list) or not tasks:
+        raise ConfigError(f"tasks must name at least one of {', '.join(TASKS)}, got none")
+    weights = {name: number(f"weight of {name}", values[f"weight_{name}"], 0, 100) for name in DIFFICULTIES}
+    if not any(weights.values()):
+        raise ConfigError("weight of easy, medium or hard must be above 0, got 0 for all three")
+    numbers = {}
+    for field in (*FEW, *MORE):
+        value = values[field.name]
+        if field.is_whole:
+            numbers[field.name] = whole(field.label.lower(), value, int(field.low), int(field.high))
+        else:
+            numbers[field.name] = number(field.label.lower(), value, field.low, field.high)
+    if numbers["num_problems"] * numbers["num_generations"] > MAX_ROLLOUTS:
+        raise ConfigError(
+            f"problems a step × group size must be at most {MAX_ROLLOUTS}, "
+            f"got {numbers['num_problems']} × {numbers['num_generations']}"
+        )
+    if values["granularity"] not in GRANULARITIES:
+        raise ConfigError(f"compared by must be one of {', '.join(GRANULARITIES)}, got {values['granularity']!r}")
+    return TrainSettings(
+        checkpoint=checkpoint,
+        tasks=tuple(str(task) for task in TASKS if task in tasks) or tuple(map(str, tasks)),
+        difficulties={name: weight for name, weight in weights.items() if weight},
+        assignment=str(values["assignment"]),
+        granularity=values["granularity"],
+        bf16=bool(values["bf16"]),
+        **numbers,
+    )
+
+
+def _checkpoint(name: Any, token: Any) -> str:
+    """A shipped checkpoint, or one that the visitor trained."""
+    match = runtime.RUN_CHECKPOINT.match(str(name))
+    run = find(match[1]) if match else None
+    is_theirs = run is not None and run.is_of(token)
+    if runtime.checkpoint_folder(str(name)) is None or (match and not is_theirs):
+        there = ", ".join(runtime.checkpoint_names()) or "none"
+        raise CheckpointError(f"checkpoint must be one that is here ({there}), got {str(name)[:60]!r}")
+    return str(name)
+
+
+def filled(settings: TrainSettings) -> dict[str, Any]:
+    """The controls' values that make ``settings``; the checkpoint stays as it is."""
+    values: dict[str, Any] = {field.name: getattr(settings, field.name) for field in (*FEW, *MORE)}
+    values |= {f"weight_{name}": settings.difficulties.get(name, 0) for name in DIFFICULTIES}
+    values |= {"tasks": list(settings.tasks), "assignment": settings.assignment}
+    return values | {"granularity": settings.granularity, "bf16": settings.bf16}
+
+
+def preset(name: Any) -> TrainSettings:
+    """The preset called ``name``; raises ConfigError."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, got {str(name)[:40]!r}")
+    return PRESETS[name]

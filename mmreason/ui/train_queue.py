@@ -1,0 +1,191 @@
+"""The queue of trainings: who runs, who is next, and how a run is started, stopped, resumed, deleted, cleaned up.
+
+``advance`` does what is due and may be called by anybody at any time; a thread calls it every second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Lock, Thread
+from threading import enumerate as enumerate_threads
+from typing import Any
+
+import psutil
+
+from mmreason.errors import CheckpointError, ConfigError, MMReasonError
+from mmreason.training.presets import TrainSettings
+from mmreason.training.rundir import STOP_FILE, saved_step
+from mmreason.ui import runtime
+from mmreason.ui.limits import MB, check_visitor
+from mmreason.ui.run_state import is_alive, status_of, waits
+from mmreason.ui.runs import Run, all_runs, change, create, locked, owned, remove, size_of
+from mmreason.ui.settings import read_settings
+
+PERIOD = 1.0  # seconds between two looks at the queue
+CLEAN_PERIOD = 600.0
+THREAD = "trainings"
+NICENESS = 10  # visitors who solve come first
+IDLE_LOAD = 0.3  # below this load a training takes all processors
+
+_CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, or they stay as zombies
+_THREAD_LOCK = Lock()
+_LOG = logging.getLogger(__name__)
+
+
+def submit(settings: TrainSettings, token: str) -> Run:
+    """Put a new run at the end of the queue; raises ConfigError or CheckpointError."""
+    if runtime.checkpoint_folder(settings.checkpoint) is None:
+        raise CheckpointError(f"checkpoint {settings.checkpoint[:60]!r} is not here")
+    with locked():
+        check_visitor(token, settings)
+        run = create(settings, token)
+    advance()
+    return run
+
+
+def stop(run_id: Any, token: Any) -> Run:
+    """Ask a run to end after its step, or take it out of the queue; raises ConfigError."""
+    with locked():
+        run = change(owned(run_id, token, "stop"), wanted=False)
+        _ask_to_stop(run)
+    return run
+
+
+def resume(run_id: Any, token: Any) -> Run:
+    """Put a run that stopped or was killed at the end of the queue again; raises ConfigError."""
+    with locked():
+        run = owned(run_id, token, "resume")
+        state = status_of(run).state
+        if state not in ("stopped", "failed"):
+            raise ConfigError(f"run {run.id} must have stopped to be resumed; it is {state}")
+        for arm in run.settings.arms:
+            (run.arm_folder(arm) / STOP_FILE).unlink(missing_ok=True)
+        run = change(run, wanted=True, since=time.time(), arm=None, pid=None, born=None)
+    advance()
+    return run
+
+
+def delete(run_id: Any, token: Any) -> None:
+    """Remove a run and what it saved; raises ConfigError, also while it runs."""
+    with locked():
+        run = owned(run_id, token, "delete")
+        if is_alive(run):
+            raise ConfigError(f"run {run.id} must have stopped to be deleted; it is {status_of(run).state}")
+        remove(run)
+
+
+def advance() -> None:
+    """Start what is next and repeat a wish to stop that a starting process has overlooked."""
+    with locked():
+        for child in [child for child in _CHILDREN if child.poll() is not None]:
+            _CHILDREN.remove(child)
+        runs = all_runs()
+        running = 0
+        for run in runs:
+            if is_alive(run):
+                running += 1
+                if not run.wanted:
+                    _ask_to_stop(run)
+        waiting = sorted((run for run in runs if waits(run) and not is_alive(run)), key=lambda run: run.since)
+        for run in waiting[: max(0, read_settings().max_trainings - running)]:
+            _start(run)
+
+
+def _ask_to_stop(run: Run) -> None:
+    if run.arm is not None and is_alive(run):
+        run.arm_folder(run.arm).mkdir(parents=True, exist_ok=True)
+        (run.arm_folder(run.arm) / STOP_FILE).touch()
+
+
+def command_of(run: Run, arm: str) -> list[str]:
+    """The arguments after ``python`` that train ``arm`` of ``run``; with ``--resume`` where it had begun."""
+    start = runtime.checkpoint_folder(run.settings.checkpoint)
+    if start is None:
+        raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is not here any more")
+    folder = run.arm_folder(arm)
+    found = ["-m", "mmreason", *run.settings.arguments(arm, _from_root(start), _from_root(folder))]
+    return [*found, "--resume"] if saved_step(folder) is not None else found
+
+
+def _from_root(path: Path) -> str:
+    return str(path.relative_to(runtime.ROOT) if path.is_relative_to(runtime.ROOT) else path)
+
+
+def _start(run: Run) -> None:
+    """Start the process of the arm that is next; one that cannot be started counts as failed."""
+    arm, threads = status_of(run).arm, str(_threads())
+    with run.log(arm).open("ab") as log:
+        try:
+            command = [sys.executable, *command_of(run, arm), "--threads", threads]
+            child = subprocess.Popen(
+                command,
+                cwd=runtime.ROOT,
+                env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": threads},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # the server's end is not its end
+            )
+        except (OSError, MMReasonError) as error:
+            log.write(f"{error}\n".encode())
+            change(run, arm=arm, pid=0, born=0.0)
+            return
+    _CHILDREN.append(child)
+    born = time.time()
+    try:
+        process = psutil.Process(child.pid)
+        born = process.create_time()
+        process.nice(max(NICENESS, process.nice()))
+    except psutil.Error:  # it has ended already
+        pass
+    change(run, arm=arm, pid=child.pid, born=born)
+
+
+def _threads() -> int:
+    """One, so that visitors can solve meanwhile; all on a machine that has nothing else to do."""
+    cpus = os.cpu_count() or 1
+    return cpus if psutil.getloadavg()[0] < IDLE_LOAD else 1
+
+
+def clean_up(now: float | None = None) -> list[str]:
+    """Remove what is too old, then the oldest while all take too much; never a run that waits or runs."""
+    now, bound, gone = now or time.time(), read_settings(), []
+    with locked() as folder:
+        for path in folder.glob(".gone-*"):  # a removal that was cut off
+            shutil.rmtree(path, ignore_errors=True)
+        ended = [run for run in reversed(all_runs()) if not waits(run) and not is_alive(run)]
+        sizes = {run.id: size_of(run) for run in all_runs()}
+        for run in ended:
+            is_old = now - max(run.created, run.since) > bound.runs_days * 86400
+            if is_old or sum(sizes.values()) > bound.runs_mb * MB:
+                remove(run)
+                sizes.pop(run.id)
+                gone.append(run.id)
+    return gone
+
+
+def keep_going() -> None:
+    """Look after the queue in a thread of this process, one for all pages."""
+    with _THREAD_LOCK:
+        if not any(thread.name == THREAD for thread in enumerate_threads()):
+            Thread(target=_look_after, name=THREAD, daemon=True).start()
+
+
+def _look_after() -> None:
+    cleaned = 0.0
+    while True:
+        try:
+            if runtime.page_runs_folder().is_dir():
+                advance()
+                if time.monotonic() - cleaned > CLEAN_PERIOD:
+                    cleaned = time.monotonic()
+                    clean_up()
+        except Exception:  # the queue must go on
+            _LOG.exception("the queue of trainings stumbled")
+        time.sleep(PERIOD)

@@ -1,0 +1,114 @@
+"""A run in words: how it stands, what it is called, what repeats it."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+from mmreason.training.presets import BOTH
+from mmreason.ui import runtime
+from mmreason.ui.cost_words import flops
+from mmreason.ui.run_state import Status, last_step
+from mmreason.ui.runs import Run
+from mmreason.ui.train_estimate import count, duration, estimate
+
+LOST = (
+    "A run survives a closed tab and a restarted server. A restart of the container it runs in, as a Space does when "
+    "it sleeps, loses it: download the checkpoint you want to keep."
+)
+
+
+def head(status: Status) -> dict[str, Any]:
+    """The value of the component ``run_head``."""
+    settings = status.run.settings
+    done = sum(last_step(rows) for rows in status.rows.values())
+    before = estimate(settings)
+    left = status.seconds_left(before.seconds if before else None)
+    is_going = status.state == "running" and left is not None
+    return {
+        "state": status.state,
+        "says": state_words(status) + (f", {duration(left)} left" if is_going and left is not None else ""),
+        "left": _place(status),
+        "share": done / (settings.steps * len(settings.arms)),
+        "spent": spent_words(status),
+        "trouble": status.trouble,
+    }
+
+
+def state_words(status: Status) -> str:
+    """``step 23 of 60`` and what else there is to say of the state."""
+    steps = status.run.settings.steps
+    arms = status.run.settings.arms
+    of = f"{status.step} of {steps}"
+    arm = f"{status.arm.capitalize()}, arm {arms.index(status.arm) + 1} of {len(arms)}: " if len(arms) > 1 else ""
+    saved = status.saved[status.arm]
+    match status.state:
+        case "queued":
+            return "Waiting" if not any(status.rows.values()) else f"{arm}waiting at step {of}"
+        case "running":
+            if not status.rows[status.arm]:
+                return f"{arm}{'loading, then ' if arm else 'Loading, then '}the first evaluation"
+            return f"{arm}step {of}" if arm else f"Step {of}"
+        case "stopping":
+            return f"{arm}stopping after this step, {of}" if arm else f"Stopping after this step, {of}"
+        case "stopped":
+            if saved is None:
+                return "Stopped before the first step"
+            return f"{arm}stopped at step {of}: Resume goes on from there" if arm else (
+                f"Stopped at step {of}: Resume goes on from there"
+            )  # fmt: skip
+        case "failed":
+            goes_on = f"Resume goes on from step {saved}" if saved is not None else "Resume starts over"
+            word = "killed" if arm else "Killed"
+            return f"{arm}{word} at step {of}: {goes_on}"
+    return f"Finished: {steps} steps" + (" in both arms" if arm else "")
+
+
+def _place(status: Status) -> str:
+    """The place in line."""
+    if status.state == "queued":
+        if not status.ahead:
+            return "Next in line"
+        return f"{status.ahead} run{'s are' if status.ahead > 1 else ' is'} before it in line"
+    return ""
+
+
+def spent_words(status: Status) -> str:
+    """Tokens, FLOPs and time so far."""
+    spent = status.spent
+    if not spent["tokens"]:
+        return ""
+    return (
+        f"Spent: {count(spent['tokens'])} tokens learnt from, {flops(spent['flops'])} FLOPs, "
+        f"{duration(spent['seconds'])}"
+    )
+
+
+def label(run: Run) -> str:
+    """What a run is called in a list; two never have the same."""
+    settings, when = run.settings, time.strftime("%d %b %H:%M", time.localtime(run.created))
+    arm = "both arms" if settings.assignment == BOTH else settings.assignment
+    return f"{when} · {', '.join(settings.tasks)} {settings.mix} · {arm} · {run.id[:4]}"
+
+
+def command_lines(run: Run) -> str:
+    """The command lines that repeat the run, one an arm, into folders of their own."""
+    start = runtime.checkpoint_folder(run.settings.checkpoint)
+    if start is None:
+        return f"The checkpoint {run.settings.checkpoint} is not here any more."
+    place = start.relative_to(runtime.ROOT) if start.is_relative_to(runtime.ROOT) else Path("checkpoints") / start.name
+    commands = [run.settings.arguments(arm, str(place), f"runs/{run.id}-{arm}") for arm in run.settings.arms]
+    return "\n".join(shlex.join(["python", "-m", "mmreason", *command]) for command in commands)
+
+
+def notes(status: Status) -> list[list[str]]:
+    """What the figures cannot show with these settings."""
+    settings, said = status.run.settings, []
+    if not settings.beta:
+        said.append("KL to the start is measured only with beta above 0.")
+    if settings.num_iterations == 1:
+        said.append("With one update a batch nothing can be clipped.")
+    said.append("Leak against signal is measured at every evaluation, sign conflict at every step.")
+    return [["quiet", " ".join(said)]]

@@ -1,0 +1,350 @@
+"""Runs of the tab Train without a browser: whose they are, their queue, their state, limits and clean-up."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from mmreason.errors import MMReasonError
+from mmreason.training.presets import BOTH, PRESETS, TrainSettings
+from mmreason.ui import (
+    checkpoints,
+    run_view,
+    runs,
+    runtime,
+    train_events,
+    train_files,
+    train_form,
+    train_queue,
+    visitor,
+)
+from mmreason.ui.run_state import is_alive, status_of
+from mmreason.ui.settings import name_of
+from mmreason.ui.train_words import head, state_words
+from tests.ui.conftest import HOSTILE
+from tests.ui.training_runs import OTHER, OWNER, evaluation, leave, row
+
+SETTINGS = TrainSettings(steps=60, eval_problems=80, save_steps=20)
+SLEEP = ["-c", "import time; time.sleep(120)"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty store, a checkpoint ``base``, and trainings that only sleep; what they start ends with the test."""
+    monkeypatch.setenv(runtime.RUNS_SETTING, str(tmp_path / "runs"))
+    monkeypatch.setenv(runtime.CHECKPOINTS_SETTING, str(tmp_path / "checkpoints"))
+    (tmp_path / "checkpoints" / "base").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "base" / "model_index.json").write_text("{}")
+    monkeypatch.setattr(train_queue, "command_of", lambda run, arm: SLEEP)
+    yield tmp_path / "runs" / "page"
+    for child in train_queue._CHILDREN:
+        child.kill()
+        child.wait()
+    train_queue._CHILDREN.clear()
+
+
+def state(run):
+    return status_of(runs.find(run.id)).state
+
+
+def kill(run):
+    """End its process as ``kill -9`` does."""
+    os.kill(runs.find(run.id).pid, signal.SIGKILL)
+    for _ in range(100):
+        if not is_alive(runs.find(run.id)):
+            return
+        time.sleep(0.05)
+    raise AssertionError("it does not die")
+
+
+# Whose it is
+
+
+def test_the_files_of_a_run_do_not_hold_its_owners_token(folder):
+    run = train_queue.submit(SETTINGS, OWNER)
+    content = "".join(p.read_text() for p in folder.rglob("*") if p.is_file() and p.name != visitor.SECRET_FILE)
+    assert OWNER not in content and runs.owner_of(OWNER) in content
+    assert run.is_of(OWNER) and not run.is_of(OTHER) and not run.is_of(None) and not run.is_of(run.owner)
+
+
+@pytest.mark.parametrize("act", [train_queue.stop, train_queue.resume, train_queue.delete, train_files.write_archive])
+@pytest.mark.parametrize("token", [OTHER, "", None, 7, [OWNER]])
+def test_only_the_owner_may_act(act, token):
+    run = train_queue.submit(SETTINGS, OWNER)
+    with pytest.raises(MMReasonError, match="only the visitor who started run"):
+        act(run.id, token)
+    assert state(run) == "running"
+
+
+@pytest.mark.parametrize("token", ["", None, "short", "x" * 500, 3])
+def test_without_a_token_nothing_starts(token):
+    with pytest.raises(MMReasonError, match="visitor's token"):
+        train_queue.submit(SETTINGS, token)
+    assert runs.all_runs() == []
+
+
+@pytest.mark.parametrize(
+    "hostile", ["../x", "../../etc", "", ".", "a" * 12 + "/..", "0123456789ab\n", *HOSTILE, None, 3, ["0123456789ab"]]
+)
+def test_what_is_no_run_is_none_wherever_it_points(folder, hostile):
+    train_queue.submit(SETTINGS, OWNER)
+    (folder.parent / "x").mkdir()
+    (folder.parent / "x" / "run.json").write_text("{}")
+    assert runs.find(hostile) is None
+    for act in (train_queue.stop, train_queue.resume, train_queue.delete):
+        with pytest.raises(MMReasonError, match="is not here"):
+            act(hostile, OWNER)
+    assert runtime.checkpoint_folder(f"run:{hostile}/joint") is None
+    assert (folder.parent / "x").is_dir()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"id": "0123456789ab"}', "[" * 10_000])
+def test_a_damaged_run_is_left_out(folder, content):
+    run = train_queue.submit(SETTINGS, OWNER)
+    other = folder / "0123456789ab"
+    other.mkdir()
+    (other / "run.json").write_text(content)
+    assert [found.id for found in runs.all_runs()] == [run.id]
+
+
+def test_the_secret_is_kept_for_the_next_server_unless_the_environment_has_one(folder, monkeypatch):
+    monkeypatch.delenv(name_of("secret"), raising=False)
+    assert visitor.secret() == visitor.secret() != ""
+    assert (folder / visitor.SECRET_FILE).stat().st_mode & 0o077 == 0
+    monkeypatch.setenv(name_of("secret"), "given")
+    assert visitor.secret() == "given"
+
+
+def test_a_trained_checkpoint_is_listed_for_its_owner_alone():
+    run = train_queue.submit(SETTINGS, OWNER)
+    leave(run, "factorized", [row(20)], saved=20)
+    name = f"run:{run.id}/factorized"
+    assert [value for _, value in checkpoints.choices_of(OWNER)] == ["base", name]
+    assert [value for _, value in checkpoints.choices_of(OTHER)] == ["base"]
+    assert runtime.checkpoint_folder(name) == run.arm_folder("factorized") / "checkpoint"
+    with pytest.raises(MMReasonError, match="checkpoint must be one that is here"):
+        train_form.checked_settings(values(checkpoint=name), OTHER)
+    assert train_form.checked_settings(values(checkpoint=name), OWNER).checkpoint == name
+
+
+# The queue and the state
+
+
+def test_one_runs_at_a_time_and_the_others_know_their_place():
+    first, second, third = (train_queue.submit(SETTINGS, token) for token in (OWNER, OTHER, OWNER))
+    assert [state(run) for run in (first, second, third)] == ["running", "queued", "queued"]
+    assert [status_of(runs.find(run.id)).ahead for run in (second, third)] == [1, 2]
+    assert head(status_of(runs.find(third.id)))["left"] == "2 runs are before it in line"
+    train_queue.stop(second.id, OTHER)
+    assert state(second) == "stopped"
+    kill(first)
+    assert state(first) == "failed"
+    train_queue.advance()
+    assert state(third) == "running" and state(second) == "stopped"
+    train_queue.resume(second.id, OTHER)
+    assert state(second) == "queued"
+
+
+def test_more_run_at_a_time_where_the_machine_allows_it(monkeypatch):
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "2")
+    assert [state(train_queue.submit(SETTINGS, OWNER)) for _ in range(3)] == ["running", "running", "queued"]
+
+
+def test_a_restarted_server_finds_the_running_one_and_the_queue():
+    first, second = train_queue.submit(SETTINGS, OWNER), train_queue.submit(SETTINGS, OTHER)
+    children, train_queue._CHILDREN[:] = list(train_queue._CHILDREN), []
+    assert (state(first), state(second)) == ("running", "queued")
+    train_queue.advance()
+    assert (state(first), state(second)) == ("running", "queued")
+    train_queue._CHILDREN[:] = children
+    kill(first)
+    train_queue.advance()
+    assert state(second) == "running"
+
+
+def test_another_process_with_its_number_is_not_taken_for_it():
+    run = train_queue.submit(SETTINGS, OWNER)
+    found = runs.find(run.id)
+    runs.change(found, born=found.born - 3600)
+    assert state(run) == "failed"
+
+
+def test_a_killed_run_says_where_it_was_and_where_resume_goes_on():
+    run = train_queue.submit(SETTINGS, OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), *(row(step) for step in range(1, 24))], saved=20)
+    assert state_words(status_of(runs.find(run.id))) == "Step 23 of 60"
+    assert head(status_of(runs.find(run.id)))["says"] == "Step 23 of 60, 1 min 25 s left"  # 37 × 2 s and 3 × 3 s
+    kill(run)
+    assert state_words(status_of(runs.find(run.id))) == "Killed at step 23 of 60: Resume goes on from step 20"
+    train_queue.resume(run.id, OWNER)
+    assert state(run) == "running"
+
+
+def test_a_wish_to_stop_reaches_a_process_that_clears_it_while_it_starts():
+    run = train_queue.submit(SETTINGS, OWNER)
+    train_queue.stop(run.id, OWNER)
+    assert state(run) == "stopping"
+    (run.arm_folder("factorized") / "stop").unlink()  # as ``train`` does when it starts
+    train_queue.advance()
+    assert (run.arm_folder("factorized") / "stop").exists()
+    leave(run, "factorized", [row(7)], saved=7)
+    kill(run)
+    assert state_words(status_of(runs.find(run.id))) == "Stopped at step 7 of 60: Resume goes on from there"
+
+
+def test_both_arms_are_trained_in_turn():
+    run = train_queue.submit(TrainSettings(steps=4, assignment=BOTH), OWNER)
+    assert status_of(runs.find(run.id)).arm == "joint"
+    leave(run, "joint", [evaluation(0, 0.5), evaluation(4, 0.6)], saved=4)
+    kill(run)
+    assert state(run) == "queued"
+    train_queue.advance()
+    assert state(run) == "running" and runs.find(run.id).arm == "factorized"
+    leave(run, "factorized", [evaluation(0, 0.5), evaluation(4, 0.9)], saved=4)
+    kill(run)
+    assert state(run) == "finished"
+    lines = run_view.look(run.id, OWNER, [], 0, {}).verdict
+    assert lines[0][1].startswith("Joint: no clear change.") and "the intervals overlap" in lines[0][1]
+    assert lines[1][1].startswith("Factorized: clearly better.") and "80 held-out" in lines[1][1]
+
+
+def test_a_training_that_cannot_start_says_why(monkeypatch):
+    monkeypatch.setattr(train_queue, "command_of", lambda run, arm: ["-c", "import sys; sys.exit('no ' + '<b>luck')"])
+    run = train_queue.submit(SETTINGS, OWNER)
+    train_queue._CHILDREN[0].wait()
+    status = status_of(runs.find(run.id))
+    assert (status.state, status.trouble) == ("failed", "no <b>luck")
+    assert state_words(status) == "Killed at step 0 of 60: Resume starts over"
+
+
+def test_the_command_repeats_the_run_with_the_same_prompts_in_both_arms(monkeypatch):
+    monkeypatch.undo()
+    settings = TrainSettings(assignment=BOTH, difficulties={"medium": 1.0, "hard": 2.0}, seed=5)
+    joint, factorized = (settings.arguments(arm, "checkpoints/base", "out") for arm in settings.arms)
+    assert [a for a, b in zip(joint, factorized, strict=True) if a != b] == ["joint"]
+    assert " ".join(joint).startswith("train --checkpoint checkpoints/base --output out --assignment joint")
+    assert "--difficulty medium=1 hard=2" in " ".join(joint) and "--seed 5" in " ".join(joint)
+
+
+def test_every_view_has_an_update_for_every_part_and_leaves_alone_what_has_not_changed():
+    run = train_queue.submit(SETTINGS, OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=None)
+    first = run_view.look(run.id, OWNER, [], 0.5, {})
+    again = run_view.look(run.id, OWNER, [], 0.5, first.seen)
+    assert (
+        first.is_mine
+        and len(first.figures["figures"]) == 4
+        and first.changed == {"run", "figures", "held_out", "state"}
+    )
+    assert not again.changed and again.figures is None
+    assert run_view.look(run.id, OWNER, [], 0.6, first.seen).changed == {"figures"}
+    nothing = run_view.look("0" * 12, OWNER, [], 0.5, first.seen)
+    assert {len(train_events.outputs_of(view, OWNER)) for view in (first, again, nothing)} == {18}
+
+
+# Limits and clean-up
+
+
+def test_a_visitor_may_not_take_everything(monkeypatch):
+    monkeypatch.setenv("MMREASON_VISITOR_RUNS", "2")
+    monkeypatch.setenv("MMREASON_VISITOR_STEPS", "150")
+    train_queue.submit(SETTINGS, OWNER)
+    with pytest.raises(MMReasonError, match="60 are taken and this one asks for 120"):
+        train_queue.submit(TrainSettings(steps=60, assignment=BOTH), OWNER)
+    run = train_queue.submit(SETTINGS, OWNER)
+    with pytest.raises(MMReasonError, match="at most 2 runs of one visitor"):
+        train_queue.submit(SETTINGS, OWNER)
+    train_queue.stop(run.id, OWNER)
+    monkeypatch.setenv("MMREASON_VISITOR_MB", "0")
+    with pytest.raises(MMReasonError, match="delete one first"):
+        train_queue.submit(SETTINGS, OWNER)
+    train_queue.submit(SETTINGS, OTHER)
+
+
+def test_old_runs_go_and_never_one_that_runs_or_waits(folder):
+    running, waiting = train_queue.submit(SETTINGS, OWNER), train_queue.submit(SETTINGS, OWNER)
+    old = train_queue.submit(SETTINGS, OTHER)
+    train_queue.stop(old.id, OTHER)
+    month = time.time() + 30 * 86400
+    assert train_queue.clean_up(time.time()) == []
+    assert train_queue.clean_up(month) == [old.id]
+    assert {run.id for run in runs.all_runs()} == {running.id, waiting.id}
+    assert not list(folder.glob(".gone-*"))
+
+
+def test_the_oldest_go_when_all_take_too_much(monkeypatch):
+    train_queue.submit(SETTINGS, "a third visitor's token")
+    ended = []
+    for age in (3, 2, 1):
+        run = train_queue.submit(SETTINGS, OWNER)
+        train_queue.stop(run.id, OWNER)
+        runs.change(runs.find(run.id), created=run.created - 1000 * age)
+        (run.folder / "weights").write_bytes(b"0" * 2**20)
+        ended.append(run.id)
+    monkeypatch.setenv("MMREASON_RUNS_MB", "2.5")
+    assert train_queue.clean_up() == ended[:1]
+    monkeypatch.setenv("MMREASON_RUNS_MB", "0")
+    assert train_queue.clean_up() == ended[1:]
+    assert len(runs.all_runs()) == 1
+
+
+def test_a_running_one_is_not_deleted(folder):
+    run = train_queue.submit(SETTINGS, OWNER)
+    with pytest.raises(MMReasonError, match="must have stopped to be deleted; it is running"):
+        train_queue.delete(run.id, OWNER)
+    kill(run)
+    train_queue.delete(run.id, OWNER)
+    assert runs.find(run.id) is None and not (folder / run.id).exists()
+
+
+# The form
+
+
+def values(**changes):
+    return {"checkpoint": "base"} | train_form.filled(PRESETS["Two minutes on a CPU"]) | changes
+
+
+def test_the_presets_pass_their_own_check():
+    for name in PRESETS:
+        found = train_form.checked_settings({"checkpoint": "base"} | train_form.filled(train_form.preset(name)), OWNER)
+        assert found == PRESETS[name]
+        assert TrainSettings.of(json.loads(json.dumps(train_form.filled(found) | vars_of(found)))) == found
+
+
+def vars_of(settings):
+    from dataclasses import asdict
+
+    return asdict(settings)
+
+
+BAD = [
+    ("checkpoint", "../x", "checkpoint must be one that is here"),
+    ("checkpoint", None, "checkpoint must be one that is here"),
+    ("tasks", [], "tasks must name at least one of"),
+    ("tasks", ["chess"], "chess"),
+    ("weight_easy", -1, "weight of easy must be a number from 0 to 100, got '-1'"),
+    ("weight_medium", 0, "weight of easy, medium or hard must be above 0"),
+    ("weight_hard", "nan", "weight of hard must be a number"),
+    ("assignment", "both ways", "assignment must be one of joint, factorized, both, got 'both ways'"),
+    ("granularity", None, "compared by must be one of trace, turn"),
+    *(
+        (field.name, bad, f"{field.label.lower()} must be a")
+        for field in (*train_form.FEW, *train_form.MORE)
+        for bad in (field.low - 1, field.high * 10, None, "abc", float("nan"))
+    ),
+    *((field.name, 2.5, "must be a whole number, got '2.5'") for field in train_form.FEW if field.is_whole),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "said"), BAD)
+def test_a_bad_value_is_refused_in_one_sentence(name, value, said):
+    with pytest.raises(MMReasonError) as caught:
+        train_form.checked_settings(values(**{name: value}), OWNER)
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_too_many_rollouts_are_refused_though_each_field_is_right():
+    with pytest.raises(MMReasonError, match="group size must be at most 1024, got 128 × 32"):
+        train_form.checked_settings(values(num_problems=128, num_generations=32), OWNER)

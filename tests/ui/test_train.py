@@ -1,0 +1,283 @@
+"""The tab Train in a real browser: start, watch, stop, resume, reload, two visitors, bad values."""
+
+import json
+import os
+import re
+import shutil
+import time
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mmreason.ui import page as page_module
+from mmreason.ui import runs, runtime, train_queue
+from mmreason.ui.run_state import is_alive, last_step, status_of
+from mmreason.ui.screenshots import free_port
+from mmreason.ui.theme import CSS, theme
+from mmreason.ui.train_form import FEW, MORE
+from tests import policies
+from tests.ui.conftest import HOSTILE
+from tests.ui.training_runs import OWNER, evaluation, leave, row
+
+PATIENCE = 180_000  # a training process imports torch first
+expect.set_options(timeout=30_000)
+QUICK = {"num_problems": 2, "num_generations": 2, "eval_problems": 3, "eval_steps": 2, "save_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def train_page(tmp_path_factory):
+    """The page with an empty store of runs and a tiny policy as its checkpoint."""
+    folder = tmp_path_factory.mktemp("train")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    patch.setenv(runtime.RUNS_SETTING, str(folder / "runs"))
+    patch.setenv(runtime.CHECKPOINTS_SETTING, str(folder / "checkpoints"))
+    policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
+    blocks = page_module.build_page()
+    options = {"prevent_thread_lock": True, "quiet": True, "theme": theme(), "css": CSS, "enable_monitoring": False}
+    _, address, _ = blocks.launch(server_port=free_port(), **options)
+    yield SimpleNamespace(address=address)
+    _end_all()
+    blocks.close()
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(train_page):
+    yield
+    _end_all()
+
+
+def _end_all() -> None:
+    """Stop what runs, and forget all runs."""
+    with runs.locked() as folder:
+        for run in runs.all_runs():
+            runs.change(run, wanted=False)
+        for child in train_queue._CHILDREN:
+            child.kill()
+            child.wait()
+        train_queue._CHILDREN.clear()
+        for run in runs.all_runs():
+            shutil.rmtree(folder / run.id)
+
+
+def open_train(visit, address: str, **options) -> Page:
+    page = visit(address, **options)
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.locator("#train-start").wait_for()
+    page.locator("#train-empty").get_by_text("No run yet.").or_(page.locator("#train-head .mm-run:visible")).wait_for()
+    return page
+
+
+def fill(page: Page, name: str, value: object) -> None:
+    field = page.locator(f"#train-{name} input")
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def start(page: Page, steps: int = 4, **more: object) -> str:
+    """Start a small run; returns its id."""
+    if not page.locator("#train-eval_problems input").is_visible():
+        page.locator("#train-more button").first.click()
+        page.locator("#train-eval_problems input").wait_for()
+    for name, value in (QUICK | {"steps": steps} | more).items():
+        fill(page, name, value)
+    known = {run.id for run in runs.all_runs()}
+    page.locator("#train-start").click()
+    page.wait_for_function(
+        "() => document.querySelector('#train-link textarea, #train-link input')?.value.includes('?run=')"
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        new = [run.id for run in runs.all_runs() if run.id not in known]
+        if new:
+            expect(page.locator("#train-link").locator("textarea, input")).to_have_value(re.compile(f"run={new[0]}"))
+            assert page.url.endswith(f"?run={new[0]}")
+            return new[0]
+        time.sleep(0.1)
+    raise AssertionError(page.locator("#train-form-says").inner_text())
+
+
+def says(page: Page, text: str) -> None:
+    expect(page.locator("#train-head .state")).to_contain_text(text, timeout=PATIENCE)
+
+
+def at_least(page: Page, count: int) -> None:
+    """Wait until the figure of held-out success has so many points."""
+    page.wait_for_function(
+        "count => document.querySelectorAll('#train-figures .figure:nth-child(2) .point').length >= count",
+        arg=count,
+        timeout=PATIENCE,
+    )
+
+
+# From start to finished
+
+
+def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, visit):
+    page = open_train(visit, train_page.address)
+    assert "loses it" in page.locator("#train-lost").inner_text()
+    run_id = start(page, steps=4)
+    at_least(page, 1)
+    page.evaluate("document.querySelector('#train-figures .js-plotly-plot .main-svg').dataset.same = 'yes'")
+    at_least(page, 3)
+    assert page.locator("#train-figures [data-same=yes]").count() == 1  # drawn in place
+    says(page, "Finished: 4 steps")
+    assert "tokens learnt from" in page.locator("#train-head .spent").inner_text()
+    assert "no clear change" in page.locator("#train-verdict").inner_text().lower()
+    assert page.locator("#train-held-out canvas").count() == 6
+    page.locator("#train-held-out").get_by_text("Now, step 4").first.wait_for()
+    command = page.locator("#train-command textarea").input_value()
+    assert command.startswith("python -m mmreason train --checkpoint checkpoints/base") and "--steps 4" in command
+    page.locator("#train-archive:not([disabled])").wait_for()
+    with page.expect_download() as download:
+        page.locator("#train-archive").click()
+    with zipfile.ZipFile(str(download.value.path())) as archive:
+        assert "factorized/checkpoint/model_index.json" in archive.namelist()
+    page.get_by_role("tab", name="Watch", exact=True).click()  # there at once, and for its owner alone
+    page.locator("#checkpoint input").click()
+    page.get_by_role("option", name=f"yours: factorized, step 4 ({run_id[:4]})").click()
+    page.locator("#solve").click()
+    page.locator(".mm-player[data-state=finished]").wait_for(timeout=PATIENCE)
+    other = open_train(visit, f"{train_page.address}?run={run_id}")
+    says(other, "Finished")
+    assert other.locator("#train-take").is_hidden()
+    other.get_by_role("tab", name="Watch", exact=True).click()
+    other.locator("#checkpoint input").click()
+    other.get_by_role("option", name="base").wait_for()
+    assert other.get_by_role("option").count() == 1
+
+
+def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
+    page = open_train(visit, train_page.address)
+    run_id = start(page, steps=200, eval_steps=500, save_steps=500)
+    page.wait_for_function(
+        "() => /^Step [1-9]/.test(document.querySelector('#train-head .state').textContent)", timeout=PATIENCE
+    )
+    page.reload()
+    says(page, "of 200")
+    assert page.get_by_role("tab", name="Train", exact=True).get_attribute("aria-selected") == "true"
+    page.locator("#train-stop").click()
+    says(page, "Resume goes on from there")
+    stopped = status_of(runs.find(run_id))
+    assert 0 < stopped.step == stopped.saved["factorized"] < 200
+    page.locator("#train-resume").click()
+    deadline = time.monotonic() + PATIENCE / 1000
+    while status_of(runs.find(run_id)).step <= stopped.step:
+        assert time.monotonic() < deadline, "it does not go on"
+        time.sleep(0.2)
+    page.locator("#train-stop").click()
+    says(page, "Resume goes on from there")
+    page.locator("#train-delete").click()
+    page.locator("#train-keep").click()
+    assert runs.find(run_id) is not None
+    page.locator("#train-delete").click()
+    page.locator("#train-really").click()
+    page.locator("#train-empty").get_by_text("No run yet.").wait_for()
+    assert runs.find(run_id) is None
+
+
+def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
+    page = open_train(visit, train_page.address)
+    page.locator("#train-assignment").get_by_label("joint against factorized").click()
+    start(page, steps=2)
+    says(page, "Joint, arm 1 of 2")
+    says(page, "Factorized, arm 2 of 2")
+    says(page, "Finished: 2 steps in both arms")
+    names = page.locator("#train-figures .figure:nth-child(2) .legendtext").all_text_contents()
+    assert {"joint", "factorized"} <= set(names)
+    assert page.locator("#train-verdict .lead").count() == 2
+    assert len(page.locator("#train-command textarea").input_value().splitlines()) == 2
+
+
+# Two visitors
+
+
+def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visit):
+    first = open_train(visit, train_page.address)
+    run_id = start(first, steps=300)
+    second = open_train(visit, f"{train_page.address}?run={run_id}")
+    says(second, "")
+    expect(second.locator("#train-says")).to_contain_text("belongs to another visitor: you may look")
+    assert second.locator("#train-stop").is_hidden() and second.locator("#train-take").is_hidden()
+    own = start(second, steps=2)
+    assert own != run_id
+    says(second, "Waiting")
+    assert second.locator("#train-head .left").inner_text() == "1 run is before it in line"
+    assert second.locator("#train-says .notice").is_hidden()
+    first.locator("#train-stop").click()
+    says(first, "topped")
+    says(second, "Finished: 2 steps")
+    assert [run.id for run in runs.all_runs()] == [own, run_id]
+
+
+# What is wrong
+
+
+def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
+    page = open_train(visit, train_page.address)
+    page.locator("#train-more button").first.click()
+    page.locator("#train-eval_problems input").wait_for()
+    for field in (*FEW, *MORE):
+        kept = page.locator(f"#train-{field.name} input").input_value()
+        wrong = f"{field.label.capitalize()} must be a number from"
+        for bad in (field.low - 1, field.high * 10):
+            fill(page, field.name, f"{bad:.10g}")
+            expect(page.locator("#train-estimate")).to_contain_text(wrong)
+        page.locator("#train-start").click()
+        expect(page.locator("#train-form-says")).to_contain_text(wrong)
+        fill(page, field.name, kept)
+        expect(page.locator("#train-estimate")).not_to_contain_text("must be")
+    page.locator("#train-tasks").get_by_label("sudoku").click()
+    expect(page.locator("#train-estimate")).to_contain_text("Tasks must name at least one")
+    assert runs.all_runs() == []
+
+
+@pytest.mark.parametrize(
+    "link", ["?run=../x", "?run=0123456789ab", "?run=%3Cimg%20src%3Dx%20onerror%3Dwindow.PWNED%3D1%3E"]
+)
+def test_a_link_to_nothing_says_so(train_page, visit, link):
+    page = visit(train_page.address + link)
+    expect(page.locator("#train-says")).to_contain_text("is not here any more")
+
+
+def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page, visit):
+    run = runs.create(settings_of(checkpoint=HOSTILE[0]), OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=None)
+    run.log("factorized").write_text(HOSTILE[1] + "\n")
+    trace = json.loads(next((runtime.ROOT / "assets" / "examples").glob("*.json")).read_text())
+    trace["end_reason"], trace["success"] = HOSTILE[0], False
+    trace["segments"][0]["text"] = HOSTILE[1]
+    held = run.arm_folder("factorized") / "held_out"
+    held.mkdir()
+    (held / "step00000.json").write_text(json.dumps({"step": 0, "sheet": trace["sheet"], "traces": [trace]}))
+    runs.change(run, arm="factorized", pid=0, born=0.0)
+    page = visit(f"{train_page.address}?run={run.id}")
+    says(page, "Killed at step 1 of 60: Resume starts over")
+    assert HOSTILE[1] in page.locator("#train-head .trouble").inner_text()
+    assert HOSTILE[0] in page.locator("#train-held-out").inner_text()
+    assert HOSTILE[0] in page.locator("#train-command textarea").input_value()
+
+
+def settings_of(**changes):
+    from mmreason.training.presets import TrainSettings
+
+    return TrainSettings(**changes)
+
+
+def test_the_tab_fits_a_phone(train_page, visit):
+    run = runs.create(settings_of(), OWNER)
+    leave(
+        run, "factorized", [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)], saved=60
+    )
+    runs.change(run, arm="factorized", pid=0, born=0.0)
+    page = visit(f"{train_page.address}?run={run.id}", width=390, height=844)
+    says(page, "Finished: 60 steps")
+    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect(page.locator("#train-verdict")).to_contain_text("Clearly better.")
+    assert not is_alive(run) and last_step(status_of(run).rows["factorized"]) == 60
+    assert Path(os.environ[runtime.RUNS_SETTING]).is_dir()
