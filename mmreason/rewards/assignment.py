@@ -46,7 +46,7 @@ class AssignmentConfig:
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
-            ("assignment", self.assignment, (*ASSIGNMENTS, SWAPPED)),
+            ("assignment", "joint" if self.assignment == SWAPPED else self.assignment, ASSIGNMENTS),
             ("granularity", self.granularity, GRANULARITIES),
             ("scale_rewards", self.scale_rewards, SCALES),
         ):

@@ -281,9 +281,9 @@ def test_the_oldest_go_when_all_take_too_much(monkeypatch):
         run = train_queue.submit(SETTINGS, OWNER)
         train_queue.stop(run.id, OWNER)
         runs.change(runs.find(run.id), created=run.created - 1000 * age)
-        (run.folder / "weights").write_bytes(b"0" * 2**20)
+        (run.folder / "weights").write_bytes(b"0" * 700_000)
         ended.append(run.id)
-    monkeypatch.setenv("MMREASON_RUNS_MB", "2.5")
+    monkeypatch.setenv("MMREASON_RUNS_MB", "2")
     assert train_queue.clean_up() == ended[:1]
     monkeypatch.setenv("MMREASON_RUNS_MB", "0")
     assert train_queue.clean_up() == ended[1:]
