@@ -41,7 +41,7 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
     shown = [
         *(t.seen, t.empty, t.head, t.actions, t.stop, t.resume, t.delete, t.curves, t.figures),
-        *(t.verdict, t.held_out, t.results, t.command, t.take, t.push, t.timer, t.trained, t.ready),
+        *(t.verdict, t.held_out, t.results, t.command, t.take, t.hub, t.timer, t.trained, t.ready),
     ]
     lists = [t.run, t.earlier]
 
