@@ -10,9 +10,13 @@ from tests.ui.test_cost import results
 
 def test_the_cost_table_has_a_row_an_arm_and_the_ratios():
     row = {"canvas": 256, "region_share": 0.1, "time_ratio": 41.2}
-    text = cost_table(results(batch_size=64, scaling_measured=[row, row | {"region_share": 0.5, "time_ratio": 9.0}]))
+    sizes = [{"region_share": share, "reduction": gain} for share, gain in ((0.1, 0.4), (0.5, -0.1), (1.0, -0.6))]
+    text = cost_table(
+        results(batch_size=64, scaling_measured=[row, row | {"region_share": 0.5, "time_ratio": 9.0}], scaling=sizes)
+    )
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:6]] == list(results()["arms"])
     assert "-50.0 % FLOPs" in text and "6.0 times alone" in text
+    assert "wins on FLOPs at 2 of 3 sizes" in text and "at least 50 % of the canvas" in text
     assert "On 16×16 cells with 10 % redrawn (untrained weights): 41 times" in text and "9 times" not in text
 
 
