@@ -219,8 +219,9 @@ class GRPO:
         if config.likelihood == "trajectory":
             batch = batches[len(batches) // 2]
             counts = changed_orders(self.policy, batch, self.pipe.vocabulary, config.sampling)
-            changed, steps = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
+            changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
             metrics["order_changed"] = changed / max(1.0, steps)
+            metrics["train_flops"] += flops
         return metrics
 
     def _terms(self, batch: ScoredTokens, rollouts: Rollouts) -> tuple[torch.Tensor, torch.Tensor]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 
+from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.sampling.scheduler import SamplingConfig, positions_to_commit
 from mmreason.sampling.unmask import log_distribution
@@ -20,8 +21,8 @@ from mmreason.training.likelihood import ScoredTokens
 @torch.no_grad()
 def changed_orders(
     model: InterleavedDiffusionModel, scored: ScoredTokens, vocabulary: Vocabulary, config: SamplingConfig
-) -> tuple[int, int]:
-    """(denoising steps that would now commit other positions, denoising steps in all).
+) -> tuple[int, int, float]:
+    """(denoising steps that would now commit other positions, denoising steps in all, FLOPs of finding out).
 
     ``scored`` must be packed with the likelihood ``trajectory``, whose copies are what the sampler saw.
     """
@@ -29,7 +30,7 @@ def changed_orders(
     output = model(packed.ids_BL, packed.positions_BLP, packed.block_mask())
     committed_BL = torch.zeros_like(packed.ids_BL, dtype=torch.bool)
     committed_BL[scored.row_N.to(model.device), scored.column_N.to(model.device)] = True
-    changed, steps, start = 0, 0, packed.clean_length
+    changed, steps, scored_positions, start = 0, 0, 0, packed.clean_length
     for count, width in packed.runs:
         here = slice(start, start + count * width)
         start += count * width
@@ -48,4 +49,6 @@ def changed_orders(
                 now = positions_to_commit(logp, copy - 1, masked, config)
                 changed += int((now != was_BKW[chosen_BK]).any(dim=-1).sum())
                 steps += len(now)
-    return changed, steps
+                scored_positions += now.numel()
+    flops = packed_flops(model.config, len(packed.ids_BL), packed.clean_length, packed.runs, scored_positions)
+    return changed, steps, flops

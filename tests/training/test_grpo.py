@@ -206,7 +206,7 @@ def test_a_second_iteration_clips_and_the_first_does_not():
     assert once["clip_ratio/region_mean"] == 0
     assert 0 < twice["clip_ratio/region_mean"] < 1
     assert {"clip_ratio/text", "clip_ratio/image", "entropy", "entropy/text", "entropy/image"} <= set(twice)
-    assert twice["train_flops"] == 2 * once["train_flops"]
+    assert once["train_flops"] < twice["train_flops"] < 2 * once["train_flops"]  # the order is looked at once
 
 
 def test_batches_of_any_size_make_the_same_update():
@@ -354,8 +354,8 @@ def test_the_policy_that_sampled_would_commit_in_the_same_order(order, threshold
         changed_orders(grpo.policy, batch, grpo.pipe.vocabulary, grpo.config.sampling)
         for batch in pack_traces(rollouts.traces, grpo.pipe.vocabulary, grpo.task_tokens)
     ]
-    assert sum(steps for _, steps in counts) == frames
-    assert sum(changed for changed, _ in counts) == 0
+    assert sum(steps for _, steps, _ in counts) == frames
+    assert sum(changed for changed, _, _ in counts) == 0
     with torch.no_grad():
         grpo.policy.output.weight.normal_()
     (batch,) = pack_traces(rollouts.traces, grpo.pipe.vocabulary, grpo.task_tokens, max_tokens=10**9)

@@ -19,7 +19,7 @@ from mmreason.ui.settings import read_settings
 from tests.ui.scripted import ScriptedPipe
 
 ROOT = Path(__file__).parents[2]
-LOAD_PIPELINE = runtime.load_pipeline  # the real one; the scripted server replaces it
+LOAD_PIPELINE, CHECKPOINT_NAMES = runtime.load_pipeline, runtime.checkpoint_names  # the scripted server replaces them
 HOSTILE = (
     "${Object.assign(window,{PWNED:1})} <img src=x onerror='window.PWNED=1'> {{#each value}}",
     "<script>window.PWNED=1</script>`${window.PWNED=1}`",
@@ -67,6 +67,13 @@ def scripted_server() -> Iterator[Scripted]:
     yield Scripted(address, pipe)
     blocks.close()
     runtime.load_pipeline, runtime.checkpoint_names = kept
+
+
+@pytest.fixture
+def real_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints as they are, though a scripted server runs in this process."""
+    monkeypatch.setattr(runtime, "load_pipeline", LOAD_PIPELINE)
+    monkeypatch.setattr(runtime, "checkpoint_names", CHECKPOINT_NAMES)
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def change(path: Path, **fields) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def test_a_good_checkpoint_is_fetched_and_loads_as_what_it_was(remote, tiny_pipe, monkeypatch):
+def test_a_good_checkpoint_is_fetched_and_loads_as_what_it_was(remote, tiny_pipe, real_checkpoints, monkeypatch):
     monkeypatch.setattr(hub, "fetch", lambda name, limit_mb: _real(name, limit_mb, remote))
     monkeypatch.setenv("MMREASON_HUB_CHECKPOINTS", f" {NAME},")
     runtime._fetched.cache_clear()

@@ -1,12 +1,12 @@
 """Logs: one JSON object a line, and nothing of a visitor in it."""
 
-import asyncio
 import json
 import logging
 
 from mmreason.ui import logs, own, solving
 from mmreason.ui.request import checked
 from mmreason.ui.worker import Worker
+from tests.ui.apart import run_apart
 from tests.ui.scripted import ScriptedPipe
 
 SECRETS = ("session-4711", "S.#.....", "987654321")
@@ -31,7 +31,7 @@ def test_a_solve_is_logged_without_its_visitor(monkeypatch, caplog):
     puzzle = own.FIRST["maze"]
     request = checked(task="maze", difficulty="easy", seed=987654321, checkpoint="base", own=puzzle)
     with caplog.at_level("DEBUG", logger="mmreason"):
-        asyncio.run(solving.last_shown(solving.solve(request, "session-4711", Worker())))
+        run_apart(solving.last_shown(solving.solve(request, "session-4711", Worker())))
     lines = [logs.JsonLines().format(record) for record in caplog.records]
     ended = [json.loads(line) for line in lines if "solve ended" in line]
     assert ended[0]["state"] == "finished"

@@ -20,6 +20,7 @@ from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Line
 from mmreason.ui.worker import Worker
 from tests.standin import SHEET, WORDS, stand_in_trace
+from tests.ui.apart import run_apart
 from tests.ui.conftest import LOAD_PIPELINE
 from tests.ui.scripted import FAILS, ScriptedPipe
 
@@ -54,7 +55,7 @@ def solved(request, worker=None, session="me", at_each=lambda state: None):
             at_each(state)
         return states
 
-    return asyncio.run(watch())
+    return run_apart(watch())
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -118,7 +119,7 @@ def test_a_run_that_is_closed_frees_its_row_within_a_step(pipe):
         assert worker.is_busy("me")
         await states.aclose()
 
-    asyncio.run(leave())
+    run_apart(leave())
     pipe.let(20)
     until(lambda: not worker.is_busy("me"))
     assert pipe.steps_taken <= 2
@@ -152,7 +153,7 @@ def test_who_comes_to_a_full_batch_knows_how_many_are_ahead_and_moves_up(pipe):
         pipe.let_go()
         await visits
 
-    asyncio.run(all_of_them())
+    run_apart(all_of_them())
     assert notices["a"] == []
     assert notices["b"] == [solving.place_in_line(1)]
     assert notices["c"] == [solving.place_in_line(2), solving.place_in_line(1)]
