@@ -102,6 +102,11 @@ class Problem:
     split: str | None = None
     index: int | None = None
 
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What is said of it beside its picture."""
+        return {name: getattr(self, name) for name in ("task", "difficulty", "seed", "question", "turns")}
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

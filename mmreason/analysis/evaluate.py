@@ -106,6 +106,11 @@ def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
     return low, 1.0 if rate == 1 else min(1.0, centre + half)
 
 
+def overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    """Have two intervals a point in common?"""
+    return a[0] <= b[1] and b[0] <= a[1]
+
+
 def _grouped(traces: Sequence[Trace], name: str) -> dict[str, list[Trace]]:
     groups: dict[str, list[Trace]] = {}
     for trace in traces:

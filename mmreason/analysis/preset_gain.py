@@ -18,7 +18,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from mmreason.analysis.evaluate import wilson
+from mmreason.analysis.evaluate import overlap, wilson
 from mmreason.errors import ConfigError
 from mmreason.traces.file import write_whole
 from mmreason.training.presets import PRESETS, TrainSettings
@@ -45,7 +45,7 @@ def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) 
         "seed": seed,
         "before": evaluated[0],
         "after": evaluated[-1],
-        "clear": after[0] > before[1] or before[0] > after[1],
+        "clear": not overlap(before, after),
         "seconds": seconds,
     }
 

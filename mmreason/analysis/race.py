@@ -96,13 +96,7 @@ def race_of(problem: Problem, lanes: list[dict[str, Any]], arms: tuple[Arm, Arm]
     ]
     return {
         "version": VERSION,
-        "problem": {
-            "task": problem.task,
-            "difficulty": problem.difficulty,
-            "seed": problem.seed,
-            "question": problem.question,
-            "turns": problem.turns,
-        },
+        "problem": problem.summary,
         "lanes": [lanes[0], second],
     }
 

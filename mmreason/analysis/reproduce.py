@@ -36,15 +36,14 @@ class Reproduction:
 
     def base(self) -> dict[str, Any]:
         """What the start checkpoint does on the same problems; measured once."""
-        path = self.results / "base.json"
+        path, pipe = self.results / "base.json", self._pipe()
         if not path.is_file():
             self.say(f"base: {self.protocol.problems_at_end} problems a task")
-            pipe = self._pipe()
             start = self._solve(pipe, self.protocol.problems_at_points, 1.0)
             found = {"version": VERSION, "fingerprint": pipe.fingerprint, "start": start, "end": self._outcomes(pipe)}
             _write(path, found)
         found = _read(path)
-        if found["fingerprint"] != self._pipe().fingerprint:
+        if found["fingerprint"] != pipe.fingerprint:
             raise ConfigError(
                 f"{str(path)!r} is of another {self.protocol.checkpoint}: "
                 "delete its folder to start the comparison again, or put that checkpoint back"
@@ -62,14 +61,13 @@ class Reproduction:
         protocol, directory = self.protocol, RunDirectory(self.work / run.name)
         points_path = directory.path / "points.json"
         points = json.loads(points_path.read_text()) if points_path.is_file() else []
-        pipe = self._pipe()
-        sampling = pipe.scheduler.sampling_config()
+        pipe = start = self._pipe()
         for point in protocol.points:
             last = point == protocol.max_steps
             if any(found["step"] == point for found in points) and not last:
                 continue
             pipe = self._pipe()
-            trainer = Trainer(pipe, protocol.training(run, sampling, point), directory)
+            trainer = Trainer(pipe, protocol.training(run, start.scheduler.sampling_config(), point), directory)
             trainer.train(resume=True, on_row=on_row)
             if trainer.step < point:
                 raise ConfigError(
@@ -91,7 +89,7 @@ class Reproduction:
                 "version": VERSION,
                 **asdict(run),
                 "protocol": asdict(protocol),
-                "base_fingerprint": self._pipe().fingerprint,
+                "base_fingerprint": start.fingerprint,
                 "fingerprint": pipe.fingerprint,
                 "points": points,
                 "end": self._outcomes(pipe),

@@ -44,6 +44,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.rewards.assignment import AssignmentConfig
     from mmreason.tasks import TASKS
     from mmreason.traces.file import write_whole
+    from mmreason.traces.plain import rounded
     from mmreason.training.memory import keep_freed_memory
 
     keep_freed_memory()
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     whole = results[-1] | {"settings": settings, "checkpoints": results, "training": training}
     if args.out is not None:
         shown = {"settings": settings, "checkpoints": results, "training": training}
-        write_whole(args.out, (json.dumps(_rounded(shown), indent=1, allow_nan=False) + "\n").encode())
+        write_whole(args.out, (json.dumps(rounded(shown, 5), indent=1, allow_nan=False) + "\n").encode())
     return whole
 
 
@@ -126,15 +127,6 @@ def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace,
         save_group(Path(args.write_groups) / name, traces, pipe.words, pipe.sheet)
         written.append(str(Path(args.write_groups) / name))
     return written
-
-
-def _rounded(value: Any) -> Any:
-    """Five digits are enough in a file."""
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def readable(result: dict[str, Any]) -> str:

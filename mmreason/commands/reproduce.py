@@ -114,12 +114,9 @@ def _map(args: argparse.Namespace) -> dict[str, Any]:
 
 def _shown(line: Any, steps: int) -> Any:
     """What shows the rows of a training on ``line``."""
-    names = {"text": "rewards/text/mean", "image": "rewards/image/mean", "seconds": "seconds"}
+    from mmreason.training.progress import step_values
 
-    def show(row: dict[str, Any]) -> None:
-        line.show(row["step"], steps, {key: row[long] for key, long in names.items() if row.get(long) is not None})
-
-    return show
+    return lambda row: line.show(row["step"], steps, step_values(row))
 
 
 def readable(result: dict[str, Any]) -> str:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from mmreason.records import Trace
 
 HELP = "GRPO from a checkpoint"
-LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +82,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from mmreason.training.grpo import GRPOConfig, Rollouts
     from mmreason.training.loss import LossConfig
     from mmreason.training.memory import keep_freed_memory
-    from mmreason.training.progress import ProgressLine
+    from mmreason.training.presets import LEAK_GROUPS
+    from mmreason.training.progress import ProgressLine, step_values
     from mmreason.training.rundir import RunDirectory
     from mmreason.training.trainer import Trainer
 
@@ -124,9 +124,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     line = ProgressLine("step", sys.stderr)
 
     def show(row: dict[str, Any]) -> None:
-        shown = {"text": "rewards/text/mean", "image": "rewards/image/mean", "seconds": "seconds"}
-        values = {name: row[key] for name, key in shown.items() if row.get(key) is not None}
-        line.show(row["step"], config.max_steps, values)
+        line.show(row["step"], config.max_steps, step_values(row))
         if "success" in row:
             line.close(f"step {row['step']}: held-out success {row['success']['mean']:.3f}")
 

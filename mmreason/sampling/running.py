@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 
 NARROW = 32  # tokens; wider asks are forwarded apart, so that narrow ones are not padded to their width
-SHOWN_SETTINGS = ("temperature", "num_steps", "threshold", "order", "region", "max_turns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Row:
 
     def trace(self) -> Trace:
         """What there is now."""
-        return self.rollout.trace({name: getattr(self.config, name) for name in SHOWN_SETTINGS})
+        return self.rollout.trace(self.config.recorded())
 
 
 class RunningBatch:

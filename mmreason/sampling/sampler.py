@@ -65,11 +65,7 @@ class Sampler:
 
     def traces(self) -> list[Trace]:
         """What the rollouts hold now."""
-        settings = {
-            name: getattr(self.config, name)
-            for name in ("temperature", "num_steps", "threshold", "order", "region", "max_turns")
-        }
-        return [rollout.trace(settings) for rollout in self.rollouts]
+        return [rollout.trace(self.config.recorded()) for rollout in self.rollouts]
 
     @torch.no_grad()
     def run(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ Axes: B rows, L positions of a segment, V vocabulary.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from diffusers import ConfigMixin, SchedulerMixin
@@ -18,6 +18,7 @@ from mmreason.sampling.unmask import ORDERS, certainty, choose_positions, log_di
 
 REGIONS = ("stated", "full", "confidence")
 MAX_STEPS = 64
+RECORDED = ("temperature", "num_steps", "threshold", "order", "region", "max_turns")  # of a config, in a trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,10 @@ class SamplingConfig:
             raise ConfigError(f"region must be one of {', '.join(REGIONS)}, got {self.region!r}")
         if not 1 <= self.max_turns <= 16:
             raise ConfigError(f"max_turns must be between 1 and 16, got {self.max_turns}")
+
+    def recorded(self) -> dict[str, Any]:
+        """What a trace records of these settings."""
+        return {name: getattr(self, name) for name in RECORDED}
 
 
 def positions_to_commit(

@@ -20,7 +20,7 @@ import numpy as np
 from mmreason.errors import TraceError
 from mmreason.records import NUM_CELLS, Trace
 from mmreason.traces.file import check, draw_codes, parse, png_url, read, to_json, write_whole
-from mmreason.traces.plain import check_plain
+from mmreason.traces.plain import check_plain, rounded
 from mmreason.traces.schema import VERSION
 from mmreason.traces.sheet import sheet_pixels, sheet_value
 
@@ -37,18 +37,9 @@ def save_group(path: str | Path, traces: Sequence[Trace], words: Sequence[str], 
         segments = [{k: v for k, v in segment.items() if k not in PICTURES} for segment in data["segments"]]
         members.append({k: v for k, v in data.items() if k not in ("version", "problem")} | {"segments": segments})
     group = {"version": VERSION, "problem": whole[0]["problem"], "sheet": sheet_value(sheet), "traces": members}
-    group = json.loads(json.dumps(_short(group), allow_nan=False))
+    group = json.loads(json.dumps(rounded(group, 6), allow_nan=False))
     members_of(group)
     write_whole(path, json.dumps(group, separators=(",", ":")).encode("ascii"))
-
-
-def _short(value: Any) -> Any:
-    """Six digits of every number are enough."""
-    if isinstance(value, dict):
-        return {key: _short(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_short(item) for item in value]
-    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def load_group(path: str | Path) -> list[dict[str, Any]]:

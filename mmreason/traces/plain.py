@@ -83,3 +83,12 @@ def one_line(text: str, limit: int) -> str:
     """``text`` cut to ``limit`` letters, what cannot be printed replaced."""
     clean = "".join(letter if letter.isprintable() else "?" for letter in text)
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def rounded(value: Any, digits: int) -> Any:
+    """``value`` with every number to ``digits`` significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item, digits) for item in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value

@@ -11,6 +11,7 @@ from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES
 from mmreason.tasks import task_named
 
+LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
 BOTH = "both"  # joint, then factorized, on the same prompts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import TextIO
+from typing import Any, TextIO
 
 
 class ProgressLine:
@@ -37,3 +37,9 @@ class ProgressLine:
     def close(self, text: str) -> None:
         """End the line with a closing remark."""
         print(text, file=self.out, flush=True)
+
+
+def step_values(row: Mapping[str, Any]) -> dict[str, float]:
+    """What the line says of a row of a training's metrics."""
+    names = {"text": "rewards/text/mean", "image": "rewards/image/mean", "seconds": "seconds"}
+    return {name: row[key] for name, key in names.items() if row.get(key) is not None}

@@ -16,7 +16,7 @@ from mmreason.errors import ConfigError
 from mmreason.records import MAX_TEXT_TOKENS, Frame, Problem, Segment, Trace, trace_rewards
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.given import redrawn, reworded
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.scheduler import RECORDED, SamplingConfig
 from mmreason.tasks import TASKS, atlas
 from mmreason.tokenizers.image import encode_cells
 from mmreason.traces.sheet import sheet_value
@@ -25,8 +25,6 @@ from mmreason.ui.advice import code_of_cell
 from mmreason.ui.opened import Opened
 from mmreason.ui.playback import Playback
 from mmreason.ui.request import SolveRequest
-
-SETTINGS = ("temperature", "num_steps", "threshold", "order", "region", "max_turns")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def _changed(opened: Opened, segment: Segment, change: Mapping[str, Any], pipe: 
 
 def _config(trace: Trace) -> SamplingConfig:
     """The sampler's settings that the trace records; raises ConfigError."""
-    known = {name: trace.settings[name] for name in SETTINGS if trace.settings.get(name) is not None}
+    known = {name: trace.settings[name] for name in RECORDED if trace.settings.get(name) is not None}
     return SamplingConfig(**known)
 
 

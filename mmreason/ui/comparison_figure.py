@@ -5,7 +5,7 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from mmreason.ui.comparison import Comparison
-from mmreason.ui.frontier import ACCENT, GREY
+from mmreason.ui.figure import ACCENT, AXIS, GREY, error_bars, frame
 
 METRICS = {"success": "Solved, %", "text_reward": "Text reward", "image_reward": "Image reward"}
 AXES = {"step": "Step", "flops": "FLOPs of training and rollouts"}
@@ -42,13 +42,7 @@ def comparison_figure(found: Comparison | None, metric: str = "success", axis: s
             go.Scatter(
                 x=[getattr(p, axis) for p in mean],
                 y=heights,
-                error_y={
-                    "type": "data",
-                    "array": [factor * b[1] - y for b, y in zip(bounds, heights, strict=True)],
-                    "arrayminus": [y - factor * b[0] for b, y in zip(bounds, heights, strict=True)],
-                    "color": colour,
-                    "thickness": 1,
-                },
+                error_y=error_bars([getattr(p, metric) for p in mean], bounds, colour, factor),
                 mode="lines+markers",
                 name=f"{arm}, mean",
                 line={"color": colour, "width": 3, "dash": dash},
@@ -57,15 +51,9 @@ def comparison_figure(found: Comparison | None, metric: str = "success", axis: s
                 text=[f"{arm}, mean at step {p.step}: {y:.3g}" for p, y in zip(mean, heights, strict=True)],
             )
         )
-    plain = {"showline": False, "zeroline": False, "fixedrange": True}
     figure.update_layout(
-        height=400,
-        margin={"l": 56, "r": 16, "t": 16, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 14},
-        legend={"orientation": "h", "y": -0.2, "x": 0, "itemclick": False, "itemdoubleclick": False},
-        xaxis=plain | {"title": AXES[axis], "exponentformat": "SI"},
-        yaxis=plain | {"title": METRICS[metric]},
+        **frame(400, (56, 16, 16, 48), -0.2),
+        xaxis=AXIS | {"title": AXES[axis], "exponentformat": "SI"},
+        yaxis=AXIS | {"title": METRICS[metric]},
     )
     return figure

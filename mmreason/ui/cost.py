@@ -11,32 +11,25 @@ from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS
 from mmreason.ui import measuring, racing
 from mmreason.ui.component import component
-from mmreason.ui.cost_events import connect, frontier_title, measured_view
+from mmreason.ui.cost_events import connect, measured_view
 from mmreason.ui.cost_formula import MODEL_NAMES, recompute, sliders
 from mmreason.ui.cost_results import Results, read_results
-from mmreason.ui.cost_words import canvas_table
+from mmreason.ui.parts import Parts
 
 RACE_SCRIPTS = ("player_canvas", "player_cards")
 
 
 @dataclass(slots=True)
-class Cost:
+class Cost(Parts):
     """The components of the tab, by name; ``sliders`` in the order of ``cost_formula.sliders``."""
 
-    parts: dict[str, Any]
     sliders: list[Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.parts[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 def build_cost(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
-    results, _ = read_results()
-    head, arms, figure, table = measured_view()
+    results, why_not = read_results()
+    head, arms, title, figure, table, canvases = measured_view(results, why_not)
     with gr.Column(elem_id="cost"):
         parts: dict[str, Any] = {
             "head": component("prose", value=head, elem_id="cost-head"),
@@ -45,12 +38,12 @@ def build_cost(blocks: gr.Blocks) -> None:
         parts |= _here()
         component("prose", value=[["title", "The race"]])
         parts |= _race()
-        parts["frontier_title"] = component("prose", value=frontier_title(figure), elem_id="cost-frontier-title")
+        parts["frontier_title"] = component("prose", value=title, elem_id="cost-frontier-title")
         parts["frontier"] = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="cost-frontier")
         parts["table"] = component("table", value=table, elem_id="cost-table")
         component("prose", value=[["title", "Other sizes, by formula"]])
         cost = Cost(parts, _sliders(parts, results))
-        parts["canvases"] = component("table", value=canvas_table(results), elem_id="cost-canvases")
+        parts["canvases"] = component("table", value=canvases, elem_id="cost-canvases")
     connect(cost, blocks)
 
 

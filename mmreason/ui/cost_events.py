@@ -9,8 +9,8 @@ import gradio as gr
 from mmreason.errors import MMReasonError
 from mmreason.ui import measuring, racing
 from mmreason.ui.cost_formula import recompute
-from mmreason.ui.cost_results import read_results
-from mmreason.ui.cost_words import arm_bars, bars_here, frontier_table, headline
+from mmreason.ui.cost_results import Results, read_results
+from mmreason.ui.cost_words import arm_bars, bars_here, canvas_table, frontier_table, headline
 from mmreason.ui.frontier import frontier_figure
 from mmreason.ui.solving import LINE, place_in_line, sentence
 from mmreason.ui.watch_events import AT_ONCE, CHANGING, PRIVATE, SOLVING
@@ -24,7 +24,7 @@ DEFAULT_GENERATIONS = 8
 def connect(cost: Cost, blocks: gr.Blocks) -> None:
     """Connect all events of the tab."""
     c = cost
-    blocks.load(on_arrive, None, [c.head, c.arms, c.frontier_title, c.frontier, c.table], **PRIVATE)
+    blocks.load(on_arrive, None, [c.head, c.arms, c.frontier_title, c.frontier, c.table, c.canvases], **PRIVATE)
     measure_buttons = [c.measure, c.measure_stop]
     c.measure.click(on_measure_begin, None, [c.measure_says, *measure_buttons], **AT_ONCE)
     run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **SOLVING)
@@ -41,13 +41,13 @@ def connect(cost: Cost, blocks: gr.Blocks) -> None:
     blocks.unload(on_unload)
 
 
-def measured_view() -> tuple[list[list[str]], dict[str, Any] | None, Any, dict[str, Any] | None]:
-    """Headline, bars, figure and table of the results file; without a usable one, the sentence that says so."""
-    results, why_not = read_results()
+def measured_view(results: Results | None, why_not: str) -> tuple[Any, ...]:
+    """Headline, bars, frontier's title, figure and table, and larger canvases; without results, why there are none."""
     if results is None:
-        return [["lead", why_not]], None, None, None
+        return [["lead", why_not]], None, [], None, None, None
+    figure = frontier_figure(results)
     table = frontier_table(results.frontier, results) if results.frontier else None
-    return headline(results), arm_bars(results), frontier_figure(results), table
+    return headline(results), arm_bars(results), frontier_title(figure), figure, table, canvas_table(results)
 
 
 def frontier_title(figure: Any) -> list[list[str]]:
@@ -59,8 +59,8 @@ def frontier_title(figure: Any) -> list[list[str]]:
 
 def on_arrive() -> tuple[Any, ...]:
     """The results as they are now."""
-    head, arms, figure, table = measured_view()
-    return head, arms, frontier_title(figure), gr.Plot(figure, visible=figure is not None), table
+    head, arms, title, figure, *tables = measured_view(*read_results())
+    return head, arms, title, gr.Plot(figure, visible=figure is not None), *tables
 
 
 # Measure here

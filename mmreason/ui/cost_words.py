@@ -176,9 +176,9 @@ def _bars(
     return {"title": title, "metrics": [[key, word] for key, word, _ in metrics], "arms": arms, "remark": remark}
 
 
-def canvas_table(results: Results | None) -> dict[str, Any] | None:
+def canvas_table(results: Results) -> dict[str, Any] | None:
     """Seconds of one rollout alone on larger canvases, one row a canvas and region share."""
-    if results is None or not results.scaling_measured:
+    if not results.scaling_measured:
         return None
     rows = []
     for found in results.scaling_measured:

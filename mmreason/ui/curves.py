@@ -11,10 +11,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mmreason.analysis.evaluate import wilson
+from mmreason.ui.figure import ACCENT, AXIS, GREY, error_bars, frame
 from mmreason.ui.run_state import Rows
 
-WORDS, PICTURES = "#6f72f2", "#d18a16"  # both readable on light and on dark, as are the next two
-BOTH, OTHER = "#2a8f87", "#7b8190"
+WORDS, PICTURES = "#6f72f2", "#d18a16"  # both readable on light and on dark
 STYLES = (("solid", "circle"), ("dash", "square-open"))  # of this run's arms
 EARLIER = (("dot", "x"), ("dashdot", "diamond-open"), ("longdash", "triangle-up-open"), ("longdashdot", "star-open"))
 TITLES = ("Reward by modality", "Solved of the held-out problems", "Interference", "The update")
@@ -59,8 +59,8 @@ def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[go.Figu
             steps,
             smoothing,
             (
-                ("Leak / signal", (("", "leak_to_signal", BOTH),)),
-                ("Pushed the wrong way, %", (("", "sign_conflict", OTHER),)),
+                ("Leak / signal", (("", "leak_to_signal", ACCENT),)),
+                ("Pushed the wrong way, %", (("", "sign_conflict", GREY),)),
             ),
         ),
         _stacked(
@@ -106,24 +106,18 @@ def _success(lines: Sequence[Line], steps: int) -> go.Figure:
     figure = go.Figure()
     for i, line in enumerate(lines):
         points = [(row["step"], row["success"]["mean"]) for row in line.rows if "success" in row]
+        colour = ACCENT if i < 2 else GREY
         bounds = [wilson(rate, line.eval_problems) for _, rate in points]
         figure.add_trace(
             go.Scatter(
                 x=[step for step, _ in points],
                 y=[100 * rate for _, rate in points],
-                error_y={
-                    "type": "data",
-                    "array": [100 * (high - rate) for (_, rate), (_, high) in zip(points, bounds, strict=True)],
-                    "arrayminus": [100 * (rate - low) for (_, rate), (low, _) in zip(points, bounds, strict=True)],
-                    "color": BOTH if i < 2 else OTHER,
-                    "thickness": 1,
-                    "width": 3,
-                },
+                error_y=error_bars([rate for _, rate in points], bounds, colour, 100),
                 mode="lines+markers",
                 name=line.name,
                 showlegend=len(lines) > 1,
-                line={"color": BOTH if i < 2 else OTHER, "dash": line.dash, "width": 2},
-                marker={"symbol": line.mark, "size": 8, "color": BOTH if i < 2 else OTHER},
+                line={"color": colour, "dash": line.dash, "width": 2},
+                marker={"symbol": line.mark, "size": 8, "color": colour},
                 hovertemplate="step %{x}: %{y:.1f} %<extra></extra>",
             )
         )
@@ -193,16 +187,7 @@ def _add(
 
 
 def _finished(figure: go.Figure, steps: int, vertical: dict[str, Any]) -> go.Figure:
-    axis = {"showline": False, "zeroline": False, "fixedrange": True}
-    figure.update_layout(
-        height=288,
-        margin={"l": 44, "r": 8, "t": 24, "b": 32},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 12},
-        legend={"orientation": "h", "y": -0.14, "x": 0, "itemclick": False, "itemdoubleclick": False},
-        uirevision="kept",
-    )
-    figure.update_xaxes(**axis, range=[-0.02 * steps, 1.02 * steps], nticks=6)
-    figure.update_yaxes(**axis, **vertical)
+    figure.update_layout(**frame(288, (44, 8, 24, 32), -0.14, font_size=12), uirevision="kept")
+    figure.update_xaxes(**AXIS, range=[-0.02 * steps, 1.02 * steps], nticks=6)
+    figure.update_yaxes(**AXIS, **vertical)
     return figure

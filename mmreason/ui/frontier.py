@@ -6,8 +6,8 @@ import plotly.graph_objects as go
 
 from mmreason.ui.cost_results import Point, Results
 from mmreason.ui.cost_words import arm_words, flops
+from mmreason.ui.figure import ACCENT, AXIS, GREY, error_bars, frame
 
-ACCENT, GREY = "#2a8f87", "#7b8190"  # both readable on light and on dark
 MARKS = {"ar_full": "x", "ar_local": "diamond-open", "diffusion_full": "square-open", "diffusion_local": "circle"}
 
 
@@ -28,7 +28,7 @@ def frontier_figure(results: Results | None) -> go.Figure | None:
             go.Scatter(
                 x=[row.flops],
                 y=[100 * row.success],
-                error_y=_error([100 * row.success], [row.ci95], GREY),
+                error_y=error_bars([row.success], [row.ci95], GREY, 100),
                 mode="markers",
                 name=arm_words(arm),
                 marker=mark,
@@ -36,27 +36,21 @@ def frontier_figure(results: Results | None) -> go.Figure | None:
                 hoverinfo="text",
             )
         )
-    axis = {"showline": False, "zeroline": False, "fixedrange": True}
     figure.update_layout(
-        height=440,
-        margin={"l": 48, "r": 16, "t": 16, "b": 48},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font={"family": "system-ui, sans-serif", "size": 14},
-        legend={"orientation": "h", "y": -0.22, "x": 0, "itemclick": False, "itemdoubleclick": False},
-        xaxis=axis | {"title": "FLOPs a rollout", "rangemode": "tozero", "exponentformat": "SI"},
-        yaxis=axis | {"title": "Solved, %", "range": [0, 104]},
+        **frame(440, (48, 16, 16, 48), -0.22),
+        xaxis=AXIS | {"title": "FLOPs a rollout", "rangemode": "tozero", "exponentformat": "SI"},
+        yaxis=AXIS | {"title": "Solved, %", "range": [0, 104]},
     )
     return figure
 
 
 def _curve(arm: str, kind: str, points: list[Point]) -> go.Scatter:
     colour = ACCENT if arm == "diffusion_local" else GREY
-    heights = [100 * point.success for point in points]
+    rates = [point.success for point in points]
     return go.Scatter(
         x=[point.flops for point in points],
-        y=heights,
-        error_y=_error(heights, [point.ci95 for point in points], colour),
+        y=[100 * rate for rate in rates],
+        error_y=error_bars(rates, [point.ci95 for point in points], colour, 100),
         mode="lines+markers",
         name=f"{arm_words(arm)}, by {kind}",
         line={"color": colour, "dash": "solid" if kind == "steps" else "dash", "width": 2},
@@ -64,14 +58,3 @@ def _curve(arm: str, kind: str, points: list[Point]) -> go.Scatter:
         text=[f"{arm_words(arm)}, {p.setting}: {flops(p.flops)}, {100 * p.success:.0f} %" for p in points],
         hoverinfo="text",
     )
-
-
-def _error(heights: list[float], bounds: list[tuple[float, float]], colour: str) -> dict:
-    return {
-        "type": "data",
-        "array": [100 * high - height for (_, high), height in zip(bounds, heights, strict=True)],
-        "arrayminus": [height - 100 * low for (low, _), height in zip(bounds, heights, strict=True)],
-        "color": colour,
-        "thickness": 1,
-        "width": 3,
-    }

@@ -14,6 +14,7 @@ from mmreason.ui import runtime, sources
 from mmreason.ui.component import component
 from mmreason.ui.inspect_events import connect
 from mmreason.ui.leak import bundled_leak
+from mmreason.ui.parts import Parts
 from mmreason.ui.request import MAX_TEMPERATURE
 from mmreason.ui.whatif import group_value
 
@@ -22,16 +23,8 @@ DRAWING_SCRIPTS = ("player_canvas", "player_cards")
 
 
 @dataclass(slots=True)
-class Inspect:
+class Inspect(Parts):
     """The components of the tab, by name."""
-
-    parts: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.parts[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:

@@ -43,7 +43,7 @@ class Playback:
         value = {
             "run": self.run,
             "state": state,
-            "problem": problem_entry(trace.problem),
+            "problem": trace.problem.summary,
             "settings": dict(trace.settings),
             "sheet": self.sheet,
             "canvas_codes": [token - len(self.words) for token in trace.canvas_tokens],
@@ -109,17 +109,6 @@ def is_finished(segment: Segment) -> bool:
     return sum(len(frame.committed) for frame in segment.frames) == len(segment.tokens)
 
 
-def problem_entry(problem: Problem) -> dict[str, Any]:
-    """What the player says of a problem."""
-    return {
-        "task": problem.task,
-        "question": problem.question,
-        "turns": problem.turns,
-        "difficulty": problem.difficulty,
-        "seed": problem.seed,
-    }
-
-
 def cost_entry(trace: Trace) -> dict[str, Any]:
     """Tokens, seconds, and the tokens had every edit redrawn all cells (one forward a step, one clean copy)."""
     edits = [segment for segment in trace.segments if segment.kind == "edit" and is_finished(segment)]
@@ -140,7 +129,7 @@ def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     return {
         "run": 0,
         "state": "example",
-        "problem": problem_entry(problem),
+        "problem": problem.summary,
         "settings": dict(data["settings"]),
         "sheet": data["sheet"],
         "canvas_codes": data["canvas_codes"],

@@ -21,7 +21,7 @@ from mmreason.errors import MMReasonError
 from mmreason.records import Problem, Trace
 from mmreason.traces.file import to_json
 from mmreason.ui import runtime
-from mmreason.ui.playback import Playback, cost_entry, problem_entry
+from mmreason.ui.playback import Playback, cost_entry
 from mmreason.ui.request import MAX_SEED, SolveRequest, link_query
 from mmreason.ui.worker import FAILED, FINISHED, WORKER, Ticket, Worker
 
@@ -215,7 +215,7 @@ def preview(problem: Problem, checkpoint: str) -> dict[str, Any]:
     tokens = tuple(int(token) for token in pipe.encode_image(problem.image))
     trace = Trace(problem, tokens, (), "")
     _, value = playback.update(trace, "ready")
-    return value | {"problem": problem_entry(problem), "cost": cost_entry(trace)}
+    return value | {"problem": problem.summary, "cost": cost_entry(trace)}
 
 
 def other_seed(seed: int) -> int:

@@ -14,6 +14,7 @@ from mmreason.tasks import TASKS
 from mmreason.training.presets import PRESETS
 from mmreason.ui import push, runtime
 from mmreason.ui.component import component
+from mmreason.ui.parts import Parts
 from mmreason.ui.train_estimate import words
 from mmreason.ui.train_events import EMPTY, connect
 from mmreason.ui.train_form import ASSIGNMENT_CHOICES, CONTROLS, FEW, MORE, NumberField, filled
@@ -24,16 +25,8 @@ POLL_SECONDS = 1.5
 
 
 @dataclass(slots=True)
-class Train:
+class Train(Parts):
     """The components of the tab, by name; ``controls`` in the order of ``train_form.CONTROLS``."""
-
-    parts: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.parts[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
     @property
     def controls(self) -> list[Any]:

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 
 from mmreason.analysis.train_rate import read_rates
-from mmreason.training.presets import TrainSettings
+from mmreason.training.presets import LEAK_GROUPS, TrainSettings
 from mmreason.ui import runtime
 
-LEAK_GROUPS = 8  # as in ``commands.train``
 COMMAND = "python -m mmreason.analysis.train_rate"
 
 

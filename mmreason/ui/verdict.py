@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmreason.analysis.evaluate import wilson
+from mmreason.analysis.evaluate import overlap, wilson
 from mmreason.ui.run_state import Rows, Status
 
 
@@ -24,13 +24,13 @@ def arm_verdict(rows: Rows, problems: int) -> str:
     if len(evaluated) < 2:
         return ""
     before, after = evaluated[0]["success"]["mean"], evaluated[-1]["success"]["mean"]
-    (low, high), (new_low, new_high) = (wilson(rate, problems) for rate in (before, after))
-    overlap = new_low <= high and low <= new_high
-    found = "no clear change" if overlap else "clearly better" if after > before else "clearly worse"
+    interval, new_interval = wilson(before, problems), wilson(after, problems)
+    is_unclear = overlap(interval, new_interval)
+    found = "no clear change" if is_unclear else "clearly better" if after > before else "clearly worse"
     return (
-        f"{found}. Of the same {problems} held-out problems it solved {_share(before, low, high)} at the start and "
-        f"{_share(after, new_low, new_high)} after step {evaluated[-1]['step']}"
-        + ("; the intervals overlap." if overlap else ".")
+        f"{found}. Of the same {problems} held-out problems it solved {_share(before, *interval)} at the start and "
+        f"{_share(after, *new_interval)} after step {evaluated[-1]['step']}"
+        + ("; the intervals overlap." if is_unclear else ".")
     )
 
 

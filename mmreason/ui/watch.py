@@ -12,6 +12,7 @@ from mmreason.sampling.scheduler import REGIONS
 from mmreason.ui import own, runtime
 from mmreason.ui.component import component
 from mmreason.ui.handlers import CONTROLS, example_value, thumbnails
+from mmreason.ui.parts import Parts
 from mmreason.ui.request import MAX_STEPS, MAX_TEMPERATURE, SolveRequest
 from mmreason.ui.watch_events import connect
 
@@ -19,16 +20,8 @@ PLAYER_SCRIPTS = ("player_canvas", "player_cards", "player_draw")
 
 
 @dataclass(slots=True)
-class Watch:
+class Watch(Parts):
     """The components of the tab, by name; ``controls`` in the order of ``handlers.CONTROLS``."""
-
-    parts: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self.parts[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
     @property
     def controls(self) -> list[Any]:

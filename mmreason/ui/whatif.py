@@ -83,13 +83,7 @@ def group_value(opened: Opened, config: AssignmentConfig, size: int) -> dict[str
     return {
         "id": opened.number,
         "drawings": list(TASKS[problem.task].cells),
-        "problem": {
-            "task": problem.task,
-            "difficulty": problem.difficulty,
-            "seed": problem.seed,
-            "question": problem.question,
-            "turns": problem.turns,
-        },
+        "problem": problem.summary,
         "source": opened.source,
         "notes": list(opened.notes[:4]),
         "sheet": sheet_value(opened.sheet),

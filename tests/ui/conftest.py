@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,17 @@ class Scripted:
     pipe: ScriptedPipe
 
 
+@contextmanager
+def launched() -> Iterator[str]:
+    """The page served from this process as ``app.py`` serves it; gives its address."""
+    blocks = page_module.build_page()
+    _, address, _ = blocks.launch(
+        server_port=free_port(), prevent_thread_lock=True, quiet=True, **launch_options(read_settings())
+    )
+    yield address
+    blocks.close()
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -57,15 +69,8 @@ def scripted_server() -> Iterator[Scripted]:
     kept = runtime.load_pipeline, runtime.checkpoint_names
     runtime.load_pipeline = lambda name: pipe  # pyright: ignore
     runtime.checkpoint_names = lambda: ["base"]
-    blocks = page_module.build_page()
-    _, address, _ = blocks.launch(
-        server_port=free_port(),
-        prevent_thread_lock=True,
-        quiet=True,
-        **launch_options(read_settings()),
-    )
-    yield Scripted(address, pipe)
-    blocks.close()
+    with launched() as address:
+        yield Scripted(address, pipe)
     runtime.load_pipeline, runtime.checkpoint_names = kept
 
 

@@ -14,16 +14,13 @@ from mmreason.analysis.workload import ARMS, Workload, rollout_flops
 from mmreason.errors import ConfigError
 from mmreason.tasks import make_problem
 from mmreason.ui import cost_formula, measuring, racing, runtime
-from mmreason.ui import page as page_module
 from mmreason.ui.cost_results import FILE, Results, Row, read_results
 from mmreason.ui.cost_words import arm_bars, flops, frontier_table, headline, seconds
 from mmreason.ui.frontier import frontier_figure
 from mmreason.ui.results_file import results_path
-from mmreason.ui.screenshots import free_port
 from mmreason.ui.solving import Line
-from mmreason.ui.theme import CSS, theme
 from tests import policies
-from tests.ui.conftest import HOSTILE, LOAD_PIPELINE
+from tests.ui.conftest import HOSTILE, LOAD_PIPELINE, launched
 
 FLOPS = {"ar_full": 3.0e9, "ar_local": 0.9e9, "diffusion_full": 6.0e9, "diffusion_local": 1.5e9}
 
@@ -307,11 +304,8 @@ def cost_page(pipes, tmp_path_factory):
     patch.setattr(runtime, "checkpoint_names", lambda: ["base", "ar"])
     short = pipes["base"].scheduler.sampling_config(max_turns=2)
     patch.setattr(type(pipes["base"].scheduler), "sampling_config", lambda self, **changes: short)
-    blocks = page_module.build_page()
-    options = {"prevent_thread_lock": True, "quiet": True, "theme": theme(), "css": CSS, "enable_monitoring": False}
-    _, address, _ = blocks.launch(server_port=free_port(), **options)
-    yield SimpleNamespace(address=address)
-    blocks.close()
+    with launched() as address:
+        yield SimpleNamespace(address=address)
     patch.undo()
 
 

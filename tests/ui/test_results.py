@@ -11,16 +11,13 @@ import pytest
 
 from mmreason.analysis.headline import compare, place_on_map
 from mmreason.analysis.protocol import ARMS, CONTROLS
-from mmreason.ui import page as page_module
 from mmreason.ui import runtime
 from mmreason.ui.comparison import Comparison, Map, read_comparison, read_map
 from mmreason.ui.comparison_figure import comparison_figure
 from mmreason.ui.results_file import results_path
 from mmreason.ui.results_words import cost_claim, map_table, map_words, reward_claim, reward_setbacks, task_table
-from mmreason.ui.screenshots import free_port
-from mmreason.ui.theme import CSS, theme
 from tests.analysis.test_headline import BASE, PROTOCOL, RUNS, made_run
-from tests.ui.conftest import HOSTILE
+from tests.ui.conftest import HOSTILE, launched
 
 TRAINING = {"sign_conflict": [0.1, 0.2], "idle_push": [0.0, None]}
 
@@ -117,11 +114,8 @@ def results_page(tmp_path_factory):
     (folder / "results" / "map.json").write_text(json.dumps(hostile))
     patch = pytest.MonkeyPatch()
     patch.setattr(runtime, "ASSETS", folder)
-    blocks = page_module.build_page()
-    options = {"prevent_thread_lock": True, "quiet": True, "theme": theme(), "css": CSS, "enable_monitoring": False}
-    _, address, _ = blocks.launch(server_port=free_port(), **options)
-    yield SimpleNamespace(address=address)
-    blocks.close()
+    with launched() as address:
+        yield SimpleNamespace(address=address)
     patch.undo()
 
 
@@ -152,5 +146,5 @@ def test_the_tab_fits_a_phone(results_page, visit):
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_records_of_the_protocol_are_plain(tmp_path):
+def test_records_of_the_protocol_are_plain():
     assert json.loads(json.dumps(asdict(PROTOCOL)))["tasks"] == list(PROTOCOL.tasks)

@@ -12,14 +12,11 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import Page, expect
 
-from mmreason.ui import page as page_module
 from mmreason.ui import runs, runtime, train_queue
 from mmreason.ui.run_state import is_alive, last_step, status_of
-from mmreason.ui.screenshots import free_port
-from mmreason.ui.theme import CSS, theme
 from mmreason.ui.train_form import FEW, MORE
 from tests import policies
-from tests.ui.conftest import HOSTILE
+from tests.ui.conftest import HOSTILE, launched
 from tests.ui.training_runs import OWNER, evaluation, leave, row
 
 PATIENCE = 180_000  # a training process imports torch first
@@ -36,12 +33,9 @@ def train_page(tmp_path_factory):
     patch.setenv(runtime.RUNS_SETTING, str(folder / "runs"))
     patch.setenv(runtime.CHECKPOINTS_SETTING, str(folder / "checkpoints"))
     policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
-    blocks = page_module.build_page()
-    options = {"prevent_thread_lock": True, "quiet": True, "theme": theme(), "css": CSS, "enable_monitoring": False}
-    _, address, _ = blocks.launch(server_port=free_port(), **options)
-    yield SimpleNamespace(address=address)
-    _end_all()
-    blocks.close()
+    with launched() as address:
+        yield SimpleNamespace(address=address)
+        _end_all()
     patch.undo()
 
 
