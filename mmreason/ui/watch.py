@@ -41,11 +41,11 @@ def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
     with gr.Column(elem_id="theatre"):
         parts |= _own_panel()
         parts["player"] = component("player", value=value, scripts=PLAYER_SCRIPTS, elem_id="player")
-    parts["daily"] = component("daily", value=None, elem_id="daily")
     with gr.Row(elem_id="downloads"):
         parts["trace_file"] = gr.DownloadButton("Trace (JSON)", interactive=False, elem_id="trace-file")
         parts["replay_file"] = gr.DownloadButton("Replay (GIF)", interactive=False, elem_id="replay-file")
         parts["inspect"] = gr.Button("Inspect this", elem_id="inspect-this")
+    parts["daily"] = component("daily", value=None, elem_id="daily")
     watch = Watch(parts)
     connect(watch, blocks, is_empty=value is None)
     return watch
