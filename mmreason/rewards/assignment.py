@@ -3,8 +3,8 @@
 Axes: P problems, G rollouts in a group, S segments.
 
 A *slot* is what a reward is compared within.  By trace: (problem, modality), with the whole trace's text
-and image reward.  By turn: (problem, turn, modality), answers a slot of their own.  Its members are the
-rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), zero where there is no reward:
+and image reward.  By turn: (problem, turn, modality), an answer among the texts of its turn, so that to end when
+the rest think on, or the reverse, is compared.  Its members are the rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), zero where there is no reward:
 
     factorized:  A = d_own / (σ_own + ε)
     joint:       A = (d_text + d_image) / (σ_joint + ε),  σ_joint the spread of that sum
@@ -92,7 +92,7 @@ class GroupAdvantages:
 class Slot:
     """What a reward is compared within: its place, a modality, and the members' rewards."""
 
-    place: Hashable  # "trace", a turn, or "answer"
+    place: Hashable  # "trace" or a turn
     modality: str
     rewards: Mapping[int, float]  # by rollout
 
@@ -131,7 +131,7 @@ def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[
         return ["trace"] * len(trace.segments), rewards
     slots: list[Hashable] = []
     for segment in trace.segments:
-        slots.append("answer" if segment.kind == "answer" else segment.turn)
+        slots.append(segment.turn)
         if segment.reward is not None:
             rewards[slots[-1]][segment.modality] = segment.reward
     return slots, rewards

@@ -137,7 +137,7 @@ def _columns(traces: Sequence[Trace]) -> list[dict[str, Any]]:
 
 def _place(trace: Trace, s: int, granularity: str) -> Any:
     segment = trace.segments[s]
-    return "trace" if granularity == "trace" else "answer" if segment.kind == "answer" else segment.turn
+    return "trace" if granularity == "trace" else segment.turn
 
 
 def _arithmetic(
@@ -180,7 +180,7 @@ def _signed(value: float) -> str:
 
 
 def _slot_entry(slot: Slot, config: AssignmentConfig) -> dict[str, Any]:
-    where = {"trace": "whole rollout", "answer": "answer"}.get(str(slot.place), f"turn {slot.place}")
+    where = "whole rollout" if slot.place == "trace" else f"turn {slot.place}"
     return {
         "place": where,
         "modality": slot.modality,

@@ -148,9 +148,9 @@ def test_by_turn_a_segment_is_compared_with_the_same_turn_and_modality_only():
     first = normalised([1, 0, 1])
     assert [row[0] for row in rows] == pytest.approx(first)
     assert [row[1] for row in rows] == pytest.approx([*normalised([1, 0]), 0])
-    assert [row[2] for row in rows[:2]] == pytest.approx(normalised([0, 1]))
+    assert [row[2] for row in rows] == pytest.approx(normalised([0, 1, 0]))  # the third one answers in turn 2
     assert [row[3] for row in rows[:2]] == [0, 0]
-    assert [row[-1] for row in rows] == pytest.approx(normalised([1, 1, 0]))  # answers are a slot of their own
+    assert [row[4] for row in rows[:2]] == [0, 0]
 
 
 def test_by_turn_joint_adds_the_two_differences_of_the_same_turn():
@@ -163,14 +163,21 @@ def test_by_turn_joint_adds_the_two_differences_of_the_same_turn():
     total = normalised([1, 0.5, 1])
     assert [row[0] for row in rows] == pytest.approx(total)
     assert [row[1] for row in rows] == pytest.approx(total)
-    assert [row[2] for row in rows] == pytest.approx(normalised([1, 1, 0]))  # nothing else is in an answer's slot
+    assert [row[2] for row in rows] == pytest.approx(normalised([1, 1, 0]))  # no picture in this turn
 
 
-def test_an_answer_and_a_thought_of_the_same_turn_are_not_compared():
-    group = [a_trace(("a", 1.0)), a_trace(("t", 0.0), ("e", 1.0), ("a", 0.0))]
-    rows = advantages(group, granularity="turn")
-    assert rows[1][0] == 0  # the only thought of turn 1
-    assert rows[0][0] == -rows[1][2] > 0
+def test_an_answer_that_is_due_beats_a_thought_that_goes_on():
+    ends = a_trace(("t", 1.0), ("e", 1.0), ("a", 1.0))
+    goes_on = a_trace(("t", 1.0), ("e", 1.0), ("t", 0.0), ("e", None), ("t", 0.0))
+    rows = advantages([ends, goes_on, goes_on], granularity="turn")
+    assert [row[2] for row in rows] == pytest.approx(normalised([1, 0, 0]))
+
+
+def test_a_right_thought_beats_an_answer_that_comes_too_early():
+    early = a_trace(("a", 0.0))
+    thinks = a_trace(("t", 1.0), ("e", 1.0), ("a", 1.0))
+    rows = advantages([early, thinks, thinks], granularity="turn")
+    assert [row[0] for row in rows] == pytest.approx(normalised([0, 1, 1]))
 
 
 # No spread
@@ -310,7 +317,7 @@ def test_the_differences_of_a_slot_sum_to_zero(group, granularity):
     for trace, row in zip(group, out.segments, strict=True):
         seen = set()
         for segment, given_ in zip(trace.segments, row, strict=True):
-            turn = 0 if granularity == "trace" else ("a" if segment.kind == "answer" else segment.turn)
+            turn = 0 if granularity == "trace" else segment.turn
             if (turn, segment.modality) not in seen:
                 seen.add((turn, segment.modality))
                 slots.setdefault((turn, segment.modality), []).append(given_.own)
