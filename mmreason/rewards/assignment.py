@@ -3,8 +3,9 @@
 Axes: P problems, G rollouts in a group, S segments.
 
 A *slot* is what a reward is compared within.  By trace: (problem, modality), with the whole trace's text
-and image reward.  By turn: (problem, turn, modality), an answer among the texts of its turn, so that to end when
-the rest think on, or the reverse, is compared.  Its members are the rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), zero where there is no reward:
+and image reward.  By turn: (problem, turn, modality), an answer among the texts of its turn, so that ending
+when it is due beats thinking on, and thinking beats an answer that comes too early.  Its members are the
+rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), zero where there is no reward:
 
     factorized:  A = d_own / (σ_own + ε)
     joint:       A = (d_text + d_image) / (σ_joint + ε),  σ_joint the spread of that sum
