@@ -32,6 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num_iterations", type=int, default=1, help="updates a batch of rollouts (default: 1)")
     parser.add_argument("--learning_rate", type=float, default=1e-4)
     parser.add_argument("--warmup_steps", type=int, default=5)
+    parser.add_argument(
+        "--lr_scheduler_type",
+        choices=("constant", "linear"),
+        default="constant",
+        help="linear: to zero at the last step",
+    )
     parser.add_argument("--max_grad_norm", type=float, default=1.0)
     parser.add_argument("--epsilon", type=float, default=0.2)
     parser.add_argument("--epsilon_high", type=float)
@@ -109,7 +115,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         **given(
             args,
             *("seed", "num_problems", "num_generations", "num_iterations", "learning_rate", "warmup_steps"),
-            *("max_grad_norm", "max_tokens", "likelihood", "bf16", "gradient_checkpointing", "lora_rank"),
+            *("lr_scheduler_type", "max_grad_norm", "max_tokens", "likelihood", "bf16"),
+            *("gradient_checkpointing", "lora_rank"),
             *("save_steps", "logging_steps", "eval_steps", "eval_problems"),
         ),
     )

@@ -33,6 +33,8 @@ from mmreason.training.likelihood import LIKELIHOODS, MAX_TOKENS, ScoredTokens, 
 from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
 from mmreason.training.order import changed_orders
 
+SCHEDULES = ("constant", "linear")
+
 
 @dataclass(frozen=True, slots=True)
 class GRPOConfig:
@@ -45,6 +47,7 @@ class GRPOConfig:
     num_iterations: int = 1
     learning_rate: float = 1e-4
     warmup_steps: int = 5
+    lr_scheduler_type: str = "constant"  # or "linear": to zero at max_steps; both after the warmup
     max_grad_norm: float = 1.0
     max_tokens: int = MAX_TOKENS  # positions in one backward pass
     likelihood: str = "trajectory"
@@ -80,6 +83,10 @@ class GRPOConfig:
                 raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
         if not 0 < self.learning_rate < 1:
             raise ConfigError(f"learning_rate must be between 0 and 1, got {self.learning_rate}")
+        if self.lr_scheduler_type not in SCHEDULES:
+            raise ConfigError(
+                f"lr_scheduler_type must be one of {', '.join(SCHEDULES)}, got {self.lr_scheduler_type!r}"
+            )
         if not self.max_grad_norm > 0:
             raise ConfigError(f"max_grad_norm must be above 0, got {self.max_grad_norm}")
         if self.likelihood not in LIKELIHOODS:
@@ -95,6 +102,11 @@ class GRPOConfig:
         for name in self.difficulties:
             if name not in DIFFICULTIES:
                 raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {name!r}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of ``step`` (from 0)."""
+        left = 1 - step / self.max_steps if self.lr_scheduler_type == "linear" else 1.0
+        return self.learning_rate * min(left, (step + 1) / max(1, self.warmup_steps))
 
 
 def step_problems(config: GRPOConfig, step: int) -> list[tuple[Problem, int]]:
@@ -296,7 +308,7 @@ class GRPO:
         finite = bool(torch.isfinite(norm)) and math.isfinite(total["loss"])
         if finite:
             for group in self.optimizer.param_groups:
-                group["lr"] = config.learning_rate * min(1.0, (step + 1) / max(1, config.warmup_steps))
+                group["lr"] = config.rate(step)
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         metrics = {"loss": total["loss"], "grad_norm": float(norm), "skipped": float(not finite)}

@@ -241,6 +241,12 @@ def test_the_learning_rate_warms_up():
     assert rates == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3, 1e-3])
 
 
+def test_a_linear_schedule_ends_near_zero():
+    config = GRPOConfig(max_steps=10, warmup_steps=2, learning_rate=1e-3, lr_scheduler_type="linear")
+    rates = [config.rate(step) for step in range(10)]
+    assert rates == pytest.approx([0.5e-3, 0.9e-3, *(1e-3 * (10 - step) / 10 for step in range(2, 10))])
+
+
 # Interference
 
 
