@@ -28,7 +28,8 @@ class Protocol:
     points: tuple[int, ...] = (50, 100, 150)  # the last one ends the run
     num_problems: int = 8
     num_generations: int = 4
-    learning_rate: float = 3e-4
+    learning_rate: float = 1e-4
+    region: str = "stated"  # or "full": every edit redraws the whole canvas, so that drawing is unsure, too
     reward_weights: tuple[float, float] = (1.0, 1.0)  # text, image
     beta: float = 0.0
     problems_at_points: int = 200  # a task
@@ -119,6 +120,7 @@ MAP: dict[str, Protocol] = {  # the centre, and one thing changed at a time
     "jigsaw and transform": replace(_CENTRE, tasks=("jigsaw", "transform")),
     "hard only": replace(_CENTRE, difficulties={"hard": 1.0}),
     "by turn": replace(_CENTRE, granularity="turn"),
+    "whole canvas redrawn": replace(_CENTRE, region="full"),
     "KL 0.04": replace(_CENTRE, beta=0.04),
     "text 4 : image 1": replace(_CENTRE, reward_weights=(4.0, 1.0)),
     "text 1 : image 4": replace(_CENTRE, reward_weights=(1.0, 4.0)),

@@ -67,7 +67,8 @@ class Reproduction:
             if any(found["step"] == point for found in points) and not last:
                 continue
             pipe = self._pipe()
-            trainer = Trainer(pipe, protocol.training(run, start.scheduler.sampling_config(), point), directory)
+            sampling = start.scheduler.sampling_config(region=protocol.region)
+            trainer = Trainer(pipe, protocol.training(run, sampling, point), directory)
             trainer.train(resume=True, on_row=on_row)
             if trainer.step < point:
                 raise ConfigError(
@@ -143,7 +144,7 @@ class Reproduction:
         """Outcomes on ``per_task`` held-out problems of every task, split evenly over the difficulties."""
         tasks, difficulties = list(self.protocol.tasks), difficulties or list(self.protocol.difficulties)
         problems = held_out(tasks, difficulties, per_task * len(tasks), self.protocol.test_seed, self.protocol.split)
-        config = pipe.scheduler.sampling_config(temperature=temperature)
+        config = pipe.scheduler.sampling_config(temperature=temperature, region=self.protocol.region)
         return outcomes_of(solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128))
 
 
