@@ -137,10 +137,10 @@ def test_every_endpoint_and_parameter_is_called(client):
 
 
 def test_a_file_that_is_not_the_apps_would_be_noticed(client):
-    with open("/etc/hostname", "rb"):
-        assert "/etc/hostname" in OPENED
-    OPENED.discard("/etc/hostname")
-    assert not "/etc/hostname".startswith(tuple(ITS_OWN))
+    with open("/etc/passwd", "rb"):
+        assert "/etc/passwd" in OPENED
+    OPENED.discard("/etc/passwd")
+    assert not "/etc/passwd".startswith(tuple(ITS_OWN))
 
 
 @pytest.mark.parametrize(
