@@ -10,6 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from huggingface_hub import ModelCard
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -48,14 +50,34 @@ def test_no_file_is_larger_than_a_space_takes_without_lfs():
     assert {path.name for path in committed() if path.stat().st_size > MAX_FILE_BYTES} == set()
 
 
-def test_the_thumbnail_is_there_and_small():
-    assert front_matter()["thumbnail"].endswith("assets/thumbnail.png")
-    assert 0 < (ROOT / "assets" / "thumbnail.png").stat().st_size < 300_000
+def test_the_thumbnail_is_a_url_of_the_space_and_the_file_a_small_picture():
+    found = re.fullmatch(r"https://huggingface.co/spaces/\w+/mmreason/resolve/main/(\S+)", front_matter()["thumbnail"])
+    assert found is not None
+    path = ROOT / found[1]
+    assert path in committed() and path.stat().st_size < 300_000
+    with Image.open(path) as image:
+        assert image.format == "PNG" and 1.5 < image.width / image.height < 2.1
+
+
+def test_the_command_that_deploys_has_only_options_that_there_are():
+    (command,) = re.findall(r"hf (upload .*)$", README, flags=re.MULTILINE)
+    offered = subprocess.run(["hf", "upload", "--help"], capture_output=True, text=True, check=True).stdout
+    options = re.findall(r"--[a-z-]+", command)
+    assert options and all(option in offered for option in options)
+
+
+def test_what_a_space_needs_besides_is_there_and_nothing_pulls_cuda_or_another_gradio():
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(), flags=re.MULTILINE))
+    assert {"torch", "transformers", "diffusers", "safetensors", "plotly", "pillow"} <= set(pinned)
+    assert not {"torchvision", "torchaudio", "spaces"} & set(pinned)
+    assert not (ROOT / "packages.txt").exists() or (ROOT / "packages.txt").read_text().strip()
 
 
 @pytest.mark.parametrize("name", ["base", "ar"])
-def test_every_checkpoint_has_a_card(name):
-    assert (ROOT / "checkpoints" / name / "README.md").read_text().startswith("---\n")
+def test_every_checkpoint_has_a_card_that_the_hub_can_read(name):
+    card = ModelCard.load(ROOT / "checkpoints" / name / "README.md")
+    assert card.data.license == "apache-2.0"
+    assert card.data.tags and card.text.strip()
 
 
 def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):

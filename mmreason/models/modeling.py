@@ -16,6 +16,7 @@ from transformers import initialization as init
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.utils.generic import ModelOutput
 
+from mmreason.errors import CheckpointError
 from mmreason.models.cache import PrefixCache
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.records import BlockMask
@@ -173,6 +174,21 @@ class InterleavedDiffusionModel(PreTrainedModel):
         self.hints = nn.Linear(width, config.num_hints, bias=False)
         self.gradient_checkpointing = False
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, *args, output_loading_info: bool = False, **kwargs):
+        """The weights of a folder or Hub id, all of them; raises CheckpointError for those of another version."""
+        kwargs |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
+        model, info = super().from_pretrained(*args, **kwargs)
+        resized = {name for name, *_ in info["mismatched_keys"]}
+        for what, names in (
+            ("have another size of", resized),
+            ("lack", info["missing_keys"]),
+            ("have besides", info["unexpected_keys"]),
+        ):
+            if names:
+                raise CheckpointError(f"weights must be those of this version; they {what} {min(names)}")
+        return (model, info) if output_loading_info else model
 
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, ResidualOutput):

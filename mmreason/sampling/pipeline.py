@@ -64,8 +64,6 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         kwargs.setdefault("use_safetensors", True)
         try:
             pipe = super().from_pretrained(str(path), **kwargs)
-        except CheckpointError:
-            raise
         except Exception as error:  # the libraries below raise a dozen kinds for a broken folder
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
             raise CheckpointError(f"checkpoint {str(path)!r} cannot be loaded: {reason}") from error

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import ConfigError, ProblemError
-from mmreason.records import DIFFICULTIES, SPLITS, Problem
+from mmreason.records import DIFFICULTIES, SPLITS, Problem, unique
 from mmreason.seeds import MAX_SEED, numpy_generator
 from mmreason.tasks.atlas import Atlas
 from mmreason.tasks.jigsaw import Jigsaw
@@ -90,7 +90,8 @@ def load_problem(path: str | Path) -> Problem:
     if path.stat().st_size > MAX_FILE_BYTES:
         raise ProblemError(f"problem file {path.name!r} is larger than {MAX_FILE_BYTES} bytes")
     try:
-        data = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark before it
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark before it
+        data = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise ProblemError(f"problem file {path.name!r} is not JSON: {str(error)[:100]}") from None
     return problem_from_json(data)

@@ -20,7 +20,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from mmreason.errors import TraceError
-from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards
+from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards, unique
 from mmreason.traces.plain import MAX_DEPTH, check_plain, one_line, place_of, quoted, refuse_constant
 from mmreason.traces.schema import PNG_PREFIX, SIDE, VERSION, TraceFile
 
@@ -238,7 +238,7 @@ def parse(content: bytes, name: str) -> Any:
     if len(content) > MAX_FILE_BYTES:
         raise TraceError(f"trace file {name} is larger than {MAX_FILE_BYTES // 2**20} MB")
     try:
-        return json.loads(content.decode("utf-8"), parse_constant=refuse_constant)
+        return json.loads(content.decode("utf-8"), parse_constant=refuse_constant, object_pairs_hook=unique)
     except RecursionError:
         raise TraceError(f"trace file {name} is nested deeper than {MAX_DEPTH} levels") from None
     except TraceError:

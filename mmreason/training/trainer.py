@@ -23,7 +23,7 @@ import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError, ConfigError, TraceError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.custom import RewardFunction
@@ -177,7 +177,7 @@ class Trainer:
         """Say in one sentence that the run directory cannot be written."""
         try:
             yield
-        except (OSError, RuntimeError, SafetensorError) as error:
+        except (OSError, RuntimeError, SafetensorError, TraceError) as error:
             try:
                 left = f"{shutil.disk_usage(self.run.path).free / 2**20:.0f} MiB are free"
             except OSError:

@@ -59,7 +59,7 @@ def parse_day(text: Any) -> date:
 
 def is_daily(request: SolveRequest | None, day: date) -> bool:
     """Was the puzzle of ``day`` asked for?"""
-    if request is None or request.own is not None:
+    if request is None or request.own is not None or not FIRST_DAY <= day <= LAST_DAY:
         return False
     puzzle = daily_puzzle(day)
     return (request.task, request.difficulty, request.seed) == (puzzle.task, DIFFICULTY, puzzle.seed)

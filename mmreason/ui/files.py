@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from mmreason.errors import ConfigError, TraceError
 from mmreason.traces.replay import write_gif
 from mmreason.ui.solving import Finished
 
@@ -15,21 +20,29 @@ KEPT_SECONDS = 600  # gradio copies a file as soon as it is handed over
 
 
 def write_files(finished: Finished) -> tuple[str, str]:
-    """Paths of the trace as JSON and of its replay as GIF."""
+    """Paths of the trace as JSON and of its replay as GIF; raises ConfigError if they cannot be written."""
     problem = finished.data["problem"]
     name = "-".join(str(part) for part in ("mmreason", problem["task"], problem["seed"]) if part is not None)
-    place = new_place()
-    trace, replay = place / f"{name}.json", place / f"{name}.gif"
-    trace.write_text(json.dumps(finished.data), encoding="utf-8")
-    write_gif(finished.data, finished.sheet, replay)
+    with new_place() as place:
+        trace, replay = place / f"{name}.json", place / f"{name}.gif"
+        trace.write_text(json.dumps(finished.data), encoding="utf-8")
+        write_gif(finished.data, finished.sheet, replay)
     return str(trace), str(replay)
 
 
-def new_place() -> Path:
-    """An empty folder for files that are about to be handed over; those of long ago go."""
+@contextmanager
+def new_place() -> Iterator[Path]:
+    """An empty folder to write in what is then handed over; raises ConfigError if that fails, and nothing is left."""
     folder = _folder()
     _sweep(folder)
-    return Path(tempfile.mkdtemp(dir=folder))
+    place = folder / secrets.token_hex(8)
+    try:
+        place.mkdir()
+        yield place
+    except (OSError, TraceError) as error:  # TraceError: from ``write_whole``
+        shutil.rmtree(place, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
+        raise ConfigError(f"this server cannot write the file ({reason}): try again later") from None
 
 
 @cache

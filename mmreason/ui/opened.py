@@ -6,7 +6,6 @@ Axes: C codes, H W canvas.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +17,7 @@ from mmreason.records import EDIT, END, GRID, NUM_CELLS, Problem, Segment, Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, atlas, problem_from_json
 from mmreason.traces.rebuild import rebuild_group, with_recorded
+from mmreason.ui.playback import run_number
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Opened:
     checkpoint: str | None = None  # that the traces come from, as far as known
     checkpoint_hash: str | None = None
     seeds: tuple[tuple[int, int], ...] = ()  # (seed, generation) of each trace
-    number: int = field(default_factory=lambda: time.time_ns() // 1000)  # rises, so that the page knows what is new
+    number: int = field(default_factory=run_number)  # rises, so that the page knows what is new
 
 
 def open_traces(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from mmreason.rewards.verify import Verifier
 from mmreason.tokenizers.text import MASK
 from mmreason.ui.advice import code_of_cell, expected_solution, first_wrong
 from mmreason.ui.runtime import sheet_pixels, sheet_value
+
+_NUMBERS = count(time.time_ns() // 1000)
 
 PICTURES = ("before", "after")  # of a trace file's segments; the player draws its own
 
@@ -100,8 +103,11 @@ class Playback:
 
 
 def run_number() -> int:
-    """A number for what is to be shown from now on, above all earlier ones."""
-    return time.time_ns() // 1000
+    """A number for what is to be shown from now on, above all earlier ones, wherever the clock jumps.
+
+    It begins at the time, so that a page that is still open after a restart takes what is new for new.
+    """
+    return next(_NUMBERS)
 
 
 def is_finished(segment: Segment) -> bool:

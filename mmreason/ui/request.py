@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from mmreason.errors import ConfigError, ProblemError
-from mmreason.records import Problem
+from mmreason.records import Problem, unique
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import MAX_FILE_BYTES, make_problem, problem_from_json, task_named
 
@@ -94,7 +94,7 @@ def parse_puzzle(text: str) -> dict[str, Any]:
     if len(text) > MAX_FILE_BYTES:
         raise ProblemError(f"a puzzle may have at most {MAX_FILE_BYTES} characters, got {len(text)}")
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise ProblemError(f"this is not JSON: {str(error)[:100]}") from None
     if not isinstance(data, dict):

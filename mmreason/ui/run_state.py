@@ -17,7 +17,7 @@ from mmreason.ui.runs import Run, all_runs
 
 STATES = ("queued", "running", "stopping", "stopped", "finished", "failed")
 ACTIVE = ("queued", "running", "stopping")  # of these nothing is ever cleaned up
-CLOCK_SLACK = 5.0  # seconds by which the birth of one process may seem to move
+BIRTH_SLACK = 2.0  # seconds by which the birth of one process may seem to move
 
 Rows = Sequence[dict[str, Any]]
 
@@ -127,9 +127,14 @@ def is_alive(run: Run) -> bool:
         return False
     try:
         process = psutil.Process(run.pid)
-        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - run.born) < CLOCK_SLACK
+        return process.status() != psutil.STATUS_ZOMBIE and abs(birth(process) - run.born) < BIRTH_SLACK
     except psutil.Error:
         return False
+
+
+def birth(process: psutil.Process) -> float:
+    """Seconds from the machine's start to that of ``process``: no change of the clock moves it."""
+    return process.create_time() - psutil.boot_time()
 
 
 def rows_of(folder: Path) -> Rows:

@@ -21,7 +21,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from mmreason.errors import ConfigError
+from mmreason.errors import CheckpointError, ConfigError, TraceError
 from mmreason.traces.file import write_whole
 from mmreason.training.presets import TrainSettings
 from mmreason.ui import runtime
@@ -82,13 +82,19 @@ def new_token() -> str:
 
 @contextmanager
 def locked() -> Iterator[Path]:
-    """The folder of runs, for one thread and one process at a time."""
+    """The folder of runs, for one thread and one process at a time; raises ConfigError if it cannot be written."""
     folder = runtime.page_runs_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with _LOCK, (folder / ".lock").open("a") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _LOCK, (folder / ".lock").open("a") as file:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield folder
+    except CheckpointError:  # of a checkpoint, though it is an OSError too
+        raise
+    except (OSError, TraceError) as error:  # TraceError: from ``write_whole``
+        reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
+        raise ConfigError(f"this server cannot write its runs ({reason}): try again later") from None
 
 
 def find(run_id: Any) -> Run | None:
@@ -116,16 +122,25 @@ def runs_of(token: Any) -> list[Run]:
 
 def create(settings: TrainSettings, token: Any) -> Run:
     """A new run at the end of the queue; raises ConfigError without a token."""
-    owner, now = owner_of(token), time.time()
+    owner, now = owner_of(token), end_of_line()
     if owner is None:
         raise ConfigError("this browser has no visitor's token yet: reload the page, and allow it to store data")
     run = Run(secrets.token_hex(6), owner, now, settings, since=now)
-    write(run)
+    try:
+        write(run)
+    except TraceError:
+        shutil.rmtree(run.folder, ignore_errors=True)
+        raise
     return run
 
 
+def end_of_line() -> float:
+    """The time, but after that of every run so far: a clock that was set back lets nobody in before others."""
+    return max([time.time(), *(run.since + 0.001 for run in all_runs())])
+
+
 def write(run: Run) -> None:
-    """Write ``run.json`` whole."""
+    """Write ``run.json`` whole; raises TraceError."""
     content = asdict(run) | {"settings": asdict(run.settings)}
     write_whole(run.folder / "run.json", (json.dumps(content, indent=1) + "\n").encode())
 

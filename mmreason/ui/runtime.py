@@ -105,8 +105,11 @@ def find_checkpoint(name: str, fingerprint: str | None) -> str | None:
 def warm_up() -> None:
     """Load the first checkpoint, so that the first visitor need not wait for it."""
     names = checkpoint_names()
-    if names:
-        load_pipeline(names[0])
+    try:
+        if names:
+            load_pipeline(names[0])
+    except CheckpointError as error:  # whoever asks for it is told
+        logging.getLogger(__name__).error("%s", error)
 
 
 def device() -> str:

@@ -28,7 +28,7 @@ from mmreason.ui.runtime import ASSETS, ROOT
 SIZES = ((1440, 1000), (390, 844))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-START_SECONDS = 120
+START_SECONDS = 300  # a busy machine takes minutes to import torch
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def served(command: Sequence[str], port: int) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
     try:
-        _wait(address, process)
+        wait_for(address, process)
         yield address
     finally:
         process.terminate()
@@ -52,7 +52,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _wait(address: str, process: subprocess.Popen[Any]) -> None:
+def wait_for(address: str, process: subprocess.Popen[Any]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -57,5 +57,6 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "state_session_capacity": settings.max_sessions,
         "footer_links": [],
         "ssr_mode": False,
+        "mcp_server": bool(settings.mcp),
         "app_kwargs": {"middleware": [Middleware(PlainRefusals)]},
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
+from importlib.metadata import version
+from importlib.util import find_spec
 
 from mmreason.errors import ConfigError
 
@@ -41,6 +43,7 @@ class Settings:
     runs: str = _place("", "folder of training runs in place of `runs`; the page keeps its own in `page/` there")
     hub_checkpoints: str = _place("", "checkpoints taken from the Hub at the start, as `owner/name`, by commas")
     secret: str = _place("", "encrypts a visitor's token in the browser; else one is made and kept beside the runs")
+    mcp: int = _limit(0, 0, 1, "1 offers the endpoints to agents over MCP; needs the extra `gradio[mcp]`")
     log_level: str = _place("INFO", "what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`")
 
     @property
@@ -61,6 +64,8 @@ def read_settings() -> Settings:
         text = os.environ.get(name_of(field.name), "").strip()
         if text:
             values[field.name] = text if isinstance(field.default, str) else _whole(field, text)
+    if values.get("mcp") and find_spec("mcp") is None:
+        raise ConfigError(f"{name_of('mcp')}=1 needs an extra: pip install 'gradio[mcp]=={version('gradio')}'")
     level = values.get("log_level", "INFO")
     if level not in LOG_LEVELS:
         raise ConfigError(f"{name_of('log_level')} must be one of {', '.join(LOG_LEVELS)}, got {level[:20]!r}")

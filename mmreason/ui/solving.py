@@ -25,7 +25,8 @@ from mmreason.ui.playback import Playback, cost_entry
 from mmreason.ui.request import MAX_SEED, SolveRequest, link_query
 from mmreason.ui.worker import FAILED, FINISHED, WORKER, Ticket, Worker
 
-PERIOD = 1 / 15  # seconds between two sendings of one stream
+PERIOD = 1 / 15  # seconds between two sendings of one stream, while there are few
+SHARE = 1 / 60  # seconds that each stream adds to that: gradio takes about 5 ms of the one event loop for a sending
 OUR_FAULT = "Something went wrong on our side, and this puzzle was given up; please try again."
 
 
@@ -102,7 +103,7 @@ LINE = Line()
 async def solve(request: SolveRequest, session: str, worker: Worker = WORKER) -> AsyncGenerator[Shown, None]:
     """Solve and say step by step what to show; user errors become a notice.
 
-    The first step is shown at once, later ones every ``PERIOD`` at most.  Closing this generator frees the row.
+    The first step is shown at once, later ones every ``period`` at most.  Closing this generator frees the row.
     """
     try:
         ticket, run = await asyncio.to_thread(_prepare, request, session)
@@ -122,7 +123,7 @@ async def solve(request: SolveRequest, session: str, worker: Worker = WORKER) ->
                     ahead = ticket.ahead
                     yield Shown(notice=place_in_line(ahead))
                 continue
-            if (early := shown + PERIOD - time.monotonic()) > 0:
+            if (early := shown + period(worker.counts()["running"]) - time.monotonic()) > 0:
                 await asyncio.sleep(early)
                 if ticket.is_over:
                     break
@@ -132,6 +133,11 @@ async def solve(request: SolveRequest, session: str, worker: Worker = WORKER) ->
         yield await asyncio.to_thread(run.end, ticket)
     finally:
         worker.drop(ticket)
+
+
+def period(streams: int) -> float:
+    """Seconds between two sendings of each of ``streams``; nothing is lost, as a sending holds all steps so far."""
+    return max(PERIOD, SHARE * streams)
 
 
 async def last_shown(states: AsyncGenerator[Shown, None]) -> Shown:

@@ -208,10 +208,12 @@ def on_delete(chosen: Any, visitor: Any) -> tuple[Any, ...]:
 
 def on_archive(chosen: Any, visitor: Any) -> Any:
     """The zip of the checkpoint, for its owner and once nothing writes to it."""
-    try:
-        path = write_archive(chosen, visitor)
-    except MMReasonError:
-        return gr.DownloadButton(interactive=False)
+    run, path = find(chosen), None
+    if run is not None and run.is_of(visitor):
+        try:
+            path = write_archive(chosen, visitor)
+        except MMReasonError as error:
+            gr.Warning(sentence(error))
     return gr.DownloadButton(interactive=False) if path is None else gr.DownloadButton(value=path, interactive=True)
 
 

@@ -6,7 +6,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from mmreason.errors import ConfigError
 from mmreason.ui.files import new_place
 from mmreason.ui.run_state import status_of
 from mmreason.ui.runs import owned
@@ -18,15 +17,13 @@ def write_archive(run_id: Any, token: Any) -> str | None:
     status = status_of(run)
     if status.is_active or not status.checkpoints:
         return None
-    path = new_place() / f"mmreason-{run.id}.zip"
-    try:
+    with new_place() as place:
+        path = place / f"mmreason-{run.id}.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # weights do not shrink
             for arm in status.checkpoints:
                 _add(archive, run.arm_folder(arm) / "checkpoint", arm)
                 for name in ("config.json", "metrics.jsonl"):
                     archive.write(run.arm_folder(arm) / name, f"{arm}/{name}")
-    except OSError as error:
-        raise ConfigError(f"the archive of run {run.id} could not be written ({error.strerror}); try again") from None
     return str(path)
 
 

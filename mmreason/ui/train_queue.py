@@ -18,13 +18,13 @@ from typing import Any
 
 import psutil
 
-from mmreason.errors import CheckpointError, ConfigError, MMReasonError
+from mmreason.errors import CheckpointError, ConfigError, MMReasonError, TraceError
 from mmreason.training.presets import TrainSettings
 from mmreason.training.rundir import STOP_FILE, saved_step
 from mmreason.ui import runtime
 from mmreason.ui.limits import MB, check_visitor
-from mmreason.ui.run_state import is_alive, status_of, waits
-from mmreason.ui.runs import Run, all_runs, change, create, locked, owned, remove, size_of
+from mmreason.ui.run_state import birth, is_alive, status_of, waits
+from mmreason.ui.runs import Run, all_runs, change, create, end_of_line, locked, owned, remove, size_of
 from mmreason.ui.settings import read_settings
 
 PERIOD = 1.0  # seconds between two looks at the queue
@@ -66,7 +66,7 @@ def resume(run_id: Any, token: Any) -> Run:
             raise ConfigError(f"run {run.id} must have stopped to be resumed; it is {state}")
         for arm in run.settings.arms:
             (run.arm_folder(arm) / STOP_FILE).unlink(missing_ok=True)
-        run = change(run, wanted=True, since=time.time(), arm=None, pid=None, born=None)
+        run = change(run, wanted=True, since=end_of_line(), arm=None, pid=None, born=None)
     advance()
     return run
 
@@ -137,14 +137,18 @@ def _start(run: Run) -> None:
             change(run, arm=arm, pid=0, born=0.0)
             return
     _CHILDREN.append(child)
-    born = time.time()
+    born = 0.0
     try:
         process = psutil.Process(child.pid)
-        born = process.create_time()
+        born = birth(process)
         process.nice(max(NICENESS, process.nice()))
     except psutil.Error:  # it has ended already
         pass
-    change(run, arm=arm, pid=child.pid, born=born)
+    try:
+        change(run, arm=arm, pid=child.pid, born=born)
+    except TraceError:  # not kept on a full disk, it would be started again and again
+        child.kill()
+        raise
 
 
 def _threads() -> int:

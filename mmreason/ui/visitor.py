@@ -7,6 +7,7 @@ import secrets
 
 import gradio as gr
 
+from mmreason.errors import ConfigError
 from mmreason.ui import runtime
 from mmreason.ui.runs import locked
 from mmreason.ui.settings import read_settings
@@ -32,5 +33,5 @@ def secret() -> str:
                 with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
                     file.write(secrets.token_urlsafe(32))
             return path.read_text(encoding="utf-8") or secrets.token_urlsafe(32)
-    except OSError:
+    except ConfigError:
         return secrets.token_urlsafe(32)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from mmreason.errors import MMReasonError
 from mmreason.ui import daily, files, handlers, own, solving
 from mmreason.ui.checkpoints import choices_of
 from mmreason.ui.playback import run_number
@@ -152,7 +153,11 @@ def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any
     """The finished run's files, ready to be taken away; not while another run is on its way."""
     if finished is None:
         return gr.skip(), gr.skip()
-    trace, replay = files.write_files(finished)
+    try:
+        trace, replay = files.write_files(finished)
+    except MMReasonError as error:
+        gr.Warning(solving.sentence(error))
+        return gr.skip(), gr.skip()
     if WORKER.is_busy(_session(request)):
         return gr.skip(), gr.skip()
     return gr.DownloadButton(value=trace, interactive=True), gr.DownloadButton(value=replay, interactive=True)
@@ -200,14 +205,22 @@ def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
 
 
 def on_today() -> tuple[Any, ...]:
-    """Task, difficulty, seed and seed of sampling of today's puzzle."""
-    asked = daily.daily_puzzle(daily.today()).request
+    """Task, difficulty, seed and seed of sampling of today's puzzle; they stay where the clock is far off."""
+    try:
+        asked = daily.daily_puzzle(daily.today()).request
+    except MMReasonError:
+        return tuple(gr.skip() for _ in range(4))
     return asked.task, asked.difficulty, asked.seed, asked.sampling_seed
 
 
 def on_today_shown(request: gr.Request) -> Any:
     """Say which puzzle this is, unless a run is being shown."""
-    return gr.skip() if WORKER.is_busy(_session(request)) else daily.daily_puzzle(daily.today()).words
+    if WORKER.is_busy(_session(request)):
+        return gr.skip()
+    try:
+        return daily.daily_puzzle(daily.today()).words
+    except MMReasonError as error:
+        return f"There is no puzzle today, as the clock of this server is wrong: {error}."
 
 
 def on_daily_result(finished: Finished | None) -> Any:

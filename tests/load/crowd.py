@@ -1,7 +1,9 @@
 """``python -m tests.load.crowd``: many visitors at once, each solving, on the real server.
 
-Starts ``app.py`` (or takes ``--address``), lets ``--visitors`` solve at the same moment, ``--rounds`` times, and
-compares every trace with the one that a solve alone gives.  Prints a table, and writes the report as JSON.
+Starts ``app.py`` (or takes ``--address``), lets ``--visitors`` solve at the same moment, ``--rounds`` times or until
+``--solves`` are done, and compares every trace with the one that a solve alone gives.  With ``--training`` a niced
+training of one thread runs beside, with ``--batch`` some visitors wait in line.  Prints a table, and writes the
+report as JSON.
 """
 
 from __future__ import annotations
@@ -9,19 +11,28 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from mmreason.tasks import TASKS
+from mmreason.training.rundir import read_metrics
 from mmreason.ui.request import SolveRequest
+from mmreason.ui.runtime import ROOT
 from mmreason.ui.screenshots import free_port, served
+from mmreason.ui.settings import name_of
+from mmreason.ui.train_queue import NICENESS
 
+MEMORY_EVERY = 100  # solves between two looks at the memory
 FIRST_LIMIT, WHOLE_LIMIT = 10.0, 30.0  # seconds that a visitor waits, at the 95th percentile
 
 
@@ -120,10 +131,37 @@ def percentile(values: list[float], share: float) -> float | None:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2) if ordered else None
 
 
+@contextmanager
+def training() -> Iterator[Callable[[], int]]:
+    """A training as the page starts it, from its first step on; gives a function that says how many it has done."""
+    with tempfile.TemporaryDirectory(prefix="mmreason-crowd-") as folder:
+        command = f"nice -n {NICENESS} {sys.executable} -m mmreason train --checkpoint checkpoints/base --steps 100000"
+        sizes = "--eval_problems 4 --num_problems 4 --num_generations 4 --threads 1"
+        process = subprocess.Popen(
+            [*command.split(), *sizes.split(), "--output", folder],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while len(read_metrics(Path(folder))) < 2:  # the first row is the evaluation before
+                if process.poll() is not None:
+                    raise RuntimeError(f"the training ended with exit code {process.returncode}")
+                time.sleep(0.5)
+            yield lambda: len(read_metrics(Path(folder))) - 1
+        finally:
+            process.kill()
+            process.wait()
+
+
 def report(
-    rounds: list[list[dict[str, Any]]], expected: list[list[Any]] | None, memory: list[int | None]
+    rounds: list[list[dict[str, Any]]], expected: list[list[Any]] | None, memory: dict[int, int | None]
 ) -> dict[str, Any]:
-    """What was seen, in numbers; ``mixed_up`` is None if there is nothing to compare with."""
+    """What was seen, in numbers; ``mixed_up`` is None if there is nothing to compare with.
+
+    ``memory`` holds the server's megabytes after so many solves.
+    """
     seen = [visitor for visitors in rounds for visitor in visitors]
     first = [visitor["first"] for visitor in seen if visitor["first"] is not None]
     whole = [visitor["whole"] for visitor in seen if visitor["whole"] is not None]
@@ -140,7 +178,7 @@ def report(
         "first_token_seconds": {"p50": percentile(first, 0.5), "p95": percentile(first, 0.95)},
         "whole_solve_seconds": {"p50": percentile(whole, 0.5), "p95": percentile(whole, 0.95)},
         "mean_seconds": round(statistics.fmean(whole), 2) if whole else None,
-        "memory_mb": memory,
+        "memory_mb_after_solves": memory,
     }
 
 
@@ -156,7 +194,7 @@ def table(found: dict[str, Any]) -> str:
     rows = [(name, found[name]) for name in ("visitors", "rounds", "errors", "mixed_up", "waited_in_line")]
     for name, limit in (("first_token_seconds", FIRST_LIMIT), ("whole_solve_seconds", WHOLE_LIMIT)):
         rows.append((f"{name} p50 / p95 (limit {limit:g})", f"{found[name]['p50']} / {found[name]['p95']}"))
-    rows.append(("memory_mb before, after each round", found["memory_mb"]))
+    rows += [(name, found[name]) for name in ("memory_mb_after_solves", "training_steps") if name in found]
     return "\n".join(f"{name:<44} {value}" for name, value in rows)
 
 
@@ -165,16 +203,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.load.crowd", description=__doc__)
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--solves", type=int, metavar="N", help="as many rounds as N solves take")
+    parser.add_argument("--training", action="store_true", help="with a training beside")
+    parser.add_argument("--batch", type=int, metavar="N", help="solve for N at once, so that the others wait in line")
     parser.add_argument("--address", help="of a server that runs already; memory is then not measured elsewhere")
     parser.add_argument("--patience", type=float, default=120.0, help="seconds after which a visitor gives up")
     parser.add_argument("--no_compare", action="store_true", help="for memory over many solves: no solves alone")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the report as JSON")
     args = parser.parse_args(arguments)
-    if args.address:
-        found = measure(args.address, args)
-    else:
-        with served([sys.executable, "app.py"], free_port()) as address:
-            found = measure(address, args)
+    if args.solves is not None:
+        args.rounds = -(-args.solves // args.visitors)
+    if args.batch is not None:
+        os.environ[name_of("max_batch")] = str(args.batch)
+    with ExitStack() as stack:
+        address = args.address or stack.enter_context(served([sys.executable, "app.py"], free_port()))
+        steps = stack.enter_context(training()) if args.training else None
+        before = steps() if steps else 0
+        found = measure(address, args)
+        if steps:
+            found["training_steps"] = steps() - before
     print(table(found))
     for message in found["error_messages"]:
         print("error:", message)
@@ -187,11 +234,13 @@ def measure(address: str, args: argparse.Namespace) -> dict[str, Any]:
     """All rounds on the server at ``address``."""
     asked = [wishes(args.visitors, args.visitors * number) for number in range(args.rounds)]
     asyncio.run(crowd(address, wishes(1, 0), args.patience))  # the checkpoint is loaded, as after a start
-    memory, rounds = [memory_mb(address)], []
+    memory, rounds, solves = {0: memory_mb(address)}, [], 0
     for number, visitors in enumerate(asked, 1):
         rounds.append(asyncio.run(crowd(address, visitors, args.patience)))
-        memory.append(memory_mb(address))
-        print(f"round {number} of {args.rounds}: memory {memory[-1]} MB", file=sys.stderr)
+        solves += len(visitors)
+        if solves // MEMORY_EVERY > max(memory) // MEMORY_EVERY or number == args.rounds:
+            memory[solves] = memory_mb(address)
+        print(f"round {number} of {args.rounds}: {solves} solves", file=sys.stderr)
     expected = None if args.no_compare else alone([request for visitors in asked for request in visitors])
     return report(rounds, expected, memory)
 

@@ -196,6 +196,7 @@ def test_a_hostile_value_deep_in_a_problem_is_refused_in_one_sentence(task):
         (b"{'task': 'maze'}", "is not JSON"),
         (b'{"task": "maze"', "is not JSON"),
         (b"[" * 30_000, "is not JSON"),
+        (b'{"task": "maze", "task": "sudoku"}', "'task' stands there twice"),
         (b'{"task": "maze", "rows": ' + b"9" * 5000 + b"}", "is not JSON"),
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object"),

@@ -164,6 +164,7 @@ def test_a_value_that_contains_itself_is_refused() -> None:
         (b'{"version": 1e999}', "finite number"),
         (b'{"version": ' + b"1" * 10_000 + b"}", "is not JSON"),
         (b'{"version": 2}', "'version' must be 1"),
+        (b'{"version": 2, "version": 1}', "'version' stands there twice"),
         (b'{"version": 1}', "'problem'"),
         (b'{"version": 1, "\\u001b[31m\\n": 0}', "trace field"),
         (b"{}", "'version' is missing"),

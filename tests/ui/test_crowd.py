@@ -12,6 +12,7 @@ def test_visitors_at_once_get_their_own_traces(app, real_checkpoints, tmp_path, 
         pool.submit(crowd.main, arguments).result()
     found = json.loads((tmp_path / "report.json").read_text())
     assert (found["solves"], found["errors"], found["mixed_up"]) == (5, 0, 0), found["error_messages"]
+    assert list(found["memory_mb_after_solves"]) == ["0", "5"]
     assert "first_token_seconds" in capsys.readouterr().out
 
 
@@ -21,7 +22,7 @@ def test_a_trace_of_somebody_else_is_noticed():
         return {"trace": {"segments": [segment]}, "first": 1.0, "whole": 2.0, "error": None, "waited": False}
 
     expected = [crowd.generated(seen(token)["trace"]) for token in "ab"]
-    assert crowd.report([[seen("a"), seen("b")]], expected, [1, 1])["mixed_up"] == 0
-    found = crowd.report([[seen("b"), seen("b")]], expected, [1, 1])
+    assert crowd.report([[seen("a"), seen("b")]], expected, {0: 1})["mixed_up"] == 0
+    found = crowd.report([[seen("b"), seen("b")]], expected, {0: 1})
     assert found["mixed_up"] == 1
     assert not crowd.is_fine(found)

@@ -1,16 +1,21 @@
 """The daily puzzle: the same for everyone, another every day, and a row of its result to copy."""
 
+import os
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta, timezone
+from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from mmreason.errors import ConfigError
 from mmreason.tasks import TASKS
-from mmreason.ui import daily, handlers
+from mmreason.ui import daily, handlers, watch_events
 from mmreason.ui.request import SolveRequest, checked, link_query
 from mmreason.ui.solving import Finished
 from tests.standin import SHEET
-from tests.ui.conftest import part, settle, solve, to_the_end
+from tests.ui.conftest import ROOT, part, settle, solve, to_the_end
 
 DAY = date(2026, 11, 24)
 
@@ -40,6 +45,30 @@ def test_the_day_is_that_of_utc_wherever_the_machine_stands(monkeypatch):
     monkeypatch.setattr(daily, "datetime", Clock)
     assert daily.today() == DAY
     assert daily.UTC is UTC
+
+
+@pytest.mark.parametrize("day", [date(1970, 1, 1), date(2125, 6, 1)])
+def test_a_clock_that_is_far_off_is_said_and_breaks_no_run(monkeypatch, day):
+    monkeypatch.setattr(daily, "today", lambda: day)
+    asked = SimpleNamespace(session_hash="me")
+    assert watch_events.on_today() == (gr.skip(),) * 4
+    says = watch_events.on_today_shown(asked)
+    assert says.startswith("There is no puzzle today, as the clock of this server is wrong: date must be from 2026")
+    assert handlers.daily_result(Finished(trace([True], True), SHEET, SolveRequest())) is None
+
+
+@pytest.mark.parametrize(("zone", "locale"), [("Pacific/Kiritimati", "C"), ("nowhere/at all", "POSIX")])
+def test_zone_and_locale_of_the_machine_change_neither_day_nor_output(zone, locale):
+    script = (
+        "import datetime, locale; locale.setlocale(locale.LC_ALL, '');"
+        "from mmreason.ui.daily import daily_puzzle, today;"
+        "print(today(), daily_puzzle(datetime.date(2026, 11, 24)).seed); print('✓')"
+    )
+    environment, before = os.environ | {"TZ": zone, "LC_ALL": locale}, daily.today()
+    printed = subprocess.check_output([sys.executable, "-c", script], cwd=ROOT, env=environment)
+    first, sign = printed.decode("utf-8").splitlines()
+    assert first in {f"{day} 993896" for day in (before, daily.today())}
+    assert sign == "✓"
 
 
 @pytest.mark.parametrize("text", ["2025-12-31", "2100-01-01", "tomorrow", "2026-13-01", "2026-11-24T00:00", "9" * 99])

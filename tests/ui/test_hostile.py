@@ -89,6 +89,10 @@ CONTENTS = {
     "another encoding": '{"version": 1}'.encode("utf-16"),
     "a lone surrogate": b'{"version": "\\ud800"}',
     "a wrong version": b'{"version": 2}',
+    "a key twice": b'{"version": 2, "version": 1}',
+    "many keys and one of them twice": b'{"k": 0, '
+    + b", ".join(b'"%d": 0' % i for i in range(100_000))
+    + b', "k": 1}',
 }
 
 
@@ -135,7 +139,15 @@ def test_markup_in_a_trace_is_refused_or_stays_text(field, text, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 90_000, '{"a":' * 5_000, "9" * 5_000, '{"task": ' + "9" * 5_000 + "}", "\x00", "gASVIAAAAAAAAACMBXBvc2l4"],
+    [
+        '{"task": "maze", "task": "sudoku"}',
+        "[" * 90_000,
+        '{"a":' * 5_000,
+        "9" * 5_000,
+        '{"task": ' + "9" * 5_000 + "}",
+        "\x00",
+        "gASVIAAAAAAAAACMBXBvc2l4",
+    ],
 )
 def test_a_puzzle_that_is_a_bomb_is_refused(text):
     with pytest.raises(MMReasonError):

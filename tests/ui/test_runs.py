@@ -1,10 +1,13 @@
 """Runs of the tab Train without a browser: whose they are, their queue, their state, limits and clean-up."""
 
+import errno
 import json
 import os
 import signal
 import time
 
+import gradio as gr
+import psutil
 import pytest
 
 from mmreason.errors import MMReasonError
@@ -348,3 +351,50 @@ def test_a_bad_value_is_refused_in_one_sentence(name, value, said):
 def test_too_many_rollouts_are_refused_though_each_field_is_right():
     with pytest.raises(MMReasonError, match="group size must be at most 1024, got 128 × 32"):
         train_form.checked_settings(values(num_problems=128, num_generations=32), OWNER)
+
+
+# Clock and disk
+
+
+def test_a_clock_that_jumps_neither_ends_a_run_nor_lets_a_later_one_in_first(monkeypatch):
+    first, second = train_queue.submit(SETTINGS, OWNER), train_queue.submit(SETTINGS, OTHER)
+    real, boot = time.time, psutil.boot_time()
+    for jump in (-30 * 86400, 30 * 86400):
+        monkeypatch.setattr(time, "time", lambda jump=jump: real() + jump)
+        monkeypatch.setattr(psutil._pslinux, "boot_time", lambda jump=jump: boot + jump)  # as Linux does
+        third = train_queue.submit(SETTINGS, OWNER)
+        assert [state(run) for run in (first, second, third)] == ["running", "queued", "queued"]
+        assert [status_of(runs.find(run.id)).ahead for run in (second, third)] == [1, 2]
+        train_queue.stop(third.id, OWNER)
+
+
+def fill_disk(monkeypatch):
+    """From now on no content can be kept."""
+
+    def fails(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fails)
+
+
+def test_on_a_full_disk_no_run_starts_and_nothing_is_left_of_it(folder, monkeypatch):
+    fill_disk(monkeypatch)
+    said, *rest = train_events.on_start(OWNER, *(values()[name] for name in train_form.CONTROLS))
+    assert said == "This server cannot write its runs (No space left on device): try again later."
+    assert rest == [gr.skip()] * 4
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
+def test_a_process_that_cannot_be_kept_on_record_does_not_go_on(monkeypatch):
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "0")
+    run = train_queue.submit(SETTINGS, OWNER)
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "1")
+    fill_disk(monkeypatch)
+    for _ in range(3):
+        with pytest.raises(MMReasonError, match="No space left"):
+            train_queue.advance()
+        assert state(run) == "queued"
+        assert all(child.wait(10) < 0 for child in train_queue._CHILDREN)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    train_queue.advance()
+    assert state(run) == "running"

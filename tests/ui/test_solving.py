@@ -29,7 +29,7 @@ from tests.ui.scripted import FAILS, ScriptedPipe
 def pipe(monkeypatch):
     pipe = ScriptedPipe()
     monkeypatch.setattr(runtime, "load_pipeline", lambda name: pipe)
-    monkeypatch.setattr(solving, "PERIOD", 0)
+    monkeypatch.setattr(solving, "period", lambda streams: 0)
     return pipe
 
 
@@ -81,6 +81,11 @@ def final_codes(value):
         for cell, code in zip(segment["cells"] or [], segment["frames"][-1]["tokens"], strict=False):
             codes[cell] = code
     return codes
+
+
+def test_many_streams_are_sent_more_rarely_and_one_alone_as_often_as_before():
+    assert solving.period(1) == solving.period(4) == solving.PERIOD
+    assert 30 / solving.period(30) == pytest.approx(60)  # sendings a second, of all
 
 
 def test_a_user_error_becomes_a_sentence(monkeypatch):
