@@ -18,7 +18,7 @@ from mmreason.ui.parts import Parts
 from mmreason.ui.train_estimate import words
 from mmreason.ui.train_events import EMPTY, connect
 from mmreason.ui.train_form import ASSIGNMENT_CHOICES, CONTROLS, FEW, MORE, NumberField, filled
-from mmreason.ui.train_words import LOST
+from mmreason.ui.train_words import kept_words
 
 DRAWING_SCRIPTS = ("player_canvas", "player_cards")
 POLL_SECONDS = 1.5
@@ -97,7 +97,7 @@ def _form() -> dict[str, Any]:
     parts["estimate"] = component("notice", value=words(PRESETS[first]), elem_id="train-estimate")
     parts["start"] = gr.Button("Start training", variant="primary", elem_id="train-start")
     parts["form_says"] = component("notice", value="", elem_id="train-form-says")
-    component("prose", value=[["quiet", LOST]], elem_id="train-lost")
+    component("prose", value=[["quiet", kept_words()]], elem_id="train-lost")
     return parts
 
 

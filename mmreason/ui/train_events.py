@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from mmreason.errors import MMReasonError
-from mmreason.ui import push, train_queue
+from mmreason.ui import gpu, push, train_queue
 from mmreason.ui.checkpoints import Choice, choices_of, trained_by
 from mmreason.ui.run_view import RunView, Seen, look
 from mmreason.ui.runs import Run, find, new_token, owner_of, runs_of
@@ -15,6 +17,7 @@ from mmreason.ui.solving import sentence
 from mmreason.ui.train_estimate import words
 from mmreason.ui.train_files import write_archive
 from mmreason.ui.train_form import CONTROLS, checked_settings, filled, preset
+from mmreason.ui.train_slices import drive
 from mmreason.ui.train_words import label
 from mmreason.ui.watch_events import AT_ONCE, CHANGING, PRIVATE, WRITING
 
@@ -32,6 +35,7 @@ LINK_JS = """(id) => {
 }"""
 
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
+DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
 _SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive
 
 
@@ -54,12 +58,17 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     changed = [control.change for control in t.controls]
     gr.on(changed, on_form, [t.visitor, *t.controls], t.estimate, **CHANGING)
     started = [t.form_says, t.says, t.chosen, *lists]
-    then_look(t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE))
+    start = t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE)
+    then_look(start)
     then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
     t.timer.tick(on_look, asked, shown, **PRIVATE)
     gr.on([t.smoothing.change, t.earlier.change], on_look, asked, shown, **CHANGING)
-    for button, handler in ((t.stop, on_stop), (t.resume, on_resume)):
-        then_look(button.click(handler, [t.chosen, t.visitor], t.says, **PRIVATE))
+    then_look(t.stop.click(on_stop, [t.chosen, t.visitor], t.says, **PRIVATE))
+    resume = t.resume.click(on_resume, [t.chosen, t.visitor], t.says, **PRIVATE)
+    then_look(resume)
+    if gpu.is_lent():
+        for begun in (start, resume):
+            begun.then(on_drive, [t.chosen, t.visitor], t.says, **DRIVING)
     t.delete.click(lambda: gr.Row(visible=True), None, t.sure, **AT_ONCE)
     t.keep.click(lambda: gr.Row(visible=False), None, t.sure, **AT_ONCE)
     then_look(t.really.click(on_delete, [t.chosen, t.visitor], [t.says, t.sure, t.chosen, *lists], **PRIVATE))
@@ -195,6 +204,16 @@ def on_stop(chosen: Any, visitor: Any) -> str:
 def on_resume(chosen: Any, visitor: Any) -> str:
     """Go on from what was saved last."""
     return _try(lambda: train_queue.resume(chosen, visitor))
+
+
+def on_drive(chosen: Any, visitor: Any) -> Iterator[Any]:
+    """Where a GPU is lent: train slice by slice for as long as this tab is there."""
+    try:
+        with closing(drive(chosen, visitor)) as slices:
+            for _ in slices:
+                yield gr.skip()
+    except MMReasonError as error:
+        yield sentence(error)
 
 
 def on_delete(chosen: Any, visitor: Any) -> tuple[Any, ...]:

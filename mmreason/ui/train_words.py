@@ -8,16 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.training.presets import BOTH
-from mmreason.ui import runtime
+from mmreason.ui import gpu, runtime
 from mmreason.ui.cost_words import flops
 from mmreason.ui.run_state import Status, last_step
 from mmreason.ui.runs import Run
 from mmreason.ui.train_estimate import count, duration, estimate
 
-LOST = (
-    "A run survives a closed tab and a restarted server. A restart of the container it runs in, as a Space does when "
-    "it sleeps, loses it: download the checkpoint you want to keep."
-)
+
+def kept_words() -> str:
+    """What a run survives here, and what it does not."""
+    survives = (
+        "The GPU is lent in slices: a run goes on while this tab is open, pauses after the slice in which you close "
+        "it, and goes on with Resume."
+        if gpu.is_lent()
+        else "A run survives a closed tab and a restarted server."
+    )
+    return (
+        f"{survives} A restart of the container it runs in, as a Space does when it sleeps, loses it: download the "
+        "checkpoint you want to keep."
+    )
 
 
 def head(status: Status) -> dict[str, Any]:
