@@ -11,7 +11,7 @@ from mmreason.training.presets import BOTH
 from mmreason.ui import gpu, runtime
 from mmreason.ui.cost_words import flops
 from mmreason.ui.run_state import Status, last_step
-from mmreason.ui.runs import Run
+from mmreason.ui.runs import EXAMPLE, Run
 from mmreason.ui.train_estimate import count, duration, estimate
 
 
@@ -99,6 +99,8 @@ def label(run: Run) -> str:
     """What a run is called in a list; two never have the same."""
     settings, when = run.settings, time.strftime("%d %b %H:%M", time.localtime(run.created))
     arm = "both arms" if settings.assignment == BOTH else settings.assignment
+    if run.id == EXAMPLE:
+        return f"Example · {', '.join(settings.tasks)} {settings.mix} · {arm}"
     return f"{when} · {', '.join(settings.tasks)} {settings.mix} · {arm} · {run.id[:4]}"
 
 
