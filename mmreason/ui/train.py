@@ -23,7 +23,10 @@ from mmreason.ui.train_words import kept_words
 
 DRAWING_SCRIPTS = ("player_canvas", "player_cards")
 POLL_SECONDS = 1.5
-DIFFICULTY_HELP = "Difficulties are drawn in proportion to these weights; 0 leaves one out."
+MIX = [
+    ["plain", "Difficulty mix"],
+    ["quiet", "Problems are drawn in proportion to these weights; 0 leaves a level out."],
+]
 
 
 @dataclass(slots=True)
@@ -82,7 +85,7 @@ def _form() -> dict[str, Any]:
             elem_id="train-tasks",
         ),
     }
-    component("prose", value=[["quiet", DIFFICULTY_HELP]], elem_id="train-mix")
+    component("prose", value=MIX, elem_id="train-mix")
     with gr.Row(elem_classes="train-numbers"):
         for name in DIFFICULTIES:
             key = f"weight_{name}"
@@ -165,7 +168,7 @@ def _results() -> dict[str, Any]:
             elem_id="train-command",
         )
         parts["link"] = gr.Textbox(
-            label="Link: others may look, only you may act",
+            label="Link: whoever has it may look, only the owner may act",
             lines=1,
             interactive=False,
             buttons=["copy"],

@@ -45,7 +45,8 @@ OPEN_LINK_JS = """() => {
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
 EXAMPLE_WORDS = [
     ["lead", "An example, until you start a run of your own"],
-    ["plain", f"A real training with the preset “{PRESET}”; it was made by the command {COMMAND}."],
+    ["plain", f"A real training with the preset “{PRESET}”, made by this command:"],
+    ["code", COMMAND],
 ]
 DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
 _SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive

@@ -118,8 +118,8 @@ def notes(status: Status) -> list[list[str]]:
     """What the figures cannot show with these settings."""
     settings, said = status.run.settings, []
     if not settings.beta:
-        said.append("KL to the start is measured only with beta above 0.")
+        said.append("KL to the start is measured, and drawn, only with beta above 0.")
     if settings.num_iterations == 1:
-        said.append("With one update a batch nothing can be clipped.")
+        said.append("With one update a batch nothing can be clipped, so that is not drawn either.")
     said.append("Leak against signal is measured at every evaluation, sign conflict at every step.")
     return [["quiet", " ".join(said)]]
