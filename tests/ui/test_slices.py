@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from mmreason.errors import MMReasonError
 from mmreason.training.presets import BOTH, TrainSettings
 from mmreason.ui import gpu, runs, runtime, train_queue, train_slices
 from mmreason.ui.run_state import status_of
+from mmreason.ui.screenshots import free_port, served
 from mmreason.ui.train_words import kept_words, state_words
 from tests import policies
 from tests.training.test_trainer import assert_same_run
@@ -21,6 +25,7 @@ from tests.ui.training_runs import OTHER, OWNER, evaluation, leave, row
 
 ROOT = Path(__file__).parents[2]
 LENT = ROOT / "tests" / "ui" / "lent"
+PATIENCE = 180_000  # a slice imports the trainer first
 SMALL = TrainSettings(
     tasks=("maze", "sudoku"), difficulties={"easy": 1.0}, steps=4, num_problems=2, num_generations=2,
     learning_rate=1e-3, eval_problems=3, eval_steps=2, save_steps=3,
@@ -209,3 +214,45 @@ def test_the_page_says_what_a_closed_tab_does(monkeypatch):
     assert "pauses after the slice in which you close it" in kept_words()
     monkeypatch.setattr(gpu, "is_lent", lambda: False)
     assert "survives a closed tab" in kept_words()
+
+
+# In a browser
+
+
+def test_closing_the_tab_pauses_the_run_and_opening_its_link_offers_resume(folder, visit, monkeypatch):
+    policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
+    for name, value in (
+        *(("PYTHONPATH", f"{LENT}:{ROOT}"), ("SPACES_ZERO_GPU", "1"), ("LENT_LOG", str(folder / "lent"))),
+        *(("MMREASON_SLICE_SECONDS", "2"), ("OMP_NUM_THREADS", "1")),
+    ):
+        monkeypatch.setenv(name, value)
+    with served([sys.executable, "app.py"], free_port()) as address:
+        page = visit(address)
+        page.get_by_role("tab", name="Train", exact=True).click()
+        page.locator("#train-lost").get_by_text("pauses after the slice in which you close it").wait_for()
+        page.locator("#train-more button").first.click()
+        small = {"steps": 200, "num_problems": 2, "num_generations": 2, "eval_problems": 3, "eval_steps": 100}
+        for name, value in small.items():
+            field = page.locator(f"#train-{name} input")
+            field.fill(str(value))
+            field.press("Tab")
+        page.locator("#train-start").click()
+        state_line = page.locator("#train-head .state")
+        expect(state_line).to_contain_text(re.compile(r"^Step \d"), timeout=PATIENCE)
+        link, visitor = page.url, page.context.storage_state()
+        page.close()
+        (run,) = runs.all_runs()
+        deadline = time.monotonic() + PATIENCE / 1000
+        while state(run) != "stopped":
+            assert time.monotonic() < deadline, state(run)
+            time.sleep(0.5)
+        paused = status_of(runs.find(run.id))
+        assert 0 < paused.step == paused.saved["factorized"] < 200
+        again = visit(link, storage_state=visitor)
+        expect(again.locator("#train-head .state")).to_contain_text("Resume goes on from there", timeout=PATIENCE)
+        again.locator("#train-resume").click()
+        while status_of(runs.find(run.id)).step <= paused.step:
+            assert time.monotonic() < deadline + PATIENCE / 1000, "it does not go on"
+            time.sleep(0.5)
+        again.locator("#train-stop").click()
+        expect(again.locator("#train-head .state")).to_contain_text("Stopped at step", timeout=PATIENCE)
