@@ -87,10 +87,11 @@ def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):
     )
     script = (
         "import runpy, sys\nrunpy.run_path('app.py', run_name='not main')\nimport spaces\n"
-        "from mmreason.ui import leak, sources, gpu\n"
+        "from mmreason.ui import gpu, leak, sources, train_slices\n"
         "assert gpu.is_lent()\n"
-        "assert len(spaces.asked) == 2, spaces.asked\n"
-        "assert sorted(d(None, 16) for d in spaces.asked) == [22, 26], [d(None, 16) for d in spaces.asked]\n"
+        "measured, rolled_out, trained = spaces.asked\n"
+        "seconds = measured('base', 'maze', 'easy'), rolled_out(None, 16), trained('id', 'joint', 60.0)\n"
+        "assert seconds == (22, 26, 70), seconds\n"
     )
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "SPACES_ZERO_GPU": "1"}
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -1,11 +1,14 @@
 """``python -m mmreason.analysis.preset_gain``: what a preset does for held-out success, over several seeds.
 
-Each seed is a training of its own, in a process as the page starts it, timed from its start to its end.
+Each seed is a training of its own, in a process as the page starts it, timed from its start to its end.  A finished
+seed is kept in the file, so that the command can be stopped and given again; other settings, or another checkpoint,
+start over.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import statistics
@@ -19,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.evaluate import overlap, wilson
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, MMReasonError
 from mmreason.traces.file import write_whole
 from mmreason.training.presets import PRESETS, TrainSettings
 from mmreason.training.rundir import read_metrics
@@ -47,6 +50,7 @@ def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) 
         "after": evaluated[-1],
         "clear": not overlap(before, after),
         "seconds": seconds,
+        "threads": threads,
     }
 
 
@@ -68,8 +72,26 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def weights_hash(checkpoint: Path) -> str:
+    """Of the policy's files, so that a retrained checkpoint is another one; raises ConfigError."""
+    files = sorted((checkpoint / "transformer").glob("*.safetensors"))
+    if not files:
+        raise ConfigError(f"checkpoint must be a folder with transformer/*.safetensors, got {str(checkpoint)!r}")
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def read_gain(path: Path, preset: str) -> dict[str, Any] | None:
+    """What ``main`` wrote of ``preset`` as it is now set; None where there is nothing of it."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        is_same = found["preset"] == preset and TrainSettings.of(found["settings"]) == PRESETS[preset]
+        return found if is_same and found["seeds"] else None
+    except (OSError, ValueError, KeyError, TypeError, MMReasonError):
+        return None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train every seed and write the summary; returns the exit code."""
+    """Train every seed that is missing and write the summary after each; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mmreason.analysis.preset_gain", description=__doc__)
     parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)))
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
@@ -79,12 +101,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     if args.seeds < 1:
         parser.error(f"--seeds must be at least 1, got {args.seeds}")
-    settings, rows = PRESETS[args.preset], []
-    for seed in range(args.seeds):
-        rows.append(one_seed(settings, seed, args.checkpoint, args.threads))
-        print("seed {seed}: {before:.3f} to {after:.3f} in {seconds:.0f} s".format(**rows[-1]), file=sys.stderr)
-        found = {"preset": args.preset, "checkpoint": args.checkpoint, "settings": asdict(settings), **summary(rows)}
-        write_whole(args.out, (json.dumps(found, indent=1) + "\n").encode())
+    try:
+        found = {
+            "command": "python -m mmreason.analysis.preset_gain",
+            "preset": args.preset,
+            "checkpoint": Path(args.checkpoint).name,
+            "weights": weights_hash(Path(args.checkpoint)),
+            "settings": asdict(PRESETS[args.preset]),
+        }
+        kept = read_gain(args.out, args.preset)
+        rows = kept["seeds"] if kept is not None and kept.get("weights") == found["weights"] else []
+        for seed in range(args.seeds):
+            if any(row["seed"] == seed for row in rows):
+                continue
+            rows.append(one_seed(PRESETS[args.preset], seed, args.checkpoint, args.threads))
+            print("seed {seed}: {before:.3f} to {after:.3f} in {seconds:.0f} s".format(**rows[-1]), file=sys.stderr)
+            write_whole(args.out, (json.dumps(found | summary(rows), indent=1) + "\n").encode())
+    except ConfigError as error:
+        parser.error(str(error))
     return 0
 
 

@@ -53,6 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--gradient_checkpointing", action="store_true")
     parser.add_argument("--save_steps", type=int, default=20, metavar="N")
+    parser.add_argument(
+        "--slice_seconds",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="save and end within about S seconds, for --resume to go on from (default: 0, off)",
+    )
     parser.add_argument("--logging_steps", type=int, default=1)
     parser.add_argument("--eval_steps", type=int, default=20)
     parser.add_argument("--eval_problems", type=int, default=80, help="held-out problems an evaluation")
@@ -91,12 +98,14 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from mmreason.training.presets import LEAK_GROUPS
     from mmreason.training.progress import ProgressLine, step_values
     from mmreason.training.rundir import RunDirectory
+    from mmreason.training.slice import Slice
     from mmreason.training.trainer import Trainer
 
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)
     directory = RunDirectory(args.output)
+    part = Slice(args.slice_seconds, directory.read_metrics() if args.resume else ())
     functions = [load_reward(path) for path in args.reward]
     pipe = load_pipeline(args.checkpoint)
     sampling = given(args, "temperature", "num_steps", "threshold", "region")
@@ -120,7 +129,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
             *("save_steps", "logging_steps", "eval_steps", "eval_problems"),
         ),
     )
-    for name in ("leak_steps", "held_out_traces"):
+    for name in ("leak_steps", "held_out_traces", "slice_seconds"):
         if getattr(args, name) < 0:
             raise ConfigError(f"{name} must be at least 0, got {getattr(args, name)}")
     if args.leak_steps and args.lora_rank:
@@ -158,5 +167,12 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         measured = measure(pipe, rollouts.groups[:LEAK_GROUPS], measuring, args.temperature)
         return {name: measured[name] for name in ("leak_to_signal", "cosine")}
 
-    result = trainer.train(args.resume, show, keep, keep_held_out if args.held_out_traces else None, leak)
+    result = trainer.train(
+        args.resume,
+        on_row=show,
+        on_samples=keep,
+        on_held_out=keep_held_out if args.held_out_traces else None,
+        measure=leak,
+        pause=part.is_over if args.slice_seconds else None,
+    )
     return result if trainer.accelerator.is_main_process else None

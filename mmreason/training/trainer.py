@@ -77,11 +77,13 @@ class Trainer:
         on_samples: OnSamples | None = None,
         on_held_out: OnHeldOut | None = None,
         measure: Measure | None = None,
+        pause: Callable[[], bool] | None = None,
     ) -> dict[str, Any]:
         """Train to ``max_steps`` or until asked to stop; returns the last metrics and ``resumed_from``.
 
         ``on_held_out`` is given the traces of each evaluation.  ``measure`` is given a step's rollouts and its
-        number before the update, and returns more metrics of that step.
+        number before the update, and returns more metrics of that step.  ``pause`` is asked after each step; at a
+        yes the run is saved and left as it is, so that with ``resume`` it is the uninterrupted one.
         """
         config, main = self.config, self.accelerator.is_main_process
         resumed_from = self._resume() if resume else None
@@ -119,9 +121,10 @@ class Trainer:
                             on_samples(rollouts, self.step)
                 if self.step % config.logging_steps == 0 or stop:
                     row = self._log(metrics, on_row)
-                if self.step % config.save_steps == 0 or stop:
+                pauses = not stop and pause is not None and self._agree(pause())
+                if self.step % config.save_steps == 0 or stop or pauses:
                     self._save()
-                if stop:
+                if stop or pauses:
                     break
         return row | {"resumed_from": resumed_from, "output": str(self.run.path / "checkpoint")}
 

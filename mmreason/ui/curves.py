@@ -125,7 +125,11 @@ def _success(lines: Sequence[Line], steps: int) -> go.Figure:
 
 
 def _stacked(lines: Sequence[Line], steps: int, smoothing: float, parts: Sequence[tuple[str, Any]]) -> go.Figure:
-    """Quantities of unlike size, one below the other."""
+    """Quantities of unlike size, one below the other; the first always, others only once they are not zero."""
+    first, *others = parts
+    keys = {title: [key for _, key, _ in series] for title, series in others}
+    rows = [row for line in lines for row in line.rows]
+    parts = [first, *(part for part in others if any(row.get(key) for row in rows for key in keys[part[0]]))]
     figure = make_subplots(
         rows=len(parts), cols=1, shared_xaxes=True, vertical_spacing=0.12, subplot_titles=[t for t, _ in parts]
     )

@@ -49,7 +49,7 @@ def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:
 
 def _sources() -> dict[str, Any]:
     """Where the group comes from, with the controls of each source."""
-    names, samples, runs = runtime.checkpoint_names(), list(sources.bundled()), list(sources.run_samples())
+    names, samples, runs = runtime.checkpoint_names(), list(sources.bundled()), sources.run_samples()
     first = names[0] if names else None
     parts: dict[str, Any] = {
         "source": gr.Radio(list(SOURCES), value="Sample", label="Group", elem_id="source"),
@@ -68,7 +68,9 @@ def _sources() -> dict[str, Any]:
         parts["size"] = gr.Number(8, label="Rollouts", precision=0, minimum=1, maximum=sources.MAX_GROUP)
         parts["roll_out"] = gr.Button("Roll out", variant="primary", elem_id="roll-out")
     with gr.Row(elem_id="from-run", elem_classes="source-row", visible=False) as parts["from_run"]:
-        parts["run"] = gr.Dropdown(runs, value=runs[0] if runs else None, label="Samples of a training run")
+        parts["run"] = gr.Dropdown(
+            runs, value=runs[0][1] if runs else None, label="Samples of a training run", elem_id="run-samples"
+        )
         parts["open_run"] = gr.Button("Open", variant="primary", elem_id="open-run")
     with gr.Row(elem_id="from-file", elem_classes="source-row", visible=False) as parts["from_file"]:
         parts["file"] = gr.File(

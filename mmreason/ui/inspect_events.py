@@ -184,14 +184,15 @@ def on_measure(checkpoint: Any, task: Any, difficulty: Any) -> tuple[Any, Any, A
 # Arriving, and from tab to tab
 
 
-def on_arrival(visitor: Any) -> tuple[Any, ...]:
+def on_arrival(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     """What checkpoints and samples are here now, the visitor's own among them."""
-    runs, names = list(sources.run_samples()), runtime.checkpoint_names()
+    linked = dict(request.query_params).get("run")
+    runs, names = sources.run_samples(visitor, linked), runtime.checkpoint_names()
     choices = choices_of(visitor)
     first = names[0] if names else None
     second = names[1] if len(names) > 1 else first
     return (
-        gr.Dropdown(choices=runs, value=runs[0] if runs else None),
+        gr.Dropdown(choices=runs, value=runs[0][1] if runs else None),
         *(gr.Dropdown(choices=choices, value=name) for name in (first, first, second)),
     )
 

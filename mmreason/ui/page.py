@@ -33,7 +33,7 @@ def build_page() -> gr.Blocks:
             with gr.Tab("Inspect", id="inspect"):
                 inspect = build_inspect(page, visitor)
             with gr.Tab("Train", id="train"):
-                train = build_train(page, visitor, tabs)
+                train = build_train(page, visitor)
             with gr.Tab("Cost", id="cost"):
                 build_cost(page)
             with gr.Tab("Results", id="results"):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from mmreason.errors import ConfigError
+from mmreason.traces.plain import one_line
 from mmreason.ui.run_state import status_of
-from mmreason.ui.runs import owned
+from mmreason.ui.runs import Run, owned
 from mmreason.ui.runtime import checkpoint_folder
 
+_LOG = logging.getLogger(__name__)
+PUSHED = "pushed.txt"  # in a run's folder: the repositories that it was pushed to
 _REPOSITORY = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9-]{0,38}/)?[A-Za-z0-9][A-Za-z0-9._-]{0,95}\Z", re.ASCII)
 
 
@@ -44,13 +49,39 @@ def push(run_id: Any, visitor: Any, repository: Any, oauth: str | None) -> str:
     folder = checkpoint_folder(list(checkpoints.values())[-1]) if checkpoints else None
     if folder is None:
         raise ConfigError("this run has no checkpoint yet; wait until it saves one")
+    return _sent(run, folder, name, oauth)
+
+
+def _sent(run: Run, folder: Path, name: str, oauth: str) -> str:
+    """Make the repository, or take the one that this run was pushed to before, and send ``folder``."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    api = HfApi(token=oauth)
+    api, known = HfApi(token=oauth), run.folder / PUSHED
+    is_known = known.is_file() and name in known.read_text(encoding="utf-8").splitlines()
     try:
-        repo = api.create_repo(name, exist_ok=True).repo_id
+        repo = api.create_repo(name, exist_ok=is_known).repo_id
+        with known.open("a", encoding="utf-8") as file:
+            file.write(f"{name}\n")
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Trained with mmreason")
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise ConfigError(f"the Hub refused {name!r}: {str(error).splitlines()[0][:160]}") from None
-    return f"Pushed to https://huggingface.co/{repo}."
+    except HfHubHTTPError as error:
+        raise ConfigError(_refusal(name, error.response.status_code, str(error))) from None
+    except ValueError as error:
+        raise ConfigError(
+            f"repository must be a name that the Hub takes, got {name!r}: {one_line(str(error), 160)}"
+        ) from None
+    except Exception as error:  # of the transport, whose classes are others in each version of the client
+        _LOG.warning("a checkpoint could not be pushed", exc_info=True)
+        raise ConfigError(f"the Hub cannot be reached ({one_line(str(error), 120)}); try again later") from None
+    return f"Pushed to {api.endpoint}/{repo}."
+
+
+def _refusal(name: str, status: int, said: str) -> str:
+    match status:
+        case 409:
+            return f"repository {name!r} exists already: choose a name that is free, or delete that one first"
+        case 401:
+            return "the sign-in is not valid any more: sign out, and in again"
+        case 403:
+            return f"repository {name!r} must be one that your account may write to; the Hub refused it"
+    return f"the Hub refused {name!r} ({status}): {one_line(said, 120)}"

@@ -112,13 +112,14 @@ def _standing(run: Run) -> Status:
 
 def _state(status: Status, alive: bool) -> str:
     run = status.run
-    if alive:
+    if alive and run.arm is not None:
         return "running" if run.wanted else "stopping"
     if all(status.is_done(arm) for arm in run.settings.arms):
         return "finished"
     if not run.wanted:
         return "stopped"
-    return "queued" if run.arm is None or run.pid is None or status.is_done(run.arm) else "failed"
+    is_between = run.arm is not None and status.is_done(run.arm)
+    return "queued" if alive or run.pid is None or is_between else "failed"
 
 
 def is_alive(run: Run) -> bool:

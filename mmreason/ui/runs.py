@@ -32,6 +32,7 @@ except ImportError:  # pragma: no cover  (not on Windows; there one server holds
     fcntl = None
 
 MIN_TOKEN = 16  # letters of a visitor's token
+EXAMPLE = "example"  # a finished run of nobody's that comes with the page
 
 _ID = re.compile(r"[0-9a-f]{12}\Z", re.ASCII)
 _LOCK = RLock()
@@ -47,13 +48,13 @@ class Run:
     settings: TrainSettings
     wanted: bool = True  # it waits or runs; False: it was asked to stop
     since: float = 0.0  # when it joined the queue
-    arm: str | None = None  # whose process was started last
-    pid: int | None = None
+    arm: str | None = None  # whose process was started last, or whose slices are
+    pid: int | None = None  # of that process; where a GPU is lent, of the server that asks for the slices
     born: float | None = None  # when that process was, so that another with its number is not taken for it
 
     @property
     def folder(self) -> Path:
-        return runtime.page_runs_folder() / self.id
+        return _folder(self.id)
 
     def arm_folder(self, arm: str) -> Path:
         """The run directory of ``arm``."""
@@ -66,6 +67,10 @@ class Run:
     def is_of(self, token: Any) -> bool:
         """Does the holder of ``token`` own this run?"""
         return hmac.compare_digest(owner_of(token) or "nobody", self.owner)
+
+
+def _folder(run_id: str) -> Path:
+    return runtime.ASSETS / "train_example" if run_id == EXAMPLE else runtime.page_runs_folder() / run_id
 
 
 def owner_of(token: Any) -> str | None:
@@ -99,10 +104,10 @@ def locked() -> Iterator[Path]:
 
 def find(run_id: Any) -> Run | None:
     """The run called ``run_id``; None for whatever is none, a path or a damaged one."""
-    if not isinstance(run_id, str) or not _ID.match(run_id):
+    if not isinstance(run_id, str) or not (run_id == EXAMPLE or _ID.match(run_id)):
         return None
     try:
-        data = json.loads((runtime.page_runs_folder() / run_id / "run.json").read_text(encoding="utf-8"))
+        data = json.loads((_folder(run_id) / "run.json").read_text(encoding="utf-8"))
         run = Run(**data | {"settings": TrainSettings.of(data["settings"])})
         return run if run.id == run_id and isinstance(run.owner, str) else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

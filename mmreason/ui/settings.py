@@ -37,6 +37,7 @@ class Settings:
     visitor_runs: int = _limit(4, 1, 1000, "runs of one visitor that wait or run")
     visitor_steps: int = _limit(2000, 1, 10**6, "steps of these, in all")
     visitor_mb: int = _limit(600, 0, 10**6, "megabytes of all runs of one visitor")
+    slice_seconds: int = _limit(60, 1, 110, "seconds of a training's slice where a GPU is lent for a call")
     runs_mb: int = _limit(4000, 0, 10**7, "megabytes of all runs; beyond it the oldest that have ended go")
     runs_days: int = _limit(7, 0, 10**4, "days after which a run that has ended goes")
     checkpoints: str = _place("", "folder of checkpoints in place of `checkpoints`")

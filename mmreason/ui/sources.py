@@ -21,13 +21,17 @@ from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group, pa
 from mmreason.ui import gpu, runtime
 from mmreason.ui.opened import Opened, open_files, open_traces
 from mmreason.ui.request import SolveRequest, checked
+from mmreason.ui.runs import find, runs_of
 from mmreason.ui.solving import Finished
 
 MAX_GROUP = 16
 SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
 
+Choice = tuple[str, str]  # what is shown, and the name that ``open_run`` takes
+
 _SAMPLE = re.compile(r"step(\d+)-\d+\.json\Z", re.ASCII)
+_OF_RUN = re.compile(r"run:([0-9a-f]{12})/(joint|factorized), step (\d{1,9})\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +73,57 @@ def first_group() -> Opened | None:
     return None
 
 
-def run_samples() -> dict[str, list[Path]]:
-    """The groups that training runs have left, newest step first: name → files."""
+def run_samples(visitor: Any = None, linked: Any = None) -> list[Choice]:
+    """Samples of trainings to choose from: the visitor's own, those of the run of a link, and the host's.
+
+    What visitors started is named by the run's id, which only its owner and whoever has its link know.
+    """
+    runs = runs_of(visitor)
+    other = find(linked)
+    if other is not None and all(run.id != other.id for run in runs):
+        runs.append(other)
+    found = []
+    for run in runs:
+        whose = "yours" if run.is_of(visitor) else "by link"
+        for arm in run.settings.arms:
+            steps = sorted(_steps(run.arm_folder(arm)), reverse=True)
+            found += [(f"{whose}: {arm}, step {n} ({run.id[:4]})", f"run:{run.id}/{arm}, step {n}") for n in steps]
+    return found + [(name, name) for name in _host_samples()]
+
+
+def _host_samples() -> dict[str, list[Path]]:
+    """The groups that runs of the command line have left, newest step first: name → files."""
     found: dict[str, list[Path]] = {}
-    for folder in sorted(runtime.runs_folder().glob("*/samples")):
-        steps: dict[int, list[Path]] = {}
-        for path in sorted(folder.iterdir()):
-            if match := _SAMPLE.match(path.name):
-                steps.setdefault(int(match[1]), []).append(path)
-        for step in sorted(steps, reverse=True):
-            found[f"{folder.parent.name}, step {step}"] = steps[step]
+    for folder in sorted(path.parent for path in runtime.runs_folder().glob("*/samples")):
+        steps = _steps(folder)
+        found |= {f"{folder.name}, step {n}": steps[n] for n in sorted(steps, reverse=True)}
     return found
+
+
+def _steps(run_directory: Path) -> dict[int, list[Path]]:
+    """The samples of a run directory by step."""
+    steps: dict[int, list[Path]] = {}
+    for path in sorted(run_directory.glob("samples/*")):
+        if match := _SAMPLE.match(path.name):
+            steps.setdefault(int(match[1]), []).append(path)
+    return steps
 
 
 def open_run(name: Any) -> Opened:
     """The samples called ``name``; raises ConfigError or TraceError."""
-    there = run_samples()
-    if name not in there:
-        raise ConfigError("choose the samples of a training run; there are none here" if not there else
-                          f"choose one of the samples that are here, got {str(name)[:60]!r}")  # fmt: skip
-    members = [member for path in there[name][:MAX_TRACES] for member in load_group(path)]
+    match = _OF_RUN.match(str(name))
+    run = find(match[1]) if match else None
+    if match and run is not None:
+        files, said = _steps(run.arm_folder(match[2])).get(int(match[3]), []), f"{match[2]}, step {match[3]}"
+    else:
+        files, said = _host_samples().get(str(name), []), str(name)
+    if not files:
+        raise ConfigError("choose the samples of a training run" + (
+            f"; got {str(name)[:60]!r}, which is not here" if name else "; there are none here"
+        ))  # fmt: skip
+    members = [member for path in files[:MAX_TRACES] for member in load_group(path)]
     check_same_problem(members)
-    return open_files(members, f"samples of the training run {name}")
+    return open_files(members, f"samples of the training run {said}")
 
 
 def open_upload(paths: Sequence[str] | None) -> Opened:

@@ -15,13 +15,18 @@ from mmreason.training.presets import PRESETS
 from mmreason.ui import push, runtime
 from mmreason.ui.component import component
 from mmreason.ui.parts import Parts
+from mmreason.ui.preset_words import preset_words
 from mmreason.ui.train_estimate import words
 from mmreason.ui.train_events import EMPTY, connect
 from mmreason.ui.train_form import ASSIGNMENT_CHOICES, CONTROLS, FEW, MORE, NumberField, filled
-from mmreason.ui.train_words import LOST
+from mmreason.ui.train_words import kept_words
 
 DRAWING_SCRIPTS = ("player_canvas", "player_cards")
 POLL_SECONDS = 1.5
+MIX = [
+    ["plain", "Difficulty mix"],
+    ["quiet", "Problems are drawn in proportion to these weights; 0 leaves a level out."],
+]
 
 
 @dataclass(slots=True)
@@ -33,11 +38,10 @@ class Train(Parts):
         return [self.parts[name] for name in CONTROLS]
 
 
-def build_train(blocks: gr.Blocks, visitor: gr.BrowserState, tabs: gr.Tabs) -> Train:
+def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:
     """Lay out the tab inside ``blocks`` and connect its events."""
     parts: dict[str, Any] = {
         "visitor": visitor,
-        "tabs": tabs,
         "chosen": gr.State(None),
         "seen": gr.State({}),
         "trained": gr.State([]),
@@ -63,23 +67,35 @@ def _form() -> dict[str, Any]:
     first = next(iter(PRESETS))
     start, names = filled(PRESETS[first]), runtime.checkpoint_names()
     parts: dict[str, Any] = {
-        "preset": gr.Radio(list(PRESETS), value=first, label="Preset", elem_id="train-preset"),
+        "preset": gr.Radio(
+            list(PRESETS), value=first, label="Preset", info="Fills all fields below.", elem_id="train-preset"
+        ),
+        "preset_says": component("notice", value=preset_words(first), elem_id="train-preset-says"),
         "checkpoint": gr.Dropdown(
-            names, value=names[0] if names else None, label="Start from", info="the checkpoint that learns on"
+            names,
+            value=names[0] if names else None,
+            label="Start from",
+            info="The checkpoint that learns on; yours are listed too.",
         ),
         "tasks": gr.CheckboxGroup(
-            list(TASKS), value=start["tasks"], label="Tasks", info="drawn evenly", elem_id="train-tasks"
+            list(TASKS),
+            value=start["tasks"],
+            label="Tasks",
+            info="The puzzles it learns on, in equal shares.",
+            elem_id="train-tasks",
         ),
     }
+    component("prose", value=MIX, elem_id="train-mix")
     with gr.Row(elem_classes="train-numbers"):
         for name in DIFFICULTIES:
             key = f"weight_{name}"
-            parts[key] = gr.Number(start[key], label=f"{name.capitalize()} ×", info="weight in the mix")
+            parts[key] = gr.Number(start[key], label=f"{name.capitalize()} ×", elem_id=f"train-{key}")
     parts["assignment"] = gr.Radio(
         list(ASSIGNMENT_CHOICES),
         value=start["assignment"],
         label="Assignment",
-        info="each modality its own reward, or both the sum; against each other: both in turn on the same prompts",
+        info="Factorized gives words and pictures each their own reward, joint gives both the sum; against each other "
+        "trains both in turn on the same prompts.",
         elem_id="train-assignment",
     )
     with gr.Row(elem_classes="train-numbers"):
@@ -91,13 +107,13 @@ def _form() -> dict[str, Any]:
             list(GRANULARITIES),
             value=start["granularity"],
             label="Compared by",
-            info="whole rollouts, or each turn with the same turn of the others",
+            info="Trace compares whole rollouts, turn compares each turn with the same turn of the others.",
         )
-        parts["bf16"] = gr.Checkbox(start["bf16"], label="bf16", info="half precision; faster on a GPU only")
+        parts["bf16"] = gr.Checkbox(start["bf16"], label="bf16", info="Half precision, which is faster on a GPU only.")
     parts["estimate"] = component("notice", value=words(PRESETS[first]), elem_id="train-estimate")
     parts["start"] = gr.Button("Start training", variant="primary", elem_id="train-start")
     parts["form_says"] = component("notice", value="", elem_id="train-form-says")
-    component("prose", value=[["quiet", LOST]], elem_id="train-lost")
+    component("prose", value=[["quiet", kept_words()]], elem_id="train-lost")
     return parts
 
 
@@ -152,7 +168,7 @@ def _results() -> dict[str, Any]:
             elem_id="train-command",
         )
         parts["link"] = gr.Textbox(
-            label="Link: others may look, only you may act",
+            label="Link: whoever has it may look, only the owner may act",
             lines=1,
             interactive=False,
             buttons=["copy"],

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from mmreason.errors import MMReasonError
-from mmreason.ui import push, train_queue
+from mmreason.ui import gpu, push, train_queue
 from mmreason.ui.checkpoints import Choice, choices_of, trained_by
+from mmreason.ui.preset_words import preset_words
 from mmreason.ui.run_view import RunView, Seen, look
-from mmreason.ui.runs import Run, find, new_token, owner_of, runs_of
+from mmreason.ui.runs import EXAMPLE, Run, find, new_token, owner_of, runs_of
 from mmreason.ui.solving import sentence
+from mmreason.ui.sources import run_samples
 from mmreason.ui.train_estimate import words
+from mmreason.ui.train_example import COMMAND, PRESET
 from mmreason.ui.train_files import write_archive
 from mmreason.ui.train_form import CONTROLS, checked_settings, filled, preset
+from mmreason.ui.train_slices import drive
 from mmreason.ui.train_words import label
 from mmreason.ui.watch_events import AT_ONCE, CHANGING, PRIVATE, WRITING
 
@@ -27,11 +33,22 @@ LINK_JS = """(id) => {
   if (!id) return '';
   const place = new URL(location.href);
   place.search = '?run=' + encodeURIComponent(id);
-  history.replaceState(null, '', place);
+  if (document.getElementById('train')?.offsetParent) history.replaceState(null, '', place);
   return place.href;
+}"""
+# By the browser as soon as the page is there: an answer of the server might come when the visitor has moved on.
+OPEN_LINK_JS = """() => {
+  if (!new URLSearchParams(location.search).has('run')) return;
+  for (const tab of document.querySelectorAll('[role=tab]')) if (tab.textContent.trim() === 'Train') tab.click();
 }"""
 
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
+EXAMPLE_WORDS = [
+    ["lead", "An example, until you start a run of your own"],
+    ["plain", f"A real training with the preset “{PRESET}”, made by this command:"],
+    ["code", COMMAND],
+]
+DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
 _SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive
 
 
@@ -48,18 +65,24 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     def then_look(event: Any) -> None:
         event.then(on_look, asked, shown, **PRIVATE)
 
-    arrived = [t.visitor, t.chosen, t.says, t.tabs, *lists, t.checkpoint]
+    blocks.load(None, None, None, js=OPEN_LINK_JS)
+    arrived = [t.visitor, t.chosen, t.says, *lists, t.checkpoint]
     then_look(blocks.load(on_arrive, t.visitor, arrived, **PRIVATE))
-    t.preset.input(on_preset, t.preset, [*t.controls[1:], t.estimate], **PRIVATE)
+    t.preset.input(on_preset, t.preset, [*t.controls[1:], t.estimate, t.preset_says], **PRIVATE)
     changed = [control.change for control in t.controls]
     gr.on(changed, on_form, [t.visitor, *t.controls], t.estimate, **CHANGING)
     started = [t.form_says, t.says, t.chosen, *lists]
-    then_look(t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE))
+    start = t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE)
+    then_look(start)
     then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
     t.timer.tick(on_look, asked, shown, **PRIVATE)
     gr.on([t.smoothing.change, t.earlier.change], on_look, asked, shown, **CHANGING)
-    for button, handler in ((t.stop, on_stop), (t.resume, on_resume)):
-        then_look(button.click(handler, [t.chosen, t.visitor], t.says, **PRIVATE))
+    then_look(t.stop.click(on_stop, [t.chosen, t.visitor], t.says, **PRIVATE))
+    resume = t.resume.click(on_resume, [t.chosen, t.visitor], t.says, **PRIVATE)
+    then_look(resume)
+    if gpu.is_lent():
+        for begun in (start, resume):
+            begun.then(on_drive, [t.chosen, t.visitor], t.says, **DRIVING)
     t.delete.click(lambda: gr.Row(visible=True), None, t.sure, **AT_ONCE)
     t.keep.click(lambda: gr.Row(visible=False), None, t.sure, **AT_ONCE)
     then_look(t.really.click(on_delete, [t.chosen, t.visitor], [t.says, t.sure, t.chosen, *lists], **PRIVATE))
@@ -70,9 +93,9 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
 
 
 def connect_checkpoints(train: Train, watch: Watch, inspect: Inspect) -> None:
-    """Offer what a visitor's runs have trained in the other tabs, as soon as it is there."""
-    offered = [train.checkpoint, watch.checkpoint, inspect.checkpoint, inspect.left, inspect.right]
-    train.trained.change(on_trained, train.visitor, offered, **PRIVATE)
+    """Offer what a visitor's runs have trained and sampled in the other tabs, as soon as it is there."""
+    offered = [inspect.run, train.checkpoint, watch.checkpoint, inspect.checkpoint, inspect.left, inspect.right]
+    train.trained.change(on_trained, [train.visitor, train.chosen], offered, **PRIVATE)
 
 
 # Arriving
@@ -83,29 +106,29 @@ def on_arrive(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     known = owner_of(visitor) is not None
     token = visitor if known else new_token()
     asked = dict(request.query_params).get("run")
-    chosen, says, tabs = None, "", gr.skip()
-    if asked is not None:
-        run = find(asked)
-        chosen, tabs = run and run.id, gr.Tabs(selected="train")
-        says = _whose(run, token) if run else "The run of this link is not here any more."
-    own = runs_of(token)
-    if chosen is None and own:
-        chosen = own[0].id
+    own, run = runs_of(token), find(asked)
+    says = _whose(run, token) if run or asked is None else "The run of this link is not here any more."
+    chosen = run.id if run else _first(own)
     choices = choices_of(token)
     start = gr.Dropdown(choices=choices, value=choices[0][1] if choices else None)
-    return gr.skip() if known else token, chosen, says, tabs, *_lists(chosen, own), start
+    return gr.skip() if known else token, chosen, says, *_lists(chosen, own), start
+
+
+def _first(own: list[Run]) -> str | None:
+    """What is shown where nobody has chosen: the visitor's last run, or the example."""
+    return own[0].id if own else EXAMPLE if find(EXAMPLE) else None
 
 
 def _whose(run: Run | None, token: Any) -> str:
-    if run is None or run.is_of(token):
+    if run is None or run.id == EXAMPLE or run.is_of(token):
         return ""
     return "This run belongs to another visitor: you may look, and only they may stop, resume, delete or download it."
 
 
 def _lists(chosen: str | None, own: list[Run]) -> tuple[Any, Any]:
-    """The visitor's runs, with the one that is shown whoever it belongs to."""
-    found = [run] if (run := find(chosen)) is not None and all(run.id != other.id for other in own) else []
-    choices = [(label(run), run.id) for run in [*found, *own]]
+    """The visitor's runs and the example, with the one that is shown whoever it belongs to."""
+    found = {run.id: run for run in (find(chosen), *own, find(EXAMPLE)) if run is not None}
+    choices = [(label(run), run.id) for run in found.values()]
     return gr.Dropdown(choices=choices, value=chosen), gr.Dropdown(choices=choices, value=[])
 
 
@@ -117,9 +140,9 @@ def on_preset(name: Any) -> tuple[Any, ...]:
     try:
         settings = preset(name)
     except MMReasonError as error:
-        return *[gr.skip()] * (len(CONTROLS) - 1), sentence(error)
+        return *[gr.skip()] * (len(CONTROLS) - 1), sentence(error), ""
     values = filled(settings)
-    return *(values[control] for control in CONTROLS[1:]), words(settings)
+    return *(values[control] for control in CONTROLS[1:]), words(settings), preset_words(name)
 
 
 def on_form(visitor: Any, *values: Any) -> str:
@@ -164,7 +187,7 @@ def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
     stoppable, can_take = view.state in ("queued", "running"), view.is_mine and view.has_checkpoint
     return (
         view.seen,
-        [],
+        EXAMPLE_WORDS if view.seen["run"] == EXAMPLE else [],
         view.head,
         gr.Row(visible=view.is_mine),
         gr.Button(interactive=stoppable),
@@ -179,7 +202,7 @@ def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
         gr.Row(visible=can_take),
         gr.Row(visible=can_take and push.can_sign_in()),
         gr.Timer(active=view.is_active),
-        trained_by(visitor),
+        [trained_by(visitor), run_samples(visitor, view.seen["run"])],
         f"{view.seen['run']} {view.seen['state']}",
     )
 
@@ -197,12 +220,22 @@ def on_resume(chosen: Any, visitor: Any) -> str:
     return _try(lambda: train_queue.resume(chosen, visitor))
 
 
+def on_drive(chosen: Any, visitor: Any) -> Iterator[Any]:
+    """Where a GPU is lent: train slice by slice for as long as this tab is there."""
+    try:
+        with closing(drive(chosen, visitor)) as slices:
+            for _ in slices:
+                yield gr.skip()
+    except MMReasonError as error:
+        yield sentence(error)
+
+
 def on_delete(chosen: Any, visitor: Any) -> tuple[Any, ...]:
     """Remove the run, and show another one of the visitor's."""
     says = _try(lambda: train_queue.delete(chosen, visitor))
     own = runs_of(visitor)
     if not says:
-        chosen = own[0].id if own else None
+        chosen = _first(own)
     return says, gr.Row(visible=False), chosen, *_lists(chosen, own)
 
 
@@ -225,10 +258,10 @@ def on_push(chosen: Any, visitor: Any, repository: Any, oauth: gr.OAuthToken | N
         return sentence(error)
 
 
-def on_trained(visitor: Any) -> tuple[Any, ...]:
-    """What can be chosen now; what is chosen stays."""
+def on_trained(visitor: Any, chosen: Any) -> tuple[Any, ...]:
+    """The samples and, five times, the checkpoints that can be chosen now; what is chosen stays."""
     choices: list[Choice] = choices_of(visitor)
-    return tuple(gr.Dropdown(choices=choices) for _ in range(5))
+    return gr.Dropdown(choices=run_samples(visitor, chosen)), *(gr.Dropdown(choices=choices) for _ in range(5))
 
 
 def _try(act: Any) -> str:

@@ -21,7 +21,7 @@ import psutil
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError, TraceError
 from mmreason.training.presets import TrainSettings
 from mmreason.training.rundir import STOP_FILE, saved_step
-from mmreason.ui import runtime
+from mmreason.ui import gpu, runtime
 from mmreason.ui.limits import MB, check_visitor
 from mmreason.ui.run_state import birth, is_alive, status_of, waits
 from mmreason.ui.runs import Run, all_runs, change, create, end_of_line, locked, owned, remove, size_of
@@ -31,6 +31,7 @@ PERIOD = 1.0  # seconds between two looks at the queue
 CLEAN_PERIOD = 600.0
 THREAD = "trainings"
 NICENESS = 10  # visitors who solve come first
+UNCLAIMED = 60.0  # seconds that a tab has to ask for the slices of its run, where a GPU is lent
 IDLE_LOAD = 0.3  # below this load a training takes all processors
 
 _CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, or they stay as zombies
@@ -75,8 +76,9 @@ def delete(run_id: Any, token: Any) -> None:
     """Remove a run and what it saved; raises ConfigError, also while it runs."""
     with locked():
         run = owned(run_id, token, "delete")
-        if is_alive(run):
-            raise ConfigError(f"run {run.id} must have stopped to be deleted; it is {status_of(run).state}")
+        state = status_of(run).state
+        if state in ("running", "stopping"):
+            raise ConfigError(f"run {run.id} must have stopped to be deleted; it is {state}")
         remove(run)
 
 
@@ -86,14 +88,17 @@ def advance() -> None:
         for child in [child for child in _CHILDREN if child.poll() is not None]:
             _CHILDREN.remove(child)
         runs = all_runs()
-        running = 0
-        for run in runs:
-            if is_alive(run):
-                running += 1
-                if not run.wanted:
-                    _ask_to_stop(run)
+        running = [run for run in runs if is_alive(run)]
+        for run in running:
+            if not run.wanted:
+                _ask_to_stop(run)
         waiting = sorted((run for run in runs if waits(run) and not is_alive(run)), key=lambda run: run.since)
-        for run in waiting[: max(0, read_settings().max_trainings - running)]:
+        if gpu.is_lent():
+            for run in waiting:
+                if time.time() - run.since > UNCLAIMED:
+                    change(run, wanted=False)
+            return
+        for run in waiting[: max(0, read_settings().max_trainings - len(running))]:
             _start(run)
 
 

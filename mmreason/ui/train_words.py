@@ -8,16 +8,25 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.training.presets import BOTH
-from mmreason.ui import runtime
+from mmreason.ui import gpu, runtime
 from mmreason.ui.cost_words import flops
 from mmreason.ui.run_state import Status, last_step
-from mmreason.ui.runs import Run
+from mmreason.ui.runs import EXAMPLE, Run
 from mmreason.ui.train_estimate import count, duration, estimate
 
-LOST = (
-    "A run survives a closed tab and a restarted server. A restart of the container it runs in, as a Space does when "
-    "it sleeps, loses it: download the checkpoint you want to keep."
-)
+
+def kept_words() -> str:
+    """What a run survives here, and what it does not."""
+    survives = (
+        "The GPU is lent in slices: a run goes on while this tab is open, pauses after the slice in which you close "
+        "it, and goes on with Resume."
+        if gpu.is_lent()
+        else "A run survives a closed tab and a restarted server."
+    )
+    return (
+        f"{survives} A restart of the container it runs in, as a Space does when it sleeps, loses it: download the "
+        "checkpoint you want to keep."
+    )
 
 
 def head(status: Status) -> dict[str, Any]:
@@ -90,6 +99,8 @@ def label(run: Run) -> str:
     """What a run is called in a list; two never have the same."""
     settings, when = run.settings, time.strftime("%d %b %H:%M", time.localtime(run.created))
     arm = "both arms" if settings.assignment == BOTH else settings.assignment
+    if run.id == EXAMPLE:
+        return f"Example · {', '.join(settings.tasks)} {settings.mix} · {arm}"
     return f"{when} · {', '.join(settings.tasks)} {settings.mix} · {arm} · {run.id[:4]}"
 
 
@@ -107,8 +118,8 @@ def notes(status: Status) -> list[list[str]]:
     """What the figures cannot show with these settings."""
     settings, said = status.run.settings, []
     if not settings.beta:
-        said.append("KL to the start is measured only with beta above 0.")
+        said.append("KL to the start is measured, and drawn, only with beta above 0.")
     if settings.num_iterations == 1:
-        said.append("With one update a batch nothing can be clipped.")
+        said.append("With one update a batch nothing can be clipped, so that is not drawn either.")
     said.append("Leak against signal is measured at every evaluation, sign conflict at every step.")
     return [["quiet", " ".join(said)]]

@@ -1,8 +1,16 @@
 """What a preset does over seeds, in numbers."""
 
+import json
+
 import pytest
 
-from mmreason.analysis.preset_gain import summary
+from mmreason.analysis import preset_gain
+from mmreason.analysis.preset_gain import read_gain, summary
+from mmreason.training.presets import PRESETS
+from mmreason.ui import runtime
+from mmreason.ui.preset_words import preset_words
+
+PRESET = next(iter(PRESETS))
 
 
 def rows(*gains):
@@ -21,3 +29,81 @@ def test_the_gain_has_students_interval_over_seeds():
 
 def test_one_seed_has_no_interval():
     assert summary(rows(0.1))["gain_ci95"] is None
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A checkpoint, a file to write, and trainings that only note their seed."""
+    (tmp_path / "base" / "transformer").mkdir(parents=True)
+    (tmp_path / "base" / "transformer" / "model.safetensors").write_bytes(b"weights")
+    trained = []
+
+    def one_seed(settings, seed, checkpoint, threads):
+        trained.append(seed)
+        return rows(0.01)[0] | {"seed": seed, "after": 0.51 + 0.01 * seed}
+
+    monkeypatch.setattr(preset_gain, "one_seed", one_seed)
+    return tmp_path, trained
+
+
+def measure(folder, seeds, *more):
+    words = ["--checkpoint", str(folder / "base"), "--out", str(folder / "results" / "preset_gain.json")]
+    assert preset_gain.main([*words, "--seeds", str(seeds), *more]) == 0
+    return json.loads((folder / "results" / "preset_gain.json").read_text())
+
+
+def test_a_finished_seed_is_kept_and_only_the_missing_ones_are_trained(place):
+    folder, trained = place
+    measure(folder, 2)
+    found = measure(folder, 4)
+    assert trained == [0, 1, 2, 3] and [row["seed"] for row in found["seeds"]] == [0, 1, 2, 3]
+    assert found["gain"] == pytest.approx(0.025)
+
+
+def test_a_seed_that_fails_leaves_those_before_it(place, monkeypatch):
+    folder, trained = place
+    working = preset_gain.one_seed
+
+    def fails_at_two(settings, seed, *more):
+        if seed == 2:
+            raise preset_gain.ConfigError("the training of seed 2 failed: no luck")
+        return working(settings, seed, *more)
+
+    monkeypatch.setattr(preset_gain, "one_seed", fails_at_two)
+    with pytest.raises(SystemExit):
+        measure(folder, 4)
+    monkeypatch.setattr(preset_gain, "one_seed", working)
+    measure(folder, 4)
+    assert trained == [0, 1, 2, 3]
+
+
+def test_other_weights_or_settings_start_over(place, monkeypatch):
+    folder, trained = place
+    measure(folder, 2)
+    (folder / "base" / "transformer" / "model.safetensors").write_bytes(b"retrained")
+    assert len(measure(folder, 1)["seeds"]) == 1
+    measure(folder, 1, "--preset", "GPU")
+    assert trained == [0, 1, 0, 0]
+
+
+def test_the_page_says_what_was_measured_of_the_preset_as_it_is(place, monkeypatch):
+    folder, _ = place
+    monkeypatch.setattr(runtime, "ASSETS", folder)
+    assert preset_words(PRESET) == ""
+    measure(folder, 10)
+    said = preset_words(PRESET)
+    assert "over 10 seeds" in said and "better on average, from 50 % solved to 56 %" in said
+    assert "(+5.5 points, 95 % interval +3.3 to +7.7)" in said and "The longest took 1 min 40 s." in said
+    assert preset_words("GPU") == preset_words(None) == ""
+    path = folder / "results" / "preset_gain.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"settings": content["settings"] | {"learning_rate": 1.0}}))
+    assert read_gain(path, PRESET) is None and preset_words(PRESET) == ""
+
+
+def test_an_interval_around_zero_is_no_clear_change(place, monkeypatch):
+    folder, _ = place
+    monkeypatch.setattr(runtime, "ASSETS", folder)
+    monkeypatch.setattr(preset_gain, "one_seed", lambda s, seed, *_: rows(0, 0.1, -0.1)[seed])
+    measure(folder, 3)
+    assert "no clear change on average" in preset_words(PRESET)

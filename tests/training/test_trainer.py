@@ -136,6 +136,15 @@ def test_a_run_stopped_at_any_step_and_resumed_is_the_uninterrupted_one(tmp_path
         assert all(torch.equal(a[name], b[name]) for name in a)
 
 
+def test_a_run_paused_after_every_step_is_the_uninterrupted_one_its_metrics_included(tmp_path):
+    changes = {"max_steps": 4, "eval_steps": 3, "save_steps": 3}
+    trainer(tmp_path / "whole", **changes).train()
+    for step in (1, 2, 3, 4):
+        said = trainer(tmp_path / "paused", **changes).train(resume=True, pause=lambda: True)
+        assert (said["step"], saved_step(tmp_path / "paused")) == (step, step)
+    assert_same_run(tmp_path / "paused", tmp_path / "whole")
+
+
 def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path):
     def interrupt(row: dict) -> None:
         if row["step"] == 1:

@@ -30,7 +30,14 @@ def test_words_are_indigo_pictures_amber_and_no_two_lines_alike():
     assert [curve.name for curve in reward.data][:2] == ["joint words", "joint pictures"]
     assert list(success.data[0].y) == [50, 60] and success.data[0].error_y.array[0] > 0
     assert list(leak.data[0].y) == [0.7, 0.7] and list(leak.data[3].y) == pytest.approx([20.0] * 4)
-    assert len(update.data) == 18
+    assert len(update.data) == 6  # entropy alone: nothing was clipped, and KL was not measured
+
+
+def test_kl_and_clipping_are_drawn_once_there_is_something_of_them():
+    rows = [*ROWS, row(4, **{"kl/text": 0.1}), row(5, **{"clip_ratio/image": 0.02})]
+    update = figures(lines_of([("", rows, 80)], []), 60, 0.0)[3]
+    assert [title.text for title in update.layout.annotations] == ["Entropy", "KL to the start", "Clipped, %"]
+    assert max(update.data[5].y) == 2
 
 
 def test_smoothed_curves_keep_their_points():

@@ -14,10 +14,12 @@ from mmreason.errors import MMReasonError
 from mmreason.training.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui import (
     checkpoints,
+    held_out,
     run_view,
     runs,
     runtime,
     train_events,
+    train_example,
     train_files,
     train_form,
     train_queue,
@@ -130,6 +132,42 @@ def test_a_trained_checkpoint_is_listed_for_its_owner_alone():
     with pytest.raises(MMReasonError, match="checkpoint must be one that is here"):
         train_form.checked_settings(values(checkpoint=name), OTHER)
     assert train_form.checked_settings(values(checkpoint=name), OWNER).checkpoint == name
+
+
+# The example
+
+
+def test_a_newcomer_sees_the_example_which_nobody_may_change():
+    example = runs.find(runs.EXAMPLE)
+    view = run_view.look(runs.EXAMPLE, OWNER, [], 0.5, {})
+    assert view.state == "finished" and not view.is_mine and len(view.figures["figures"]) == 4
+    assert len(view.held_out["rows"]) == 3 and {
+        side["name"] for row in view.held_out["rows"] for side in row["sides"]
+    } == {
+        "Before",
+        f"Now, step {example.settings.steps}",
+    }
+    for act in (train_queue.stop, train_queue.resume, train_queue.delete, train_files.write_archive):
+        for token in (OWNER, example.owner, "", None):
+            with pytest.raises(MMReasonError, match="only the visitor who started run example"):
+                act(runs.EXAMPLE, token)
+    assert runs.all_runs() == [] and example.folder.is_dir()
+
+
+def test_an_example_is_kept_from_a_run_directory_without_what_is_not_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(runtime, "ASSETS", tmp_path / "assets")
+    source = runs.Run("0" * 12, "", 0.0, SETTINGS)
+    folder = leave(source, "factorized", [evaluation(0, 0.5), evaluation(60, 0.6)], saved=60)
+    trace = json.loads(next((runtime.ROOT / "assets" / "examples").glob("*.json")).read_text())
+    (folder / "held_out").mkdir()
+    for step in (0, 20, 60):
+        content = {"step": step, "sheet": trace["sheet"], "traces": [trace]}
+        (folder / "held_out" / f"step{step:05d}.json").write_text(json.dumps(content))
+    train_example.keep(folder, runs.Run(runs.EXAMPLE, "", 0.0, SETTINGS, wanted=False), "factorized")
+    kept = runs.find(runs.EXAMPLE)
+    assert status_of(kept).state == "finished"
+    assert held_out.held_out_value(kept) == held_out.held_out_value(source)
+    assert held_out.held_out_steps(kept, "factorized").keys() == {0, 60}
 
 
 # The queue and the state

@@ -12,11 +12,13 @@ from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentCo
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, make_problem
 from mmreason.traces.file import save, to_json
-from mmreason.ui import runtime, sources
+from mmreason.training.presets import BOTH, TrainSettings
+from mmreason.ui import runs, runtime, sources
 from mmreason.ui.branch import Side, duet_value
 from mmreason.ui.opened import open_traces
 from mmreason.ui.whatif import config_of, first_rollouts, group_value
 from tests.standin import SHEET, WORDS, stand_in_trace
+from tests.ui.training_runs import OTHER, OWNER
 
 VERIFIER = Verifier(WORDS, SHEET)
 
@@ -29,18 +31,36 @@ def traces(task="maze", seed=7):
 
 def test_the_samples_of_a_training_run_are_opened_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv(runtime.RUNS_SETTING, str(tmp_path))
-    assert sources.run_samples() == {}
+    assert sources.run_samples() == []
     with pytest.raises(ConfigError, match="there are none here"):
         sources.open_run(None)
     for step in (20, 40):
         for g, trace in enumerate(traces()):
             save(tmp_path / "first" / "samples" / f"step{step:05d}-{g:02d}.json", to_json(trace, WORDS, SHEET))
     (tmp_path / "first" / "samples" / "notes.txt").write_text("no trace")
-    assert list(sources.run_samples()) == ["first, step 40", "first, step 20"]
+    assert [name for _, name in sources.run_samples()] == ["first, step 40", "first, step 20"]
     opened = sources.open_run("first, step 20")
     assert [t.success for t in opened.traces] == [True, False, True] and opened.notes == ()
     for name in ("first, step 21", "../first, step 20", "/etc/passwd", None):
-        with pytest.raises(ConfigError, match="choose one of the samples"):
+        with pytest.raises(ConfigError, match="choose the samples of a training run"):
+            sources.open_run(name)
+
+
+def test_samples_of_a_visitors_run_are_listed_for_its_owner_and_opened_by_whoever_has_its_link(tmp_path, monkeypatch):
+    monkeypatch.setenv(runtime.RUNS_SETTING, str(tmp_path))
+    run = runs.create(TrainSettings(assignment=BOTH), OWNER)
+    for arm, step in (("joint", 20), ("joint", 40), ("factorized", 20)):
+        for g, trace in enumerate(traces()):
+            save(run.arm_folder(arm) / "samples" / f"step{step:05d}-{g:02d}.json", to_json(trace, WORDS, SHEET))
+    shown = [f"joint, step 40 ({run.id[:4]})", f"joint, step 20 ({run.id[:4]})", f"factorized, step 20 ({run.id[:4]})"]
+    assert [label for label, _ in sources.run_samples(OWNER)] == [f"yours: {words}" for words in shown]
+    assert [label for label, _ in sources.run_samples(OTHER, run.id)] == [f"by link: {words}" for words in shown]
+    for visitor, linked in ((OTHER, None), ("", None), (None, "../x"), (OTHER, "0" * 12)):
+        assert sources.run_samples(visitor, linked) == []
+    opened = sources.open_run(f"run:{run.id}/joint, step 40")
+    assert [t.success for t in opened.traces] == [True, False, True]
+    for name in (f"run:{run.id}/joint, step 41", f"run:{run.id}/../joint, step 40", f"run:{'0' * 12}/joint, step 40"):
+        with pytest.raises(ConfigError, match="choose the samples of a training run"):
             sources.open_run(name)
 
 

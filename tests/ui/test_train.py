@@ -12,11 +12,12 @@ from types import SimpleNamespace
 import pytest
 from playwright.sync_api import Page, expect
 
+from mmreason.records import DIFFICULTIES
 from mmreason.ui import runs, runtime, train_queue
 from mmreason.ui.run_state import is_alive, last_step, status_of
 from mmreason.ui.train_form import FEW, MORE
 from tests import policies
-from tests.ui.conftest import HOSTILE, launched
+from tests.ui.conftest import HOSTILE, launched, settle
 from tests.ui.training_runs import OWNER, evaluation, leave, row
 
 PATIENCE = 600_000  # a training process imports torch first, on a busy machine for minutes
@@ -62,7 +63,7 @@ def open_train(visit, address: str, **options) -> Page:
     page = visit(address, **options)
     page.get_by_role("tab", name="Train", exact=True).click()
     page.locator("#train-start").wait_for()
-    page.locator("#train-empty").get_by_text("No run yet.").or_(page.locator("#train-head .mm-run:visible")).wait_for()
+    page.locator("#train-head .mm-run:visible").wait_for()
     return page
 
 
@@ -108,6 +109,32 @@ def at_least(page: Page, count: int) -> None:
     )
 
 
+def open_samples(page: Page) -> list[str]:
+    """Open the first of the samples of trainings that Inspect offers; returns what it offers."""
+    page.get_by_role("tab", name="Inspect", exact=True).click()
+    page.locator("#source").get_by_label("Training run").click()
+    page.locator("#run-samples input").click()
+    page.get_by_role("option").first.wait_for()
+    offered = page.get_by_role("option").all_inner_texts()
+    page.get_by_role("option").first.click()
+    page.locator("#open-run").click()
+    page.locator("#group").get_by_text("samples of the training run factorized, step 4").wait_for()
+    return [text.strip().removeprefix("✓").strip() for text in offered]
+
+
+# Before the first run
+
+
+def test_a_newcomer_sees_an_example_and_may_overlay_it_on_a_run_of_their_own(train_page, visit):
+    page = open_train(visit, train_page.address)
+    expect(page.locator("#train-empty")).to_contain_text("An example, until you start a run of your own")
+    expect(page.locator("#train-empty code")).to_have_text("python -m mmreason.ui.train_example")
+    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for()
+    assert page.locator("#train-held-out canvas").count() == 6
+    assert page.locator("#train-stop").is_hidden() and page.locator("#train-take").is_hidden()
+    assert "run=" not in page.url or page.url.endswith("?run=example")
+
+
 # From start to finished
 
 
@@ -136,8 +163,10 @@ def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, v
     page.get_by_role("option", name=f"yours: factorized, step 4 ({run_id[:4]})").click()
     page.locator("#solve").click()
     page.locator(".mm-player[data-state=finished]").wait_for(timeout=PATIENCE)
+    assert open_samples(page) == [f"yours: factorized, step {n} ({run_id[:4]})" for n in (4, 2)]
     other = open_train(visit, f"{train_page.address}?run={run_id}")
     says(other, "Finished")
+    assert open_samples(other) == [f"by link: factorized, step {n} ({run_id[:4]})" for n in (4, 2)]
     assert other.locator("#train-take").is_hidden()
     other.get_by_role("tab", name="Watch", exact=True).click()
     other.locator("#checkpoint input").click()
@@ -170,7 +199,7 @@ def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     assert runs.find(run_id) is not None
     page.locator("#train-delete").click()
     page.locator("#train-really").click()
-    page.locator("#train-empty").get_by_text("No run yet.").wait_for()
+    page.locator("#train-empty").get_by_text("An example, until you start a run of your own").wait_for()
     assert runs.find(run_id) is None
 
 
@@ -208,6 +237,57 @@ def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visi
     assert [run.id for run in runs.all_runs()] == [own, run_id]
 
 
+def test_a_stranger_who_calls_the_server_without_the_buttons_is_refused(train_page, visit):
+    run = runs.create(settings_of(), OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=1)
+    runs.change(run, wanted=False)
+    page, sessions = visit(train_page.address), []
+    page.on("request", lambda sent: sessions.append(sent.post_data_json) if "queue/join" in sent.url else None)
+    page.goto(f"{train_page.address}?run={run.id}")
+    says(page, "Stopped at step 1")
+    config = page.evaluate("window.gradio_config")
+    for what, button in (("resume", "train-resume"), ("delete", "train-really"), ("stop", "train-stop")):
+        (component,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == button]
+        (act,) = [d for d in config["dependencies"] if [component, "click"] in [list(t) for t in d["targets"]]]
+        for token in ("a stranger's token, long enough", run.owner, ""):
+            said = called(page, train_page.address, sessions[-1]["session_hash"], act["id"], component, [None, token])
+            assert f"Only the visitor who started run {run.id} may {what} it" in said
+    assert status_of(runs.find(run.id)).state == "stopped"
+
+
+def called(page: Page, address: str, session: str, function: int, trigger: int, data: list[object]) -> str:
+    """What the server answers to an event that no button has sent."""
+    body = {"data": data, "fn_index": function, "session_hash": session, "trigger_id": trigger, "event_data": None}
+    assert page.request.post(f"{address}/gradio_api/queue/join", data=body).ok
+    return page.request.get(f"{address}/gradio_api/queue/data?session_hash={session}").text()
+
+
+def test_a_late_answer_to_a_link_does_not_pull_back_who_has_moved_on(train_page, visit):
+    run = runs.create(settings_of(), OWNER)
+    leave(
+        run, "factorized", [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)], saved=60
+    )
+    page, held = visit(train_page.address), []
+    page.route("**/queue/join*", lambda route: held.append(route))
+    page.goto(f"{train_page.address}?run={run.id}")
+    expect(page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Cost", exact=True).click()
+    page.unroute("**/queue/join*")
+    assert held
+    for route in held:
+        route.continue_()
+    says(page, "Finished: 60 steps")
+    expect(page.get_by_role("tab", name="Cost", exact=True)).to_have_attribute("aria-selected", "true")
+
+
+def test_the_address_names_a_run_only_while_its_tab_is_seen(train_page, visit):
+    page = visit(train_page.address)
+    settle(page)
+    assert "run=" not in page.url
+    page.get_by_role("tab", name="Train", exact=True).click()
+    says(page, "Finished")
+
+
 # What is wrong
 
 
@@ -225,6 +305,11 @@ def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
         expect(page.locator("#train-form-says")).to_contain_text(wrong)
         fill(page, field.name, kept)
         expect(page.locator("#train-estimate")).not_to_contain_text("must be")
+    for level in DIFFICULTIES:
+        kept = page.locator(f"#train-weight_{level} input").input_value()
+        fill(page, f"weight_{level}", -1)
+        expect(page.locator("#train-estimate")).to_contain_text(f"Weight of {level} must be a number from 0 to 100")
+        fill(page, f"weight_{level}", kept)
     page.locator("#train-tasks").get_by_label("sudoku").click()
     expect(page.locator("#train-estimate")).to_contain_text("Tasks must name at least one")
     assert runs.all_runs() == []
