@@ -7,6 +7,7 @@ A heads, E head width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -179,7 +180,7 @@ class InterleavedDiffusionModel(PreTrainedModel):
     def from_pretrained(cls, *args, output_loading_info: bool = False, **kwargs):
         """The weights of a folder or Hub id, all of them; raises CheckpointError for those of another version."""
         kwargs |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
-        model, info = super().from_pretrained(*args, **kwargs)
+        model, info = cast(tuple[Any, dict[str, Any]], super().from_pretrained(*args, **kwargs))
         resized = {name for name, *_ in info["mismatched_keys"]}
         for what, names in (
             ("have another size of", resized),

@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from mmreason.ui import gpu, runtime
-from mmreason.ui.run_state import Status, is_alive, status_of, waits
+from mmreason.ui.run_state import Status, birth, is_alive, status_of, waits
 from mmreason.ui.runs import Run, all_runs, change, find, locked, owned
 from mmreason.ui.settings import read_settings
 from mmreason.ui.train_estimate import estimate
@@ -58,7 +58,7 @@ def _claim(run_id: Any, token: Any) -> bool:
         run = owned(run_id, token, "train")
         if status_of(run).state != "queued" or is_alive(run):
             return False
-        change(run, arm=None, pid=os.getpid(), born=psutil.Process().create_time())
+        change(run, arm=None, pid=os.getpid(), born=birth(psutil.Process()))
         return True
 
 
