@@ -93,7 +93,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page as a new visitor; at the end the consoles must be free of errors, and nothing have run."""
     opened: list[tuple[Page, list[str]]] = []
 
-    def open_page(address: str, width: int = 1280, height: int = 900, **options) -> Page:
+    def open_page(address: str, width: int = 1280, height: int = 900, prepare=lambda page: None, **options) -> Page:
         context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **options)
         page = context.new_page()
         page.set_default_timeout(30_000)
@@ -101,6 +101,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
         opened.append((page, troubles))
+        prepare(page)
         page.goto(address)
         page.locator(".mm-player").wait_for(state="attached")
         begin = page.get_by_role("button", name="Solve", exact=True)

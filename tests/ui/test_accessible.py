@@ -1,6 +1,6 @@
 """axe-core on every tab, light and dark, wide and on a phone: no serious violation in our own markup.
 
-Those of the framework are known by rule, with its version; the keyboard reaches all, reduced motion is respected.
+Gradio 6.31 breaks none either; the keyboard reaches all, reduced motion is respected.
 """
 
 from __future__ import annotations
@@ -24,19 +24,6 @@ RUN = """async () => {
 }"""
 TABS = ["Watch", "Inspect", "Train", "Cost", "Results"]
 LOOKS = [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)]
-OF_GRADIO_6_31 = {  # rules that gradio's own markup may break
-    "aria-allowed-attr",
-    "aria-input-field-name",
-    "aria-required-children",
-    "aria-required-parent",
-    "button-name",
-    "color-contrast",
-    "label",
-    "label-title-only",
-    "nested-interactive",
-    "scrollable-region-focusable",
-    "select-name",
-}
 
 MARK = """() => {
   const choice = 'a[href], button, input, select, textarea, summary, [tabindex="0"]';
@@ -85,8 +72,15 @@ def test_our_own_markup_has_no_serious_violation(violations):
     assert [found for found in violations if found["ours"]] == []
 
 
-def test_the_framework_breaks_no_rule_that_is_not_listed(violations):
-    assert {found["rule"] for found in violations if not found["ours"]} <= OF_GRADIO_6_31
+def test_gradio_6_31_breaks_no_serious_rule_either(violations):
+    assert [found for found in violations if not found["ours"]] == []
+
+
+def test_axe_finds_what_is_planted(scripted, visit):
+    page = visit(scripted.address)
+    page.add_script_tag(path=str(AXE))
+    page.evaluate("document.querySelector('.mm-player').insertAdjacentHTML('beforeend', '<button></button>')")
+    assert any(found["rule"] == "button-name" and found["ours"] for found in page.evaluate(RUN))
 
 
 def test_the_keyboard_reaches_all_controls_of_every_tab(scripted, visit):
@@ -95,7 +89,7 @@ def test_the_keyboard_reaches_all_controls_of_every_tab(scripted, visit):
     for tab in TABS:
         open_tab(page, tab)
         controls = page.evaluate(MARK)
-        assert controls
+        assert controls or tab == "Results"  # which has none before anything was measured
         page.get_by_role("tab", name=tab, exact=True).focus()
         reached = set()
         for _ in range(len(controls) + 40):

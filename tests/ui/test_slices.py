@@ -256,3 +256,4 @@ def test_closing_the_tab_pauses_the_run_and_opening_its_link_offers_resume(folde
             time.sleep(0.5)
         again.locator("#train-stop").click()
         expect(again.locator("#train-head .state")).to_contain_text("Stopped at step", timeout=PATIENCE)
+        again.close()
