@@ -35,7 +35,8 @@ def tools(monkeypatch):
 
 def test_every_endpoint_is_a_tool_and_wrong_values_are_told(tools):
     named = {tool.name: tool for tool in tools().tools}
-    assert {name.rpartition("_")[2] for name in named} == {name.strip("/") for name in ENDPOINTS}
+    assert len(named) == len(ENDPOINTS)
+    assert all(any(name.strip("/") in tool for tool in named) for name in ENDPOINTS)
     assert all(tool.description for tool in named.values())
     daily = next(name for name in named if name.endswith("daily"))
     assert "993896" in tools(daily, {"date": "2026-11-24"}).content[0].text
