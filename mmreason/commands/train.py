@@ -105,7 +105,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     if args.threads:
         torch.set_num_threads(args.threads)
     directory = RunDirectory(args.output)
-    part = Slice(args.slice_seconds, directory.read_metrics() if args.resume else ())
+    known = directory.read_metrics() if args.resume and args.slice_seconds else ()
+    pause = Slice(args.slice_seconds, known).is_over if args.slice_seconds else None
     functions = [load_reward(path) for path in args.reward]
     pipe = load_pipeline(args.checkpoint)
     sampling = given(args, "temperature", "num_steps", "threshold", "region")
@@ -173,6 +174,6 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         on_samples=keep,
         on_held_out=keep_held_out if args.held_out_traces else None,
         measure=leak,
-        pause=part.is_over if args.slice_seconds else None,
+        pause=pause,
     )
     return result if trainer.accelerator.is_main_process else None

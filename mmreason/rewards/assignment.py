@@ -130,12 +130,10 @@ def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[
         if image is not None:
             rewards["trace"]["image"] = image
         return ["trace"] * len(trace.segments), rewards
-    slots: list[Hashable] = []
     for segment in trace.segments:
-        slots.append(segment.turn)
         if segment.reward is not None:
-            rewards[slots[-1]][segment.modality] = segment.reward
-    return slots, rewards
+            rewards[segment.turn][segment.modality] = segment.reward
+    return [segment.turn for segment in trace.segments], rewards
 
 
 def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[GroupAdvantages]:

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from mmreason.errors import ConfigError, TraceError
+from mmreason.errors import TraceError
 from mmreason.traces.replay import write_gif
+from mmreason.ui.disk import writing
 from mmreason.ui.solving import Finished
 
 KEPT_SECONDS = 600  # gradio copies a file as soon as it is handed over
@@ -36,13 +37,13 @@ def new_place() -> Iterator[Path]:
     folder = _folder()
     _sweep(folder)
     place = folder / secrets.token_hex(8)
-    try:
-        place.mkdir()
-        yield place
-    except (OSError, TraceError) as error:  # TraceError: from ``write_whole``
-        shutil.rmtree(place, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
-        raise ConfigError(f"this server cannot write the file ({reason}): try again later") from None
+    with writing("the file"):
+        try:
+            place.mkdir()
+            yield place
+        except (OSError, TraceError):
+            shutil.rmtree(place, ignore_errors=True)
+            raise
 
 
 @cache

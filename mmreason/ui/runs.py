@@ -21,10 +21,11 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from mmreason.errors import CheckpointError, ConfigError, TraceError
+from mmreason.errors import ConfigError, TraceError
 from mmreason.traces.file import write_whole
 from mmreason.training.presets import TrainSettings
 from mmreason.ui import runtime
+from mmreason.ui.disk import writing
 
 try:
     import fcntl
@@ -89,17 +90,12 @@ def new_token() -> str:
 def locked() -> Iterator[Path]:
     """The folder of runs, for one thread and one process at a time; raises ConfigError if it cannot be written."""
     folder = runtime.page_runs_folder()
-    try:
+    with writing("its runs"):
         folder.mkdir(parents=True, exist_ok=True)
         with _LOCK, (folder / ".lock").open("a") as file:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX)
             yield folder
-    except CheckpointError:  # of a checkpoint, though it is an OSError too
-        raise
-    except (OSError, TraceError) as error:  # TraceError: from ``write_whole``
-        reason = getattr(error, "strerror", None) or str(error).rpartition(": ")[2]
-        raise ConfigError(f"this server cannot write its runs ({reason}): try again later") from None
 
 
 def find(run_id: Any) -> Run | None:

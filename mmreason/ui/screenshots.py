@@ -28,7 +28,7 @@ from mmreason.ui.runtime import ASSETS, ROOT
 SIZES = ((1440, 1000), (390, 844))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-START_SECONDS = 300  # a busy machine takes minutes to import torch
+START_SECONDS = 120
 
 
 @contextmanager

@@ -21,13 +21,9 @@ from playwright.sync_api import sync_playwright
 
 from mmreason.ui.runtime import ROOT
 from mmreason.ui.screenshots import FLAGS, chromium, free_port, wait_for
+from tests.load.crowd import megabytes
 
 PICTURE_LIMIT, MEMORY_LIMIT = 60.0, 3000  # seconds, megabytes
-
-
-def peak_mb(pid: int) -> int:
-    """The most megabytes that the process has had in memory so far (Linux)."""
-    return int(Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def see_picture(address: str) -> None:
@@ -57,7 +53,7 @@ def measure() -> dict[str, Any]:
         note("answers", lambda: wait_for(address, process))
         note("picture", lambda: see_picture(address))
         note("solved", lambda: Client(address, verbose=False).predict(api_name="/solve"))
-        return found | {"peak_memory_mb": peak_mb(process.pid)}
+        return found | {"peak_memory_mb": megabytes(process.pid, "VmHWM")}
     finally:
         process.kill()
         process.wait()

@@ -118,11 +118,15 @@ def memory_mb(address: str) -> int | None:
         try:
             environment = Path(f"/proc/{pid}/environ").read_bytes()
             if f"GRADIO_SERVER_PORT={port}".encode() in environment:
-                status = Path(f"/proc/{pid}/status").read_text()
-                return int(status.partition("VmRSS:")[2].split()[0]) // 1024
+                return megabytes(pid, "VmRSS")
         except (OSError, ValueError, IndexError):
             continue
     return None
+
+
+def megabytes(pid: int | str, field: str) -> int:
+    """A size that Linux tells of a process: ``VmRSS`` now, ``VmHWM`` at its peak."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition(f"{field}:")[2].split()[0]) // 1024
 
 
 def percentile(values: list[float], share: float) -> float | None:

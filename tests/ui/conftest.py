@@ -88,9 +88,6 @@ def scripted(scripted_server: Scripted) -> Iterator[Scripted]:
     scripted_server.pipe.let_go()
 
 
-LEFT = "AbortError: signal is aborted"  # gradio 6.31 says so of its open request when a page is left
-
-
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     """Open a page as a new visitor; at the end the consoles must be free of errors, and nothing have run."""
@@ -101,7 +98,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page = context.new_page()
         page.set_default_timeout(30_000)
         troubles: list[str] = []
-        page.on("pageerror", lambda error: None if LEFT in str(error) else troubles.append(str(error)))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
         opened.append((page, troubles))
         prepare(page)

@@ -29,7 +29,7 @@ from mmreason.ui.run_state import is_alive, status_of
 from mmreason.ui.settings import name_of
 from mmreason.ui.train_words import head, state_words
 from tests.ui.conftest import HOSTILE
-from tests.ui.training_runs import OTHER, OWNER, evaluation, leave, row
+from tests.ui.training_runs import OTHER, OWNER, empty_store, evaluation, leave, row, state
 
 SETTINGS = TrainSettings(steps=60, eval_problems=80, save_steps=20)
 SLEEP = ["-c", "import time; time.sleep(120)"]
@@ -38,20 +38,13 @@ SLEEP = ["-c", "import time; time.sleep(120)"]
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """An empty store, a checkpoint ``base``, and trainings that only sleep; what they start ends with the test."""
-    monkeypatch.setenv(runtime.RUNS_SETTING, str(tmp_path / "runs"))
-    monkeypatch.setenv(runtime.CHECKPOINTS_SETTING, str(tmp_path / "checkpoints"))
-    (tmp_path / "checkpoints" / "base").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "base" / "model_index.json").write_text("{}")
+    empty_store(tmp_path, monkeypatch)
     monkeypatch.setattr(train_queue, "command_of", lambda run, arm: SLEEP)
     yield tmp_path / "runs" / "page"
     for child in train_queue._CHILDREN:
         child.kill()
         child.wait()
     train_queue._CHILDREN.clear()
-
-
-def state(run):
-    return status_of(runs.find(run.id)).state
 
 
 def kill(run):

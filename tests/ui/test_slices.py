@@ -15,13 +15,13 @@ from playwright.sync_api import expect
 
 from mmreason.errors import MMReasonError
 from mmreason.training.presets import BOTH, TrainSettings
-from mmreason.ui import gpu, runs, runtime, train_queue, train_slices
+from mmreason.ui import gpu, runs, train_queue, train_slices
 from mmreason.ui.run_state import status_of
 from mmreason.ui.screenshots import free_port, served
 from mmreason.ui.train_words import kept_words, state_words
 from tests import policies
 from tests.training.test_trainer import assert_same_run
-from tests.ui.training_runs import OTHER, OWNER, evaluation, leave, row
+from tests.ui.training_runs import OTHER, OWNER, empty_store, evaluation, leave, row, state
 
 ROOT = Path(__file__).parents[2]
 LENT = ROOT / "tests" / "ui" / "lent"
@@ -35,17 +35,10 @@ SMALL = TrainSettings(
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """An empty store and a tiny checkpoint ``base``, where a GPU is lent."""
-    monkeypatch.setenv(runtime.RUNS_SETTING, str(tmp_path / "runs"))
-    monkeypatch.setenv(runtime.CHECKPOINTS_SETTING, str(tmp_path / "checkpoints"))
-    (tmp_path / "checkpoints" / "base").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "base" / "model_index.json").write_text("{}")
+    empty_store(tmp_path, monkeypatch)
     monkeypatch.setattr(gpu, "is_lent", lambda: True)
     monkeypatch.setattr(train_slices, "PERIOD", 0.0)
     return tmp_path
-
-
-def state(run):
-    return status_of(runs.find(run.id)).state
 
 
 def two_steps_a_slice(run_id, arm, seconds):

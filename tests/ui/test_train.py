@@ -21,7 +21,7 @@ from tests import policies
 from tests.ui.conftest import HOSTILE, launched, settle
 from tests.ui.training_runs import OWNER, evaluation, leave, row
 
-PATIENCE = 600_000  # a training process imports torch first, on a busy machine for minutes
+PATIENCE = 180_000  # a training process imports torch first
 expect.set_options(timeout=30_000)
 QUICK = {"num_problems": 2, "num_generations": 2, "eval_problems": 3, "eval_steps": 2, "save_steps": 2}
 

@@ -6,9 +6,26 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from mmreason.ui import runs, runtime
+from mmreason.ui.run_state import status_of
 from mmreason.ui.runs import Run
 
 OWNER, OTHER = "the owner's token, long enough", "another visitor's token"
+
+
+def empty_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In ``folder`` an empty store of runs, and the name of a checkpoint ``base``."""
+    monkeypatch.setenv(runtime.RUNS_SETTING, str(folder / "runs"))
+    monkeypatch.setenv(runtime.CHECKPOINTS_SETTING, str(folder / "checkpoints"))
+    (folder / "checkpoints" / "base").mkdir(parents=True)
+    (folder / "checkpoints" / "base" / "model_index.json").write_text("{}")
+
+
+def state(run: Run) -> str:
+    """Of the run as it is now."""
+    return status_of(runs.find(run.id)).state
 
 
 def row(step: int, **changes: Any) -> dict[str, Any]:
