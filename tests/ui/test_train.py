@@ -184,6 +184,7 @@ def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     page.wait_for_function(
         "() => /^Step [1-9]/.test(document.querySelector('#train-head .state').textContent)", timeout=PATIENCE
     )
+    page.wait_for_event("requestfinished", lambda sent: "queue/data" in sent.url)  # gradio logs one that it breaks off
     page.reload()
     says(page, "of 200")
     assert page.get_by_role("tab", name="Train", exact=True).get_attribute("aria-selected") == "true"
