@@ -180,18 +180,18 @@ def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, v
 
 def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     page = open_train(visit, train_page.address)
-    run_id = start(page, steps=200, eval_steps=500, save_steps=500)
+    run_id = start(page, steps=1000, eval_steps=500, save_steps=500)
     page.wait_for_function(
         "() => /^Step [1-9]/.test(document.querySelector('#train-head .state').textContent)", timeout=PATIENCE
     )
     page.wait_for_event("requestfinished", lambda sent: "queue/data" in sent.url)  # gradio logs one that it breaks off
     page.reload()
-    says(page, "of 200")
+    says(page, "of 1000")
     assert page.get_by_role("tab", name="Train", exact=True).get_attribute("aria-selected") == "true"
     page.locator("#train-stop").click()
     says(page, "Resume goes on from there")
     stopped = status_of(runs.find(run_id))
-    assert 0 < stopped.step == stopped.saved["factorized"] < 200
+    assert 0 < stopped.step == stopped.saved["factorized"] < 1000
     page.locator("#train-resume").click()
     deadline = time.monotonic() + PATIENCE / 1000
     while status_of(runs.find(run_id)).step <= stopped.step:
@@ -226,7 +226,7 @@ def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
 
 def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visit):
     first = open_train(visit, train_page.address)
-    run_id = start(first, steps=300)
+    run_id = start(first, steps=1000)
     second = open_train(visit, f"{train_page.address}?run={run_id}")
     says(second, "")
     expect(second.locator("#train-says")).to_contain_text("belongs to another visitor: you may look")
