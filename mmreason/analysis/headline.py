@@ -68,9 +68,15 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
         for arm in CONTROLS
         if _of(runs, arm, protocol.granularity)
     }
-    result["easy"] = {"base": _mean(base["end"]["easy"])} | {
-        arm: float(np.mean([_mean(run["end"]["easy"]) for run in _of(runs, arm, protocol.granularity).values()]))
-        for arm in ARMS
+    result["apart"] = {
+        difficulty: {"base": _mean(base["end"][difficulty])}
+        | {
+            arm: float(
+                np.mean([_mean(run["end"][difficulty]) for run in _of(runs, arm, protocol.granularity).values()])
+            )
+            for arm in ARMS
+        }
+        for difficulty in protocol.difficulties_apart
     }
     result["curves"] = {arm: _curves(base, _of(runs, arm, protocol.granularity)) for arm in ARMS}
     result["by_task"] = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import SWAPPED, AssignmentConfig
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.training.grpo import GRPOConfig
 
 ARMS = ("joint", "factorized")
@@ -28,13 +29,16 @@ class Protocol:
     points: tuple[int, ...] = (50, 100, 150)  # the last one ends the run
     num_problems: int = 8
     num_generations: int = 4
-    learning_rate: float = 1e-4
-    region: str = "stated"  # or "full": every edit redraws the whole canvas, so that drawing is unsure, too
+    learning_rate: float = 2e-4
+    lr_scheduler_type: str = "linear"
+    temperature: float = 1.0  # of the rollouts that are learnt from; tests are at 1 and greedy
+    num_steps: int = 1  # denoising steps of a segment, in training and tests
+    region: str = "full"  # every edit redraws the whole canvas, so that drawing is unsure, too
     reward_weights: tuple[float, float] = (1.0, 1.0)  # text, image
     beta: float = 0.0
     problems_at_points: int = 200  # a task
     problems_at_end: int = 1000  # a task
-    problems_easy: int = 100  # a task
+    problems_apart: int = 100  # a task and difficulty that no run trains on
     test_seed: int = 90210  # of the problems, the same for every arm and seed
     split: str = "test"
     first_seed: int = 0  # the map and the headline share no seeds
@@ -43,16 +47,26 @@ class Protocol:
     def max_steps(self) -> int:
         return self.points[-1]
 
-    def training(self, run: Run, sampling: SamplingConfig, stop_at: int) -> GRPOConfig:
-        """The settings of ``run``, up to step ``stop_at``."""
+    @property
+    def difficulties_apart(self) -> list[str]:
+        """Those that no run trains on."""
+        return [name for name in DIFFICULTIES if name not in self.difficulties]
+
+    def sampling(self, scheduler: MaskedDiffusionScheduler, temperature: float) -> SamplingConfig:
+        """How segments are denoised, in training and tests alike but for the temperature."""
+        return scheduler.sampling_config(region=self.region, num_steps=self.num_steps, temperature=temperature)
+
+    def training(self, run: Run, sampling: SamplingConfig) -> GRPOConfig:
+        """The settings of ``run``."""
         assignment = "joint" if run.arm == DOUBLE else run.arm
         weights = {"text": self.reward_weights[0], "image": self.reward_weights[1]}
         config = GRPOConfig(
-            max_steps=stop_at,
+            max_steps=self.max_steps,
             seed=run.seed,
             num_problems=self.num_problems * (2 if run.arm == DOUBLE else 1),
             num_generations=self.num_generations,
             learning_rate=self.learning_rate,
+            lr_scheduler_type=self.lr_scheduler_type,
             bf16=True,
             save_steps=10,
             eval_steps=10**6,
@@ -95,7 +109,7 @@ QUICK = Protocol(
     points=(10, 20),
     problems_at_points=16,
     problems_at_end=60,
-    problems_easy=10,
+    problems_apart=10,
 )
 
 _CENTRE = replace(
@@ -107,7 +121,7 @@ _CENTRE = replace(
     points=(30,),
     problems_at_points=4,
     problems_at_end=100,
-    problems_easy=4,
+    problems_apart=4,
 )
 MAP: dict[str, Protocol] = {  # the centre, and one thing changed at a time
     "centre": _CENTRE,

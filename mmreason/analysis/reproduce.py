@@ -15,14 +15,15 @@ from typing import Any
 
 from mmreason.analysis.protocol import ARMS, Protocol, Run
 from mmreason.errors import CheckpointError, ConfigError
-from mmreason.records import Trace, trace_rewards
+from mmreason.records import Problem, Trace, trace_rewards
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.file import write_whole
-from mmreason.training.rundir import RunDirectory, read_metrics
+from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 VERSION = 1
+TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]
@@ -39,9 +40,9 @@ class Reproduction:
         path, pipe = self.results / "base.json", self._pipe()
         if not path.is_file():
             self.say(f"base: {self.protocol.problems_at_end} problems a task")
-            start = self._solve(pipe, self.protocol.problems_at_points, 1.0)
-            found = {"version": VERSION, "fingerprint": pipe.fingerprint, "start": start, "end": self._outcomes(pipe)}
-            _write(path, found)
+            first, end = self._end(pipe)
+            start = outcomes_of(first["sampled"])
+            _write(path, {"version": VERSION, "fingerprint": pipe.fingerprint, "start": start, "end": end})
         found = _read(path)
         if found["fingerprint"] != pipe.fingerprint:
             raise ConfigError(
@@ -61,29 +62,17 @@ class Reproduction:
         protocol, directory = self.protocol, RunDirectory(self.work / run.name)
         points_path = directory.path / "points.json"
         points = json.loads(points_path.read_text()) if points_path.is_file() else []
-        pipe = start = self._pipe()
-        for point in protocol.points:
-            last = point == protocol.max_steps
-            if any(found["step"] == point for found in points) and not last:
-                continue
-            pipe = self._pipe()
-            sampling = start.scheduler.sampling_config(region=protocol.region)
-            trainer = Trainer(pipe, protocol.training(run, sampling, point), directory)
-            trainer.train(resume=True, on_row=on_row)
-            if trainer.step < point:
-                raise ConfigError(
-                    f"{run.name} was stopped at step {trainer.step}: the same command goes on from there"
-                )
-            self.say(f"{run.name}: held-out problems at step {point}")
-            sampled = self._solve(pipe, protocol.problems_at_points, 1.0)
-            greedy = self._solve(pipe, protocol.problems_at_points, 0.0)
-            spent = sum(
-                row.get("train_flops", 0.0) + row.get("rollout_flops", 0.0) for row in directory.read_metrics()
-            )
-            points = [found for found in points if found["step"] != point]
-            points.append({"step": point, "flops": spent, "sampled": sampled, "greedy": greedy})
+        start = self._pipe()
+        for step in protocol.points[len(points) : -1]:
+            pipe = self._train(run, directory, step, on_row)
+            self.say(f"{run.name}: held-out problems at step {step}")
+            traces = {how: self._solve(pipe, protocol.problems_at_points, t) for how, t in TEMPERATURES.items()}
+            points.append(_point(directory, step, traces))
             directory.write_json("points.json", points)
-        rows = [row for row in read_metrics(directory.path) if "rewards/text/mean" in row]
+        pipe = self._train(run, directory, protocol.max_steps, on_row)
+        self.say(f"{run.name}: held-out problems at the end")
+        first, end = self._end(pipe)
+        rows = [row for row in directory.read_metrics() if "rewards/text/mean" in row]
         _write(
             self._path(run),
             {
@@ -92,8 +81,8 @@ class Reproduction:
                 "protocol": asdict(protocol),
                 "base_fingerprint": start.fingerprint,
                 "fingerprint": pipe.fingerprint,
-                "points": points,
-                "end": self._outcomes(pipe),
+                "points": [*points, _point(directory, protocol.max_steps, first)],
+                "end": end,
                 "training": {name: [row.get(name) for row in rows] for name in LOGGED},
             },
         )
@@ -125,27 +114,58 @@ class Reproduction:
             raise CheckpointError(f"checkpoint must be a checkpoint folder, got {self.protocol.checkpoint!r}")
         return InterleavedReasoningPipeline.from_pretrained(self.protocol.checkpoint)
 
-    def _outcomes(self, pipe: InterleavedReasoningPipeline) -> dict[str, Any]:
-        """Of the last step: the mixture sampled and greedily, and easy problems apart."""
+    def _train(
+        self, run: Run, directory: RunDirectory, step: int, on_row: Callable[[dict[str, Any]], None] | None
+    ) -> InterleavedReasoningPipeline:
+        """The policy of ``run`` after ``step`` steps, trained on from what is saved."""
+        if saved_step(directory.path) == step:  # it was stopped before the tests that follow were over
+            return InterleavedReasoningPipeline.from_pretrained(directory.path / "checkpoint")
+        pipe = self._pipe()
+        sampling = self.protocol.sampling(pipe.scheduler, self.protocol.temperature)
+        trainer = Trainer(pipe, self.protocol.training(run, sampling), directory)
+        trainer.train(resume=True, on_row=on_row, pause=lambda: trainer.step == step)
+        if trainer.step < step:
+            raise ConfigError(f"{run.name} was stopped at step {trainer.step}: the same command goes on from there")
+        return pipe
+
+    def _end(self, pipe: InterleavedReasoningPipeline) -> tuple[dict[str, list[Trace]], dict[str, Any]]:
+        """Of the last step: the traces of a point's problems, and outcomes of all; what is not trained apart."""
         protocol = self.protocol
-        return {
-            "sampled": self._solve(pipe, protocol.problems_at_end, 1.0),
-            "greedy": self._solve(pipe, protocol.problems_at_end, 0.0),
-            "easy": self._solve(pipe, protocol.problems_easy, 1.0, ["easy"]),
-        }
+        few = {_key(problem) for problem in self._problems(protocol.problems_at_points)}
+        first, end = {}, {}
+        for how, temperature in TEMPERATURES.items():
+            traces = self._solve(pipe, protocol.problems_at_end, temperature)
+            first[how] = [trace for trace in traces if _key(trace.problem) in few]
+            end[how] = outcomes_of(traces)
+        for difficulty in protocol.difficulties_apart:
+            end[difficulty] = outcomes_of(self._solve(pipe, protocol.problems_apart, 1.0, difficulty))
+        return first, end
+
+    def _problems(self, per_task: int, difficulty: str | None = None) -> list[Problem]:
+        """``per_task`` held-out problems of every task, split evenly over the difficulties, or of one."""
+        protocol = self.protocol
+        difficulties = list(protocol.difficulties) if difficulty is None else [difficulty]
+        count = per_task * len(protocol.tasks)
+        return held_out(list(protocol.tasks), difficulties, count, protocol.test_seed, protocol.split)
 
     def _solve(
-        self,
-        pipe: InterleavedReasoningPipeline,
-        per_task: int,
-        temperature: float,
-        difficulties: list[str] | None = None,
-    ) -> dict[str, Any]:
-        """Outcomes on ``per_task`` held-out problems of every task, split evenly over the difficulties."""
-        tasks, difficulties = list(self.protocol.tasks), difficulties or list(self.protocol.difficulties)
-        problems = held_out(tasks, difficulties, per_task * len(tasks), self.protocol.test_seed, self.protocol.split)
-        config = pipe.scheduler.sampling_config(temperature=temperature, region=self.protocol.region)
-        return outcomes_of(solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128))
+        self, pipe: InterleavedReasoningPipeline, per_task: int, temperature: float, difficulty: str | None = None
+    ) -> list[Trace]:
+        """Scored traces of those problems."""
+        config = self.protocol.sampling(pipe.scheduler, temperature)
+        problems = self._problems(per_task, difficulty)
+        return solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128)
+
+
+def _key(problem: Problem) -> tuple[str, str, int | None]:
+    return problem.task, problem.difficulty, problem.index
+
+
+def _point(directory: RunDirectory, step: int, traces: dict[str, list[Trace]]) -> dict[str, Any]:
+    """Held-out outcomes at a step and the FLOPs spent until then."""
+    rows = directory.read_metrics()
+    spent = sum(row.get("train_flops", 0.0) + row.get("rollout_flops", 0.0) for row in rows)
+    return {"step": step, "flops": spent} | {how: outcomes_of(found) for how, found in traces.items()}
 
 
 def outcomes_of(traces: list[Trace]) -> dict[str, Any]:

@@ -129,7 +129,7 @@ def test_the_plan_pairs_the_arms_seed_by_seed():
 
 
 def test_arms_of_a_seed_differ_in_their_assignment_alone():
-    by_arm = {run.arm: PROTOCOL.training(run, SamplingConfig(), 4) for run in planned_runs(PROTOCOL) if run.seed == 0}
+    by_arm = {run.arm: PROTOCOL.training(run, SamplingConfig()) for run in planned_runs(PROTOCOL) if run.seed == 0}
     joint, factorized = by_arm["joint"], by_arm["factorized"]
     differing = [name for name in joint.__slots__ if getattr(joint, name) != getattr(factorized, name)]
     assert differing == ["assignment"]

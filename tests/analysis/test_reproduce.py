@@ -6,14 +6,27 @@ import json
 from dataclasses import replace
 
 import pytest
-from learning import fresh_pipe
+from learning import even_tokens, fresh_pipe
 
 from mmreason.__main__ import main
 from mmreason.analysis.protocol import Protocol, Run, planned_runs
 from mmreason.analysis.reproduce import Reproduction
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.rewards.custom import add_rewards
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.training import grpo
+from mmreason.training.rundir import RunDirectory, saved_step
+from mmreason.training.trainer import Trainer
 
 RUN = Run("factorized", "trace", 0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rewards_with_spread():
+    """Beside the verifier's, which a random policy never earns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpo, "add_rewards", lambda trace, _: add_rewards(trace, [even_tokens]))
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +44,7 @@ def protocol(tmp_path_factory) -> Protocol:
         num_generations=2,
         problems_at_points=2,
         problems_at_end=3,
-        problems_easy=1,
+        problems_apart=1,
     )
 
 
@@ -51,12 +64,14 @@ def test_a_run_file_holds_every_outcome(protocol, whole):
     found = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
     assert [point["step"] for point in found["points"]] == [1, 4]
     assert 0 < found["points"][0]["flops"] < found["points"][1]["flops"]
-    for how, count in (("sampled", 3), ("greedy", 3), ("easy", 1)):
+    for how, count in (("sampled", 3), ("greedy", 3), ("medium", 1), ("hard", 1)):
         assert {task: len(marks) for task, marks in found["end"][how]["solved"].items()} == dict.fromkeys(
             protocol.tasks, count
         )
     assert len(found["training"]["rewards/text/mean"]) == 4
     assert found["protocol"]["test_seed"] == protocol.test_seed
+    first, end = found["points"][-1]["sampled"]["solved"], found["end"]["sampled"]["solved"]
+    assert {task: marks[:2] for task, marks in end.items()} == first  # a point's problems are the first of the end's
 
 
 def test_a_stopped_run_ends_as_the_uninterrupted_one(protocol, whole, tmp_path):
@@ -71,6 +86,26 @@ def test_a_stopped_run_ends_as_the_uninterrupted_one(protocol, whole, tmp_path):
     stopped.carry_out(RUN)
     one, other = (json.loads((folder / "results" / f"{RUN.name}.json").read_text()) for folder in (whole, tmp_path))
     assert one == other
+
+
+def test_a_run_stopped_in_the_tests_of_a_point_solves_them_first(protocol, whole, tmp_path, monkeypatch):
+    stopped = comparison(protocol, tmp_path)
+    monkeypatch.setattr(stopped, "_solve", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.carry_out(RUN)
+    assert saved_step(tmp_path / "work" / RUN.name) == 1
+    comparison(protocol, tmp_path).carry_out(RUN)
+    one, other = (json.loads((folder / "results" / f"{RUN.name}.json").read_text()) for folder in (whole, tmp_path))
+    assert one == other
+
+
+def test_a_run_that_pauses_at_its_points_ends_with_the_weights_of_one_that_does_not(protocol, whole, tmp_path):
+    pipe = InterleavedReasoningPipeline.from_pretrained(protocol.checkpoint)
+    config = protocol.training(RUN, protocol.sampling(pipe.scheduler, protocol.temperature))
+    assert config.lr_scheduler_type == "linear"  # so the length of the whole run counts in every piece
+    Trainer(pipe, config, RunDirectory(tmp_path)).train()
+    found = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    assert pipe.fingerprint == found["fingerprint"] != found["base_fingerprint"]
 
 
 def test_what_is_finished_is_not_done_again(protocol, whole, monkeypatch):
