@@ -18,6 +18,7 @@ from mmreason.analysis.protocol import ARMS, CONTROLS, GRANULARITIES, Protocol
 from mmreason.errors import ConfigError
 from mmreason.seeds import numpy_generator
 
+CURVES = ("success", "text_reward", "image_reward")
 RESAMPLES = 4000
 PAPER = {"gain_over_joint": 0.112, "gain_over_base": 0.3804}  # arXiv 2606.14792
 
@@ -78,7 +79,9 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
         }
         for difficulty in protocol.difficulties_apart
     }
-    result["curves"] = {arm: _curves(base, _of(runs, arm, protocol.granularity)) for arm in ARMS}
+    by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
+    result["curves"] = {arm: _curves(base, by_arm[arm]) for arm in ARMS}
+    result["task_curves"] = {task: {arm: _curves(base, by_arm[arm], task) for arm in ARMS} for task in protocol.tasks}
     result["by_task"] = {
         task: {"base": base["end"]["sampled"]["success"][task]}
         | {
@@ -154,21 +157,21 @@ def _headline(
     return found | {"paired_seeds": seeds}
 
 
-def _curves(base: Mapping[str, Any], runs: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+def _curves(base: Mapping[str, Any], runs: Mapping[int, Mapping[str, Any]], task: str | None = None) -> dict[str, Any]:
     """Success and rewards over steps and FLOPs: a curve a seed, and their mean with its interval over seeds."""
-    start = {"step": 0, "flops": 0.0} | _point(base["start"])
+    start = {"step": 0, "flops": 0.0} | _point(base["start"], task)
     seeds = [
         {
             "seed": seed,
             "points": [start]
-            + [{"step": p["step"], "flops": p["flops"]} | _point(p["sampled"]) for p in run["points"]],
+            + [{"step": p["step"], "flops": p["flops"]} | _point(p["sampled"], task) for p in run["points"]],
         }
         for seed, run in runs.items()
     ]
     mean = []
     for column in zip(*(curve["points"] for curve in seeds), strict=True):
         row: dict[str, Any] = {"step": column[0]["step"], "flops": float(np.mean([p["flops"] for p in column]))}
-        for name in ("success", "text_reward", "image_reward"):
+        for name in CURVES:
             values = [p[name] for p in column if p[name] is not None]
             row[name] = float(np.mean(values)) if values else None
             row[f"{name}_ci95"] = _over_seeds(values) if values else None
@@ -182,10 +185,8 @@ def _over_seeds(values: Sequence[float]) -> list[float]:
     return interval(rng.choice(np.array(values), size=(RESAMPLES, len(values))).mean(axis=1))
 
 
-def _point(outcomes: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "success": _mean(outcomes),
-        "by_task": outcomes["success"],
-        "text_reward": outcomes["text_reward"],
-        "image_reward": outcomes["image_reward"],
-    }
+def _point(outcomes: Mapping[str, Any], task: str | None) -> dict[str, Any]:
+    """Success and rewards over all tasks, or of one."""
+    if task is None:
+        return {name: outcomes[name] for name in CURVES[1:]} | {"success": outcomes["success"]["mean"]}
+    return outcomes["rewards"][task] | {"success": outcomes["success"][task]}

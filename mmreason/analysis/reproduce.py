@@ -20,10 +20,11 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.file import write_whole
 from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
-from mmreason.training.validation import held_out, solve_problems, success_by_task
+from mmreason.training.validation import held_out, solve_problems
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
+REWARDS = ("text_reward", "image_reward")
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]
@@ -169,18 +170,35 @@ def _point(directory: RunDirectory, step: int, traces: dict[str, list[Trace]]) -
 
 
 def outcomes_of(traces: list[Trace]) -> dict[str, Any]:
-    """Success by task, mean rewards, and ``solved``: a string of 0 and 1 for each task, a mark a problem."""
+    """Success and mean rewards, by task and over tasks, and ``solved``: a string of 0 and 1 for each task."""
+    by_task: dict[str, list[Trace]] = {}
+    for trace in traces:
+        by_task.setdefault(trace.problem.task, []).append(trace)
+    rows = {task: _means(own) for task, own in by_task.items()}
+    return {
+        "success": {task: row["success"] for task, row in rows.items()} | {"mean": _mean_of(rows, "success")},
+        "text_reward": _mean_of(rows, "text_reward"),
+        "image_reward": _mean_of(rows, "image_reward"),
+        "rewards": {task: {name: row[name] for name in REWARDS} for task, row in rows.items()},
+        "solved": {task: "".join(str(int(trace.success)) for trace in own) for task, own in by_task.items()},
+    }
+
+
+def _means(traces: list[Trace]) -> dict[str, float | None]:
+    """Of one task; the image reward of those traces that have any."""
     rewards = [trace_rewards(trace) for trace in traces]
     image = [score for _, score in rewards if score is not None]
-    marks: dict[str, str] = {}
-    for trace in traces:
-        marks[trace.problem.task] = marks.get(trace.problem.task, "") + str(int(trace.success))
     return {
-        "success": success_by_task(traces),
+        "success": sum(trace.success for trace in traces) / len(traces),
         "text_reward": sum(score for score, _ in rewards) / len(rewards),
         "image_reward": sum(image) / len(image) if image else None,
-        "solved": marks,
     }
+
+
+def _mean_of(rows: dict[str, dict[str, float | None]], name: str) -> float | None:
+    """Over the tasks that have it."""
+    values = [value for row in rows.values() if (value := row[name]) is not None]
+    return sum(values) / len(values) if values else None
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

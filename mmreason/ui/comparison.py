@@ -68,7 +68,11 @@ class Comparison(BaseModel):
     granularity: str
     difficulty: dict[str, Finite]
     paired_seeds: list[int] = Field(min_length=1)
+    greedy: dict[str, Any] = {}
+    other_granularity: dict[str, Any] = {}
+    apart: dict[str, dict[str, Finite]] = {}
     curves: dict[str, Curves]
+    task_curves: dict[str, dict[str, Curves]] = {}
     protocol: dict[str, Any]
     by_task: dict[str, dict[str, Any]] = {}
     controls: dict[str, dict[str, Any]] = {}
@@ -78,9 +82,10 @@ class Comparison(BaseModel):
 
     @model_validator(mode="after")
     def _has_both_arms(self) -> Comparison:
-        lacking = [arm for arm in ARMS if arm not in self.curves]
-        if lacking:
-            raise ValueError(f"curves must hold {', '.join(lacking)}")
+        for curves in (self.curves, *self.task_curves.values()):
+            lacking = [arm for arm in ARMS if arm not in curves]
+            if lacking:
+                raise ValueError(f"curves must hold {', '.join(lacking)}")
         return self
 
 

@@ -12,14 +12,17 @@ AXES = {"step": "Step", "flops": "FLOPs of training and rollouts"}
 STYLES = {"factorized": (ACCENT, "solid", "circle"), "joint": (GREY, "dash", "diamond-open")}
 
 
-def comparison_figure(found: Comparison | None, metric: str = "success", axis: str = "step") -> go.Figure | None:
-    """Curves of one metric over steps or FLOPs; arms differ in colour, dash and mark."""
+def comparison_figure(
+    found: Comparison | None, metric: str = "success", axis: str = "step", task: str | None = None
+) -> go.Figure | None:
+    """Curves of one metric over steps or FLOPs, of all tasks or one; arms differ in colour, dash and mark."""
     if found is None:
         return None
+    curves = found.curves if task is None else found.task_curves[task]
     figure = go.Figure()
     factor = 100 if metric == "success" else 1
     for arm, (colour, dash, mark) in STYLES.items():
-        for curve in found.curves[arm].seeds:
+        for curve in curves[arm].seeds:
             points = [p for p in curve.points if getattr(p, metric) is not None]
             figure.add_trace(
                 go.Scatter(
@@ -35,7 +38,7 @@ def comparison_figure(found: Comparison | None, metric: str = "success", axis: s
                     ],
                 )
             )
-        mean = [p for p in found.curves[arm].mean if getattr(p, metric) is not None]
+        mean = [p for p in curves[arm].mean if getattr(p, metric) is not None]
         heights = [factor * getattr(p, metric) for p in mean]
         bounds = [getattr(p, f"{metric}_ci95") for p in mean]
         figure.add_trace(

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.ui.comparison import read_comparison, read_map
+from mmreason.ui.comparison import Comparison, read_comparison, read_map
 from mmreason.ui.comparison_figure import AXES, METRICS, comparison_figure
 from mmreason.ui.component import component
 from mmreason.ui.cost_results import read_results
@@ -14,12 +14,14 @@ from mmreason.ui.results_words import DIFFERS, cost_claim, map_table, map_words,
 from mmreason.ui.watch_events import CHANGING, PRIVATE
 
 METRIC_CHOICES = [("solved", "success"), ("text reward", "text_reward"), ("image reward", "image_reward")]
+ALL = "all tasks"
 AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 
 def build_results(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
     cost, rewards, figure, tasks, places, table = _view()
+    choices = [ALL, *_tasks(read_comparison()[0])]
     with gr.Column(elem_id="results"):
         component("prose", value=[["title", "Claim 1: drawing only what changes is cheaper"]])
         parts: list[Any] = [component("prose", value=cost, elem_id="results-cost")]
@@ -28,41 +30,53 @@ def build_results(blocks: gr.Blocks) -> None:
         with gr.Row(elem_id="results-axes", visible=figure is not None):
             metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")
             axis = gr.Radio(AXIS_CHOICES, value="step", label="Over", elem_id="results-axis")
+            task = gr.Radio(choices, value=ALL, label="Of", elem_id="results-task")
         plot = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="results-curves")
         parts += [plot, component("table", value=tasks, elem_id="results-tasks")]
         component("prose", value=[["title", "The map"]])
         parts.append(component("prose", value=places, elem_id="results-map"))
         parts.append(component("table", value=table, elem_id="results-places"))
         component("prose", value=[["title", "What differs from the paper"], ["plain", DIFFERS]])
-    gr.on([metric.change, axis.change], on_curve, [metric, axis], plot, **CHANGING)
-    blocks.load(on_arrive, [metric, axis], parts, **PRIVATE)
+    chosen = [metric, axis, task]
+    gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)
+    blocks.load(on_arrive, chosen, [task, *parts], **PRIVATE)
 
 
-def _view(metric: str = "success", axis: str = "step") -> tuple[Any, ...]:
+def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:
     """What each part shows, of the files as they are now."""
     comparison, no_comparison = read_comparison()
     places, no_map = read_map()
     return (
         cost_claim(*read_results()),
         reward_claim(comparison, no_comparison),
-        comparison_figure(comparison, metric, axis),
+        _figure(comparison, metric, axis, task),
         task_table(comparison),
         map_words(places, no_map),
         map_table(places),
     )
 
 
-def on_arrive(metric: Any, axis: Any) -> tuple[Any, ...]:
+def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
     """The results as they are now."""
-    cost, rewards, figure, *rest = _view(*_known(metric, axis))
-    return cost, rewards, gr.Plot(figure, visible=figure is not None), *rest
+    cost, rewards, figure, *rest = _view(metric, axis, task)
+    choices = gr.Radio([ALL, *_tasks(read_comparison()[0])])
+    return choices, cost, rewards, gr.Plot(figure, visible=figure is not None), *rest
 
 
-def on_curve(metric: Any, axis: Any) -> Any:
+def on_curve(metric: Any, axis: Any, task: Any) -> Any:
     """The chosen curve."""
-    return comparison_figure(read_comparison()[0], *_known(metric, axis))
+    return _figure(read_comparison()[0], metric, axis, task)
 
 
-def _known(metric: Any, axis: Any) -> tuple[str, str]:
-    """The choices, the first ones in place of what is none."""
-    return metric if metric in METRICS else "success", axis if axis in AXES else "step"
+def _tasks(found: Comparison | None) -> list[str]:
+    return list(found.task_curves) if found is not None else []
+
+
+def _figure(found: Comparison | None, metric: Any, axis: Any, task: Any) -> Any:
+    """The chosen curve, the first choice in place of what is none."""
+    return comparison_figure(
+        found,
+        metric if metric in METRICS else "success",
+        axis if axis in AXES else "step",
+        task if task in _tasks(found) else None,
+    )

@@ -80,14 +80,17 @@ def reward_setbacks(found: Comparison) -> list[str]:
 
 
 def protocol_words(found: Comparison) -> str:
-    """What all runs share, in a sentence."""
+    """What all runs share, in a few sentences."""
     protocol = found.protocol
+    steps = protocol["num_steps"]
+    canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the region it states"
     return (
         f"{_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
         f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
-        f"{protocol['learning_rate']:g}, {', '.join(protocol['tasks'])}, {' and '.join(found.difficulty)}, by "
-        f"{found.granularity}; tested on {protocol['problems_at_end']} problems a task that occur in no training. "
-        "The same prompts, rollouts and hyper-parameters in both arms. "
+        f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), {', '.join(protocol['tasks'])}, "
+        f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {canvas}, "
+        f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
+        "problems a task that occur in no training. The same prompts, rollouts and hyper-parameters in both arms. "
         "Intervals: 95 %, bootstrap over seeds and problems."
     )
 
@@ -117,12 +120,19 @@ def task_table(found: Comparison | None) -> dict[str, Any] | None:
     for task, row in found.by_task.items():
         seeds = [" ".join(f"{100 * value:.0f}" for value in row[arm]) for arm in ARMS]
         rows.append([task, f"{100 * row['base']:.0f}", *seeds])
+    means = {"all, greedy": found.greedy} if found.greedy else {}
+    if found.other_granularity:
+        seeds = _count(len(found.other_granularity["paired_seeds"]), "seed")
+        means[f"all, by {found.other_granularity['granularity']} ({seeds})"] = found.other_granularity
+    for name, row in means.items():
+        rows.append([name, *(f"{100 * row[arm]['mean']:.1f}" for arm in ("base", *ARMS))])
+    for name, row in found.apart.items():
+        rows.append([f"{name}, not trained on", *(f"{100 * row[arm]:.1f}" for arm in ("base", *ARMS))])
     for arm, control in found.controls.items():
-        other = control[arm]
-        rows.append([CONTROL_WORDS.get(arm, arm), f"{100 * control['base']['mean']:.0f}"])
-        rows[-1] += [f"{100 * control['joint']['mean']:.1f}", f"{100 * other['mean']:.1f}"]
+        name = f"{CONTROL_WORDS.get(arm, arm)} ({_count(len(control['paired_seeds']), 'seed')})"
+        rows.append([name, *(f"{100 * control[one]['mean']:.1f}" for one in ("base", "joint", arm))])
     return {
-        "summary": "Solved by task, %: every seed of both arms, and the controls",
+        "summary": "Solved, %: by task for every seed, greedy, other difficulties, and the controls",
         "columns": ["", "base", "joint", "factorized, or the control"],
         "rows": rows,
     }

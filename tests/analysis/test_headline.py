@@ -14,7 +14,14 @@ from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.sampling.scheduler import SamplingConfig
 
-PROTOCOL = Protocol(tasks=("maze", "sudoku"), num_seeds=3, other_seeds=1, points=(2, 4))
+PROTOCOL = Protocol(
+    tasks=("maze", "sudoku"),
+    difficulties={"medium": 1.0, "hard": 1.0},
+    granularity="trace",
+    num_seeds=3,
+    other_seeds=1,
+    points=(2, 4),
+)
 
 
 def outcomes(rate: float, seed: int, problems: int = 200) -> dict:
@@ -22,7 +29,9 @@ def outcomes(rate: float, seed: int, problems: int = 200) -> dict:
     marks = {task: "".join(str(int(x < rate)) for x in rng.random(problems)) for task in PROTOCOL.tasks}
     success = {task: row.count("1") / problems for task, row in marks.items()}
     success["mean"] = sum(success.values()) / len(success)
-    return {"success": success, "text_reward": rate, "image_reward": None, "solved": marks}
+    rewards = {"text_reward": rate, "image_reward": None}
+    by_task = dict.fromkeys(PROTOCOL.tasks, rewards)
+    return {"success": success, **rewards, "rewards": by_task, "solved": marks}
 
 
 def end(rate: float, seed: int) -> dict:

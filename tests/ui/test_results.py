@@ -75,6 +75,8 @@ def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
         assert [line.line.width for line in lines] == [1, 1, 1, 3] * 2
         assert len({line.line.dash for line in lines}) == 2
         assert all(line.error_y.array is not None for line in lines if line.line.width == 3)
+    one, other = (comparison_figure(found, task=task).data[3].y for task in PROTOCOL.tasks)
+    assert list(one) != list(other)
     assert comparison_figure(None) is None
 
 
@@ -82,8 +84,10 @@ def test_tables_hold_every_seed_the_controls_and_the_map():
     table = task_table(Comparison.model_validate(written(controls=True)))
     assert [row[0] for row in table["rows"]] == [
         *PROTOCOL.tasks,
-        "factorized, the two rewards swapped",
-        "joint, twice the rollouts",
+        "all, greedy",
+        "easy, not trained on",
+        "factorized, the two rewards swapped (1 seed)",
+        "joint, twice the rollouts (1 seed)",
     ]
     assert all(len(row[2].split()) == 3 for row in table["rows"][:2])
     found = Map.model_validate(places(0.1, -0.1, 0.0))
@@ -137,6 +141,8 @@ def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(resul
     assert title.text_content() == "Solved, %"
     page.get_by_role("radio", name="text reward").click()
     page.wait_for_function("document.querySelector('#results-curves .ytitle').textContent === 'Text reward'")
+    page.locator("#results-task").get_by_label(PROTOCOL.tasks[1]).click()
+    page.wait_for_function("document.querySelector('#results-curves .js-plotly-plot').data.length === 8")
     page.get_by_role("radio", name="FLOPs", exact=True).locator("visible=true").click()
     page.wait_for_function("document.querySelector('#results-curves .xtitle').textContent.startsWith('FLOPs')")
 
