@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import SWAPPED, AssignmentConfig
@@ -21,12 +22,12 @@ class Protocol:
     """Settings that all arms share.  ``points`` are the steps at which held-out problems are solved."""
 
     checkpoint: str = "checkpoints/base"
-    tasks: tuple[str, ...] = ("maze", "jigsaw", "sudoku", "transform")
-    difficulties: Mapping[str, float] = field(default_factory=lambda: {"medium": 1.0, "hard": 1.0})
-    granularity: str = "trace"
+    tasks: tuple[str, ...] = ("maze", "sudoku")
+    difficulties: Mapping[str, float] = field(default_factory=lambda: {"hard": 1.0})
+    granularity: str = "turn"
     num_seeds: int = 5
     other_seeds: int = 2  # at the other granularity, and of each control
-    points: tuple[int, ...] = (50, 100, 150)  # the last one ends the run
+    points: tuple[int, ...] = (20, 40)  # the last one ends the run
     num_problems: int = 8
     num_generations: int = 4
     learning_rate: float = 2e-4
@@ -46,6 +47,13 @@ class Protocol:
     @property
     def max_steps(self) -> int:
         return self.points[-1]
+
+    @property
+    def tested(self) -> dict[str, Any]:
+        """What the outcomes of a policy depend on beside its weights."""
+        names = ("tasks", "difficulties", "num_steps", "region", "test_seed", "split")
+        counts = ("problems_at_points", "problems_at_end", "problems_apart")
+        return {name: value for name, value in asdict(self).items() if name in names + counts}
 
     @property
     def difficulties_apart(self) -> list[str]:
@@ -107,7 +115,7 @@ QUICK = Protocol(
     num_seeds=1,
     other_seeds=0,
     points=(10, 20),
-    problems_at_points=16,
+    problems_at_points=20,
     problems_at_end=60,
     problems_apart=10,
 )
@@ -119,22 +127,22 @@ _CENTRE = replace(
     first_seed=1000,
     split="validation",
     points=(30,),
-    problems_at_points=4,
+    problems_at_points=20,
     problems_at_end=100,
-    problems_apart=4,
+    problems_apart=20,
 )
 MAP: dict[str, Protocol] = {  # the centre, and one thing changed at a time
     "centre": _CENTRE,
+    "half the learning rate": replace(_CENTRE, learning_rate=_CENTRE.learning_rate / 2),
+    "twice the learning rate": replace(_CENTRE, learning_rate=_CENTRE.learning_rate * 2),
+    "only stated regions redrawn": replace(_CENTRE, region="stated"),
+    "by trace": replace(_CENTRE, granularity="trace"),
     "half the problems": replace(_CENTRE, num_problems=_CENTRE.num_problems // 2),
-    "twice the problems": replace(_CENTRE, num_problems=_CENTRE.num_problems * 2),
     "groups of 8": replace(_CENTRE, num_problems=_CENTRE.num_problems // 2, num_generations=8),
-    "learning rate / 3": replace(_CENTRE, learning_rate=_CENTRE.learning_rate / 3),
-    "learning rate × 3": replace(_CENTRE, learning_rate=_CENTRE.learning_rate * 3),
-    "maze and sudoku": replace(_CENTRE, tasks=("maze", "sudoku")),
-    "jigsaw and transform": replace(_CENTRE, tasks=("jigsaw", "transform")),
-    "hard only": replace(_CENTRE, difficulties={"hard": 1.0}),
-    "by turn": replace(_CENTRE, granularity="turn"),
-    "whole canvas redrawn": replace(_CENTRE, region="full"),
+    "rollouts at 1.25": replace(_CENTRE, temperature=1.25),
+    "medium, all tasks": replace(
+        _CENTRE, tasks=("maze", "jigsaw", "sudoku", "transform"), difficulties={"medium": 1.0}
+    ),
     "KL 0.04": replace(_CENTRE, beta=0.04),
     "text 4 : image 1": replace(_CENTRE, reward_weights=(4.0, 1.0)),
     "text 1 : image 4": replace(_CENTRE, reward_weights=(1.0, 4.0)),

@@ -6,10 +6,12 @@ again from these files alone.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,37 +35,35 @@ Say = Callable[[str], None]
 class Reproduction:
     """The comparison's files: ``results`` holds what is committed, ``work`` the run directories."""
 
-    def __init__(self, protocol: Protocol, results: str | Path, work: str | Path, say: Say = print) -> None:
+    def __init__(
+        self, protocol: Protocol, results: str | Path, work: str | Path, say: Say = print, prefix: str = ""
+    ) -> None:
         self.protocol, self.results, self.work, self.say = protocol, Path(results), Path(work), say
+        self.prefix = prefix  # of the files' names, where one folder holds several comparisons
 
     def base(self) -> dict[str, Any]:
         """What the start checkpoint does on the same problems; measured once."""
-        path, pipe = self.results / "base.json", self._pipe()
+        tested = self.protocol.tested
+        digest = hashlib.sha256(json.dumps([self._fingerprint, tested]).encode()).hexdigest()[:8]
+        path = self.results / f"base-{digest}.json"
         if not path.is_file():
             self.say(f"base: {self.protocol.problems_at_end} problems a task")
-            first, end = self._end(pipe)
-            start = outcomes_of(first["sampled"])
-            _write(path, {"version": VERSION, "fingerprint": pipe.fingerprint, "start": start, "end": end})
-        found = _read(path)
-        if found["fingerprint"] != pipe.fingerprint:
-            raise ConfigError(
-                f"{str(path)!r} is of another {self.protocol.checkpoint}: "
-                "delete its folder to start the comparison again, or put that checkpoint back"
-            )
-        return found
+            first, end = self._end(self._pipe())
+            found = {"version": VERSION, "fingerprint": self._fingerprint, "tested": tested}
+            _write(path, found | {"start": outcomes_of(first["sampled"]), "end": end})
+        return _read(path)
 
     def finished(self, runs: Iterable[Run]) -> list[dict[str, Any]]:
         """The files of those of ``runs`` that have ended."""
-        return [_read(path) for run in runs if (path := self._path(run)).is_file()]
+        return [self._kept(path) for run in runs if (path := self._path(run)).is_file()]
 
     def carry_out(self, run: Run, on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
         """Train and evaluate ``run`` unless its file is there; goes on where a stopped one stands."""
         if self._path(run).is_file():
-            return _read(self._path(run))
+            return self._kept(self._path(run))
         protocol, directory = self.protocol, RunDirectory(self.work / run.name)
         points_path = directory.path / "points.json"
         points = json.loads(points_path.read_text()) if points_path.is_file() else []
-        start = self._pipe()
         for step in protocol.points[len(points) : -1]:
             pipe = self._train(run, directory, step, on_row)
             self.say(f"{run.name}: held-out problems at step {step}")
@@ -80,7 +80,7 @@ class Reproduction:
                 "version": VERSION,
                 **asdict(run),
                 "protocol": asdict(protocol),
-                "base_fingerprint": start.fingerprint,
+                "base_fingerprint": self._fingerprint,
                 "fingerprint": pipe.fingerprint,
                 "points": [*points, _point(directory, protocol.max_steps, first)],
                 "end": end,
@@ -108,7 +108,23 @@ class Reproduction:
         return written
 
     def _path(self, run: Run) -> Path:
-        return self.results / f"{run.name}.json"
+        return self.results / f"{self.prefix}{run.name}.json"
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self._pipe().fingerprint
+
+    def _kept(self, path: Path) -> dict[str, Any]:
+        """A run's file, which must be of this protocol and this start checkpoint."""
+        found = _read(path)
+        differing = [name for name, value in _plain(self.protocol).items() if found["protocol"].get(name) != value]
+        differing += ["checkpoint"] if found["base_fingerprint"] != self._fingerprint else []
+        if differing:
+            raise ConfigError(
+                f"{str(path)!r} is of another comparison ({', '.join(differing)} differ): "
+                "move it away to run this one, or put back what it was made with"
+            )
+        return found
 
     def _pipe(self) -> InterleavedReasoningPipeline:
         if not (Path(self.protocol.checkpoint) / "model_index.json").is_file():
@@ -199,6 +215,11 @@ def _mean_of(rows: dict[str, dict[str, float | None]], name: str) -> float | Non
     """Over the tasks that have it."""
     values = [value for row in rows.values() if (value := row[name]) is not None]
     return sum(values) / len(values) if values else None
+
+
+def _plain(protocol: Protocol) -> dict[str, Any]:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(asdict(protocol)))
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

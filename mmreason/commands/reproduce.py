@@ -58,7 +58,6 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     line = ProgressLine("step", sys.stderr)
     comparison = Reproduction(protocol, args.results or where, work, line.close)
     if not args.plan:
-        comparison.base()
         for run in runs:
             if not args.only or run.name in args.only:
                 line.close(run.name)
@@ -80,6 +79,7 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
 
 def _map(args: argparse.Namespace) -> dict[str, Any]:
     import json
+    import re
 
     from mmreason.analysis.headline import compare, place_on_map
     from mmreason.analysis.protocol import MAP, planned_runs
@@ -94,13 +94,12 @@ def _map(args: argparse.Namespace) -> dict[str, Any]:
     line = ProgressLine("step", sys.stderr)
     places = []
     for name, protocol in MAP.items():
-        folder = name.replace(" ", "_").replace("/", "by")
-        results = f"{args.results or 'assets/results/map'}/{folder}"
-        comparison = Reproduction(protocol, results, f"{args.work or 'runs/map'}/{folder}", line.close)
+        folder = re.sub(r"[^a-z0-9]+", "_", name.lower())
+        results, work = args.results or "assets/results/map", f"{args.work or 'runs/map'}/{folder}"
+        comparison = Reproduction(protocol, results, work, line.close, f"{folder}-")
         runs = planned_runs(protocol)
         for run in runs if not args.plan and (not args.only or name in args.only) else []:
             line.close(f"{name}: {run.name}")
-            comparison.base()
             comparison.carry_out(run, _shown(line, protocol.max_steps))
         finished = comparison.finished(runs)
         if len(finished) == len(runs):

@@ -37,6 +37,7 @@ def protocol(tmp_path_factory) -> Protocol:
         checkpoint=str(folder),
         tasks=("maze", "transform"),
         difficulties={"easy": 1.0},
+        granularity="trace",
         num_seeds=1,
         other_seeds=0,
         points=(1, 4),
@@ -115,13 +116,24 @@ def test_what_is_finished_is_not_done_again(protocol, whole, monkeypatch):
     assert [found["arm"] for found in again.finished(planned_runs(protocol))] == ["factorized"]
 
 
-def test_figures_of_another_start_are_refused(protocol, tmp_path):
+def test_the_base_is_measured_once_for_the_same_problems(protocol, tmp_path, monkeypatch):
     here = comparison(protocol, tmp_path)
     base = here.base()
-    path = tmp_path / "results" / "base.json"
-    path.write_text(json.dumps(base | {"fingerprint": "0" * 12}))
-    with pytest.raises(ConfigError, match="is of another"):
-        here.base()
+    other = comparison(replace(protocol, problems_at_end=4), tmp_path).base()
+    assert len(base["end"]["sampled"]["solved"]["maze"]) == 3 and len(other["end"]["sampled"]["solved"]["maze"]) == 4
+    monkeypatch.setattr(here, "_solve", None)  # would fail if it were called
+    assert here.base() == base
+
+
+def test_files_of_another_protocol_or_start_are_refused(protocol, whole, tmp_path):
+    with pytest.raises(ConfigError, match=r"is of another comparison \(learning_rate, beta differ\)"):
+        comparison(replace(protocol, learning_rate=0.5, beta=1.0), whole).carry_out(RUN)
+    content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "results" / f"{RUN.name}.json"
+    path.write_text(json.dumps(content | {"base_fingerprint": "0" * 12}))
+    with pytest.raises(ConfigError, match=r"is of another comparison \(checkpoint differ\)"):
+        comparison(protocol, tmp_path).finished([RUN])
     with pytest.raises(CheckpointError, match="must be a checkpoint folder"):
         comparison(replace(protocol, checkpoint=str(tmp_path)), tmp_path / "new").base()
 
@@ -155,4 +167,4 @@ def test_the_command_refuses_a_run_that_is_not_planned(capsys):
 def test_the_command_says_what_is_planned(tmp_path, capsys):
     assert main(["reproduce", "--plan", "--results", str(tmp_path), "--json"]) == 0
     state = json.loads(capsys.readouterr().out)
-    assert state["finished"] == [] and "joint-trace-0" in state["missing"]
+    assert state["finished"] == [] and "joint-turn-0" in state["missing"]
