@@ -27,7 +27,7 @@ class Protocol:
     granularity: str = "turn"
     num_seeds: int = 5
     other_seeds: int = 2  # at the other granularity, and of each control
-    points: tuple[int, ...] = (20, 40)  # the last one ends the run
+    points: tuple[int, ...] = (30, 60)  # the last one ends the run
     num_problems: int = 8
     num_generations: int = 4
     learning_rate: float = 2e-4
