@@ -76,6 +76,7 @@ def trace_file(tmp_path: Path) -> Path:
         (["inspect", "nowhere.json"], ["'nowhere.json'", "does not exist"]),
         (["inspect", "."], ["directory"]),
         (["pretrain"], ["--output"]),
+        (["train", "--checkpoint", "nowhere", "--output", "runs", "--steps", "0"], ["steps", "0", "at least 1"]),
     ],
 )
 def test_a_wrong_argument_is_exit_code_2_and_one_line_that_says_what_would_be_right(

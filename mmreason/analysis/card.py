@@ -112,21 +112,46 @@ def cost_table(result: Mapping[str, Any]) -> str:
 
 def comparison_table(result: Mapping[str, Any]) -> str:
     """What ``reproduce`` found, as Markdown."""
-    lines = ["| | solved (95 %) | each seed |", "|---|---|---|"]
+    lines = ["| | solved at temperature 1 (95 %) | each seed | greedy (95 %) |", "|---|---|---|---|"]
     for arm in ("base", "joint", "factorized"):
-        row = result[arm]
+        row, greedy = result[arm], result["greedy"][arm]
         seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
-        lines.append(f"| {arm} | {row['mean']:.3f} ({row['ci95'][0]:.3f} to {row['ci95'][1]:.3f}) | {seeds} |")
-    low, high = result["difference"]["ci95"]
-    said = [f"Factorized − joint, paired: {result['difference']['mean']:+.3f} ({low:+.3f} to {high:+.3f})."]
+        lines.append(f"| {arm} | {_estimate(row, '.3f')} | {seeds} | {_estimate(greedy, '.3f')} |")
+    said = [f"Factorized − joint, paired: {_estimate(result['difference'], '+.3f')}."]
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
-        low, high = result[name]["ci95"]
-        said.append(
-            f"Gain over {words}: {result[name]['mean']:+.1%} ({low:+.1%} to {high:+.1%}; "
-            f"the paper {result['paper'][name]:+.1%})."
+        gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
+        said.append(f"Gain over {words}: {gain}; the paper {paper}.")
+    lines += ["", " ".join(said)]
+    others = dict(result["controls"])
+    if "other_granularity" in result:
+        others["factorized"] = result["other_granularity"]
+    for arm, row in others.items():
+        name = f"by {row['granularity']}, {arm}" if "granularity" in row else arm
+        lines.append(
+            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on seeds "
+            f"{', '.join(map(str, row['paired_seeds']))}; difference {_estimate(row['difference'], '+.3f')}."
         )
-    missing = f" Runs still missing: {', '.join(result['missing'])}." if result["missing"] else ""
-    return "\n".join([*lines, "", " ".join(said) + missing])
+    if result["missing"]:
+        lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]
+    return "\n".join(lines)
+
+
+def _estimate(row: Mapping[str, Any], form: str) -> str:
+    """A mean with its 95 % interval."""
+    low, high = row["ci95"]
+    return f"{row['mean']:{form}} ({low:{form}} to {high:{form}})"
+
+
+def map_table(result: Mapping[str, Any]) -> str:
+    """What ``reproduce --map`` found, as Markdown."""
+    lines = ["| | base | joint | factorized | factorized − joint (95 %) |", "|---|---|---|---|---|"]
+    for place in result["places"]:
+        low, high = place["ci95"]
+        rates = " | ".join(f"{place[arm]:.3f}" for arm in ("base", "joint", "factorized"))
+        lines.append(f"| {place['place']} | {rates} | {place['difference']:+.3f} ({low:+.3f} to {high:+.3f}) |")
+    if result["missing"]:
+        lines += ["", f"Places still missing: {', '.join(result['missing'])}."]
+    return "\n".join(lines)
 
 
 def replace_block(text: str, name: str, content: str) -> str:

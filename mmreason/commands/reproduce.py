@@ -81,6 +81,7 @@ def _map(args: argparse.Namespace) -> dict[str, Any]:
     import json
     import re
 
+    from mmreason.analysis.card import map_table, update_readme
     from mmreason.analysis.headline import compare, place_on_map
     from mmreason.analysis.protocol import MAP, planned_runs
     from mmreason.analysis.reproduce import Reproduction
@@ -108,6 +109,7 @@ def _map(args: argparse.Namespace) -> dict[str, Any]:
     if not args.plan:
         written = result | {"command": "python -m mmreason reproduce --map"}
         write_whole(args.out or "assets/results/map.json", (json.dumps(written, indent=1) + "\n").encode())
+        update_readme(args.readme, "map", map_table(result))
     return result
 
 

@@ -101,6 +101,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from mmreason.training.slice import Slice
     from mmreason.training.trainer import Trainer
 
+    if args.steps < 1:
+        raise ConfigError(f"steps must be at least 1, got {args.steps}")
     keep_freed_memory()
     if args.threads:
         torch.set_num_threads(args.threads)

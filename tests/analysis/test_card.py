@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mmreason.analysis.card import comparison_table, cost_table, replace_block, update_readme
-from mmreason.analysis.headline import compare
-from tests.analysis.test_headline import BASE, PROTOCOL, RUNS
+from mmreason.analysis.card import comparison_table, cost_table, map_table, replace_block, update_readme
+from mmreason.analysis.headline import compare, place_on_map
+from mmreason.analysis.protocol import ARMS, CONTROLS
+from tests.analysis.test_headline import BASE, PROTOCOL, RUNS, made_run
 from tests.ui.test_cost import results
 
 
@@ -27,6 +28,23 @@ def test_the_comparison_table_has_every_seed_and_what_is_missing():
         assert ", ".join(f"{value:.3f}" for value in found[arm]["seeds"]) in text
     assert "still missing: joint-trace-4" in text
     assert "still missing" not in comparison_table(found | {"missing": []})
+
+
+def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
+    runs = [*RUNS, *(made_run(arm, 0, 0.3) for arm in CONTROLS), *(made_run(arm, 0, 0.5, "turn") for arm in ARMS)]
+    found = compare(BASE, runs, PROTOCOL) | {"missing": []}
+    text = comparison_table(found)
+    for arm in CONTROLS:
+        assert f"- {arm}: {found['controls'][arm][arm]['mean']:.3f} against joint's" in text
+    assert f"- by turn, factorized: {found['other_granularity']['factorized']['mean']:.3f}" in text
+
+
+def test_the_map_table_has_a_line_for_every_place_and_says_what_is_missing():
+    training = {"sign_conflict": [0.1], "idle_push": [0.2]}
+    runs = [run | {"training": training} for run in RUNS]
+    place = {"place": "centre"} | place_on_map(compare(BASE, RUNS, PROTOCOL), runs)
+    text = map_table({"places": [place], "missing": ["by trace"]})
+    assert f"| centre | {place['base']:.3f} | {place['joint']:.3f}" in text and "still missing: by trace" in text
 
 
 def test_a_readme_changes_only_between_its_marks(tmp_path):
