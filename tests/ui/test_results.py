@@ -151,6 +151,9 @@ def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(resul
 
 def test_the_tab_fits_a_phone(results_page, visit):
     page = open_results(visit, results_page.address, width=390, height=844)
+    for table in page.locator("#results summary").all():
+        table.click()
+    page.locator("#results-places tbody").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
