@@ -69,25 +69,17 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
         for arm in CONTROLS
         if _of(runs, arm, protocol.granularity)
     }
+    by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
     result["apart"] = {
         difficulty: {"base": _mean(base["end"][difficulty])}
-        | {
-            arm: float(
-                np.mean([_mean(run["end"][difficulty]) for run in _of(runs, arm, protocol.granularity).values()])
-            )
-            for arm in ARMS
-        }
+        | {arm: float(np.mean([_mean(run["end"][difficulty]) for run in by_arm[arm].values()])) for arm in ARMS}
         for difficulty in protocol.difficulties_apart
     }
-    by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
     result["curves"] = {arm: _curves(base, by_arm[arm]) for arm in ARMS}
     result["task_curves"] = {task: {arm: _curves(base, by_arm[arm], task) for arm in ARMS} for task in protocol.tasks}
     result["by_task"] = {
         task: {"base": base["end"]["sampled"]["success"][task]}
-        | {
-            arm: [run["end"]["sampled"]["success"][task] for run in _of(runs, arm, protocol.granularity).values()]
-            for arm in ARMS
-        }
+        | {arm: [run["end"]["sampled"]["success"][task] for run in by_arm[arm].values()] for arm in ARMS}
         for task in protocol.tasks
     }
     return result

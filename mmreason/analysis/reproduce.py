@@ -22,11 +22,10 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.file import write_whole
 from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
-from mmreason.training.validation import held_out, solve_problems
+from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
-REWARDS = ("text_reward", "image_reward")
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]
@@ -190,31 +189,28 @@ def outcomes_of(traces: list[Trace]) -> dict[str, Any]:
     by_task: dict[str, list[Trace]] = {}
     for trace in traces:
         by_task.setdefault(trace.problem.task, []).append(trace)
-    rows = {task: _means(own) for task, own in by_task.items()}
+    rewards = {task: _mean_rewards(own) for task, own in by_task.items()}
     return {
-        "success": {task: row["success"] for task, row in rows.items()} | {"mean": _mean_of(rows, "success")},
-        "text_reward": _mean_of(rows, "text_reward"),
-        "image_reward": _mean_of(rows, "image_reward"),
-        "rewards": {task: {name: row[name] for name in REWARDS} for task, row in rows.items()},
+        "success": success_by_task(traces),
+        "text_reward": _mean([row["text_reward"] for row in rewards.values()]),
+        "image_reward": _mean([row["image_reward"] for row in rewards.values()]),
+        "rewards": rewards,
         "solved": {task: "".join(str(int(trace.success)) for trace in own) for task, own in by_task.items()},
     }
 
 
-def _means(traces: list[Trace]) -> dict[str, float | None]:
-    """Of one task; the image reward of those traces that have any."""
+def _mean_rewards(traces: list[Trace]) -> dict[str, float | None]:
     rewards = [trace_rewards(trace) for trace in traces]
-    image = [score for _, score in rewards if score is not None]
     return {
-        "success": sum(trace.success for trace in traces) / len(traces),
-        "text_reward": sum(score for score, _ in rewards) / len(rewards),
-        "image_reward": sum(image) / len(image) if image else None,
+        "text_reward": _mean([text for text, _ in rewards]),
+        "image_reward": _mean([image for _, image in rewards]),
     }
 
 
-def _mean_of(rows: dict[str, dict[str, float | None]], name: str) -> float | None:
-    """Over the tasks that have it."""
-    values = [value for row in rows.values() if (value := row[name]) is not None]
-    return sum(values) / len(values) if values else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of those that are there."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
 
 
 def _plain(protocol: Protocol) -> dict[str, Any]:

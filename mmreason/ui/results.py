@@ -20,8 +20,7 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 def build_results(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
-    cost, rewards, figure, tasks, places, table = _view()
-    choices = [ALL, *_tasks(read_comparison()[0])]
+    choices, cost, rewards, figure, tasks, places, table = _view()
     with gr.Column(elem_id="results"):
         component("prose", value=[["title", "Claim 1: drawing only what changes is cheaper"]])
         parts: list[Any] = [component("prose", value=cost, elem_id="results-cost")]
@@ -47,6 +46,7 @@ def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, 
     comparison, no_comparison = read_comparison()
     places, no_map = read_map()
     return (
+        [ALL, *_tasks(comparison)],
         cost_claim(*read_results()),
         reward_claim(comparison, no_comparison),
         _figure(comparison, metric, axis, task),
@@ -58,9 +58,8 @@ def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, 
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
     """The results as they are now."""
-    cost, rewards, figure, *rest = _view(metric, axis, task)
-    choices = gr.Radio([ALL, *_tasks(read_comparison()[0])])
-    return choices, cost, rewards, gr.Plot(figure, visible=figure is not None), *rest
+    choices, cost, rewards, figure, *rest = _view(metric, axis, task)
+    return gr.Radio(choices), cost, rewards, gr.Plot(figure, visible=figure is not None), *rest
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:
