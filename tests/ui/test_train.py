@@ -8,6 +8,7 @@ import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -246,28 +247,33 @@ def test_a_stranger_who_calls_the_server_without_the_buttons_is_refused(train_pa
     run = runs.create(settings_of(), OWNER)
     leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=1)
     runs.change(run, wanted=False)
-    sessions = []
-
-    def note(page):
-        page.on("request", lambda sent: sessions.append(sent.post_data_json) if "queue/join" in sent.url else None)
-
-    page = visit(f"{train_page.address}?run={run.id}", prepare=note)
+    page = visit(f"{train_page.address}?run={run.id}")
     says(page, "Stopped at step 1")
     config = page.evaluate("window.gradio_config")
-    for what, button in (("resume", "train-resume"), ("delete", "train-really"), ("stop", "train-stop")):
+
+    def order(button: str) -> dict[str, Any]:
         (component,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == button]
-        (act,) = [d for d in config["dependencies"] if [component, "click"] in [list(t) for t in d["targets"]]]
-        for token in ("a stranger's token, long enough", run.owner, ""):
-            said = called(page, train_page.address, sessions[-1]["session_hash"], act["id"], component, [None, token])
+        (found,) = [d for d in config["dependencies"] if [component, "click"] in [list(t) for t in d["targets"]]]
+        return found
+
+    orders = {"resume": order("train-resume"), "delete": order("train-really"), "stop": order("train-stop")}
+    loads = [d for d in config["dependencies"] if "load" in [event for _, event in d["targets"]]]
+    (arrive,) = [d for d in loads if set(orders["resume"]["inputs"]) <= set(d["outputs"])]
+    for token in ("a stranger's token, long enough", run.owner, ""):
+        session = f"session of {token or 'nobody'}"  # a session of its own: a page reads all answers of its session
+        assert "another visitor" in called(page, f"{train_page.address}?run={run.id}", session, arrive, [token])
+        for what, sent in orders.items():
+            said = called(page, train_page.address, session, sent, [None, token])
             assert f"Only the visitor who started run {run.id} may {what} it" in said
     assert status_of(runs.find(run.id)).state == "stopped"
 
 
-def called(page: Page, address: str, session: str, function: int, trigger: int, data: list[object]) -> str:
+def called(page: Page, address: str, session: str, order: dict[str, Any], data: list[object]) -> str:
     """What the server answers to an event that no button has sent."""
-    body = {"data": data, "fn_index": function, "session_hash": session, "trigger_id": trigger, "event_data": None}
-    assert page.request.post(f"{address}gradio_api/queue/join", data=body).ok
-    return page.request.get(f"{address}gradio_api/queue/data?session_hash={session}").text()
+    server, _, link = address.partition("?")
+    body = {"data": data, "fn_index": order["id"], "session_hash": session, "trigger_id": order["targets"][0][0]}
+    assert page.request.post(f"{server}gradio_api/queue/join?{link}", data=body).ok
+    return page.request.get(f"{server}gradio_api/queue/data", params={"session_hash": session}).text()
 
 
 def test_a_late_answer_to_a_link_does_not_pull_back_who_has_moved_on(train_page, visit):
