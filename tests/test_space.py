@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -13,9 +14,13 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
+from mmreason.analysis.protocol import ARMS
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 MAX_FILE_BYTES = 10 * 1024 * 1024
+CHECKPOINTS = sorted(path.parent.name for path in (ROOT / "checkpoints").glob("*/model_index.json"))
 
 
 def front_matter() -> dict[str, str]:
@@ -73,11 +78,20 @@ def test_what_a_space_needs_besides_is_there_and_nothing_pulls_cuda_or_another_g
     assert not (ROOT / "packages.txt").exists() or (ROOT / "packages.txt").read_text().strip()
 
 
-@pytest.mark.parametrize("name", ["base", "ar"])
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_every_checkpoint_has_a_card_that_the_hub_can_read(name):
     card = ModelCard.load(ROOT / "checkpoints" / name / "README.md")
     assert card.data.license == "apache-2.0"
     assert card.data.tags and card.text.strip()
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_a_shipped_checkpoint_is_the_run_that_its_card_names(arm):
+    history = (ROOT / "checkpoints" / arm / "TRAINING.md").read_text()
+    (run,) = re.findall(r"reproduce --only (\S+)`", history)
+    found = json.loads((ROOT / "assets" / "results" / "reproduce" / f"{run}.json").read_text())
+    pipe = InterleavedReasoningPipeline.from_pretrained(ROOT / "checkpoints" / arm)
+    assert (found["arm"], found["fingerprint"]) == (arm, pipe.fingerprint)
 
 
 def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,9 +69,33 @@ Command: `{results["command"]}`
 
 ## Limits
 
-It knows these puzzles and nothing else. Demonstrations covered easy and medium; hard is what it makes of
-them. Image tokens are decoded cell by cell, so an edit changes no pixel outside its region.
+It knows these puzzles and nothing else. Image tokens are decoded cell by cell, so an edit changes no pixel outside
+its region.
 """
+
+
+def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequence[int]) -> str:
+    """How a run of ``reproduce`` was trained, as Markdown; it is the median one of ``seeds``."""
+    protocol, name = found["protocol"], f"{found['arm']}-{found['granularity']}-{found['seed']}"
+    before, after = (outcomes["end"]["sampled"]["success"]["mean"] for outcomes in (base, found))
+    tasks, difficulties = ", ".join(protocol["tasks"]), " and ".join(protocol["difficulties"])
+    redrawn = "the whole canvas" if protocol["region"] == "full" else "the region that its thought states"
+    steps = "one denoising step" if protocol["num_steps"] == 1 else f"{protocol['num_steps']} denoising steps"
+    trained = (
+        f"`python -m mmreason reproduce --only {name}` trained it by GRPO from `{protocol['checkpoint']}` "
+        f"({found['base_fingerprint']}), whose card tells what came before: {found['arm']} rewards by "
+        f"{found['granularity']}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
+        f"{protocol['num_generations']} rollouts at temperature {protocol['temperature']:g}, {difficulties} problems "
+        f"of the train split ({tasks}), every edit redrawing {redrawn}, {steps} a segment; AdamW at "
+        f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), beta {protocol['beta']:g}, bfloat16 autocast."
+    )
+    chosen = (
+        f"Of the seeds {', '.join(map(str, seeds))} this is the median one by success on "
+        f"{protocol['problems_at_end']:,} held-out problems a task of that kind, sampled at temperature 1 in the same "
+        f"way: {after:.3f} (before the training {before:.3f}). `python -m mmreason reproduce --ship checkpoints` put "
+        "it here."
+    )
+    return "\n\n".join(textwrap.fill(part, 118, break_on_hyphens=False) for part in (trained, chosen)) + "\n"
 
 
 def cost_table(result: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.card import run_history
 from mmreason.analysis.protocol import ARMS, Protocol, Run
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.records import Problem, Trace, trace_rewards
@@ -89,7 +90,10 @@ class Reproduction:
         return _read(self._path(run))
 
     def ship(self, finished: Sequence[dict[str, Any]], folder: str | Path) -> list[str]:
-        """Copy the checkpoint of each arm's median seed to ``folder``/<arm>; returns what was written."""
+        """Copy the checkpoint of each arm's median seed to ``folder``/<arm>; returns what was written.
+
+        The card is left to ``report``, which measures what it says; how it was trained is written beside.
+        """
         written = []
         for arm in ARMS:
             own = [
@@ -103,6 +107,8 @@ class Reproduction:
             target = Path(folder) / arm
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target)
+            history = run_history(median, self.base(), sorted(found["seed"] for found in own))
+            (target / "TRAINING.md").write_text(history, encoding="utf-8")
             written.append(f"{target}: seed {median['seed']}")
         return written
 

@@ -2,8 +2,9 @@
 
 Starts the app on a free port, plays what it plays on arrival to its end, and writes
 ``assets/page-<width>-<light|dark>.png``; then the tab Inspect as ``inspect-<width>-<light|dark>.png``, and its
-chosen segment, two branches and heat map as ``inspect-<part>.png``; and the tab Train with the newest run of the
-page, if there is one, as ``train-<width>-<light|dark>.png``.  Needs playwright and a Chromium.
+chosen segment, two branches and heat map as ``inspect-<part>.png``; the tab Train with its example and the tab
+Results as ``train-`` and ``results-<width>-<light|dark>.png``, and the curves of Results as ``results-curves.png``.
+Needs playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmreason.ui.runs import all_runs
 from mmreason.ui.runtime import ASSETS, ROOT
 
 SIZES = ((1440, 1000), (390, 844))
@@ -91,7 +91,8 @@ def take(address: str, folder: Path) -> list[Path]:
                 page.screenshot(path=path, full_page=width > 820)
                 paths.append(path)
                 paths += _inspect(page, folder, width, scheme)
-                paths += _train(page, address, folder, width, scheme)
+                paths += _train(page, folder, width, scheme)
+                paths += _results(page, folder, width, scheme)
                 context.close()
         browser.close()
     return paths
@@ -133,17 +134,28 @@ def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
     return paths
 
 
-def _train(page: Any, address: str, folder: Path, width: int, scheme: str) -> list[Path]:
-    """The tab Train with the newest run of the page, where there is one."""
-    runs = all_runs()
-    if not runs:
-        return []
-    page.goto(f"{address}?run={runs[0].id}")
+def _train(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
+    """The tab Train with the run that it shows a new visitor."""
+    page.get_by_role("tab", name="Train", exact=True).click()
     page.locator("#train-figures .js-plotly-plot").nth(3).wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
     path = folder / f"train-{width}-{scheme}.png"
     page.screenshot(path=path, full_page=True)
     return [path]
+
+
+def _results(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
+    """The tab Results, and once its curves by themselves."""
+    page.get_by_role("tab", name="Results", exact=True).click()
+    curves = page.locator("#results-curves .js-plotly-plot")
+    curves.wait_for(timeout=60_000)
+    page.wait_for_timeout(1200)
+    paths = [folder / f"results-{width}-{scheme}.png"]
+    page.screenshot(path=paths[0], full_page=True)
+    if (width, scheme) == (SIZES[0][0], "light"):
+        paths.append(folder / "results-curves.png")
+        curves.screenshot(path=paths[-1])
+    return paths
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

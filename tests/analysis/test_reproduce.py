@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 from learning import even_tokens, fresh_pipe
@@ -146,17 +146,21 @@ def test_a_file_of_another_version_is_refused(protocol, whole, tmp_path):
         comparison(protocol, tmp_path).carry_out(RUN)
 
 
-def test_the_median_seed_is_shipped(protocol, tmp_path):
+def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_path, monkeypatch):
     here = comparison(protocol, tmp_path)
+    monkeypatch.setattr(here, "base", lambda: {"end": {"sampled": {"success": {"mean": 0.05}}}})
     finished = []
     for seed, rate in enumerate((0.1, 0.9, 0.4)):
         folder = tmp_path / "work" / f"joint-trace-{seed}" / "checkpoint"
         folder.mkdir(parents=True)
         (folder / "who").write_text(str(seed))
-        end = {"sampled": {"success": {"mean": rate}}}
-        finished.append({"arm": "joint", "granularity": "trace", "seed": seed, "end": end})
+        found = {"arm": "joint", "granularity": "trace", "seed": seed, "protocol": asdict(protocol)}
+        finished.append(found | {"base_fingerprint": "0123", "end": {"sampled": {"success": {"mean": rate}}}})
     assert here.ship(finished, tmp_path / "shipped") == [f"{tmp_path / 'shipped' / 'joint'}: seed 2"]
     assert (tmp_path / "shipped" / "joint" / "who").read_text() == "2"
+    history = " ".join((tmp_path / "shipped" / "joint" / "TRAINING.md").read_text().split())
+    assert "--only joint-trace-2`" in history and "Of the seeds 0, 1, 2" in history
+    assert "0.400 (before the training 0.050)" in history
 
 
 def test_the_command_refuses_a_run_that_is_not_planned(capsys):
