@@ -87,7 +87,8 @@ def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequen
         f"{found['granularity']}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
         f"{protocol['num_generations']} rollouts at temperature {protocol['temperature']:g}, {difficulties} problems "
         f"of the train split ({tasks}), every edit redrawing {redrawn}, {steps} a segment; AdamW at "
-        f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), beta {protocol['beta']:g}, bfloat16 autocast."
+        f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), beta {protocol['beta']:g}, "
+        "bfloat16 autocast."
     )
     chosen = (
         f"Of the seeds {', '.join(map(str, seeds))} this is the median one by success on "
