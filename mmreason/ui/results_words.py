@@ -66,7 +66,7 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
 def reward_setbacks(found: Comparison) -> list[str]:
     """What goes against factorized rewards, in words."""
     low, high = found.difference.ci95
-    between = f"{100 * low:+.1f} to {100 * high:+.1f} points"
+    between = f"{_points(low)} to {_points(high)} points"
     said = []
     if high < 0:
         said.append(f"joint is ahead, the paired difference is {between}")
@@ -105,7 +105,12 @@ def rate(estimate: Estimate) -> str:
 
 def signed(share: float) -> str:
     """``+11.2 %``."""
-    return f"{100 * share:+.1f} %".replace("-", "−")
+    return f"{_points(share)} %"
+
+
+def _points(share: float) -> str:
+    """``+11.2``."""
+    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def gain(estimate: Estimate) -> str:
@@ -171,7 +176,7 @@ def map_table(found: Map | None) -> dict[str, Any] | None:
     for place in found.places:
         low, high = place.ci95
         mark = "▲ factorized" if low > 0 else "▼ joint" if high < 0 else "–"
-        difference = f"{100 * place.difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+        difference = f"{_points(place.difference)} ({_points(low)} to {_points(high)})"
         rates = [f"{100 * value:.1f}" for value in (place.base, place.joint, place.factorized)]
         rows.append([place.place, *rates, difference, mark, percent(place.sign_conflict), percent(place.idle_push)])
     columns = ["place", "base, %", "joint, %", "factorized, %", "difference, points", "ahead"]

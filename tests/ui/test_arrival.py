@@ -30,6 +30,14 @@ def test_an_example_plays_without_a_click_and_ends_solved(app, visit):
     assert part(page, "card").count() >= 4
 
 
+def test_a_short_window_shows_canvas_and_player_without_scrolling(app, visit):
+    page = visit(app, width=1366, height=768)
+    part(page, "card").first.wait_for()
+    canvas, deck = (part(page, name).bounding_box() for name in ("canvas", "deck"))
+    assert canvas["y"] + canvas["height"] <= deck["y"]
+    assert deck["y"] + deck["height"] <= 768
+
+
 def test_nothing_plays_by_itself_for_who_prefers_reduced_motion(app, visit):
     page = visit(app, reduced_motion="reduce")
     part(page, "result").wait_for()
