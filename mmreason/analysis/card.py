@@ -143,7 +143,9 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         row, greedy = result[arm], result["greedy"][arm]
         seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
         lines.append(f"| {arm} | {_estimate(row, '.3f')} | {seeds} | {_estimate(greedy, '.3f')} |")
-    said = [f"Factorized − joint, paired: {_estimate(result['difference'], '+.3f')}."]
+    low, high = result["difference"]["ci95"]
+    verdict = "factorized is ahead" if low > 0 else "joint is ahead" if high < 0 else "no clear difference"
+    said = [f"Factorized − joint, paired: {_estimate(result['difference'], '+.3f')}, {verdict}."]
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
         gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")
@@ -154,8 +156,8 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     for arm, row in others.items():
         name = f"by {row['granularity']}, {arm}" if "granularity" in row else arm
         lines.append(
-            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on seeds "
-            f"{', '.join(map(str, row['paired_seeds']))}; difference {_estimate(row['difference'], '+.3f')}."
+            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on "
+            f"seed{'s' * (len(row['paired_seeds']) > 1)} {', '.join(map(str, row['paired_seeds']))}; difference {_estimate(row['difference'], '+.3f')}."
         )
     if result["missing"]:
         lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]

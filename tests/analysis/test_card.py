@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from mmreason.analysis.card import comparison_table, cost_table, map_table, replace_block, update_readme
 from mmreason.analysis.headline import compare, place_on_map
 from mmreason.analysis.protocol import ARMS, CONTROLS
@@ -28,6 +30,19 @@ def test_the_comparison_table_has_every_seed_and_what_is_missing():
         assert ", ".join(f"{value:.3f}" for value in found[arm]["seeds"]) in text
     assert "still missing: joint-trace-4" in text
     assert "still missing" not in comparison_table(found | {"missing": []})
+
+
+@pytest.mark.parametrize(
+    ("ci95", "verdict"),
+    [
+        ((0.01, 0.03), "factorized is ahead"),
+        ((-0.03, -0.01), "joint is ahead"),
+        ((-0.01, 0.03), "no clear difference"),
+    ],
+)
+def test_the_comparison_table_says_who_is_ahead(ci95, verdict):
+    found = compare(BASE, RUNS, PROTOCOL) | {"difference": {"mean": 0.0, "ci95": ci95}, "missing": []}
+    assert f"), {verdict}." in comparison_table(found)
 
 
 def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
