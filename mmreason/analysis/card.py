@@ -155,9 +155,10 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         others["factorized"] = result["other_granularity"]
     for arm, row in others.items():
         name = f"by {row['granularity']}, {arm}" if "granularity" in row else arm
+        seeds = f"seed{'s' * (len(row['paired_seeds']) > 1)} {', '.join(map(str, row['paired_seeds']))}"
         lines.append(
-            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on "
-            f"seed{'s' * (len(row['paired_seeds']) > 1)} {', '.join(map(str, row['paired_seeds']))}; difference {_estimate(row['difference'], '+.3f')}."
+            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {seeds}; "
+            f"difference {_estimate(row['difference'], '+.3f')}."
         )
     if result["missing"]:
         lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]

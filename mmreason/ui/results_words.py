@@ -47,7 +47,7 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
     lines = [
         [
             "lead",
-            f"Factorized rewards: {rate(found.factorized)} of held-out puzzles solved, joint rewards "
+            f"{_verdict(found)}: factorized rewards solve {rate(found.factorized)} of held-out puzzles, joint rewards "
             f"{rate(found.joint)}, the base {rate(found.base)}.",
         ],
         [
@@ -61,6 +61,12 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
         lines.append(["against", f"Against us: {'; '.join(against)}."])
     lines.append(["quiet", protocol_words(found)])
     return [*lines, ["code", found.command]]
+
+
+def _verdict(found: Comparison) -> str:
+    """Who is ahead, as the lead begins."""
+    low, high = found.difference.ci95
+    return "Factorized is ahead" if low > 0 else "Joint is ahead" if high < 0 else "No clear difference here"
 
 
 def reward_setbacks(found: Comparison) -> list[str]:
