@@ -55,6 +55,15 @@ def test_the_claim_says_our_figures_and_the_papers():
 
 @pytest.mark.parametrize(
     ("rates", "said"),
+    [((0.4, 0.7), "Factorized is"), ((0.7, 0.4), "Joint is"), ((0.5, 0.5), "No clear difference")],
+)
+def test_the_claim_begins_with_who_is_ahead(rates, said):
+    kind, lead = reward_claim(Comparison.model_validate(written(rates)), "")[0]
+    assert kind == "lead" and lead.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
     [((0.7, 0.4), "joint is ahead"), ((0.5, 0.5), "no clear difference"), ((0.5, 0.52), "smaller than the paper's")],
 )
 def test_what_goes_against_us_is_said(rates, said):
@@ -133,7 +142,7 @@ def open_results(visit, address, **options):
 def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(results_page, visit):
     page = open_results(visit, results_page.address)
     assert HOSTILE[0] in page.locator("#results-rewards code").inner_text()
-    assert "of held-out puzzles solved" in page.locator("#results-rewards").inner_text()
+    assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
     page.get_by_text("The map: where factorized rewards pay").click()
     assert HOSTILE[1] in page.locator("#results-places tbody").inner_text()
     assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
