@@ -2,9 +2,8 @@
 
 Starts the app on a free port, plays what it plays on arrival to its end, and writes
 ``assets/page-<width>-<light|dark>.png``; then the tab Inspect as ``inspect-<width>-<light|dark>.png``, and its
-chosen segment, two branches and heat map as ``inspect-<part>.png``; the tab Train with its example and the tab
-Results as ``train-`` and ``results-<width>-<light|dark>.png``, and the curves of Results as ``results-curves.png``.
-Needs playwright and a Chromium.
+chosen segment, two branches and heat map as ``inspect-<part>.png``; the tab Train with its example as ``train.png``,
+and the curves of the tab Results as ``results-curves.png``.  Needs playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from typing import Any
 from mmreason.ui.runtime import ASSETS, ROOT
 
 SIZES = ((1440, 1000), (390, 844))
+ONCE = (1440, "light")  # where the parts that need one picture are taken
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 START_SECONDS = 120
@@ -91,8 +91,9 @@ def take(address: str, folder: Path) -> list[Path]:
                 page.screenshot(path=path, full_page=width > 820)
                 paths.append(path)
                 paths += _inspect(page, folder, width, scheme)
-                paths += _train(page, folder, width, scheme)
-                paths += _results(page, folder, width, scheme)
+                if (width, scheme) == ONCE:
+                    paths += _parts_of_inspect(page, folder)
+                    paths += [_train(page, folder), _curves(page, folder)]
                 context.close()
         browser.close()
     return paths
@@ -112,50 +113,49 @@ def _show_an_edit(page: Any) -> None:
 
 
 def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
-    """The tab Inspect with its first group, and once its parts by themselves."""
+    """The tab Inspect with its first group."""
     page.get_by_role("tab", name="Inspect").click()
     page.locator(".mm-group .cell").first.wait_for()
     page.wait_for_timeout(600)
-    paths = [folder / f"inspect-{width}-{scheme}.png"]
-    page.screenshot(path=paths[0])
-    if (width, scheme) != (SIZES[0][0], "light"):
-        return paths
-    page.locator(".mm-group .segment").screenshot(path=folder / "inspect-segment.png")
+    path = folder / f"inspect-{width}-{scheme}.png"
+    page.screenshot(path=path)
+    return [path]
+
+
+def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:
+    """A segment, two branches and the heat map by themselves."""
+    paths = [folder / f"inspect-{name}.png" for name in ("segment", "branches", "leak")]
+    page.locator(".mm-group .segment").screenshot(path=paths[0])
     page.locator(".mm-group .cell.text[data-g='0'][data-s='2']").click()
     field = page.locator(".mm-group .mind-text")
     field.fill(re.sub("[1-4]", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value(), count=1))
     page.locator(".mm-group .go-on").click()
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
     page.wait_for_timeout(600)
-    paths.append(folder / "inspect-segment.png")
-    for name, selector in (("branches", "#duet .sides"), ("leak", ".mm-leak")):
-        paths.append(folder / f"inspect-{name}.png")
-        page.locator(selector).first.screenshot(path=paths[-1])
+    for path, selector in zip(paths[1:], ("#duet .sides", ".mm-leak"), strict=True):
+        page.locator(selector).first.screenshot(path=path)
     return paths
 
 
-def _train(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
+def _train(page: Any, folder: Path) -> Path:
     """The tab Train with the run that it shows a new visitor."""
     page.get_by_role("tab", name="Train", exact=True).click()
     page.locator("#train-figures .js-plotly-plot").nth(3).wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
-    path = folder / f"train-{width}-{scheme}.png"
+    path = folder / "train.png"
     page.screenshot(path=path, full_page=True)
-    return [path]
+    return path
 
 
-def _results(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
-    """The tab Results, and once its curves by themselves."""
+def _curves(page: Any, folder: Path) -> Path:
+    """The curves of the tab Results by themselves."""
     page.get_by_role("tab", name="Results", exact=True).click()
     curves = page.locator("#results-curves .js-plotly-plot")
     curves.wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
-    paths = [folder / f"results-{width}-{scheme}.png"]
-    page.screenshot(path=paths[0], full_page=True)
-    if (width, scheme) == (SIZES[0][0], "light"):
-        paths.append(folder / "results-curves.png")
-        curves.screenshot(path=paths[-1])
-    return paths
+    path = folder / "results-curves.png"
+    curves.screenshot(path=path)
+    return path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
