@@ -163,6 +163,8 @@ def map_words(found: Map | None, why_not: str) -> list[list[str]]:
         f"joint at {_names(behind)}",
         f"{level} of {len(found.places)} places show no clear difference",
     ]
+    if found.missing:
+        said.append(f"{_count(len(found.missing), 'place')} not measured yet")
     seeds = _count(min(place.seeds for place in found.places), "seed")
     return [
         [

@@ -103,6 +103,9 @@ def test_tables_hold_every_seed_the_controls_and_the_map():
     assert [row[5] for row in map_table(found)["rows"]] == ["▲ factorized", "▼ joint", "–"]
     sentence = map_words(found, "")[0][1]
     assert "ahead at place 0" in sentence and "joint at place 1" in sentence and "1 of 3 places" in sentence
+    assert "not measured yet" not in sentence
+    unfinished = found.model_copy(update={"missing": ["by trace"]})
+    assert "1 place not measured yet" in map_words(unfinished, "")[0][1]
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"places": []}', "[" * 100_000])
