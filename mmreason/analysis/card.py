@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.headline import who_is_ahead
+from mmreason.analysis.protocol import Run
 from mmreason.tasks import TASKS
 
 FRONT_MATTER = """---
@@ -76,7 +78,7 @@ its region.
 
 def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequence[int]) -> str:
     """How a run of ``reproduce`` was trained, as Markdown; it is the median one of ``seeds``."""
-    protocol, name = found["protocol"], f"{found['arm']}-{found['granularity']}-{found['seed']}"
+    protocol, name = found["protocol"], Run(found["arm"], found["granularity"], found["seed"]).name
     before, after = (outcomes["end"]["sampled"]["success"]["mean"] for outcomes in (base, found))
     tasks, difficulties = ", ".join(protocol["tasks"]), " and ".join(protocol["difficulties"])
     redrawn = "the whole canvas" if protocol["region"] == "full" else "the region that its thought states"
@@ -143,9 +145,8 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         row, greedy = result[arm], result["greedy"][arm]
         seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
         lines.append(f"| {arm} | {_estimate(row, '.3f')} | {seeds} | {_estimate(greedy, '.3f')} |")
-    low, high = result["difference"]["ci95"]
-    verdict = "factorized is ahead" if low > 0 else "joint is ahead" if high < 0 else "no clear difference"
-    said = [f"Factorized − joint, paired: {_estimate(result['difference'], '+.3f')}, {verdict}."]
+    difference = result["difference"]
+    said = [f"Factorized − joint, paired: {_estimate(difference, '+.3f')}, {who_is_ahead(difference['ci95'])}."]
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
         gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")

@@ -52,6 +52,12 @@ def interval(values_R: np.ndarray) -> list[float]:
     return [float(bound) for bound in np.percentile(values_R, [2.5, 97.5])]
 
 
+def who_is_ahead(ci95: Sequence[float]) -> str:
+    """What the interval of factorized − joint says, in words."""
+    low, high = ci95
+    return "factorized is ahead" if low > 0 else "joint is ahead" if high < 0 else "no clear difference"
+
+
 def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol: Protocol) -> dict[str, Any]:
     """The results file, of those runs that are there; both arms need a seed in common.
 

@@ -94,7 +94,7 @@ class Reproduction:
 
         The card is left to ``report``, which measures what it says; how it was trained is written beside.
         """
-        written = []
+        written, base = [], self.base()
         for arm in ARMS:
             own = [
                 found for found in finished if (found["arm"], found["granularity"]) == (arm, self.protocol.granularity)
@@ -107,7 +107,7 @@ class Reproduction:
             target = Path(folder) / arm
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target)
-            history = run_history(median, self.base(), sorted(found["seed"] for found in own))
+            history = run_history(median, base, sorted(found["seed"] for found in own))
             (target / "TRAINING.md").write_text(history, encoding="utf-8")
             written.append(f"{target}: seed {median['seed']}")
         return written

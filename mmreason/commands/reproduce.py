@@ -40,7 +40,7 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.card import comparison_table, update_readme
     from mmreason.analysis.headline import compare
-    from mmreason.analysis.protocol import HEADLINE, QUICK, planned_runs
+    from mmreason.analysis.protocol import HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.reproduce import Reproduction
     from mmreason.errors import ConfigError
     from mmreason.traces.file import write_whole
@@ -63,7 +63,7 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
                 line.close(run.name)
                 comparison.carry_out(run, _shown(line, protocol.max_steps))
     finished = comparison.finished(runs)
-    done = [f"{found['arm']}-{found['granularity']}-{found['seed']}" for found in finished]
+    done = [Run(found["arm"], found["granularity"], found["seed"]).name for found in finished]
     state = {"finished": done, "missing": [name for name in names if name not in done]}
     if args.plan:
         return state

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmreason.analysis.headline import who_is_ahead
 from mmreason.analysis.protocol import ARMS, DOUBLE
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.comparison import Comparison, Estimate, Map
@@ -47,8 +48,9 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
     lines = [
         [
             "lead",
-            f"{_verdict(found)}: factorized rewards solve {rate(found.factorized)} of held-out puzzles, joint rewards "
-            f"{rate(found.joint)}, the base {rate(found.base)}.",
+            f"{who_is_ahead(found.difference.ci95).capitalize()}: factorized rewards solve "
+            f"{rate(found.factorized)} of held-out puzzles, joint rewards {rate(found.joint)}, the base "
+            f"{rate(found.base)}.",
         ],
         [
             "plain",
@@ -61,12 +63,6 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
         lines.append(["against", f"Against us: {'; '.join(against)}."])
     lines.append(["quiet", protocol_words(found)])
     return [*lines, ["code", found.command]]
-
-
-def _verdict(found: Comparison) -> str:
-    """Who is ahead, as the lead begins."""
-    low, high = found.difference.ci95
-    return "Factorized is ahead" if low > 0 else "Joint is ahead" if high < 0 else "No clear difference here"
 
 
 def reward_setbacks(found: Comparison) -> list[str]:
