@@ -145,6 +145,7 @@ def dispatch(args: argparse.Namespace) -> int:
     """Run the command of parsed ``args`` and print what it says."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars while they read and write weights; ours are lines
     command = importlib.import_module(f"mmreason.commands.{args.command}")
     error: MMReasonError | None = None
     try:

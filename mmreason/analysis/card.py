@@ -156,14 +156,24 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         others["factorized"] = result["other_granularity"]
     for arm, row in others.items():
         name = f"by {row['granularity']}, {arm}" if "granularity" in row else arm
-        seeds = f"seed{'s' * (len(row['paired_seeds']) > 1)} {', '.join(map(str, row['paired_seeds']))}"
         lines.append(
-            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {seeds}; "
+            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {_seeds(row)}; "
             f"difference {_estimate(row['difference'], '+.3f')}."
+        )
+    for name, row in result["own_turn"].items():
+        lines.append(
+            f"- {name.replace('_', ' by ')} against joint by trace, one reward for everything in a trace: "
+            f"{row[name]['mean']:.3f} against {row['joint_trace']['mean']:.3f}, "
+            f"{_estimate(row['gain_over_joint_trace'], '+.1%')}, {_seeds(row)}."
         )
     if result["missing"]:
         lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]
     return "\n".join(lines)
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    """Which seeds a comparison is of."""
+    return f"seed{'s' * (len(row['paired_seeds']) > 1)} {', '.join(map(str, row['paired_seeds']))}"
 
 
 def _estimate(row: Mapping[str, Any], form: str) -> str:

@@ -61,21 +61,26 @@ def who_is_ahead(ci95: Sequence[float]) -> str:
 def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol: Protocol) -> dict[str, Any]:
     """The results file, of those runs that are there; both arms need a seed in common.
 
-    ``gain_over_joint`` and ``gain_over_base`` are relative, of mean success at temperature 1.
+    ``gain_over_joint`` and ``gain_over_base`` are relative, of mean success at temperature 1.  ``own_turn`` sets
+    both arms by turn against joint by trace, one reward for everything in a trace: what judging each turn on its
+    own brings, without and with factorizing.
     """
     result: dict[str, Any] = {"protocol": asdict(protocol), "paper": PAPER}
     result |= {"granularity": protocol.granularity, "difficulty": dict(protocol.difficulties)}
-    result |= _headline(base, runs, protocol.granularity, "sampled")
-    result["greedy"] = _headline(base, runs, protocol.granularity, "greedy")
-    (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
-    if _paired_seeds(runs, other):
-        result["other_granularity"] = _headline(base, runs, other, "sampled") | {"granularity": other}
-    result["controls"] = {
-        arm: _headline(base, runs, protocol.granularity, "sampled", arm)
-        for arm in CONTROLS
-        if _of(runs, arm, protocol.granularity)
-    }
     by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
+    result |= _paired(base, by_arm)
+    result["greedy"] = _paired(base, by_arm, "greedy")
+    (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
+    by_arm_other = {arm: _of(runs, arm, other) for arm in ARMS}
+    if _shared_seeds(by_arm_other):
+        result["other_granularity"] = _paired(base, by_arm_other) | {"granularity": other}
+    result["controls"] = {
+        arm: _paired(base, {"joint": by_arm["joint"], arm: control})
+        for arm in CONTROLS
+        if (control := _of(runs, arm, protocol.granularity))
+    }
+    pairs = [{"joint_trace": _of(runs, "joint", "trace"), f"{arm}_turn": _of(runs, arm, "turn")} for arm in ARMS]
+    result["own_turn"] = {list(pair)[1]: _paired(base, pair) for pair in pairs if _shared_seeds(pair)}
     result["apart"] = {
         difficulty: {"base": _mean(base["end"][difficulty])}
         | {arm: float(np.mean([_mean(run["end"][difficulty]) for run in by_arm[arm].values()])) for arm in ARMS}
@@ -112,28 +117,24 @@ def _of(runs: Sequence[Mapping[str, Any]], arm: str, granularity: str) -> dict[i
     return dict(sorted(found.items()))
 
 
-def _paired_seeds(runs: Sequence[Mapping[str, Any]], granularity: str) -> list[int]:
-    joint, factorized = (_of(runs, arm, granularity) for arm in ARMS)
-    return [seed for seed in joint if seed in factorized]
-
-
 def _mean(outcomes: Mapping[str, Any]) -> float:
     return float(solved_tasks(outcomes).mean())
 
 
-def _headline(
-    base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], granularity: str, how: str, against: str = "factorized"
+def _shared_seeds(arms: Mapping[str, Mapping[int, Any]]) -> list[int]:
+    """The seeds that all of ``arms`` have."""
+    return sorted(set.intersection(*(set(runs) for runs in arms.values())))
+
+
+def _paired(
+    base: Mapping[str, Any], arms: Mapping[str, Mapping[int, Mapping[str, Any]]], how: str = "sampled"
 ) -> dict[str, Any]:
-    """Means, intervals and differences of joint and one other arm over the seeds that both have."""
-    joint, other = (_of(runs, arm, granularity) for arm in ("joint", against))
-    seeds = [seed for seed in joint if seed in other]
+    """Means, intervals and the difference of two arms (runs by seed), the second's against the first's."""
+    (first, second), seeds = arms, _shared_seeds(arms)
     if not seeds:
-        raise ConfigError(f"joint and {against} have no finished seed in common yet")
-    solved = {
-        "base": solved_tasks(base["end"][how])[None],
-        "joint": np.stack([solved_tasks(joint[seed]["end"][how]) for seed in seeds]),
-        against: np.stack([solved_tasks(other[seed]["end"][how]) for seed in seeds]),
-    }
+        raise ConfigError(f"{first} and {second} have no finished seed in common yet")
+    solved = {"base": solved_tasks(base["end"][how])[None]}
+    solved |= {arm: np.stack([solved_tasks(runs[seed]["end"][how]) for seed in seeds]) for arm, runs in arms.items()}
     means_R = resampled_means(solved)
     found: dict[str, Any] = {}
     for arm, solved_STN in solved.items():
@@ -142,16 +143,15 @@ def _headline(
             "ci95": interval(means_R[arm]),
             "seeds": [float(value) for value in solved_STN.mean(axis=(1, 2))],
         }
-    difference_R = means_R[against] - means_R["joint"]
     found["difference"] = {
-        "mean": found[against]["mean"] - found["joint"]["mean"],
-        "ci95": interval(difference_R),
-        "seeds": [a - b for a, b in zip(found[against]["seeds"], found["joint"]["seeds"], strict=True)],
+        "mean": found[second]["mean"] - found[first]["mean"],
+        "ci95": interval(means_R[second] - means_R[first]),
+        "seeds": [b - a for a, b in zip(found[first]["seeds"], found[second]["seeds"], strict=True)],
     }
-    for name, below in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
-        lower = max(found[below]["mean"], 1e-9)
-        gains_R = means_R[against] / np.maximum(means_R[below], 1e-9) - 1
-        found[name] = {"mean": found[against]["mean"] / lower - 1, "ci95": interval(gains_R)}
+    for below in (first, "base"):
+        gains_R = means_R[second] / np.maximum(means_R[below], 1e-9) - 1
+        gain = found[second]["mean"] / max(found[below]["mean"], 1e-9) - 1
+        found[f"gain_over_{below}"] = {"mean": gain, "ci95": interval(gains_R)}
     return found | {"paired_seeds": seeds}
 
 

@@ -26,11 +26,6 @@ def load_pipeline(path: str) -> InterleavedReasoningPipeline:
         there = sorted(str(found.parent) for found in Path("checkpoints").glob("*/model_index.json"))
         hint = f", e.g. {', '.join(there)}" if there else " that holds model_index.json"
         raise CheckpointError(f"--checkpoint must be a checkpoint folder{hint}; got {path!r}")
-    from diffusers.utils import logging as diffusers_logging
-    from transformers.utils import logging as transformers_logging
-
     from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 
-    diffusers_logging.disable_progress_bar()  # a refused checkpoint is one line on standard error
-    transformers_logging.disable_progress_bar()
     return InterleavedReasoningPipeline.from_pretrained(path)

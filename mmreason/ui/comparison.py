@@ -76,6 +76,7 @@ class Comparison(BaseModel):
     protocol: dict[str, Any]
     by_task: dict[str, dict[str, Any]] = {}
     controls: dict[str, dict[str, Any]] = {}
+    own_turn: dict[str, dict[str, Any]] = {}
     missing: list[str] = []
     paper: dict[str, Finite]
     command: str = COMMAND

@@ -58,11 +58,25 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
             f"and {gain(found.gain_over_base)} over base (the paper: {signed(found.paper['gain_over_base'])}).",
         ],
     ]
+    if found.own_turn:
+        lines.append(["plain", own_turn_words(found)])
     against = reward_setbacks(found)
     if against:
         lines.append(["against", f"Against us: {'; '.join(against)}."])
     lines.append(["quiet", protocol_words(found)])
     return [*lines, ["code", found.command]]
+
+
+def own_turn_words(found: Comparison) -> str:
+    """What judging each turn on its own brings over one reward for the whole trace."""
+    said, seeds = [], 0
+    for name, row in found.own_turn.items():
+        seeds = len(row["paired_seeds"])
+        said.append(f"{name.partition('_')[0]} {gain(Estimate.model_validate(row['gain_over_joint_trace']))}")
+    return (
+        "Against one reward for the whole trace, given to every token in it, judging each turn on its own brings "
+        f"{' and '.join(said)}, on {_count(seeds, 'seed')}."
+    )
 
 
 def reward_setbacks(found: Comparison) -> list[str]:

@@ -52,6 +52,10 @@ def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
     for arm in CONTROLS:
         assert f"- {arm}: {found['controls'][arm][arm]['mean']:.3f} against joint's" in text
     assert f"- by turn, factorized: {found['other_granularity']['factorized']['mean']:.3f}" in text
+    for arm in ARMS:
+        row = found["own_turn"][f"{arm}_turn"]
+        assert f"- {arm} by turn against joint by trace" in text
+        assert f"{row['gain_over_joint_trace']['mean']:+.1%}" in text
 
 
 def test_the_map_table_has_a_line_for_every_place_and_says_what_is_missing():

@@ -125,6 +125,18 @@ def test_controls_and_the_other_granularity_are_set_apart():
     assert found["other_granularity"]["granularity"] == "turn"
 
 
+def test_judging_each_turn_on_its_own_is_measured_against_joint_by_trace():
+    found = compare(
+        BASE, [*RUNS, *(made_run(arm, 1, rate, "turn") for arm, rate in zip(ARMS, (0.7, 0.8), strict=True))], PROTOCOL
+    )
+    by_trace = mean_of(RUNS[2])  # joint of seed 1, the only seed that has both
+    for arm in ARMS:
+        row = found["own_turn"][f"{arm}_turn"]
+        assert row["paired_seeds"] == [1] and row["joint_trace"]["mean"] == pytest.approx(by_trace)
+        assert row["gain_over_joint_trace"]["mean"] == pytest.approx(row[f"{arm}_turn"]["mean"] / by_trace - 1)
+    assert compare(BASE, RUNS, PROTOCOL)["own_turn"] == {}
+
+
 def test_tasks_with_unlike_numbers_of_problems_are_refused():
     with pytest.raises(ConfigError, match="as many problems"):
         solved_tasks({"solved": {"maze": "01", "sudoku": "011"}})

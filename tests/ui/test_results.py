@@ -15,7 +15,15 @@ from mmreason.ui import runtime
 from mmreason.ui.comparison import Comparison, Map, read_comparison, read_map
 from mmreason.ui.comparison_figure import comparison_figure
 from mmreason.ui.results_file import results_path
-from mmreason.ui.results_words import cost_claim, map_table, map_words, reward_claim, reward_setbacks, task_table
+from mmreason.ui.results_words import (
+    cost_claim,
+    map_table,
+    map_words,
+    reward_claim,
+    reward_setbacks,
+    signed,
+    task_table,
+)
 from tests.analysis.test_headline import BASE, PROTOCOL, RUNS, made_run
 from tests.ui.conftest import HOSTILE, launched
 
@@ -70,6 +78,18 @@ def test_what_goes_against_us_is_said(rates, said):
     found = Comparison.model_validate(written(rates))
     assert said in "; ".join(reward_setbacks(found))
     assert any(kind == "against" for kind, _ in reward_claim(found, ""))
+
+
+def test_what_judging_each_turn_brings_is_said_where_it_was_measured():
+    runs = [*RUNS, *(made_run(arm, 0, 0.8, "turn") for arm in ARMS)]
+    found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
+    text = " ".join(line for _, line in reward_claim(found, ""))
+    for arm in ARMS:
+        assert f"{arm} {signed(found.own_turn[f'{arm}_turn']['gain_over_joint_trace']['mean'])}" in text
+    assert "on 1 seed" in text
+    assert not any(
+        "each turn on its own" in line for _, line in reward_claim(Comparison.model_validate(written()), "")
+    )
 
 
 def test_missing_runs_are_said():
