@@ -70,7 +70,7 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     then_look(blocks.load(on_arrive, t.visitor, arrived, **PRIVATE))
     t.preset.input(on_preset, t.preset, [*t.controls[1:], t.estimate, t.preset_says], **PRIVATE)
     changed = [control.change for control in t.controls]
-    gr.on(changed, on_form, [t.visitor, *t.controls], t.estimate, **CHANGING)
+    gr.on(changed, on_form, [t.visitor, *t.controls], [t.estimate, t.form_says], **CHANGING)
     started = [t.form_says, t.says, t.chosen, *lists]
     start = t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE)
     then_look(start)
@@ -145,12 +145,12 @@ def on_preset(name: Any) -> tuple[Any, ...]:
     return *(values[control] for control in CONTROLS[1:]), words(settings), preset_words(name)
 
 
-def on_form(visitor: Any, *values: Any) -> str:
-    """The estimate, or what is wrong with a field."""
+def on_form(visitor: Any, *values: Any) -> tuple[Any, Any]:
+    """The estimate, or what is wrong with a field; what Start said of a field stays until none is wrong."""
     try:
-        return words(checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor))
+        return words(checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)), ""
     except MMReasonError as error:
-        return sentence(error)
+        return sentence(error), gr.skip()
 
 
 def on_start(visitor: Any, *values: Any) -> tuple[Any, ...]:

@@ -322,6 +322,7 @@ def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
         expect(page.locator("#train-form-says")).to_contain_text(wrong)
         fill(page, field.name, kept)
         expect(page.locator("#train-estimate")).not_to_contain_text("must be")
+        expect(page.locator("#train-form-says")).not_to_contain_text("must be")
     for level in DIFFICULTIES:
         kept = page.locator(f"#train-weight_{level} input").input_value()
         fill(page, f"weight_{level}", -1)
