@@ -15,6 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from mmreason.analysis.card import run_history
 from mmreason.analysis.protocol import ARMS, Protocol, Run
 from mmreason.errors import CheckpointError, ConfigError
@@ -27,6 +29,7 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
+BEFORE = {"bf16": False}  # settings that files from before them do not hold
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]
@@ -44,7 +47,8 @@ class Reproduction:
     def base(self) -> dict[str, Any]:
         """What the start checkpoint does on the same problems; measured once."""
         tested = self.protocol.tested
-        digest = hashlib.sha256(json.dumps([self._fingerprint, tested]).encode()).hexdigest()[:8]
+        told = {name: value for name, value in tested.items() if BEFORE.get(name) != value}
+        digest = hashlib.sha256(json.dumps([self._fingerprint, told]).encode()).hexdigest()[:8]
         path = self.results / f"base-{digest}.json"
         if not path.is_file():
             self.say(f"base: {self.protocol.problems_at_end} problems a task")
@@ -122,7 +126,8 @@ class Reproduction:
     def _kept(self, path: Path) -> dict[str, Any]:
         """A run's file, which must be of this protocol and this start checkpoint."""
         found = _read(path)
-        differing = [name for name, value in _plain(self.protocol).items() if found["protocol"].get(name) != value]
+        own = BEFORE | found["protocol"]
+        differing = [name for name, value in _plain(self.protocol).items() if own.get(name) != value]
         differing += ["checkpoint"] if found["base_fingerprint"] != self._fingerprint else []
         if differing:
             raise ConfigError(
@@ -176,7 +181,8 @@ class Reproduction:
         """Scored traces of those problems."""
         config = self.protocol.sampling(pipe.scheduler, temperature)
         problems = self._problems(per_task, difficulty)
-        return solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128)
+        with torch.autocast(pipe.device.type, torch.bfloat16, enabled=self.protocol.bf16):
+            return solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128)
 
 
 def _key(problem: Problem) -> tuple[str, str, int | None]:

@@ -11,13 +11,15 @@ HELP = "joint against factorized rewards over seeds, written to assets/results"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``reproduce``."""
-    parser.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
-    parser.add_argument("--map", action="store_true", help="short runs of both arms, one setting changed at a time")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
+    which.add_argument("--first", action="store_true", help="the first comparison, of shorter runs and other seeds")
+    which.add_argument("--map", action="store_true", help="short runs of both arms, one setting changed at a time")
     parser.add_argument("--only", nargs="+", metavar="RUN", help="of the runs (or the map's places) only these")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
-    parser.add_argument("--results", metavar="DIR", help="files of single runs (default: assets/results/reproduce)")
-    parser.add_argument("--work", metavar="DIR", help="run directories (default: runs/reproduce)")
-    parser.add_argument("--out", metavar="FILE", help="the comparison (default: assets/results/reproduce.json)")
+    parser.add_argument("--results", metavar="DIR", help="files of single runs (default: in assets/results)")
+    parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
+    parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
     parser.add_argument("--ship", metavar="DIR", help="also copy each arm's median checkpoint there, e.g. checkpoints")
     parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
@@ -40,23 +42,24 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.card import comparison_table, update_readme
     from mmreason.analysis.headline import compare
-    from mmreason.analysis.protocol import HEADLINE, QUICK, Run, planned_runs
+    from mmreason.analysis.protocol import FIRST, HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.reproduce import Reproduction
     from mmreason.errors import ConfigError
     from mmreason.traces.file import write_whole
     from mmreason.training.progress import ProgressLine
 
-    protocol = QUICK if args.quick else HEADLINE
-    where = "runs/reproduce-quick/results" if args.quick else "assets/results/reproduce"
-    work = args.work or ("runs/reproduce-quick" if args.quick else "runs/reproduce")
-    out = args.out or ("runs/reproduce-quick/reproduce.json" if args.quick else "assets/results/reproduce.json")
+    protocol = QUICK if args.quick else FIRST if args.first else HEADLINE
+    option = "quick" if args.quick else "first" if args.first else ""
+    name = "reproduce" + (f"_{option}" if option else "")
+    kept = f"runs/{name}" if args.quick else "assets/results"
+    work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"
     runs = planned_runs(protocol)
     names = [run.name for run in runs]
-    for name in args.only or []:
-        if name not in names:
-            raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {name!r}")
+    for only in args.only or []:
+        if only not in names:
+            raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {only!r}")
     line = ProgressLine("step", sys.stderr)
-    comparison = Reproduction(protocol, args.results or where, work, line.close)
+    comparison = Reproduction(protocol, args.results or f"{kept}/{name}", work, line.close)
     if not args.plan:
         for run in runs:
             if not args.only or run.name in args.only:
@@ -64,14 +67,14 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
                 comparison.carry_out(run, _shown(line, protocol.max_steps))
     finished = comparison.finished(runs)
     done = [Run(found["arm"], found["granularity"], found["seed"]).name for found in finished]
-    state = {"finished": done, "missing": [name for name in names if name not in done]}
+    state = {"finished": done, "missing": [planned for planned in names if planned not in done]}
     if args.plan:
         return state
     result = compare(comparison.base(), finished, protocol) | state
-    result["command"] = "python -m mmreason reproduce" + (" --quick" if args.quick else "")
+    result["command"] = "python -m mmreason reproduce" + (f" --{option}" if option else "")
     write_whole(out, (json.dumps(result, indent=1) + "\n").encode())
     if not args.quick:
-        update_readme(args.readme, "reproduce", comparison_table(result))
+        update_readme(args.readme, name, comparison_table(result))
     if args.ship:
         result["shipped"] = comparison.ship(finished, args.ship)
     return result

@@ -24,10 +24,11 @@ class PrefixCache:
         self.length_B = torch.zeros(0, dtype=torch.long)
 
     def allocate(self, like: torch.Tensor, num_rows: int) -> None:
-        """Make room for ``num_rows`` empty rows with the device and type of ``like``."""
+        """Make room for ``num_rows`` empty rows with the device and type of ``like``, or under autocast its type."""
         layers, heads, width = self.shape
-        size = (layers, num_rows, heads, GROWTH, width)
-        self.keys_NBAMD, self.values_NBAMD = like.new_zeros(size), like.new_zeros(size)
+        size, kind = (layers, num_rows, heads, GROWTH, width), like.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else like.dtype
+        self.keys_NBAMD, self.values_NBAMD = like.new_zeros(size, dtype=dtype), like.new_zeros(size, dtype=dtype)
         self.length_B = torch.zeros(num_rows, dtype=torch.long, device=like.device)
 
     def reserve(self, num_columns: int) -> None:

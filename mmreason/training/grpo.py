@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -51,7 +50,7 @@ class GRPOConfig:
     max_grad_norm: float = 1.0
     max_tokens: int = MAX_TOKENS  # positions in one backward pass
     likelihood: str = "trajectory"
-    bf16: bool = False
+    bf16: bool = False  # bfloat16 autocast of rollouts and updates; the weights stay as they are
     gradient_checkpointing: bool = False
     lora_rank: int = 0  # 0: all weights
     save_steps: int = 20
@@ -178,7 +177,8 @@ class GRPO:
         mine = step_problems(config, step)[self.accelerator.process_index :: world]
         self.policy.eval()
         problems, seeds = [p for p, _ in mine], [seed for _, seed in mine]
-        traces = self.pipe(problems, config.sampling, seeds, config.num_generations).traces
+        with self._autocast():
+            traces = self.pipe(problems, config.sampling, seeds, config.num_generations).traces
         traces = [add_rewards(self.verifier.score(trace), self.reward_functions) for trace in traces]
         size = config.num_generations
         groups = [traces[i : i + size] for i in range(0, len(traces), size)]
@@ -188,6 +188,9 @@ class GRPO:
             first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
             advantages = assign(everyone, config.assignment)[first : first + len(groups)]
         return Rollouts(groups, advantages, self._counts(traces), time.perf_counter() - began)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.policy.device.type, torch.bfloat16, enabled=self.config.bf16)
 
     def _counts(self, traces: Sequence[Trace]) -> dict[str, TokenCounts]:
         counts = {}
@@ -265,7 +268,7 @@ class GRPO:
         temperature = config.sampling.temperature
         advantage_N, weight_N = advantage_N.to(device), weight_N.to(device)
         ref_logp_N = None
-        with torch.autocast(device.type, torch.bfloat16) if config.bf16 else nullcontext():
+        with self._autocast():
             if config.loss.beta and self.reference is not None:
                 with torch.no_grad():
                     ref_logp_N, _ = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)
