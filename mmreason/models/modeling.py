@@ -101,7 +101,7 @@ class Attention(nn.Module):
 
 def eager_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=1.0, **_):
     """Plain attention, (B, A, L, E) in and (B, L, A, E) out; torch's FLOP counter sees its products."""
-    scores = query @ key.transpose(-1, -2) * scaling
+    scores = query * scaling @ key.transpose(-1, -2)
     scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
     return (scores.softmax(dim=-1) @ value).transpose(1, 2), None
 
@@ -112,17 +112,17 @@ def block_attention(q, k, v, mask: BlockMask, scaling: float) -> torch.Tensor:
     Clean columns see clean ones; a noisy block sees clean ones and itself.
     """
     clean = mask.clean_B1CC.shape[-1]
-    k_clean, v_clean = k[:, :, :clean], v[:, :, :clean]
-    out, _ = eager_attention(None, q[:, :, :clean], k_clean, v_clean, mask.clean_B1CC, scaling=scaling)
+    q, k_clean, v_clean = q * scaling, k[:, :, :clean], v[:, :, :clean]
+    out, _ = eager_attention(None, q[:, :, :clean], k_clean, v_clean, mask.clean_B1CC)
     outs, start = [out], clean
     lowest = torch.finfo(q.dtype).min
     for own_B1KWW in mask.own_runs:
         count, width = own_B1KWW.shape[2:4]
         here = slice(start, start + count * width)
         prefix = mask.prefix_B1NC[:, :, start - clean : start - clean + count * width]
-        to_clean = (q[:, :, here] @ k_clean.transpose(-1, -2) * scaling).masked_fill(~prefix, lowest)
+        to_clean = (q[:, :, here] @ k_clean.transpose(-1, -2)).masked_fill(~prefix, lowest)
         q_own, k_own, v_own = (x[:, :, here].unflatten(2, (count, width)) for x in (q, k, v))
-        to_own = (q_own @ k_own.transpose(-1, -2) * scaling).masked_fill(~own_B1KWW, lowest).flatten(2, 3)
+        to_own = (q_own @ k_own.transpose(-1, -2)).masked_fill(~own_B1KWW, lowest).flatten(2, 3)
         weight_clean, weight_own = torch.cat((to_clean, to_own), dim=-1).softmax(dim=-1).split([clean, width], dim=-1)
         mixed = weight_clean @ v_clean + (weight_own.unflatten(2, (count, width)) @ v_own).flatten(2, 3)
         outs.append(mixed.transpose(1, 2))

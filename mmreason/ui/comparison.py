@@ -1,4 +1,4 @@
-"""``reproduce.json`` and ``map.json`` as the tab Results reads them."""
+"""``reproduce.json``, ``reproduce_first.json`` and ``map.json`` as the tab Results reads them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mmreason.ui import results_file
 from mmreason.ui.cost_results import Finite, Share
 
 COMMAND = "python -m mmreason reproduce"
+FIRST_COMMAND = "python -m mmreason reproduce --first"
 MAP_COMMAND = "python -m mmreason reproduce --map"
 
 
@@ -55,7 +56,7 @@ class Curves(BaseModel):
 
 
 class Comparison(BaseModel):
-    """``assets/results/reproduce.json``, what the page uses of it."""
+    """A file that ``reproduce`` wrote, what the page uses of it."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -115,6 +116,11 @@ class Map(BaseModel):
 def read_comparison() -> tuple[Comparison | None, str]:
     """The comparison, or None and why not."""
     return results_file.read_results(Comparison, "reproduce.json", COMMAND, "joint against factorized rewards")
+
+
+def read_first() -> tuple[Comparison | None, str]:
+    """The first comparison, of shorter runs, or None and why not."""
+    return results_file.read_results(Comparison, "reproduce_first.json", FIRST_COMMAND, "it in shorter runs")
 
 
 def read_map() -> tuple[Map | None, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.ui.comparison import Comparison, read_comparison, read_map
+from mmreason.ui.comparison import Comparison, read_comparison, read_first, read_map
 from mmreason.ui.comparison_figure import AXES, METRICS, comparison_figure
 from mmreason.ui.component import component
 from mmreason.ui.cost_results import read_results
@@ -20,7 +20,7 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 def build_results(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
-    choices, cost, rewards, figure, tasks, places, table = _view()
+    choices, cost, rewards, figure, tasks, first, first_tasks, places, table = _view()
     with gr.Column(elem_id="results"):
         component("prose", value=[["title", "Claim 1: drawing only what changes is cheaper"]])
         parts: list[Any] = [component("prose", value=cost, elem_id="results-cost")]
@@ -32,6 +32,9 @@ def build_results(blocks: gr.Blocks) -> None:
             task = gr.Radio(choices, value=ALL, label="Of", elem_id="results-task")
         plot = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="results-curves")
         parts += [plot, component("table", value=tasks, elem_id="results-tasks")]
+        component("prose", value=[["title", "The first comparison: shorter runs"]])
+        parts.append(component("prose", value=first, elem_id="results-first"))
+        parts.append(component("table", value=first_tasks, elem_id="results-first-tasks"))
         component("prose", value=[["title", "The map"]])
         parts.append(component("prose", value=places, elem_id="results-map"))
         parts.append(component("table", value=table, elem_id="results-places"))
@@ -44,6 +47,7 @@ def build_results(blocks: gr.Blocks) -> None:
 def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:
     """What each part shows, of the files as they are now."""
     comparison, no_comparison = read_comparison()
+    first, no_first = read_first()
     places, no_map = read_map()
     return (
         [ALL, *_tasks(comparison)],
@@ -51,6 +55,8 @@ def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, 
         reward_claim(comparison, no_comparison),
         _figure(comparison, metric, axis, task),
         task_table(comparison),
+        reward_claim(first, no_first),
+        task_table(first),
         map_words(places, no_map),
         map_table(places),
     )

@@ -19,6 +19,7 @@ PROTOCOL = Protocol(
     difficulties={"medium": 1.0, "hard": 1.0},
     granularity="trace",
     num_seeds=3,
+    first_seed=0,
     other_seeds=1,
     points=(2, 4),
 )

@@ -39,6 +39,7 @@ def protocol(tmp_path_factory) -> Protocol:
         difficulties={"easy": 1.0},
         granularity="trace",
         num_seeds=1,
+        first_seed=0,
         other_seeds=0,
         points=(1, 4),
         num_problems=1,
@@ -138,6 +139,17 @@ def test_files_of_another_protocol_or_start_are_refused(protocol, whole, tmp_pat
         comparison(replace(protocol, checkpoint=str(tmp_path)), tmp_path / "new").base()
 
 
+def test_files_from_before_a_setting_stand_for_what_it_was_then(protocol, whole, tmp_path):
+    content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    del content["protocol"]["bf16"]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / f"{RUN.name}.json").write_text(json.dumps(content))
+    then = replace(protocol, bf16=False)
+    assert comparison(then, tmp_path).finished([RUN])
+    with pytest.raises(ConfigError, match=r"is of another comparison \(bf16 differ\)"):
+        comparison(protocol, tmp_path).finished([RUN])
+
+
 def test_a_file_of_another_version_is_refused(protocol, whole, tmp_path):
     content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
     (tmp_path / "results").mkdir()
@@ -171,4 +183,4 @@ def test_the_command_refuses_a_run_that_is_not_planned(capsys):
 def test_the_command_says_what_is_planned(tmp_path, capsys):
     assert main(["reproduce", "--plan", "--results", str(tmp_path), "--json"]) == 0
     state = json.loads(capsys.readouterr().out)
-    assert state["finished"] == [] and "joint-turn-0" in state["missing"]
+    assert state["finished"] == [] and "joint-turn-10" in state["missing"]

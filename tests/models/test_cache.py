@@ -106,3 +106,12 @@ def test_room_that_no_row_needs_is_given_back(cache):
     cache.shrink()
     assert cache.keys_NBAMD.shape[3] == cache.values_NBAMD.shape[3] == GROWTH
     assert numbers(cache) == before
+
+
+def test_under_autocast_the_cache_has_its_type():
+    cache = PrefixCache(LAYERS, HEADS, WIDTH)
+    with torch.autocast("cpu", torch.bfloat16):
+        cache.allocate(torch.zeros(1), 2)
+    assert cache.read(0, 1)[0].dtype == cache.read(0, 1)[1].dtype == torch.bfloat16
+    cache.allocate(torch.zeros(1), 2)
+    assert cache.read(0, 1)[0].dtype == torch.float32

@@ -79,6 +79,18 @@ def test_the_packed_score_is_what_the_sampler_recorded_step_by_step_with_its_cac
         torch.testing.assert_close(logp_N, recorded(trace), atol=1e-5, rtol=1e-5)
 
 
+def test_under_bfloat16_they_agree_but_for_rounding():
+    problems = [trace.problem for trace in mixed_traces()[::2]]
+    with torch.autocast("cpu", torch.bfloat16):
+        traces = shared_pipe()(problems, SAMPLING, range(len(problems))).traces
+        halves = torch.cat(scores(packs(traces), len(traces)))
+    noted, full = torch.cat([recorded(t) for t in traces]), torch.cat(scores(packs(traces), len(traces)))
+    for other in (halves, full):
+        off = (other - noted).abs()
+        assert 0 < off.mean() < 0.02 and off.max() < 0.3
+        assert abs((other - noted).mean()) < 0.005  # to both sides alike
+
+
 def test_the_traces_of_that_law_hold_every_kind_of_segment_and_steps_of_many_sizes():
     segments = [segment for trace in mixed_traces() for segment in trace.segments]
     assert {segment.kind for segment in segments} == {"thought", "edit", "answer"}

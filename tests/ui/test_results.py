@@ -12,7 +12,7 @@ import pytest
 from mmreason.analysis.headline import compare, place_on_map
 from mmreason.analysis.protocol import ARMS, CONTROLS
 from mmreason.ui import runtime
-from mmreason.ui.comparison import Comparison, Map, read_comparison, read_map
+from mmreason.ui.comparison import Comparison, Map, read_comparison, read_first, read_map
 from mmreason.ui.comparison_figure import comparison_figure
 from mmreason.ui.results_file import results_path
 from mmreason.ui.results_words import (
@@ -130,7 +130,8 @@ def test_tables_hold_every_seed_the_controls_and_the_map():
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"places": []}', "[" * 100_000])
 def test_without_a_usable_file_the_sentence_names_the_command(assets, content):
-    for name, read in (("reproduce.json", read_comparison), ("map.json", read_map)):
+    files = {"reproduce.json": read_comparison, "reproduce_first.json": read_first, "map.json": read_map}
+    for name, read in files.items():
         if content is not None:
             results_path(name).write_text(content)
         found, why = read()
@@ -145,6 +146,7 @@ def results_page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("assets")
     (folder / "results").mkdir()
     (folder / "results" / "reproduce.json").write_text(json.dumps(written() | {"command": HOSTILE[0]}))
+    (folder / "results" / "reproduce_first.json").write_text(json.dumps(written((0.7, 0.4)) | {"command": "first"}))
     hostile = places(0.1)
     hostile["places"][0]["place"] = HOSTILE[1]
     (folder / "results" / "map.json").write_text(json.dumps(hostile))
@@ -166,6 +168,7 @@ def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(resul
     page = open_results(visit, results_page.address)
     assert HOSTILE[0] in page.locator("#results-rewards code").inner_text()
     assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
+    assert page.locator("#results-first .lead").inner_text().startswith("Joint is ahead")
     page.get_by_text("The map: where factorized rewards pay").click()
     assert HOSTILE[1] in page.locator("#results-places tbody").inner_text()
     assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
