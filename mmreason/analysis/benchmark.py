@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -88,8 +89,9 @@ def benchmark(
     """Times rollouts, likelihoods and one GRPO step on medium mazes and transforms.
 
     Returns seconds of each, ``cache_speedup`` (uncached forwards of the same tokens over cached rollouts),
-    ``packing_speedup`` (forward and backward, one forward a segment and step over one packed) and
-    ``utilisation`` (FLOPs a second of a GRPO step, by formula, over the matrix-multiply peak).
+    ``packing_speedup`` (forward and backward, one forward a segment and step over one packed), ``bf16_speedup``
+    (a GRPO step without over one with it) and ``utilisation`` (FLOPs a second of a GRPO step, by formula, over
+    the matrix-multiply peak).
     """
     sampling = SamplingConfig()
     problems = [make_problem(("maze", "transform")[i % 2], "medium", seed, "train", i) for i in range(num_problems)]
@@ -115,7 +117,7 @@ def benchmark(
     stepwise = seconds(lambda: score(stepwise_batches(pipe, traces), backward=True))
     on_progress("packed likelihood")
     packed = seconds(lambda: score(pack_traces(traces, pipe.vocabulary, task_tokens), backward=True))
-    on_progress("one GRPO step")
+    on_progress("one GRPO step with bf16 and one without")
     config = GRPOConfig(
         num_problems=num_problems,
         num_generations=num_generations,
@@ -123,15 +125,16 @@ def benchmark(
         learning_rate=1e-9,
         tasks={"maze": 1.0, "transform": 1.0},
     )
-    grpo = GRPO(pipe, config, Accelerator(cpu=not torch.cuda.is_available()))
+    accelerator = Accelerator(cpu=not torch.cuda.is_available())
     metrics: dict[str, Any] = {}
 
-    def step() -> None:
+    def step(grpo: GRPO) -> None:
         rollouts = grpo.rollouts(0)
         metrics.update(grpo.rollout_metrics(rollouts) | grpo.update(rollouts, 0))
         metrics["rollout_seconds"] = rollouts.seconds
 
-    whole = seconds(step)
+    half = seconds(lambda: step(GRPO(pipe, replace(config, bf16=True), accelerator)))
+    whole = seconds(lambda: step(GRPO(pipe, config, accelerator)))
     flops = metrics["rollout_flops"] + metrics["train_flops"]
     return {
         "rollouts": len(traces),
@@ -144,6 +147,7 @@ def benchmark(
         "packing_speedup": stepwise / packed,
         "grpo_step_seconds": whole,
         "grpo_rollout_seconds": metrics["rollout_seconds"],
+        "bf16_speedup": whole / half,
         "grpo_step_flops": flops,
         "peak_flops_per_second": peak,
         "utilisation": flops / whole / peak,

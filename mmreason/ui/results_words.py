@@ -16,8 +16,8 @@ DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
     "was trained here from nothing on four procedural puzzles, with rewards that a program can check, on two CPU "
     "cores: they say whether an effect is there at this size, not how large it is at the paper's. Claim 2 is tested "
-    "where pictures are in doubt, on hard puzzles with the whole canvas redrawn at every edit: the regions that a "
-    "thought states are drawn right nearly always here, and what is always right neither learns nor disturbs."
+    "on hard puzzles with the whole canvas redrawn at every edit, so that pictures are in doubt as much as words; the "
+    "map also has a place where only the stated region is redrawn, and pictures are right nearly always."
 )
 
 

@@ -109,7 +109,9 @@ def _form() -> dict[str, Any]:
             label="Compared by",
             info="Trace compares whole rollouts, turn compares each turn with the same turn of the others.",
         )
-        parts["bf16"] = gr.Checkbox(start["bf16"], label="bf16", info="Half precision, which is faster on a GPU only.")
+        parts["bf16"] = gr.Checkbox(
+            start["bf16"], label="bf16", info="Half precision: faster on a GPU and on processors that compute in it."
+        )
     parts["estimate"] = component("notice", value=words(PRESETS[first]), elem_id="train-estimate")
     parts["start"] = gr.Button("Start training", variant="primary", elem_id="train-start")
     parts["form_says"] = component("notice", value="", elem_id="train-form-says")
