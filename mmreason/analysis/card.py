@@ -76,15 +76,15 @@ its region.
 """
 
 
-def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequence[int]) -> str:
-    """How a run of ``reproduce`` was trained, as Markdown; it is the median one of ``seeds``."""
+def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequence[int], command: str) -> str:
+    """How ``command``, a ``reproduce``, trained a run, as Markdown; it is the median one of ``seeds``."""
     protocol, name = found["protocol"], Run(found["arm"], found["granularity"], found["seed"]).name
     before, after = (outcomes["end"]["sampled"]["success"]["mean"] for outcomes in (base, found))
     tasks, difficulties = ", ".join(protocol["tasks"]), " and ".join(protocol["difficulties"])
     redrawn = "the whole canvas" if protocol["region"] == "full" else "the region that its thought states"
     steps = "one denoising step" if protocol["num_steps"] == 1 else f"{protocol['num_steps']} denoising steps"
     trained = (
-        f"`python -m mmreason reproduce --only {name}` trained it by GRPO from `{protocol['checkpoint']}` "
+        f"`{command} --only {name}` trained it by GRPO from `{protocol['checkpoint']}` "
         f"({found['base_fingerprint']}), whose card tells what came before: {found['arm']} rewards by "
         f"{found['granularity']}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
         f"{protocol['num_generations']} rollouts at temperature {protocol['temperature']:g}, {difficulties} problems "
@@ -95,8 +95,7 @@ def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequen
     chosen = (
         f"Of the seeds {', '.join(map(str, seeds))} this is the median one by success on "
         f"{protocol['problems_at_end']:,} held-out problems a task of that kind, sampled at temperature 1 in the same "
-        f"way: {after:.3f} (before the training {before:.3f}). `python -m mmreason reproduce --ship checkpoints` put "
-        "it here."
+        f"way: {after:.3f} (before the training {before:.3f}). `{command} --ship checkpoints` put it here."
     )
     return "\n\n".join(textwrap.fill(part, 118, break_on_hyphens=False) for part in (trained, chosen)) + "\n"
 

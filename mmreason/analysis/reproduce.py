@@ -93,7 +93,7 @@ class Reproduction:
         )
         return _read(self._path(run))
 
-    def ship(self, finished: Sequence[dict[str, Any]], folder: str | Path) -> list[str]:
+    def ship(self, finished: Sequence[dict[str, Any]], folder: str | Path, command: str) -> list[str]:
         """Copy the checkpoint of each arm's median seed to ``folder``/<arm>; returns what was written.
 
         The card is left to ``report``, which measures what it says; how it was trained is written beside.
@@ -111,7 +111,7 @@ class Reproduction:
             target = Path(folder) / arm
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target)
-            history = run_history(median, base, sorted(found["seed"] for found in own))
+            history = run_history(median, base, sorted(found["seed"] for found in own), command)
             (target / "TRAINING.md").write_text(history, encoding="utf-8")
             written.append(f"{target}: seed {median['seed']}")
         return written

@@ -76,7 +76,7 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     if not args.quick:
         update_readme(args.readme, name, comparison_table(result))
     if args.ship:
-        result["shipped"] = comparison.ship(finished, args.ship)
+        result["shipped"] = comparison.ship(finished, args.ship, result["command"])
     return result
 
 

@@ -168,10 +168,14 @@ def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_pa
         (folder / "who").write_text(str(seed))
         found = {"arm": "joint", "granularity": "trace", "seed": seed, "protocol": asdict(protocol)}
         finished.append(found | {"base_fingerprint": "0123", "end": {"sampled": {"success": {"mean": rate}}}})
-    assert here.ship(finished, tmp_path / "shipped") == [f"{tmp_path / 'shipped' / 'joint'}: seed 2"]
+    assert here.ship(finished, tmp_path / "shipped", "the command") == [f"{tmp_path / 'shipped' / 'joint'}: seed 2"]
     assert (tmp_path / "shipped" / "joint" / "who").read_text() == "2"
     history = " ".join((tmp_path / "shipped" / "joint" / "TRAINING.md").read_text().split())
-    assert "--only joint-trace-2`" in history and "Of the seeds 0, 1, 2" in history
+    assert (
+        "`the command --only joint-trace-2`" in history
+        and "`the command --ship checkpoints`" in history
+        and "Of the seeds 0, 1, 2" in history
+    )
     assert "0.400 (before the training 0.050)" in history
 
 
