@@ -12,7 +12,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -179,8 +178,7 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
         counts = loss_of.counts(parts)
         metrics: dict[str, float] = {}
         for part in parts:
-            cast = torch.autocast(model.device.type, torch.bfloat16) if config.bf16 else nullcontext()
-            with cast:
+            with torch.autocast(model.device.type, torch.bfloat16, enabled=config.bf16):
                 loss, sums = loss_of(model, forward, part, counts)
             loss.backward()
             for name, value in sums.items():

@@ -120,7 +120,8 @@ def read_comparison() -> tuple[Comparison | None, str]:
 
 def read_first() -> tuple[Comparison | None, str]:
     """The first comparison, of shorter runs, or None and why not."""
-    return results_file.read_results(Comparison, "reproduce_first.json", FIRST_COMMAND, "it in shorter runs")
+    what = "joint against factorized rewards in shorter runs"
+    return results_file.read_results(Comparison, "reproduce_first.json", FIRST_COMMAND, what)
 
 
 def read_map() -> tuple[Map | None, str]:

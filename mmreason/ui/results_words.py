@@ -69,13 +69,14 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
 
 def own_turn_words(found: Comparison) -> str:
     """What judging each turn on its own brings over one reward for the whole trace."""
-    said, seeds = [], 0
-    for name, row in found.own_turn.items():
-        seeds = len(row["paired_seeds"])
-        said.append(f"{name.partition('_')[0]} {gain(Estimate.model_validate(row['gain_over_joint_trace']))}")
+    said = [
+        f"{name.partition('_')[0]} {gain(Estimate.model_validate(row['gain_over_joint_trace']))} "
+        f"on {_count(len(row['paired_seeds']), 'seed')}"
+        for name, row in found.own_turn.items()
+    ]
     return (
         "Against one reward for the whole trace, given to every token in it, judging each turn on its own brings "
-        f"{' and '.join(said)}, on {_count(seeds, 'seed')}."
+        f"{' and '.join(said)}."
     )
 
 
