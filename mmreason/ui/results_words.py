@@ -16,7 +16,7 @@ DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
     "was trained here from nothing on four procedural puzzles, with rewards that a program can check, on two CPU "
     "cores: they say whether an effect is there at this size, not how large it is at the paper's. Claim 2 is tested "
-    "on hard puzzles with the whole canvas redrawn at every edit, so that pictures are in doubt as much as words; the "
+    "on hard puzzles with the whole canvas redrawn at every edit, so that pictures are in doubt, too; the "
     "map also has a place where only the stated region is redrawn, and pictures are right nearly always."
 )
 
