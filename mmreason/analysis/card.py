@@ -82,11 +82,13 @@ def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequen
     before, after = (outcomes["end"]["sampled"]["success"]["mean"] for outcomes in (base, found))
     tasks, difficulties = ", ".join(protocol["tasks"]), " and ".join(protocol["difficulties"])
     redrawn = "the whole canvas" if protocol["region"] == "full" else "the region that its thought states"
+    due = " (each group counts one rollout more, which answers when an answer is due)"
+    by = found["granularity"] + (due if protocol.get("due_answer") else "")
     steps = "one denoising step" if protocol["num_steps"] == 1 else f"{protocol['num_steps']} denoising steps"
     trained = (
         f"`{command} --only {name}` trained it by GRPO from `{protocol['checkpoint']}` "
         f"({found['base_fingerprint']}), whose card tells what came before: {found['arm']} rewards by "
-        f"{found['granularity']}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
+        f"{by}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
         f"{protocol['num_generations']} rollouts at temperature {protocol['temperature']:g}, {difficulties} problems "
         f"of the train split ({tasks}), every edit redrawing {redrawn}, {steps} a segment; AdamW at "
         f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), beta {protocol['beta']:g}, "

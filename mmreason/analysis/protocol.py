@@ -27,7 +27,7 @@ class Protocol:
     granularity: str = "turn"
     num_seeds: int = 5
     other_seeds: int = 2  # at the other granularity, and of each control
-    points: tuple[int, ...] = (50, 100)  # the last one ends the run
+    points: tuple[int, ...] = (40, 80)  # the last one ends the run
     num_problems: int = 8
     num_generations: int = 4
     learning_rate: float = 2e-4
@@ -36,6 +36,7 @@ class Protocol:
     num_steps: int = 1  # denoising steps of a segment, in training and tests
     region: str = "full"  # every edit redraws the whole canvas, so that drawing is unsure, too
     reward_weights: tuple[float, float] = (1.0, 1.0)  # text, image
+    due_answer: bool = True  # by turn, a member of each group that answers when an answer is due
     beta: float = 0.0
     bf16: bool = True  # bfloat16 autocast of the held-out tests; trainings always have it
     problems_at_points: int = 200  # a task
@@ -43,7 +44,7 @@ class Protocol:
     problems_apart: int = 100  # a task and difficulty that no run trains on
     test_seed: int = 90210  # of the problems, the same for every arm and seed
     split: str = "test"
-    first_seed: int = 10  # no two comparisons share seeds, nor does the map
+    first_seed: int = 20  # no two comparisons share seeds, nor does the map
 
     @property
     def max_steps(self) -> int:
@@ -83,7 +84,9 @@ class Protocol:
             tasks=dict.fromkeys(self.tasks, 1.0),
             difficulties=self.difficulties,
             sampling=sampling,
-            assignment=AssignmentConfig(assignment, run.granularity, reward_weights=weights),
+            assignment=AssignmentConfig(
+                assignment, run.granularity, reward_weights=weights, due_answer=self.due_answer
+            ),
         )
         return replace(config, loss=replace(config.loss, beta=self.beta))
 
@@ -112,8 +115,11 @@ def planned_runs(protocol: Protocol) -> list[Run]:
 
 
 HEADLINE = Protocol()
-# Its five seeds led to the longer runs.  Their rollouts, too, were in float32: bf16 did not hold for these then.
-FIRST = replace(HEADLINE, points=(30, 60), first_seed=0, bf16=False)
+# Without the answer that is due, one of its factorized runs lost its sudokus, so it was stopped.
+SECOND = replace(HEADLINE, points=(50, 100), first_seed=10, due_answer=False)
+# Its five seeds led to longer runs.  Their rollouts, too, were in float32: bf16 did not hold for these then.
+FIRST = replace(SECOND, points=(30, 60), first_seed=0, bf16=False)
+EARLIER = {"first": FIRST, "second": SECOND}
 QUICK = replace(
     HEADLINE,
     num_seeds=1,

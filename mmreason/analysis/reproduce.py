@@ -29,7 +29,7 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
-BEFORE = {"bf16": False}  # settings that files from before them do not hold
+BEFORE = {"bf16": False, "due_answer": False}  # settings that files from before them do not hold
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]

@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``reproduce``."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
-    which.add_argument("--first", action="store_true", help="the first comparison, of shorter runs and other seeds")
+    which.add_argument("--earlier", choices=("first", "second"), help="a comparison that came before, of other seeds")
     which.add_argument("--map", action="store_true", help="short runs of both arms, one setting changed at a time")
     parser.add_argument("--only", nargs="+", metavar="RUN", help="of the runs (or the map's places) only these")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
@@ -42,15 +42,15 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.card import comparison_table, update_readme
     from mmreason.analysis.headline import compare
-    from mmreason.analysis.protocol import FIRST, HEADLINE, QUICK, Run, planned_runs
+    from mmreason.analysis.protocol import EARLIER, HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.reproduce import Reproduction
     from mmreason.errors import ConfigError
     from mmreason.traces.file import write_whole
     from mmreason.training.progress import ProgressLine
 
-    protocol = QUICK if args.quick else FIRST if args.first else HEADLINE
-    option = "quick" if args.quick else "first" if args.first else ""
-    name = "reproduce" + (f"_{option}" if option else "")
+    protocol = QUICK if args.quick else EARLIER.get(args.earlier, HEADLINE)
+    name = "_".join(["reproduce", *(["quick"] if args.quick else []), *([args.earlier] if args.earlier else [])])
+    option = " --quick" if args.quick else f" --earlier {args.earlier}" if args.earlier else ""
     kept = f"runs/{name}" if args.quick else "assets/results"
     work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"
     runs = planned_runs(protocol)
@@ -71,7 +71,7 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     if args.plan:
         return state
     result = compare(comparison.base(), finished, protocol) | state
-    result["command"] = "python -m mmreason reproduce" + (f" --{option}" if option else "")
+    result["command"] = f"python -m mmreason reproduce{option}"
     write_whole(out, (json.dumps(result, indent=1) + "\n").encode())
     if not args.quick:
         update_readme(args.readme, name, comparison_table(result))

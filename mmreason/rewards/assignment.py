@@ -14,6 +14,11 @@ rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), z
 σ is the unbiased standard deviation over the members (``scale_rewards="group"``), over the whole batch
 (``"batch"``), or left out (``"none"``), as in TRL's ``GRPOConfig``; but ``"batch"`` is the spread of the
 differences d, where TRL takes that of rewards and so counts how much problems differ, too.
+
+Where all rollouts of a group think on although the canvas is finished, nothing pays for ending, and a policy
+that has unlearnt to answer never finds back.  So with ``due_answer``, by turn, a group has one member more, which
+answers rightly wherever an answer is due to any rollout: it moves the baseline and no reward, as the virtual
+best member of NGRPO does (arXiv 2509.18851).
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ import numpy as np
 
 from mmreason.errors import ConfigError
 from mmreason.records import Trace, trace_rewards
+from mmreason.rewards.verify import ANSWER_DUE
 
 ASSIGNMENTS = ("joint", "factorized")
 SWAPPED = "swapped"  # each modality gets the other's reward: a control, not a choice for training
@@ -44,6 +50,7 @@ class AssignmentConfig:
     granularity: str = "trace"
     scale_rewards: str = "group"
     reward_weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
+    due_answer: bool = False  # by turn: a member more that answers where an answer is due
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -136,6 +143,16 @@ def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[
     return [segment.turn for segment in trace.segments], rewards
 
 
+def _due_turns(group: Sequence[Trace]) -> set[int]:
+    """Turns in which an answer is right for some rollout of the group."""
+    due = set()
+    for segment in (segment for trace in group for segment in trace.segments if segment.verdict is not None):
+        components = segment.verdict.components
+        if components.get(ANSWER_DUE) or (segment.kind == "answer" and components.get("useful")):
+            due.add(segment.turn)
+    return due
+
+
 def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[GroupAdvantages]:
     """Advantages of every segment of every trace of every group; rewards are left as they are."""
     slots_PGS: list[list[list[Hashable]]] = []
@@ -147,6 +164,8 @@ def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[
             slots_GS.append(slots_S)
             rewards_G.append(rewards)
         slots_PGS.append(slots_GS)
+        if config.due_answer and config.granularity == "turn" and (due := _due_turns(group)):
+            rewards_G.append({turn: {"text": 1.0} for turn in due})
         centred.append(_centre(rewards_G, config.reward_weights))
     sigmas = [_spreads(differences) for differences in centred]
     if config.scale_rewards == "batch":

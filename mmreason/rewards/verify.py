@@ -14,6 +14,7 @@ from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict
 from mmreason.tasks import TASKS, atlas
 
 NOTHING_TO_DRAW = "nothing useful can be drawn there"
+ANSWER_DUE = "answer_due"  # component of a thought where the canvas is finished
 
 
 class Verifier:
@@ -55,6 +56,8 @@ class Verifier:
                 verdict = task.check_answer(spec, canvas_HW, words[1:])
             else:
                 verdict = self._thought(trace, segment, canvas_HW, words)
+                if task.is_solved(spec, canvas_HW):
+                    verdict = replace(verdict, components={**verdict.components, ANSWER_DUE: 1.0})
                 thought_canvas = task.carry_out(spec, canvas_HW, words[: _index(words, EDIT)], segment.turn)
             drawn_before = any(earlier.kind == "edit" for earlier in segments)
             true = verdict.components.get("true") if drawn_before else None

@@ -1,4 +1,4 @@
-"""``reproduce.json``, ``reproduce_first.json`` and ``map.json`` as the tab Results reads them."""
+"""``reproduce.json``, those of earlier comparisons and ``map.json`` as the tab Results reads them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from mmreason.ui import results_file
 from mmreason.ui.cost_results import Finite, Share
 
 COMMAND = "python -m mmreason reproduce"
-FIRST_COMMAND = "python -m mmreason reproduce --first"
 MAP_COMMAND = "python -m mmreason reproduce --map"
 
 
@@ -118,10 +117,10 @@ def read_comparison() -> tuple[Comparison | None, str]:
     return results_file.read_results(Comparison, "reproduce.json", COMMAND, "joint against factorized rewards")
 
 
-def read_first() -> tuple[Comparison | None, str]:
-    """The first comparison, of shorter runs, or None and why not."""
-    what = "joint against factorized rewards in shorter runs"
-    return results_file.read_results(Comparison, "reproduce_first.json", FIRST_COMMAND, what)
+def read_earlier(which: str) -> tuple[Comparison | None, str]:
+    """A comparison that came before, "first" or "second", or None and why not."""
+    command = f"{COMMAND} --earlier {which}"
+    return results_file.read_results(Comparison, f"reproduce_{which}.json", command, f"the {which} comparison")
 
 
 def read_map() -> tuple[Map | None, str]:

@@ -6,11 +6,19 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.ui.comparison import Comparison, read_comparison, read_first, read_map
+from mmreason.ui.comparison import Comparison, read_comparison, read_earlier, read_map
 from mmreason.ui.comparison_figure import AXES, METRICS, comparison_figure
 from mmreason.ui.component import component
 from mmreason.ui.cost_results import read_results
-from mmreason.ui.results_words import DIFFERS, cost_claim, map_table, map_words, reward_claim, task_table
+from mmreason.ui.results_words import (
+    DIFFERS,
+    EARLIER_WORDS,
+    cost_claim,
+    map_table,
+    map_words,
+    reward_claim,
+    task_table,
+)
 from mmreason.ui.watch_events import CHANGING, PRIVATE
 
 METRIC_CHOICES = [("solved", "success"), ("text reward", "text_reward"), ("image reward", "image_reward")]
@@ -20,7 +28,7 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 def build_results(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
-    choices, cost, rewards, figure, tasks, first, first_tasks, places, table = _view()
+    choices, cost, rewards, figure, tasks, places, table, *earlier = _view()
     with gr.Column(elem_id="results"):
         component("prose", value=[["title", "Claim 1: drawing only what changes is cheaper"]])
         parts: list[Any] = [component("prose", value=cost, elem_id="results-cost")]
@@ -32,12 +40,13 @@ def build_results(blocks: gr.Blocks) -> None:
             task = gr.Radio(choices, value=ALL, label="Of", elem_id="results-task")
         plot = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="results-curves")
         parts += [plot, component("table", value=tasks, elem_id="results-tasks")]
-        component("prose", value=[["title", "The first comparison: shorter runs"]])
-        parts.append(component("prose", value=first, elem_id="results-first"))
-        parts.append(component("table", value=first_tasks, elem_id="results-first-tasks"))
         component("prose", value=[["title", "The map"]])
         parts.append(component("prose", value=places, elem_id="results-map"))
         parts.append(component("table", value=table, elem_id="results-places"))
+        for i, (which, title) in enumerate(EARLIER_WORDS.items()):
+            component("prose", value=[["title", title]])
+            parts.append(component("prose", value=earlier[2 * i], elem_id=f"results-{which}"))
+            parts.append(component("table", value=earlier[2 * i + 1], elem_id=f"results-{which}-tasks"))
         component("prose", value=[["title", "What differs from the paper"], ["plain", DIFFERS]])
     chosen = [metric, axis, task]
     gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)
@@ -47,7 +56,7 @@ def build_results(blocks: gr.Blocks) -> None:
 def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:
     """What each part shows, of the files as they are now."""
     comparison, no_comparison = read_comparison()
-    first, no_first = read_first()
+    earlier = [read_earlier(which) for which in EARLIER_WORDS]
     places, no_map = read_map()
     return (
         [ALL, *_tasks(comparison)],
@@ -55,10 +64,9 @@ def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, 
         reward_claim(comparison, no_comparison),
         _figure(comparison, metric, axis, task),
         task_table(comparison),
-        reward_claim(first, no_first),
-        task_table(first),
         map_words(places, no_map),
         map_table(places),
+        *(part for found, why_not in earlier for part in (reward_claim(found, why_not), task_table(found))),
     )
 
 

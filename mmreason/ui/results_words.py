@@ -12,6 +12,10 @@ from mmreason.ui.cost_results import Results
 from mmreason.ui.cost_words import PAPER_REDUCTION, flops, percent, setbacks, success_words
 
 CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint, twice the rollouts"}
+EARLIER_WORDS = {
+    "first": "The first comparison: shorter runs",
+    "second": "The second comparison: stopped when a run had unlearnt to answer",
+}
 DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
     "was trained here from nothing on four procedural puzzles, with rewards that a program can check, on two CPU "
@@ -103,6 +107,8 @@ def protocol_words(found: Comparison) -> str:
     protocol = found.protocol
     steps = protocol["num_steps"]
     canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the region it states"
+    counted = protocol.get("due_answer", False)
+    due = "Each group counts one rollout more, which answers when an answer is due. " if counted else ""
     return (
         f"{_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
         f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
@@ -110,7 +116,7 @@ def protocol_words(found: Comparison) -> str:
         f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {canvas}, "
         f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
         "problems a task that occur in no training. The same prompts, rollouts and hyper-parameters in both arms. "
-        "Intervals: 95 %, bootstrap over seeds and problems."
+        f"{due}Intervals: 95 %, bootstrap over seeds and problems."
     )
 
 

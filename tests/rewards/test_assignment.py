@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmreason.errors import ConfigError
-from mmreason.records import Problem, Segment, Trace
+from mmreason.records import Problem, Segment, Trace, Verdict
 from mmreason.rewards.assignment import (
     ASSIGNMENTS,
     EPSILON,
@@ -178,6 +178,54 @@ def test_a_right_thought_beats_an_answer_that_comes_too_early():
     thinks = a_trace(("t", 1.0), ("e", 1.0), ("a", 1.0))
     rows = advantages([early, thinks, thinks], granularity="turn")
     assert [row[0] for row in rows] == pytest.approx(normalised([0, 1, 1]))
+
+
+# An answer that is due
+
+
+def due_trace(*scores: tuple[str, float | None], due: Sequence[int]) -> Trace:
+    """``a_trace`` in which the canvas is finished before the texts of the turns ``due``."""
+    trace = a_trace(*scores)
+    segments = []
+    for segment in trace.segments:
+        components = {"answer_due" if segment.kind == "thought" else "useful": float(segment.turn in due)}
+        segments.append(replace(segment, verdict=Verdict(bool(segment.reward), "", components)))
+    return replace(trace, segments=tuple(segments))
+
+
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+def test_where_all_think_on_though_an_answer_is_due_all_are_pushed_away(assignment):
+    group = [due_trace(("t", 1.0), ("e", 1.0), ("t", 0.0), ("e", 1.0), due=[2]) for _ in range(4)]
+    without = advantages(group, assignment=assignment, granularity="turn")
+    assert without == [[0.0] * 4] * 4
+    with_it = advantages(group, assignment=assignment, granularity="turn", due_answer=True)
+    thought = normalised([0, 0, 0, 0, 1])[0]
+    edit = thought if assignment == "joint" else 0.0
+    for row in with_it:
+        assert row == pytest.approx([0.0, 0.0, thought, edit]) and thought < 0
+
+
+def test_where_all_answer_when_it_is_due_nothing_is_pushed():
+    group = [due_trace(("t", 1.0), ("e", 1.0), ("a", 1.0), due=[2]) for _ in range(4)]
+    assert advantages(group, granularity="turn", due_answer=True) == [[0.0] * 3] * 4
+
+
+def test_an_answer_that_is_due_raises_the_mean_and_keeps_the_differences_between_rollouts():
+    group = [due_trace((kind, reward), due=[1]) for kind, reward in (("a", 1.0), ("t", 0.0), ("t", 0.0))]
+    group.append(due_trace(("a", 0.0), due=[1]))  # of a wrong number, say
+    plain, more = (
+        advantages(group, granularity="turn", scale_rewards="none", due_answer=due) for due in (False, True)
+    )
+    assert [row[0] for row in plain] == pytest.approx([0.75, -0.25, -0.25, -0.25])
+    assert [row[0] for row in more] == pytest.approx([0.6, -0.4, -0.4, -0.4])
+
+
+def test_an_answer_counts_only_in_the_turns_where_it_is_due_and_by_turn():
+    group = [due_trace(("t", r), ("e", 1.0), ("t", 0.0), ("e", 1.0), due=[2]) for r in (1.0, 0.0)]
+    first = [row[0] for row in advantages(group, granularity="turn", due_answer=True)]
+    assert first == pytest.approx(normalised([1, 0]))
+    by_trace = [advantages(group, granularity="trace", due_answer=due) for due in (False, True)]
+    assert by_trace[0] == by_trace[1]
 
 
 # No spread

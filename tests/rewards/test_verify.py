@@ -80,6 +80,18 @@ def test_scoring_changes_nothing_that_was_generated():
     assert JUDGE.score(scored) == scored
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_a_thought_is_told_that_an_answer_is_due_when_the_canvas_is_finished_and_never_before(task):
+    for index in range(4):
+        trace = a_trace(task, index=index)
+        last = trace.segments[-1]
+        on = text_segment(trace.segments[0].text, last.turn)
+        scored = JUDGE.score(with_segment(trace, len(trace.segments) - 1, on))
+        due = [s.verdict.components.get("answer_due") for s in scored.segments if s.kind == "thought"]
+        assert due == [None] * (len(due) - 1) + [1.0]
+        assert scored.segments[-1].reward == 0.0
+
+
 # Corruptions of an edit
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from mmreason.analysis.headline import compare, place_on_map
 from mmreason.analysis.protocol import ARMS, CONTROLS
 from mmreason.ui import runtime
-from mmreason.ui.comparison import Comparison, Map, read_comparison, read_first, read_map
+from mmreason.ui.comparison import Comparison, Map, read_comparison, read_earlier, read_map
 from mmreason.ui.comparison_figure import comparison_figure
 from mmreason.ui.results_file import results_path
 from mmreason.ui.results_words import (
+    EARLIER_WORDS,
     cost_claim,
     map_table,
     map_words,
@@ -130,7 +132,8 @@ def test_tables_hold_every_seed_the_controls_and_the_map():
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"places": []}', "[" * 100_000])
 def test_without_a_usable_file_the_sentence_names_the_command(assets, content):
-    files = {"reproduce.json": read_comparison, "reproduce_first.json": read_first, "map.json": read_map}
+    files = {"reproduce.json": read_comparison, "map.json": read_map}
+    files |= {f"reproduce_{which}.json": partial(read_earlier, which) for which in EARLIER_WORDS}
     for name, read in files.items():
         if content is not None:
             results_path(name).write_text(content)
