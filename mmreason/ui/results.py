@@ -43,10 +43,11 @@ def build_results(blocks: gr.Blocks) -> None:
         component("prose", value=[["title", "The map"]])
         parts.append(component("prose", value=places, elem_id="results-map"))
         parts.append(component("table", value=table, elem_id="results-places"))
-        for i, (which, title) in enumerate(EARLIER_WORDS.items()):
-            component("prose", value=[["title", title]])
-            parts.append(component("prose", value=earlier[2 * i], elem_id=f"results-{which}"))
-            parts.append(component("table", value=earlier[2 * i + 1], elem_id=f"results-{which}-tasks"))
+        with gr.Accordion("Comparisons that came before", open=False, elem_id="results-earlier"):
+            for i, (which, title) in enumerate(EARLIER_WORDS.items()):
+                component("prose", value=[["title", title]])
+                parts.append(component("prose", value=earlier[2 * i], elem_id=f"results-{which}"))
+                parts.append(component("table", value=earlier[2 * i + 1], elem_id=f"results-{which}-tasks"))
         component("prose", value=[["title", "What differs from the paper"], ["plain", DIFFERS]])
     chosen = [metric, axis, task]
     gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)

@@ -171,6 +171,7 @@ def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(resul
     page = open_results(visit, results_page.address)
     assert HOSTILE[0] in page.locator("#results-rewards code").inner_text()
     assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
+    page.get_by_role("button", name="Comparisons that came before").click()
     assert page.locator("#results-first .lead").inner_text().startswith("Joint is ahead")
     page.get_by_text("The map: where factorized rewards pay").click()
     assert HOSTILE[1] in page.locator("#results-places tbody").inner_text()
