@@ -147,7 +147,8 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
         lines.append(f"| {arm} | {_estimate(row, '.3f')} | {seeds} | {_estimate(greedy, '.3f')} |")
     difference = result["difference"]
-    said = [f"Factorized − joint, paired: {_estimate(difference, '+.3f')}, {who_is_ahead(difference['ci95'])}."]
+    ahead = who_is_ahead(difference["ci95"], len(difference["seeds"]))
+    said = [f"Factorized − joint, paired: {_estimate(difference, '+.3f')}, {ahead}."]
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
         gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")
@@ -161,9 +162,10 @@ def comparison_table(result: Mapping[str, Any]) -> str:
             f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {_seeds(row)}; "
             f"difference {_estimate(row['difference'], '+.3f')}."
         )
+    due = ", with an answer that is due," if result["protocol"].get("due_answer") else ""
     for name, row in result["own_turn"].items():
         lines.append(
-            f"- {name.replace('_', ' by ')} against joint by trace, one reward for everything in a trace: "
+            f"- {name.replace('_', ' by ')}{due} against joint by trace, one reward for everything in a trace: "
             f"{row[name]['mean']:.3f} against {row['joint_trace']['mean']:.3f}, "
             f"{_estimate(row['gain_over_joint_trace'], '+.1%')}, {_seeds(row)}."
         )

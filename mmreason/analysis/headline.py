@@ -20,6 +20,7 @@ from mmreason.seeds import numpy_generator
 
 CURVES = ("success", "text_reward", "image_reward")
 RESAMPLES = 4000
+FEWEST_SEEDS = 3  # for a verdict
 PAPER = {"gain_over_joint": 0.112, "gain_over_base": 0.3804}  # arXiv 2606.14792
 
 
@@ -52,8 +53,13 @@ def interval(values_R: np.ndarray) -> list[float]:
     return [float(bound) for bound in np.percentile(values_R, [2.5, 97.5])]
 
 
-def who_is_ahead(ci95: Sequence[float]) -> str:
-    """What the interval of factorized − joint says, in words."""
+def who_is_ahead(ci95: Sequence[float], num_seeds: int) -> str:
+    """What the interval of factorized − joint over ``num_seeds`` paired seeds says, in words.
+
+    Below three seeds it says nothing: a resample of one seed knows nothing of how much seeds differ.
+    """
+    if num_seeds < FEWEST_SEEDS:
+        return "too few seeds to tell"
     low, high = ci95
     return "factorized is ahead" if low > 0 else "joint is ahead" if high < 0 else "no clear difference"
 

@@ -85,7 +85,10 @@ class Protocol:
             difficulties=self.difficulties,
             sampling=sampling,
             assignment=AssignmentConfig(
-                assignment, run.granularity, reward_weights=weights, due_answer=self.due_answer
+                assignment,
+                run.granularity,
+                reward_weights=weights,
+                due_answer=self.due_answer and run.granularity == "turn",
             ),
         )
         return replace(config, loss=replace(config.loss, beta=self.beta))

@@ -17,8 +17,8 @@ differences d, where TRL takes that of rewards and so counts how much problems d
 
 Where all rollouts of a group think on although the canvas is finished, nothing pays for ending, and a policy
 that has unlearnt to answer never finds back.  So with ``due_answer``, by turn, a group has one member more, which
-answers rightly wherever an answer is due to any rollout: it moves the baseline and no reward, as the virtual
-best member of NGRPO does (arXiv 2509.18851).
+answers rightly wherever an answer is due to any rollout (one that is malformed there does not show that it was):
+it moves the baseline and no reward, as the virtual best member of NGRPO does (arXiv 2509.18851).
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class AssignmentConfig:
         ):
             if value not in allowed:
                 raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        if self.due_answer and self.granularity != "turn":
+            raise ConfigError(f"granularity must be turn with due_answer, got {self.granularity!r}")
         if set(self.reward_weights) != set(MODALITIES) or not all(
             np.isfinite(w) and w >= 0 for w in self.reward_weights.values()
         ):
@@ -164,7 +166,7 @@ def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[
             slots_GS.append(slots_S)
             rewards_G.append(rewards)
         slots_PGS.append(slots_GS)
-        if config.due_answer and config.granularity == "turn" and (due := _due_turns(group)):
+        if config.due_answer and (due := _due_turns(group)):
             rewards_G.append({turn: {"text": 1.0} for turn in due})
         centred.append(_centre(rewards_G, config.reward_weights))
     sigmas = [_spreads(differences) for differences in centred]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmreason.analysis.headline import who_is_ahead
+from mmreason.analysis.headline import FEWEST_SEEDS, who_is_ahead
 from mmreason.analysis.protocol import ARMS, DOUBLE
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.comparison import Comparison, Estimate, Map
@@ -49,10 +49,11 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
     """The second claim in a sentence, what goes against it, and how it was made."""
     if found is None:
         return [["plain", why_not]]
+    ahead = who_is_ahead(found.difference.ci95, len(found.difference.seeds)).capitalize()
     lines = [
         [
             "lead",
-            f"{who_is_ahead(found.difference.ci95).capitalize()}: factorized rewards solve "
+            f"{ahead}: factorized rewards solve "
             f"{rate(found.factorized)} of held-out puzzles, joint rewards {rate(found.joint)}, the base "
             f"{rate(found.base)}.",
         ],
@@ -78,9 +79,10 @@ def own_turn_words(found: Comparison) -> str:
         f"on {_count(len(row['paired_seeds']), 'seed')}"
         for name, row in found.own_turn.items()
     ]
+    due = ", an answer that is due among them," if found.protocol.get("due_answer") else ""
     return (
-        "Against one reward for the whole trace, given to every token in it, judging each turn on its own brings "
-        f"{' and '.join(said)}."
+        "Against one reward for the whole trace, given to every token in it, judging each turn on its own"
+        f"{due} brings {' and '.join(said)}."
     )
 
 
@@ -89,7 +91,9 @@ def reward_setbacks(found: Comparison) -> list[str]:
     low, high = found.difference.ci95
     between = f"{_points(low)} to {_points(high)} points"
     said = []
-    if high < 0:
+    if len(found.difference.seeds) < FEWEST_SEEDS:
+        said.append(f"{_count(len(found.difference.seeds), 'seed')} cannot tell how much seeds differ")
+    elif high < 0:
         said.append(f"joint is ahead, the paired difference is {between}")
     elif low <= 0:
         said.append(f"no clear difference between the arms, the paired one is {between}")

@@ -33,15 +33,17 @@ def test_the_comparison_table_has_every_seed_and_what_is_missing():
 
 
 @pytest.mark.parametrize(
-    ("ci95", "verdict"),
+    ("ci95", "num_seeds", "verdict"),
     [
-        ((0.01, 0.03), "factorized is ahead"),
-        ((-0.03, -0.01), "joint is ahead"),
-        ((-0.01, 0.03), "no clear difference"),
+        ((0.01, 0.03), 3, "factorized is ahead"),
+        ((-0.03, -0.01), 3, "joint is ahead"),
+        ((-0.01, 0.03), 3, "no clear difference"),
+        ((0.01, 0.03), 2, "too few seeds to tell"),
     ],
 )
-def test_the_comparison_table_says_who_is_ahead(ci95, verdict):
-    found = compare(BASE, RUNS, PROTOCOL) | {"difference": {"mean": 0.0, "ci95": ci95}, "missing": []}
+def test_the_comparison_table_says_who_is_ahead(ci95, num_seeds, verdict):
+    difference = {"mean": 0.0, "ci95": ci95, "seeds": [0.0] * num_seeds}
+    found = compare(BASE, RUNS, PROTOCOL) | {"difference": difference, "missing": []}
     assert f"), {verdict}." in comparison_table(found)
 
 
@@ -54,7 +56,7 @@ def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
     assert f"- by turn, factorized: {found['other_granularity']['factorized']['mean']:.3f}" in text
     for arm in ARMS:
         row = found["own_turn"][f"{arm}_turn"]
-        assert f"- {arm} by turn against joint by trace" in text
+        assert f"- {arm} by turn, with an answer that is due, against joint by trace" in text
         assert f"{row['gain_over_joint_trace']['mean']:+.1%}" in text
 
 

@@ -82,6 +82,13 @@ def test_what_goes_against_us_is_said(rates, said):
     assert any(kind == "against" for kind, _ in reward_claim(found, ""))
 
 
+def test_of_two_seeds_none_is_said_to_be_ahead():
+    runs = [run for run in RUNS if run["seed"] < 2]
+    found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
+    assert reward_claim(found, "")[0][1].startswith("Too few seeds to tell")
+    assert "2 seeds cannot tell how much seeds differ" in reward_setbacks(found)
+
+
 def test_what_judging_each_turn_brings_is_said_where_it_was_measured():
     runs = [*RUNS, *(made_run(arm, 0, 0.8, "turn") for arm in ARMS)]
     found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
