@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmreason.analysis.headline import who_is_ahead
+from mmreason.analysis.headline import unlearnt, who_is_ahead
 from mmreason.analysis.protocol import Run
 from mmreason.tasks import TASKS
 
@@ -152,6 +152,7 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
         gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")
+    said += [f"{words.capitalize()}." for words in unlearnt(result["by_task"])]
     lines += ["", " ".join(said)]
     others = dict(result["controls"])
     if "other_granularity" in result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmreason.analysis.headline import FEWEST_SEEDS, who_is_ahead
+from mmreason.analysis.headline import FEWEST_SEEDS, unlearnt, who_is_ahead
 from mmreason.analysis.protocol import ARMS, DOUBLE
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.comparison import Comparison, Estimate, Map
@@ -101,6 +101,7 @@ def reward_setbacks(found: Comparison) -> list[str]:
         said.append("the gain over joint is smaller than the paper's")
     if found.gain_over_base.mean < found.paper["gain_over_base"]:
         said.append("the gain over base is smaller than the paper's")
+    said += [words for words in unlearnt(found.by_task) if words.startswith("factorized")]
     if found.missing:
         said.append(f"{len(found.missing)} of the planned runs are still missing")
     return said

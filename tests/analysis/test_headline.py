@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmreason.analysis.headline import PAPER, compare, interval, resampled_means, solved_tasks
+from mmreason.analysis.headline import PAPER, compare, interval, resampled_means, solved_tasks, unlearnt
 from mmreason.analysis.protocol import ARMS, CONTROLS, DOUBLE, HEADLINE, QUICK, Protocol, planned_runs
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import SWAPPED
@@ -157,3 +157,10 @@ def test_arms_of_a_seed_differ_in_their_assignment_alone():
     assert differing == ["assignment"]
     assert by_arm[DOUBLE].num_problems == 2 * joint.num_problems
     assert by_arm[DOUBLE].assignment.assignment == "joint"
+
+
+def test_a_task_that_an_arm_lost_in_a_seed_is_said():
+    rows = {"maze": {"base": 0.4, "joint": [0.5, 0.6], "factorized": [0.5, 0.3]}}
+    assert unlearnt(rows) == []
+    rows["sudoku"] = {"base": 0.2, "joint": [0.3, 0.4], "factorized": [0.01, 0.3]}
+    assert unlearnt(rows) == ["factorized unlearnt sudoku in 1 of 2 seeds"]

@@ -89,6 +89,11 @@ def test_of_two_seeds_none_is_said_to_be_ahead():
     assert "2 seeds cannot tell how much seeds differ" in reward_setbacks(found)
 
 
+def test_a_task_that_factorized_lost_goes_against_us():
+    content = written() | {"by_task": {"maze": {"base": 0.4, "joint": [0.5], "factorized": [0.1]}}}
+    assert "factorized unlearnt maze in 1 of 1 seeds" in reward_setbacks(Comparison.model_validate(content))
+
+
 def test_what_judging_each_turn_brings_is_said_where_it_was_measured():
     runs = [*RUNS, *(made_run(arm, 0, 0.8, "turn") for arm in ARMS)]
     found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
