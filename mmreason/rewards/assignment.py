@@ -148,8 +148,8 @@ def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[
 def _due_turns(group: Sequence[Trace]) -> set[int]:
     """Turns in which an answer is right for some rollout of the group."""
     due = set()
-    for segment in (segment for trace in group for segment in trace.segments if segment.verdict is not None):
-        components = segment.verdict.components
+    for segment in (segment for trace in group for segment in trace.segments):
+        components = segment.verdict.components if segment.verdict is not None else {}
         if components.get(ANSWER_DUE) or (segment.kind == "answer" and components.get("useful")):
             due.add(segment.turn)
     return due
