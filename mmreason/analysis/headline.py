@@ -64,11 +64,11 @@ def who_is_ahead(ci95: Sequence[float], num_seeds: int) -> str:
     return "factorized is ahead" if low > 0 else "joint is ahead" if high < 0 else "no clear difference"
 
 
-def unlearnt(by_task: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Which arm lost a task, below half of what base solves, in how many of its seeds; in words."""
+def unlearnt(by_task: Mapping[str, Mapping[str, Any]], arms: Sequence[str] = ARMS) -> list[str]:
+    """Which of ``arms`` lost a task, below half of what base solves, in how many of its seeds; in words."""
     said = []
     for task, row in by_task.items():
-        for arm in ARMS:
+        for arm in arms:
             lost = sum(rate < row["base"] / 2 for rate in row[arm])
             if lost:
                 said.append(f"{arm} unlearnt {task} in {lost} of {len(row[arm])} seeds")

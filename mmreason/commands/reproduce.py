@@ -48,8 +48,9 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.traces.file import write_whole
     from mmreason.training.progress import ProgressLine
 
-    protocol = QUICK if args.quick else EARLIER.get(args.earlier, HEADLINE)
-    name = "_".join(["reproduce", *(["quick"] if args.quick else []), *([args.earlier] if args.earlier else [])])
+    protocol = QUICK if args.quick else EARLIER[args.earlier] if args.earlier else HEADLINE
+    which = "quick" if args.quick else args.earlier
+    name = f"reproduce_{which}" if which else "reproduce"
     option = " --quick" if args.quick else f" --earlier {args.earlier}" if args.earlier else ""
     kept = f"runs/{name}" if args.quick else "assets/results"
     work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"

@@ -44,10 +44,10 @@ def build_results(blocks: gr.Blocks) -> None:
         parts.append(component("prose", value=places, elem_id="results-map"))
         parts.append(component("table", value=table, elem_id="results-places"))
         with gr.Accordion("Comparisons that came before", open=False, elem_id="results-earlier"):
-            for i, (which, title) in enumerate(EARLIER_WORDS.items()):
+            for (which, title), claim, by_task in zip(EARLIER_WORDS.items(), earlier[::2], earlier[1::2], strict=True):
                 component("prose", value=[["title", title]])
-                parts.append(component("prose", value=earlier[2 * i], elem_id=f"results-{which}"))
-                parts.append(component("table", value=earlier[2 * i + 1], elem_id=f"results-{which}-tasks"))
+                parts.append(component("prose", value=claim, elem_id=f"results-{which}"))
+                parts.append(component("table", value=by_task, elem_id=f"results-{which}-tasks"))
         component("prose", value=[["title", "What differs from the paper"], ["plain", DIFFERS]])
     chosen = [metric, axis, task]
     gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)

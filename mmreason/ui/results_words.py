@@ -101,7 +101,7 @@ def reward_setbacks(found: Comparison) -> list[str]:
         said.append("the gain over joint is smaller than the paper's")
     if found.gain_over_base.mean < found.paper["gain_over_base"]:
         said.append("the gain over base is smaller than the paper's")
-    said += [words for words in unlearnt(found.by_task) if words.startswith("factorized")]
+    said += unlearnt(found.by_task, ["factorized"])
     if found.missing:
         said.append(f"{len(found.missing)} of the planned runs are still missing")
     return said
