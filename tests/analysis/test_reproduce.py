@@ -9,7 +9,7 @@ import pytest
 from learning import even_tokens, fresh_pipe
 
 from mmreason.__main__ import main
-from mmreason.analysis.protocol import Protocol, Run, planned_runs
+from mmreason.analysis.protocol import EARLIER, HEADLINE, QUICK, Protocol, Run, planned_runs
 from mmreason.analysis.reproduce import Reproduction
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.rewards.custom import add_rewards
@@ -184,7 +184,12 @@ def test_the_command_refuses_a_run_that_is_not_planned(capsys):
     assert "--only must be of the planned runs" in capsys.readouterr().err
 
 
-def test_the_command_says_what_is_planned(tmp_path, capsys):
-    assert main(["reproduce", "--plan", "--results", str(tmp_path), "--json"]) == 0
+@pytest.mark.parametrize(
+    ("options", "planned"),
+    [([], HEADLINE), (["--quick"], QUICK), *((["--earlier", which], EARLIER[which]) for which in ("first", "second"))],
+)
+def test_the_command_says_what_is_planned(options, planned, tmp_path, capsys):
+    assert main(["reproduce", "--plan", *options, "--results", str(tmp_path), "--json"]) == 0
     state = json.loads(capsys.readouterr().out)
-    assert state["finished"] == [] and "joint-turn-10" in state["missing"]
+    assert state == {"finished": [], "missing": [run.name for run in planned_runs(planned)]}
+    assert f"joint-turn-{planned.first_seed}" in state["missing"]
