@@ -106,7 +106,7 @@ def benchmark(
     def score(batches: Iterator[ScoredTokens], backward: bool) -> None:
         for batch in batches:
             with torch.set_grad_enabled(backward):
-                logp_N, _ = score_tokens(pipe.transformer, batch, pipe.vocabulary, sampling.temperature)
+                logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, sampling.temperature)
                 if backward:
                     logp_N.sum().backward()
         pipe.transformer.zero_grad(set_to_none=True)

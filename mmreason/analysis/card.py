@@ -163,10 +163,9 @@ def comparison_table(result: Mapping[str, Any]) -> str:
             f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {_seeds(row)}; "
             f"difference {_estimate(row['difference'], '+.3f')}."
         )
-    due = ", with an answer that is due," if result["protocol"].get("due_answer") else ""
     for name, row in result["own_turn"].items():
         lines.append(
-            f"- {name.replace('_', ' by ')}{due} against joint by trace, one reward for everything in a trace: "
+            f"- {name.replace('_', ' by ')} against joint by trace, one reward for everything in a trace: "
             f"{row[name]['mean']:.3f} against {row['joint_trace']['mean']:.3f}, "
             f"{_estimate(row['gain_over_joint_trace'], '+.1%')}, {_seeds(row)}."
         )

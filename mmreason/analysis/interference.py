@@ -175,7 +175,7 @@ def group_gradients(
     if not any(value for rows in values.values() for row in rows for value in row):
         return {}
     for batch in pack_traces(group, pipe.vocabulary, task_tokens, "trajectory", config.max_tokens):
-        logp_N, _ = score_tokens(model, batch, pipe.vocabulary, temperature)
+        logp_N = score_tokens(model, batch, pipe.vocabulary, temperature)
         where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
         tokens_N = torch.tensor([_tokens_of(group[t], group[t].segments[s].modality) for t, s in where])
         weight_N = token_weights(batch.is_image_N, tokens_N, counts, config.loss_type)

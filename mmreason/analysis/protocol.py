@@ -36,7 +36,8 @@ class Protocol:
     num_steps: int = 1  # denoising steps of a segment, in training and tests
     region: str = "full"  # every edit redraws the whole canvas, so that drawing is unsure, too
     reward_weights: tuple[float, float] = (1.0, 1.0)  # text, image
-    due_answer: bool = True  # by turn, a member of each group that answers when an answer is due
+    every_text: bool = False  # by turn, compare texts where nothing right can be said, too
+    due_answer: bool = False  # a member more in each group that answers when an answer is due; no longer there
     beta: float = 0.0
     bf16: bool = True  # bfloat16 autocast of the held-out tests; trainings always have it
     problems_at_points: int = 200  # a task
@@ -44,11 +45,16 @@ class Protocol:
     problems_apart: int = 100  # a task and difficulty that no run trains on
     test_seed: int = 90210  # of the problems, the same for every arm and seed
     split: str = "test"
-    first_seed: int = 20  # no two comparisons share seeds, nor does the map
+    first_seed: int = 30  # no two comparisons share seeds, nor does the map
 
     @property
     def max_steps(self) -> int:
         return self.points[-1]
+
+    @property
+    def closed(self) -> bool:
+        """Is its way of training gone, so that only its finished runs are left?"""
+        return self.due_answer
 
     @property
     def tested(self) -> dict[str, Any]:
@@ -85,10 +91,7 @@ class Protocol:
             difficulties=self.difficulties,
             sampling=sampling,
             assignment=AssignmentConfig(
-                assignment,
-                run.granularity,
-                reward_weights=weights,
-                due_answer=self.due_answer and run.granularity == "turn",
+                assignment, run.granularity, reward_weights=weights, every_text=self.every_text
             ),
         )
         return replace(config, loss=replace(config.loss, beta=self.beta))
@@ -118,11 +121,13 @@ def planned_runs(protocol: Protocol) -> list[Run]:
 
 
 HEADLINE = Protocol()
-# Without the answer that is due, one of its factorized runs lost its sudokus, so it was stopped.
-SECOND = replace(HEADLINE, points=(50, 100), first_seed=10, due_answer=False)
+# One run of each arm lost its sudokus: the answer that is due did not help, texts that are left out may.
+THIRD = replace(HEADLINE, first_seed=20, every_text=True, due_answer=True)
+# One of its factorized runs lost its sudokus, so it was stopped.
+SECOND = replace(THIRD, points=(50, 100), first_seed=10, due_answer=False)
 # Its five seeds led to longer runs.  Their rollouts, too, were in float32: bf16 did not hold for these then.
 FIRST = replace(SECOND, points=(30, 60), first_seed=0, bf16=False)
-EARLIER = {"first": FIRST, "second": SECOND}
+EARLIER = {"first": FIRST, "second": SECOND, "third": THIRD}
 QUICK = replace(
     HEADLINE,
     num_seeds=1,

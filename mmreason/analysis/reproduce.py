@@ -29,7 +29,7 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
-BEFORE = {"bf16": False, "due_answer": False}  # settings that files from before them do not hold
+BEFORE = {"bf16": False, "due_answer": False, "every_text": True}  # settings that files from before them do not hold
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]
@@ -59,11 +59,15 @@ class Reproduction:
 
     def finished(self, runs: Iterable[Run]) -> list[dict[str, Any]]:
         """The files of those of ``runs`` that have ended."""
-        return [self._kept(path) for run in runs if (path := self._path(run)).is_file()]
+        return [self._kept(self._path(run)) for run in runs if self.has(run)]
+
+    def has(self, run: Run) -> bool:
+        """Has ``run`` ended?"""
+        return self._path(run).is_file()
 
     def carry_out(self, run: Run, on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
         """Train and evaluate ``run`` unless its file is there; goes on where a stopped one stands."""
-        if self._path(run).is_file():
+        if self.has(run):
             return self._kept(self._path(run))
         protocol, directory = self.protocol, RunDirectory(self.work / run.name)
         points_path = directory.path / "points.json"

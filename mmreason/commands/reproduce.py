@@ -13,7 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``reproduce``."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
-    which.add_argument("--earlier", choices=("first", "second"), help="a comparison that came before, of other seeds")
+    which.add_argument(
+        "--earlier", choices=("first", "second", "third"), help="a comparison that came before, of other seeds"
+    )
     which.add_argument("--map", action="store_true", help="short runs of both arms, one setting changed at a time")
     parser.add_argument("--only", nargs="+", metavar="RUN", help="of the runs (or the map's places) only these")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
@@ -54,13 +56,13 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     option = " --quick" if args.quick else f" --earlier {args.earlier}" if args.earlier else ""
     kept = f"runs/{name}" if args.quick else "assets/results"
     work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"
-    runs = planned_runs(protocol)
+    line = ProgressLine("step", sys.stderr)
+    comparison = Reproduction(protocol, args.results or f"{kept}/{name}", work, line.close)
+    runs = [run for run in planned_runs(protocol) if not protocol.closed or comparison.has(run)]
     names = [run.name for run in runs]
     for only in args.only or []:
         if only not in names:
             raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {only!r}")
-    line = ProgressLine("step", sys.stderr)
-    comparison = Reproduction(protocol, args.results or f"{kept}/{name}", work, line.close)
     if not args.plan:
         for run in runs:
             if not args.only or run.name in args.only:

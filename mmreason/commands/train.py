@@ -22,11 +22,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--granularity", choices=("trace", "turn"), default="trace")
     parser.add_argument("--scale_rewards", choices=("group", "batch", "none"), default="group")
     parser.add_argument("--reward_weights", type=float, nargs=2, default=[1.0, 1.0], metavar=("TEXT", "IMAGE"))
-    parser.add_argument(
-        "--due_answer",
-        action="store_true",
-        help="by turn: compare with one rollout more, which answers when an answer is due",
-    )
     parser.add_argument("--reward", action="append", default=[], metavar="MODULE:FUNCTION", help="add your own reward")
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all four")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="NAME[=WEIGHT]")
@@ -127,7 +122,6 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
             granularity=args.granularity,
             scale_rewards=args.scale_rewards,
             reward_weights=dict(zip(("text", "image"), args.reward_weights, strict=True)),
-            due_answer=args.due_answer,
         ),
         loss=LossConfig(**given(args, "epsilon", "epsilon_high", "beta", "loss_type")),
         **given(

@@ -15,10 +15,10 @@ rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), z
 (``"batch"``), or left out (``"none"``), as in TRL's ``GRPOConfig``; but ``"batch"`` is the spread of the
 differences d, where TRL takes that of rewards and so counts how much problems differ, too.
 
-Where all rollouts of a group think on although the canvas is finished, nothing pays for ending, and a policy
-that has unlearnt to answer never finds back.  So with ``due_answer``, by turn, a group has one member more, which
-answers rightly wherever an answer is due to any rollout (one that is malformed there does not show that it was):
-it moves the baseline and no reward, as the virtual best member of NGRPO does (arXiv 2509.18851).
+By turn, a text has no reward in its slot where the canvas is such that no thought and no answer would be right
+(a sudoku filled with a wrong digit): it is left out, as an edit is where nothing useful can be drawn, or a wrong
+picture would count against words that could not be better, most of all against ending there.  By trace such a
+text counts as wrong.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mmreason.errors import ConfigError
-from mmreason.records import Trace, trace_rewards
-from mmreason.rewards.verify import ANSWER_DUE
+from mmreason.records import Segment, Trace, trace_rewards
+from mmreason.rewards.verify import NOTHING_TO_SAY
 
 ASSIGNMENTS = ("joint", "factorized")
 SWAPPED = "swapped"  # each modality gets the other's reward: a control, not a choice for training
@@ -50,7 +50,7 @@ class AssignmentConfig:
     granularity: str = "trace"
     scale_rewards: str = "group"
     reward_weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
-    due_answer: bool = False  # by turn: a member more that answers where an answer is due
+    every_text: bool = False  # by turn: compare texts where nothing right can be said, too, as comparisons once did
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -60,8 +60,6 @@ class AssignmentConfig:
         ):
             if value not in allowed:
                 raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        if self.due_answer and self.granularity != "turn":
-            raise ConfigError(f"granularity must be turn with due_answer, got {self.granularity!r}")
         if set(self.reward_weights) != set(MODALITIES) or not all(
             np.isfinite(w) and w >= 0 for w in self.reward_weights.values()
         ):
@@ -130,7 +128,9 @@ def _scaled(centred: float, sigma: float) -> float:
     return 0.0 if sigma < NO_SPREAD or abs(centred) < NO_SPREAD else centred / (sigma + EPSILON)
 
 
-def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[Hashable, dict[str, float]]]:
+def _slot_rewards(
+    trace: Trace, granularity: str, every_text: bool = False
+) -> tuple[list[Hashable], dict[Hashable, dict[str, float]]]:
     """The slot of each segment, and the rewards by slot and modality."""
     rewards: dict[Hashable, dict[str, float]] = defaultdict(dict)
     if granularity == "trace":
@@ -140,19 +140,13 @@ def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[
             rewards["trace"]["image"] = image
         return ["trace"] * len(trace.segments), rewards
     for segment in trace.segments:
-        if segment.reward is not None:
+        if segment.reward is not None and (every_text or not _nothing_to_say(segment)):
             rewards[segment.turn][segment.modality] = segment.reward
     return [segment.turn for segment in trace.segments], rewards
 
 
-def _due_turns(group: Sequence[Trace]) -> set[int]:
-    """Turns in which an answer is right for some rollout of the group."""
-    due = set()
-    for segment in (segment for trace in group for segment in trace.segments):
-        components = segment.verdict.components if segment.verdict is not None else {}
-        if components.get(ANSWER_DUE) or (segment.kind == "answer" and components.get("useful")):
-            due.add(segment.turn)
-    return due
+def _nothing_to_say(segment: Segment) -> bool:
+    return segment.verdict is not None and bool(segment.verdict.components.get(NOTHING_TO_SAY))
 
 
 def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[GroupAdvantages]:
@@ -162,12 +156,10 @@ def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[
     for group in groups:
         slots_GS, rewards_G = [], []
         for trace in group:
-            slots_S, rewards = _slot_rewards(trace, config.granularity)
+            slots_S, rewards = _slot_rewards(trace, config.granularity, config.every_text)
             slots_GS.append(slots_S)
             rewards_G.append(rewards)
         slots_PGS.append(slots_GS)
-        if config.due_answer and (due := _due_turns(group)):
-            rewards_G.append({turn: {"text": 1.0} for turn in due})
         centred.append(_centre(rewards_G, config.reward_weights))
     sigmas = [_spreads(differences) for differences in centred]
     if config.scale_rewards == "batch":

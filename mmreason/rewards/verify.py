@@ -12,9 +12,10 @@ import numpy as np
 
 from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict, parse_cell
 from mmreason.tasks import TASKS, atlas
+from mmreason.tasks.task import Spec, Task
 
 NOTHING_TO_DRAW = "nothing useful can be drawn there"
-ANSWER_DUE = "answer_due"  # component of a thought where the canvas is finished
+NOTHING_TO_SAY = "nothing_to_say"  # component of a text where no thought and no answer would be right
 
 
 class Verifier:
@@ -56,9 +57,9 @@ class Verifier:
                 verdict = task.check_answer(spec, canvas_HW, words[1:])
             else:
                 verdict = self._thought(trace, segment, canvas_HW, words)
-                if task.is_solved(spec, canvas_HW):
-                    verdict = replace(verdict, components={**verdict.components, ANSWER_DUE: 1.0})
                 thought_canvas = task.carry_out(spec, canvas_HW, words[: _index(words, EDIT)], segment.turn)
+            if not verdict.right and _nothing_to_say(task, spec, canvas_HW, segment.turn):
+                verdict = replace(verdict, components={**verdict.components, NOTHING_TO_SAY: 1.0})
             drawn_before = any(earlier.kind == "edit" for earlier in segments)
             true = verdict.components.get("true") if drawn_before else None
             segments.append(replace(segment, verdict=verdict, reward=float(verdict.right), transition=true))
@@ -90,6 +91,12 @@ class Verifier:
         if wrong == 0:
             return Verdict(True, "drawn", share), 1.0
         return Verdict(False, f"{wrong} of {len(segment.cells)} cells wrong", share), 0.0
+
+
+def _nothing_to_say(task: Task, spec: Spec, canvas_HW: np.ndarray, turn: int) -> bool:
+    """Is there neither an answer that would be right nor a thought, as nothing useful can be drawn anywhere?"""
+    everywhere_HW = np.ones((GRID, GRID), dtype=bool)
+    return not task.is_solved(spec, canvas_HW) and not task.accepted_edits(spec, canvas_HW, everywhere_HW, turn)
 
 
 def _index(words: Sequence[str], word: str) -> int:

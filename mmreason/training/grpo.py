@@ -130,6 +130,17 @@ def _draw(weights: Mapping[str, float], share: float) -> str:
     return list(weights)[-1]
 
 
+def _sampled(traces: Sequence[Trace]) -> dict[str, float]:
+    """The sums that an update adds to, with what is known before it: tokens and their −log π as sampled."""
+    sums = {"loss": 0.0, "flops": 0.0}
+    for modality in ("text", "image"):
+        segments = [s for trace in traces for s in trace.segments if s.modality == modality]
+        sums |= {f"kl/{modality}": 0.0, f"clipped/{modality}": 0.0}
+        sums[f"tokens/{modality}"] = float(sum(len(s.tokens) for s in segments))
+        sums[f"entropy/{modality}"] = -sum(s.logprob for s in segments)
+    return sums
+
+
 @dataclass(frozen=True, slots=True)
 class Rollouts:
     """What a step learns from, on this process."""
@@ -207,6 +218,8 @@ class GRPO:
     def update(self, rollouts: Rollouts, step: int) -> dict[str, float]:
         """``num_iterations`` optimizer steps on the rollouts; returns the metrics of the last.
 
+        Where there is no KL, segments of zero advantage have no gradient and are not forwarded.  ``entropy`` is the
+        mean of −log π over all tokens as they were sampled, an unbiased estimate of the rollout policy's.
         ``skipped`` counts the steps left out, and ``train_flops`` is of all iterations.  ``order_changed`` is the
         share of denoising steps, of one packed batch, that would commit other positions after the update.
         """
@@ -215,15 +228,16 @@ class GRPO:
             numpy_generator("likelihood", config.seed, step, trace.problem.index or 0, i % config.num_generations)
             for i, trace in enumerate(traces)
         ]
-        batches = list(
-            pack_traces(traces, self.pipe.vocabulary, self.task_tokens, config.likelihood, config.max_tokens, rngs)
-        )
+        advantages = [row for group in rollouts.advantages for row in group.segments]
+        live = None if config.loss.beta else [[bool(s.advantage) for s in row] for row in advantages]
+        packing = (config.likelihood, config.max_tokens, rngs, live)
+        batches = list(pack_traces(traces, self.pipe.vocabulary, self.task_tokens, *packing))
         terms = [self._terms(batch, rollouts) for batch in batches]
         old: list[torch.Tensor | None] = [None] * len(batches)
         metrics = {"skipped": 0.0, "train_flops": 0.0}
         self.policy.train()
         for _ in range(config.num_iterations):
-            sums: dict[str, float] = {}
+            sums = _sampled(traces)
             for i, (batch, (advantage_N, weight_N)) in enumerate(zip(batches, terms, strict=True)):
                 old[i] = self._accumulate(batch, advantage_N, weight_N, old[i], sums)
             before = metrics
@@ -232,8 +246,10 @@ class GRPO:
                 metrics[name] += before[name]
         self.policy.eval()
         if config.likelihood == "trajectory":
-            batch = batches[len(batches) // 2]
-            counts = changed_orders(self.policy, batch, self.pipe.vocabulary, config.sampling)
+            middle = batches[len(batches) // 2 :][:1]
+            counts = (
+                changed_orders(self.policy, middle[0], self.pipe.vocabulary, config.sampling) if middle else (0,) * 3
+            )
             changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
             metrics["order_changed"] = changed / max(1.0, steps)
             metrics["train_flops"] += flops
@@ -271,29 +287,26 @@ class GRPO:
         with self._autocast():
             if config.loss.beta and self.reference is not None:
                 with torch.no_grad():
-                    ref_logp_N, _ = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)
-            logp_N, entropy_N = score_tokens(self.policy, batch, self.pipe.vocabulary, temperature)
+                    ref_logp_N = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)
+            logp_N = score_tokens(self.policy, batch, self.pipe.vocabulary, temperature)
         if old_logp_N is None:
             old_logp_N = logp_N.detach()
         terms = token_loss(logp_N, old_logp_N, advantage_N, config.loss, ref_logp_N)
         loss = (weight_N * terms.loss_N).sum()
         loss.backward()
-        sums["loss"] = sums.get("loss", 0.0) + float(loss.detach())
+        sums["loss"] += float(loss.detach())
         for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
             chosen_N = chosen_N.to(device)
             for name, value_N in (
-                ("tokens", chosen_N.float()),
                 ("kl", terms.kl_N),
-                ("entropy", entropy_N.detach()),
                 ("clipped", terms.clipped_N.float()),
             ):
-                key = f"{name}/{modality}"
-                sums[key] = sums.get(key, 0.0) + float(value_N[chosen_N].sum())
+                sums[f"{name}/{modality}"] += float(value_N[chosen_N].sum())
         packed = batch.packed
         rows = packed.ids_BL.shape[0]
         once = packed_flops(self.policy.config, rows, packed.clean_length, packed.runs, len(advantage_N))
         passes = 3 + config.gradient_checkpointing + (ref_logp_N is not None)  # a backward pass counts as two
-        sums["flops"] = sums.get("flops", 0.0) + passes * once
+        sums["flops"] += passes * once
         return old_logp_N
 
     def _optimizer_step(self, step: int, sums: dict[str, float]) -> dict[str, float]:

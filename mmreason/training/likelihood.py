@@ -117,14 +117,17 @@ def trace_row(
     task_token: int,
     kind: str = "trajectory",
     rng: np.random.Generator | None = None,
+    wanted: Sequence[bool] | None = None,
 ) -> Row:
-    """Clean and noisy copies of a trace's segments."""
+    """Noisy copies of a trace's segments, or of those ``wanted``, and clean ones as far as these look back."""
+    chosen = [s for s in range(len(trace.segments)) if wanted is None or wanted[s]]
     clean = [problem_piece(task_token, trace.canvas_tokens)]
-    clean += [clean_piece(segment, vocabulary.end) for segment in trace.segments[:-1]]  # nothing follows the last one
+    clean += [clean_piece(segment, vocabulary.end) for segment in trace.segments[: max(chosen, default=0)]]
     noisy: list[Piece] = []
     scored = []
     for s, segment in enumerate(trace.segments):
-        for copy, (ids, positions) in enumerate(noisy_copies(segment, kind, vocabulary.mask, rng), start=1):
+        copies = noisy_copies(segment, kind, vocabulary.mask, rng)  # drawn for all, so that masks stay the same
+        for copy, (ids, positions) in enumerate(copies if s in chosen else [], start=1):
             scored += [(len(noisy), int(i), segment.tokens[int(i)], s) for i in positions]
             if segment.kind == "edit":
                 noisy.append(edit_piece(ids, segment.cells, segment.turn, copy))
@@ -140,21 +143,31 @@ def pack_traces(
     kind: str = "trajectory",
     max_tokens: int = MAX_TOKENS,
     rngs: Sequence[np.random.Generator] | None = None,
+    wanted: Sequence[Sequence[bool]] | None = None,
 ) -> Iterator[ScoredTokens]:
     """Pack traces of like shape together, at most ``max_tokens`` positions (padding included) a batch.
 
     A trace that alone needs more is a batch of its own.  ``rngs``, one a trace, draw the masks of ``random_mask``.
+    ``wanted`` names the segments of each trace to score (default: all); a trace without any is left out.
     """
     if kind not in LIKELIHOODS:
         raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {kind!r}")
     rows = [
-        trace_row(trace, vocabulary, task_tokens[trace.problem.task], kind, rngs[i] if rngs else None)
+        trace_row(
+            trace,
+            vocabulary,
+            task_tokens[trace.problem.task],
+            kind,
+            rngs and rngs[i],
+            None if wanted is None else wanted[i],
+        )
         for i, trace in enumerate(traces)
     ]
     extents = [row.extent for row in rows]
     batch: list[int] = []
     filled = Extent()
-    for i in sorted(range(len(rows)), key=lambda i: (extents[i].width, extents[i].columns, i)):
+    scored = [i for i, row in enumerate(rows) if row.scored]
+    for i in sorted(scored, key=lambda i: (extents[i].width, extents[i].columns, i)):
         filled = filled.around(extents[i])
         if batch and (len(batch) + 1) * filled.columns > max_tokens:
             yield _scored_tokens(traces, rows, batch, vocabulary)
@@ -185,8 +198,8 @@ def check_policy(model: InterleavedDiffusionModel) -> None:
 
 def score_tokens(
     model: InterleavedDiffusionModel, scored: ScoredTokens, vocabulary: Vocabulary, temperature: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability and entropy (nats) of every scored token, (N,) each, with gradients.
+) -> torch.Tensor:
+    """Log-probability (nats) of every scored token, (N,), with gradients.
 
     Sampling at temperature 0 has no likelihood; ``temperature`` must be above 0.
     """
@@ -199,13 +212,10 @@ def score_tokens(
     output = model(packed.ids_BL, packed.positions_BLP, mask)
     hidden_ND = output.hidden_BLD[scored.row_N.to(device), scored.column_N.to(device)]
     logp_N = hidden_ND.new_zeros(len(hidden_ND), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
-    entropy_N = torch.zeros_like(logp_N)
     token_N, is_image_N = scored.token_N.to(device), scored.is_image_N.to(device)
     for modality, chosen_N in (("text", ~is_image_N), ("image", is_image_N)):
         allowed_V = vocabulary.allowed(modality).to(device)
         logp_MV = log_distribution(model.logits(hidden_ND[chosen_N]), allowed_V, temperature)
         picked_M = logp_MV.gather(-1, token_N[chosen_N][:, None]).squeeze(-1)
         logp_N = logp_N.masked_scatter(chosen_N, picked_M)
-        spread_M = -(logp_MV.exp() * logp_MV.masked_fill(~allowed_V, 0.0)).sum(-1)
-        entropy_N = entropy_N.masked_scatter(chosen_N, spread_M)
-    return logp_N, entropy_N
+    return logp_N

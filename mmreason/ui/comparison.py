@@ -118,7 +118,7 @@ def read_comparison() -> tuple[Comparison | None, str]:
 
 
 def read_earlier(which: str) -> tuple[Comparison | None, str]:
-    """A comparison that came before, "first" or "second", or None and why not."""
+    """A comparison that came before ("first", …), or None and why not."""
     command = f"{COMMAND} --earlier {which}"
     return results_file.read_results(Comparison, f"reproduce_{which}.json", command, f"the {which} comparison")
 

@@ -15,6 +15,7 @@ CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint,
 EARLIER_WORDS = {
     "first": "The first comparison: shorter runs",
     "second": "The second comparison: stopped when a run had unlearnt to answer",
+    "third": "The third comparison: with an answer that is due, which did not help",
 }
 DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
@@ -79,10 +80,9 @@ def own_turn_words(found: Comparison) -> str:
         f"on {_count(len(row['paired_seeds']), 'seed')}"
         for name, row in found.own_turn.items()
     ]
-    due = ", an answer that is due among them," if found.protocol.get("due_answer") else ""
     return (
         "Against one reward for the whole trace, given to every token in it, judging each turn on its own"
-        f"{due} brings {' and '.join(said)}."
+        f" brings {' and '.join(said)}."
     )
 
 

@@ -180,50 +180,31 @@ def test_a_right_thought_beats_an_answer_that_comes_too_early():
     assert [row[0] for row in rows] == pytest.approx(normalised([0, 1, 1]))
 
 
-# An answer that is due
+# Where nothing right can be said
 
 
-def due_trace(*scores: tuple[str, float | None], due: Sequence[int]) -> Trace:
-    """``a_trace`` in which the canvas is finished before the texts of the turns ``due``."""
-    trace = a_trace(*scores)
-    segments = []
-    for segment in trace.segments:
-        components = {"answer_due" if segment.kind == "thought" else "useful": float(segment.turn in due)}
-        segments.append(replace(segment, verdict=Verdict(bool(segment.reward), "", components)))
+def with_nothing_to_say(trace: Trace, *turns: int) -> Trace:
+    """``trace`` in which no text of these turns could have been right."""
+    nothing = Verdict(False, "", {"nothing_to_say": 1.0})
+    segments = [replace(s, verdict=nothing) if s.turn in turns and s.kind != "edit" else s for s in trace.segments]
     return replace(trace, segments=tuple(segments))
 
 
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
-def test_where_all_think_on_though_an_answer_is_due_all_are_pushed_away(assignment):
-    group = [due_trace(("t", 1.0), ("e", 1.0), ("t", 0.0), ("e", 1.0), due=[2]) for _ in range(4)]
-    without = advantages(group, assignment=assignment, granularity="turn")
-    assert without == [[0.0] * 4] * 4
-    with_it = advantages(group, assignment=assignment, granularity="turn", due_answer=True)
-    thought = normalised([0, 0, 0, 0, 1])[0]
-    edit = thought if assignment == "joint" else 0.0
-    for row in with_it:
-        assert row == pytest.approx([0.0, 0.0, thought, edit]) and thought < 0
+def test_by_turn_a_text_that_nothing_could_make_right_is_compared_with_none(assignment):
+    group = [a_trace(("t", r), ("e", r), ("t", r), ("e", 1.0)) for r in (1.0, 0.0, 0.0)]
+    spoiled = with_nothing_to_say(a_trace(("t", 1.0), ("e", 0.0), ("a", 0.0)), 2)
+    settings = {"assignment": assignment, "granularity": "turn"}
+    rows = advantages([*group, spoiled], **settings)
+    assert rows[-1][2] == 0.0
+    assert [row[2:] for row in rows[:-1]] == [row[2:] for row in advantages(group, **settings)]
+    counted = advantages([*group, spoiled], every_text=True, **settings)
+    assert [row[2] for row in counted] == pytest.approx(normalised([1, 0, 0, 0]))
 
 
-def test_where_all_answer_when_it_is_due_nothing_is_pushed():
-    group = [due_trace(("t", 1.0), ("e", 1.0), ("a", 1.0), due=[2]) for _ in range(4)]
-    assert advantages(group, granularity="turn", due_answer=True) == [[0.0] * 3] * 4
-
-
-def test_an_answer_that_is_due_raises_the_mean_and_keeps_the_differences_between_rollouts():
-    group = [due_trace((kind, reward), due=[1]) for kind, reward in (("a", 1.0), ("t", 0.0), ("t", 0.0))]
-    group.append(due_trace(("a", 0.0), due=[1]))  # of a wrong number, say
-    plain, more = (
-        advantages(group, granularity="turn", scale_rewards="none", due_answer=due) for due in (False, True)
-    )
-    assert [row[0] for row in plain] == pytest.approx([0.75, -0.25, -0.25, -0.25])
-    assert [row[0] for row in more] == pytest.approx([0.6, -0.4, -0.4, -0.4])
-
-
-def test_an_answer_counts_only_in_the_turns_where_it_is_due():
-    group = [due_trace(("t", r), ("e", 1.0), ("t", 0.0), ("e", 1.0), due=[2]) for r in (1.0, 0.0)]
-    first = [row[0] for row in advantages(group, granularity="turn", due_answer=True)]
-    assert first == pytest.approx(normalised([1, 0]))
+def test_by_trace_a_text_that_nothing_could_make_right_counts_as_wrong():
+    group = [a_trace(("t", 1.0), ("e", 1.0), ("a", r)) for r in (1.0, 0.0, 0.0)]
+    assert advantages([*group[:-1], with_nothing_to_say(group[-1], 2)]) == advantages(group)
 
 
 # No spread
@@ -298,7 +279,6 @@ def test_weights_scale_the_differences_and_a_weight_of_zero_silences_a_modality(
     ("settings", "says"),
     [
         ({"assignment": "both"}, "assignment must be one of joint, factorized, got 'both'"),
-        ({"due_answer": True}, "granularity must be turn with due_answer, got 'trace'"),
         ({"granularity": "token"}, "granularity must be one of trace, turn, got 'token'"),
         ({"scale_rewards": "std"}, "scale_rewards must be one of group, batch, none, got 'std'"),
         ({"reward_weights": {"text": 1.0}}, "reward_weights must give text and image"),

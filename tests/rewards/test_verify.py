@@ -6,6 +6,7 @@ Axes: H W canvas.
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from policies import (
     words,
 )
 
-from mmreason.records import DIFFICULTIES, EDIT, Box, Segment, Trace, region_mask, trace_rewards
+from mmreason.records import DIFFICULTIES, EDIT, GRID, Box, Segment, Trace, cell_word, region_mask, trace_rewards
 from mmreason.rewards.verify import Verifier
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, make_problem
@@ -80,16 +81,64 @@ def test_scoring_changes_nothing_that_was_generated():
     assert JUDGE.score(scored) == scored
 
 
+# Where nothing right can be said
+
+
+def every_thought(task: str, canvas_HW: np.ndarray) -> list[tuple[str, Box]]:
+    """All well-formed thoughts of a task whose thoughts can be listed."""
+    if task == "sudoku":
+        reasons = ("row lacks", "column lacks", "box lacks")
+        return [
+            (f"{cell_word(r, c)} is {digit} {why}", Box(2 * r - 1, 2 * c - 1, 2 * r, 2 * c))
+            for r, c, digit in product(range(1, 5), repeat=3)
+            for why in (*(f"{reason} {digit}" for reason in reasons), f"only {digit} fits")
+        ]
+    shown = [TASKS[task].cells[i] if i != FOREIGN else "" for i in canvas_HW.ravel()]
+    agents = [divmod(i, GRID) for i, name in enumerate(shown) if name in ("agent", "agent_on_goal")]
+    trail = shown.count("trail")
+    steps = {"right": (0, 1), "down": (1, 0), "left": (0, -1), "up": (-1, 0)}
+    return [
+        (f"{name} {k} total {trail + k}", Box.between((r + 1, c + 1), (r + k * dr + 1, c + k * dc + 1)))
+        for r, c in agents
+        for name, (dr, dc) in steps.items()
+        for k in range(1, GRID)
+        if 0 <= r + k * dr < GRID and 0 <= c + k * dc < GRID
+    ]
+
+
+@pytest.mark.parametrize("task", ["maze", "sudoku"])
+def test_nothing_can_be_said_exactly_where_every_thought_is_wrong_and_the_puzzle_is_not_solved(task):
+    rng, kinds = numpy_generator("nothing to say", task), set()
+    first, count = vocabulary().num_text + atlas().first[task], atlas().count[task]
+    for index in range(12):
+        trace = a_trace(task, index=index)
+        tokens = np.array(trace.canvas_tokens)
+        for edit in [s for s in trace.segments if s.kind == "edit"][: int(rng.integers(index % 2 * 20, 21))]:
+            tokens[list(edit.cells)] = edit.tokens
+        for cell in rng.integers(tokens.size, size=int(rng.integers(4))):
+            tokens[cell] = first + rng.integers(count)
+        malformed = replace(trace, canvas_tokens=tuple(tokens.tolist()), segments=(text_segment("<answer>", 1),))
+        canvas_HW, spec = JUDGE.shown(task, tokens), trace.problem.spec
+        some = any(
+            TASKS[task].check_thought(spec, canvas_HW, said.split(), [box], 1).right
+            for said, box in every_thought(task, canvas_HW)
+        )
+        says = not some and not TASKS[task].is_solved(spec, canvas_HW)
+        (scored,) = JUDGE.score(malformed).segments
+        assert scored.verdict.components.get("nothing_to_say", 0.0) == float(says)
+        assert scored.reward == 0.0
+        kinds.add(says)
+    assert kinds == {True, False}
+
+
 @pytest.mark.parametrize("task", TASKS)
-def test_a_thought_is_told_that_an_answer_is_due_when_the_canvas_is_finished_and_never_before(task):
+def test_along_a_demonstration_something_right_can_always_be_said(task):
     for index in range(4):
         trace = a_trace(task, index=index)
-        last = trace.segments[-1]
-        on = text_segment(trace.segments[0].text, last.turn)
-        scored = JUDGE.score(with_segment(trace, len(trace.segments) - 1, on))
-        due = [s.verdict.components.get("answer_due") for s in scored.segments if s.kind == "thought"]
-        assert due == [None] * (len(due) - 1) + [1.0]
-        assert scored.segments[-1].reward == 0.0
+        for at in [i for i, s in enumerate(trace.segments) if s.kind != "edit"]:
+            nonsense = text_segment("<answer>", trace.segments[at].turn)
+            scored = JUDGE.score(replace(trace, segments=(*trace.segments[:at], nonsense)))
+            assert "nothing_to_say" not in scored.segments[at].verdict.components
 
 
 # Corruptions of an edit

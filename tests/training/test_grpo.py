@@ -22,7 +22,7 @@ from mmreason.records import trace_rewards
 from mmreason.rewards.assignment import AssignmentConfig, GroupAdvantages, SegmentAdvantage, interference
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.training import grpo as module
-from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts, step_problems
+from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts, _sampled, step_problems
 from mmreason.training.likelihood import pack_traces, score_tokens
 from mmreason.training.loss import LossConfig, TokenLoss
 from mmreason.training.order import changed_orders
@@ -66,7 +66,7 @@ def gradient(grpo: GRPO, rollouts: Rollouts) -> dict[str, torch.Tensor]:
     batches = pack_traces(rollouts.traces, grpo.pipe.vocabulary, grpo.task_tokens)
     grpo.policy.zero_grad()
     for batch in batches:
-        grpo._accumulate(batch, *grpo._terms(batch, rollouts), None, {})
+        grpo._accumulate(batch, *grpo._terms(batch, rollouts), None, _sampled([]))
     return {name: p.grad.clone() for name, p in grpo.policy.named_parameters() if p.grad is not None}
 
 
@@ -155,7 +155,7 @@ def test_an_update_makes_what_was_good_likelier():
 
     def gain() -> float:
         with torch.no_grad():
-            logp_N, _ = score_tokens(grpo.policy, batch, grpo.pipe.vocabulary, 0.7)
+            logp_N = score_tokens(grpo.policy, batch, grpo.pipe.vocabulary, 0.7)
         return float((weight_N * advantage_N * logp_N).sum())
 
     before, start = gain(), weights(grpo)
@@ -171,6 +171,33 @@ def test_the_loss_of_the_first_iteration_is_the_weighted_mean_advantage_with_its
     (batch,) = pack_traces(rollouts.traces, grpo.pipe.vocabulary, grpo.task_tokens)
     advantage_N, weight_N = grpo._terms(batch, rollouts)
     assert grpo.update(rollouts, 0)["loss"] == pytest.approx(-float((weight_N * advantage_N).sum()), abs=1e-6)
+
+
+@pytest.mark.parametrize("likelihood", ["trajectory", "random_mask"])
+def test_an_update_that_leaves_out_zero_advantages_is_that_of_all_tokens(likelihood):
+    some = with_advantages(some_rollouts(), lambda s: s.own if s.own > 0 else 0.0)
+    every, live = (
+        learner(likelihood=likelihood, learning_rate=0.1, loss=LossConfig(beta=beta)) for beta in (1e-30, 0.0)
+    )
+    before = weights(every)
+    for grpo in (every, live):
+        grpo.optimizer = torch.optim.SGD(grpo.parameters, lr=0.1)
+    all_tokens, few = every.update(some, 0), live.update(some, 0)
+    assert moved(every, before) > 1e-4
+    torch.testing.assert_close(weights(live), weights(every), atol=1e-6, rtol=0)
+    assert few["train_flops"] < 0.9 * all_tokens["train_flops"]
+    for name in ("loss", "entropy", "grad_norm"):
+        assert few[name] == pytest.approx(all_tokens[name], abs=1e-6)
+
+
+def test_entropy_is_of_all_tokens_as_they_were_sampled():
+    grpo, rollouts = learner(), some_rollouts()
+    metrics = grpo.update(rollouts, 0)
+    for modality in ("text", "image"):
+        own = [s for trace in rollouts.traces for s in trace.segments if s.modality == modality]
+        logprobs = [logprob for s in own for frame in s.frames for logprob in frame.logprobs]
+        assert len(logprobs) == sum(len(s.tokens) for s in own)
+        assert metrics[f"entropy/{modality}"] == pytest.approx(-sum(logprobs) / len(logprobs))
 
 
 def test_zero_advantages_have_no_gradient():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -57,7 +58,7 @@ def scores(
     pipe = pipe or shared_pipe()
     parts: list[list[torch.Tensor]] = [[] for _ in range(num_traces)]
     for batch in batches:
-        logp_N, _ = score_tokens(pipe.transformer, batch, pipe.vocabulary, temperature)
+        logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, temperature)
         for i in batch.trace_N.unique().tolist():
             parts[i].append(logp_N[batch.trace_N == i])
     return [torch.cat(part) for part in parts]
@@ -207,8 +208,8 @@ def test_blocked_attention_equals_the_dense_mask():
     assert len(batch.packed.runs) == 2
     dense = replace(batch, packed=replace(batch.packed, runs=()))
     pipe = shared_pipe()
-    for a, b in zip(*(score_tokens(pipe.transformer, s, pipe.vocabulary, 0.7) for s in (batch, dense)), strict=True):
-        torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+    blocked_N, dense_N = (score_tokens(pipe.transformer, s, pipe.vocabulary, 0.7) for s in (batch, dense))
+    torch.testing.assert_close(blocked_N, dense_N, atol=1e-5, rtol=1e-5)
 
 
 def test_the_formula_counts_the_products_of_a_packed_forward():
@@ -223,7 +224,32 @@ def test_the_formula_counts_the_products_of_a_packed_forward():
     assert counter.get_total_flops() == formula
 
 
-# Gradient and entropy
+# Some segments only
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+def test_segments_scored_alone_have_the_log_probabilities_that_they_have_among_all(kind):
+    traces, pipe = mixed_traces(), shared_pipe()
+    rng = numpy_generator("wanted", kind)
+    wanted = [(rng.random(len(trace.segments)) < 0.3).tolist() for trace in traces]
+    assert not all(map(any, wanted)) and any(map(any, wanted))
+
+    def scores(wanted: list[list[bool]] | None) -> dict[tuple[int, int], list[float]]:
+        rngs = [numpy_generator("masks", i) for i in range(len(traces))]
+        found = defaultdict(list)
+        for batch in pack_traces(traces, pipe.vocabulary, task_tokens(pipe), kind, 2000, rngs, wanted):
+            logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7).tolist()
+            for t, s, logp in zip(batch.trace_N.tolist(), batch.segment_N.tolist(), logp_N, strict=True):
+                found[t, s].append(logp)
+        return found
+
+    among_all, alone = scores(None), scores(wanted)
+    assert set(alone) == {(t, s) for t, row in enumerate(wanted) for s, live in enumerate(row) if live}
+    for place, logps in alone.items():
+        assert logps == pytest.approx(among_all[place], abs=1e-5)
+
+
+# Gradient
 
 
 @pytest.mark.parametrize("kind", LIKELIHOODS)
@@ -235,7 +261,7 @@ def test_the_gradient_equals_finite_differences(kind):
     weight_N = torch.randn(len(batch.token_N), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def objective() -> torch.Tensor:
-        return (weight_N * score_tokens(model, batch, pipe.vocabulary, 0.7)[0]).sum()
+        return (weight_N * score_tokens(model, batch, pipe.vocabulary, 0.7)).sum()
 
     objective().backward()
     names = ("tokens.weight", "rows.weight", "output.weight", "blocks.0.attention.qkv.weight", "blocks.1.up.weight")
@@ -257,11 +283,10 @@ def test_a_policy_that_knows_nothing_gives_every_allowed_word_the_same_probabili
     for table in (pipe.transformer.output, pipe.transformer.rows, pipe.transformer.columns):
         torch.nn.init.zeros_(table.weight)
     (batch,) = packs(mixed_traces())
-    logp_N, entropy_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7)
+    logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7)
     for is_image, count in ((False, len(pipe.vocabulary.generable_text)), (True, pipe.vocabulary.num_codes)):
         chosen_N = batch.is_image_N == is_image
         torch.testing.assert_close(logp_N[chosen_N], torch.full((int(chosen_N.sum()),), -math.log(count)))
-        torch.testing.assert_close(entropy_N[chosen_N], -logp_N[chosen_N])
 
 
 # One step, and random masks
@@ -298,7 +323,7 @@ def test_random_masks_are_drawn_once_for_old_and_new_policy_and_anew_by_other_ge
     traces = mixed_traces()
     (batch,) = packs(traces, "random_mask", seed=1)
     pipe = shared_pipe()
-    first, second = (score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7)[0] for _ in range(2))
+    first, second = (score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7) for _ in range(2))
     assert torch.equal(first, second)
     (same,), (other,) = packs(traces, "random_mask", seed=1), packs(traces, "random_mask", seed=2)
     assert torch.equal(batch.packed.ids_BL, same.packed.ids_BL)
