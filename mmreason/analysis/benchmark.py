@@ -14,6 +14,8 @@ import torch
 from accelerate import Accelerator
 
 from mmreason.records import Trace
+from mmreason.rewards.assignment import AssignmentConfig, assign
+from mmreason.rewards.verify import Verifier
 from mmreason.sampling.given import clean_piece
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import SamplingConfig
@@ -90,8 +92,9 @@ def benchmark(
 
     Returns seconds of each, ``cache_speedup`` (uncached forwards of the same tokens over cached rollouts),
     ``packing_speedup`` (forward and backward, one forward a segment and step over one packed), ``bf16_speedup``
-    (a GRPO step without over one with it) and ``utilisation`` (FLOPs a second of a GRPO step, by formula, over
-    the matrix-multiply peak).
+    (a GRPO step without over one with it), ``live_speedup`` (the packed likelihood of all segments over that of
+    those with an advantage, factorized by turn, which is what an update needs) and ``utilisation`` (FLOPs a second
+    of a GRPO step, by formula, over the matrix-multiply peak).
     """
     sampling = SamplingConfig()
     problems = [make_problem(("maze", "transform")[i % 2], "medium", seed, "train", i) for i in range(num_problems)]
@@ -102,6 +105,12 @@ def benchmark(
     traces: list[Trace] = []
     cached = seconds(lambda: traces.extend(pipe(problems, sampling, seeds, num_generations).traces))
     task_tokens = {task: pipe.words.index(f"<{task}>") for task in ("maze", "transform")}
+
+    verifier = Verifier(pipe.words, pipe.sheet)
+    scored = [verifier.score(trace) for trace in traces]
+    groups = [scored[i : i + num_generations] for i in range(0, len(scored), num_generations)]
+    found = assign(groups, AssignmentConfig("factorized", "turn"))
+    live = [[bool(segment.advantage) for segment in row] for group in found for row in group.segments]
 
     def score(batches: Iterator[ScoredTokens], backward: bool) -> None:
         for batch in batches:
@@ -117,6 +126,8 @@ def benchmark(
     stepwise = seconds(lambda: score(stepwise_batches(pipe, traces), backward=True))
     on_progress("packed likelihood")
     packed = seconds(lambda: score(pack_traces(traces, pipe.vocabulary, task_tokens), backward=True))
+    on_progress("packed likelihood of what has an advantage")
+    of_live = seconds(lambda: score(pack_traces(traces, pipe.vocabulary, task_tokens, wanted=live), backward=True))
     on_progress("one GRPO step with bf16 and one without")
     config = GRPOConfig(
         num_problems=num_problems,
@@ -145,6 +156,8 @@ def benchmark(
         "stepwise_seconds": stepwise,
         "packed_seconds": packed,
         "packing_speedup": stepwise / packed,
+        "live_seconds": of_live,
+        "live_speedup": packed / of_live,
         "grpo_step_seconds": whole,
         "grpo_rollout_seconds": metrics["rollout_seconds"],
         "bf16_speedup": whole / half,

@@ -115,9 +115,10 @@ function putRewards(row, segment) {
   const list = find('rewards');
   list.replaceChildren();
   const add = (name, text) => { if (text !== '') list.append(node('dt', '', name), node('dd', '', text)); };
-  add('this segment', segment.reward === null ? 'left out (no reward)' : segment.reward.toFixed(2));
-  const components = segment.verdict ? Object.entries(segment.verdict.components) : [];
-  for (const [name, score] of components) add(name.replaceAll('_', ' '), score.toFixed(2));
+  const { nothing_to_say: nothing, ...components } = segment.verdict ? segment.verdict.components : {};
+  const left = nothing ? '; by turn left out, as nothing right could be said here' : '';
+  add('this segment', segment.reward === null ? 'left out (no reward)' : segment.reward.toFixed(2) + left);
+  for (const [name, score] of Object.entries(components)) add(name.replaceAll('_', ' '), score.toFixed(2));
   if (segment.transition !== null) add(segment.kind === 'edit' ? 'draws what its words said' : 'true of the picture drawn before', segment.transition.toFixed(2));
   add('words of the rollout', row.how_text);
   add('pictures of the rollout', row.how_image);

@@ -198,7 +198,7 @@ def formula(config: AssignmentConfig, found: GroupAdvantages, size: int) -> list
         "batch": f"σ: one standard deviation of d over all slots of this group (in training: batch); ε = {EPSILON:g}",
         "none": "no division: σ + ε is 1",
     }[config.scale_rewards]
-    slot = "the whole rollout" if config.granularity == "trace" else "the same turn in the other rollouts"
+    slot = "the whole rollout" if config.granularity == "trace" else "the same turn where something right can be said"
     lines = [
         "joint = (d words + d pictures) / (σ of that sum + ε); factorized = d own / (σ own + ε)",
         f"{own}; slot: {slot}; {how}",
