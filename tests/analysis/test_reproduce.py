@@ -193,3 +193,12 @@ def test_the_command_says_what_is_planned(options, planned, tmp_path, capsys):
     state = json.loads(capsys.readouterr().out)
     assert state == {"finished": [], "missing": [run.name for run in planned_runs(planned)]}
     assert f"joint-turn-{planned.first_seed}" in state["missing"]
+
+
+def test_a_comparison_whose_way_of_training_is_gone_has_its_finished_runs_and_none_to_make(tmp_path, capsys):
+    kept = "assets/results/reproduce_third/joint-turn-20.json"
+    (tmp_path / Path(kept).name).write_bytes(Path(kept).read_bytes())
+    assert main(["reproduce", "--plan", "--earlier", "third", "--results", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"finished": ["joint-turn-20"], "missing": []}
+    assert main(["reproduce", "--earlier", "third", "--results", str(tmp_path), "--only", "joint-turn-21"]) == 2
+    assert "--only must be of the planned runs (joint-turn-20), got 'joint-turn-21'" in capsys.readouterr().err
