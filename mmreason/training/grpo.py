@@ -246,10 +246,11 @@ class GRPO:
                 metrics[name] += before[name]
         self.policy.eval()
         if config.likelihood == "trajectory":
-            middle = batches[len(batches) // 2 :][:1]
-            counts = (
-                changed_orders(self.policy, middle[0], self.pipe.vocabulary, config.sampling) if middle else (0,) * 3
-            )
+            counts = (0, 0, 0.0)  # what is committed in one step has no order
+            if batches and config.sampling.num_steps != 1:
+                batch = batches[len(batches) // 2]
+                with self._autocast():
+                    counts = changed_orders(self.policy, batch, self.pipe.vocabulary, config.sampling)
             changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
             metrics["order_changed"] = changed / max(1.0, steps)
             metrics["train_flops"] += flops

@@ -403,6 +403,12 @@ def test_a_large_update_changes_orders_and_a_tiny_one_does_not():
     assert 0 < large["order_changed"] <= 1
 
 
+def test_of_segments_drawn_in_one_step_the_order_is_not_looked_at(monkeypatch):
+    grpo = learner(sampling=SamplingConfig(num_steps=1))
+    monkeypatch.setattr(module, "changed_orders", None)  # would fail if it were called
+    assert grpo.update(grpo.rollouts(0), 0)["order_changed"] == 0
+
+
 # Metrics
 
 
