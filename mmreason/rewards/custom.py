@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import cast
 
 from mmreason.errors import ConfigError
-from mmreason.records import Trace
+from mmreason.records import Segment, Trace
+from mmreason.rewards.verify import NOTHING_TO_SAY
 
 RewardFunction = Callable[[Trace], Sequence[float | None]]
 
@@ -48,5 +49,14 @@ def add_rewards(trace: Trace, functions: Sequence[RewardFunction]) -> Trace:
                 raise ConfigError(f"reward {name} must give numbers or None, got {score!r}") from None
             if not math.isfinite(number):
                 raise ConfigError(f"reward {name} must give finite scores, got {number}")
-            segments[i] = replace(segments[i], reward=(segments[i].reward or 0.0) + number)
+            segments[i] = _with_reward(segments[i], number)
     return replace(trace, segments=tuple(segments))
+
+
+def _with_reward(segment: Segment, number: float) -> Segment:
+    """``segment`` with ``number`` added to its reward, so that it counts where the verifier alone left it out."""
+    verdict = segment.verdict
+    if verdict is not None and NOTHING_TO_SAY in verdict.components:
+        others = {name: score for name, score in verdict.components.items() if name != NOTHING_TO_SAY}
+        verdict = replace(verdict, components=others)
+    return replace(segment, reward=(segment.reward or 0.0) + number, verdict=verdict)

@@ -33,6 +33,7 @@ from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_we
 from mmreason.training.order import changed_orders
 
 SCHEDULES = ("constant", "linear")
+MEANS = (("kl", "scored", "kl"), ("entropy", "tokens", "entropy"), ("clip_ratio", "scored", "clipped"))  # of, sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _sampled(traces: Sequence[Trace]) -> dict[str, float]:
     sums = {"loss": 0.0, "flops": 0.0}
     for modality in ("text", "image"):
         segments = [s for trace in traces for s in trace.segments if s.modality == modality]
-        sums |= {f"kl/{modality}": 0.0, f"clipped/{modality}": 0.0}
+        sums |= {f"{name}/{modality}": 0.0 for name in ("scored", "kl", "clipped")}
         sums[f"tokens/{modality}"] = float(sum(len(s.tokens) for s in segments))
         sums[f"entropy/{modality}"] = -sum(s.logprob for s in segments)
     return sums
@@ -218,8 +219,9 @@ class GRPO:
     def update(self, rollouts: Rollouts, step: int) -> dict[str, float]:
         """``num_iterations`` optimizer steps on the rollouts; returns the metrics of the last.
 
-        Where there is no KL, segments of zero advantage have no gradient and are not forwarded.  ``entropy`` is the
-        mean of −log π over all tokens as they were sampled, an unbiased estimate of the rollout policy's.
+        Where there is no KL, segments of zero advantage have no gradient and are not scored: ``clip_ratio``, ``kl``
+        and ``order_changed`` are of scored tokens.  ``entropy`` is the mean of −log π over all tokens as they were
+        sampled, an estimate of the rollout policy's.
         ``skipped`` counts the steps left out, and ``train_flops`` is of all iterations.  ``order_changed`` is the
         share of denoising steps, of one packed batch, that would commit other positions after the update.
         """
@@ -299,6 +301,7 @@ class GRPO:
         for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
             chosen_N = chosen_N.to(device)
             for name, value_N in (
+                ("scored", torch.ones_like(terms.kl_N)),
                 ("kl", terms.kl_N),
                 ("clipped", terms.clipped_N.float()),
             ):
@@ -330,13 +333,12 @@ class GRPO:
         self.optimizer.zero_grad(set_to_none=True)
         metrics = {"loss": total["loss"], "grad_norm": float(norm), "skipped": float(not finite)}
         for modality in ("text", "image"):
-            tokens = max(1.0, total[f"tokens/{modality}"])
-            metrics[f"kl/{modality}"] = total[f"kl/{modality}"] / tokens
-            metrics[f"entropy/{modality}"] = total[f"entropy/{modality}"] / tokens
-            metrics[f"clip_ratio/{modality}"] = total[f"clipped/{modality}"] / tokens
-        everything = sum(total[f"tokens/{m}"] for m in ("text", "image"))
-        for name, key in (("kl", "kl"), ("entropy", "entropy"), ("clip_ratio/region_mean", "clipped")):
-            metrics[name] = sum(total[f"{key}/{m}"] for m in ("text", "image")) / max(1.0, everything)
+            for name, of, key in MEANS:
+                metrics[f"{name}/{modality}"] = total[f"{key}/{modality}"] / max(1.0, total[f"{of}/{modality}"])
+        for name, of, key in MEANS:
+            whole = "clip_ratio/region_mean" if name == "clip_ratio" else name
+            summed, counted = (sum(total[f"{k}/{m}"] for m in ("text", "image")) for k in (key, of))
+            metrics[whole] = summed / max(1.0, counted)
         return metrics | {"train_flops": total["flops"]}
 
     def rollout_metrics(self, rollouts: Rollouts) -> dict[str, Any]:

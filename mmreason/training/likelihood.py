@@ -158,7 +158,7 @@ def pack_traces(
             vocabulary,
             task_tokens[trace.problem.task],
             kind,
-            rngs and rngs[i],
+            rngs[i] if rngs else None,
             None if wanted is None else wanted[i],
         )
         for i, trace in enumerate(traces)

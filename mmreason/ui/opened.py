@@ -14,7 +14,7 @@ import numpy as np
 
 from mmreason.errors import ProblemError, TraceError
 from mmreason.records import EDIT, END, GRID, NUM_CELLS, Problem, Segment, Trace, trace_rewards
-from mmreason.rewards.verify import Verifier
+from mmreason.rewards.verify import NOTHING_TO_SAY, Verifier
 from mmreason.tasks import TASKS, atlas, problem_from_json
 from mmreason.traces.rebuild import rebuild_group, with_recorded
 from mmreason.ui.playback import run_number
@@ -57,7 +57,8 @@ def open_files(members: Sequence[dict[str, Any]], source: str) -> Opened:
     known = {name: recorded[name] for name in ("difficulty", "seed", "split", "index")}
     group = rebuild_group(members, replace(problem, **known))
     scored = [Verifier(group.words, group.sheet).score(trace) for trace in group.traces]
-    traces = [with_recorded(trace, data) for trace, data in zip(group.traces, members, strict=True)]
+    recorded_traces = [with_recorded(trace, data) for trace, data in zip(group.traces, members, strict=True)]
+    traces = [_with_nothing_to_say(*pair) for pair in zip(recorded_traces, scored, strict=True)]
     notes = [*group.problems_found, *_differences(scored, traces)]
     settings = [data["settings"] for data in members]
     return open_traces(
@@ -71,6 +72,17 @@ def open_files(members: Sequence[dict[str, Any]], source: str) -> Opened:
         checkpoint_hash=settings[0].get("checkpoint_hash"),
         seeds=tuple((_whole(s.get("seed")), _whole(s.get("generation"))) for s in settings),
     )
+
+
+def _with_nothing_to_say(trace: Trace, scored: Trace) -> Trace:
+    """``trace`` with the verifier's mark of where nothing right can be said, which older files lack."""
+    segments = []
+    for segment, judged in zip(trace.segments, scored.segments, strict=True):
+        if segment.verdict and judged.verdict and NOTHING_TO_SAY in judged.verdict.components and not segment.reward:
+            components = {**segment.verdict.components, NOTHING_TO_SAY: 1.0}
+            segment = replace(segment, verdict=replace(segment.verdict, components=components))
+        segments.append(segment)
+    return replace(trace, segments=tuple(segments))
 
 
 def _whole(value: Any) -> int:

@@ -198,11 +198,13 @@ def formula(config: AssignmentConfig, found: GroupAdvantages, size: int) -> list
         "batch": f"σ: one standard deviation of d over all slots of this group (in training: batch); ε = {EPSILON:g}",
         "none": "no division: σ + ε is 1",
     }[config.scale_rewards]
-    slot = "the whole rollout" if config.granularity == "trace" else "the same turn where something right can be said"
+    slot = "the whole rollout" if config.granularity == "trace" else "the same turn in the other rollouts"
     lines = [
         "joint = (d words + d pictures) / (σ of that sum + ε); factorized = d own / (σ own + ε)",
         f"{own}; slot: {slot}; {how}",
     ]
+    if config.granularity == "turn":
+        lines.append("words where nothing right could be said are in no slot: their d is 0")
     if found.slots_without_spread:
         slots = "slot has" if found.slots == 1 else "slots have"
         lines.append(

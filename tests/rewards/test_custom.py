@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from policies import demonstrated_trace
 
 from mmreason.errors import ConfigError
-from mmreason.records import Segment, Trace
+from mmreason.records import Segment, Trace, Verdict
 from mmreason.rewards.custom import add_rewards, load_reward
 from mmreason.tasks import make_problem
 
@@ -116,3 +118,14 @@ def test_a_callable_without_a_name_is_refused_all_the_same(trace):
 def test_a_path_that_names_no_function_is_refused_in_one_sentence(module, path, says):
     with pytest.raises(ConfigError, match=says):
         load_reward(path)
+
+
+def test_a_reward_of_ones_own_counts_where_the_verifier_left_a_text_out():
+    trace = demonstrated_trace(make_problem("maze", "easy", 0))
+    left_out = Verdict(False, "", {"true": 0.0, "nothing_to_say": 1.0})
+    first = replace(trace.segments[0], reward=0.0, verdict=left_out)
+    trace = replace(trace, segments=(first, *trace.segments[1:]))
+    others = [None] * (len(trace.segments) - 1)
+    scored = add_rewards(trace, [lambda trace: [0.25, *others]])
+    assert scored.segments[0].reward == 0.25 and scored.segments[0].verdict.components == {"true": 0.0}
+    assert add_rewards(trace, [lambda trace: [None, *others]]) == trace

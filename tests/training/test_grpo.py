@@ -21,6 +21,7 @@ from mmreason.errors import ConfigError
 from mmreason.records import trace_rewards
 from mmreason.rewards.assignment import AssignmentConfig, GroupAdvantages, SegmentAdvantage, interference
 from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.seeds import numpy_generator
 from mmreason.training import grpo as module
 from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts, _sampled, step_problems
 from mmreason.training.likelihood import pack_traces, score_tokens
@@ -190,6 +191,25 @@ def test_an_update_that_leaves_out_zero_advantages_is_that_of_all_tokens(likelih
         assert few[name] == pytest.approx(all_tokens[name], abs=1e-6)
 
 
+def test_kl_is_the_mean_over_the_tokens_that_were_scored():
+    grpo = learner(random_policy(seed=5).requires_grad_(False), likelihood="random_mask", loss=LossConfig(beta=0.1))
+    still = with_advantages(some_rollouts(), lambda s: 0.0)
+    metrics = grpo.update(still, 0)
+    rngs = [
+        numpy_generator("likelihood", grpo.config.seed, 0, trace.problem.index or 0, i % grpo.config.num_generations)
+        for i, trace in enumerate(still.traces)
+    ]
+    (batch,) = pack_traces(
+        still.traces, grpo.pipe.vocabulary, grpo.task_tokens, "random_mask", max_tokens=10**9, rngs=rngs
+    )
+    with torch.no_grad():
+        policies = (random_policy(seed=5), learner().policy)
+        ref_N, logp_N = (score_tokens(policy, batch, grpo.pipe.vocabulary, 0.7) for policy in policies)
+    kl_N = (ref_N - logp_N).exp() - (ref_N - logp_N) - 1
+    for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
+        assert metrics[f"kl/{modality}"] == pytest.approx(float(kl_N[chosen_N].mean()), rel=1e-4)
+
+
 def test_entropy_is_of_all_tokens_as_they_were_sampled():
     grpo, rollouts = learner(), some_rollouts()
     metrics = grpo.update(rollouts, 0)
@@ -261,7 +281,7 @@ def test_the_peers_likelihoods_train_too_and_repeat_themselves(likelihood):
 
 def test_the_learning_rate_warms_up():
     grpo = learner(warmup_steps=4, learning_rate=1e-3)
-    sums = [f"{name}/{m}" for name in ("tokens", "kl", "entropy", "clipped") for m in ("text", "image")]
+    sums = [f"{name}/{m}" for name in ("tokens", "scored", "kl", "entropy", "clipped") for m in ("text", "image")]
     rates = []
     for step in range(6):
         grpo._optimizer_step(step, dict.fromkeys((*sums, "loss", "flops"), 0.0))
