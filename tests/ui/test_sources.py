@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -81,6 +82,20 @@ def test_recorded_rewards_are_shown_and_their_difference_is_said(tmp_path):
     opened = sources.open_upload([str(tmp_path / "own.json")])
     assert opened.traces[0].segments[0].reward == 0.25
     assert any("1 of" in note and "not what the verifier gives" in note for note in opened.notes)
+
+
+def test_a_file_from_before_learns_where_nothing_right_could_be_said(tmp_path):
+    spoiled = stand_in_trace(make_problem("maze", "easy", 7))
+    agent = VERIFIER.shown("maze", spoiled.canvas_tokens).ravel().tolist().index(TASKS["maze"].cells.index("agent"))
+    canvas = list(spoiled.canvas_tokens)
+    canvas[agent] = canvas[(agent + 1) % len(canvas)]  # nobody is there to walk
+    spoiled = VERIFIER.score(replace(spoiled, canvas_tokens=tuple(canvas), segments=spoiled.segments[:2]))
+    assert spoiled.segments[0].verdict.components["nothing_to_say"] == 1.0
+    data = to_json(spoiled, WORDS, SHEET)
+    del data["segments"][0]["verdict"]["components"]["nothing_to_say"]
+    save(tmp_path / "before.json", data)
+    (opened,) = sources.open_upload([str(tmp_path / "before.json")]).traces
+    assert opened.segments[0].verdict == spoiled.segments[0].verdict
 
 
 @pytest.mark.parametrize("task", TASKS)
