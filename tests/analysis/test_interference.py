@@ -34,7 +34,7 @@ from mmreason.records import Box, Segment, Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign, interference
 from mmreason.rewards.custom import add_rewards
 from mmreason.tasks import make_problem
-from mmreason.training.grpo import GRPO, Rollouts
+from mmreason.training.grpo import GRPO, Rollouts, _sampled
 from mmreason.training.likelihood import pack_traces
 
 MEASURE = MeasureConfig(difficulties=("easy",), num_problems=4, num_generations=4)
@@ -70,7 +70,7 @@ def trained_gradient(assignment: AssignmentConfig) -> torch.Tensor:
     rollouts = Rollouts(groups(), assign(groups(), assignment), learner._counts(traces), 0.0)
     pipe().transformer.requires_grad_(True).zero_grad()
     for batch in pack_traces(traces, learner.pipe.vocabulary, learner.task_tokens):
-        learner._accumulate(batch, *learner._terms(batch, rollouts), None, {})
+        learner._accumulate(batch, *learner._terms(batch, rollouts), None, _sampled([]))
     found = [-p.grad if p.grad is not None else torch.zeros_like(p) for _, p in trained(pipe().transformer)]
     return flat(by_layer(pipe().transformer, found))
 
