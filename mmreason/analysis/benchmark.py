@@ -110,7 +110,7 @@ def benchmark(
     scored = [verifier.score(trace) for trace in traces]
     groups = [scored[i : i + num_generations] for i in range(0, len(scored), num_generations)]
     found = assign(groups, AssignmentConfig("factorized", "turn"))
-    live = [[bool(segment.advantage) for segment in row] for group in found for row in group.segments]
+    live = [row for group in found for row in group.live]
 
     def score(batches: Iterator[ScoredTokens], backward: bool) -> None:
         for batch in batches:

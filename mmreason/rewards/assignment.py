@@ -95,6 +95,11 @@ class GroupAdvantages:
     slots: int
     slots_without_spread: int
 
+    @property
+    def live(self) -> list[list[bool]]:
+        """(G)(S): which segments have an advantage; the others have no gradient."""
+        return [[bool(segment.advantage) for segment in row] for row in self.segments]
+
 
 @dataclass(frozen=True, slots=True)
 class Slot:

@@ -230,8 +230,7 @@ class GRPO:
             numpy_generator("likelihood", config.seed, step, trace.problem.index or 0, i % config.num_generations)
             for i, trace in enumerate(traces)
         ]
-        advantages = [row for group in rollouts.advantages for row in group.segments]
-        live = None if config.loss.beta else [[bool(s.advantage) for s in row] for row in advantages]
+        live = None if config.loss.beta else [row for group in rollouts.advantages for row in group.live]
         packing = (config.likelihood, config.max_tokens, rngs, live)
         batches = list(pack_traces(traces, self.pipe.vocabulary, self.task_tokens, *packing))
         terms = [self._terms(batch, rollouts) for batch in batches]
