@@ -30,6 +30,7 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 BEFORE = {"bf16": False, "due_answer": False, "every_text": True}  # settings that files from before them do not hold
+HOW_MANY = ("num_seeds", "other_seeds")  # of the comparison, not of a run
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]
@@ -131,7 +132,8 @@ class Reproduction:
         """A run's file, which must be of this protocol and this start checkpoint."""
         found = _read(path)
         own = BEFORE | found["protocol"]
-        differing = [name for name, value in _plain(self.protocol).items() if own.get(name) != value]
+        settings = {name: value for name, value in _plain(self.protocol).items() if name not in HOW_MANY}
+        differing = [name for name, value in settings.items() if own.get(name) != value]
         differing += ["checkpoint"] if found["base_fingerprint"] != self._fingerprint else []
         if differing:
             raise ConfigError(

@@ -113,7 +113,7 @@ def test_a_run_that_pauses_at_its_points_ends_with_the_weights_of_one_that_does_
 
 def test_what_is_finished_is_not_done_again(protocol, whole, monkeypatch):
     monkeypatch.setattr("mmreason.analysis.reproduce.Trainer", None)  # would fail if it were called
-    again = comparison(protocol, whole)
+    again = comparison(replace(protocol, num_seeds=3, other_seeds=1), whole)  # more runs beside it change nothing
     assert again.carry_out(RUN)["fingerprint"]
     assert [found["arm"] for found in again.finished(planned_runs(protocol))] == ["factorized"]
 
