@@ -147,7 +147,7 @@ def test_the_plan_pairs_the_arms_seed_by_seed():
     runs = planned_runs(PROTOCOL)
     assert [(run.arm, run.seed) for run in runs[:6]] == [(arm, seed) for seed in range(3) for arm in ARMS]
     assert len({run.name for run in runs}) == len(runs)
-    assert len(planned_runs(HEADLINE)) == 5 * 2 + 2 * 2 + 2 * 2 and len(planned_runs(QUICK)) == 2
+    assert len(planned_runs(HEADLINE)) == 10 * 2 + 2 * 2 + 2 * 2 and len(planned_runs(QUICK)) == 2
 
 
 def test_arms_of_a_seed_differ_in_their_assignment_alone():
