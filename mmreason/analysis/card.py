@@ -149,6 +149,9 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     difference = result["difference"]
     ahead = who_is_ahead(difference["ci95"], len(difference["seeds"]))
     said = [f"Factorized − joint, paired: {_estimate(difference, '+.3f')}, {ahead}."]
+    if "first_look" in result:
+        look = result["first_look"]
+        said.append(f"The first {len(look['seeds'])} seeds: {_estimate(look, '+.3f')}, so more were added.")
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
         gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")

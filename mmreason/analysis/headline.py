@@ -80,12 +80,17 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
 
     ``gain_over_joint`` and ``gain_over_base`` are relative, of mean success at temperature 1.  ``own_turn`` sets
     both arms by turn against joint by trace, one reward for everything in a trace: what judging each turn on its
-    own brings, without and with factorizing.
+    own brings, without and with factorizing.  ``first_look`` is the difference of the seeds planned first, where
+    more were added after it.
     """
     result: dict[str, Any] = {"protocol": asdict(protocol), "paper": PAPER}
     result |= {"granularity": protocol.granularity, "difficulty": dict(protocol.difficulties)}
     by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
     result |= _paired(base, by_arm)
+    first_look = result["paired_seeds"][: protocol.first_look]
+    if len(first_look) < len(result["paired_seeds"]):
+        few = {arm: {seed: runs[seed] for seed in first_look} for arm, runs in by_arm.items()}
+        result["first_look"] = _paired(base, few)["difference"]
     result["greedy"] = _paired(base, by_arm, "greedy")
     (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
     by_arm_other = {arm: _of(runs, arm, other) for arm in ARMS}

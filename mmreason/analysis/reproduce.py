@@ -30,7 +30,7 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 BEFORE = {"bf16": False, "due_answer": False, "every_text": True}  # settings that files from before them do not hold
-HOW_MANY = ("num_seeds", "other_seeds")  # of the comparison, not of a run
+HOW_MANY = ("num_seeds", "first_look", "other_seeds")  # of the comparison, not of a run
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]

@@ -63,6 +63,7 @@ class Comparison(BaseModel):
     joint: Estimate
     factorized: Estimate
     difference: Estimate
+    first_look: Estimate | None = None
     gain_over_joint: Estimate
     gain_over_base: Estimate
     granularity: str

@@ -97,6 +97,10 @@ def reward_setbacks(found: Comparison) -> list[str]:
         said.append(f"joint is ahead, the paired difference is {between}")
     elif low <= 0:
         said.append(f"no clear difference between the arms, the paired one is {between}")
+    if found.first_look:
+        low, high = found.first_look.ci95
+        first = _count(len(found.first_look.seeds), "seed")
+        said.append(f"the first {first} did not tell ({_points(low)} to {_points(high)} points), so more were added")
     if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
         said.append("the gain over joint is smaller than the paper's")
     if found.gain_over_base.mean < found.paper["gain_over_base"]:

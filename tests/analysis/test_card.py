@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from mmreason.analysis.card import comparison_table, cost_table, map_table, replace_block, update_readme
@@ -45,6 +47,11 @@ def test_the_comparison_table_says_who_is_ahead(ci95, num_seeds, verdict):
     difference = {"mean": 0.0, "ci95": ci95, "seeds": [0.0] * num_seeds}
     found = compare(BASE, RUNS, PROTOCOL) | {"difference": difference, "missing": []}
     assert f"), {verdict}." in comparison_table(found)
+
+
+def test_the_comparison_table_says_that_seeds_were_added_and_what_there_was_before():
+    found = compare(BASE, RUNS, replace(PROTOCOL, first_look=2)) | {"missing": []}
+    assert f"The first 2 seeds: {found['first_look']['mean']:+.3f} (" in comparison_table(found)
 
 
 def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():

@@ -5,6 +5,8 @@ Axes: S seeds, T tasks, N problems of a task.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -88,6 +90,13 @@ def test_only_seeds_that_both_arms_have_are_compared():
     assert found["paired_seeds"] == [0, 1] and len(found["joint"]["seeds"]) == 2
     with pytest.raises(ConfigError, match="no finished seed in common"):
         compare(BASE, RUNS[:1], PROTOCOL)
+
+
+def test_the_first_look_is_the_comparison_of_the_seeds_planned_first():
+    runs = [made_run(arm, seed, rate) for seed in range(4) for arm, rate in zip(ARMS, (0.5, 0.6), strict=True)]
+    two = replace(PROTOCOL, first_look=2)
+    assert compare(BASE, runs, two)["first_look"] == compare(BASE, runs[:4], two)["difference"]
+    assert "first_look" not in compare(BASE, runs[:4], two)  # nothing was added
 
 
 def test_what_goes_against_factorized_is_below_zero():

@@ -89,6 +89,12 @@ def test_of_two_seeds_none_is_said_to_be_ahead():
     assert "2 seeds cannot tell how much seeds differ" in reward_setbacks(found)
 
 
+def test_seeds_that_were_added_go_against_us():
+    content = written() | {"first_look": {"mean": 0.015, "ci95": [-0.002, 0.03], "seeds": [0.03, 0.0]}}
+    said = "the first 2 seeds did not tell (−0.2 to +3.0 points), so more were added"
+    assert said in reward_setbacks(Comparison.model_validate(content))
+
+
 def test_a_task_that_factorized_lost_goes_against_us():
     content = written() | {"by_task": {"maze": {"base": 0.4, "joint": [0.5], "factorized": [0.1]}}}
     assert "factorized unlearnt maze in 1 of 1 seeds" in reward_setbacks(Comparison.model_validate(content))
