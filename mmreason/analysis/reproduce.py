@@ -132,8 +132,8 @@ class Reproduction:
         """A run's file, which must be of this protocol and this start checkpoint."""
         found = _read(path)
         own = BEFORE | found["protocol"]
-        settings = {name: value for name, value in _plain(self.protocol).items() if name not in HOW_MANY}
-        differing = [name for name, value in settings.items() if own.get(name) != value]
+        now = _plain(self.protocol).items()
+        differing = [name for name, value in now if name not in HOW_MANY and own.get(name) != value]
         differing += ["checkpoint"] if found["base_fingerprint"] != self._fingerprint else []
         if differing:
             raise ConfigError(
