@@ -149,6 +149,8 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     difference = result["difference"]
     ahead = who_is_ahead(difference["ci95"], len(difference["seeds"]))
     said = [f"Factorized − joint, paired: {_estimate(difference, '+.3f')}, {ahead}."]
+    if "sign_flip_p" in difference:
+        said.append(f"Exact sign-flip test over seeds: p = {difference['sign_flip_p']:.3f}.")
     if "first_look" in result:
         look = result["first_look"]
         said.append(f"The first {len(look['seeds'])} seeds: {_estimate(look, '+.3f')}, so more were added.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from mmreason.seeds import numpy_generator
 CURVES = ("success", "text_reward", "image_reward")
 RESAMPLES = 4000
 FEWEST_SEEDS = 3  # for a verdict
+FEWEST_FLIPPED = 6  # below, no signs of all seeds are rarer than one in twenty
 PAPER = {"gain_over_joint": 0.112, "gain_over_base": 0.3804}  # arXiv 2606.14792
 
 
@@ -51,6 +53,16 @@ def resampled_means(arms: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, 
 def interval(values_R: np.ndarray) -> list[float]:
     """The 2.5th and the 97.5th percentile."""
     return [float(bound) for bound in np.percentile(values_R, [2.5, 97.5])]
+
+
+def sign_flip_p(differences_S: Sequence[float]) -> float:
+    """Exact two-sided p-value of paired differences, if each might as well have had the other sign.
+
+    The share of the 2^S choices of signs whose mean is at least as far from zero as the one that was seen.
+    """
+    values_S = np.array(differences_S, dtype=np.float64)
+    signs_RS = np.array(list(product((1.0, -1.0), repeat=len(values_S))))
+    return float((np.abs(signs_RS @ values_S) >= abs(values_S.sum()) - 1e-12).mean())
 
 
 def who_is_ahead(ci95: Sequence[float], num_seeds: int) -> str:
@@ -170,6 +182,8 @@ def _paired(
         "ci95": interval(means_R[second] - means_R[first]),
         "seeds": [b - a for a, b in zip(found[first]["seeds"], found[second]["seeds"], strict=True)],
     }
+    if len(seeds) >= FEWEST_FLIPPED:
+        found["difference"]["sign_flip_p"] = sign_flip_p(found["difference"]["seeds"])
     for below in (first, "base"):
         gains_R = means_R[second] / np.maximum(means_R[below], 1e-9) - 1
         gain = found[second]["mean"] / max(found[below]["mean"], 1e-9) - 1

@@ -20,6 +20,7 @@ class Estimate(BaseModel):
     mean: Finite
     ci95: tuple[Finite, Finite]
     seeds: list[Finite] = []
+    sign_flip_p: Share | None = None
 
 
 class CurvePoint(BaseModel):

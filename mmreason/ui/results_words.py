@@ -118,6 +118,10 @@ def protocol_words(found: Comparison) -> str:
     canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the region it states"
     counted = protocol.get("due_answer", False)
     due = "Each group counts one rollout more, which answers when an answer is due. " if counted else ""
+    p_value = found.difference.sign_flip_p
+    flipped = (
+        "" if p_value is None else f" The paired difference by an exact sign-flip test over seeds: p = {p_value:.3f}."
+    )
     return (
         f"{_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
         f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
@@ -125,7 +129,7 @@ def protocol_words(found: Comparison) -> str:
         f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {canvas}, "
         f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
         "problems a task that occur in no training. The same prompts, rollouts and hyper-parameters in both arms. "
-        f"{due}Intervals: 95 %, bootstrap over seeds and problems."
+        f"{due}Intervals: 95 %, bootstrap over seeds and problems.{flipped}"
     )
 
 

@@ -54,6 +54,11 @@ def test_the_comparison_table_says_that_seeds_were_added_and_what_there_was_befo
     assert f"The first 2 seeds: {found['first_look']['mean']:+.3f} (" in comparison_table(found)
 
 
+def test_the_comparison_table_says_how_likely_chance_is():
+    runs = [made_run(arm, seed, rate) for seed in range(6) for arm, rate in zip(ARMS, (0.3, 0.7), strict=True)]
+    assert "p = 0.031." in comparison_table(compare(BASE, runs, PROTOCOL) | {"missing": []})
+
+
 def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
     runs = [*RUNS, *(made_run(arm, 0, 0.3) for arm in CONTROLS), *(made_run(arm, 0, 0.5, "turn") for arm in ARMS)]
     found = compare(BASE, runs, PROTOCOL) | {"missing": []}

@@ -10,7 +10,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmreason.analysis.headline import PAPER, compare, interval, resampled_means, solved_tasks, unlearnt
+from mmreason.analysis.headline import (
+    FEWEST_FLIPPED,
+    PAPER,
+    compare,
+    interval,
+    resampled_means,
+    sign_flip_p,
+    solved_tasks,
+    unlearnt,
+)
 from mmreason.analysis.protocol import ARMS, CONTROLS, DOUBLE, HEADLINE, QUICK, Protocol, planned_runs
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import SWAPPED
@@ -97,6 +106,22 @@ def test_the_first_look_is_the_comparison_of_the_seeds_planned_first():
     two = replace(PROTOCOL, first_look=2)
     assert compare(BASE, runs, two)["first_look"] == compare(BASE, runs[:4], two)["difference"]
     assert "first_look" not in compare(BASE, runs[:4], two)  # nothing was added
+
+
+def test_a_sign_flip_test_is_exact():
+    assert sign_flip_p([0.01] * 6) == 2 / 2**6
+    assert sign_flip_p([0.01, -0.01]) == 1.0
+    assert sign_flip_p([3.0, 1.0, -1.0]) == 6 / 8  # |3 1 -1|, |3 -1 1| and |3 1 1|, each with both signs
+    rng = np.random.default_rng(3)
+    rejected = np.mean([sign_flip_p(rng.normal(size=7)) <= 0.05 for _ in range(600)])
+    assert 0.02 < rejected < 0.08  # nothing is there
+
+
+def test_the_difference_of_enough_seeds_has_a_p_value():
+    runs = [made_run(arm, seed, 0.5) for seed in range(FEWEST_FLIPPED) for arm in ARMS]
+    difference = compare(BASE, runs, PROTOCOL)["difference"]
+    assert difference["sign_flip_p"] == sign_flip_p(difference["seeds"])
+    assert "sign_flip_p" not in compare(BASE, runs[:-2], PROTOCOL)["difference"]
 
 
 def test_what_goes_against_factorized_is_below_zero():

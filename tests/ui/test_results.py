@@ -21,6 +21,7 @@ from mmreason.ui.results_words import (
     cost_claim,
     map_table,
     map_words,
+    protocol_words,
     reward_claim,
     reward_setbacks,
     signed,
@@ -93,6 +94,13 @@ def test_seeds_that_were_added_go_against_us():
     content = written() | {"first_look": {"mean": 0.015, "ci95": [-0.002, 0.03], "seeds": [0.03, 0.0]}}
     said = "the first 2 seeds did not tell (−0.2 to +3.0 points), so more were added"
     assert said in reward_setbacks(Comparison.model_validate(content))
+
+
+def test_how_likely_chance_is_stands_with_how_it_was_tested():
+    content = written()
+    assert "sign-flip" not in protocol_words(Comparison.model_validate(content))
+    content["difference"]["sign_flip_p"] = 0.035
+    assert "sign-flip test over seeds: p = 0.035." in protocol_words(Comparison.model_validate(content))
 
 
 def test_a_task_that_factorized_lost_goes_against_us():
