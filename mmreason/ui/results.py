@@ -62,7 +62,7 @@ def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, 
     return (
         [ALL, *_tasks(comparison)],
         cost_claim(*read_results()),
-        reward_claim(comparison, no_comparison),
+        reward_claim(comparison, no_comparison, [found for found, _ in earlier]),
         _figure(comparison, metric, axis, task),
         task_table(comparison),
         map_words(places, no_map),

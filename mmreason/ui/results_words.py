@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mmreason.analysis.headline import FEWEST_SEEDS, unlearnt, who_is_ahead
@@ -46,8 +47,8 @@ def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
     return [*lines, ["code", results.command]]
 
 
-def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
-    """The second claim in a sentence, what goes against it, and how it was made."""
+def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Comparison | None] = ()) -> list[list[str]]:
+    """The second claim in a sentence, what goes against it, and how it was made; ``earlier`` ones came before it."""
     if found is None:
         return [["plain", why_not]]
     ahead = who_is_ahead(found.difference.ci95, len(found.difference.seeds)).capitalize()
@@ -66,7 +67,7 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
     ]
     if found.own_turn:
         lines.append(["plain", own_turn_words(found)])
-    against = reward_setbacks(found)
+    against = reward_setbacks(found, earlier)
     if against:
         lines.append(["against", f"Against us: {'; '.join(against)}."])
     lines.append(["quiet", protocol_words(found)])
@@ -86,7 +87,7 @@ def own_turn_words(found: Comparison) -> str:
     )
 
 
-def reward_setbacks(found: Comparison) -> list[str]:
+def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()) -> list[str]:
     """What goes against factorized rewards, in words."""
     low, high = found.difference.ci95
     between = f"{_points(low)} to {_points(high)} points"
@@ -101,6 +102,9 @@ def reward_setbacks(found: Comparison) -> list[str]:
         low, high = found.first_look.ci95
         first = _count(len(found.first_look.seeds), "seed")
         said.append(f"the first {first} did not tell ({_points(low)} to {_points(high)} points), so more were added")
+    did_not_tell = sum(before is not None and before.difference.ci95[0] <= 0 for before in earlier)
+    if did_not_tell:
+        said.append(f"{_count(did_not_tell, 'comparison')} before this one did not show factorized ahead")
     if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
         said.append("the gain over joint is smaller than the paper's")
     if found.gain_over_base.mean < found.paper["gain_over_base"]:

@@ -96,6 +96,13 @@ def test_seeds_that_were_added_go_against_us():
     assert said in reward_setbacks(Comparison.model_validate(content))
 
 
+def test_comparisons_that_did_not_tell_go_against_the_next_one():
+    ahead, behind = (Comparison.model_validate(written(rates)) for rates in ((0.3, 0.9), (0.9, 0.3)))
+    said = "2 comparisons before this one did not show factorized ahead"
+    assert said in reward_setbacks(ahead, [behind, None, ahead, behind])
+    assert not [words for words in reward_setbacks(ahead, [None, ahead]) if "before this one" in words]
+
+
 def test_how_likely_chance_is_stands_with_how_it_was_tested():
     content = written()
     assert "sign-flip" not in protocol_words(Comparison.model_validate(content))
