@@ -21,7 +21,7 @@ from mmreason.analysis.card import run_history
 from mmreason.analysis.protocol import ARMS, Protocol, Run
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.records import Problem, Trace, trace_rewards
-from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 from mmreason.traces.file import write_whole
 from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
@@ -145,14 +145,14 @@ class Reproduction:
     def _pipe(self) -> InterleavedReasoningPipeline:
         if not (Path(self.protocol.checkpoint) / "model_index.json").is_file():
             raise CheckpointError(f"checkpoint must be a checkpoint folder, got {self.protocol.checkpoint!r}")
-        return InterleavedReasoningPipeline.from_pretrained(self.protocol.checkpoint)
+        return InterleavedReasoningPipeline.from_pretrained(self.protocol.checkpoint).to(fastest_device())
 
     def _train(
         self, run: Run, directory: RunDirectory, step: int, on_row: Callable[[dict[str, Any]], None] | None
     ) -> InterleavedReasoningPipeline:
         """The policy of ``run`` after ``step`` steps, trained on from what is saved."""
         if saved_step(directory.path) == step:  # it was stopped before the tests that follow were over
-            return InterleavedReasoningPipeline.from_pretrained(directory.path / "checkpoint")
+            return InterleavedReasoningPipeline.from_pretrained(directory.path / "checkpoint").to(fastest_device())
         pipe = self._pipe()
         sampling = self.protocol.sampling(pipe.scheduler, self.protocol.temperature)
         trainer = Trainer(pipe, self.protocol.training(run, sampling), directory)

@@ -18,7 +18,7 @@ def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
 
 
 def load_pipeline(path: str) -> InterleavedReasoningPipeline:
-    """The pipeline in folder ``path``; raises CheckpointError.
+    """The pipeline in folder ``path`` on the fastest device; raises CheckpointError.
 
     Only folders: what is none would else be taken for the name of a repository and asked of the network.
     """
@@ -26,6 +26,6 @@ def load_pipeline(path: str) -> InterleavedReasoningPipeline:
         there = sorted(str(found.parent) for found in Path("checkpoints").glob("*/model_index.json"))
         hint = f", e.g. {', '.join(there)}" if there else " that holds model_index.json"
         raise CheckpointError(f"--checkpoint must be a checkpoint folder{hint}; got {path!r}")
-    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+    from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 
-    return InterleavedReasoningPipeline.from_pretrained(path)
+    return InterleavedReasoningPipeline.from_pretrained(path).to(fastest_device())

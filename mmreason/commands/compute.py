@@ -63,8 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             f"{args.ar!r}"
         )
     config = base.scheduler.sampling_config(**given(args, "temperature", "num_steps", "threshold"))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    arms = four_arms(base.to(device), ar.to(device))
+    arms, device = four_arms(base, ar), base.device.type
     problems = held_out(tasks, args.difficulty, args.problems, args.seed, "test")
 
     def show(name: str, done: int, total: int) -> None:

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.commands._checkpoint import load_pipeline
     from mmreason.commands._weights import weights
+    from mmreason.sampling.pipeline import fastest_device
     from mmreason.tasks import TASKS
     from mmreason.training.corpus import CorpusConfig
     from mmreason.training.memory import keep_freed_memory
@@ -79,11 +80,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         ),
     )
     directory = RunDirectory(args.output)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = fastest_device()
     policy = None
     if args.checkpoint:
         pipe = load_pipeline(args.checkpoint)
-        vqvae, policy = pipe.vqvae, pipe.transformer.to(device)
+        vqvae, policy = pipe.vqvae, pipe.transformer
     elif directory.has("vqvae"):
         vqvae = VQModel.from_pretrained(directory.path / "vqvae")
     elif args.image_tokenizer:

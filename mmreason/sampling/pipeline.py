@@ -6,12 +6,14 @@ Axes: C codes, H W canvas.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from diffusers import DiffusionPipeline, VQModel
 from diffusers.utils import BaseOutput
 from transformers import PreTrainedTokenizerFast
@@ -27,6 +29,13 @@ from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.seeds import torch_generator
 from mmreason.tokenizers.image import decode_codebook, encode_cells
 from mmreason.tokenizers.layout import Vocabulary
+
+
+def fastest_device() -> torch.device:
+    """A GPU where there is one, of several the one of this process (``LOCAL_RANK``); else the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
 @dataclass
