@@ -15,14 +15,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mmreason.analysis.card import run_history
 from mmreason.analysis.protocol import ARMS, Protocol, Run
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.records import Problem, Trace, trace_rewards
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 from mmreason.traces.file import write_whole
+from mmreason.training.precision import half_precision
 from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
 from mmreason.training.validation import held_out, solve_problems, success_by_task
@@ -187,7 +186,7 @@ class Reproduction:
         """Scored traces of those problems."""
         config = self.protocol.sampling(pipe.scheduler, temperature)
         problems = self._problems(per_task, difficulty)
-        with torch.autocast(pipe.device.type, torch.bfloat16, enabled=self.protocol.bf16):
+        with half_precision(pipe.device, self.protocol.bf16):
             return solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128)
 
 

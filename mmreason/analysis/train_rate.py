@@ -1,6 +1,7 @@
 """``python -m mmreason.analysis.train_rate``: what a rollout and its update cost here, for estimates before a start.
 
-On a CPU it counts the processor's seconds of one thread, so that neighbours on the machine do not matter.
+On a CPU it counts the processor's seconds of one thread, so that neighbours on the machine do not matter.  On a GPU
+a batch costs something whatever its size, so batches of two sizes are timed there.
 """
 
 from __future__ import annotations
@@ -21,18 +22,23 @@ from mmreason.tasks import TASKS
 from mmreason.traces.file import write_whole
 from mmreason.training.grpo import GRPO, GRPOConfig
 
-DIGITS = 4
+DIGITS = 5
+FILES = {False: "train_rate.json", True: "train_rate_gpu.json"}  # in the folder of results; True: of a GPU
+SIZES = {False: (2,), True: (2, 32)}  # problems in the batches that are timed
 
 
 def measure_rate(
     pipe: InterleavedReasoningPipeline,
     tasks: Sequence[str] = tuple(TASKS),
     difficulties: Sequence[str] = DIFFICULTIES,
-    num_problems: int = 2,
+    sizes: Sequence[int] = SIZES[False],
     num_generations: int = 8,
     clock: Callable[[], float] = time.process_time,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """By task and difficulty: seconds to roll out and to learn from one rollout, and its tokens."""
+    """By task and difficulty: seconds to roll out and to learn from one rollout, and its tokens.
+
+    With two ``sizes`` (problems in a batch, the smaller first) also the seconds that a batch takes besides.
+    """
     from accelerate import Accelerator
 
     accelerator = Accelerator(cpu=not torch.cuda.is_available())
@@ -41,39 +47,55 @@ def measure_rate(
     found: dict[str, dict[str, dict[str, float]]] = {}
     for task in tasks:
         for difficulty in difficulties:
-            config = GRPOConfig(
-                tasks={task: 1.0},
-                difficulties={difficulty: 1.0},
-                num_problems=num_problems,
-                num_generations=num_generations,
-                learning_rate=1e-12,  # the policy that is measured stays the one that was loaded
-                sampling=pipe.scheduler.sampling_config(temperature=1.0),
-            )
-            grpo = GRPO(pipe, config, accelerator, None, ())
-            began = clock()
-            rollouts = grpo.rollouts(0)
-            rolled = clock()
-            grpo.update(rollouts, 0)
-            count = num_problems * num_generations
-            found.setdefault(task, {})[difficulty] = {
-                "rollout_seconds": round((rolled - began) / count, DIGITS),
-                "update_seconds": round((clock() - rolled) / count, DIGITS),
-                "tokens": round(sum(c.tokens for c in rollouts.counts.values()) / count, 1),
-            }
+            timed: dict[str, list[float]] = {"rollout": [], "update": []}
+            tokens = 0.0
+            for num_problems in sizes:
+                config = GRPOConfig(
+                    tasks={task: 1.0},
+                    difficulties={difficulty: 1.0},
+                    num_problems=num_problems,
+                    num_generations=num_generations,
+                    learning_rate=1e-12,  # the policy that is measured stays the one that was loaded
+                    sampling=pipe.scheduler.sampling_config(temperature=1.0),
+                )
+                grpo = GRPO(pipe, config, accelerator, None, ())
+                began = clock()
+                rollouts = grpo.rollouts(0)
+                rolled = clock()
+                grpo.update(rollouts, 0)
+                timed["rollout"].append(rolled - began)
+                timed["update"].append(clock() - rolled)
+                tokens = sum(c.tokens for c in rollouts.counts.values()) / (num_problems * num_generations)
+            rates = {"tokens": round(tokens, 1)}
+            for name, seconds in timed.items():
+                rates |= _line([size * num_generations for size in sizes], seconds, name)
+            found.setdefault(task, {})[difficulty] = rates
     return found
+
+
+def _line(rollouts: Sequence[int], seconds: Sequence[float], name: str) -> dict[str, float]:
+    """Seconds a rollout, and of a batch besides where two were timed."""
+    if len(rollouts) == 1:
+        return {f"{name}_seconds": round(seconds[0] / rollouts[0], DIGITS)}
+    slope = (seconds[1] - seconds[0]) / (rollouts[1] - rollouts[0])
+    slope = min(max(slope, 10.0**-DIGITS), seconds[1] / rollouts[1])  # timing is noisy; neither part is negative
+    rest = seconds[1] - slope * rollouts[1]
+    return {f"{name}_seconds": round(slope, DIGITS), f"{name}_batch_seconds": round(rest, DIGITS)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m mmreason.analysis.train_rate", description=__doc__)
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--out", type=Path, default=Path("assets/results/train_rate.json"), metavar="FILE")
-    args = parser.parse_args(arguments)
     on_gpu = torch.cuda.is_available()
+    parser.add_argument("--out", type=Path, default=Path("assets/results") / FILES[on_gpu], metavar="FILE")
+    args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     pipe = InterleavedReasoningPipeline.from_pretrained(args.checkpoint)
     start_seconds = time.process_time()
-    rates = measure_rate(pipe, clock=time.perf_counter if on_gpu else time.process_time)
+    if on_gpu:
+        measure_rate(pipe, ["maze"], ["hard"], SIZES[on_gpu])  # the first of each kernel is slow
+    rates = measure_rate(pipe, sizes=SIZES[on_gpu], clock=time.perf_counter if on_gpu else time.process_time)
     content = {
         "machine": torch.cuda.get_device_name() if on_gpu else "one CPU thread",
         "checkpoint": Path(args.checkpoint).name,

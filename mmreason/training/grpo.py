@@ -31,6 +31,7 @@ from mmreason.tasks import TASKS, make_problem
 from mmreason.training.likelihood import LIKELIHOODS, MAX_TOKENS, ScoredTokens, check_policy, pack_traces, score_tokens
 from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
 from mmreason.training.order import changed_orders
+from mmreason.training.precision import half_precision
 
 SCHEDULES = ("constant", "linear")
 MEANS = (("kl", "scored", "kl"), ("entropy", "tokens", "entropy"), ("clip_ratio", "scored", "clipped"))  # of, sum
@@ -189,7 +190,7 @@ class GRPO:
         mine = step_problems(config, step)[self.accelerator.process_index :: world]
         self.policy.eval()
         problems, seeds = [p for p, _ in mine], [seed for _, seed in mine]
-        with self._autocast():
+        with half_precision(self.policy.device, self.config.bf16):
             traces = self.pipe(problems, config.sampling, seeds, config.num_generations).traces
         traces = [add_rewards(self.verifier.score(trace), self.reward_functions) for trace in traces]
         size = config.num_generations
@@ -200,9 +201,6 @@ class GRPO:
             first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
             advantages = assign(everyone, config.assignment)[first : first + len(groups)]
         return Rollouts(groups, advantages, self._counts(traces), time.perf_counter() - began)
-
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.policy.device.type, torch.bfloat16, enabled=self.config.bf16)
 
     def _counts(self, traces: Sequence[Trace]) -> dict[str, TokenCounts]:
         counts = {}
@@ -250,7 +248,7 @@ class GRPO:
             counts = (0, 0, 0.0)  # what is committed in one step has no order
             if batches and config.sampling.num_steps != 1:
                 batch = batches[len(batches) // 2]
-                with self._autocast():
+                with half_precision(self.policy.device, self.config.bf16):
                     counts = changed_orders(self.policy, batch, self.pipe.vocabulary, config.sampling)
             changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
             metrics["order_changed"] = changed / max(1.0, steps)
@@ -286,7 +284,7 @@ class GRPO:
         temperature = config.sampling.temperature
         advantage_N, weight_N = advantage_N.to(device), weight_N.to(device)
         ref_logp_N = None
-        with self._autocast():
+        with half_precision(self.policy.device, self.config.bf16):
             if config.loss.beta and self.reference is not None:
                 with torch.no_grad():
                     ref_logp_N = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)

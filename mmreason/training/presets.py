@@ -118,6 +118,5 @@ PRESETS: dict[str, TrainSettings] = {
         eval_steps=20,
         eval_problems=320,
         save_steps=20,
-        bf16=True,
     ),
 }

@@ -31,6 +31,7 @@ from mmreason.tokenizers.image import encode_cells
 from mmreason.tokenizers.layout import Vocabulary
 from mmreason.tokenizers.text import build_text_tokenizer
 from mmreason.training.corpus import NO_TARGET, Batch, CorpusConfig, DemonstrationBatches, Encoder
+from mmreason.training.precision import half_precision
 from mmreason.training.rundir import RunDirectory
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
@@ -178,7 +179,7 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
         counts = loss_of.counts(parts)
         metrics: dict[str, float] = {}
         for part in parts:
-            with torch.autocast(model.device.type, torch.bfloat16, enabled=config.bf16):
+            with half_precision(model.device, config.bf16):
                 loss, sums = loss_of(model, forward, part, counts)
             loss.backward()
             for name, value in sums.items():

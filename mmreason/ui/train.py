@@ -110,7 +110,9 @@ def _form() -> dict[str, Any]:
             info="Trace compares whole rollouts, turn compares each turn with the same turn of the others.",
         )
         parts["bf16"] = gr.Checkbox(
-            start["bf16"], label="bf16", info="Half precision: faster on a GPU and on processors that compute in it."
+            start["bf16"],
+            label="bf16",
+            info="Half precision: faster on processors that compute in it, and for larger policies on a GPU.",
         )
     parts["estimate"] = component("notice", value=words(PRESETS[first]), elem_id="train-estimate")
     parts["start"] = gr.Button("Start training", variant="primary", elem_id="train-start")

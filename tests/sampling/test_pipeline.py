@@ -17,7 +17,7 @@ from policies import encoder, forward, pipeline_of, random_policy, talking_polic
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.models.flops import forward_flops
 from mmreason.records import FULL_BOX, MAX_TEXT_TOKENS, NUM_CELLS, Trace, region_mask
-from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, parse_boxes
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.sampling.unmask import log_distribution
@@ -415,3 +415,13 @@ def test_weights_are_stored_as_safetensors_and_never_as_pickles(checkpoint):
         "diffusion_pytorch_model.safetensors",
     }
     assert json.loads((checkpoint / "model_index.json").read_text())["_class_name"] == ("InterleavedReasoningPipeline")
+
+
+def test_each_process_takes_its_own_gpu_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert fastest_device() == torch.device("cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert fastest_device() == torch.device("cuda", 0)
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    assert fastest_device() == torch.device("cuda", 2)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from safetensors.torch import load_file
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.loss import LossConfig
+from mmreason.training.precision import half_precision
 from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
 
@@ -207,6 +209,18 @@ def test_half_precision_trains_close_to_full(tmp_path):
     full = trainer(tmp_path / "full", max_steps=1).train()
     half = trainer(tmp_path / "half", max_steps=1, bf16=True).train()
     assert half["skipped"] == 0 and half["entropy"] == pytest.approx(full["entropy"], rel=0.05)
+
+
+def test_half_precision_on_a_gpu_leaves_out_the_attention_that_plans_for_each_shape():
+    allowed = torch.backends.cuda.cudnn_sdp_enabled
+    assert allowed()
+    with half_precision(torch.device("cuda"), enabled=False):
+        assert allowed()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that there is no GPU here
+        with half_precision(torch.device("cuda")):
+            assert not allowed()
+    assert allowed()
 
 
 def test_a_full_disk_says_so_at_once_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):

@@ -3,8 +3,9 @@
 import json
 
 import pytest
+import torch
 
-from mmreason.analysis.train_rate import read_rates
+from mmreason.analysis.train_rate import measure_rate, read_rates
 from mmreason.training.presets import BOTH, TrainSettings
 from mmreason.ui import runtime, train_estimate
 from mmreason.ui.curves import PICTURES, WORDS, figures, lines_of, smoothed
@@ -81,6 +82,32 @@ def test_the_estimate_is_arithmetic_on_measured_rates(rates):
     both = train_estimate.estimate(TrainSettings(**{**_same(settings), "assignment": BOTH}))
     assert both.seconds == pytest.approx(2 * found.seconds)
     assert "About 48 s" in train_estimate.words(settings)
+
+
+def test_on_a_gpu_a_batch_costs_something_besides_its_rollouts(rates, monkeypatch):
+    settings = TrainSettings(steps=10, num_problems=4, num_generations=5, eval_steps=5, eval_problems=10)
+    on_cpu = train_estimate.estimate(settings)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert train_estimate.estimate(settings) is None  # a CPU's rates say nothing of a GPU
+    besides = {"rollout_batch_seconds": 0.5, "update_batch_seconds": 0.25}
+    cell = rates["rates"]["sudoku"]["medium"] | besides
+    content = rates | {"machine": "a card", "rates": {"sudoku": {"medium": cell, "hard": cell}}}
+    train_estimate.rates_path().write_text(json.dumps(content))
+    found = train_estimate.estimate(settings)
+    assert found.machine == "a card"
+    assert found.seconds - on_cpu.seconds == pytest.approx(10 * 0.75 + 3 * 0.5 + 3 * 3 * 0.25)
+
+
+def test_two_sizes_of_batch_tell_what_a_rollout_costs_and_what_the_batch(tiny_pipe):
+    sizes, ticks = (1, 3), iter([0.0, 1.0, 3.0, 10.0, 12.0, 20.0])
+    rate = measure_rate(tiny_pipe, ["sudoku"], ["easy"], sizes, 2, clock=lambda: next(ticks))["sudoku"]["easy"]
+    assert rate.pop("tokens") > 0
+    assert rate == {  # 2 rollouts in 1 s, 6 in 2 s; updates in 2 s and 8 s: no batch costs less than nothing
+        "rollout_seconds": 0.25,
+        "rollout_batch_seconds": 0.5,
+        "update_seconds": pytest.approx(8 / 6, abs=1e-4),
+        "update_batch_seconds": 0.0,
+    }
 
 
 def _same(settings):
