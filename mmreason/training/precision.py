@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+# The weights stay in 32 bits, so that norms of halves take several kernels, which is told at the first of them.
+warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
 
 QUICK_TO_START = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 

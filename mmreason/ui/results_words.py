@@ -110,6 +110,12 @@ def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()
     if found.gain_over_base.mean < found.paper["gain_over_base"]:
         said.append("the gain over base is smaller than the paper's")
     said += unlearnt(found.by_task, ["factorized"])
+    if (doubled := found.controls.get(DOUBLE)) and doubled["difference"]["mean"] > found.difference.mean:
+        seeds = _count(len(doubled["paired_seeds"]), "seed")
+        said.append(
+            f"joint with twice the rollouts gains more than factorizing does "
+            f"({_points(doubled['difference']['mean'])} points on {seeds}, against {_points(found.difference.mean)})"
+        )
     if found.missing:
         said.append(f"{len(found.missing)} of the planned runs are still missing")
     return said

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mmreason.analysis.headline import compare, place_on_map
-from mmreason.analysis.protocol import ARMS, CONTROLS
+from mmreason.analysis.protocol import ARMS, CONTROLS, DOUBLE
 from mmreason.ui import runtime
 from mmreason.ui.comparison import Comparison, Map, read_comparison, read_earlier, read_map
 from mmreason.ui.comparison_figure import comparison_figure
@@ -108,6 +108,19 @@ def test_how_likely_chance_is_stands_with_how_it_was_tested():
     assert "sign-flip" not in protocol_words(Comparison.model_validate(content))
     content["difference"]["sign_flip_p"] = 0.035
     assert "sign-flip test over seeds: p = 0.035." in protocol_words(Comparison.model_validate(content))
+
+
+def test_doubled_rollouts_that_bring_more_go_against_us():
+    content = written(controls=True)
+    said = []
+    for brought in (0.1, 0.05):
+        content["difference"]["mean"], content["controls"][DOUBLE]["difference"]["mean"] = 0.07, brought
+        said.append(reward_setbacks(Comparison.model_validate(content)))
+    assert (
+        "joint with twice the rollouts gains more than factorizing does (+10.0 points on 1 seed, against +7.0)"
+        in said[0]
+    )
+    assert not any("twice the rollouts" in line for line in said[1])
 
 
 def test_a_task_that_factorized_lost_goes_against_us():
