@@ -147,16 +147,20 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
         lines.append(f"| {arm} | {_estimate(row, '.3f')} | {seeds} | {_estimate(greedy, '.3f')} |")
     difference = result["difference"]
-    ahead = who_is_ahead(difference["ci95"], len(difference["seeds"]))
-    said = [f"Factorized − joint, paired: {_estimate(difference, '+.3f')}, {ahead}."]
-    if "sign_flip_p" in difference:
-        said.append(f"Exact sign-flip test over seeds: p = {difference['sign_flip_p']:.3f}.")
+    ahead = who_is_ahead(difference["ci95"], len(difference["seeds"]), "first_look" in result)
+    said = [f"Factorized − joint, paired: {_estimate(difference, '+.4f')}, {ahead}{_flipped(difference)}."]
     if "first_look" in result:
-        look = result["first_look"]
-        said.append(f"The first {len(look['seeds'])} seeds: {_estimate(look, '+.3f')}, so more were added.")
+        first, added = result["first_look"], result["added"]
+        said.append(
+            f"The first {len(first['seeds'])} seeds: {_estimate(first, '+.4f')}, so more were added; "
+            f"the {len(added['seeds'])} added: {_estimate(added, '+.4f')}."
+        )
+    greedy = result["greedy"]["difference"]
+    said.append(f"Greedy: {_estimate(greedy, '+.4f')}{_flipped(greedy)}.")
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
         gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")
+    said.append(f"Joint alone over base: {result['joint']['mean'] / result['base']['mean'] - 1:+.1%}.")
     said += [f"{words.capitalize()}." for words in unlearnt(result["by_task"])]
     lines += ["", " ".join(said)]
     others = dict(result["controls"])
@@ -177,6 +181,15 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     if result["missing"]:
         lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]
     return "\n".join(lines)
+
+
+def _flipped(difference: Mapping[str, Any]) -> str:
+    """The p-value of a paired difference, where there are seeds enough for one."""
+    return (
+        f" (exact sign-flip test over seeds: p = {difference['sign_flip_p']:.3f})"
+        if "sign_flip_p" in difference
+        else ""
+    )
 
 
 def _seeds(row: Mapping[str, Any]) -> str:

@@ -65,15 +65,18 @@ def sign_flip_p(differences_S: Sequence[float]) -> float:
     return float((np.abs(signs_RS @ values_S) >= abs(values_S.sum()) - 1e-12).mean())
 
 
-def who_is_ahead(ci95: Sequence[float], num_seeds: int) -> str:
+def who_is_ahead(ci95: Sequence[float], num_seeds: int, second_look: bool = False) -> str:
     """What the interval of factorized − joint over ``num_seeds`` paired seeds says, in words.
 
     Below three seeds it says nothing: a resample of one seed knows nothing of how much seeds differ.
+    ``second_look``: seeds were added because an interval of fewer did not tell.
     """
     if num_seeds < FEWEST_SEEDS:
         return "too few seeds to tell"
     low, high = ci95
-    return "factorized is ahead" if low > 0 else "joint is ahead" if high < 0 else "no clear difference"
+    if low <= 0 <= high:
+        return "no clear difference"
+    return ("factorized" if low > 0 else "joint") + " is ahead" + " at the second look" * second_look
 
 
 def unlearnt(by_task: Mapping[str, Mapping[str, Any]], arms: Sequence[str] = ARMS) -> list[str]:
@@ -93,16 +96,18 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
     ``gain_over_joint`` and ``gain_over_base`` are relative, of mean success at temperature 1.  ``own_turn`` sets
     both arms by turn against joint by trace, one reward for everything in a trace: what judging each turn on its
     own brings, without and with factorizing.  ``first_look`` is the difference of the seeds planned first, where
-    more were added after it.
+    more were added after it, and ``added`` that of these.
     """
     result: dict[str, Any] = {"protocol": asdict(protocol), "paper": PAPER}
     result |= {"granularity": protocol.granularity, "difficulty": dict(protocol.difficulties)}
     by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
     result |= _paired(base, by_arm)
-    first_look = result["paired_seeds"][: protocol.first_look]
-    if len(first_look) < len(result["paired_seeds"]):
-        few = {arm: {seed: runs[seed] for seed in first_look} for arm, runs in by_arm.items()}
-        result["first_look"] = _paired(base, few)["difference"]
+    first, added = (
+        result["paired_seeds"][part] for part in (slice(protocol.first_look), slice(protocol.first_look, None))
+    )
+    for name, seeds in (("first_look", first), ("added", added)) if added else ():
+        some = {arm: {seed: runs[seed] for seed in seeds} for arm, runs in by_arm.items()}
+        result[name] = _paired(base, some)["difference"]
     result["greedy"] = _paired(base, by_arm, "greedy")
     (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
     by_arm_other = {arm: _of(runs, arm, other) for arm in ARMS}

@@ -65,6 +65,7 @@ class Comparison(BaseModel):
     factorized: Estimate
     difference: Estimate
     first_look: Estimate | None = None
+    added: Estimate | None = None
     gain_over_joint: Estimate
     gain_over_base: Estimate
     granularity: str

@@ -51,7 +51,8 @@ def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Compa
     """The second claim in a sentence, what goes against it, and how it was made; ``earlier`` ones came before it."""
     if found is None:
         return [["plain", why_not]]
-    ahead = who_is_ahead(found.difference.ci95, len(found.difference.seeds)).capitalize()
+    second_look = found.first_look is not None
+    ahead = who_is_ahead(found.difference.ci95, len(found.difference.seeds), second_look).capitalize()
     lines = [
         [
             "lead",
@@ -62,7 +63,8 @@ def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Compa
         [
             "plain",
             f"That is {gain(found.gain_over_joint)} over joint (the paper: {signed(found.paper['gain_over_joint'])}) "
-            f"and {gain(found.gain_over_base)} over base (the paper: {signed(found.paper['gain_over_base'])}).",
+            f"and {gain(found.gain_over_base)} over base (the paper: {signed(found.paper['gain_over_base'])}; "
+            f"joint alone: {signed(found.joint.mean / found.base.mean - 1)}).",
         ],
     ]
     if found.own_turn:
@@ -90,32 +92,38 @@ def own_turn_words(found: Comparison) -> str:
 def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()) -> list[str]:
     """What goes against factorized rewards, in words."""
     low, high = found.difference.ci95
-    between = f"{_points(low)} to {_points(high)} points"
     said = []
     if len(found.difference.seeds) < FEWEST_SEEDS:
         said.append(f"{_count(len(found.difference.seeds), 'seed')} cannot tell how much seeds differ")
     elif high < 0:
-        said.append(f"joint is ahead, the paired difference is {between}")
+        said.append(f"joint is ahead, the paired difference is {_between(found.difference)}")
     elif low <= 0:
-        said.append(f"no clear difference between the arms, the paired one is {between}")
+        said.append(f"no clear difference between the arms, the paired one is {_between(found.difference)}")
     if found.first_look:
-        low, high = found.first_look.ci95
         first = _count(len(found.first_look.seeds), "seed")
-        said.append(f"the first {first} did not tell ({_points(low)} to {_points(high)} points), so more were added")
+        alone = f", which alone do not tell either ({_between(found.added)})" if _unclear(found.added) else ""
+        said.append(f"the first {first} did not tell ({_between(found.first_look)}), so more were added{alone}")
+    greedy = Estimate.model_validate(found.greedy["difference"]) if found.greedy else None
+    if greedy and _unclear(greedy):
+        said.append(f"greedy, the difference is not clear ({_between(greedy)})")
     did_not_tell = sum(before is not None and before.difference.ci95[0] <= 0 for before in earlier)
     if did_not_tell:
         said.append(f"{_count(did_not_tell, 'comparison')} before this one did not show factorized ahead")
     if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
-        said.append("the gain over joint is smaller than the paper's")
+        excluded = ", which its interval excludes" * (found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"])
+        said.append(f"the gain over joint is smaller than the paper's{excluded}")
     if found.gain_over_base.mean < found.paper["gain_over_base"]:
         said.append("the gain over base is smaller than the paper's")
     said += unlearnt(found.by_task, ["factorized"])
-    if (doubled := found.controls.get(DOUBLE)) and doubled["difference"]["mean"] > found.difference.mean:
-        seeds = _count(len(doubled["paired_seeds"]), "seed")
-        said.append(
-            f"joint with twice the rollouts gains more than factorizing does "
-            f"({_points(doubled['difference']['mean'])} points on {seeds}, against {_points(found.difference.mean)})"
-        )
+    if doubled := found.controls.get(DOUBLE):
+        own = dict(zip(found.paired_seeds, found.difference.seeds, strict=True))
+        ours = [own[seed] for seed in doubled["paired_seeds"] if seed in own]
+        brought, ours = doubled["difference"]["mean"], sum(ours) / max(1, len(ours))
+        if brought > ours:
+            said.append(
+                f"joint with twice the rollouts gains more than factorizing does ({_points(brought)} points "
+                f"against {_points(ours)}, on {_count(len(doubled['paired_seeds']), 'seed')})"
+            )
     if found.missing:
         said.append(f"{len(found.missing)} of the planned runs are still missing")
     return said
@@ -138,7 +146,8 @@ def protocol_words(found: Comparison) -> str:
         f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), {', '.join(protocol['tasks'])}, "
         f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {canvas}, "
         f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
-        "problems a task that occur in no training. The same prompts, rollouts and hyper-parameters in both arms. "
+        "problems a task that occur in no training. Both arms have the same prompts, "
+        "number of rollouts, random seeds and hyper-parameters. "
         f"{due}Intervals: 95 %, bootstrap over seeds and problems.{flipped}"
     )
 
@@ -157,6 +166,16 @@ def signed(share: float) -> str:
 def _points(share: float) -> str:
     """``+11.2``."""
     return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def _between(estimate: Estimate) -> str:
+    """The interval of a difference."""
+    low, high = estimate.ci95
+    return f"{_points(low)} to {_points(high)} points"
+
+
+def _unclear(estimate: Estimate | None) -> bool:
+    return estimate is not None and estimate.ci95[0] <= 0 <= estimate.ci95[1]
 
 
 def gain(estimate: Estimate) -> str:
@@ -210,7 +229,8 @@ def map_words(found: Map | None, why_not: str) -> list[list[str]]:
         [
             "plain",
             f"Short runs of both arms, one setting changed at a time, on validation problems, {seeds} a place: "
-            f"{'; '.join(said)}. Intervals at a place are over problems, so they say nothing of other seeds.",
+            f"{'; '.join(said)}. Intervals at a place are over problems, so they say nothing of other seeds, and "
+            "of twenty such intervals one errs by chance.",
         ],
         ["code", found.command],
     ]

@@ -51,12 +51,17 @@ def test_the_comparison_table_says_who_is_ahead(ci95, num_seeds, verdict):
 
 def test_the_comparison_table_says_that_seeds_were_added_and_what_there_was_before():
     found = compare(BASE, RUNS, replace(PROTOCOL, first_look=2)) | {"missing": []}
-    assert f"The first 2 seeds: {found['first_look']['mean']:+.3f} (" in comparison_table(found)
+    text = comparison_table(found)
+    assert f"The first 2 seeds: {found['first_look']['mean']:+.4f} (" in text
+    assert f"the 1 added: {found['added']['mean']:+.4f} (" in text
+    assert "factorized is ahead at the second look" in text
+    assert found["added"]["seeds"] == found["difference"]["seeds"][2:]
 
 
 def test_the_comparison_table_says_how_likely_chance_is():
     runs = [made_run(arm, seed, rate) for seed in range(6) for arm, rate in zip(ARMS, (0.3, 0.7), strict=True)]
-    assert "p = 0.031." in comparison_table(compare(BASE, runs, PROTOCOL) | {"missing": []})
+    text = comparison_table(compare(BASE, runs, PROTOCOL) | {"missing": []})
+    assert text.count("p = 0.031).") == 2  # at temperature 1 and greedy
 
 
 def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():

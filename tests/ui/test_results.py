@@ -93,7 +93,20 @@ def test_of_two_seeds_none_is_said_to_be_ahead():
 def test_seeds_that_were_added_go_against_us():
     content = written() | {"first_look": {"mean": 0.015, "ci95": [-0.002, 0.03], "seeds": [0.03, 0.0]}}
     said = "the first 2 seeds did not tell (−0.2 to +3.0 points), so more were added"
-    assert said in reward_setbacks(Comparison.model_validate(content))
+    for added, more in (([-0.01, 0.02], ", which alone do not tell either (−1.0 to +2.0 points)"), ([0.01, 0.02], "")):
+        found = Comparison.model_validate(content | {"added": {"mean": 0.01, "ci95": added, "seeds": [0.01]}})
+        assert said + more in reward_setbacks(found)
+        assert reward_claim(found, "")[0][1].startswith("Factorized is ahead at the second look")
+
+
+def test_what_greedy_does_not_show_goes_against_us():
+    content = written()
+    said = []
+    for low in (-0.01, 0.01):
+        content["greedy"]["difference"]["ci95"] = [low, 0.02]
+        said.append(reward_setbacks(Comparison.model_validate(content)))
+    assert "greedy, the difference is not clear (−1.0 to +2.0 points)" in said[0]
+    assert not any("greedy" in line for line in said[1])
 
 
 def test_comparisons_that_did_not_tell_go_against_the_next_one():
@@ -112,12 +125,13 @@ def test_how_likely_chance_is_stands_with_how_it_was_tested():
 
 def test_doubled_rollouts_that_bring_more_go_against_us():
     content = written(controls=True)
+    content["difference"]["seeds"] = [0.07, 0.5, 0.5]  # the control is of the first seed
     said = []
     for brought in (0.1, 0.05):
-        content["difference"]["mean"], content["controls"][DOUBLE]["difference"]["mean"] = 0.07, brought
+        content["controls"][DOUBLE]["difference"]["mean"] = brought
         said.append(reward_setbacks(Comparison.model_validate(content)))
     assert (
-        "joint with twice the rollouts gains more than factorizing does (+10.0 points on 1 seed, against +7.0)"
+        "joint with twice the rollouts gains more than factorizing does (+10.0 points against +7.0, on 1 seed)"
         in said[0]
     )
     assert not any("twice the rollouts" in line for line in said[1])
