@@ -101,7 +101,8 @@ def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()
         said.append(f"no clear difference between the arms, the paired one is {_between(found.difference)}")
     if found.first_look:
         first = _count(len(found.first_look.seeds), "seed")
-        alone = f", which alone do not tell either ({_between(found.added)})" if _unclear(found.added) else ""
+        unclear = found.added if found.added and _unclear(found.added) else None
+        alone = f", which alone do not tell either ({_between(unclear)})" if unclear else ""
         said.append(f"the first {first} did not tell ({_between(found.first_look)}), so more were added{alone}")
     greedy = Estimate.model_validate(found.greedy["difference"]) if found.greedy else None
     if greedy and _unclear(greedy):
@@ -174,8 +175,8 @@ def _between(estimate: Estimate) -> str:
     return f"{_points(low)} to {_points(high)} points"
 
 
-def _unclear(estimate: Estimate | None) -> bool:
-    return estimate is not None and estimate.ci95[0] <= 0 <= estimate.ci95[1]
+def _unclear(estimate: Estimate) -> bool:
+    return estimate.ci95[0] <= 0 <= estimate.ci95[1]
 
 
 def gain(estimate: Estimate) -> str:
