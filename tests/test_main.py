@@ -77,6 +77,8 @@ def trace_file(tmp_path: Path) -> Path:
         (["inspect", "."], ["directory"]),
         (["pretrain"], ["--output"]),
         (["train", "--checkpoint", "nowhere", "--output", "runs", "--steps", "0"], ["steps", "0", "at least 1"]),
+        (["train", "--output", "runs", "--threads", "-1"], ["--threads", "-1", "from 1"]),
+        (["reproduce", "--plan", "--threads", "9999"], ["--threads", "9999", "to 1024"]),
     ],
 )
 def test_a_wrong_argument_is_exit_code_2_and_one_line_that_says_what_would_be_right(

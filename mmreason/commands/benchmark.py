@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason.commands._threads import add_threads, use_threads
+
 HELP = "speed of rollouts, likelihood and a GRPO step, as ratios"
 
 
@@ -15,20 +17,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num_problems", type=int, default=16)
     parser.add_argument("--num_generations", type=int, default=8)
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure; returns seconds and ratios."""
-    import torch
 
     from mmreason.analysis.benchmark import benchmark
     from mmreason.commands._checkpoint import load_pipeline
     from mmreason.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     pipe = load_pipeline(args.checkpoint)
     return benchmark(
         pipe, args.seed, args.num_problems, args.num_generations, lambda text: print(text, file=sys.stderr)

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmreason.commands._threads import add_threads, use_threads
+
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
 
 
@@ -27,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no_frontier", action="store_true", help="leave out success against FLOPs")
     parser.add_argument("--no_scaling", action="store_true", help="leave out the seconds on larger canvases")
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_threads(parser)
     parser.add_argument("--output", default="assets/results/compute.json", metavar="FILE")
     parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
 
@@ -54,8 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for name in ("num_generations", "single"):
         if getattr(args, name) < 1:
             raise ConfigError(f"{name} must be at least 1, got {getattr(args, name)}")
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     base, ar = load_pipeline(args.checkpoint), load_pipeline(args.ar)
     if base.transformer.config.causal or not ar.transformer.config.causal:
         raise CheckpointError(

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason.commands._threads import add_threads, use_threads
+
 HELP = "supervised stage: image tokenizer, then policy"
 
 
@@ -36,12 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vq_steps", type=int, default=1000, help="steps of a new image tokenizer before its codes")
     parser.add_argument("--compile", action="store_true", help="torch.compile the training step")
     parser.add_argument("--no_bf16", action="store_true", help="train in 32 bits")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads")
+    add_threads(parser, default=2)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; returns the last metrics."""
-    import torch
     from diffusers import VQModel
 
     from mmreason.commands._checkpoint import load_pipeline
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.training.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
 
     keep_freed_memory()
-    torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     config = PretrainConfig(
         steps=args.steps,
         learning_rate=args.learning_rate,

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason.commands._threads import add_threads, use_threads
+
 HELP = "joint against factorized rewards over seeds, written to assets/results"
 
 
@@ -24,18 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
     parser.add_argument("--ship", metavar="DIR", help="also copy each arm's median checkpoint there, e.g. checkpoints")
     parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out the planned runs that are not finished; returns the comparison of those that are."""
-    import torch
 
     from mmreason.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     return _map(args) if args.map else _comparison(args)
 
 

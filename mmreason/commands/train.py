@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmreason.commands._threads import add_threads, use_threads
+
 if TYPE_CHECKING:
     from mmreason.records import Trace
 
@@ -73,15 +75,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--held_out_traces", type=int, default=3, metavar="N", help="traces an evaluation keeps (default: 3)"
     )
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's choice)")
+    add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process."""
     import json
     from dataclasses import replace
-
-    import torch
 
     from mmreason.analysis.interference import MeasureConfig, measure
     from mmreason.commands._checkpoint import given, load_pipeline
@@ -104,8 +104,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     if args.steps < 1:
         raise ConfigError(f"steps must be at least 1, got {args.steps}")
     keep_freed_memory()
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     directory = RunDirectory(args.output)
     known = directory.read_metrics() if args.resume and args.slice_seconds else ()
     pause = Slice(args.slice_seconds, known).is_over if args.slice_seconds else None
