@@ -78,6 +78,8 @@ def trace_file(tmp_path: Path) -> Path:
         (["pretrain"], ["--output"]),
         (["train", "--checkpoint", "nowhere", "--output", "runs", "--steps", "0"], ["steps", "0", "at least 1"]),
         (["train", "--output", "runs", "--threads", "-1"], ["--threads", "-1", "from 1"]),
+        (["benchmark", "--num_problems", "0"], ["num_problems", "0", "at least 1"]),
+        (["benchmark", "--num_generations", "1"], ["num_generations", "1", "at least 2"]),
         (["reproduce", "--plan", "--threads", "9999"], ["--threads", "9999", "to 1024"]),
     ],
 )

@@ -25,8 +25,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.benchmark import benchmark
     from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.errors import ConfigError
     from mmreason.training.memory import keep_freed_memory
 
+    for name, least in (("num_problems", 1), ("num_generations", 2)):
+        if getattr(args, name) < least:
+            raise ConfigError(f"{name} must be at least {least}, got {getattr(args, name)}")
     keep_freed_memory()
     use_threads(args.threads)
     pipe = load_pipeline(args.checkpoint)
