@@ -40,15 +40,20 @@ def headline(results: Results) -> list[list[str]]:
         f"{trick.forward_passes:.0f} forward passes against {local.forward_passes:.0f}."
     )
     lines = [["lead", finding], ["plain", times], ["plain", same]]
-    against = setbacks(results)
-    if against:
-        lines.append(["against", f"Against us: {'; '.join(against)}."])
+    lines += against_us(setbacks(results))
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items() if isinstance(value, str | int))
     lines.append(["code", results.command])
     if machine:
         lines.append(["quiet", f"Measured on: {machine}."])
     lines += [["note", f"{name}: {note}"] for name, note in results.notes.items() if name not in ARMS]
     return lines
+
+
+def against_us(found: Sequence[str]) -> list[list[str]]:
+    """What goes against us as a line, or as a list where it is more than one thing."""
+    if len(found) > 1:
+        return [["against", "\n".join(["Against us:", *found])]]
+    return [["against", f"Against us: {words}."] for words in found]
 
 
 def setbacks(results: Results) -> list[str]:

@@ -10,7 +10,7 @@ from mmreason.analysis.protocol import ARMS, DOUBLE
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.comparison import Comparison, Estimate, Map
 from mmreason.ui.cost_results import Results
-from mmreason.ui.cost_words import PAPER_REDUCTION, flops, percent, setbacks, success_words
+from mmreason.ui.cost_words import PAPER_REDUCTION, against_us, flops, percent, setbacks, success_words
 
 CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint, twice the rollouts"}
 EARLIER_WORDS = {
@@ -41,10 +41,7 @@ def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
             f"{success_words(results.success_difference)}. The paper: {percent(PAPER_REDUCTION)} fewer.",
         ]
     ]
-    against = setbacks(results)
-    if against:
-        lines.append(["against", f"Against us: {'; '.join(against)}."])
-    return [*lines, ["code", results.command]]
+    return [*lines, *against_us(setbacks(results)), ["code", results.command]]
 
 
 def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Comparison | None] = ()) -> list[list[str]]:
@@ -69,9 +66,7 @@ def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Compa
     ]
     if found.own_turn:
         lines.append(["plain", own_turn_words(found)])
-    against = reward_setbacks(found, earlier)
-    if against:
-        lines.append(["against", f"Against us: {'; '.join(against)}."])
+    lines += against_us(reward_setbacks(found, earlier))
     lines.append(["quiet", protocol_words(found)])
     return [*lines, ["code", found.command]]
 

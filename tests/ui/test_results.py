@@ -15,6 +15,7 @@ from mmreason.analysis.protocol import ARMS, CONTROLS, DOUBLE
 from mmreason.ui import runtime
 from mmreason.ui.comparison import Comparison, Map, read_comparison, read_earlier, read_map
 from mmreason.ui.comparison_figure import comparison_figure
+from mmreason.ui.cost_words import against_us
 from mmreason.ui.results_file import results_path
 from mmreason.ui.results_words import (
     EARLIER_WORDS,
@@ -88,6 +89,12 @@ def test_of_two_seeds_none_is_said_to_be_ahead():
     found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
     assert reward_claim(found, "")[0][1].startswith("Too few seeds to tell")
     assert "2 seeds cannot tell how much seeds differ" in reward_setbacks(found)
+
+
+def test_one_thing_against_us_is_a_sentence_and_several_are_a_list():
+    assert against_us([]) == []
+    assert against_us(["it rains"]) == [["against", "Against us: it rains."]]
+    assert against_us(["it rains", "it pours"]) == [["against", "Against us:\nit rains\nit pours"]]
 
 
 def test_seeds_that_were_added_go_against_us():
@@ -233,6 +240,9 @@ def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(resul
     assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
     page.get_by_role("button", name="Comparisons that came before").click()
     assert page.locator("#results-first .lead").inner_text().startswith("Joint is ahead")
+    against = page.locator("#results-first .against")
+    assert against.locator("li").all_inner_texts()[0].startswith("joint is ahead, the paired difference is")
+    assert against.inner_text().startswith("Against us:")
     page.get_by_text("The map: where factorized rewards pay").click()
     assert HOSTILE[1] in page.locator("#results-places tbody").inner_text()
     assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
