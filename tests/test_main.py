@@ -126,7 +126,11 @@ def test_ctrl_c_ends_quietly_with_130(monkeypatch, capsys: pytest.CaptureFixture
 
     monkeypatch.setattr("mmreason.analysis.review.review", interrupted)
     monkeypatch.setattr("mmreason.traces.group.load_group", interrupted)
-    assert main(["inspect", "trace.json"]) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    try:
+        assert main(["inspect", "trace.json"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert capsys.readouterr() == ("", "")
 
 
