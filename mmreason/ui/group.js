@@ -14,6 +14,7 @@ const rowOf = (g) => value.rows.find((row) => row.g === g);
 function receive() {
   const next = props.value;
   if (!next || !Array.isArray(next.rows)) return;
+  if (value && JSON.stringify(next) === JSON.stringify(value)) return; // drawn anew, it would drop the focus
   const isNew = !value || value.id !== next.id;
   value = next;
   if (isNew) { find('sort').value = 'rollout'; showAll = false; }

@@ -30,7 +30,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     what_if = [i.assignment, i.granularity, i.scale, i.text_weight, i.image_weight]
     shown = [i.opened, i.group, i.first, i.notice]
     i.source.change(on_source, i.source, [i.parts[name] for name in SOURCE_ROWS], **PRIVATE)
-    i.sample.input(on_sample, [i.sample, *what_if], shown, **PRIVATE)
+    i.sample.input(on_sample, [i.opened, i.sample, *what_if], shown, **PRIVATE)
     i.open_run.click(on_run, [i.run, *what_if], shown, **PRIVATE)
     i.file.upload(on_upload, [i.file, *what_if], shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
@@ -68,8 +68,10 @@ def on_source(source: str) -> tuple[Any, ...]:
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
 
 
-def on_sample(name: Any, *what_if: Any) -> tuple[Any, ...]:
-    """Open a bundled group."""
+def on_sample(opened: Opened | None, name: Any, *what_if: Any) -> tuple[Any, ...]:
+    """Open a bundled group, if it is another: who only passes by with the Tab key keeps the focus."""
+    if opened is not None and opened.sample == name:
+        return tuple(gr.skip() for _ in range(4))
     return _open(lambda: sources.open_bundled(name), what_if)
 
 

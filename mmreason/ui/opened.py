@@ -35,6 +35,7 @@ class Opened:
     checkpoint: str | None = None  # that the traces come from, as far as known
     checkpoint_hash: str | None = None
     seeds: tuple[tuple[int, int], ...] = ()  # (seed, generation) of each trace
+    sample: str | None = None  # the bundled group that it is
     number: int = field(default_factory=run_number)  # rises, so that the page knows what is new
 
 

@@ -60,7 +60,8 @@ def open_bundled(name: Any) -> Opened:
     there = bundled()
     if name not in there:
         raise ConfigError(f"sample must be one of {', '.join(there) or 'none'}, got {str(name)[:60]!r}")
-    return open_files(load_group(there[name]), "rollouts of the shipped checkpoint, chosen for their interference")
+    opened = open_files(load_group(there[name]), "rollouts of the shipped checkpoint, chosen for their interference")
+    return replace(opened, sample=name)
 
 
 def first_group() -> Opened | None:

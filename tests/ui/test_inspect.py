@@ -6,8 +6,11 @@ import copy
 import json
 from pathlib import Path
 
+import gradio as gr
 from playwright.sync_api import Page
 
+from mmreason.ui.inspect_events import on_sample
+from mmreason.ui.sources import bundled, first_group
 from tests.ui.conftest import HOSTILE, ROOT, part
 
 GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
@@ -303,3 +306,12 @@ def test_a_mind_is_changed_in_watch_too(app, visit):
 def test_on_a_phone_nothing_is_wider_than_the_page(app, visit):
     page = inspect(visit, app, width=390, height=844)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_sample_that_is_open_already_is_not_opened_again():
+    opened = first_group()
+    what_if = ("joint", "trace", "group", 1.0, 1.0)
+    assert opened is not None and opened.sample in bundled()
+    assert all(update == gr.skip() for update in on_sample(opened, opened.sample, *what_if))
+    (other, *_) = [name for name in bundled() if name != opened.sample]
+    assert on_sample(opened, other, *what_if)[0].sample == other

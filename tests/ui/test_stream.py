@@ -114,6 +114,10 @@ def test_two_visitors_are_solved_for_at_the_same_time(scripted, visit):
     scripted.pipe.hold()
     for page in (first, second):
         solve(page)
+    for _ in range(100):  # both are there before a step is let, or the first takes them all
+        if WORKER.counts()["running"] + WORKER.counts()["waiting"] == 2:
+            break
+        first.wait_for_timeout(100)
     scripted.pipe.let(6)
     for page in (first, second):
         live(page, "step 1")
