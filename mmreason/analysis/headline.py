@@ -102,12 +102,11 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
     result |= {"granularity": protocol.granularity, "difficulty": dict(protocol.difficulties)}
     by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
     result |= _paired(base, by_arm)
-    first, added = (
-        result["paired_seeds"][part] for part in (slice(protocol.first_look), slice(protocol.first_look, None))
-    )
-    for name, seeds in (("first_look", first), ("added", added)) if added else ():
-        some = {arm: {seed: runs[seed] for seed in seeds} for arm, runs in by_arm.items()}
-        result[name] = _paired(base, some)["difference"]
+    seeds, planned = result["paired_seeds"], protocol.first_look
+    if len(seeds) > planned:
+        for name, part in (("first_look", seeds[:planned]), ("added", seeds[planned:])):
+            some = {arm: {seed: runs[seed] for seed in part} for arm, runs in by_arm.items()}
+            result[name] = _paired(base, some)["difference"]
     result["greedy"] = _paired(base, by_arm, "greedy")
     (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
     by_arm_other = {arm: _of(runs, arm, other) for arm in ARMS}

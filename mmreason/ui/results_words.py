@@ -95,9 +95,8 @@ def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()
     elif low <= 0:
         said.append(f"no clear difference between the arms, the paired one is {_between(found.difference)}")
     if found.first_look:
-        first = _count(len(found.first_look.seeds), "seed")
-        unclear = found.added if found.added and _unclear(found.added) else None
-        alone = f", which alone do not tell either ({_between(unclear)})" if unclear else ""
+        first, added = _count(len(found.first_look.seeds), "seed"), found.added
+        alone = f", which alone do not tell either ({_between(added)})" if added and _unclear(added) else ""
         said.append(f"the first {first} did not tell ({_between(found.first_look)}), so more were added{alone}")
     greedy = Estimate.model_validate(found.greedy["difference"]) if found.greedy else None
     if greedy and _unclear(greedy):
