@@ -56,7 +56,7 @@ class Row:
         self.program: Program | None = None
         self.ask: Ask | None = None
         self.ended = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def trace(self) -> Trace:
         """What there is now."""
@@ -119,12 +119,14 @@ class RunningBatch:
     def _answers(self, lane: list[int]) -> Iterator[tuple[int, torch.Tensor]]:
         """Hidden states of each row of ``lane``; if the forward fails, each row tries alone, and some may fail."""
         try:
-            yield from zip(lane, self._forward(lane), strict=True)
-            return
-        except Exception as error:
+            answers = self._forward(lane)
+        except BaseException as error:
             if len(lane) == 1:
                 self._fail(self.rows[lane[0]], error)
                 return
+        else:
+            yield from zip(lane, answers, strict=True)
+            return
         for i in lane:
             yield from self._answers([i])
 
@@ -163,10 +165,10 @@ class RunningBatch:
             row.ask = row.program.send(hidden_LD)
         except StopIteration:
             row.ended, row.ask = True, None
-        except Exception as error:  # of this row alone: the others go on
+        except BaseException as error:  # of this row alone: the others go on
             self._fail(row, error)
 
-    def _fail(self, row: Row, error: Exception) -> None:
+    def _fail(self, row: Row, error: BaseException) -> None:
         row.ended, row.ask, row.error = True, None, error
 
     # What one row does
@@ -253,7 +255,7 @@ class StreamRow:
         self.stream = stream
         self.latest: Trace | None = None
         self.ended = False
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def trace(self) -> Trace | None:
         """What there is now; None before the first step."""
@@ -286,7 +288,7 @@ class StreamBatch:
                 (row.latest,) = next(row.stream)
             except StopIteration:
                 row.ended = True
-            except Exception as error:  # of this row alone: the others go on
+            except BaseException as error:  # of this row alone: the others go on
                 row.ended, row.error = True, error
             if row.ended:
                 self.leave(row)

@@ -17,11 +17,13 @@ STARTED = time.monotonic()
 
 
 def health() -> dict[str, Any]:
-    """``status`` is ``ok`` if the first checkpoint can be loaded; names and numbers only, nothing of a visitor."""
+    """``status`` is ``ok`` if the first checkpoint can be loaded and solves go on, else a few words that say what is
+    wrong; names and numbers only, nothing of a visitor.
+    """
     loaded = checkpoints()
     fine = bool(loaded) and next(iter(loaded.values())) is not None
     return {
-        "status": "ok" if fine else "no checkpoint",
+        "status": WORKER.trouble() or "ok" if fine else "no checkpoint",
         "versions": versions(),
         "checkpoints": loaded,
         "solves": WORKER.counts(),

@@ -107,9 +107,9 @@ async def solve(request: SolveRequest, session: str, worker: Worker = WORKER) ->
     """
     try:
         ticket, run = await asyncio.to_thread(_prepare, request, session)
-    except MMReasonError as error:
+    except Exception as error:
         worker.forget(session)
-        yield Shown(notice=sentence(error), busy=False)
+        yield Shown(notice=blame(error), busy=False)
         return
     changes = Changes(ticket, worker)
     ahead, shown = 0, 0.0
@@ -131,6 +131,8 @@ async def solve(request: SolveRequest, session: str, worker: Worker = WORKER) ->
             value = await asyncio.to_thread(run.value, ticket.trace)
             yield Shown(value, notice="" if first else None)
         yield await asyncio.to_thread(run.end, ticket)
+    except Exception as error:  # of what is shown, not of the solve
+        yield Shown(notice=blame(error), busy=False)
     finally:
         worker.drop(ticket)
 
@@ -206,7 +208,7 @@ def _prepare(request: SolveRequest, session: str) -> tuple[Ticket, Run]:
     return Ticket(session, pipe, problem, config, request.sampling_seed), Run(request, pipe)
 
 
-def blame(error: Exception | None) -> str:
+def blame(error: BaseException | None) -> str:
     """The sentence for an error: a visitor's own is told, ours goes to the log."""
     if isinstance(error, MMReasonError):
         return sentence(error)

@@ -2,6 +2,9 @@
 
 A visitor's solve is a ticket: it waits while the batch is full, joins as soon as there is room, and whoever
 holds it is told of every step.  Stopping or dropping a ticket frees its row before the next step.
+
+Whatever a row raises, its ticket alone fails.  A thread that ends nevertheless takes with it what it was solving;
+another one is started for those who wait.
 """
 
 from __future__ import annotations
@@ -19,7 +22,11 @@ from mmreason.ui.runtime import use_few_threads
 from mmreason.ui.settings import read_settings
 
 IDLE_SECONDS = 30.0  # after which the worker's thread ends; the next ticket starts another
+STUCK_SECONDS = 120.0  # a step that takes longer is not a slow machine
+MAX_ANNOUNCED = 1000  # sessions; those who announced first are forgotten first
 FULL = "Too many visitors are waiting already; please try again in a minute."
+
+_LOG = logging.getLogger(__name__)
 
 WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", "stopped", "failed"
 
@@ -32,7 +39,7 @@ class Ticket:
         self.state = WAITING
         self.ahead = 0  # visitors before this one while it waits
         self.trace: Trace | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.asked_to_stop = False
         self.row: Any = None
         self.told: Callable[[], None] = lambda: None
@@ -53,25 +60,30 @@ class Worker:
         self.solved = 0
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
-        self._announced: set[str] = set()
+        self._announced: dict[str, None] = {}  # in their order
         self._stopping: set[str] = set()
         self._batches: list[tuple[Any, Any]] = []  # pipelines and their running batches
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._beat = time.monotonic()  # when the thread last began a step
 
     # What a visitor does
 
     def announce(self, session: str) -> int:
         """The session is about to solve; returns how many are ahead of it."""
         with self._changed:
-            self._announced.add(session)
+            self._announced.pop(session, None)
+            self._announced[session] = None
             self._stopping.discard(session)
+            while len(self._announced) > MAX_ANNOUNCED:
+                self._stopping.discard(forgotten := next(iter(self._announced)))
+                del self._announced[forgotten]
             return self._ahead_of_next()
 
     def submit(self, ticket: Ticket, told: Callable[[], None]) -> None:
         """Take the ticket on; ``told`` is called, from the worker's thread, whenever the ticket has changed."""
         with self._changed:
-            self._announced.discard(ticket.session)
+            self._announced.pop(ticket.session, None)
             ticket.told = told
             ticket.asked_to_stop = ticket.session in self._stopping
             self._stopping.discard(ticket.session)
@@ -80,9 +92,7 @@ class Worker:
                 return
             ticket.ahead = self._ahead_of_next()
             self._waiting.append(ticket)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="solving", daemon=True)
-                self._thread.start()
+            self._start()
             self._changed.notify()
 
     def stop(self, session: str) -> None:
@@ -96,7 +106,7 @@ class Worker:
     def forget(self, session: str) -> None:
         """Whatever the session announced and did not begin is off."""
         with self._changed:
-            self._announced.discard(session)
+            self._announced.pop(session, None)
             self._stopping.discard(session)
 
     def leave(self, session: str) -> None:
@@ -118,6 +128,15 @@ class Worker:
         with self._changed:
             return {"running": len(self._running), "waiting": len(self._waiting), "solved": self.solved}
 
+    def trouble(self) -> str:
+        """Why those who wait are not served, or nothing."""
+        with self._changed:
+            if not self._waiting and not self._running:
+                return ""
+            if self._thread is None or not self._thread.is_alive():
+                return "the solving thread has ended"
+            return "a step of solving does not end" if time.monotonic() - self._beat > STUCK_SECONDS else ""
+
     def _of(self, session: str) -> list[Ticket]:
         return [ticket for ticket in (*self._running, *self._waiting) if ticket.session == session]
 
@@ -131,12 +150,37 @@ class Worker:
 
     # What the worker does
 
+    def _start(self) -> None:
+        """See that the thread runs; called with the lock held."""
+        if self._thread is not None and self._thread.is_alive():
+            return
+        if self._thread is not None:
+            _LOG.error("the solving thread has ended and is started again")
+        self._beat = time.monotonic()
+        self._thread = threading.Thread(target=self._work, name="solving", daemon=True)
+        self._thread.start()
+
     def _work(self) -> None:
-        use_few_threads()
-        while self._admit():
-            for batch in [batch for _, batch in self._batches]:
-                self._step(batch)
-            time.sleep(0)  # let the server's thread in between two steps
+        try:
+            use_few_threads()
+            while self._admit():
+                self._beat = time.monotonic()
+                for batch in [batch for _, batch in self._batches]:
+                    self._step(batch)
+                time.sleep(0)  # let the server's thread in between two steps
+        except BaseException as error:
+            _LOG.exception("the solving thread ends; another one is started")
+            self._begin_again(error)
+
+    def _begin_again(self, error: BaseException) -> None:
+        """Give up what ran, or else what waited, and start another thread for the rest."""
+        with self._changed:
+            self._batches.clear()
+            for ticket in list(self._running or self._waiting):
+                self._end(ticket, FAILED, error)
+            self._thread = None
+            if self._waiting:
+                self._start()
 
     def _admit(self) -> bool:
         """End what was stopped and fill the room; waits while there is nothing to do, False after long enough."""
@@ -156,18 +200,18 @@ class Worker:
         for ticket in joining:
             self._join(ticket)
         for ticket in moved:
-            ticket.told()
+            _tell(ticket)
         return True
 
     def _join(self, ticket: Ticket) -> None:
         try:
             ticket.row = self._batch_of(ticket.pipe).join(ticket.problem, ticket.config, ticket.seed)
-        except Exception as error:  # of this ticket alone
+        except BaseException as error:  # of this ticket alone
             with self._changed:
                 self._end(ticket, FAILED, error)
             return
         ticket.state = RUNNING
-        ticket.told()
+        _tell(ticket)
 
     def _batch_of(self, pipe: Any) -> Any:
         for known, batch in self._batches:
@@ -180,38 +224,68 @@ class Worker:
         tickets = [ticket for ticket in self._running if ticket.row is not None and ticket.row in batch.rows]
         try:
             batch.step()
-        except Exception as error:  # not of one row: all of this batch fail, those of others go on
-            logging.getLogger(__name__).exception("a step of the running batch failed")
-            self._batches = [(pipe, other) for pipe, other in self._batches if other is not batch]
-            with self._changed:
-                for ticket in tickets:
-                    self._end(ticket, FAILED, error)
+        except BaseException as error:  # not of one row: all of this batch fail, those of others go on
+            _LOG.exception("a step of the running batch failed")
+            self._give_up(batch, tickets, error)
             return
         for ticket in tickets:
+            if ticket.is_over:  # given up with its batch, on account of another
+                continue
             row = ticket.row
-            ticket.trace = row.trace() or ticket.trace
-            if row.ended:
+            try:
+                ticket.trace = row.trace() or ticket.trace
+                ended, error = row.ended, row.error
+            except BaseException as raised:  # of this row alone, whatever it raises
+                ended, error = True, raised
+            if ended:
                 with self._changed:
-                    self._end(ticket, FAILED if row.error else FINISHED, row.error)
+                    self._end(ticket, FAILED if error else FINISHED, error)
             else:
-                ticket.told()
+                _tell(ticket)
 
-    def _end(self, ticket: Ticket, state: str, error: Exception | None = None) -> None:
+    def _give_up(self, batch: Any, tickets: list[Ticket], error: BaseException) -> None:
+        self._batches = [(pipe, other) for pipe, other in self._batches if other is not batch]
+        with self._changed:
+            for ticket in tickets:
+                self._end(ticket, FAILED, error)
+
+    def _end(self, ticket: Ticket, state: str, error: BaseException | None = None) -> None:
         """The ticket is over and its row free; called with the lock held, by the worker if there is a row."""
-        if ticket.row is not None:
-            for pipe, batch in self._batches:
-                if pipe is ticket.pipe:
-                    batch.leave(ticket.row)
-            self._batches = [(pipe, batch) for pipe, batch in self._batches if batch.rows]
+        row, ticket.row = ticket.row, None
         for tickets in (self._waiting, self._running):
             if ticket in tickets:
                 tickets.remove(ticket)
+        if row is not None:
+            self._free(ticket.pipe, row)
         self.solved += state == FINISHED
         seconds = round(time.monotonic() - ticket.began, 2)
         facts = {"state": state, "task": ticket.problem.task, "seconds": seconds, "running": len(self._running)}
-        logging.getLogger(__name__).info("solve ended", extra=facts | {"waiting": len(self._waiting)})
-        ticket.state, ticket.error, ticket.row = state, error, None
+        _LOG.info("solve ended", extra=facts | {"waiting": len(self._waiting)})
+        ticket.state, ticket.error = state, error
+        _tell(ticket)
+
+    def _free(self, pipe: Any, row: Any) -> None:
+        """Take the row out of its batch; a batch that cannot let it go is given up with all that are in it."""
+        for known, batch in self._batches:
+            if known is not pipe:
+                continue
+            try:
+                batch.leave(row)
+            except BaseException as error:
+                _LOG.exception("a row did not leave the running batch in peace")
+                if row in batch.rows:
+                    others = [ticket for ticket in self._running if ticket.pipe is pipe and ticket.row is not None]
+                    self._give_up(batch, others, error)
+                    return
+        self._batches = [(known, batch) for known, batch in self._batches if batch.rows]
+
+
+def _tell(ticket: Ticket) -> None:
+    """Whoever holds the ticket hears of it; what they do then is no trouble of the others."""
+    try:
         ticket.told()
+    except BaseException:
+        _LOG.exception("a visitor could not be told of a solve")
 
 
 class Refused(MMReasonError):
