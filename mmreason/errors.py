@@ -17,5 +17,9 @@ class TraceError(MMReasonError, ValueError):
     """A trace file is not valid."""
 
 
+class DistributionError(MMReasonError, ArithmeticError):
+    """A policy's probabilities are not numbers: its weights are damaged or overflow."""
+
+
 class CheckpointError(MMReasonError, FileNotFoundError):
     """A checkpoint is missing, truncated or of another version."""

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from standin import SHEET, WORDS, stand_in_trace
 
 from mmreason.__main__ import finite, main
@@ -118,6 +119,18 @@ def test_truncated_weights_are_refused_in_one_line(tiny_checkpoint: Path, tmp_pa
     os.truncate(weights, weights.stat().st_size // 2)
     done = command("evaluate", "--checkpoint", tmp_path / "broken", "--problems", 1)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("solve", "--task", "maze"), ("evaluate", "--problems", 1)])
+def test_one_weight_that_is_no_number_is_refused_in_one_line(arguments, tiny_checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_checkpoint, tmp_path / "broken")
+    file = next((tmp_path / "broken" / "transformer").glob("*.safetensors"))
+    weights = load_file(file)
+    weights["blocks.0.up.weight"][0, 0] = float("nan")
+    save_file(weights, file, metadata={"format": "pt"})
+    done = command(*arguments, "--checkpoint", tmp_path / "broken", "--json")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert "transformer's blocks.0.up.weight holds a number that is not finite" in done.stderr
 
 
 def test_ctrl_c_ends_quietly_with_130(monkeypatch, capsys: pytest.CaptureFixture[str]) -> None:

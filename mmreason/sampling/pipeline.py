@@ -18,7 +18,7 @@ from diffusers import DiffusionPipeline, VQModel
 from diffusers.utils import BaseOutput
 from transformers import PreTrainedTokenizerFast
 
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError, ConfigError, DistributionError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX, GRID, NUM_CELLS, Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
@@ -27,6 +27,7 @@ from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.seeds import torch_generator
+from mmreason.tasks import make_problem
 from mmreason.tokenizers.image import decode_codebook, encode_cells
 from mmreason.tokenizers.layout import Vocabulary
 
@@ -78,7 +79,22 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             raise CheckpointError(f"checkpoint {str(path)!r} cannot be loaded: {reason}") from error
         pipe.transformer.eval()
         pipe.vqvae.eval()
+        reason = pipe.damage()
+        if reason:
+            raise CheckpointError(f"checkpoint {str(path)!r} is damaged: {reason}")
         return pipe
+
+    def damage(self) -> str:
+        """Why the weights cannot be used: one that is not finite, or probabilities that are not; "" if they can."""
+        for part in ("transformer", "vqvae"):
+            for name, weight in getattr(self, part).state_dict().items():
+                if not bool(weight.isfinite().all()):
+                    return f"{part}'s {name} holds a number that is not finite"
+        try:  # a first look at what the policy says, one step of one thought
+            next(self.stream([make_problem("jigsaw", "easy", 0)], SamplingConfig(num_steps=1, temperature=0)))
+        except DistributionError as error:
+            return str(error)
+        return ""
 
     @cached_property
     def words(self) -> list[str]:

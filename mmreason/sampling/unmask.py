@@ -11,17 +11,26 @@ from __future__ import annotations
 
 import torch
 
+from mmreason.errors import DistributionError
+
 ORDERS = ("confidence", "entropy")
 
 
 def log_distribution(logits_BLV: torch.Tensor, allowed_V: torch.Tensor, temperature: float) -> torch.Tensor:
     """Log-probabilities over the allowed ids at ``temperature``; at 0 those of temperature 1.
 
-    The one function behind sampling, confidence, likelihood, KL and entropy.
+    The one function behind sampling, confidence, likelihood, KL and entropy.  Raises DistributionError
+    where they are not numbers: what would be drawn from them is not what the policy says.
     """
     wide = torch.promote_types(logits_BLV.dtype, torch.float32)  # bfloat16 is too coarse for log-probabilities
     logits_BLV = logits_BLV.to(wide).masked_fill(~allowed_V, -torch.inf)
-    return (logits_BLV / (temperature or 1.0)).log_softmax(dim=-1)
+    logp_BLV = (logits_BLV / (temperature or 1.0)).log_softmax(dim=-1)
+    if bool(logp_BLV.isnan().any()):
+        raise DistributionError(
+            f"the policy's probabilities must be finite at temperature {temperature:g}, got some that are not: "
+            "its weights are damaged or overflow"
+        )
+    return logp_BLV
 
 
 def certainty(logp_BLV: torch.Tensor, order: str) -> torch.Tensor:
@@ -57,7 +66,7 @@ def sample_tokens(logp_BLV: torch.Tensor, uniform_BL: torch.Tensor, temperature:
         return logp_BLV.argmax(dim=-1)
     cumulative_BLV = logp_BLV.double().exp().cumsum(dim=-1)
     target_BL1 = (uniform_BL.double() * cumulative_BLV[..., -1])[..., None]
-    return torch.searchsorted(cumulative_BLV, target_BL1, right=True).squeeze(-1).clamp_max(logp_BLV.shape[-1] - 1)
+    return torch.searchsorted(cumulative_BLV, target_BL1, right=True).squeeze(-1)
 
 
 def quota(num_masked_B: torch.Tensor, step: int, num_steps: int | None) -> torch.Tensor:

@@ -5,21 +5,33 @@ The policy is random but talks in regions, so that traces have many turns.  Axes
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from policies import encoder, forward, pipeline_of, random_policy, talking_policy, vocabulary, words
+from policies import (
+    encoder,
+    forward,
+    pipeline_of,
+    random_policy,
+    talking_policy,
+    text_tokenizer,
+    vocabulary,
+    vqvae,
+    words,
+)
 
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError, ConfigError, DistributionError
 from mmreason.models.flops import forward_flops
 from mmreason.records import FULL_BOX, MAX_TEXT_TOKENS, NUM_CELLS, Trace, region_mask
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, parse_boxes
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, make_problem
 from mmreason.tokenizers.layout import Piece, clean_length, edit_piece, pack, problem_piece, text_piece
@@ -399,6 +411,39 @@ def test_a_broken_checkpoint_is_told_in_one_sentence(checkpoint, tmp_path, file,
     with pytest.raises(CheckpointError, match=r"^checkpoint .*broken' cannot be loaded: \S") as caught:
         InterleavedReasoningPipeline.from_pretrained(broken)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+@pytest.mark.parametrize(("part", "name"), [("transformer", "blocks.1.up.weight"), ("vqvae", "decoder.conv_in.bias")])
+def test_a_checkpoint_with_one_weight_that_is_not_finite_is_refused_by_its_name(tmp_path, part, name, number):
+    model = talking_policy()
+    pipe = InterleavedReasoningPipeline(model, copy.deepcopy(vqvae()), text_tokenizer(), MaskedDiffusionScheduler())
+    with torch.no_grad():
+        getattr(pipe, part).get_parameter(name).view(-1)[-1] = number
+    pipe.save_pretrained(tmp_path / "broken")
+    with pytest.raises(CheckpointError, match=rf"broken' is damaged: {part}'s {name} holds a number") as caught:
+        InterleavedReasoningPipeline.from_pretrained(tmp_path / "broken")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+def test_a_checkpoint_of_finite_weights_that_overflow_is_refused(tmp_path, causal):
+    model = random_policy(causal=causal)
+    with torch.no_grad():
+        model.output.weight.fill_(3e38)
+    pipeline_of(model).save_pretrained(tmp_path / "broken")
+    with pytest.raises(CheckpointError, match="broken' is damaged: the policy's probabilities must be finite"):
+        InterleavedReasoningPipeline.from_pretrained(tmp_path / "broken")
+
+
+def test_weights_that_break_while_in_use_end_a_rollout_with_that_name(problems):
+    model = talking_policy().requires_grad_(False)
+    pipe = pipeline_of(model)
+    rollouts = pipe.stream(problems[:2], SHORT)
+    next(rollouts)
+    model.blocks[0].attention.out.weight.fill_(math.nan)
+    with pytest.raises(DistributionError):
+        list(rollouts)
 
 
 def test_a_transformer_of_another_vocabulary_is_refused(checkpoint, tmp_path):

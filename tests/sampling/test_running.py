@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from policies import pipeline_of, random_policy, talking_policy
 
+from mmreason.errors import DistributionError
 from mmreason.records import Trace
 from mmreason.sampling.running import NARROW, RunningBatch, StreamBatch
 from mmreason.sampling.scheduler import SamplingConfig
@@ -122,6 +123,22 @@ def test_a_forward_that_fails_is_tried_row_by_row(pipe, asked, alone):
         batch.step()
     assert isinstance(rows[4].error, IndexError)
     assert all(same(rows[i].trace(), alone[i]) for i in (0, 1, 2, 3, 5))
+
+
+def test_a_row_whose_probabilities_are_no_numbers_fails_with_that_name_and_harms_no_other(pipe, asked, alone):
+    batch = RunningBatch(pipe)
+    rows = [batch.join(*one) for one in asked[:6]]
+    batch.step()
+    object.__setattr__(rows[3].config, "temperature", 1e-40)  # settings refuse it: as weights that overflow would
+    try:
+        while batch.rows:
+            batch.step()
+            for row in rows:
+                row.trace()
+    finally:
+        object.__setattr__(rows[3].config, "temperature", 1.0)
+    assert isinstance(rows[3].error, DistributionError)
+    assert all(same(rows[i].trace(), alone[i]) for i in (0, 1, 2, 4, 5))
 
 
 def test_policies_that_cannot_share_a_forward_take_steps_in_turn():

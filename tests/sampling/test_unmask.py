@@ -5,12 +5,15 @@ Axes: B rows, L positions, V vocabulary.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmreason.errors import DistributionError, MMReasonError
 from mmreason.sampling.unmask import (
     ORDERS,
     certainty,
@@ -100,6 +103,36 @@ def test_the_distribution_is_a_softmax_over_the_allowed_ids_at_the_temperature(t
     assert logp[0, 0, :3].exp().numpy() == pytest.approx(weights / weights.sum(), rel=1e-5)
     assert logp[0, 0, 3] == -torch.inf
     assert logp.exp().sum(-1).flatten().tolist() == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    ("logits", "temperature"),
+    [
+        ([1.0, math.nan, 0.5], 1.0),
+        ([1.0, math.inf, 0.5], 1.0),
+        ([-math.inf] * 3, 1.0),  # nothing left to draw
+        ([1.0, 2.0, 0.5], 1e-40),  # overflows when divided
+        ([1.0, 2.0, 0.5], math.nan),
+    ],
+)
+def test_probabilities_that_are_no_numbers_are_an_error_with_a_name(logits, temperature):
+    good = torch.tensor([[1.0, 2.0, 0.5]])
+    logits_BLV = torch.stack([good, torch.tensor([logits])], dim=1)  # one bad position among good ones
+    with pytest.raises(DistributionError, match="probabilities must be finite at temperature") as caught:
+        log_distribution(logits_BLV[0], torch.ones(3, dtype=torch.bool), temperature)
+    assert isinstance(caught.value, MMReasonError) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("logit", [math.nan, math.inf, -math.inf])
+def test_what_a_policy_says_of_ids_that_are_not_allowed_harms_nothing(logit):
+    logits = LOGITS.clone()
+    logits[..., 3] = logit
+    assert torch.equal(log_distribution(logits, ALLOWED, 0.7), log_distribution(LOGITS, ALLOWED, 0.7))
+
+
+def test_an_allowed_id_of_probability_zero_is_no_error():
+    logp = log_distribution(torch.tensor([[[0.0, -math.inf, 0.0]]]), torch.ones(3, dtype=torch.bool), 1.0)
+    assert logp[0, 0].exp().tolist() == pytest.approx([0.5, 0, 0.5])
 
 
 def test_greedy_decoding_judges_certainty_at_temperature_one():
