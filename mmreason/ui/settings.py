@@ -43,7 +43,9 @@ class Settings:
     checkpoints: str = _place("", "folder of checkpoints in place of `checkpoints`")
     runs: str = _place("", "folder of training runs in place of `runs`; the page keeps its own in `page/` there")
     hub_checkpoints: str = _place("", "checkpoints taken from the Hub at the start, as `owner/name`, by commas")
-    secret: str = _place("", "encrypts a visitor's token in the browser; else one is made and kept beside the runs")
+    storage_key: str = _place(
+        "mmreason", "under which a browser keeps its visitor's token; no secret: another one, and all get new tokens"
+    )
     mcp: int = _limit(0, 0, 1, "1 offers the endpoints to agents over MCP; needs the extra `gradio[mcp]`")
     log_level: str = _place("INFO", "what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`")
 

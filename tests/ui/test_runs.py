@@ -26,7 +26,7 @@ from mmreason.ui import (
     visitor,
 )
 from mmreason.ui.run_state import is_alive, status_of
-from mmreason.ui.settings import name_of
+from mmreason.ui.settings import Settings, name_of
 from mmreason.ui.train_words import head, state_words
 from tests.ui.conftest import HOSTILE
 from tests.ui.training_runs import OTHER, OWNER, empty_store, evaluation, leave, row, state
@@ -62,7 +62,7 @@ def kill(run):
 
 def test_the_files_of_a_run_do_not_hold_its_owners_token(folder):
     run = train_queue.submit(SETTINGS, OWNER)
-    content = "".join(p.read_text() for p in folder.rglob("*") if p.is_file() and p.name != visitor.SECRET_FILE)
+    content = "".join(p.read_text() for p in folder.rglob("*") if p.is_file())
     assert OWNER not in content and runs.owner_of(OWNER) in content
     assert run.is_of(OWNER) and not run.is_of(OTHER) and not run.is_of(None) and not run.is_of(run.owner)
 
@@ -107,12 +107,17 @@ def test_a_damaged_run_is_left_out(folder, content):
     assert [found.id for found in runs.all_runs()] == [run.id]
 
 
-def test_the_secret_is_kept_for_the_next_server_unless_the_environment_has_one(folder, monkeypatch):
-    monkeypatch.delenv(name_of("secret"), raising=False)
-    assert visitor.secret() == visitor.secret() != ""
-    assert (folder / visitor.SECRET_FILE).stat().st_mode & 0o077 == 0
-    monkeypatch.setenv(name_of("secret"), "given")
-    assert visitor.secret() == "given"
+def test_a_key_that_an_earlier_server_made_still_opens_what_browsers_keep(folder, monkeypatch, caplog):
+    monkeypatch.delenv(name_of("storage_key"), raising=False)
+    assert visitor.storage_key() == Settings().storage_key
+    folder.mkdir(parents=True)
+    (folder / visitor.EARLIER_FILE).write_text("made by a server before")
+    assert visitor.storage_key() == "made by a server before"
+    monkeypatch.setenv(name_of("storage_key"), "given")
+    assert visitor.storage_key() == "given"
+    monkeypatch.setenv(visitor.EARLIER_SETTING, "was thought to be one")
+    assert visitor.storage_key() == "given"
+    assert name_of("storage_key") in caplog.text and "was thought to be one" not in caplog.text
 
 
 def test_a_trained_checkpoint_is_listed_for_its_owner_alone():
