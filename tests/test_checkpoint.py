@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.sampling.scheduler import SamplingConfig
-from mmreason.tasks import TASKS, atlas
+from mmreason.sampling.scheduler import RECORDED, SamplingConfig
+from mmreason.tasks import TASKS, atlas, problem_from_json
 from mmreason.tokenizers.image import encode_cells
+from mmreason.traces.file import to_json
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 from mmreason.training.vqvae import evaluate_vqvae
 
@@ -37,6 +39,21 @@ def test_every_drawing_has_a_code_of_its_own_that_decodes_to_it(pipe):
 
 def test_every_cell_of_held_out_drawings_is_recognised(pipe):
     assert evaluate_vqvae(pipe.vqvae, problems_per_task=2).recognised == 1.0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_shipped_example_is_what_its_settings_give_frame_for_frame(pipe, task):
+    data = json.loads((FOLDER.parents[1] / "assets" / "examples" / f"{task}.json").read_text())
+    assert data["settings"]["checkpoint_hash"] == pipe.fingerprint
+    config = SamplingConfig(**{name: data["settings"][name] for name in RECORDED})
+    (trace,) = pipe([problem_from_json(data["problem"]["spec"])], config, [data["settings"]["seed"]]).traces
+    again = to_json(trace, pipe.words, pipe.sheet)
+
+    def happened(segment):
+        frames = [(frame["committed"], frame["tokens"]) for frame in segment["frames"]]
+        return segment["kind"], segment.get("text"), segment.get("region"), frames
+
+    assert [happened(s) for s in again["segments"]] == [happened(s) for s in data["segments"]]
 
 
 def test_most_easy_held_out_problems_of_every_task_are_solved(pipe):

@@ -14,6 +14,7 @@ import torch
 from mmreason.errors import DistributionError
 
 ORDERS = ("confidence", "entropy")
+TIE = 5e-4  # relative: a score this close to the best counts as the best
 
 
 def log_distribution(logits_BLV: torch.Tensor, allowed_V: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -34,10 +35,10 @@ def log_distribution(logits_BLV: torch.Tensor, allowed_V: torch.Tensor, temperat
 
 
 def certainty(logp_BLV: torch.Tensor, order: str) -> torch.Tensor:
-    """(B, L) score by which positions are committed: top probability, or negative entropy."""
+    """(B, L) score in (0, 1] by which positions are committed: top probability, or e to the minus entropy."""
     if order == "confidence":
         return logp_BLV.max(dim=-1).values.exp()
-    return (logp_BLV.exp() * logp_BLV.clamp_min(-1e4)).sum(dim=-1)
+    return (logp_BLV.exp() * logp_BLV.clamp_min(-1e4)).sum(dim=-1).exp()  # what is not allowed adds 0 · −1e4
 
 
 def choose_positions(
@@ -48,16 +49,21 @@ def choose_positions(
 ) -> torch.Tensor:
     """Boolean (B, L): the masked positions to commit now.
 
-    The ``quota_B`` best-scored masks of each row, ties broken by position, and every mask in ``sure_BL``.
-    Scores that agree to a thousandth are tied: rounding errors, which differ between machines and runs, do
-    not choose among positions that are as good as certain.
+    The ``quota_B`` best-scored masks of each row, and every mask in ``sure_BL``.  Scores within ``TIE`` of the
+    best are tied and taken by position, then those tied with the best of the rest, and so on: rounding errors,
+    which differ between machines and runs, do not choose among positions that are as good as each other.
     """
-    score_BL = score_BL.round(decimals=3).masked_fill(~masked_BL, -torch.inf)
-    rank_BL = score_BL.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
-    chosen_BL = rank_BL < quota_B[:, None]
+    chosen_BL = torch.zeros_like(masked_BL)
+    left_BL, quota_B = masked_BL, quota_B.minimum(masked_BL.sum(dim=-1))
+    while bool((quota_B > 0).any()):
+        best_B1 = score_BL.masked_fill(~left_BL, 0.0).amax(dim=-1, keepdim=True)
+        tied_BL = left_BL & (score_BL >= best_B1 * (1 - TIE))
+        taken_BL = tied_BL & (tied_BL.cumsum(dim=-1) <= quota_B[:, None])
+        chosen_BL = chosen_BL | taken_BL
+        left_BL, quota_B = left_BL & ~tied_BL, quota_B - taken_BL.sum(dim=-1)
     if sure_BL is not None:
-        chosen_BL = chosen_BL | sure_BL
-    return chosen_BL & masked_BL
+        chosen_BL = chosen_BL | (sure_BL & masked_BL)
+    return chosen_BL
 
 
 def sample_tokens(logp_BLV: torch.Tensor, uniform_BL: torch.Tensor, temperature: float) -> torch.Tensor:

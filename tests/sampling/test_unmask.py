@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from mmreason.errors import DistributionError, MMReasonError
 from mmreason.sampling.unmask import (
     ORDERS,
+    TIE,
     certainty,
     choose_positions,
     log_distribution,
@@ -145,12 +146,12 @@ def test_half_precision_logits_are_normalised_in_full_precision():
     assert logp.exp().sum(-1).flatten().tolist() == pytest.approx([1, 1], abs=1e-6)
 
 
-def test_confidence_is_the_top_probability_and_entropy_order_the_negative_entropy():
+def test_confidence_is_the_top_probability_and_entropy_order_e_to_the_minus_entropy():
     logp = log_distribution(LOGITS, ALLOWED, 1.0)
     p = logp[0, 0, :3].exp().double().numpy()
     assert float(certainty(logp, "confidence")[0, 0]) == pytest.approx(p.max())
-    assert float(certainty(logp, "entropy")[0, 0]) == pytest.approx((p * np.log(p)).sum(), rel=1e-5)
-    assert float(certainty(logp, "entropy")[0, 1]) == pytest.approx(-np.log(3), rel=1e-5)
+    assert float(certainty(logp, "entropy")[0, 0]) == pytest.approx(np.exp((p * np.log(p)).sum()), rel=1e-5)
+    assert float(certainty(logp, "entropy")[0, 1]) == pytest.approx(1 / 3, rel=1e-5)
 
 
 @pytest.mark.parametrize("order", ["confidence", "entropy"])
@@ -160,6 +161,22 @@ def test_rounding_errors_do_not_choose_among_positions_that_are_as_good_as_certa
     assert score[0].argmax() == 1
     chosen = choose_positions(score, torch.ones(1, 3, dtype=torch.bool), torch.tensor([1]))
     assert chosen.tolist() == [[True, False, False]]
+
+
+@pytest.mark.parametrize("best", [1.0, 0.5, 0.49955, 0.4995, 0.0123, 1e-6])
+def test_scores_are_tied_within_a_width_relative_to_the_best_wherever_they_lie(best):
+    near, far = best * (1 - 0.9 * TIE), best * (1 - 1.1 * TIE)
+    assert choose([near, best], [True] * 2, 1) == [0]
+    assert choose([best * (1 - 1e-6), best], [True] * 2, 1) == [0]
+    assert choose([far, best], [True] * 2, 1) == [1]
+    assert choose([far, near, best], [True] * 3, 2) == [1, 2]
+    assert choose([near, best, best], [False, True, True], 1) == [1]  # what is visible is no rival
+
+
+def test_a_chain_of_ties_does_not_make_its_ends_equal():
+    step = 1 - 0.7 * TIE
+    scores = [step**3, step**2, step, 1.0]  # each is tied with its neighbour
+    assert [choose(scores, [True] * 4, n) for n in (1, 2, 3)] == [[2], [2, 3], [0, 2, 3]]
 
 
 def test_the_two_orders_can_disagree():
