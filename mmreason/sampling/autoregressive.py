@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from mmreason.errors import ConfigError
+from mmreason.models.cache import PrefixCache
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.unmask import log_distribution, sample_tokens
@@ -57,7 +58,10 @@ class AutoregressiveSampler(Sampler):
     def _denoise(
         self, modality, active: list[Rollout], pending: list[Piece | None], turn: int, kinds
     ) -> Iterator[None]:
-        """Generate one segment a row; ``pending`` holds the segments before, whose last tokens begin it."""
+        """Generate one segment a row; ``pending`` holds the segments before, whose last tokens begin it.
+
+        Rows that are done leave the forward; what they have cached stays.
+        """
         if pending[0] is None:
             pending = list(self.problems)  # the first thought: no rollout has ended yet
         last = [piece.last for piece in pending if piece is not None]
@@ -66,46 +70,52 @@ class AutoregressiveSampler(Sampler):
         places = [positions("text", turn) if cells is None else positions("image", turn)[cells] for cells, _ in kinds]
         width = max(length for _, length in kinds)
         tokens_BL = torch.full((len(active), width), self.vocabulary.mask, device=self.device)
+        rows, cache = list(range(len(active))), self.cache
         for j in range(width):
-            going = [r.draft is not None for r in active]
-            if not any(going):
+            going = [b for b in rows if active[b].draft is not None]
+            if not going:
                 break
-            place_BP = np.stack([place[min(j, len(place) - 1)] for place in places])
-            position_BP = np.concatenate([own_BP, place_BP[:, NEXT_FIELDS]], axis=1)
-            going_B = torch.tensor(going, device=self.device)
-            logits_BV = self._next_logits(ids_B, torch.from_numpy(position_BP), going_B, active)
+            if len(going) < len(rows):
+                self._take_back(rows, cache)
+                rows, cache = going, self.cache.select(torch.tensor(going, device=self.device))
+            rollouts = [active[b] for b in rows]
+            place_BP = np.stack([places[b][j] for b in rows])
+            position_BP = np.concatenate([own_BP[rows], place_BP[:, NEXT_FIELDS]], axis=1)
+            logits_BV = self._next_logits(ids_B[rows], torch.from_numpy(position_BP), rollouts, cache)
             logp_BV = log_distribution(logits_BV, self.allowed[modality], self.config.temperature)
-            uniform_B = self._uniform(active, 1, [(None, 1)] * len(active))[:, 0]
-            ids_B = sample_tokens(logp_BV[:, None], uniform_B[:, None], self.config.temperature)[:, 0]
-            logprob_B = logp_BV.gather(-1, ids_B[:, None])[:, 0].tolist()
-            tokens_BL[:, j] = ids_B
-            own_BP = place_BP
-            tokens = tokens_BL.tolist()
-            for b, rollout in enumerate(active):
-                if rollout.draft is None:
-                    continue
-                if modality == "text" and tokens[b][j] == self.vocabulary.end:
+            uniform_B = self._uniform(rollouts, 1, [(None, 1)] * len(rows))[:, 0]
+            drawn_B = sample_tokens(logp_BV[:, None], uniform_B[:, None], self.config.temperature)[:, 0]
+            logprobs = logp_BV.gather(-1, drawn_B[:, None])[:, 0].tolist()
+            ids_B[rows] = tokens_BL[rows, j] = drawn_B
+            own_BP[rows] = place_BP
+            tokens, at = tokens_BL[rows].tolist(), [i == j for i in range(width)]
+            for row, rollout in enumerate(rollouts):
+                if modality == "text" and tokens[row][j] == self.vocabulary.end:
                     rollout.shorten(j + 1)
-                at = [i == j for i in range(width)]
-                rollout.add_frame(j + 1, tokens[b], at, [logprob_B[b] if i == j else 0.0 for i in range(width)])
+                rollout.add_frame(j + 1, tokens[row], at, [logprobs[row] if here else 0.0 for here in at])
             yield None
+        self._take_back(rows, cache)
+
+    def _take_back(self, rows: list[int], cache: PrefixCache) -> None:
+        """Keep what ``rows`` have appended to a cache of their own."""
+        if cache is not self.cache:
+            self.cache.put(torch.tensor(rows, device=self.device), cache)
 
     def _next_logits(
-        self, ids_B: torch.Tensor, position_BP: torch.Tensor, going_B: torch.Tensor, active: list[Rollout]
+        self, ids_B: torch.Tensor, position_BP: torch.Tensor, rollouts: list[Rollout], cache: PrefixCache
     ) -> torch.Tensor:
-        """(B, V) scores of the next token; the token of every row that goes on is appended to the cache."""
-        cache = self.cache
+        """(B, V) scores of the next token of each row; the token that it follows is appended to ``cache``."""
         columns = cache.num_columns
         cache.reserve(columns + 1)
-        seen_BM = torch.arange(columns + 1, device=self.device) < (cache.length_B + going_B)[:, None]
+        seen_BM = torch.arange(columns + 1, device=self.device) < (cache.length_B + 1)[:, None]
         began = time.perf_counter()
         hidden_BLD = self.model(
             ids_B[:, None],
             position_BP[:, None].to(self.device),
             seen_BM[:, None, None],
             cache=cache,
-            keep_BL=going_B[:, None],
+            keep_BL=torch.ones(len(ids_B), 1, dtype=torch.bool, device=self.device),
             read_back=True,
         ).hidden_BLD
-        self._count(active, 1, columns, 1, time.perf_counter() - began)
+        self._count(rollouts, 1, columns, 1, time.perf_counter() - began)
         return self.model.logits(hidden_BLD[:, 0])

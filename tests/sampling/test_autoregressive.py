@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from policies import pipeline_of, scripted_policy, vocabulary
+from policies import pipeline_of, scripted_policy, vocabulary, words
 
 from mmreason.errors import ConfigError
 from mmreason.models.flops import forward_flops
@@ -105,6 +105,29 @@ def test_the_account_of_a_rollout_alone_is_the_formula_token_by_token(pipe):
     expected = forward_flops(config, 1, 1 + NUM_CELLS, 0, 0)
     expected += sum(forward_flops(config, 1, 1, NUM_CELLS + i, 1) for i in range(len(generated(trace))))
     assert trace.cost.flops == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def uneven() -> InterleavedReasoningPipeline:
+    """A policy whose texts are of many lengths: where one may end, it often names a cell more."""
+    model = scripted_policy(causal=True)
+    end, word = vocabulary().end, words().index("r2c2")
+    model.output.weight[word, 5] = model.output.weight[end, 5] - 0.05
+    return pipeline_of(model)
+
+
+def test_a_row_that_is_done_is_not_forwarded_until_the_longest_is(uneven):
+    problems, seeds = [make_problem(task, "easy", 5) for task in TASKS] * 3, list(range(12))
+    together = uneven(problems, CONFIG, seeds).traces
+    assert len({len(trace.segments[0].tokens) for trace in together}) > 2
+    assert any(len(trace.segments) > 2 for trace in together)  # what was cached of a row that left is read again
+    for trace, problem, seed in zip(together, problems, seeds, strict=True):
+        (alone,) = uneven([problem], CONFIG, [seed]).traces
+        assert generated(trace) == generated(alone)
+        logprobs = [frame.logprobs for s in trace.segments for frame in s.frames]
+        assert np.allclose(logprobs, [frame.logprobs for s in alone.segments for frame in s.frames], atol=1e-4)
+        assert trace.cost.forward_passes == 1 + len(generated(trace)) == alone.cost.forward_passes
+        assert trace.cost.tokens_forwarded == alone.cost.tokens_forwarded
 
 
 def test_confidence_has_no_meaning_for_it(pipe):
