@@ -14,7 +14,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{room: set() for room in GROUND},
     **{room: GROUND for room in ("tasks", "tokenizers", "models", "traces")},
 }
-MAY_IMPORT["sampling"] = GROUND | {"tokenizers", "models"}
+MAY_IMPORT["layouts"] = GROUND | {"tokenizers"}
+MAY_IMPORT["codecs"] = GROUND
+MAY_IMPORT["backbones"] = GROUND | {"codecs", "layouts", "models"}
+MAY_IMPORT["sampling"] = GROUND | {"tokenizers", "codecs", "layouts", "models", "backbones"}
 MAY_IMPORT["rewards"] = GROUND | {"tasks", "tokenizers"}
 MAY_IMPORT["training"] = set(MAY_IMPORT)
 MAY_IMPORT["analysis"] = set(MAY_IMPORT)

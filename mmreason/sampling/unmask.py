@@ -46,10 +46,11 @@ def choose_positions(
     masked_BL: torch.Tensor,
     quota_B: torch.Tensor,
     sure_BL: torch.Tensor | None = None,
+    tie: float = TIE,
 ) -> torch.Tensor:
     """Boolean (B, L): the masked positions to commit now.
 
-    The ``quota_B`` best-scored masks of each row, and every mask in ``sure_BL``.  Scores within ``TIE`` of the
+    The ``quota_B`` best-scored masks of each row, and every mask in ``sure_BL``.  Scores within ``tie`` of the
     best are tied and taken by position, then those tied with the best of the rest, and so on: rounding errors,
     which differ between machines and runs, do not choose among positions that are as good as each other.
     """
@@ -57,7 +58,7 @@ def choose_positions(
     left_BL, quota_B = masked_BL, quota_B.minimum(masked_BL.sum(dim=-1))
     while bool((quota_B > 0).any()):
         best_B1 = score_BL.masked_fill(~left_BL, 0.0).amax(dim=-1, keepdim=True)
-        tied_BL = left_BL & (score_BL >= best_B1 * (1 - TIE))
+        tied_BL = left_BL & (score_BL >= best_B1 * (1 - tie))
         taken_BL = tied_BL & (tied_BL.cumsum(dim=-1) <= quota_B[:, None])
         chosen_BL = chosen_BL | taken_BL
         left_BL, quota_B = left_BL & ~tied_BL, quota_B - taken_BL.sum(dim=-1)

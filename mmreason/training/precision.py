@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from mmreason.models.kernels import quick_attention
 
 # The weights stay in 32 bits, so that norms of halves take several kernels, which is told at the first of them.
 warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
-
-QUICK_TO_START = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 @contextmanager
@@ -21,6 +20,5 @@ def half_precision(device: torch.device, enabled: bool = True) -> Iterator[None]
 
     On a GPU without cuDNN's attention: it plans for every new shape, and shapes of rollouts seldom come again.
     """
-    attention = sdpa_kernel(QUICK_TO_START) if enabled and device.type == "cuda" else nullcontext()
-    with attention, torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+    with quick_attention(device, enabled), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
         yield

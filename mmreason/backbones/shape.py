@@ -1,0 +1,135 @@
+"""The shape of a LLaDA-like network, read off its configuration, and what runs on it by formula.
+
+FLOPs count a multiply and an add each, matrix products only; a query is multiplied with every key that it is
+given, masked ones included.  ``tests/backbones/test_shape.py`` holds them against torch's own counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmreason.errors import CheckpointError
+
+# What the reference's code would do otherwise with these fields is not what a Llama does.
+REQUIRED: dict[str, tuple[Any, ...]] = {
+    "block_type": ("llama",),
+    "activation_type": ("silu",),
+    "layer_norm_type": ("rms",),
+    "layer_norm_with_affine": (True,),
+    "rope": (True,),
+    "alibi": (False,),
+    "include_bias": (False,),
+    "include_qkv_bias": (False, None),
+    "bias_for_layer_norm": (False, None),
+    "attention_layer_norm": (False,),
+    "input_emb_norm": (False,),
+    "scale_logits": (False,),
+    "multi_query_attention": (False, None),
+    "block_group_size": (1,),
+    "weight_tying": (False,),
+}
+MODEL_TYPES = ("llada", "mmada")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of a network; ``vocab`` is the number of rows of embedding and head, which are apart."""
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    vocab: int
+    rope_theta: float = 500_000.0
+    norm_eps: float = 1e-5
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], vocab: int) -> Shape:
+        """The shape that a reference's ``config.json`` states.  Raises CheckpointError where it is no Llama."""
+        kind = config.get("model_type")
+        if kind not in MODEL_TYPES:
+            raise CheckpointError(f"model_type must be one of {', '.join(MODEL_TYPES)}, got {kind!r}")
+        for name, right in REQUIRED.items():
+            if config.get(name, right[0]) not in right:
+                raise CheckpointError(f"{name} must be {right[0]!r} for this network, got {config[name]!r}")
+        numbers = {}
+        for name in ("d_model", "n_layers", "n_heads"):
+            numbers[name] = config.get(name)
+            if type(numbers[name]) is not int or numbers[name] < 1:
+                raise CheckpointError(f"{name} must be a whole number from 1, got {numbers[name]!r}")
+        width, heads = numbers["d_model"], numbers["n_heads"]
+        if width % heads or width // heads % 2:
+            raise CheckpointError(f"d_model must be n_heads ({heads}) times an even number, got {width}")
+        if config.get("n_kv_heads") not in (None, heads):
+            raise CheckpointError(f"n_kv_heads must be n_heads ({heads}), got {config['n_kv_heads']!r}")
+        inner = config.get("mlp_hidden_size") or config.get("mlp_ratio", 4) * width
+        return cls(
+            width,
+            numbers["n_layers"],
+            heads,
+            int(inner),
+            vocab,
+            float(config.get("rope_theta", 10_000.0)),
+            float(config.get("rms_norm_eps", 1e-5)),
+        )
+
+    @property
+    def body_parameters(self) -> int:
+        """Of all blocks and the last norm."""
+        block = 4 * self.width**2 + 3 * self.width * self.inner + 2 * self.width
+        return self.layers * block + self.width
+
+    @property
+    def parameters(self) -> int:
+        return self.body_parameters + 2 * self.vocab * self.width
+
+    def adapter_parameters(self, rank: int) -> int:
+        """Of low-rank adapters beside every matrix of every block."""
+        return self.layers * rank * (4 * 2 * self.width + 3 * (self.width + self.inner))
+
+    def cached_bytes(self, tokens: int, bytes_each: int = 2) -> int:
+        """Of the keys and values of ``tokens``."""
+        return 2 * self.layers * self.width * bytes_each * tokens
+
+    def flops(self, tokens: int, keys: int, scored: int = 0, columns: int | None = None) -> float:
+        """Of one forward of ``tokens`` on ``keys`` each; ``scored`` of them over ``columns`` of the head."""
+        block = 2 * (4 * self.width**2 + 3 * self.width * self.inner) + 4 * self.width * keys
+        head = 2 * self.width * (self.vocab if columns is None else columns)
+        return float(tokens) * self.layers * block + float(scored) * head
+
+    def backward_flops(self, forward: float, rank: int, tokens: int) -> float:
+        """Of a backward through frozen matrices with adapters and checkpointing, its forward pass included.
+
+        One forward, one more to recompute it, and one for the gradient of the activations; the adapters' own
+        products (two forward, twice, and four backward) come on top.
+        """
+        return 3 * forward + 8.0 * tokens * self.adapter_parameters(rank)
+
+    def training_bytes(self, tokens: int, rank: int, scored: int, columns: int) -> dict[str, int]:
+        """What a likelihood's backward over ``tokens`` at once holds, by part: an estimate of the peak.
+
+        Weights and what is kept of each block in two bytes; adapters, their gradients and Adam's two moments in
+        four; one block recomputed; logits of the scored tokens in four bytes, three times over.
+        """
+        return {
+            "weights": 2 * self.parameters,
+            "adapters": 16 * self.adapter_parameters(rank),
+            "checkpoints": 2 * self.layers * self.width * tokens,
+            "one_block": tokens * (40 * self.width + 10 * self.inner),
+            "logits": 12 * scored * columns,
+        }
+
+    def step_bytes(self, tokens: int, scored: int, columns: int, cached: int = 0) -> dict[str, int]:
+        """What one denoising step of ``tokens`` holds, by part: an estimate of the peak without gradients."""
+        return {
+            "weights": 2 * self.parameters,
+            "keys": self.cached_bytes(cached),
+            "one_block": tokens * (16 * self.width + 6 * self.inner),
+            "logits": 36 * scored * columns,
+        }
+
+
+DIMOO = Shape(width=4096, layers=32, heads=32, inner=12288, vocab=134_548)
+MMADA = Shape(width=4096, layers=32, heads=32, inner=12288, vocab=134_656)

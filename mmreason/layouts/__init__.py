@@ -1,0 +1,1 @@
+"""Layouts: what a checkpoint family is shown for one segment, its ids and its prompts, one file a family."""

@@ -1,0 +1,93 @@
+"""Denoising of views on any backbone: one segment of each, step by step.
+
+Axes: B views, K slots, W columns of an alphabet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from mmreason.backbones.backbone import Session
+from mmreason.layouts.alphabet import Alphabet
+from mmreason.layouts.view import View
+from mmreason.records import Frame
+from mmreason.sampling.maskgit import drawn_certainty
+from mmreason.sampling.schedule import block_shares
+from mmreason.sampling.unmask import TIE, certainty, choose_positions, log_distribution, sample_tokens
+
+Uniform = Callable[[int, int], torch.Tensor]  # (step from 0, slots) → (B, K) numbers in [0, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class DenoiseConfig:
+    """How the slots of a view are committed; the names are those of ``SamplingConfig``."""
+
+    num_steps: int = 8
+    temperature: float = 0.0  # 0 is greedy
+    schedule: str = "equal"
+    order: Literal["confidence", "entropy", "maskgit"] = "confidence"
+    block_length: int | None = None  # slots of a block of semi-autoregressive text
+    tie: float = TIE  # relative width within which scores are equal and the first slots are taken
+
+    @property
+    def exact(self) -> bool:
+        """True where the recorded log-probabilities add up to that of the segment."""
+        return self.order != "maskgit"
+
+
+def denoise(
+    session: Session,
+    views: Sequence[View],
+    alphabet: Alphabet,
+    mask: int,
+    config: DenoiseConfig,
+    uniform: Uniform | None = None,
+) -> Iterator[dict[int, Frame]]:
+    """Yield after every step a frame of each view that was not yet done.
+
+    ``uniform`` gives the numbers that tokens are drawn with (temperature 0 needs none).  The order of commitment
+    depends on the distributions only, but for ``maskgit``.
+    """
+    sizes = [len(view.slots) for view in views]
+    plans = [block_shares(size, config.num_steps, config.schedule, config.block_length) for size in sizes]
+    width = max(sizes, default=0)
+    tokens_BK = torch.full((len(views), width), mask)
+    masked_BK = torch.arange(width) < torch.tensor(sizes, dtype=torch.long)[:, None]
+    for step in range(max(map(len, plans), default=0)):
+        rows = [b for b, plan in enumerate(plans) if step < len(plan)]
+        logits_RKW = session.logits(tokens_BK[rows], rows)
+        alphabet = alphabet.to(logits_RKW.device)
+        open_RK, quota_R = masked_BK[rows].clone(), torch.tensor([plans[b][step][1] for b in rows])
+        for r, b in enumerate(rows):
+            if config.block_length is not None:
+                start = plans[b][step][0] * config.block_length
+                open_RK[r, :start] = open_RK[r, start + config.block_length :] = False
+        open_RK, quota_R = open_RK.to(logits_RKW.device), quota_R.to(logits_RKW.device)
+        logp_RKW = log_distribution(logits_RKW, alphabet.allowed_W, config.temperature)
+        drawn_RK = sample_tokens(logp_RKW, _numbers(uniform, step, width, rows, logp_RKW), config.temperature)
+        if config.order == "maskgit":
+            score_RK = drawn_certainty(logp_RKW, drawn_RK)
+        else:
+            score_RK = certainty(logp_RKW, config.order)
+        chosen_RK = choose_positions(score_RK, open_RK, quota_R, tie=config.tie)
+        logprob_RK = logp_RKW.gather(-1, drawn_RK[..., None]).squeeze(-1).cpu()
+        chosen_RK, ids_RK = chosen_RK.cpu(), (drawn_RK + alphabet.first).cpu()
+        tokens_BK[rows] = torch.where(chosen_RK, ids_RK, tokens_BK[rows])
+        masked_BK[rows] &= ~chosen_RK
+        frames = {}
+        for r, b in enumerate(rows):
+            committed = chosen_RK[r].nonzero()[:, 0].tolist()
+            logprobs = logprob_RK[r, committed].tolist()
+            frames[b] = Frame(step + 1, tuple(tokens_BK[b, : sizes[b]].tolist()), tuple(committed), tuple(logprobs))
+        yield frames
+
+
+def _numbers(uniform: Uniform | None, step: int, width: int, rows: list[int], like: torch.Tensor) -> torch.Tensor:
+    """(R, K) of ``uniform`` for the rows that still go on; zeros without it."""
+    if uniform is None:
+        return torch.zeros(like.shape[:2], device=like.device)
+    return uniform(step, width)[rows].to(like.device)
