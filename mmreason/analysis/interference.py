@@ -38,7 +38,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import derive_seed
 from mmreason.tasks import TASKS, task_named
-from mmreason.training.likelihood import pack_traces, score_tokens
+from mmreason.training.likelihood import pack_traces, score_tokens, token_budget
 from mmreason.training.loss import TokenCounts, token_weights
 from mmreason.training.validation import held_out
 
@@ -68,10 +68,9 @@ class MeasureConfig:
     seed: int = 0
     assignment: AssignmentConfig = field(default_factory=lambda: AssignmentConfig("joint"))
     loss_type: str = "dapo"
-    max_tokens: int = 16384  # positions in one backward pass
 
     def __post_init__(self) -> None:
-        for name, low in (("num_problems", 1), ("num_generations", 2), ("seed", 0), ("max_tokens", 1)):
+        for name, low in (("num_problems", 1), ("num_generations", 2), ("seed", 0)):
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
         for name in ("tasks", "difficulties"):
@@ -174,7 +173,7 @@ def group_gradients(
     factors = {modality: _factor(group, advantages, modality) for modality in MODALITIES}
     if not any(value for rows in values.values() for row in rows for value in row):
         return {}
-    for batch in pack_traces(group, pipe.vocabulary, task_tokens, "trajectory", config.max_tokens):
+    for batch in pack_traces(group, pipe.vocabulary, task_tokens, "trajectory", token_budget(model.device)):
         logp_N = score_tokens(model, batch, pipe.vocabulary, temperature)
         where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
         tokens_N = torch.tensor([_tokens_of(group[t], group[t].segments[s].modality) for t, s in where])

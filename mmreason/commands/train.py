@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num_steps", type=int, help="denoising steps a segment (default: the checkpoint's)")
     parser.add_argument("--threshold", type=float, help="commit at once whatever is surer than this")
     parser.add_argument("--region", choices=("stated", "full", "confidence"), default="stated")
-    parser.add_argument("--max_tokens", type=int, help="positions in one backward pass (less memory, less padding)")
+    parser.add_argument("--max_tokens", type=int, help="positions in one backward pass (default: by device)")
     parser.add_argument("--lora_rank", type=int, default=0, help="train low-rank adapters only (default: 0, all)")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--gradient_checkpointing", action="store_true")

@@ -28,11 +28,19 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import derive_seed, numpy_generator
 from mmreason.tasks import TASKS, make_problem
-from mmreason.training.likelihood import LIKELIHOODS, MAX_TOKENS, ScoredTokens, check_policy, pack_traces, score_tokens
+from mmreason.training.likelihood import (
+    LIKELIHOODS,
+    ScoredTokens,
+    check_policy,
+    pack_traces,
+    score_tokens,
+    token_budget,
+)
 from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
 from mmreason.training.order import changed_orders
 from mmreason.training.precision import half_precision
 
+CPU_ROLLOUTS = 64  # rolled out at once: a CPU is no faster with more, and each holds about 10 MB of keys and values
 SCHEDULES = ("constant", "linear")
 MEANS = (("kl", "scored", "kl"), ("entropy", "tokens", "entropy"), ("clip_ratio", "scored", "clipped"))  # of, sum
 
@@ -50,7 +58,7 @@ class GRPOConfig:
     warmup_steps: int = 5
     lr_scheduler_type: str = "constant"  # or "linear": to zero at max_steps; both after the warmup
     max_grad_norm: float = 1.0
-    max_tokens: int = MAX_TOKENS  # positions in one backward pass
+    max_tokens: int | None = None  # positions in one backward pass; None: as many as suit the device
     likelihood: str = "trajectory"
     bf16: bool = False  # bfloat16 autocast of rollouts and updates; the weights stay as they are
     gradient_checkpointing: bool = False
@@ -72,7 +80,6 @@ class GRPOConfig:
             ("num_generations", 2),
             ("num_iterations", 1),
             ("warmup_steps", 0),
-            ("max_tokens", 1),
             ("lora_rank", 0),
             ("save_steps", 1),
             ("logging_steps", 1),
@@ -82,6 +89,8 @@ class GRPOConfig:
         ):
             if getattr(self, name) < low:
                 raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ConfigError(f"max_tokens must be at least 1, got {self.max_tokens}")
         if not 0 < self.learning_rate < 1:
             raise ConfigError(f"learning_rate must be between 0 and 1, got {self.learning_rate}")
         if self.lr_scheduler_type not in SCHEDULES:
@@ -191,7 +200,7 @@ class GRPO:
         self.policy.eval()
         problems, seeds = [p for p, _ in mine], [seed for _, seed in mine]
         with half_precision(self.policy.device, self.config.bf16):
-            traces = self.pipe(problems, config.sampling, seeds, config.num_generations).traces
+            traces = self._roll_out(problems, seeds)
         traces = [add_rewards(self.verifier.score(trace), self.reward_functions) for trace in traces]
         size = config.num_generations
         groups = [traces[i : i + size] for i in range(0, len(traces), size)]
@@ -201,6 +210,15 @@ class GRPO:
             first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
             advantages = assign(everyone, config.assignment)[first : first + len(groups)]
         return Rollouts(groups, advantages, self._counts(traces), time.perf_counter() - began)
+
+    def _roll_out(self, problems: Sequence[Problem], seeds: Sequence[int]) -> list[Trace]:
+        """``num_generations`` traces a problem; on a CPU some problems at a time."""
+        size, traces = self.config.num_generations, []
+        at_once = max(1, CPU_ROLLOUTS // size) if self.policy.device.type == "cpu" else len(problems)
+        for start in range(0, len(problems), at_once):
+            here = slice(start, start + at_once)
+            traces += self.pipe(problems[here], self.config.sampling, seeds[here], size).traces
+        return traces
 
     def _counts(self, traces: Sequence[Trace]) -> dict[str, TokenCounts]:
         counts = {}
@@ -229,7 +247,7 @@ class GRPO:
             for i, trace in enumerate(traces)
         ]
         live = None if config.loss.beta else [row for group in rollouts.advantages for row in group.live]
-        packing = (config.likelihood, config.max_tokens, rngs, live)
+        packing = (config.likelihood, config.max_tokens or token_budget(self.policy.device), rngs, live)
         batches = list(pack_traces(traces, self.pipe.vocabulary, self.task_tokens, *packing))
         terms = [self._terms(batch, rollouts) for batch in batches]
         old: list[torch.Tensor | None] = [None] * len(batches)

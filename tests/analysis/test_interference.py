@@ -16,6 +16,7 @@ from accelerate import Accelerator
 from learning import SAMPLING, config, even_tokens, fresh_pipe
 from policies import text_segment
 
+from mmreason.analysis import interference as interference_module
 from mmreason.analysis.interference import (
     MeasureConfig,
     Sums,
@@ -35,7 +36,7 @@ from mmreason.rewards.assignment import AssignmentConfig, assign, interference
 from mmreason.rewards.custom import add_rewards
 from mmreason.tasks import make_problem
 from mmreason.training.grpo import GRPO, Rollouts, _sampled
-from mmreason.training.likelihood import pack_traces
+from mmreason.training.likelihood import CPU_MAX_TOKENS, pack_traces, score_tokens
 
 MEASURE = MeasureConfig(difficulties=("easy",), num_problems=4, num_generations=4)
 
@@ -159,6 +160,22 @@ def test_noise_alone_has_a_ratio_of_about_one():
             sums.add({("signal", "text"): {"block 1": torch.randn(300, generator=rng)}})
         ratios.append(sums.snr("signal"))
     assert float(np.mean(ratios)) == pytest.approx(1.0, abs=0.05)
+
+
+# Memory
+
+
+def test_the_measurement_forwards_no_more_at_once_than_suits_the_device(monkeypatch):
+    many, seen = groups()[0] * 16, []
+
+    def note(model, batch, *rest):
+        seen.append((len(batch.packed.ids_BL), batch.num_positions))
+        return score_tokens(model, batch, *rest)
+
+    monkeypatch.setattr(interference_module, "score_tokens", note)
+    gradients(MEASURE.assignment, many, assign([many], MEASURE.assignment)[0])
+    assert sum(size for _, size in seen) > 2 * CPU_MAX_TOKENS
+    assert all(rows == 1 or size <= CPU_MAX_TOKENS for rows, size in seen)
 
 
 # Signs

@@ -24,7 +24,7 @@ from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import numpy_generator
 from mmreason.training import grpo as module
 from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts, _sampled, step_problems
-from mmreason.training.likelihood import pack_traces, score_tokens
+from mmreason.training.likelihood import CPU_MAX_TOKENS, pack_traces, score_tokens, token_budget
 from mmreason.training.loss import LossConfig, TokenLoss
 from mmreason.training.order import changed_orders
 
@@ -94,6 +94,41 @@ def test_tasks_and_difficulties_come_by_their_weights():
     assert set(tasks) == {"maze", "sudoku"}
     assert tasks["maze"] == pytest.approx(150, abs=25)  # four standard deviations
     assert Counter(p.difficulty for p in problems)["easy"] == pytest.approx(100, abs=28)
+
+
+# Memory
+
+
+def test_an_update_forwards_no_more_at_once_than_suits_the_device(monkeypatch):
+    rollouts, seen = some_rollouts(), []
+    many = replace(rollouts, groups=rollouts.groups * 20, advantages=rollouts.advantages * 20)
+
+    def note(model, batch, *rest):
+        seen.append((len(batch.packed.ids_BL), batch.num_positions))
+        return score_tokens(model, batch, *rest)
+
+    monkeypatch.setattr(module, "score_tokens", note)
+    learner().update(many, 0)
+    assert sum(size for _, size in seen) > 3 * CPU_MAX_TOKENS
+    assert all(rows == 1 or size <= CPU_MAX_TOKENS for rows, size in seen)
+    assert token_budget(torch.device("cuda")) > token_budget(torch.device("cpu")) == CPU_MAX_TOKENS
+
+
+def test_on_a_cpu_a_step_rolls_out_some_problems_at_a_time_and_draws_the_same(monkeypatch):
+    whole, sizes = learner(num_problems=5).rollouts(0), []
+    monkeypatch.setattr(module, "CPU_ROLLOUTS", 9)
+    grpo = learner(num_problems=5)
+    call = type(grpo.pipe).__call__
+
+    def note(pipe, problems, config, seeds, size):
+        sizes.append(len(problems) * size)
+        return call(pipe, problems, config, seeds, size)
+
+    monkeypatch.setattr(type(grpo.pipe), "__call__", note)
+    parts = grpo.rollouts(0)
+    assert sizes == [8, 8, 4]
+    tokens = [[[s.tokens for s in t.segments] for t in found.traces] for found in (whole, parts)]
+    assert tokens[0] == tokens[1]
 
 
 # Rollouts
