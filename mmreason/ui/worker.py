@@ -18,6 +18,7 @@ from typing import Any
 from mmreason.errors import MMReasonError
 from mmreason.records import Problem, Trace
 from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.training.memory import give_back_freed_memory
 from mmreason.ui.runtime import use_few_threads
 from mmreason.ui.settings import read_settings
 
@@ -168,6 +169,7 @@ class Worker:
                 for batch in [batch for _, batch in self._batches]:
                     self._step(batch)
                 time.sleep(0)  # let the server's thread in between two steps
+            give_back_freed_memory()
         except BaseException as error:
             _LOG.exception("the solving thread ends; another one is started")
             self._begin_again(error)

@@ -207,3 +207,13 @@ def test_those_who_announce_and_never_come_are_forgotten(monkeypatch):
     assert of.is_busy("999")
     assert not of.is_busy("0")
     assert len(of._announced) == len(of._stopping) == 10
+
+
+def test_a_worker_that_has_nothing_to_do_gives_its_memory_back(monkeypatch):
+    given = []
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(worker, "give_back_freed_memory", lambda: given.append(threading.current_thread().name))
+    of = Worker()
+    assert submitted(of, ticket(ScriptedPipe(), 1)) == [FINISHED]
+    until(lambda: given)
+    assert given == ["solving"]
