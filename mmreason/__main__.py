@@ -11,7 +11,6 @@ import contextlib
 import difflib
 import importlib
 import json
-import math
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from mmreason.commands import command_names
+from mmreason.disk import finite, one_line
 from mmreason.errors import MMReasonError
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -64,12 +64,6 @@ class Parser(argparse.ArgumentParser):
         return ""
 
 
-def one_line(text: str) -> str:
-    """``text`` on one line, without what a terminal would obey."""
-    line = " ".join(text.split())
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
-
-
 def build_parser(argv: Sequence[str]) -> tuple[Parser, dict[str, Parser]]:
     """The parser and those of its commands.
 
@@ -103,15 +97,6 @@ def quiet_output() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
-
-
-def finite(value: Any) -> Any:
-    """``value`` as strict JSON: numbers that are not finite become null."""
-    if isinstance(value, dict):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def readable(result: Any, indent: int = 0) -> str:

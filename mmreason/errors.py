@@ -21,5 +21,9 @@ class DistributionError(MMReasonError, ArithmeticError):
     """A policy's probabilities are not numbers: its weights are damaged or overflow."""
 
 
+class WriteError(MMReasonError, OSError):
+    """A file cannot be written."""
+
+
 class CheckpointError(MMReasonError, FileNotFoundError):
     """A checkpoint is missing, truncated or of another version."""

@@ -222,13 +222,3 @@ class BlockMask:
     clean_B1CC: torch.Tensor
     prefix_B1NC: torch.Tensor
     own_runs: tuple[torch.Tensor, ...]  # (B, 1, K, W, W) each, in column order
-
-
-def unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """For ``json.loads(object_pairs_hook=…)`` of a stranger's file: raises ValueError at a key that is there twice."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"key {key[:40]!r} stands there twice")
-        found[key] = value
-    return found

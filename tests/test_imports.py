@@ -9,21 +9,23 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mmreason"
 
-GROUND = {"records", "errors", "seeds"}
+GROUND = {"records", "errors", "seeds", "disk", "handed"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set() for room in GROUND},
+    "disk": {"errors"},
+    "handed": {"errors", "disk"},
     **{room: GROUND for room in ("tasks", "tokenizers", "models", "traces")},
 }
 MAY_IMPORT["layouts"] = GROUND | {"tokenizers"}
 MAY_IMPORT["codecs"] = GROUND
 MAY_IMPORT["backbones"] = GROUND | {"codecs", "layouts", "models"}
-MAY_IMPORT["sampling"] = GROUND | {"tokenizers", "codecs", "layouts", "models", "backbones"}
+MAY_IMPORT["sampling"] = GROUND | {"tasks", "tokenizers", "codecs", "layouts", "models", "backbones"}
 MAY_IMPORT["rewards"] = GROUND | {"tasks", "tokenizers"}
 MAY_IMPORT["training"] = set(MAY_IMPORT)
 MAY_IMPORT["analysis"] = set(MAY_IMPORT)
 MAY_IMPORT["ui"] = set(MAY_IMPORT)
 MAY_IMPORT["commands"] = set(MAY_IMPORT)
-MAY_IMPORT["__main__"] = {"errors", "commands"}
+MAY_IMPORT["__main__"] = {"errors", "disk", "commands"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

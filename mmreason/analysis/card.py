@@ -10,6 +10,7 @@ from typing import Any
 
 from mmreason.analysis.headline import unlearnt, who_is_ahead
 from mmreason.analysis.protocol import Run
+from mmreason.disk import write_whole
 from mmreason.tasks import TASKS
 
 FRONT_MATTER = """---
@@ -226,4 +227,4 @@ def update_readme(path: str | Path, name: str, content: str) -> None:
     """Bring block ``name`` of a README up to date, if both are there."""
     readme = Path(path)
     if readme.is_file():
-        readme.write_text(replace_block(readme.read_text(encoding="utf-8"), name, content), encoding="utf-8")
+        write_whole(readme, replace_block(readme.read_text(encoding="utf-8"), name, content).encode())

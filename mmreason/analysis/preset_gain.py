@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.evaluate import overlap, wilson
-from mmreason.errors import ConfigError, MMReasonError
-from mmreason.traces.file import write_whole
+from mmreason.disk import write_json
+from mmreason.errors import ConfigError, MMReasonError, WriteError
 from mmreason.training.presets import PRESETS, TrainSettings
 from mmreason.training.rundir import read_metrics
 
@@ -116,8 +116,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 continue
             rows.append(one_seed(PRESETS[args.preset], seed, args.checkpoint, args.threads))
             print("seed {seed}: {before:.3f} to {after:.3f} in {seconds:.0f} s".format(**rows[-1]), file=sys.stderr)
-            write_whole(args.out, (json.dumps(found | summary(rows), indent=1) + "\n").encode())
-    except ConfigError as error:
+            write_json(args.out, found | summary(rows), indent=1)
+    except (ConfigError, WriteError) as error:
         parser.error(str(error))
     return 0
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmreason.traces.file import write_whole
+from mmreason.disk import write_whole
 from mmreason.traces.replay import PAPER, SIZE, Scene, draw_scene
 from mmreason.traces.schema import parse_box
 

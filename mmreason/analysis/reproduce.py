@@ -17,10 +17,10 @@ from typing import Any
 
 from mmreason.analysis.card import run_history
 from mmreason.analysis.protocol import ARMS, Protocol, Run
+from mmreason.disk import write_json, write_whole
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.records import Problem, Trace, trace_rewards
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
-from mmreason.traces.file import write_whole
 from mmreason.training.precision import half_precision
 from mmreason.training.rundir import RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
@@ -54,7 +54,7 @@ class Reproduction:
             self.say(f"base: {self.protocol.problems_at_end} problems a task")
             first, end = self._end(self._pipe())
             found = {"version": VERSION, "fingerprint": self._fingerprint, "tested": tested}
-            _write(path, found | {"start": outcomes_of(first["sampled"]), "end": end})
+            write_json(path, found | {"start": outcomes_of(first["sampled"]), "end": end})
         return _read(path)
 
     def finished(self, runs: Iterable[Run]) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ class Reproduction:
         self.say(f"{run.name}: held-out problems at the end")
         first, end = self._end(pipe)
         rows = [row for row in directory.read_metrics() if "rewards/text/mean" in row]
-        _write(
+        write_json(
             self._path(run),
             {
                 "version": VERSION,
@@ -116,7 +116,7 @@ class Reproduction:
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target)
             history = run_history(median, base, sorted(found["seed"] for found in own), command)
-            (target / "TRAINING.md").write_text(history, encoding="utf-8")
+            write_whole(target / "TRAINING.md", history.encode())
             written.append(f"{target}: seed {median['seed']}")
         return written
 
@@ -233,10 +233,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
 def _plain(protocol: Protocol) -> dict[str, Any]:
     """As JSON gives it back."""
     return json.loads(json.dumps(asdict(protocol)))
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    write_whole(path, (json.dumps(content) + "\n").encode())
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
+from mmreason.disk import write_json
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS
-from mmreason.traces.file import write_whole
 from mmreason.training.grpo import GRPO, GRPOConfig
 
 DIGITS = 5
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "rates": rates,
         "command": "python -m mmreason.analysis.train_rate",
     }
-    write_whole(args.out, (json.dumps(content, indent=1) + "\n").encode())
+    write_json(args.out, content, indent=1)
     print(f"written: {args.out}", file=sys.stderr)
     return 0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from mmreason.commands._threads import add_threads, use_threads
@@ -36,7 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns what the results file says."""
-    import json
     import platform
 
     import torch
@@ -47,6 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.scaling import measured_scaling, scaling
     from mmreason.analysis.workload import Workload
     from mmreason.commands._checkpoint import given, load_pipeline
+    from mmreason.disk import write_json
     from mmreason.errors import CheckpointError, ConfigError
     from mmreason.tasks import TASKS
     from mmreason.training.validation import held_out
@@ -96,9 +95,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "command": f"python -m mmreason compute --problems {args.problems} --seed {args.seed} "
         f"--difficulty {' '.join(args.difficulty)}",
     }
-    path = Path(args.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    write_json(args.output, result, indent=1)
     update_readme(args.readme, "compute", cost_table(result))
     return result
 

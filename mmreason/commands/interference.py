@@ -35,15 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure; returns the last checkpoint's figures, and those of each under ``checkpoints``."""
-    import json
     import time
 
     from mmreason.analysis.interference import MeasureConfig, measure, roll_out
     from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.disk import write_json
     from mmreason.errors import ConfigError
     from mmreason.rewards.assignment import AssignmentConfig
     from mmreason.tasks import TASKS
-    from mmreason.traces.file import write_whole
     from mmreason.traces.plain import rounded
     from mmreason.training.memory import keep_freed_memory
 
@@ -90,7 +89,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     whole = results[-1] | {"settings": settings, "checkpoints": results, "training": training}
     if args.out is not None:
         shown = {"settings": settings, "checkpoints": results, "training": training}
-        write_whole(args.out, (json.dumps(rounded(shown, 5), indent=1, allow_nan=False) + "\n").encode())
+        write_json(args.out, rounded(shown, 5), indent=1)
     return whole
 
 

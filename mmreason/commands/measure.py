@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 HELP = "time and memory of a real model's shape on this machine, with random weights"
@@ -24,6 +23,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     import torch
 
     from mmreason.analysis.measure import measure
+    from mmreason.disk import write_json
     from mmreason.errors import ConfigError
 
     if not args.seconds > 0:
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     def report(result: dict[str, Any]) -> None:
         if args.out:
-            Path(args.out).write_text(json.dumps(result, indent=1), encoding="utf-8")
+            write_json(args.out, result, indent=1)
         if result["parts"]:
             name, part = list(result["parts"].items())[-1]
             print(f"{name}: {json.dumps(part)}", file=sys.stderr)

@@ -24,17 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Race; returns each arm's ``passes``, ``tokens``, ``flops`` and ``success``, and the paths written."""
-    import json
     from pathlib import Path
 
     from mmreason.analysis.compute import four_arms
     from mmreason.analysis.race import LOCAL, check_rival, joint_sheet, run_race
     from mmreason.analysis.race_gif import write_race_gif
     from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.disk import write_json
     from mmreason.errors import ConfigError
     from mmreason.seeds import MAX_SEED
     from mmreason.tasks import make_problem
-    from mmreason.traces.file import write_whole
     from mmreason.ui.runtime import sheet_value
 
     check_rival(args.against)
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         f"--sampling_seed {args.sampling_seed} --against {args.against}"
     )
     race["sheet"] = sheet_value(sheet)
-    write_whole(args.out, json.dumps(race, separators=(",", ":")).encode("ascii"))
+    write_json(args.out, race)
     if args.gif is not None:
         write_race_gif(race, sheet, args.gif)
     told = ("passes", "tokens", "flops", "success")

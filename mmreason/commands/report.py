@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.card import model_card, success_table, update_readme
     from mmreason.analysis.evaluate import evaluate
     from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.disk import write_json, write_whole
     from mmreason.errors import ConfigError
     from mmreason.records import DIFFICULTIES
     from mmreason.tasks import TASKS
@@ -53,12 +54,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "by_difficulty": by_difficulty,
     }
     path = Path(args.results)
-    path.parent.mkdir(parents=True, exist_ok=True)
     everything = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    path.write_text(json.dumps(everything | {name: result}, indent=1) + "\n", encoding="utf-8")
+    write_json(path, everything | {name: result}, indent=1)
     update_readme(args.readme, f"success:{name}", success_table(by_difficulty))
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
     causal = pipe.transformer.config.causal
     card = model_card(name, result, parameters, history_path.read_text(encoding="utf-8"), causal)
-    (Path(args.checkpoint) / "README.md").write_text(card, encoding="utf-8")
+    write_whole(Path(args.checkpoint) / "README.md", card.encode())
     return result

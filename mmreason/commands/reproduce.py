@@ -40,14 +40,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _comparison(args: argparse.Namespace) -> dict[str, Any]:
-    import json
-
     from mmreason.analysis.card import comparison_table, update_readme
     from mmreason.analysis.headline import compare
     from mmreason.analysis.protocol import EARLIER, HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.reproduce import Reproduction
+    from mmreason.disk import write_json
     from mmreason.errors import ConfigError
-    from mmreason.traces.file import write_whole
     from mmreason.training.progress import ProgressLine
 
     protocol = QUICK if args.quick else EARLIER[args.earlier] if args.earlier else HEADLINE
@@ -75,7 +73,7 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
         return state
     result = compare(comparison.base(), finished, protocol) | state
     result["command"] = f"python -m mmreason reproduce{option}"
-    write_whole(out, (json.dumps(result, indent=1) + "\n").encode())
+    write_json(out, result, indent=1)
     if not args.quick:
         update_readme(args.readme, name, comparison_table(result))
     if args.ship:
@@ -84,15 +82,14 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _map(args: argparse.Namespace) -> dict[str, Any]:
-    import json
     import re
 
     from mmreason.analysis.card import map_table, update_readme
     from mmreason.analysis.headline import compare, place_on_map
     from mmreason.analysis.protocol import MAP, planned_runs
     from mmreason.analysis.reproduce import Reproduction
+    from mmreason.disk import write_json
     from mmreason.errors import ConfigError
-    from mmreason.traces.file import write_whole
     from mmreason.training.progress import ProgressLine
 
     for name in args.only or []:
@@ -114,7 +111,7 @@ def _map(args: argparse.Namespace) -> dict[str, Any]:
     result = {"places": places, "missing": [n for n in MAP if n not in {place["place"] for place in places}]}
     if not args.plan:
         written = result | {"command": "python -m mmreason reproduce --map"}
-        write_whole(args.out or "assets/results/map.json", (json.dumps(written, indent=1) + "\n").encode())
+        write_json(args.out or "assets/results/map.json", written, indent=1)
         update_readme(args.readme, "map", map_table(result))
     return result
 

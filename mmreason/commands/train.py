@@ -80,17 +80,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process."""
-    import json
     from dataclasses import replace
 
     from mmreason.analysis.interference import MeasureConfig, measure
     from mmreason.commands._checkpoint import given, load_pipeline
     from mmreason.commands._weights import weights
+    from mmreason.disk import write_json
     from mmreason.errors import ConfigError
     from mmreason.rewards.assignment import AssignmentConfig
     from mmreason.rewards.custom import load_reward
     from mmreason.tasks import TASKS
-    from mmreason.traces.file import save, to_json, write_whole
+    from mmreason.traces.file import save, to_json
     from mmreason.traces.sheet import sheet_value
     from mmreason.training.grpo import GRPOConfig, Rollouts
     from mmreason.training.loss import LossConfig
@@ -148,7 +148,6 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
 
     def keep(rollouts: Rollouts, step: int) -> None:
         folder = directory.path / "samples"
-        folder.mkdir(exist_ok=True)
         for g, trace in enumerate(rollouts.groups[0]):
             save(folder / f"step{step:05d}-{g:02d}.json", to_json(trace, pipe.words, pipe.sheet))
 
@@ -156,8 +155,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         chosen = sorted({i * len(traces) // args.held_out_traces for i in range(args.held_out_traces)})
         files = [to_json(traces[i], pipe.words, pipe.sheet) for i in chosen]
         content = {"step": step, "sheet": sheet_value(pipe.sheet), "traces": files}
-        (directory.path / "held_out").mkdir(exist_ok=True)
-        write_whole(directory.path / "held_out" / f"step{step:05d}.json", json.dumps(content).encode())
+        write_json(directory.path / "held_out" / f"step{step:05d}.json", content)
 
     measuring = MeasureConfig(
         assignment=replace(config.assignment, assignment="joint"), loss_type=config.loss.loss_type

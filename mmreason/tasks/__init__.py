@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import ConfigError, ProblemError
-from mmreason.records import DIFFICULTIES, SPLITS, Problem, unique
+from mmreason.handed import Handed
+from mmreason.records import DIFFICULTIES, SPLITS, Problem
 from mmreason.seeds import MAX_SEED, numpy_generator
 from mmreason.tasks.atlas import Atlas
 from mmreason.tasks.jigsaw import Jigsaw
@@ -23,7 +23,7 @@ from mmreason.tasks.transform import Transform
 
 TASKS: dict[str, Task] = {task.name: task for task in (Maze(), Jigsaw(), Sudoku(), Transform())}
 
-MAX_FILE_BYTES = 64 * 1024
+HANDED = Handed("problem file", 64 * 2**10, ProblemError)
 _MAX_DRAWS = 10_000
 
 
@@ -82,19 +82,8 @@ def problem_from_json(data: Any) -> Problem:
 
 
 def load_problem(path: str | Path) -> Problem:
-    """Read a problem file: one JSON object; raises ProblemError."""
-    path = Path(path)
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "does not exist"
-        raise ProblemError(f"problem file {str(path)!r} {what}; give the path of a JSON file")
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ProblemError(f"problem file {path.name!r} is larger than {MAX_FILE_BYTES} bytes")
-    try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark before it
-        data = json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(f"problem file {path.name!r} is not JSON: {str(error)[:100]}") from None
-    return problem_from_json(data)
+    """Read a problem file, or standard input for ``-``: one JSON object; raises ProblemError."""
+    return problem_from_json(HANDED.load(path))
 
 
 def _problem(maker: Task, spec: Spec, **origin: Any) -> Problem:

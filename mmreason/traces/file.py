@@ -9,8 +9,6 @@ import base64
 import io
 import json
 import math
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,14 @@ import numpy as np
 from PIL import Image
 from pydantic import ValidationError
 
+from mmreason.disk import one_line, write_json
 from mmreason.errors import TraceError
-from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards, unique
-from mmreason.traces.plain import MAX_DEPTH, check_plain, one_line, place_of, quoted, refuse_constant
+from mmreason.handed import Handed
+from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards
+from mmreason.traces.plain import check_plain, place_of
 from mmreason.traces.schema import PNG_PREFIX, SIDE, VERSION, TraceFile
 
-MAX_FILE_BYTES = 32 * 1024 * 1024
+HANDED = Handed("trace file", 32 * 2**20, TraceError)
 
 _MASK_WORD = "<mask>"
 
@@ -171,36 +171,15 @@ def shown_words(tokens: Sequence[str | None]) -> list[str | None]:
 
 
 def save(path: str | Path, data: dict[str, Any]) -> None:
-    """Check ``data`` and write it to ``path``, whole or not at all; raises TraceError."""
+    """Check ``data`` and write it to ``path``, whole or not at all; raises TraceError or WriteError."""
     check(data)
-    write_whole(path, json.dumps(data, allow_nan=False).encode("ascii"))
-
-
-def write_whole(path: str | Path, content: bytes) -> None:
-    """Write ``content`` beside ``path``, flush it to the disk and move it there; raises TraceError."""
-    path = Path(path)
-    beside = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        beside = Path(name)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.chmod(0o644)  # mkstemp's own 0600 would hide the file from a web server
-        beside.replace(path)
-    except (OSError, ValueError) as error:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error)
-        raise TraceError(f"cannot write {quoted(str(path))}: {reason}") from None
+    write_json(path, data)
 
 
 def export_schema(path: str | Path) -> None:
     """Write the JSON schema of a trace file to ``path``."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | TraceFile.model_json_schema()
-    write_whole(path, (json.dumps(schema, indent=1, ensure_ascii=False) + "\n").encode())
+    write_json(path, schema, indent=1)
 
 
 # Reading
@@ -208,43 +187,9 @@ def export_schema(path: str | Path) -> None:
 
 def load(path: str | Path) -> dict[str, Any]:
     """The checked JSON object of the trace file at ``path``; raises TraceError with one clear sentence."""
-    data = read(path)
+    data = HANDED.load(path)
     check(data)
     return data
-
-
-def read(path: str | Path) -> Any:
-    """The JSON of the file at ``path``, not checked yet; raises TraceError."""
-    path = Path(path)
-    name = quoted(str(path))
-    try:
-        if path.is_dir():
-            raise TraceError(f"trace file {name} is a directory; give the path of a JSON file")
-        if not path.is_file():
-            raise TraceError(f"trace file {name} does not exist; give the path of a JSON file")
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    except TraceError:
-        raise
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-        reason = getattr(error, "strerror", None) or str(error)
-        raise TraceError(f"trace file {name} cannot be read: {reason}") from None
-    return parse(content, str(path))
-
-
-def parse(content: bytes, name: str) -> Any:
-    """The JSON of a file's ``content``, not checked yet; ``name`` is what errors call it."""
-    name = quoted(name)
-    if len(content) > MAX_FILE_BYTES:
-        raise TraceError(f"trace file {name} is larger than {MAX_FILE_BYTES // 2**20} MB")
-    try:
-        return json.loads(content.decode("utf-8"), parse_constant=refuse_constant, object_pairs_hook=unique)
-    except RecursionError:
-        raise TraceError(f"trace file {name} is nested deeper than {MAX_DEPTH} levels") from None
-    except TraceError:
-        raise
-    except ValueError as error:
-        raise TraceError(f"trace file {name} is not JSON: {one_line(str(error), 120)}") from None
 
 
 def check(data: Any) -> TraceFile:

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from mmreason.disk import write_json
 from mmreason.errors import TraceError
 from mmreason.records import NUM_CELLS, Trace
-from mmreason.traces.file import check, draw_codes, parse, png_url, read, to_json, write_whole
+from mmreason.traces.file import HANDED, check, draw_codes, png_url, to_json
 from mmreason.traces.plain import check_plain, rounded
 from mmreason.traces.schema import VERSION
 from mmreason.traces.sheet import sheet_pixels, sheet_value
@@ -30,7 +31,7 @@ _KEYS = {"version", "problem", "sheet", "traces"}
 
 
 def save_group(path: str | Path, traces: Sequence[Trace], words: Sequence[str], sheet: np.ndarray) -> None:
-    """Write ``traces`` of one problem as a group file without repetitions; raises TraceError."""
+    """Write ``traces`` of one problem as a group file without repetitions; raises TraceError or WriteError."""
     whole = [to_json(trace, words, sheet) for trace in traces]
     members = []
     for data in whole:
@@ -39,17 +40,17 @@ def save_group(path: str | Path, traces: Sequence[Trace], words: Sequence[str], 
     group = {"version": VERSION, "problem": whole[0]["problem"], "sheet": sheet_value(sheet), "traces": members}
     group = json.loads(json.dumps(rounded(group, 6), allow_nan=False))
     members_of(group)
-    write_whole(path, json.dumps(group, separators=(",", ":")).encode("ascii"))
+    write_json(path, group)
 
 
 def load_group(path: str | Path) -> list[dict[str, Any]]:
     """The checked traces of a trace file or a group file, of one problem; raises TraceError."""
-    return members_of(read(path))
+    return members_of(HANDED.load(path))
 
 
-def parse_group(content: bytes, name: str) -> list[dict[str, Any]]:
-    """The same of a file's ``content``; ``name`` is what errors call it."""
-    return members_of(parse(content, name))
+def parse_group(content: bytes | str, name: str | None = None) -> list[dict[str, Any]]:
+    """The same of a file's ``content``, or of what was pasted and has no ``name``."""
+    return members_of(HANDED.parse(content, name))
 
 
 def members_of(data: Any) -> list[dict[str, Any]]:

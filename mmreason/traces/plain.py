@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from mmreason.disk import one_line, quoted
 from mmreason.errors import TraceError
+from mmreason.handed import MAX_DEPTH
 
-MAX_DEPTH = 32
 MAX_VALUES = 4_000_000  # JSON values in one file
 
 _TAGS = ("thought", "answer", "edit")  # members of a union, which pydantic puts into an error's place
@@ -50,11 +51,6 @@ def _is_broken(text: str) -> bool:
     return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
-def refuse_constant(name: str) -> float:
-    """For ``json.loads(parse_constant=…)``: raises TraceError at NaN and Infinity."""
-    raise TraceError(f"a trace must hold finite numbers only, got {name}")
-
-
 def _linked(place: tuple[Any, ...] | None) -> str:
     keys = []
     while place is not None:
@@ -72,17 +68,6 @@ def place_of(keys: tuple[Any, ...]) -> str:
         elif not (i == 2 and keys[0] == "segments" and key in _TAGS):
             path += f".{one_line(str(key), 40)}"
     return quoted(path.removeprefix("."))
-
-
-def quoted(text: str) -> str:
-    """``text`` on one line in quotes."""
-    return f"'{one_line(text, 200)}'"
-
-
-def one_line(text: str, limit: int) -> str:
-    """``text`` cut to ``limit`` letters, what cannot be printed replaced."""
-    clean = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
 def rounded(value: Any, digits: int) -> Any:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mmreason.disk import write_whole
 from mmreason.errors import TraceError
 from mmreason.records import CELL_PX, GRID, Box
-from mmreason.traces.file import check, draw_codes, shown_words, write_whole
+from mmreason.traces.file import check, draw_codes, shown_words
 from mmreason.traces.schema import EditSegment, TextSegment, TraceFile, parse_box
 
 ZOOM = 3
@@ -51,7 +52,7 @@ def write_gif(data: dict[str, Any], sheet: np.ndarray, path: str | Path) -> None
     """Write the replay of the trace ``data`` to ``path``, whole or not at all.
 
     ``sheet`` is (C, 16, 16, 3) uint8; raises TraceError for a trace that is not valid or names codes that
-    the sheet lacks, and for a path that cannot be written.
+    the sheet lacks, and WriteError.
     """
     file = check(data)
     highest = max(file.canvas_codes + [c for s in file.segments if s.kind == "edit" for c in _codes(s)])

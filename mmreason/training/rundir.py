@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmreason.disk import append_line, write_json, write_whole
 from mmreason.errors import ConfigError
 
 STOP_FILE = "stop"  # its presence asks a running training to end with a checkpoint
@@ -40,17 +41,11 @@ class RunDirectory:
 
     def write_json(self, name: str, data: Any) -> None:
         """Write a small JSON file whole."""
-        beside = self.path / f".{name}.tmp"
-        with beside.open("w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(self.path / name)
+        write_json(self.path / name, data, indent=1)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        append_line(self.path / "metrics.jsonl", json.dumps(row))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of ``metrics.jsonl``; a torn last line is left out."""
@@ -58,10 +53,8 @@ class RunDirectory:
 
     def rewind_metrics(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run will write again."""
-        kept = [row for row in self.read_metrics() if row.get("step", 0) <= step]
-        beside = self.path / ".metrics.tmp"
-        beside.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        beside.replace(self.path / "metrics.jsonl")
+        kept = [json.dumps(row) + "\n" for row in self.read_metrics() if row["step"] <= step]
+        write_whole(self.path / "metrics.jsonl", "".join(kept).encode())
 
     def start_over(self) -> None:
         """Forget what an earlier run left here: metrics, samples and state."""
@@ -106,12 +99,17 @@ def saved_step(folder: Path) -> int | None:
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """The rows of ``metrics.jsonl`` in a run directory, which is only read; a torn last line is left out."""
+    """The rows of ``metrics.jsonl`` in a run directory, which is only read; what is no row of a step is left out.
+
+    That is a torn last line, and whatever else came into the file.
+    """
     path = folder / "metrics.jsonl"
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if path.exists() else []:
         try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict) and isinstance(row.get("step"), int):
+            rows.append(row)
     return rows

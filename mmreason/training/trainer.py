@@ -7,7 +7,6 @@ is a function of (seed, step), so weights, optimizer and step number are the who
 from __future__ import annotations
 
 import copy
-import json
 import math
 import pickle
 import shutil
@@ -23,7 +22,8 @@ import torch
 from accelerate import Accelerator
 from safetensors import SafetensorError
 
-from mmreason.errors import CheckpointError, ConfigError, TraceError
+from mmreason.disk import write_json
+from mmreason.errors import CheckpointError, ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.custom import RewardFunction
@@ -180,7 +180,7 @@ class Trainer:
         """Say in one sentence that the run directory cannot be written."""
         try:
             yield
-        except (OSError, RuntimeError, SafetensorError, TraceError) as error:
+        except (OSError, RuntimeError, SafetensorError) as error:
             try:
                 left = f"{shutil.disk_usage(self.run.path).free / 2**20:.0f} MiB are free"
             except OSError:
@@ -221,7 +221,7 @@ class Trainer:
 def _write_state(folder: Path, state: dict[str, Any]) -> None:
     """The state, and its step for those who cannot read the rest."""
     torch.save(state, folder / "state.pt")
-    (folder / STEP_FILE).write_text(json.dumps({"step": state["step"]}), encoding="utf-8")
+    write_json(folder / STEP_FILE, {"step": state["step"]})
 
 
 def _with_lora(model, config: GRPOConfig):

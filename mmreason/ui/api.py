@@ -124,7 +124,7 @@ def inspect_trace(trace: str) -> dict[str, Any]:
     """Check a trace file's content, given as JSON text, and score it again: {"valid", "problems_found", "rewards"}."""
     if not isinstance(trace, str) or len(trace) > MAX_TRACE_CHARS:
         raise gr.Error(f"Trace must be JSON text of at most {MAX_TRACE_CHARS} characters.", print_exception=False)
-    return _told(lambda: review_all(parse_group(trace.encode("utf-8", "surrogatepass"), "trace")))
+    return _told(lambda: review_all(parse_group(trace)))
 
 
 def daily(date: str = "") -> dict[str, Any]:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmreason.disk import write_json
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.tasks import TASKS
-from mmreason.traces.file import write_whole
 from mmreason.ui import runtime
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Finished, last_shown, solve
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{task}: no success of {MIN_TURNS} turns among {args.tries} seeds", file=sys.stderr)
             continue
         path = Path(args.out) / f"{task}.json"
-        write_whole(path, json.dumps(data, separators=(",", ":")).encode())
+        write_json(path, data)
         print(f"{task}: seed {data['problem']['seed']}, {data['problem']['turns']} turns, {path}", file=sys.stderr)
     return 1 if missing == len(TASKS) else 0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import shutil
 import tempfile
@@ -12,9 +11,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from mmreason.errors import TraceError
+from mmreason.disk import write_json, writing
 from mmreason.traces.replay import write_gif
-from mmreason.ui.disk import writing
 from mmreason.ui.solving import Finished
 
 KEPT_SECONDS = 600  # gradio copies a file as soon as it is handed over
@@ -26,7 +24,7 @@ def write_files(finished: Finished) -> tuple[str, str]:
     name = "-".join(str(part) for part in ("mmreason", problem["task"], problem["seed"]) if part is not None)
     with new_place() as place:
         trace, replay = place / f"{name}.json", place / f"{name}.gif"
-        trace.write_text(json.dumps(finished.data), encoding="utf-8")
+        write_json(trace, finished.data)
         write_gif(finished.data, finished.sheet, replay)
     return str(trace), str(replay)
 
@@ -41,7 +39,7 @@ def new_place() -> Iterator[Path]:
         try:
             place.mkdir()
             yield place
-        except (OSError, TraceError):
+        except OSError:
             shutil.rmtree(place, ignore_errors=True)
             raise
 

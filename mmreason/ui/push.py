@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from mmreason.disk import append_line, one_line, writing
 from mmreason.errors import ConfigError
-from mmreason.traces.plain import one_line
 from mmreason.ui.run_state import status_of
 from mmreason.ui.runs import Run, owned
 from mmreason.ui.runtime import checkpoint_folder
@@ -58,14 +58,18 @@ def _sent(run: Run, folder: Path, name: str, oauth: str) -> str:
     from huggingface_hub.errors import HfHubHTTPError
 
     api, known = HfApi(token=oauth), run.folder / PUSHED
-    is_known = known.is_file() and name in known.read_text(encoding="utf-8").splitlines()
     try:
-        repo = api.create_repo(name, exist_ok=is_known).repo_id
-        with known.open("a", encoding="utf-8") as file:
-            file.write(f"{name}\n")
+        # by its full name: another account may have one of the same name
+        whole = name if "/" in name else f"{api.whoami()['name']}/{name}"
+        is_known = known.is_file() and whole in known.read_text(encoding="utf-8").splitlines()
+        repo = api.create_repo(whole, exist_ok=is_known).repo_id
+        with writing("where the checkpoint goes"):
+            append_line(known, whole)
         api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Trained with mmreason")
     except HfHubHTTPError as error:
         raise ConfigError(_refusal(name, error.response.status_code, str(error))) from None
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(
             f"repository must be a name that the Hub takes, got {name!r}: {one_line(str(error), 160)}"

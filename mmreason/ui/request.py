@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from mmreason.errors import ConfigError, ProblemError
-from mmreason.records import Problem, unique
+from mmreason.records import Problem
 from mmreason.sampling.scheduler import SamplingConfig
-from mmreason.tasks import MAX_FILE_BYTES, make_problem, problem_from_json, task_named
+from mmreason.tasks import HANDED, make_problem, problem_from_json, task_named
 
 MAX_SEED = 2**31 - 1
 MAX_TEMPERATURE = 2.0
@@ -91,12 +91,7 @@ def checked(
 
 def parse_puzzle(text: str) -> dict[str, Any]:
     """The JSON object of a problem that a visitor pasted; raises ProblemError."""
-    if len(text) > MAX_FILE_BYTES:
-        raise ProblemError(f"a puzzle may have at most {MAX_FILE_BYTES} characters, got {len(text)}")
-    try:
-        data = json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise ProblemError(f"this is not JSON: {str(error)[:100]}") from None
+    data = HANDED.parse(text)
     if not isinstance(data, dict):
         raise ProblemError('a puzzle must be a JSON object with a \'task\', e.g. {"task": "sudoku", "grid": …}')
     return data
@@ -160,7 +155,7 @@ def _decode_puzzle(text: str) -> dict[str, Any]:
 def number(name: str, value: Any, low: float, high: float) -> float:
     """``value`` as a number from ``low`` to ``high``; raises ConfigError."""
     try:
-        found = float(value)
+        found = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if not low <= found <= high:

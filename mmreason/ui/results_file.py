@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mmreason.traces.plain import one_line
+from mmreason.disk import one_line
 from mmreason.ui import runtime
 
 MAX_BYTES = 4 * 1024 * 1024

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from mmreason.traces.plain import one_line
+from mmreason.disk import one_line
 from mmreason.training.rundir import read_metrics, saved_step
 from mmreason.ui.runs import Run, all_runs
 

@@ -21,16 +21,12 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from mmreason.errors import ConfigError, TraceError
-from mmreason.traces.file import write_whole
+from filelock import FileLock
+
+from mmreason.disk import write_json, writing
+from mmreason.errors import ConfigError, WriteError
 from mmreason.training.presets import TrainSettings
 from mmreason.ui import runtime
-from mmreason.ui.disk import writing
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover  (not on Windows; there one server holds the folder alone)
-    fcntl = None
 
 MIN_TOKEN = 16  # letters of a visitor's token
 EXAMPLE = "example"  # a finished run of nobody's that comes with the page
@@ -92,9 +88,7 @@ def locked() -> Iterator[Path]:
     folder = runtime.page_runs_folder()
     with writing("its runs"):
         folder.mkdir(parents=True, exist_ok=True)
-        with _LOCK, (folder / ".lock").open("a") as file:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with _LOCK, FileLock(folder / ".lock", poll_interval=0.01):
             yield folder
 
 
@@ -129,7 +123,7 @@ def create(settings: TrainSettings, token: Any) -> Run:
     run = Run(secrets.token_hex(6), owner, now, settings, since=now)
     try:
         write(run)
-    except TraceError:
+    except WriteError:
         shutil.rmtree(run.folder, ignore_errors=True)
         raise
     return run
@@ -141,9 +135,9 @@ def end_of_line() -> float:
 
 
 def write(run: Run) -> None:
-    """Write ``run.json`` whole; raises TraceError."""
+    """Write ``run.json`` whole; raises WriteError."""
     content = asdict(run) | {"settings": asdict(run.settings)}
-    write_whole(run.folder / "run.json", (json.dumps(content, indent=1) + "\n").encode())
+    write_json(run.folder / "run.json", content, indent=1)
 
 
 def change(run: Run, **changes: Any) -> Run:

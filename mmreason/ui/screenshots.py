@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmreason.disk import write_whole
 from mmreason.ui.runtime import ASSETS, ROOT
 
 SIZES = ((1440, 1000), (390, 844))
@@ -88,7 +89,7 @@ def take(address: str, folder: Path) -> list[Path]:
                 page.locator(".mm-player").wait_for(state="attached")
                 _show_an_edit(page)
                 path = folder / f"page-{width}-{scheme}.png"
-                page.screenshot(path=path, full_page=width > 820)
+                write_whole(path, page.screenshot(full_page=width > 820))
                 paths.append(path)
                 paths += _inspect(page, folder, width, scheme)
                 if (width, scheme) == ONCE:
@@ -118,14 +119,14 @@ def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
     page.locator(".mm-group .cell").first.wait_for()
     page.wait_for_timeout(600)
     path = folder / f"inspect-{width}-{scheme}.png"
-    page.screenshot(path=path)
+    write_whole(path, page.screenshot())
     return [path]
 
 
 def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:
     """A segment, two branches and the heat map by themselves."""
     paths = [folder / f"inspect-{name}.png" for name in ("segment", "branches", "leak")]
-    page.locator(".mm-group .segment").screenshot(path=paths[0])
+    write_whole(paths[0], page.locator(".mm-group .segment").screenshot())
     page.locator(".mm-group .cell.text[data-g='0'][data-s='2']").click()
     field = page.locator(".mm-group .mind-text")
     field.fill(re.sub("[1-4]", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value(), count=1))
@@ -133,7 +134,7 @@ def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
     page.wait_for_timeout(600)
     for path, selector in zip(paths[1:], ("#duet .sides", ".mm-leak"), strict=True):
-        page.locator(selector).first.screenshot(path=path)
+        write_whole(path, page.locator(selector).first.screenshot())
     return paths
 
 
@@ -143,7 +144,7 @@ def _train(page: Any, folder: Path) -> Path:
     page.locator("#train-figures .js-plotly-plot").nth(3).wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
     path = folder / "train.png"
-    page.screenshot(path=path, full_page=True)
+    write_whole(path, page.screenshot(full_page=True))
     return path
 
 
@@ -154,7 +155,7 @@ def _curves(page: Any, folder: Path) -> Path:
     curves.wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
     path = folder / "results-curves.png"
-    curves.screenshot(path=path)
+    write_whole(path, curves.screenshot())
     return path
 
 
@@ -163,7 +164,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m mmreason.ui.screenshots", description=__doc__)
     parser.add_argument("--out", type=Path, default=ASSETS, metavar="DIR")
     args = parser.parse_args(arguments)
-    args.out.mkdir(parents=True, exist_ok=True)
     with served([sys.executable, "app.py"], free_port()) as address:
         for path in take(address, args.out):
             print(path, file=sys.stderr)

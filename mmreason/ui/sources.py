@@ -16,7 +16,7 @@ from mmreason.errors import ConfigError, MMReasonError, TraceError
 from mmreason.records import Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.scheduler import SamplingConfig
-from mmreason.traces.file import MAX_FILE_BYTES, to_json
+from mmreason.traces.file import HANDED, to_json
 from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group, parse_group
 from mmreason.ui import gpu, runtime
 from mmreason.ui.opened import Opened, open_files, open_traces
@@ -133,9 +133,7 @@ def open_upload(paths: Sequence[str] | None) -> Opened:
         raise TraceError("choose a trace file or a group file")
     members: list[dict[str, Any]] = []
     for path in paths:
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        members += parse_group(content, Path(path).name)
+        members += parse_group(HANDED.read(path), Path(path).name)
         if len(members) > MAX_TRACES:
             raise TraceError(f"a group may hold at most {MAX_TRACES} traces, got more")
     check_same_problem(members)

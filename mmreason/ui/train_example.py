@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mmreason.traces.file import write_whole
+from mmreason.disk import write_json, write_whole
 from mmreason.training.presets import PRESETS
 from mmreason.training.rundir import STEP_FILE, saved_step
 from mmreason.ui.held_out import KEPT
@@ -37,8 +37,7 @@ def keep(folder: Path, run: Run, arm: str) -> None:
         write_whole(to / name, (folder / name).read_bytes())
     first, *_, last = sorted((folder / "held_out").glob("step*.json"))
     for path in (first, last):
-        content = json.dumps(drawn(json.loads(path.read_text(encoding="utf-8"))))
-        write_whole(to / "held_out" / path.name, content.encode())
+        write_json(to / "held_out" / path.name, drawn(json.loads(path.read_text(encoding="utf-8"))))
     write(run)
 
 

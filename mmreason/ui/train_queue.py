@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from mmreason.errors import CheckpointError, ConfigError, MMReasonError, TraceError
+from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteError
 from mmreason.training.presets import TrainSettings
 from mmreason.training.rundir import STOP_FILE, saved_step
 from mmreason.ui import gpu, runtime
@@ -151,7 +151,7 @@ def _start(run: Run) -> None:
         pass
     try:
         change(run, arm=arm, pid=child.pid, born=born)
-    except TraceError:  # not kept on a full disk, it would be started again and again
+    except WriteError:  # not kept on a full disk, it would be started again and again
         child.kill()
         raise
 

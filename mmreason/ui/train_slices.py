@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from mmreason.disk import append_line
 from mmreason.ui import gpu, runtime
 from mmreason.ui.run_state import Status, birth, is_alive, status_of, waits
 from mmreason.ui.runs import Run, all_runs, change, find, locked, owned
@@ -81,8 +82,7 @@ def _slice(status: Status) -> bool:
         return train_slice(run.id, arm, slice_seconds(status)) == 0
     except Exception as error:  # the lender's, in words for the visitor: no share left, or aborted
         _LOG.warning("a slice of a training was not lent or not finished", exc_info=True)
-        with run.log(arm).open("a", encoding="utf-8") as log:
-            log.write(f"{error}\n")
+        append_line(run.log(arm), str(error))
         return False
 
 

@@ -12,7 +12,7 @@ import pytest
 from mmreason.errors import ConfigError, ProblemError
 from mmreason.records import CELL_PX, DIFFICULTIES, GRID, SPLITS, Problem
 from mmreason.tasks import (
-    MAX_FILE_BYTES,
+    HANDED,
     TASKS,
     load_problem,
     make_problem,
@@ -192,11 +192,11 @@ def test_a_hostile_value_deep_in_a_problem_is_refused_in_one_sentence(task):
     ("content", "message"),
     [
         (b"", "is not JSON"),
-        (b"\xff\xfe\x00", "is not JSON"),
+        (b"\xff\xfe\x00", "is UTF-16 text; save it as UTF-8"),
         (b"{'task': 'maze'}", "is not JSON"),
         (b'{"task": "maze"', "is not JSON"),
-        (b"[" * 30_000, "is not JSON"),
-        (b'{"task": "maze", "task": "sudoku"}', "'task' stands there twice"),
+        (b"[" * 30_000, "nested deeper than 32 levels"),
+        (b'{"task": "maze", "task": "sudoku"}', "'task' appears twice"),
         (b'{"task": "maze", "rows": ' + b"9" * 5000 + b"}", "is not JSON"),
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object"),
@@ -204,7 +204,7 @@ def test_a_hostile_value_deep_in_a_problem_is_refused_in_one_sentence(task):
         (b'{"task": "maze"}', "rows is missing"),
         (b'{"task": "sudoku"}', "grid is missing"),
         (b'{"task": "chess"}', "'task' must be one of maze, jigsaw, sudoku, transform, got 'chess'"),
-        (b" " * (MAX_FILE_BYTES + 1), f"larger than {MAX_FILE_BYTES} bytes"),
+        (b" " * (HANDED.max_bytes + 1), "larger than 64 KB"),
     ],
 )
 def test_a_file_that_is_no_problem_is_refused_in_one_sentence(content, message, tmp_path):

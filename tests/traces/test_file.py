@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from standin import SHEET, WORDS, partial, stand_in_trace
 
-from mmreason.errors import TraceError
+from mmreason.errors import TraceError, WriteError
 from mmreason.records import NUM_CELLS
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, make_problem
@@ -92,7 +92,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path, mon
     path = tmp_path / "trace.json"
     save(path, VALID)
     monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(TraceError, match="No space left"):
+    with pytest.raises(WriteError, match="No space left"):
         save(path, {**VALID, "success": False})
     assert load(path) == VALID and os.listdir(tmp_path) == ["trace.json"]
 

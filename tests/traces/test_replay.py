@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from standin import SHEET, WORDS, partial, stand_in_trace
 
-from mmreason.errors import TraceError
+from mmreason.errors import TraceError, WriteError
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, make_problem
 from mmreason.traces.file import check, to_json
@@ -61,5 +61,5 @@ def test_an_unfinished_trace_has_a_replay(tmp_path: Path) -> None:
 def test_codes_beyond_the_sheet_and_paths_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="below 1, the size of the codebook"):
         write_gif(json_of(), SHEET[:1], tmp_path / "replay.gif")
-    with pytest.raises(TraceError, match="cannot write"):
+    with pytest.raises(WriteError, match="cannot write"):
         write_gif(json_of(), SHEET, tmp_path)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-GOOD, BAD = "hf_good", "hf_bad"
-OWNER = "somebody"
+GOOD, ANOTHER, BAD = "hf_good", "hf_another", "hf_bad"
+ACCOUNTS = {GOOD: "somebody", ANOTHER: "somebody-else"}
 
 
 class FakeHub:
@@ -23,11 +23,14 @@ class FakeHub:
         self.address = ""
 
     def answer(self, path: str, token: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Status and content of the answer to one POST."""
-        if token != GOOD:
+        """Status and content of the answer to one request."""
+        account = ACCOUNTS.get(token)
+        if account is None:
             return 401, {"error": "Invalid credentials"}
+        if path == "/api/whoami-v2":
+            return 200, {"name": account, "type": "user"}
         if path == "/api/repos/create":
-            return self._create(json.loads(body))
+            return self._create(json.loads(body), account)
         name, _, act = path.removeprefix("/api/models/").rpartition("/")
         if path.startswith("/api/models/") and act == "main":
             name, _, act = name.rpartition("/")
@@ -40,10 +43,10 @@ class FakeHub:
             return self._commit(name, body)
         return (200, {"errors": [], "warnings": []}) if path == "/api/validate-yaml" else (404, {"error": path})
 
-    def _create(self, asked: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def _create(self, asked: dict[str, Any], account: str) -> tuple[int, dict[str, Any]]:
         if self.refuse is not None:
             return self.refuse, {"error": "You don't have the rights to create a model under this namespace"}
-        name = f"{asked.get('organization') or OWNER}/{asked['name']}"
+        name = f"{asked.get('organization') or account}/{asked['name']}"
         if name in self.repositories:
             return 409, {"error": "You already created this model repo", "url": f"{self.address}/{name}"}
         self.repositories[name] = {}
@@ -68,8 +71,7 @@ def fake_hub() -> Iterator[FakeHub]:
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
             self._say(*hub.answer(self.path.partition("?")[0], token, body))
 
-        def do_GET(self) -> None:
-            self._say(404, {"error": "nothing here"})
+        do_GET = do_POST
 
         def _say(self, status: int, content: dict[str, Any]) -> None:
             said = json.dumps(content).encode()

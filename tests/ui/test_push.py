@@ -9,7 +9,7 @@ import pytest
 from mmreason.errors import ConfigError
 from mmreason.training.presets import TrainSettings
 from mmreason.ui import push, runs, runtime
-from tests.ui.fake_hub import BAD, GOOD, FakeHub, fake_hub
+from tests.ui.fake_hub import ANOTHER, BAD, GOOD, FakeHub, fake_hub
 from tests.ui.training_runs import OTHER, OWNER, leave, row
 
 
@@ -67,6 +67,15 @@ def test_a_repository_that_is_not_this_runs_is_not_written_over(hub: FakeHub, ru
     with pytest.raises(ConfigError, match="repository 'mine' exists already: choose a name that is free"):
         push.push(run.id, OWNER, "mine", GOOD)
     assert hub.repositories["somebody/mine"] == {"model.bin": b"precious"}
+
+
+def test_another_accounts_repository_of_the_same_name_is_not_written_over(hub: FakeHub, run):
+    push.push(run.id, OWNER, "mine", GOOD)
+    hub.repositories["somebody-else/mine"] = {"model.bin": b"precious"}
+    with pytest.raises(ConfigError, match="repository 'mine' exists already: choose a name that is free"):
+        push.push(run.id, OWNER, "mine", ANOTHER)  # the same visitor, signed in anew
+    assert hub.repositories["somebody-else/mine"] == {"model.bin": b"precious"}
+    assert push.push(run.id, OWNER, "mine", GOOD).endswith("/somebody/mine.")
 
 
 def test_a_sign_in_that_is_over_and_an_account_that_may_not_are_said(hub: FakeHub, run):

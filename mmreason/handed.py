@@ -1,0 +1,118 @@
+"""What a stranger hands over (a puzzle, a trace, a group) is read with suspicion, in one way for all doors.
+
+A door is a path on the command line, ``-`` or a pipe, an upload, a value of the API or a link.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmreason.disk import descriptor_of, one_line, quoted, reason_of
+from mmreason.errors import MMReasonError
+
+MAX_DEPTH = 32  # levels of lists and objects
+STANDARD_INPUT = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A kind of file that is handed over, its largest size, and the error that refuses one."""
+
+    what: str  # "problem file"
+    max_bytes: int
+    error: type[MMReasonError]
+
+    def load(self, path: str | Path) -> Any:
+        """The JSON of the file at ``path``, or of standard input for ``-``; raises ``error``, one sentence."""
+        return self.parse(self.read(path), str(path))
+
+    def read(self, path: str | Path) -> bytes:
+        """The bytes of the file at ``path``, of standard input for ``-``; a pipe or device will do too."""
+        name, called = str(path), self._called(str(path))
+        try:
+            descriptor = descriptor_of("/dev/stdin" if name == STANDARD_INPUT else path)
+            if descriptor is None:
+                state = Path(path).stat()
+                if stat.S_ISDIR(state.st_mode):
+                    raise self.error(f"{called} is a directory; give the path of a JSON file")
+                if stat.S_ISREG(state.st_mode) and state.st_size > self.max_bytes:
+                    raise self.error(self._too_large(called))
+            with open(path if descriptor is None else os.dup(descriptor), "rb") as file:
+                return file.read(self.max_bytes + 1)
+        except MMReasonError:
+            raise
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            if name.lstrip().startswith("{"):
+                raise self.error(f"{called} is JSON; give the path of a file, or - and pipe the JSON in") from None
+            if isinstance(error, FileNotFoundError):
+                raise self.error(f"{called} does not exist; give the path of a JSON file") from None
+            raise self.error(f"{called} cannot be read: {reason_of(error)}") from None
+
+    def parse(self, content: bytes | str, name: str | None = None) -> Any:
+        """The JSON of a file's ``content``, or of what was pasted and has no ``name``; raises ``error``."""
+        text, called = self.text(content, name), self._called(name)
+        if not text.strip():
+            raise self.error(f"{called} is not JSON: it is empty")
+        try:
+            return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+        except RecursionError:
+            raise self.error(f"{called} is nested deeper than {MAX_DEPTH} levels") from None
+        except ValueError as error:
+            raise self.error(f"{called} is not JSON: {one_line(str(error), 120)}") from None
+
+    def text(self, content: bytes | str, name: str | None = None) -> str:
+        """The same as text, without a byte-order mark."""
+        called = self._called(name)
+        size = len(content) if isinstance(content, bytes) else len(content.encode("utf-8", "surrogatepass"))
+        if size > self.max_bytes:
+            raise self.error(self._too_large(called))
+        if isinstance(content, str):
+            return content.removeprefix("\ufeff")
+        encoding = _wide(content)
+        if encoding:
+            raise self.error(f"{called} is {encoding} text; save it as UTF-8")
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            wrong = content[error.start]
+            raise self.error(
+                f"{called} is not UTF-8 text (byte 0x{wrong:02x} at {error.start}); save it as UTF-8"
+            ) from None
+
+    def _called(self, name: str | None) -> str:
+        return f"{self.what} {quoted(name)}" if name else "this"
+
+    def _too_large(self, called: str) -> str:
+        kib = self.max_bytes // 1024
+        return f"{called} is larger than {f'{kib // 1024} MB' if kib >= 1024 else f'{kib} KB'}"
+
+
+def _wide(content: bytes) -> str | None:
+    """``UTF-16`` or ``UTF-32`` if ``content`` has that mark, or is JSON in it without one."""
+    encoding = json.detect_encoding(content[:4])
+    if not encoding.startswith(("utf-16", "utf-32")):
+        return None
+    if encoding in ("utf-16", "utf-32"):  # as the mark says
+        return encoding.upper()
+    begins = content[:64].decode(encoding, "replace").lstrip("\ufeff \t\r\n")[:1]
+    return encoding[:6].upper() if begins and begins in '{["' else None
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"it must hold finite numbers only, got {name}")
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys are all different: of two that are the same, readers would disagree which counts."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"key {key[:40]!r} appears twice")
+        found[key] = value
+    return found
