@@ -55,6 +55,13 @@ def rotate(x_BALE: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.
     return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1).to(x_BALE.dtype)
 
 
+class Norm(nn.RMSNorm):
+    """RMS norm in the type of what it norms: with weights of another type a GPU takes several kernels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class ResidualOutput(nn.Linear):
     """The last map of a residual branch: it starts at zero, so that a new block is the identity."""
 
@@ -71,8 +78,8 @@ class Attention(nn.Module):
         width = config.hidden_size
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = ResidualOutput(width, width, bias=False)
-        self.query_norm = nn.RMSNorm(self.head_dim, eps=1e-6)
-        self.key_norm = nn.RMSNorm(self.head_dim, eps=1e-6)
+        self.query_norm = Norm(self.head_dim, eps=1e-6)
+        self.key_norm = Norm(self.head_dim, eps=1e-6)
 
     def forward(
         self,
@@ -135,9 +142,9 @@ class Block(nn.Module):
 
     def __init__(self, config: InterleavedDiffusionConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(config.hidden_size, eps=1e-6)
+        self.attention_norm = Norm(config.hidden_size, eps=1e-6)
         self.attention = Attention(config, layer)
-        self.feed_forward_norm = nn.RMSNorm(config.hidden_size, eps=1e-6)
+        self.feed_forward_norm = Norm(config.hidden_size, eps=1e-6)
         self.up = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down = ResidualOutput(config.intermediate_size, config.hidden_size, bias=False)
 
@@ -169,9 +176,9 @@ class InterleavedDiffusionModel(PreTrainedModel):
             self.next_columns = nn.Embedding(config.grid_size + 1, width)
             self.next_slots = nn.Embedding(config.max_text_tokens + 1, width)
         self.blocks = nn.ModuleList(Block(config, i) for i in range(config.num_hidden_layers))
-        self.norm = nn.RMSNorm(width, eps=1e-6)
+        self.norm = Norm(width, eps=1e-6)
         self.output = nn.Embedding(config.vocab_size, width)
-        self.hint_norm = nn.RMSNorm(width, eps=1e-6)
+        self.hint_norm = Norm(width, eps=1e-6)
         self.hints = nn.Linear(width, config.num_hints, bias=False)
         self.gradient_checkpointing = False
         self.post_init()
@@ -196,7 +203,7 @@ class InterleavedDiffusionModel(PreTrainedModel):
             init.zeros_(module.weight)
         elif isinstance(module, nn.Linear | nn.Embedding):
             init.normal_(module.weight, std=self.config.initializer_range)
-        elif isinstance(module, nn.RMSNorm):
+        elif isinstance(module, Norm):
             init.ones_(module.weight)
 
     def _with_cells(self, table_VD: torch.Tensor) -> torch.Tensor:

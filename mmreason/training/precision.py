@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
 from mmreason.models.kernels import quick_attention
-
-# The weights stay in 32 bits, so that norms of halves take several kernels, which is told at the first of them.
-warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
 
 
 @contextmanager
