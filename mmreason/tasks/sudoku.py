@@ -136,7 +136,11 @@ def _solutions() -> tuple[tuple[int, ...], ...]:
 
 def _solutions_of(grid: Sequence[int]) -> list[tuple[int, ...]]:
     """Every filled grid that agrees with the digits of ``grid``."""
-    return [full for full in _solutions() if all(g in (0, f) for g, f in zip(grid, full, strict=True))]
+    found = list(_solutions())
+    for place, digit in enumerate(grid):
+        if digit:
+            found = [full for full in found if full[place] == digit]
+    return found
 
 
 @lru_cache(maxsize=4096)

@@ -136,7 +136,7 @@ def text_piece(ids: Integers, turn: int, copy: int = 0) -> Piece:
 
 def edit_piece(ids: Integers, cells: Integers, turn: int, copy: int = 0) -> Piece:
     """The image tokens ``ids`` at the flat canvas indices ``cells``, edited at ``turn``."""
-    return Piece(np.asarray(ids), positions("image", turn)[list(cells)], thought_segment(turn) + 1, copy)
+    return Piece(np.asarray(ids), positions("image", turn)[np.asarray(cells)], thought_segment(turn) + 1, copy)
 
 
 def clean_length(ids: Integers, end: int) -> int:
