@@ -22,20 +22,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--problems_per_batch", type=int, default=96)
     parser.add_argument("--num_copies", type=int, default=2, help="noisy copies of each segment")
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all, weight 1")
-    parser.add_argument("--difficulty", nargs="+", default=["easy=1", "medium=2"], metavar="NAME[=WEIGHT]")
+    parser.add_argument(
+        "--difficulty",
+        nargs="+",
+        default=["easy=1", "medium=2"],
+        metavar="[TASK/]NAME[=WEIGHT]",
+        help="weights, of all tasks or of one: easy=1 medium=2 jigsaw/hard=0.1 (default: easy=1 medium=2)",
+    )
     parser.add_argument("--full_region_share", type=float, default=0.0, help="share of whole-canvas demonstrations")
     parser.add_argument("--late_start_share", type=float, default=0.0, help="share numbered from a later turn")
     parser.add_argument("--causal", action="store_true", help="an autoregressive policy: next token, causal mask")
     parser.add_argument("--learning_rate", type=float, default=2e-3, help="peak rate of AdamW")
     parser.add_argument("--muon_learning_rate", type=float, default=0.02, help="peak rate of Muon")
     parser.add_argument("--decay_share", type=float, default=0.25, help="last part of the run with falling rates")
+    parser.add_argument(
+        "--own_share",
+        type=float,
+        default=0.0,
+        help="last part of the run, learning to do in one step what takes four",
+    )
+    parser.add_argument("--max_seconds", type=float, help="end the run by then, the rates fallen")
+    parser.add_argument("--keep_steps", type=int, metavar="N", help="keep DIR/checkpoint-N of every N steps")
     parser.add_argument("--save_steps", type=int, default=200)
     parser.add_argument("--logging_steps", type=int, default=20)
     parser.add_argument("--eval_steps", type=int, default=500)
     parser.add_argument("--eval_problems", type=int, default=80, help="validation problems a difficulty")
     parser.add_argument("--hidden_size", type=int, help="width of a new policy")
+    parser.add_argument("--num_attention_heads", type=int, help="heads of a new policy (default: its width by 64)")
     parser.add_argument("--num_hidden_layers", type=int, help="layers of a new policy")
     parser.add_argument("--vq_steps", type=int, default=1000, help="steps of a new image tokenizer before its codes")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make demonstrations")
+    parser.add_argument("--rows_per_part", type=int, default=24, help="rows forwarded at once, and")
+    parser.add_argument("--tokens_per_part", type=int, default=8192, help="of their tokens; more suit a GPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile the training step")
     parser.add_argument("--no_bf16", action="store_true", help="train in 32 bits")
     add_threads(parser, default=2)
@@ -67,6 +85,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         logging_steps=args.logging_steps,
         eval_steps=args.eval_steps,
         eval_problems=args.eval_problems,
+        own_share=args.own_share,
+        max_seconds=args.max_seconds,
+        keep_steps=args.keep_steps,
+        workers=args.workers,
         compile=args.compile,
         bf16=not args.no_bf16,
         corpus=CorpusConfig(
@@ -76,6 +98,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             full_region_share=args.full_region_share,
             late_start_share=args.late_start_share,
             causal=args.causal,
+            rows_per_part=args.rows_per_part,
+            tokens_per_part=args.tokens_per_part,
             tasks=weights(args.tasks or list(TASKS)),
             difficulties=weights(args.difficulty),
         ),
@@ -100,7 +124,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         report = evaluate_vqvae(vqvae)
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
         directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))
-    if policy is None and (args.hidden_size or args.num_hidden_layers):
+    if policy is None and (args.hidden_size or args.num_hidden_layers or args.num_attention_heads):
         from mmreason.tokenizers.layout import Vocabulary
         from mmreason.tokenizers.text import build_text_tokenizer
 
@@ -109,7 +133,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             "causal": args.causal,
             "hidden_size": width,
             "intermediate_size": 4 * width,
-            "num_attention_heads": max(1, width // 64),
+            "num_attention_heads": args.num_attention_heads or max(1, width // 64),
         }
         if args.num_hidden_layers:
             layers = args.num_hidden_layers

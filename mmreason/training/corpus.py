@@ -7,8 +7,10 @@ Axes: B rows, L sequence positions.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -44,7 +46,6 @@ from mmreason.tokenizers.layout import (
 
 NO_TARGET = -1
 LAST_TURN = 12  # of a demonstration that begins at a later turn: two more than any problem needs
-ROWS_PER_PART, TOKENS_PER_PART = 24, 8_192  # what is forwarded at once: the memory that a step needs
 LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP = 48, 4, 9  # padding to multiples, so that a compiled step sees few shapes
 
 
@@ -59,11 +60,15 @@ class CorpusConfig:
     late_start_share: float = 0.0  # demonstrations whose turns are numbered from a later one
     causal: bool = False  # for an autoregressive policy
     tasks: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
+    # by name; "jigsaw/hard" is the weight of that difficulty in that task alone
     difficulties: Mapping[str, float] = field(default_factory=lambda: {"easy": 1.0, "medium": 2.0})
+    rows_per_part: int = 24  # forwarded at once, and of their tokens
+    tokens_per_part: int = 8_192  # (the memory that a step needs)
 
     def __post_init__(self) -> None:
-        if self.problems_per_batch < 1 or self.num_copies < 1:
-            raise ConfigError("problems_per_batch and num_copies must be at least 1")
+        for count in ("problems_per_batch", "num_copies", "rows_per_part", "tokens_per_part"):
+            if getattr(self, count) < 1:
+                raise ConfigError(f"{count} must be at least 1, got {getattr(self, count)}")
         for share in ("full_region_share", "late_start_share"):
             if not 0 <= getattr(self, share) <= 1:
                 raise ConfigError(f"{share} must be between 0 and 1, got {getattr(self, share)}")
@@ -71,8 +76,28 @@ class CorpusConfig:
             if name not in TASKS:
                 raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
         for name in self.difficulties:
-            if name not in DIFFICULTIES:
-                raise ConfigError(f"difficulties must be of {', '.join(DIFFICULTIES)}, got {name!r}")
+            task, _, difficulty = name.rpartition("/")
+            if difficulty not in DIFFICULTIES or (task and task not in TASKS):
+                raise ConfigError(
+                    f"difficulties must be of {', '.join(DIFFICULTIES)}, or of one task like jigsaw/hard, got {name!r}"
+                )
+        for task in self.tasks:
+            if not self.difficulties_of(task):
+                raise ConfigError(f"difficulties must name one for {task}, too, got {', '.join(self.difficulties)}")
+
+    @property
+    def drawn(self) -> list[str]:
+        """The difficulties that occur, the easiest first."""
+        return [name for name in DIFFICULTIES if any(name in self.difficulties_of(task) for task in self.tasks)]
+
+    def difficulties_of(self, task: str) -> dict[str, float]:
+        """The weight of each difficulty of ``task`` that is drawn."""
+        chosen = {name: weight for name, weight in self.difficulties.items() if "/" not in name}
+        for name, weight in self.difficulties.items():
+            own, _, difficulty = name.rpartition("/")
+            if own == task:
+                chosen[difficulty] = weight
+        return {name: weight for name, weight in chosen.items() if weight > 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,13 +256,14 @@ class DemonstrationBatches(Dataset):
         return self.num_batches
 
     def __getitem__(self, index: int) -> list[Batch]:
-        """The batch in parts of like length, ``ROWS_PER_PART`` rows each, so that little is padding."""
+        """The batch in parts of rows of like length, so that little is padding."""
         config, vocabulary = self.config, self.encoder.vocabulary
         rng = numpy_generator("demonstrations", config.seed, index)
+        difficulties = {task: config.difficulties_of(task) for task in config.tasks}
         examples = []
         for i in range(config.problems_per_batch):
             task = _draw(config.tasks, rng)
-            difficulty = _draw(config.difficulties, rng)
+            difficulty = _draw(difficulties[task], rng)
             problem = make_problem(task, difficulty, config.seed, self.split, index * config.problems_per_batch + i)
             full = bool(rng.random() < config.full_region_share)
             first_turn = 1
@@ -247,18 +273,19 @@ class DemonstrationBatches(Dataset):
         if config.causal:
             examples.sort(key=lambda example: example.length)
             sizes = [1 + NUM_CELLS + example.length for example in examples]
-            return [collate_causal(examples[part], vocabulary) for part in _parts(sizes)]
+            return [collate_causal(examples[part], vocabulary) for part in _parts(sizes, config)]
         rows = [noisy_row(example, config.num_copies, vocabulary, rng) for example in examples]
         rows.sort(key=lambda row: (row.widest == NUM_CELLS, len(row.noisy), row.widest))
-        return [collate(rows[part], vocabulary) for part in _parts([row.length for row in rows])]
+        return [collate(rows[part], vocabulary) for part in _parts([row.length for row in rows], config)]
 
 
-def _parts(lengths: Sequence[int]) -> list[slice]:
+def _parts(lengths: Sequence[int], config: CorpusConfig) -> list[slice]:
     """Cut rows of the given lengths, sorted, into parts that stay under both limits (but for a longer row)."""
     parts, start = [], 0
     for stop in range(1, len(lengths) + 1):
         widest = max(lengths[start:stop])
-        if stop - start > ROWS_PER_PART or (stop - start > 1 and widest * (stop - start) > TOKENS_PER_PART):
+        count = stop - start
+        if count > config.rows_per_part or (count > 1 and widest * count > config.tokens_per_part):
             parts.append(slice(start, stop - 1))
             start = stop - 1
     return [*parts, slice(start, len(lengths))]
@@ -266,5 +293,5 @@ def _parts(lengths: Sequence[int]) -> list[slice]:
 
 def _draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:
     names = list(weights)
-    share = np.array([weights[name] for name in names], dtype=float)
-    return names[int(rng.choice(len(names), p=share / share.sum()))]
+    up_to = list(accumulate(weights.values()))
+    return names[min(bisect_right(up_to, rng.random() * up_to[-1]), len(names) - 1)]

@@ -18,7 +18,6 @@ from mmreason.tasks.task import HINT_RANGES, NO_HINT
 from mmreason.tokenizers.layout import PADDING
 from mmreason.training.corpus import (
     NO_TARGET,
-    ROWS_PER_PART,
     Batch,
     CorpusConfig,
     DemonstrationBatches,
@@ -101,6 +100,20 @@ def test_every_problem_of_a_batch_belongs_to_the_split_asked_for(split):
     assert {split_of(task, canvas_HW) for task, canvas_HW in drawn} == {split}
 
 
+def test_a_difficulty_of_one_task_comes_in_that_task_alone_as_often_as_its_weight_says():
+    config = CorpusConfig(problems_per_batch=300, num_copies=1, difficulties={"easy": 3.0, "transform/hard": 1.0})
+    assert config.drawn == ["easy", "hard"]
+    turns = {task: [] for task in TASKS}
+    for part in batches(config)[0]:
+        last = part.packed.segment_BL.amax(dim=1)
+        for (task, _), segment in zip(canvases(part), last.tolist(), strict=True):
+            turns[task].append((segment + 1) // 2 - 1)
+    limits = {task: TASKS[task].turns["easy"][1] for task in TASKS}
+    for task, found in turns.items():
+        beyond = sum(count > limits[task] for count in found) / len(found)
+        assert (0.1 < beyond < 0.4) if task == "transform" else beyond == 0, task
+
+
 # Targets
 
 
@@ -179,7 +192,7 @@ def test_hints_are_never_an_input(parts):
 
 def test_a_batch_comes_in_parts_that_hold_all_its_problems(parts):
     assert sum(part.num_problems for part in parts) == CONFIG.problems_per_batch
-    assert all(part.num_problems == len(part.target_BL) <= ROWS_PER_PART for part in parts)
+    assert all(part.num_problems == len(part.target_BL) <= CONFIG.rows_per_part for part in parts)
 
 
 def test_with_full_regions_every_edit_redraws_the_whole_canvas():
@@ -200,7 +213,16 @@ def test_tasks_and_difficulties_come_by_their_weights():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"problems_per_batch": 0}, {"num_copies": 0}, {"tasks": {"chess": 1.0}}, {"difficulties": {"brutal": 1.0}}],
+    [
+        {"problems_per_batch": 0},
+        {"num_copies": 0},
+        {"rows_per_part": 0},
+        {"tokens_per_part": 0},
+        {"tasks": {"chess": 1.0}},
+        {"difficulties": {"brutal": 1.0}},
+        {"difficulties": {"easy": 1.0, "chess/hard": 1.0}},
+        {"difficulties": {"jigsaw/hard": 1.0}},  # and none for the other tasks
+    ],
 )
 def test_a_wrong_corpus_is_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):

@@ -5,22 +5,27 @@ One thread, 32 bits, no compilation.  Axes: B rows, L sequence positions.
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
-from policies import encoder, random_policy, vocabulary, vqvae
+from policies import encoder, random_policy, text_tokenizer, vocabulary, vqvae
 
 from mmreason.errors import ConfigError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.training import corpus
-from mmreason.training.corpus import CorpusConfig, DemonstrationBatches
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
+from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.training import pretrain as module
+from mmreason.training.corpus import NO_TARGET, CorpusConfig, DemonstrationBatches
 from mmreason.training.pretrain import (
     PretrainConfig,
     PretrainState,
     SupervisedLoss,
     build_policy,
+    own_decoding,
     pretrain,
     pretrain_steps,
 )
@@ -71,6 +76,8 @@ def assert_same_state(a: dict, b: dict) -> None:
     a, b = flat(a), flat(b)
     assert a.keys() == b.keys()
     for name, value in a.items():
+        if name == "/seconds":  # the clock's
+            continue
         same = torch.equal(value, b[name]) if isinstance(value, torch.Tensor) else value == b[name]
         assert same, name
 
@@ -182,15 +189,14 @@ def the_loss(parts) -> tuple[float, dict[str, float], torch.Tensor]:
         loss.backward()
         total += float(loss.detach())
         for name, value in metrics.items():
-            sums[name] = sums.get(name, 0.0) + value
+            sums[name] = sums.get(name, 0.0) + float(value)
     return total, sums, policy.tokens.weight.grad
 
 
-def test_the_loss_does_not_depend_on_how_a_batch_is_cut_into_parts(monkeypatch):
+def test_the_loss_does_not_depend_on_how_a_batch_is_cut_into_parts():
     config = CorpusConfig(problems_per_batch=8)
     whole = DemonstrationBatches(config, encoder(), 1)[0]
-    monkeypatch.setattr(corpus, "ROWS_PER_PART", 3)
-    cut = DemonstrationBatches(config, encoder(), 1)[0]
+    cut = DemonstrationBatches(replace(config, rows_per_part=3), encoder(), 1)[0]
     assert len(cut) > len(whole)
     (one, sums_one, gradient_one), (other, sums_other, gradient_other) = the_loss(whole), the_loss(cut)
     assert one == pytest.approx(other, rel=1e-4)
@@ -221,6 +227,79 @@ def test_a_step_that_is_not_finite_changes_no_weight_and_is_counted():
     assert state.step == 2
     assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
     assert all(p.grad is None for p in policy.parameters())
+
+
+# The policy's own decoding as the target
+
+
+@pytest.mark.parametrize("task", ["maze", "jigsaw"])
+def test_a_fully_masked_copy_is_taught_what_the_sampler_decodes_there_and_other_copies_what_was_shown(task):
+    config = CorpusConfig(problems_per_batch=3, num_copies=2, tasks={task: 1.0}, difficulties={"easy": 1.0})
+    (part,) = DemonstrationBatches(config, encoder(), 1)[0]
+    policy, packed = random_policy(), part.packed
+    sampling = SamplingConfig(num_steps=3, temperature=0.0)
+    taught_BL = own_decoding(policy, packed, packed.block_mask(), part.target_BL, vocabulary(), sampling)
+    whole_BL = (packed.copy_BL == 1) & (part.target_BL != NO_TARGET)
+    other_BL = ~whole_BL & (packed.copy_BL != 2)
+    assert torch.equal(taught_BL[other_BL], part.target_BL[other_BL])
+    pipe = InterleavedReasoningPipeline(policy, vqvae(), text_tokenizer(), MaskedDiffusionScheduler())
+    tasks = {int(pipe.words.index(f"<{name}>")): name for name in TASKS}
+    for row in range(len(taught_BL)):
+        canvas = packed.ids_BL[row, 1:65].numpy() - vocabulary().num_text
+        (problem,) = [
+            problem
+            for problem in (make_problem(task, "easy", 0, "train", index) for index in range(3))
+            if np.array_equal(atlas().local_ids(task, canvas).reshape(8, 8), problem.canvas)
+        ]
+        assert tasks[int(packed.ids_BL[row, 0])] == task
+        trace = pipe([problem], sampling).traces[0]
+        first = (packed.segment_BL[row] == 1) & (packed.copy_BL[row] == 1)
+        assert tuple(taught_BL[row, first].tolist()) == trace.segments[0].tokens
+
+
+def test_the_last_part_of_a_run_learns_from_the_average(monkeypatch):
+    teachers = []
+
+    def noted(model, packed, mask, target_BL, vocabulary):
+        teachers.append(model)
+        return target_BL
+
+    monkeypatch.setattr(module, "own_decoding", noted)
+    state = PretrainState(random_policy(), replace(CONFIG, steps=4, own_share=0.5))
+    taught = []
+    for _ in pretrain_steps(state, encoder()):
+        taught.append(len(teachers))
+    assert taught[:2] == [0, 0] and 0 < taught[2] < taught[3]
+    assert all(teacher is state.average for teacher in teachers)
+
+
+# A limit of time, kept checkpoints
+
+
+def test_a_run_ends_when_its_seconds_are_over_with_rates_that_have_fallen(tmp_path, monkeypatch):
+    clock = itertools.count(step=1.0)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    config = replace(CONFIG, steps=100, max_seconds=4.0, keep_steps=2, decay_share=0.5)
+    rates = []
+    update = PretrainState.update
+
+    def noted(state) -> None:
+        rates.append(state.config.rate(state.step, state.seconds))
+        update(state)
+
+    monkeypatch.setattr(PretrainState, "update", noted)
+    result = run(tmp_path, config=config)
+    assert result["step"] == 4 and "success" in result
+    assert rates == [0.5, 1.0, 1.0, 0.5]
+    kept = InterleavedReasoningPipeline.from_pretrained(tmp_path / "checkpoint-4")
+    assert kept.fingerprint == InterleavedReasoningPipeline.from_pretrained(tmp_path / "checkpoint").fingerprint
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-4"}
+    assert saved_state(tmp_path)["seconds"] == 4.0
+
+
+def test_more_makers_of_demonstrations_change_nothing(uninterrupted, tmp_path):
+    run(tmp_path, config=replace(CONFIG, workers=2))
+    assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
 
 
 # Rates, averages, first weights
@@ -264,7 +343,18 @@ def test_a_new_policy_is_a_pure_function_of_its_seed():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"steps": 0}, {"save_steps": 0}, {"logging_steps": 0}, {"eval_problems": 0}, {"decay_share": 1.5}],
+    [
+        {"steps": 0},
+        {"save_steps": 0},
+        {"logging_steps": 0},
+        {"eval_problems": 0},
+        {"decay_share": 1.5},
+        {"own_share": -0.1},
+        {"own_share": 0.1, "corpus": CorpusConfig(causal=True)},
+        {"max_seconds": 0.0},
+        {"keep_steps": 0},
+        {"workers": 0},
+    ],
 )
 def test_a_wrong_setting_is_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
