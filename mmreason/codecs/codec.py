@@ -1,0 +1,75 @@
+"""What every codec can do: pixels to codes and back.
+
+Axes: H W rows and columns of codes, C codes; pictures are (height, width, 3) uint8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from mmreason.errors import ConfigError
+
+
+class Codec(Protocol):
+    """A tokenizer of pictures."""
+
+    @property
+    def pixels_per_code(self) -> int: ...
+
+    @property
+    def num_codes(self) -> int: ...
+
+    @property
+    def grid(self) -> tuple[int, int] | None:
+        """The only rows and columns of codes that it knows; None: any."""
+        ...
+
+    @property
+    def local(self) -> bool:
+        """True if the pixels of a code depend on it alone, wherever it stands."""
+        ...
+
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8 → (H, W) codes."""
+        ...
+
+    def decode(
+        self, codes_HW: np.ndarray, before: np.ndarray | None = None, region_HW: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(height, width, 3) uint8 pixels; outside ``region_HW`` those of ``before``, if given."""
+        ...
+
+    def sheet(self) -> np.ndarray | None:
+        """(C, p, p, 3) uint8: what each code looks like; None where that hangs on its neighbours."""
+        ...
+
+
+def spread(region_HW: np.ndarray, pixels: int) -> np.ndarray:
+    """Boolean (height, width): the pixels of a region of codes."""
+    return region_HW.repeat(pixels, axis=0).repeat(pixels, axis=1)
+
+
+def composite(drawn: np.ndarray, before: np.ndarray, region_HW: np.ndarray, pixels: int) -> np.ndarray:
+    """``drawn`` inside the region, bit for bit ``before`` outside.  Raises ConfigError where sizes differ."""
+    inside = spread(np.asarray(region_HW, dtype=bool), pixels)
+    if drawn.shape != before.shape or inside.shape != drawn.shape[:2]:
+        sizes = f"{drawn.shape[:2]}, {before.shape[:2]} and {inside.shape}"
+        raise ConfigError(f"picture, picture before and region must have one size, got {sizes}")
+    return np.where(inside[..., None], drawn, before)
+
+
+def is_local(decode: Callable[[np.ndarray], np.ndarray], num_codes: int, pixels: int) -> bool:
+    """True if changing one code moves no pixel of another; ``decode`` maps (H, W) codes to (height, width, 3).
+
+    Tried, not asked: most codecs look at neighbours through norms and convolutions.
+    """
+    codes_HW = np.arange(16).reshape(4, 4) % num_codes
+    changed_HW = codes_HW.copy()
+    changed_HW[1, 2] = num_codes - 1 - codes_HW[1, 2]
+    centre = np.zeros((4, 4), dtype=bool)
+    centre[1, 2] = True
+    moved = (decode(codes_HW) != decode(changed_HW)).any(axis=-1)
+    return not bool(moved[~spread(centre, pixels)].any())

@@ -1,0 +1,137 @@
+"""The codec of Lumina-DiMOO and MMaDA-Parallel-A: aMUSEd's ``VQModel`` of diffusers, 16 × 16 pixels a code.
+
+Pixels go in and come out in [0, 1].  Any code's pixels hang on all others, so canvases are decoded whole.
+
+Axes: H W rows and columns of codes, C codes.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import VQModel
+from PIL import Image
+
+from mmreason.codecs.codec import composite, is_local
+from mmreason.errors import CheckpointError, ConfigError
+
+CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
+
+
+def build_vq(
+    widths: tuple[int, ...] = (128, 256, 256, 512, 768), latent: int = 64, groups: int = 32, num_codes: int = 8192
+) -> VQModel:
+    """An untrained model of aMUSEd's form; the defaults are aMUSEd's sizes."""
+    return VQModel(
+        block_out_channels=widths,
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        layers_per_block=2,
+        latent_channels=latent,
+        num_vq_embeddings=num_codes,
+        norm_num_groups=groups,
+        mid_block_add_attention=False,
+        lookup_from_codebook=True,
+    )
+
+
+class VQCodec:
+    """Pictures of any size in steps of ``pixels_per_code``."""
+
+    grid = None
+
+    def __init__(self, vq: VQModel) -> None:
+        self.vq = vq.eval().requires_grad_(False)
+        if not vq.config["lookup_from_codebook"] or vq.config["in_channels"] != 3:
+            raise CheckpointError("the codec must be a VQModel that takes RGB and looks codes up in its codebook")
+
+    @classmethod
+    def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> VQCodec:
+        """The codec in ``folder``; safetensors only, in 32 bits.  Raises CheckpointError."""
+        folder = Path(folder)
+        for name in (CONFIG, WEIGHTS):
+            if not (folder / name).is_file():
+                raise CheckpointError(f"codec {str(folder)!r} lacks {name}")
+        try:
+            loaded: Any = VQModel.from_pretrained(
+                str(folder), use_safetensors=True, torch_dtype=torch.float32, output_loading_info=True
+            )
+        except Exception as error:  # the libraries below raise a dozen kinds for a broken folder
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise CheckpointError(f"codec {str(folder)!r} cannot be loaded: {reason}") from error
+        vq, told = loaded
+        for kind, word in (("missing_keys", "lacks"), ("unexpected_keys", "has the foreign")):
+            if told[kind]:
+                raise CheckpointError(f"codec {str(folder)!r} {word} tensor {sorted(told[kind])[0]}")
+        return cls(vq.to(device))
+
+    @property
+    def pixels_per_code(self) -> int:
+        return 2 ** (len(self.vq.config["block_out_channels"]) - 1)
+
+    @property
+    def num_codes(self) -> int:
+        return self.vq.config["num_vq_embeddings"]
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """``image``, its sides rounded down to whole codes by resampling (Lanczos).  Raises ConfigError."""
+        step = self.pixels_per_code
+        height, width = (side - side % step for side in image.shape[:2])
+        if not height or not width:
+            raise ConfigError(
+                f"a picture must be at least {step} × {step} pixels, got {image.shape[1]} × {image.shape[0]}"
+            )
+        if (height, width) == image.shape[:2]:
+            return image
+        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+    @torch.no_grad()
+    def encode(self, image: np.ndarray) -> np.ndarray:
+        """(height, width, 3) uint8 → (H, W) codes of the fitted picture."""
+        fitted = self.fit(image)
+        pixels = torch.from_numpy(fitted.astype(np.float32) / 255.0).permute(2, 0, 1)[None]
+        latents = self.vq.encode(pixels.to(self.vq.device, self.vq.dtype)).latents
+        codes = self.vq.quantize(latents)[2][2]
+        return codes.reshape(latents.shape[2:]).cpu().numpy()
+
+    @torch.no_grad()
+    def decode_raw(self, codes_HW: np.ndarray) -> torch.Tensor:
+        """(3, height, width) as the decoder gives them, not yet clipped to [0, 1].  Raises ConfigError."""
+        codes = torch.as_tensor(codes_HW, dtype=torch.long)
+        if codes.ndim != 2 or not codes.numel():
+            raise ConfigError(f"codes must be rows and columns, got a shape of {list(codes.shape)}")
+        if int(codes.min()) < 0 or int(codes.max()) >= self.num_codes:
+            raise ConfigError(
+                f"codes must be from 0 to {self.num_codes - 1}, got {int(codes.min())} to {int(codes.max())}"
+            )
+        width = self.vq.config["vq_embed_dim"] or self.vq.config["latent_channels"]
+        shape = torch.Size((1, *codes.shape, width))
+        codes = codes.to(self.vq.device)[None]
+        return self.vq.decode(codes, force_not_quantize=True, shape=shape, return_dict=False)[0][0]  # type: ignore[arg-type]
+
+    def decode(
+        self, codes_HW: np.ndarray, before: np.ndarray | None = None, region_HW: np.ndarray | None = None
+    ) -> np.ndarray:
+        """(height, width, 3) uint8; outside ``region_HW`` the pixels of ``before``, if both are given."""
+        raw = self.decode_raw(codes_HW).float().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+        drawn = (raw * 255).round().astype(np.uint8)
+        if before is None or region_HW is None:
+            return drawn
+        return composite(drawn, before, region_HW, self.pixels_per_code)
+
+    @cached_property
+    def local(self) -> bool:
+        """Found by trying; False for every model with norms over the canvas."""
+        return is_local(
+            lambda codes: self.decode_raw(codes).permute(1, 2, 0).cpu().numpy(), self.num_codes, self.pixels_per_code
+        )
+
+    def sheet(self) -> np.ndarray | None:
+        """None, unless a code's pixels are its own."""
+        if not self.local:
+            return None
+        return np.stack([self.decode(np.array([[code]])) for code in range(self.num_codes)])

@@ -1,0 +1,108 @@
+"""MMaDA: pictures without row ends, prompts padded at the left, codes from the tokenizer's length on.
+
+Source: Gen-Verse/MMaDA (arXiv 2505.15809).
+
+Axes: H W rows and columns of codes, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from mmreason.errors import CheckpointError
+from mmreason.layouts.layout import State, check_ids, region_of_cells
+from mmreason.layouts.view import View
+from mmreason.layouts.words import Tokenizer, Words, plain
+from mmreason.records import Modality, SegmentKind
+
+MASK = 126_336
+PICTURE, PICTURE_END = 126_084, 126_085
+TO_IMAGE, TO_TEXT, PAD = 126_088, 126_089, 126_093
+BEGIN, END = 126_080, 126_081
+TURN_END = 126_348
+MARKS = {
+    "<|startoftext|>": BEGIN,
+    "<|endoftext|>": END,
+    "<|start_header_id|>": 126_346,
+    "<|end_header_id|>": 126_347,
+    "<|eot_id|>": TURN_END,
+}
+TOKENIZER_LENGTH = 126_349
+PROMPT_LENGTH = 513  # of a prompt for a picture, its mark included
+
+
+class MmadaLayout:
+    """Views of MMaDA-8B; its own codec knows 512 × 512 pixels only."""
+
+    family = "mmada"
+    mask = MASK
+
+    def __init__(
+        self, tokenizer: Tokenizer, vocab: int, num_codes: int = 8192, mask: int = MASK, text_length: int = 512
+    ) -> None:
+        """As ``DimooLayout``; the first code is the tokenizer's length.  Raises CheckpointError."""
+        self.words, self.vocab, self.num_codes, self.text_length = Words(tokenizer), vocab, num_codes, text_length
+        self.words.check(MARKS)
+        self.first_code = len(self.words)
+        if self.first_code != TOKENIZER_LENGTH:
+            raise CheckpointError(f"the tokenizer must have {TOKENIZER_LENGTH} ids, got {self.first_code}")
+        check_ids(mask, MASK, self.first_code, num_codes, vocab)
+
+    def allowed(self, modality: Modality) -> torch.Tensor:
+        """Boolean (V,): words and the ends of a text; or codes."""
+        allowed_V = torch.zeros(self.vocab, dtype=torch.bool)
+        if modality == "image":
+            allowed_V[self.first_code : self.first_code + self.num_codes] = True
+            return allowed_V
+        allowed_V[: self.first_code] = True
+        allowed_V[sorted(self.words.special | {MASK, PICTURE, PICTURE_END, TO_IMAGE, TO_TEXT, PAD})] = False
+        allowed_V[[END, TURN_END]] = True
+        return allowed_V
+
+    def view(self, state: State, kind: SegmentKind, cells: np.ndarray | None = None) -> View:
+        """A text is an answer about the picture, an edit is the picture redrawn where ``cells`` lie."""
+        if kind == "edit":
+            said = "\n".join([state.instruction, *state.thoughts[-1:]])
+            return self.generate(said, state.codes_HW, region_of_cells(cells, state.codes_HW.shape))
+        return self.understand("\n".join([state.instruction, *state.thoughts]), state.codes_HW)
+
+    def generate(self, text: str, codes_HW: np.ndarray, region_HW: np.ndarray) -> View:
+        """Text to picture, masks inside the region only; the twin has an empty text."""
+        codes = np.where(region_HW, MASK, np.asarray(codes_HW, dtype=np.int64) + self.first_code)
+        twin = self._padded("", codes)
+        return self._padded(plain(text, MARKS), codes, (twin,))
+
+    def understand(self, text: str, codes_HW: np.ndarray, slots: int | None = None) -> View:
+        """A text about a picture, as one turn of a chat; the twin has every given token masked."""
+        slots = self.text_length if slots is None else slots
+        said = plain(text, MARKS).strip()
+        chat = (
+            f"<|startoftext|><|start_header_id|>user<|end_header_id|>\n{said}<|eot_id|>"
+            "<|start_header_id|>assistant<|end_header_id|>\n"
+        )
+        codes = np.asarray(codes_HW, dtype=np.int64).ravel() + self.first_code
+        head = [TO_TEXT, PICTURE, *codes.tolist(), PICTURE_END, *self.words.ids(chat)]
+        places = np.arange(len(head), len(head) + slots)
+        ids = np.array([*head, *[MASK] * slots])
+        return View(ids, places, twins=(View(np.full(len(ids), MASK), places),))
+
+    def read(self, ids: Sequence[int]) -> str:
+        """The words before the first end."""
+        ends = [i for i, token in enumerate(ids) if token in (END, TURN_END)]
+        return self.words.text(list(ids[: ends[0]] if ends else ids))
+
+    def write(self, text: str) -> list[int]:
+        """The ids of a text segment.  Raises ConfigError for marks of a prompt."""
+        return self.words.ids(plain(text, MARKS))
+
+    def _padded(self, text: str, ids_HW: np.ndarray, twins: tuple[View, ...] = ()) -> View:
+        """A prompt of a fixed length, padded at the left or cut, then the picture."""
+        prompt = [TO_IMAGE, BEGIN, *self.words.ids(text), END]
+        if len(prompt) > PROMPT_LENGTH:
+            prompt = [*prompt[: PROMPT_LENGTH - 1], END]
+        pads = PROMPT_LENGTH - len(prompt)
+        ids = [*[PAD] * pads, *prompt, PICTURE, *ids_HW.ravel().tolist(), PICTURE_END]
+        return View.of(ids, MASK, twins, unseen=pads)
