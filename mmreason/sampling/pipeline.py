@@ -27,7 +27,6 @@ from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.seeds import torch_generator
-from mmreason.tasks import make_problem
 from mmreason.tokenizers.image import decode_codebook, encode_cells
 from mmreason.tokenizers.layout import Vocabulary
 
@@ -90,8 +89,10 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             for name, weight in getattr(self, part).state_dict().items():
                 if not bool(weight.isfinite().all()):
                     return f"{part}'s {name} holds a number that is not finite"
+        side = GRID * CELL_PX
+        blank = Problem("maze", {}, np.zeros((GRID, GRID), int), np.zeros((side, side, 3), np.uint8), "", 1)
         try:  # a first look at what the policy says, one step of one thought
-            next(self.stream([make_problem("jigsaw", "easy", 0)], SamplingConfig(num_steps=1, temperature=0)))
+            next(self.stream([blank], SamplingConfig(num_steps=1, temperature=0)))
         except DistributionError as error:
             return str(error)
         return ""
