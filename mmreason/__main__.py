@@ -56,6 +56,9 @@ class Parser(argparse.ArgumentParser):
         if value:
             kind = "a whole number" if value[2] == "int" else "a number"
             return f"{value[1]} must be {kind}, got {value[3]!r}"
+        limit = re.fullmatch(r"argument (\S+): (must be .*)", message, re.DOTALL)
+        if limit:
+            return f"{limit[1]} {limit[2]}"
         missing = re.fullmatch(r"the following arguments are required: (.*)", message)
         if missing:
             if missing[1] == "command":

@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 import torch
 
-MAX_SEED = 2**64 - 1  # of what a user gives; trace files hold it
+MAX_SEED = 2**64 - 1  # of what files hold and is derived; what a user gives is in ``limits``
 
 
 def derive_seed(*keys: int | str) -> int:

@@ -9,11 +9,12 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mmreason"
 
-GROUND = {"records", "errors", "seeds", "disk", "handed"}
+GROUND = {"records", "errors", "seeds", "disk", "handed", "limits"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set() for room in GROUND},
     "disk": {"errors"},
     "handed": {"errors", "disk"},
+    "limits": {"errors"},
     **{room: GROUND for room in ("tasks", "tokenizers", "models", "traces")},
 }
 MAY_IMPORT["layouts"] = GROUND | {"tokenizers"}

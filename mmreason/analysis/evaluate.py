@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.records import DIFFICULTIES, Cost, Trace, trace_rewards
 from mmreason.sampling.scheduler import SamplingConfig
@@ -60,10 +61,8 @@ def check_choice(
     for difficulty in difficulties:
         if difficulty not in DIFFICULTIES:
             raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {difficulty!r}")
-    least_of = {"problems": (num_problems, 1), "seed": (seed, 0), "batch_size": (batch_size, 1)}
-    for name, (value, least) in least_of.items():
-        if value < least:
-            raise ConfigError(f"{name} must be at least {least}, got {value}")
+    for limit, value in ((limits.PROBLEMS, num_problems), (limits.SEED, seed), (limits.BATCH_SIZE, batch_size)):
+        limit.check(value)
 
 
 def summary(traces: Sequence[Trace]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import DIFFICULTIES, Problem, Trace
@@ -70,9 +71,8 @@ class MeasureConfig:
     loss_type: str = "dapo"
 
     def __post_init__(self) -> None:
-        for name, low in (("num_problems", 1), ("num_generations", 2), ("seed", 0)):
-            if getattr(self, name) < low:
-                raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
+        for limit in (limits.NUM_PROBLEMS, limits.NUM_GENERATIONS, limits.SEED):
+            limit.check(getattr(self, limit.name))
         for name in ("tasks", "difficulties"):
             if not getattr(self, name):
                 raise ConfigError(f"{name} must name at least one, got none")

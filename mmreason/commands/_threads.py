@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-MAX_THREADS = 1024
+from mmreason import limits
+from mmreason.commands._numbers import add_number
 
 
 def add_threads(parser: argparse.ArgumentParser, default: int = 0) -> None:
     """The option; 0 leaves the choice to torch."""
-    words = default or "torch's choice"
-    parser.add_argument("--threads", type=int, default=default, help=f"CPU threads (default: {words})")
+    add_number(parser, limits.THREADS, default)
 
 
 def use_threads(threads: int) -> None:
-    """Compute with so many; raises ConfigError."""
+    """Compute with so many."""
     import torch
 
-    from mmreason.errors import ConfigError
-
-    if not 0 <= threads <= MAX_THREADS:
-        raise ConfigError(f"--threads must be from 1 to {MAX_THREADS}, or 0 for torch's choice, got {threads}")
     if threads:
         torch.set_num_threads(threads)

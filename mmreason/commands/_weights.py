@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from mmreason.errors import ConfigError
+from mmreason.limits import WEIGHT
 
 
 def weights(items: Sequence[str]) -> dict[str, float]:
@@ -13,10 +13,7 @@ def weights(items: Sequence[str]) -> dict[str, float]:
     chosen = {}
     for item in items:
         name, _, weight = item.partition("=")
-        try:
-            chosen[name] = float(weight or 1)
-        except ValueError:
-            raise ConfigError(f"the weight of {name!r} must be a number, got {weight!r}") from None
-        if not chosen[name] > 0 or not math.isfinite(chosen[name]):
-            raise ConfigError(f"the weight of {name!r} must be above 0, got {weight!r}")
+        chosen[name] = WEIGHT.check(weight or 1, f"the weight of {name[:40]!r}")
+        if not chosen[name]:
+            raise ConfigError(f"the weight of {name[:40]!r} must be above 0, got {weight!r}")
     return chosen

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
 from mmreason.commands._threads import add_threads, use_threads
 
 HELP = "speed of rollouts, likelihood and a GRPO step, as ratios"
@@ -14,9 +16,9 @@ HELP = "speed of rollouts, likelihood and a GRPO step, as ratios"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``benchmark``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--num_problems", type=int, default=16)
-    parser.add_argument("--num_generations", type=int, default=8)
+    add_number(parser, limits.SEED, 0)
+    add_number(parser, limits.NUM_PROBLEMS, 16)
+    add_number(parser, limits.NUM_GENERATIONS, 8)
     add_threads(parser)
 
 
@@ -25,12 +27,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.benchmark import benchmark
     from mmreason.commands._checkpoint import load_pipeline
-    from mmreason.errors import ConfigError
     from mmreason.training.memory import keep_freed_memory
 
-    for name, least in (("num_problems", 1), ("num_generations", 2)):
-        if getattr(args, name) < least:
-            raise ConfigError(f"{name} must be at least {least}, got {getattr(args, name)}")
     keep_freed_memory()
     use_threads(args.threads)
     pipe = load_pipeline(args.checkpoint)

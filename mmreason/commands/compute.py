@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
 from mmreason.commands._threads import add_threads, use_threads
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
@@ -16,15 +18,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
     parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all four")
-    parser.add_argument("--problems", type=int, default=64, metavar="N", help="in all (default: 64)")
+    add_number(parser, limits.PROBLEMS, 64, metavar="N")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
-    parser.add_argument("--seed", type=int, default=0, help="any seed gives fresh problems (default: 0)")
-    parser.add_argument("--num_generations", type=int, default=8, help="rollouts of a problem (default: 8)")
-    parser.add_argument("--batch_size", type=int, default=64, help="rollouts at once (default: 64)")
-    parser.add_argument("--single", type=int, default=8, metavar="N", help="problems solved one by one (default: 8)")
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--num_steps", type=int, help="denoising steps a segment (default: the checkpoint's)")
-    parser.add_argument("--threshold", type=float, help="commit at once whatever is surer (default: the checkpoint's)")
+    add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
+    add_number(parser, limits.ROLLOUTS, 8, "--num_generations", says="rollouts of a problem")
+    add_number(parser, limits.BATCH_SIZE, 64)
+    add_number(parser, limits.PROBLEMS, 8, "--single", says="problems solved one by one", metavar="N")
+    add_number(parser, limits.TEMPERATURE, 1.0)
+    add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
+    add_number(
+        parser,
+        limits.THRESHOLD,
+        says="commit at once whatever is surer; 0 is off; default: the checkpoint's",
+    )
     parser.add_argument("--no_frontier", action="store_true", help="leave out success against FLOPs")
     parser.add_argument("--no_scaling", action="store_true", help="leave out the seconds on larger canvases")
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")
@@ -46,15 +52,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.workload import Workload
     from mmreason.commands._checkpoint import given, load_pipeline
     from mmreason.disk import write_json
-    from mmreason.errors import CheckpointError, ConfigError
+    from mmreason.errors import CheckpointError
     from mmreason.tasks import TASKS
     from mmreason.training.validation import held_out
 
     tasks = list(dict.fromkeys(args.tasks or TASKS))
     check_choice(tasks, args.difficulty, args.problems, args.seed, args.batch_size)
-    for name in ("num_generations", "single"):
-        if getattr(args, name) < 1:
-            raise ConfigError(f"{name} must be at least 1, got {getattr(args, name)}")
     use_threads(args.threads)
     base, ar = load_pipeline(args.checkpoint), load_pipeline(args.ar)
     if base.transformer.config.causal or not ar.transformer.config.causal:

@@ -6,6 +6,9 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
+
 HELP = "success and rewards on fresh test problems"
 
 
@@ -13,15 +16,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``evaluate``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all four")
-    parser.add_argument("--problems", type=int, default=200, metavar="N", help="in all (default: 200)")
-    parser.add_argument("--seed", type=int, default=0, help="any seed gives fresh problems (default: 0)")
+    add_number(parser, limits.PROBLEMS, 200, metavar="N")
+    add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
-    parser.add_argument("--temperature", type=float, default=1.0, help="0 is greedy (default: 1)")
-    parser.add_argument("--num_steps", type=int, help="denoising steps a segment (default: the checkpoint's)")
-    parser.add_argument("--threshold", type=float, help="commit at once whatever is surer than this")
+    add_number(parser, limits.TEMPERATURE, 1.0)
+    add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
+    add_number(
+        parser,
+        limits.THRESHOLD,
+        says="commit at once whatever is surer; 0 is off; default: the checkpoint's",
+    )
     parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
     parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")
-    parser.add_argument("--batch_size", type=int, default=64, help="problems solved at once (default: 64)")
+    add_number(parser, limits.BATCH_SIZE, 64, says="problems solved at once")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

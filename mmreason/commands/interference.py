@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
+
 HELP = "leak of each modality's reward into the other's gradient"
 
 
@@ -21,16 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run", metavar="DIR", help="a run directory: its checkpoint, and its metrics over steps")
     parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all four")
     parser.add_argument("--difficulty", nargs="+", default=["medium", "hard"], metavar="D", help="easy, medium, hard")
-    parser.add_argument("--num_problems", "--problems", type=int, default=12, metavar="N", help="groups (default: 12)")
-    parser.add_argument("--num_generations", type=int, default=8, metavar="G", help="rollouts a group (default: 8)")
-    parser.add_argument("--seed", type=int, default=0)
+    add_number(parser, limits.NUM_PROBLEMS, 12, "--num_problems", "--problems", says="groups", metavar="N")
+    add_number(parser, limits.NUM_GENERATIONS, 8, metavar="G")
+    add_number(parser, limits.SEED, 0)
     parser.add_argument("--granularity", default="trace", help="trace or turn (default: trace)")
     parser.add_argument("--scale_rewards", default="group", help="group, batch or none (default: group)")
-    parser.add_argument("--reward_weights", type=float, nargs=2, default=[1.0, 1.0], metavar=("TEXT", "IMAGE"))
-    parser.add_argument("--temperature", type=float, default=1.0, help="above 0 (default: 1)")
+    add_number(parser, limits.REWARD_WEIGHT, [1.0, 1.0], metavar=("TEXT", "IMAGE"), nargs=2)
+    add_number(parser, limits.TRAIN_TEMPERATURE, 1.0, "--temperature")
     parser.add_argument("--out", metavar="FILE", help="also write the figures to FILE; the page shows them")
     parser.add_argument("--write_groups", metavar="DIR", help="write the groups with the most sign conflict there")
-    parser.add_argument("--groups", type=int, default=3, metavar="N", help="how many of them (default: 3)")
+    add_number(parser, limits.NUM_PROBLEMS, 3, "--groups", says="how many of them", metavar="N")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -40,17 +43,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.interference import MeasureConfig, measure, roll_out
     from mmreason.commands._checkpoint import load_pipeline
     from mmreason.disk import write_json
-    from mmreason.errors import ConfigError
     from mmreason.rewards.assignment import AssignmentConfig
     from mmreason.tasks import TASKS
     from mmreason.traces.plain import rounded
     from mmreason.training.memory import keep_freed_memory
 
     keep_freed_memory()
-    if not 0 < args.temperature <= 10:
-        raise ConfigError(f"--temperature must be above 0 and at most 10, got {args.temperature}")
-    if args.groups < 1:
-        raise ConfigError(f"--groups must be at least 1, got {args.groups}")
     tasks = args.tasks or list(TASKS)
     weights = {"text": args.reward_weights[0], "image": args.reward_weights[1]}
     assignment = AssignmentConfig("joint", args.granularity, args.scale_rewards, weights)

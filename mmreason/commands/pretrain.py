@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
 from mmreason.commands._threads import add_threads, use_threads
 
 HELP = "supervised stage: image tokenizer, then policy"
@@ -17,10 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", help="start from this checkpoint's tokenizers and policy")
     parser.add_argument("--image_tokenizer", metavar="DIR", help="take this checkpoint's image tokenizer only")
     parser.add_argument("--resume", action="store_true", help="go on from the run directory's last saved step")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=4000, help="optimizer steps of the policy")
-    parser.add_argument("--problems_per_batch", type=int, default=96)
-    parser.add_argument("--num_copies", type=int, default=2, help="noisy copies of each segment")
+    add_number(parser, limits.SEED, 0)
+    add_number(parser, limits.STEPS, 4000)
+    add_number(parser, limits.NUM_PROBLEMS, 96, "--problems_per_batch", says="problems of one update")
+    add_number(parser, limits.NUM_COPIES, 2)
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all, weight 1")
     parser.add_argument(
         "--difficulty",
@@ -29,31 +31,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="[TASK/]NAME[=WEIGHT]",
         help="weights, of all tasks or of one: easy=1 medium=2 jigsaw/hard=0.1 (default: easy=1 medium=2)",
     )
-    parser.add_argument("--full_region_share", type=float, default=0.0, help="share of whole-canvas demonstrations")
-    parser.add_argument("--late_start_share", type=float, default=0.0, help="share numbered from a later turn")
+    add_number(parser, limits.SHARE, 0.0, "--full_region_share", says="share of whole-canvas demonstrations")
+    add_number(parser, limits.SHARE, 0.0, "--late_start_share", says="share numbered from a later turn")
     parser.add_argument("--causal", action="store_true", help="an autoregressive policy: next token, causal mask")
-    parser.add_argument("--learning_rate", type=float, default=2e-3, help="peak rate of AdamW")
-    parser.add_argument("--muon_learning_rate", type=float, default=0.02, help="peak rate of Muon")
-    parser.add_argument("--decay_share", type=float, default=0.25, help="last part of the run with falling rates")
-    parser.add_argument(
-        "--own_share",
-        type=float,
-        default=0.0,
-        help="last part of the run, learning to do in one step what takes four",
-    )
-    parser.add_argument("--max_seconds", type=float, help="end the run by then, the rates fallen")
-    parser.add_argument("--keep_steps", type=int, metavar="N", help="keep DIR/checkpoint-N of every N steps")
-    parser.add_argument("--save_steps", type=int, default=200)
-    parser.add_argument("--logging_steps", type=int, default=20)
-    parser.add_argument("--eval_steps", type=int, default=500)
-    parser.add_argument("--eval_problems", type=int, default=80, help="validation problems a difficulty")
-    parser.add_argument("--hidden_size", type=int, help="width of a new policy")
-    parser.add_argument("--num_attention_heads", type=int, help="heads of a new policy (default: its width by 64)")
-    parser.add_argument("--num_hidden_layers", type=int, help="layers of a new policy")
-    parser.add_argument("--vq_steps", type=int, default=1000, help="steps of a new image tokenizer before its codes")
-    parser.add_argument("--workers", type=int, default=1, help="processes that make demonstrations")
-    parser.add_argument("--rows_per_part", type=int, default=24, help="rows forwarded at once, and")
-    parser.add_argument("--tokens_per_part", type=int, default=8192, help="of their tokens; more suit a GPU")
+    add_number(parser, limits.LEARNING_RATE, 2e-3, says="peak rate of AdamW")
+    add_number(parser, limits.LEARNING_RATE, 0.02, "--muon_learning_rate", says="peak rate of Muon")
+    add_number(parser, limits.SHARE, 0.25, "--decay_share", says="last part of the run with falling rates")
+    says = "last part of the run, learning to do in one step what takes four"
+    add_number(parser, limits.SHARE, 0.0, "--own_share", says=says)
+    add_number(parser, limits.MAX_SECONDS)
+    add_number(parser, limits.STEPS, None, "--keep_steps", says="keep DIR/checkpoint-N of every N steps", metavar="N")
+    add_number(parser, limits.SAVE_STEPS, 200)
+    add_number(parser, limits.LOGGING_STEPS, 20)
+    add_number(parser, limits.EVAL_STEPS, 500)
+    add_number(parser, limits.EVAL_PROBLEMS, 80, says="validation problems a difficulty")
+    add_number(parser, limits.WIDTH)
+    add_number(parser, limits.HEADS, says="heads of a new policy; default: its width by 64")
+    add_number(parser, limits.LAYERS)
+    add_number(parser, limits.STEPS, 1000, "--vq_steps", says="steps of a new image tokenizer before its codes")
+    add_number(parser, limits.WORKERS, 1)
+    add_number(parser, limits.BATCH_SIZE, 24, "--rows_per_part", says="rows forwarded at once, and")
+    add_number(parser, limits.MAX_TOKENS, 8192, "--tokens_per_part", says="of their tokens; more suit a GPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile the training step")
     parser.add_argument("--no_bf16", action="store_true", help="train in 32 bits")
     add_threads(parser, default=2)

@@ -6,6 +6,9 @@ import argparse
 import sys
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
+
 HELP = "local edits against full redraw on one puzzle, for the page and as a GIF"
 
 
@@ -13,8 +16,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``race``."""
     parser.add_argument("--task", default="maze", help="maze, jigsaw, sudoku or transform (default: maze)")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
-    parser.add_argument("--seed", type=int, default=0, help="of the problem (default: 0)")
-    parser.add_argument("--sampling_seed", type=int, default=0, help="of the sampler (default: 0)")
+    add_number(parser, limits.SEED, 0, says="of the problem")
+    add_number(parser, limits.SAMPLING_SEED, 0, says="of the sampler")
     parser.add_argument("--against", default="ar_full", help="ar_full or diffusion_full (default: ar_full)")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
     parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
@@ -32,13 +35,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.commands._checkpoint import load_pipeline
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
-    from mmreason.seeds import MAX_SEED
     from mmreason.tasks import make_problem
     from mmreason.ui.runtime import sheet_value
 
     check_rival(args.against)
-    if not 0 <= args.sampling_seed <= MAX_SEED:
-        raise ConfigError(f"--sampling_seed must be from 0 to {MAX_SEED}, got {args.sampling_seed}")
     for option, path in (("--out", args.out), ("--gif", args.gif)):
         if path is not None and Path(path).is_dir():  # "" names the working directory
             raise ConfigError(f"{option} must be the path of a file to write, got {path!r}")

@@ -7,15 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
+
 HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``report``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--problems", type=int, default=400, metavar="N", help="a difficulty (default: 400)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--temperature", type=float, default=1.0)
+    add_number(parser, limits.PROBLEMS, 400, says="a difficulty", metavar="N")
+    add_number(parser, limits.SEED, 0)
+    add_number(parser, limits.TEMPERATURE, 1.0)
     parser.add_argument("--history", metavar="FILE", help="Markdown for the card's section on training")
     parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
     parser.add_argument("--results", default="assets/results/evaluate.json", metavar="FILE")

@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
+
 HELP = "solve one problem and write its trace"
 
 
@@ -14,17 +17,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``solve``."""
     parser.add_argument("--task", help="maze, jigsaw, sudoku or transform: draw a problem of this task")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
-    parser.add_argument("--seed", type=int, help="of the problem (with --task; default: 0)")
+    add_number(parser, limits.SEED, says="of the problem, with --task; default: 0")
     parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file instead")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
     parser.add_argument("--out", default="trace.json", metavar="FILE", help="the trace (default: trace.json)")
     parser.add_argument("--gif", metavar="FILE", help="also write a replay")
-    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default: 0)")
-    parser.add_argument("--num_steps", type=int, help="denoising steps a segment (default: the checkpoint's)")
-    parser.add_argument("--threshold", type=float, help="commit at once whatever is surer than this")
+    add_number(parser, limits.TEMPERATURE, 0.0)
+    add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
+    add_number(
+        parser,
+        limits.THRESHOLD,
+        says="commit at once whatever is surer; 0 is off; default: the checkpoint's",
+    )
     parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
     parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")
-    parser.add_argument("--sampling_seed", type=int, default=0, help="of the sampler (default: 0)")
+    add_number(parser, limits.SAMPLING_SEED, 0, says="of the sampler")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -35,7 +42,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.errors import ConfigError
     from mmreason.rewards.verify import Verifier
     from mmreason.sampling.scheduler import SamplingConfig
-    from mmreason.seeds import MAX_SEED
     from mmreason.tasks import load_problem, make_problem
     from mmreason.traces.file import save, to_json
     from mmreason.traces.replay import write_gif
@@ -46,8 +52,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError("give either --task with --seed, or --problem FILE")
     if args.problem is not None and args.seed is not None:
         raise ConfigError("--seed goes with --task; a problem file is one problem already")
-    if not 0 <= args.sampling_seed <= MAX_SEED:
-        raise ConfigError(f"--sampling_seed must be from 0 to {MAX_SEED}, got {args.sampling_seed}")
     for option, path in (("--out", args.out), ("--gif", args.gif)):
         if path is not None and Path(path).is_dir():  # "" names the working directory
             got = f"the directory {path!r}" if path else "nothing"

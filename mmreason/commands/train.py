@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmreason import limits
+from mmreason.commands._numbers import add_number
 from mmreason.commands._threads import add_threads, use_threads
 
 if TYPE_CHECKING:
@@ -23,58 +25,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--assignment", choices=("joint", "factorized"), default="factorized")
     parser.add_argument("--granularity", choices=("trace", "turn"), default="trace")
     parser.add_argument("--scale_rewards", choices=("group", "batch", "none"), default="group")
-    parser.add_argument("--reward_weights", type=float, nargs=2, default=[1.0, 1.0], metavar=("TEXT", "IMAGE"))
+    add_number(parser, limits.REWARD_WEIGHT, [1.0, 1.0], metavar=("TEXT", "IMAGE"), nargs=2)
     parser.add_argument("--reward", action="append", default=[], metavar="MODULE:FUNCTION", help="add your own reward")
     parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all four")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="NAME[=WEIGHT]")
-    parser.add_argument("--steps", type=int, default=60, metavar="N", help="updates (default: 60)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--num_problems", type=int, default=16, help="problems a step (default: 16)")
-    parser.add_argument("--num_generations", type=int, default=8, help="rollouts a problem (default: 8)")
-    parser.add_argument("--num_iterations", type=int, default=1, help="updates a batch of rollouts (default: 1)")
-    parser.add_argument("--learning_rate", type=float, default=1e-4)
-    parser.add_argument("--warmup_steps", type=int, default=5)
+    add_number(parser, limits.STEPS, 60, metavar="N")
+    add_number(parser, limits.SEED, 0)
+    add_number(parser, limits.NUM_PROBLEMS, 16)
+    add_number(parser, limits.NUM_GENERATIONS, 8)
+    add_number(parser, limits.NUM_ITERATIONS, 1)
+    add_number(parser, limits.LEARNING_RATE, 1e-4)
+    add_number(parser, limits.WARMUP_STEPS, 5)
     parser.add_argument(
         "--lr_scheduler_type",
         choices=("constant", "linear"),
         default="constant",
         help="linear: to zero at the last step",
     )
-    parser.add_argument("--max_grad_norm", type=float, default=1.0)
-    parser.add_argument("--epsilon", type=float, default=0.2)
-    parser.add_argument("--epsilon_high", type=float)
-    parser.add_argument("--beta", type=float, default=0.0, help="weight of the KL to the start (default: 0)")
+    add_number(parser, limits.MAX_GRAD_NORM, 1.0)
+    add_number(parser, limits.EPSILON, 0.2)
+    add_number(parser, limits.EPSILON_HIGH)
+    add_number(parser, limits.BETA, 0.0)
     parser.add_argument("--loss_type", choices=("dapo", "grpo", "dr_grpo"), default="dapo")
     parser.add_argument("--likelihood", choices=("trajectory", "one_step", "random_mask"), default="trajectory")
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--num_steps", type=int, help="denoising steps a segment (default: the checkpoint's)")
-    parser.add_argument("--threshold", type=float, help="commit at once whatever is surer than this")
+    add_number(parser, limits.TRAIN_TEMPERATURE, 1.0, "--temperature")
+    add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
+    add_number(
+        parser,
+        limits.THRESHOLD,
+        says="commit at once whatever is surer; 0 is off; default: the checkpoint's",
+    )
     parser.add_argument("--region", choices=("stated", "full", "confidence"), default="stated")
-    parser.add_argument("--max_tokens", type=int, help="positions in one backward pass (default: by device)")
-    parser.add_argument("--lora_rank", type=int, default=0, help="train low-rank adapters only (default: 0, all)")
+    add_number(parser, limits.MAX_TOKENS, says="positions in one backward pass; default: by device")
+    add_number(parser, limits.LORA_RANK, 0)
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--gradient_checkpointing", action="store_true")
-    parser.add_argument("--save_steps", type=int, default=20, metavar="N")
-    parser.add_argument(
-        "--slice_seconds",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="save and end within about S seconds, for --resume to go on from (default: 0, off)",
-    )
-    parser.add_argument("--logging_steps", type=int, default=1)
-    parser.add_argument("--eval_steps", type=int, default=20)
-    parser.add_argument("--eval_problems", type=int, default=80, help="held-out problems an evaluation")
-    parser.add_argument(
-        "--leak_steps",
-        type=int,
-        default=0,
-        metavar="N",
-        help="measure leak against signal every N steps (default: 0, off)",
-    )
-    parser.add_argument(
-        "--held_out_traces", type=int, default=3, metavar="N", help="traces an evaluation keeps (default: 3)"
-    )
+    add_number(parser, limits.SAVE_STEPS, 20, metavar="N")
+    add_number(parser, limits.SLICE_SECONDS, 0.0, says="save and end within S seconds, to be resumed", metavar="S")
+    add_number(parser, limits.LOGGING_STEPS, 1)
+    add_number(parser, limits.EVAL_STEPS, 20)
+    add_number(parser, limits.EVAL_PROBLEMS, 80)
+    add_number(parser, limits.LEAK_STEPS, 0, metavar="N")
+    add_number(parser, limits.HELD_OUT_TRACES, 3, metavar="N")
     add_threads(parser)
 
 
@@ -101,8 +93,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from mmreason.training.slice import Slice
     from mmreason.training.trainer import Trainer
 
-    if args.steps < 1:
-        raise ConfigError(f"steps must be at least 1, got {args.steps}")
+    tasks, difficulties = weights(args.tasks or list(TASKS)), weights(args.difficulty)
     keep_freed_memory()
     use_threads(args.threads)
     directory = RunDirectory(args.output)
@@ -113,8 +104,8 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     sampling = given(args, "temperature", "num_steps", "threshold", "region")
     config = GRPOConfig(
         max_steps=args.steps,
-        tasks=weights(args.tasks or list(TASKS)),
-        difficulties=weights(args.difficulty),
+        tasks=tasks,
+        difficulties=difficulties,
         sampling=pipe.scheduler.sampling_config(**sampling),
         assignment=AssignmentConfig(
             assignment=args.assignment,
@@ -131,9 +122,6 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
             *("save_steps", "logging_steps", "eval_steps", "eval_problems"),
         ),
     )
-    for name in ("leak_steps", "held_out_traces", "slice_seconds"):
-        if getattr(args, name) < 0:
-            raise ConfigError(f"{name} must be at least 0, got {getattr(args, name)}")
     if args.leak_steps and args.lora_rank:
         raise ConfigError("leak_steps must be 0 with lora_rank: the leak is measured on all weights")
     trainer = Trainer(pipe, config, directory, reward_functions=functions)

@@ -29,6 +29,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.records import Segment, Trace, trace_rewards
 from mmreason.rewards.verify import NOTHING_TO_SAY
@@ -60,10 +61,10 @@ class AssignmentConfig:
         ):
             if value not in allowed:
                 raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
-        if set(self.reward_weights) != set(MODALITIES) or not all(
-            np.isfinite(w) and w >= 0 for w in self.reward_weights.values()
-        ):
-            raise ConfigError(f"reward_weights must give text and image a number ≥ 0, got {self.reward_weights}")
+        if set(self.reward_weights) != set(MODALITIES):
+            raise ConfigError(f"reward_weights must give text and image a number, got {self.reward_weights}")
+        for name, weight in self.reward_weights.items():
+            limits.REWARD_WEIGHT.check(weight, f"reward_weights of {name}")
 
 
 @dataclass(frozen=True, slots=True)

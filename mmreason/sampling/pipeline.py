@@ -18,6 +18,7 @@ from diffusers import DiffusionPipeline, VQModel
 from diffusers.utils import BaseOutput
 from transformers import PreTrainedTokenizerFast
 
+from mmreason import limits
 from mmreason.errors import CheckpointError, ConfigError, DistributionError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX, GRID, NUM_CELLS, Problem, Segment, Trace
@@ -185,7 +186,6 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         seeds = [0] * len(problems) if seeds is None else list(seeds)
         if len(seeds) != len(problems):
             raise ConfigError(f"seeds must hold one number a problem ({len(problems)}), got {len(seeds)}")
-        if num_generations < 1:
-            raise ConfigError(f"num_generations must be at least 1, got {num_generations}")
+        limits.ROLLOUTS.check(num_generations, "num_generations")
         kind = AutoregressiveSampler if self.transformer.config.causal else Sampler
         return kind(self, problems, config, seeds, num_generations)

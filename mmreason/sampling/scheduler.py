@@ -13,11 +13,11 @@ from diffusers import ConfigMixin, SchedulerMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.sampling.unmask import ORDERS, certainty, choose_positions, log_distribution, quota, sample_tokens
 
 REGIONS = ("stated", "full", "confidence")
-MAX_STEPS = 64
 RECORDED = ("temperature", "num_steps", "threshold", "order", "region", "max_turns")  # of a config, in a trace
 
 
@@ -31,26 +31,24 @@ class SamplingConfig:
 
     num_steps: int | None = 4
     temperature: float = 1.0  # 0 is greedy
-    threshold: float | None = None
+    threshold: float | None = None  # 0 is None
     order: Literal["confidence", "entropy"] = "confidence"
     region: Literal["stated", "full", "confidence"] = "stated"
     max_turns: int = 16
 
     def __post_init__(self) -> None:
-        if self.num_steps is None and self.threshold is None:
+        if self.threshold is not None and not limits.THRESHOLD.check(self.threshold):
+            object.__setattr__(self, "threshold", None)
+        if self.num_steps is not None:
+            limits.NUM_STEPS.check(self.num_steps)
+        elif self.threshold is None:
             raise ConfigError("num_steps may be None only with a threshold")
-        if self.num_steps is not None and not 1 <= self.num_steps <= MAX_STEPS:
-            raise ConfigError(f"num_steps must be between 1 and {MAX_STEPS}, got {self.num_steps}")
-        if not 0 <= self.temperature <= 10:
-            raise ConfigError(f"temperature must be between 0 and 10, got {self.temperature}")
-        if self.threshold is not None and not 0 < self.threshold <= 1:
-            raise ConfigError(f"threshold must be above 0 and at most 1, got {self.threshold}")
+        limits.TEMPERATURE.check(self.temperature)
+        limits.MAX_TURNS.check(self.max_turns)
         if self.order not in ORDERS:
             raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {self.order!r}")
         if self.region not in REGIONS:
             raise ConfigError(f"region must be one of {', '.join(REGIONS)}, got {self.region!r}")
-        if not 1 <= self.max_turns <= 16:
-            raise ConfigError(f"max_turns must be between 1 and 16, got {self.max_turns}")
 
     def recorded(self) -> dict[str, Any]:
         """What a trace records of these settings."""

@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.records import (
     DIFFICULTIES,
@@ -66,12 +67,13 @@ class CorpusConfig:
     tokens_per_part: int = 8_192  # (the memory that a step needs)
 
     def __post_init__(self) -> None:
-        for count in ("problems_per_batch", "num_copies", "rows_per_part", "tokens_per_part"):
-            if getattr(self, count) < 1:
-                raise ConfigError(f"{count} must be at least 1, got {getattr(self, count)}")
+        limits.SEED.check(self.seed)
+        limits.NUM_PROBLEMS.check(self.problems_per_batch, "problems_per_batch")
+        limits.NUM_COPIES.check(self.num_copies)
+        limits.BATCH_SIZE.check(self.rows_per_part, "rows_per_part")
+        limits.MAX_TOKENS.check(self.tokens_per_part, "tokens_per_part")
         for share in ("full_region_share", "late_start_share"):
-            if not 0 <= getattr(self, share) <= 1:
-                raise ConfigError(f"{share} must be between 0 and 1, got {getattr(self, share)}")
+            limits.SHARE.check(getattr(self, share), share)
         for name in self.tasks:
             if name not in TASKS:
                 raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")

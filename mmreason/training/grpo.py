@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
@@ -41,6 +42,11 @@ from mmreason.training.order import changed_orders
 from mmreason.training.precision import half_precision
 
 CPU_ROLLOUTS = 64  # rolled out at once: a CPU is no faster with more, and each holds about 10 MB of keys and values
+NUMBERS = (
+    *(limits.SEED, limits.NUM_PROBLEMS, limits.NUM_GENERATIONS, limits.NUM_ITERATIONS, limits.LEARNING_RATE),
+    *(limits.WARMUP_STEPS, limits.MAX_GRAD_NORM, limits.LORA_RANK, limits.SAVE_STEPS, limits.LOGGING_STEPS),
+    *(limits.EVAL_STEPS, limits.EVAL_PROBLEMS),
+)
 SCHEDULES = ("constant", "linear")
 MEANS = (("kl", "scored", "kl"), ("entropy", "tokens", "entropy"), ("clip_ratio", "scored", "clipped"))  # of, sum
 
@@ -74,35 +80,18 @@ class GRPOConfig:
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("max_steps", 1),
-            ("num_problems", 1),
-            ("num_generations", 2),
-            ("num_iterations", 1),
-            ("warmup_steps", 0),
-            ("lora_rank", 0),
-            ("save_steps", 1),
-            ("logging_steps", 1),
-            ("eval_steps", 1),
-            ("eval_problems", 1),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < low:
-                raise ConfigError(f"{name} must be at least {low}, got {getattr(self, name)}")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ConfigError(f"max_tokens must be at least 1, got {self.max_tokens}")
-        if not 0 < self.learning_rate < 1:
-            raise ConfigError(f"learning_rate must be between 0 and 1, got {self.learning_rate}")
+        limits.STEPS.check(self.max_steps, "max_steps")
+        for limit in NUMBERS:
+            limit.check(getattr(self, limit.name))
+        if self.max_tokens is not None:
+            limits.MAX_TOKENS.check(self.max_tokens)
         if self.lr_scheduler_type not in SCHEDULES:
             raise ConfigError(
                 f"lr_scheduler_type must be one of {', '.join(SCHEDULES)}, got {self.lr_scheduler_type!r}"
             )
-        if not self.max_grad_norm > 0:
-            raise ConfigError(f"max_grad_norm must be above 0, got {self.max_grad_norm}")
         if self.likelihood not in LIKELIHOODS:
             raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {self.likelihood!r}")
-        if self.sampling.temperature <= 0:
-            raise ConfigError("temperature must be above 0 in training, got 0: greedy rollouts have no likelihood")
+        limits.TRAIN_TEMPERATURE.check(self.sampling.temperature)
         for name in ("tasks", "difficulties"):
             if not getattr(self, name):
                 raise ConfigError(f"{name} must name at least one, got none")

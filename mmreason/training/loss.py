@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import torch
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
 
@@ -38,12 +39,10 @@ class LossConfig:
     def __post_init__(self) -> None:
         if self.loss_type not in LOSS_TYPES:
             raise ConfigError(f"loss_type must be one of {', '.join(LOSS_TYPES)}, got {self.loss_type!r}")
-        if not 0 < self.epsilon < 1:
-            raise ConfigError(f"epsilon must be between 0 and 1, got {self.epsilon}")
-        if self.epsilon_high is not None and not self.epsilon <= self.epsilon_high < 10:
+        limits.EPSILON.check(self.epsilon)
+        limits.BETA.check(self.beta)
+        if self.epsilon_high is not None and limits.EPSILON_HIGH.check(self.epsilon_high) < self.epsilon:
             raise ConfigError(f"epsilon_high must be at least epsilon ({self.epsilon}), got {self.epsilon_high}")
-        if not 0 <= self.beta < 100:
-            raise ConfigError(f"beta must be 0 or more, got {self.beta}")
 
 
 @dataclass(frozen=True, slots=True)

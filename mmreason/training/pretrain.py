@@ -24,12 +24,13 @@ import torch.nn.functional as F
 from diffusers import VQModel
 from torch.utils.data import DataLoader, Subset
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import BlockMask
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.sampling.scheduler import MAX_STEPS, MaskedDiffusionScheduler, SamplingConfig, positions_to_commit
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig, positions_to_commit
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, atlas
 from mmreason.tasks.task import NO_HINT, NUM_HINTS
@@ -70,18 +71,17 @@ class PretrainConfig:
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.save_steps < 1 or self.logging_steps < 1 or self.eval_steps < 1:
-            raise ConfigError("steps, save_steps, logging_steps and eval_steps must be at least 1")
-        if self.eval_problems < 1:
-            raise ConfigError(f"eval_problems must be at least 1, got {self.eval_problems}")
+        for limit in (limits.STEPS, limits.SAVE_STEPS, limits.LOGGING_STEPS, limits.EVAL_STEPS, limits.EVAL_PROBLEMS):
+            limit.check(getattr(self, limit.name))
+        for name in ("learning_rate", "muon_learning_rate"):
+            limits.LEARNING_RATE.check(getattr(self, name), name)
         for name in ("decay_share", "own_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
-        for name in ("workers", "keep_steps"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.max_seconds is not None and self.max_seconds <= 0:
-            raise ConfigError(f"max_seconds must be above 0, got {self.max_seconds}")
+            limits.SHARE.check(getattr(self, name), name)
+        limits.WORKERS.check(self.workers)
+        if self.keep_steps is not None:
+            limits.STEPS.check(self.keep_steps, "keep_steps")
+        if self.max_seconds is not None:
+            limits.MAX_SECONDS.check(self.max_seconds)
         if self.own_share and self.corpus.causal:
             raise ConfigError("own_share must be 0 for a causal policy, which is never shown masks")
 
@@ -175,7 +175,7 @@ def own_decoding(
         blocks.append((run, width, vocabulary.allowed(modality).to(ids_BL.device), whole_N, masked_NW[whole_N]))
         start += count * width
     taught = [masked.clone() for *_, masked in blocks]
-    for step in range(sampling.num_steps or MAX_STEPS):
+    for step in range(sampling.num_steps or limits.NUM_STEPS.high):
         hidden_BLD = model(ids_BL, packed.positions_BLP, mask).hidden_BLD
         for run, width, allowed_V, whole_N, masked_NW in blocks:
             here_NW = ids_BL[:, run].reshape(-1, width)

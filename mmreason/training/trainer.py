@@ -228,6 +228,11 @@ def _with_lora(model, config: GRPOConfig):
     """Freeze ``model`` and put low-rank adapters beside its matrices, in place; returns the peft wrapper."""
     from peft import LoraConfig, get_peft_model
 
+    sides = [min(m.weight.shape) for name, m in model.named_modules() if name.rpartition(".")[2] in LORA_TARGETS]
+    if config.lora_rank > min(sides):
+        raise ConfigError(
+            f"lora_rank must be at most {min(sides)}, the smaller side of the smallest matrix, got {config.lora_rank}"
+        )
     torch.manual_seed(config.seed)  # peft draws the adapters' first weights from torch's global generator
     lora = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=LORA_TARGETS)
     return get_peft_model(model, lora)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from diffusers import VQModel
 
+from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.records import DIFFICULTIES
 from mmreason.seeds import torch_generator
@@ -38,8 +39,8 @@ class VQTrainConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.autoencode_steps < 1 or self.quantize_steps < 1:
-            raise ConfigError("autoencode_steps and quantize_steps must be at least 1")
+        for name in ("autoencode_steps", "quantize_steps"):
+            limits.STEPS.check(getattr(self, name), name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,9 +52,10 @@ async def solve(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Solve a puzzle; progress while it goes on, at last the trace.
 
-    task: maze, jigsaw, sudoku or transform; difficulty: easy, medium or hard; seed: 0 to 2147483647.
-    puzzle: your own puzzle as JSON, in place of the three before.  temperature: 0 to 2; num_steps: 1 to 12;
-    region: stated, full or confidence; threshold: 0 (off) to 1; sampling_seed: 0 to 2147483647.
+    task: maze, jigsaw, sudoku or transform; difficulty: easy, medium or hard; seed: 0 to 9007199254740991.
+    puzzle: your own puzzle as JSON, in place of the three before.
+    temperature: 0 (greedy) or 0.01 to 2; num_steps: 1 to 64; region: stated, full or confidence;
+    threshold: 0 (off) to 1; sampling_seed: 0 to 9007199254740991.
     Returns {"state", "committed", "ahead", "trace"}: the trace file's content is there at the end only.
     """
     asked = await asyncio.to_thread(

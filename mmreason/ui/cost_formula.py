@@ -12,6 +12,7 @@ from mmreason.analysis.compute import arms_by_formula
 from mmreason.analysis.scaling import MODELS, break_even_share, model_of
 from mmreason.analysis.workload import Workload
 from mmreason.errors import ConfigError
+from mmreason.limits import Number, Whole
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.ui import runtime
 from mmreason.ui.cost_words import formula_bars, percent
@@ -74,16 +75,8 @@ def recompute(values: tuple[Any, ...], model: Any, workload: dict[str, float]) -
 
 
 def _number(slider: Slider, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not slider.low <= number <= slider.high:
-        got = "nothing" if value in (None, "") else repr(str(value)[:40])
-        raise ConfigError(f"{slider.name} must be a number from {slider.low:g} to {slider.high:g}, got {got}")
-    if slider.step == 1 and number != int(number):
-        raise ConfigError(f"{slider.name} must be a whole number, got {number:g}")
-    return number
+    kind = Whole if slider.step == 1 else Number
+    return kind(slider.name, slider.low, slider.high, slider.label).check(value)
 
 
 def model_config(name: Any) -> InterleavedDiffusionConfig:

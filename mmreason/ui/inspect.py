@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from mmreason import limits
 from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, SCALES, AssignmentConfig
 from mmreason.tasks import TASKS
@@ -15,10 +16,10 @@ from mmreason.ui.component import component
 from mmreason.ui.inspect_events import connect
 from mmreason.ui.leak import bundled_leak
 from mmreason.ui.parts import Parts
-from mmreason.ui.request import MAX_TEMPERATURE
 from mmreason.ui.whatif import group_value
 
 SOURCES = ("Sample", "Roll out", "Training run", "File")
+HOTTEST = limits.TEMPERATURE.high
 DRAWING_SCRIPTS = ("player_canvas", "player_cards")
 
 
@@ -63,9 +64,9 @@ def _sources() -> dict[str, Any]:
         parts["difficulty"] = gr.Dropdown(list(DIFFICULTIES), value="hard", label="Difficulty")
         parts["seed"] = gr.Number(7, label="Seed", precision=0)
         parts["checkpoint"] = gr.Dropdown(names, value=first, label="Checkpoint")
-        parts["temperature"] = gr.Number(1.0, label="Temperature", minimum=0, maximum=MAX_TEMPERATURE, step=0.1)
+        parts["temperature"] = gr.Number(1.0, label="Temperature", minimum=0, maximum=HOTTEST, step=0.1)
         parts["sampling_seed"] = gr.Number(0, label="Seed of sampling", precision=0)
-        parts["size"] = gr.Number(8, label="Rollouts", precision=0, minimum=1, maximum=sources.MAX_GROUP)
+        parts["size"] = gr.Number(8, label="Rollouts", precision=0, minimum=1, maximum=limits.GROUP.high)
         parts["roll_out"] = gr.Button("Roll out", variant="primary", elem_id="roll-out")
     with gr.Row(elem_id="from-run", elem_classes="source-row", visible=False) as parts["from_run"]:
         parts["run"] = gr.Dropdown(
@@ -86,8 +87,8 @@ def _what_if(size: int) -> dict[str, Any]:
             "assignment": gr.Radio(list(ASSIGNMENTS), value="joint", label="Assignment", elem_id="assignment"),
             "granularity": gr.Radio(list(GRANULARITIES), value="trace", label="Compared by", elem_id="granularity"),
             "scale": gr.Radio(list(SCALES), value="group", label="Scaled by", elem_id="scale"),
-            "text_weight": gr.Number(1.0, label="Words ×", minimum=0, maximum=10, step=0.5),
-            "image_weight": gr.Number(1.0, label="Pictures ×", minimum=0, maximum=10, step=0.5),
+            "text_weight": gr.Number(1.0, label="Words ×", minimum=0, maximum=limits.REWARD_WEIGHT.high, step=0.5),
+            "image_weight": gr.Number(1.0, label="Pictures ×", minimum=0, maximum=limits.REWARD_WEIGHT.high, step=0.5),
             "first": gr.Slider(1, max(2, size), value=size, step=1, label="Use the first", elem_id="first"),
         }
 
@@ -100,13 +101,13 @@ def _compare() -> dict[str, Any]:
         with gr.Row(elem_classes="source-row"):
             parts: dict[str, Any] = {
                 "left": gr.Dropdown(names, value=first, label="Left"),
-                "left_temperature": gr.Number(1.0, label="Temperature", minimum=0, maximum=MAX_TEMPERATURE, step=0.1),
+                "left_temperature": gr.Number(1.0, label="Temperature", minimum=0, maximum=HOTTEST, step=0.1),
                 "right": gr.Dropdown(names, value=second, label="Right"),
                 "right_temperature": gr.Number(
                     0.0 if second == first else 1.0,
                     label="Temperature",
                     minimum=0,
-                    maximum=MAX_TEMPERATURE,
+                    maximum=HOTTEST,
                     step=0.1,
                 ),
                 "run_compare": gr.Button("Solve side by side", elem_id="run-compare"),

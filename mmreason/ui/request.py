@@ -5,20 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from mmreason import limits
 from mmreason.errors import ConfigError, ProblemError
 from mmreason.records import Problem
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import HANDED, make_problem, problem_from_json, task_named
 
-MAX_SEED = 2**31 - 1
-MAX_TEMPERATURE = 2.0
-MAX_STEPS = 12
 MAX_LINK_CHARS = 4096  # of one query parameter
 
 
@@ -69,21 +66,21 @@ def checked(
     checkpoint_hash: str | None = None,
 ) -> SolveRequest:
     """Values as they come from controls or a link, checked; raises ConfigError with one sentence."""
-    threshold = number("threshold", threshold or 0, 0, 1)
+    threshold = limits.THRESHOLD.check(0 if threshold in (None, "") else threshold)
     if own is None:
         task_named(str(task))
     request = SolveRequest(
         task=str(task),
         difficulty=str(difficulty),
-        seed=whole("seed", seed, 0, MAX_SEED),
+        seed=limits.SEED.check(seed),
         own=None if own is None else json.dumps(dict(own), separators=(",", ":")),
         checkpoint=str(checkpoint),
         checkpoint_hash=checkpoint_hash,
-        temperature=number("temperature", temperature, 0, MAX_TEMPERATURE),
-        num_steps=whole("steps per segment", num_steps, 1, MAX_STEPS),
+        temperature=limits.TEMPERATURE.check(temperature),
+        num_steps=limits.NUM_STEPS.check(num_steps, "steps per segment"),
         region=str(region),
         threshold=threshold or None,
-        sampling_seed=whole("seed of sampling", sampling_seed, 0, MAX_SEED),
+        sampling_seed=limits.SAMPLING_SEED.check(sampling_seed, "seed of sampling"),
     )
     request.sampling()
     return request
@@ -104,10 +101,10 @@ def link_query(request: SolveRequest, fingerprint: str) -> str:
     else:
         fields = {"task": request.task, "difficulty": request.difficulty, "seed": str(request.seed)}
     fields |= {
-        "temperature": f"{request.temperature:g}",
+        "temperature": exactly(request.temperature),
         "steps": str(request.num_steps),
         "region": request.region,
-        "threshold": f"{request.threshold or 0:g}",
+        "threshold": exactly(request.threshold or 0),
         "sampling_seed": str(request.sampling_seed),
         "checkpoint": request.checkpoint,
         "hash": fingerprint,
@@ -152,21 +149,6 @@ def _decode_puzzle(text: str) -> dict[str, Any]:
     return parse_puzzle(content)
 
 
-def number(name: str, value: Any, low: float, high: float) -> float:
-    """``value`` as a number from ``low`` to ``high``; raises ConfigError."""
-    try:
-        found = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    if not low <= found <= high:
-        got = "nothing" if value in (None, "") else repr(str(value)[:40])
-        raise ConfigError(f"{name} must be a number from {low:.10g} to {high:.10g}, got {got}")
-    return found
-
-
-def whole(name: str, value: Any, low: int, high: int) -> int:
-    """``value`` as a whole number from ``low`` to ``high``; raises ConfigError."""
-    found = number(name, value, low, high)
-    if found != int(found):
-        raise ConfigError(f"{name} must be a whole number, got {str(value)[:40]!r}")
-    return int(found)
+def exactly(number: float) -> str:
+    """``number`` in as few digits as read back to the same one."""
+    return f"{number:.0f}" if number == int(number) else repr(float(number))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from mmreason import limits
 from mmreason.errors import ConfigError, MMReasonError, TraceError
 from mmreason.records import Trace
 from mmreason.rewards.verify import Verifier
@@ -24,7 +25,6 @@ from mmreason.ui.request import SolveRequest, checked
 from mmreason.ui.runs import find, runs_of
 from mmreason.ui.solving import Finished
 
-MAX_GROUP = 16
 SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
 
@@ -159,9 +159,7 @@ def group_request(
         sampling_seed=sampling_seed,
     )
     request.problem()
-    if not isinstance(size, int | float) or size != size or not 1 <= size <= MAX_GROUP or size != int(size):
-        raise ConfigError(f"rollouts must be a whole number from 1 to {MAX_GROUP}, got {str(size)[:40]!r}")
-    return request, int(size)
+    return request, limits.GROUP.check(size, "rollouts")
 
 
 @gpu.on_gpu(lambda _, size: SECONDS_PER_ROLLOUT * size)

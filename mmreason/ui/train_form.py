@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from mmreason import limits
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.limits import Number
 from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import GRANULARITIES
 from mmreason.tasks import TASKS
 from mmreason.training.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui import runtime
-from mmreason.ui.request import MAX_SEED, MAX_TEMPERATURE, number, whole
 from mmreason.ui.runs import find
 
 MAX_ROLLOUTS = 1024  # of one step
@@ -25,23 +26,21 @@ class NumberField:
     name: str  # of ``TrainSettings``
     label: str
     help: str
-    low: float
-    high: float
-    is_whole: bool = True
+    limit: Number
 
 
-STEPS = NumberField("steps", "Steps", "How often the weights are updated.", 1, 1000)
-PROBLEMS = NumberField("num_problems", "Problems a step", "Fresh puzzles for each update.", 1, 128)
-GROUP = NumberField("num_generations", "Group size", "Rollouts of each puzzle, which are compared.", 2, 32)
-RATE = NumberField("learning_rate", "Learning rate", "Too high, and both rewards fall.", 1e-7, 1e-2, False)
-SEED = NumberField("seed", "Seed", "The same seed gives the same prompts.", 0, MAX_SEED)
-TEMPERATURE = NumberField("temperature", "Temperature", "How bold the rollouts are.", 0.1, MAX_TEMPERATURE, False)
-EPSILON = NumberField("epsilon", "Epsilon", "The probability ratio is clipped to 1 ± this.", 0.01, 1, False)
-BETA = NumberField("beta", "Beta", "Holds it to the start by KL; 0 is off.", 0, 1, False)
-ITERATIONS = NumberField("num_iterations", "Updates a batch", "Above 1, the clipping matters.", 1, 8)
-EVAL_PROBLEMS = NumberField("eval_problems", "Held-out problems", "How many each evaluation solves.", 3, 1000)
-EVAL_STEPS = NumberField("eval_steps", "Evaluate every", "Steps from one evaluation to the next.", 1, 1000)
-SAVE_STEPS = NumberField("save_steps", "Save every", "Steps from one checkpoint to the next.", 1, 1000)
+STEPS = NumberField("steps", "Steps", "How often the weights are updated.", limits.STEPS)
+PROBLEMS = NumberField("num_problems", "Problems a step", "Fresh puzzles for each update.", limits.NUM_PROBLEMS)
+GROUP = NumberField("num_generations", "Group size", "Rollouts of each puzzle, compared.", limits.NUM_GENERATIONS)
+RATE = NumberField("learning_rate", "Learning rate", "Too high, and both rewards fall.", limits.LEARNING_RATE)
+SEED = NumberField("seed", "Seed", "The same seed gives the same prompts.", limits.SEED)
+TEMPERATURE = NumberField("temperature", "Temperature", "How bold the rollouts are.", limits.TRAIN_TEMPERATURE)
+EPSILON = NumberField("epsilon", "Epsilon", "The probability ratio is clipped to 1 ± this.", limits.EPSILON)
+BETA = NumberField("beta", "Beta", "Holds it to the start by KL; 0 is off.", limits.BETA)
+ITERATIONS = NumberField("num_iterations", "Updates a batch", "Above 1, the clipping matters.", limits.NUM_ITERATIONS)
+EVAL_PROBLEMS = NumberField("eval_problems", "Held-out problems", "Solved by each evaluation.", limits.EVAL_PROBLEMS)
+EVAL_STEPS = NumberField("eval_steps", "Evaluate every", "Steps from one evaluation to the next.", limits.EVAL_STEPS)
+SAVE_STEPS = NumberField("save_steps", "Save every", "Steps from one checkpoint to the next.", limits.SAVE_STEPS)
 
 FEW = (STEPS, PROBLEMS, GROUP, RATE, SEED)
 MORE = (TEMPERATURE, EPSILON, BETA, ITERATIONS, EVAL_PROBLEMS, EVAL_STEPS, SAVE_STEPS)
@@ -60,16 +59,12 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
     tasks = values["tasks"]
     if not isinstance(tasks, list) or not tasks:
         raise ConfigError(f"tasks must name at least one of {', '.join(TASKS)}, got none")
-    weights = {name: number(f"weight of {name}", values[f"weight_{name}"], 0, 100) for name in DIFFICULTIES}
+    weights = {name: limits.WEIGHT.check(values[f"weight_{name}"], f"weight of {name}") for name in DIFFICULTIES}
     if not any(weights.values()):
         raise ConfigError("weight of easy, medium or hard must be above 0, got 0 for all three")
     numbers = {}
     for field in (*FEW, *MORE):
-        value = values[field.name]
-        if field.is_whole:
-            numbers[field.name] = whole(field.label.lower(), value, int(field.low), int(field.high))
-        else:
-            numbers[field.name] = number(field.label.lower(), value, field.low, field.high)
+        numbers[field.name] = field.limit.check(values[field.name], field.label.lower())
     if numbers["num_problems"] * numbers["num_generations"] > MAX_ROLLOUTS:
         raise ConfigError(
             f"problems a step × group size must be at most {MAX_ROLLOUTS}, "

@@ -7,13 +7,14 @@ from typing import Any
 
 import gradio as gr
 
+from mmreason import limits
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.scheduler import REGIONS
 from mmreason.ui import own, runtime
 from mmreason.ui.component import component
 from mmreason.ui.handlers import CONTROLS, example_value, thumbnails
 from mmreason.ui.parts import Parts
-from mmreason.ui.request import MAX_STEPS, MAX_TEMPERATURE, SolveRequest
+from mmreason.ui.request import SolveRequest
 from mmreason.ui.watch_events import connect
 
 PLAYER_SCRIPTS = ("player_canvas", "player_cards", "player_draw")
@@ -76,13 +77,13 @@ def _settings(default: SolveRequest) -> dict[str, Any]:
     with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row():
         return {
             "temperature": gr.Slider(
-                *(0, MAX_TEMPERATURE, default.temperature),
+                *(0, limits.TEMPERATURE.high, default.temperature),
                 step=0.1,
                 label="Temperature",
                 info="0 always takes the likeliest token",
             ),
             "num_steps": gr.Slider(
-                *(1, MAX_STEPS, default.num_steps),
+                *(limits.NUM_STEPS.low, limits.NUM_STEPS.high, default.num_steps),
                 step=1,
                 label="Steps per segment",
                 info="forward passes for one thought or one edit",

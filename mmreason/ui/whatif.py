@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mmreason.errors import ConfigError
+from mmreason import limits
 from mmreason.records import Trace
 from mmreason.rewards.assignment import (
     ASSIGNMENTS,
@@ -26,32 +26,19 @@ from mmreason.traces.sheet import sheet_value
 from mmreason.ui.opened import Opened
 
 NAMES = {"text": "words", "image": "picture"}
-MAX_WEIGHT = 10.0
 
 
 def config_of(assignment: Any, granularity: Any, scale: Any, text: Any, image: Any) -> AssignmentConfig:
     """Values of the controls, checked; raises ConfigError."""
     weights = {}
     for name, value in (("words", text), ("pictures", image)):
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = -1.0
-        if not 0 <= number <= MAX_WEIGHT:
-            raise ConfigError(f"the weight of {name} must be a number from 0 to {MAX_WEIGHT:g}, got {value!r}")
-        weights["text" if name == "words" else "image"] = number
+        weights["text" if name == "words" else "image"] = limits.REWARD_WEIGHT.check(value, f"the weight of {name}")
     return AssignmentConfig(str(assignment), str(granularity), str(scale), weights)
 
 
 def first_rollouts(size: Any, there: int) -> int:
     """How many rollouts of the group count; raises ConfigError."""
-    try:
-        number = int(size)
-    except (TypeError, ValueError, OverflowError):
-        number = 0
-    if number < 1:
-        raise ConfigError(f"the group size must be a whole number from 1 to {there}, got {size!r}")
-    return min(number, there)
+    return min(limits.ROLLOUTS.check(size, "the group size"), there)
 
 
 def group_value(opened: Opened, config: AssignmentConfig, size: int) -> dict[str, Any]:

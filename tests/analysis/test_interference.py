@@ -246,8 +246,8 @@ def test_rollouts_are_a_function_of_the_seed_and_of_no_batch():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"num_generations": 1}, "num_generations must be at least 2"),
-        ({"num_problems": 0}, "num_problems must be at least 1"),
+        ({"num_generations": 1}, "num_generations must be a whole number from 2"),
+        ({"num_problems": 0}, "num_problems must be a whole number from 1"),
         ({"tasks": ("chess",)}, "task must be one of"),
         ({"tasks": ()}, "tasks must name at least one"),
         ({"difficulties": ("brutal",)}, "difficulty must be one of"),

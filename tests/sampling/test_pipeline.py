@@ -344,7 +344,10 @@ def test_an_edit_of_its_region_forwards_less_than_one_of_the_whole_canvas(pipe, 
 
 @pytest.mark.parametrize(
     ("kwargs", "message"),
-    [({"seeds": [1]}, "one number a problem"), ({"num_generations": 0}, "num_generations must be at least 1")],
+    [
+        ({"seeds": [1]}, "one number a problem"),
+        ({"num_generations": 0}, "num_generations must be a whole"),
+    ],
 )
 def test_wrong_numbers_of_seeds_or_generations_are_refused(pipe, problems, kwargs, message):
     with pytest.raises(ConfigError, match=message):

@@ -107,7 +107,9 @@ def test_a_threshold_fills_what_is_surer_beyond_the_share():
         ("num_steps", 65),
         ("temperature", -0.1),
         ("temperature", float("nan")),
-        ("threshold", 0.0),
+        ("threshold", -0.1),
+        ("temperature", 1e-40),
+        ("temperature", True),
         ("threshold", 1.5),
         ("order", "random"),
         ("region", "half"),
@@ -116,7 +118,7 @@ def test_a_threshold_fills_what_is_surer_beyond_the_share():
     ],
 )
 def test_a_setting_out_of_range_is_refused_by_name_and_value(field, value):
-    with pytest.raises(ConfigError, match=f"^{field} must be .*got {value!r}$"):
+    with pytest.raises(ConfigError, match=f"^{field} must be .*got '{value}'$"):
         SamplingConfig(**{field: value})
 
 
@@ -130,3 +132,9 @@ def test_a_saved_scheduler_keeps_its_defaults(tmp_path):
     loaded = MaskedDiffusionScheduler.from_pretrained(tmp_path)
     expected = SamplingConfig(num_steps=6, threshold=0.9, order="entropy", temperature=0.5)
     assert loaded.sampling_config(temperature=0.5) == expected
+
+
+def test_a_threshold_of_zero_is_off():
+    assert SamplingConfig(threshold=0) == SamplingConfig()
+    with pytest.raises(ConfigError, match="num_steps may be None only with a threshold"):
+        SamplingConfig(num_steps=None, threshold=0.0)

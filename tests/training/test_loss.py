@@ -156,11 +156,11 @@ def test_a_share_of_the_batch_has_the_weights_that_it_has_in_the_whole(loss_type
     ("settings", "says"),
     [
         ({"loss_type": "bnpo"}, "loss_type must be one of dapo, grpo, dr_grpo, got 'bnpo'"),
-        ({"epsilon": 0.0}, "epsilon must be between 0 and 1, got 0.0"),
-        ({"epsilon": math.nan}, "epsilon must be between 0 and 1"),
+        ({"epsilon": 0.0}, "epsilon must be a number from 0.001 to 1, got '0.0'"),
+        ({"epsilon": math.nan}, "epsilon must be a number"),
         ({"epsilon": 0.2, "epsilon_high": 0.1}, r"epsilon_high must be at least epsilon \(0.2\), got 0.1"),
-        ({"beta": -0.1}, "beta must be 0 or more, got -0.1"),
-        ({"beta": math.nan}, "beta must be 0 or more"),
+        ({"beta": -0.1}, "beta must be a number from 0 to 10, got '-0.1'"),
+        ({"beta": math.nan}, "beta must be a number"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(settings, says):

@@ -253,3 +253,10 @@ def test_samples_are_offered_with_every_evaluation(tmp_path):
         on_samples=lambda rollouts, step: seen.append((step, len(rollouts.groups[0])))
     )
     assert seen == [(2, 4), (3, 4)]
+
+
+@pytest.mark.parametrize("rank", [49, 4096])
+def test_a_rank_beyond_the_smaller_side_of_the_matrices_is_refused_before_anything_is_made(tmp_path, rank):
+    with pytest.raises(ConfigError, match=rf"lora_rank must be at most 48, the smaller side .* got {rank}"):
+        trainer(tmp_path, lora_rank=rank)
+    assert trainer(tmp_path, lora_rank=48).adapter is not None

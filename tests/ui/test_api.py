@@ -73,9 +73,11 @@ def test_readmes_curl_example_runs(app):
 @pytest.mark.parametrize(
     ("name", "body", "says"),
     [
-        ("solve", {"seed": -1}, "Seed must be a number from 0"),
-        ("solve", {"num_steps": 13}, "Steps per segment must be a number from 1 to 12"),
-        ("solve", {"temperature": "hot"}, "Temperature must be a number"),
+        ("solve", {"seed": -1}, "Seed must be a whole number from 0"),
+        ("solve", {"seed": True}, "Seed must be a whole number from 0"),
+        ("solve", {"temperature": 1e-40}, "Temperature must be 0 (greedy) or a number from 0.01 to 2"),
+        ("solve", {"num_steps": 65}, "Steps per segment must be a whole number from 1 to 64"),
+        ("solve", {"temperature": "hot"}, "Temperature must be 0 (greedy) or a number from 0.01 to 2"),
         ("solve", {"region": "everywhere"}, "Region must be one of"),
         ("solve", {"task": "chess"}, "Task must be one of"),
         ("solve", {"checkpoint": "../../etc"}, "Checkpoint '../../etc' is not here"),

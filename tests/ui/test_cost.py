@@ -192,9 +192,9 @@ def test_where_autoregression_always_wins_is_said():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"region_share": 0}, "region share must be a number from 1 to 100, got '0'"),
-        ({"turns": 2.5}, "turns must be a whole number, got 2.5"),
-        ({"canvas_side": 1e9}, "canvas side must be a number from 4 to 32"),
+        ({"region_share": 0}, "region share must be a whole number from 1 to 100, got '0'"),
+        ({"turns": 2.5}, "turns must be a whole number from 1 to 16, got '2.5'"),
+        ({"canvas_side": 1e9}, "canvas side must be a whole number from 4 to 32"),
         ({"text_steps": None}, "text steps must be a number from 1 to 12, got nothing"),
         ({"image_steps": "nan"}, "image steps must be a number"),
     ],

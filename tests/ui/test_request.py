@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmreason.errors import ConfigError, MMReasonError, ProblemError
+from mmreason.limits import NUM_STEPS, SEED, TEMPERATURE
 from mmreason.tasks import TASKS, make_problem
-from mmreason.ui.request import MAX_SEED, SolveRequest, checked, is_link, link_query, parse_puzzle, read_link
+from mmreason.ui.request import SolveRequest, checked, is_link, link_query, parse_puzzle, read_link
 
 FINE = {"task": "maze", "difficulty": "easy", "seed": 3, "checkpoint": "base"}
 
@@ -22,12 +23,12 @@ def params_of(query):
 @given(
     task=st.sampled_from(sorted(TASKS)),
     difficulty=st.sampled_from(["easy", "medium"]),
-    seed=st.integers(0, MAX_SEED),
-    temperature=st.integers(0, 20).map(lambda tenths: tenths / 10),
-    num_steps=st.integers(1, 12),
+    seed=st.integers(0, SEED.high),
+    temperature=st.just(0.0) | st.floats(TEMPERATURE.low, TEMPERATURE.high),
+    num_steps=st.integers(1, NUM_STEPS.high),
     region=st.sampled_from(["stated", "full", "confidence"]),
-    threshold=st.sampled_from([None, 0.05, 0.9, 1.0]),
-    sampling_seed=st.integers(0, MAX_SEED),
+    threshold=st.none() | st.floats(1e-9, 1),
+    sampling_seed=st.integers(0, SEED.high),
 )
 def test_a_link_carries_every_input(**inputs):
     request = SolveRequest(**inputs, checkpoint="base", checkpoint_hash="0123456789ab")
@@ -47,15 +48,22 @@ def test_a_link_carries_the_visitors_own_puzzle(task):
     ("field", "value"),
     [
         ("seed", -1),
-        ("seed", 2**31),
+        ("seed", 2**53),
         ("seed", 1.5),
         ("seed", None),
         ("seed", "seven"),
         ("seed", float("nan")),
+        ("seed", True),
+        ("temperature", 1e-40),
+        ("temperature", 0.009),
+        ("temperature", False),
+        ("threshold", True),
+        ("threshold", []),
+        ("num_steps", True),
         ("temperature", 2.1),
         ("temperature", float("inf")),
         ("num_steps", 0),
-        ("num_steps", 13),
+        ("num_steps", 65),
         ("num_steps", 10**400),
         ("threshold", 1.1),
         ("threshold", -0.1),
@@ -75,7 +83,7 @@ def test_a_value_outside_its_limits_is_refused_in_one_sentence(field, value):
 
 @pytest.mark.parametrize("value", [None, ""])
 def test_an_empty_field_is_said_to_hold_nothing(value):
-    with pytest.raises(ConfigError, match="seed must be a number from 0 to 2147483647, got nothing"):
+    with pytest.raises(ConfigError, match="seed must be a whole number from 0 to 9007199254740991, got nothing"):
         checked(**FINE | {"seed": value})
 
 

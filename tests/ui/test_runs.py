@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from mmreason.errors import MMReasonError
+from mmreason.limits import Whole
 from mmreason.training.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui import (
     checkpoints,
@@ -371,9 +372,9 @@ BAD = [
     *(
         (field.name, bad, f"{field.label.lower()} must be a")
         for field in (*train_form.FEW, *train_form.MORE)
-        for bad in (field.low - 1, field.high * 10, None, "abc", float("nan"))
+        for bad in (field.limit.low - 1, field.limit.high * 10, None, "abc", float("nan"), True)
     ),
-    *((field.name, 2.5, "must be a whole number, got '2.5'") for field in train_form.FEW if field.is_whole),
+    *((field.name, 2.5, "must be a whole number from") for field in train_form.FEW if isinstance(field.limit, Whole)),
 ]
 
 

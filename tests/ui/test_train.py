@@ -314,8 +314,8 @@ def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
     page.locator("#train-eval_problems input").wait_for()
     for field in (*FEW, *MORE):
         kept = page.locator(f"#train-{field.name} input").input_value()
-        wrong = f"{field.label.capitalize()} must be a number from"
-        for bad in (field.low - 1, field.high * 10):
+        wrong = f"{field.label.capitalize()} must be a {field.limit.kind} from"
+        for bad in (field.limit.low - 1, field.limit.high * 10):
             fill(page, field.name, f"{bad:.10g}")
             expect(page.locator("#train-estimate")).to_contain_text(wrong)
         page.locator("#train-start").click()

@@ -1,0 +1,29 @@
+"""``limits``: how low and how high every number may be, on the page, in the API and here."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+HELP = "what every number may be"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``limits``."""
+    parser.add_argument("--readme", metavar="FILE", help="bring this README's table up to date")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """List the limits; returns ``low``, ``high``, ``words`` and ``says`` by name."""
+    from mmreason.limits import LIMITS, table
+
+    if args.readme is not None:
+        from mmreason.analysis.card import update_readme
+
+        update_readme(args.readme, "limits", table())
+    return {row.name: {"low": row.low, "high": row.high, "words": row.words, "says": row.says} for row in LIMITS}
+
+
+def readable(result: dict[str, Any]) -> str:
+    """One line a number."""
+    return "\n".join(f"{name}: {row['words']}, {row['says']}" for name, row in result.items())

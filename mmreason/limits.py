@@ -1,0 +1,122 @@
+"""The numbers that page, API, command line and training share: how low, how high, and what they are.
+
+Whoever takes such a number checks it here; help texts and README's table (``python -m mmreason limits``) are made
+from the same rows.  What a host grants its visitors is a setting of the page, and less.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mmreason.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number and what it may be; ``off`` says what 0 means where 0 lies outside the range and is taken, too."""
+
+    name: str
+    low: float
+    high: float
+    says: str
+    off: str = ""
+
+    kind = "number"
+
+    @property
+    def words(self) -> str:
+        """What would be right."""
+        given = f"a {self.kind} from {self.low:.16g} to {self.high:.16g}"
+        return f"0 ({self.off}) or {given}" if self.off else given
+
+    def check(self, value: Any, name: str = "") -> float:
+        """``value``, which may be text, as a number within the limits; raises ConfigError that calls it ``name``."""
+        found = _read(value)
+        if not (self.low <= found <= self.high or (self.off and found == 0)):
+            raise self._wrong(value, name)
+        return found
+
+    def _wrong(self, value: Any, name: str) -> ConfigError:
+        got = "nothing" if value is None or value == "" else repr(str(value)[:40])
+        return ConfigError(f"{name or self.name} must be {self.words}, got {got}")
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(Number):
+    """A whole number."""
+
+    kind = "whole number"
+
+    def check(self, value: Any, name: str = "") -> int:
+        """``value`` as a whole number within the limits; raises ConfigError."""
+        found = Number.check(self, value, name)
+        if found != int(found):
+            raise self._wrong(value, name)
+        return int(found)
+
+
+def _read(value: Any) -> float:
+    """NaN for what is no number; True and False are none."""
+    if type(value).__name__ in ("bool", "bool_"):  # numpy's, too
+        return math.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+SEED = Whole("seed", 0, 2**53 - 1, "the same seed gives the same problems, rollouts or weights")  # exact in JavaScript
+SAMPLING_SEED = replace(SEED, name="sampling_seed", says="the same seed gives the same solution of a problem")
+
+TEMPERATURE = Number("temperature", 0.01, 2, "how bold sampling is: logits are divided by it", "greedy")
+TRAIN_TEMPERATURE = replace(
+    TEMPERATURE, name="temperature in training", says="of rollouts: greedy ones have no likelihood", off=""
+)
+NUM_STEPS = Whole("num_steps", 1, 64, "forward passes for one thought or one edit")
+THRESHOLD = Number("threshold", 0, 1, "commit at once whatever is surer than this; 0 is off")
+MAX_TURNS = Whole("max_turns", 1, 16, "turns of thought and edit after which a rollout ends")
+
+PROBLEMS = Whole("problems", 1, 1_000_000, "problems that are solved, in all")
+BATCH_SIZE = Whole("batch_size", 1, 4096, "rollouts at once")
+NUM_PROBLEMS = Whole("num_problems", 1, 1024, "problems a step, a group of rollouts each")
+NUM_GENERATIONS = Whole("num_generations", 2, 256, "rollouts of a problem, which are compared")
+ROLLOUTS = Whole("rollouts", 1, 4096, "rollouts of a problem that are not compared")
+GROUP = Whole("group size on the page", 1, 16, "rollouts of a problem that Inspect rolls out at a visitor's wish")
+REWARD_WEIGHT = Number("reward_weights", 0, 100, "weight of the text rewards, or of the image rewards")
+WEIGHT = Number("weight", 0, 100, "share of a task or difficulty among those that are drawn; 0 leaves it out")
+
+STEPS = Whole("steps", 1, 100_000, "updates of the weights")
+NUM_ITERATIONS = Whole("num_iterations", 1, 16, "updates with one batch of rollouts")
+LEARNING_RATE = Number("learning_rate", 1e-8, 0.1, "step size of the optimizer")
+WARMUP_STEPS = Whole("warmup_steps", 0, 100_000, "steps over which the learning rate rises")
+MAX_GRAD_NORM = Number("max_grad_norm", 1e-6, 1_000_000, "longest gradient; a longer one is scaled down")
+EPSILON = Number("epsilon", 0.001, 1, "the probability ratio is clipped to 1 ± this")
+EPSILON_HIGH = Number("epsilon_high", 0.001, 10, "clips the ratio above 1 in place of epsilon")
+BETA = Number("beta", 0, 10, "weight of the KL to the starting policy; 0 is off")
+MAX_TOKENS = Whole("max_tokens", 1, 2**24, "positions in one backward pass (less memory, less padding)")
+LORA_RANK = Whole("lora_rank", 0, 4096, "rank of low-rank adapters; 0 trains all weights")  # and see the matrices
+SAVE_STEPS = Whole("save_steps", 1, 100_000, "steps from one checkpoint to the next")
+LOGGING_STEPS = Whole("logging_steps", 1, 100_000, "steps from one line of metrics to the next")
+EVAL_STEPS = Whole("eval_steps", 1, 100_000, "steps from one evaluation to the next")
+EVAL_PROBLEMS = Whole("eval_problems", 1, 1000, "held-out problems an evaluation solves")
+LEAK_STEPS = Whole("leak_steps", 0, 100_000, "steps from one measurement of leak against signal to the next; 0 is off")
+HELD_OUT_TRACES = Whole("held_out_traces", 0, 1000, "traces that an evaluation keeps")
+SLICE_SECONDS = Number("slice_seconds", 0, 86_400, "seconds after which to save and end; 0 is off")
+NUM_COPIES = Whole("num_copies", 1, 16, "noisy copies of a segment in pretraining")
+LAYERS = Whole("num_hidden_layers", 1, 256, "layers of a new policy")
+WIDTH = Whole("hidden_size", 8, 8192, "width of a new policy")
+HEADS = Whole("num_attention_heads", 1, 128, "attention heads of a new policy")
+WORKERS = Whole("workers", 1, 256, "processes that make demonstrations")
+MAX_SECONDS = Number("max_seconds", 1, 10_000_000, "seconds by which pretraining ends, its rates fallen")
+SHARE = Number("share", 0, 1, "a share of the whole")
+THREADS = Whole("threads", 0, 1024, "CPU threads; 0 leaves the choice to torch")
+
+LIMITS = tuple(found for found in list(globals().values()) if isinstance(found, Number))
+
+
+def table() -> str:
+    """The limits as README's table."""
+    rows = ["| Number | May be | Meaning |", "|---|---|---|"]
+    return "\n".join(rows + [f"| `{limit.name}` | {limit.words} | {limit.says} |" for limit in LIMITS])
