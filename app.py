@@ -21,6 +21,10 @@ if __name__ == "__main__":
         raise SystemExit(2) from None
     log_as_json(settings.log_level)
 
+    from mmreason.ui.temporary import hold_gradios_files
+
+    hold_gradios_files()
+
     from mmreason.ui.page import build_page
     from mmreason.ui.runtime import warm_up
     from mmreason.ui.serving import launch_options

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from mmreason.disk import write_json, writing
 from mmreason.traces.replay import write_gif
+from mmreason.ui import temporary
 from mmreason.ui.solving import Finished
-
-KEPT_SECONDS = 600  # gradio copies a file as soon as it is handed over
 
 
 def write_files(finished: Finished) -> tuple[str, str]:
@@ -32,27 +28,12 @@ def write_files(finished: Finished) -> tuple[str, str]:
 @contextmanager
 def new_place() -> Iterator[Path]:
     """An empty folder to write in what is then handed over; raises ConfigError if that fails, and nothing is left."""
-    folder = _folder()
-    _sweep(folder)
-    place = folder / secrets.token_hex(8)
+    temporary.make_room()
+    place = temporary.folder() / secrets.token_hex(8)
     with writing("the file"):
         try:
-            place.mkdir()
+            place.mkdir(parents=True)
             yield place
         except OSError:
             shutil.rmtree(place, ignore_errors=True)
             raise
-
-
-@cache
-def _folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="mmreason-"))
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what was handed over long ago."""
-    for place in folder.iterdir():
-        if time.time() - place.stat().st_mtime > KEPT_SECONDS:
-            for path in place.iterdir():
-                path.unlink(missing_ok=True)
-            place.rmdir()

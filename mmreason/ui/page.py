@@ -13,6 +13,7 @@ from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
 from mmreason.ui.results import build_results
 from mmreason.ui.settings import read_settings
+from mmreason.ui.temporary import KEPT_SECONDS
 from mmreason.ui.train import build_train
 from mmreason.ui.train_events import connect_checkpoints
 from mmreason.ui.visitor import visitor_state
@@ -23,7 +24,7 @@ TITLE = "mmreason"
 
 def build_page() -> gr.Blocks:
     """The page, its queue set up: bounded lines, no open endpoints."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, 7200)) as page:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, KEPT_SECONDS)) as page:
         component("header", elem_id="header")
         visitor = visitor_state()
         with gr.Tabs() as tabs:

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 
 from mmreason.ui.runtime import ASSETS
 from mmreason.ui.settings import Settings
+from mmreason.ui.temporary import RoomForUploads
 from mmreason.ui.theme import CSS, theme
 
 UNKNOWN = "There is no such endpoint, or it has no such parameter; /gradio_api/info names all of them."
@@ -58,5 +59,5 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "footer_links": [],
         "ssr_mode": False,
         "mcp_server": bool(settings.mcp),
-        "app_kwargs": {"middleware": [Middleware(PlainRefusals)]},
+        "app_kwargs": {"middleware": [Middleware(RoomForUploads), Middleware(PlainRefusals)]},
     }

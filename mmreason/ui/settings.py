@@ -33,6 +33,9 @@ class Settings:
     max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
     max_upload_mb: int = _limit(8, 1, 32, "megabytes of an uploaded file")
     max_checkpoint_mb: int = _limit(200, 1, 10_000, "megabytes of a checkpoint that is taken from the Hub")
+    max_temporary_mb: int = _limit(
+        2000, 50, 10**7, "megabytes of uploads and of files to take away; beyond it the oldest go"
+    )
     max_trainings: int = _limit(1, 0, 64, "trainings at the same time")
     visitor_runs: int = _limit(4, 1, 1000, "runs of one visitor that wait or run")
     visitor_steps: int = _limit(2000, 1, 10**6, "steps of these, in all")

@@ -17,6 +17,7 @@ from mmreason.ui import runtime
 from mmreason.ui.screenshots import FLAGS, chromium, free_port, served
 from mmreason.ui.serving import launch_options
 from mmreason.ui.settings import read_settings
+from mmreason.ui.temporary import hold_gradios_files
 from tests.ui.scripted import ScriptedPipe
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ class Scripted:
 @contextmanager
 def launched() -> Iterator[str]:
     """The page served from this process as ``app.py`` serves it; gives its address."""
+    hold_gradios_files()
     blocks = page_module.build_page()
     _, address, _ = blocks.launch(
         server_port=free_port(), prevent_thread_lock=True, quiet=True, **launch_options(read_settings())

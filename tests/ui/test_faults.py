@@ -18,7 +18,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from mmreason.__main__ import main
-from mmreason.ui import files, handlers, health, playback, runtime, solving, watch_events
+from mmreason.ui import handlers, health, playback, runtime, solving, temporary, watch_events
 from mmreason.ui.request import SolveRequest
 from tests import policies
 from tests.ui.apart import run_apart
@@ -134,7 +134,7 @@ def test_files_to_take_away_from_a_full_disk_are_told_and_leave_nothing(tmp_path
 
     warned: list[str] = []
     monkeypatch.setattr(gr, "Warning", warned.append)
-    monkeypatch.setattr(files, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(temporary, "folder", lambda: tmp_path)
     data, finished = handlers.example_value()
     assert data is not None
     monkeypatch.setattr(os, "fsync", fails)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import pickle
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import httpx
 import pytest
 
 from mmreason.errors import MMReasonError, TraceError
-from mmreason.ui import sources
+from mmreason.ui import sources, temporary
 from mmreason.ui.request import parse_puzzle
 from tests.ui.conftest import HOSTILE, ROOT
 
@@ -52,7 +51,7 @@ def test_an_upload_cannot_choose_its_folder(scripted_server, name):
     assert sent.status_code == 200
     (path,) = sent.json()
     assert ".." not in path.split("/")
-    assert Path(path).is_relative_to(Path(tempfile.gettempdir()) / "gradio")
+    assert Path(path).is_relative_to(temporary.folder())
     assert not (ROOT / "evil.json").exists()
     assert not (ROOT.parent / "evil.json").exists()
 
