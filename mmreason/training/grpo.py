@@ -41,7 +41,7 @@ from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_we
 from mmreason.training.order import changed_orders
 from mmreason.training.precision import half_precision
 
-CPU_ROLLOUTS = 64  # rolled out at once: a CPU is no faster with more, and each holds about 10 MB of keys and values
+CPU_ROLLOUTS = 32  # at once: with more a CPU is slower, and each takes about 10 MB for its keys and values
 NUMBERS = (
     *(limits.SEED, limits.NUM_PROBLEMS, limits.NUM_GENERATIONS, limits.NUM_ITERATIONS, limits.LEARNING_RATE),
     *(limits.WARMUP_STEPS, limits.MAX_GRAD_NORM, limits.LORA_RANK, limits.SAVE_STEPS, limits.LOGGING_STEPS),
