@@ -42,7 +42,7 @@ from mmreason.records import (
     Verdict,
     cell_word,
 )
-from mmreason.tasks.task import HINT_RANGES, NO_HINT, Spec
+from mmreason.tasks.task import HINT_RANGES, NO_HINT, Spec, spoiled
 
 CELLS = ("floor", "wall", "agent", "goal", "decoy", "trail", "agent_on_goal")
 FLOOR, WALL, AGENT, GOAL, DECOY, TRAIL, AGENT_ON_GOAL = range(len(CELLS))
@@ -437,7 +437,9 @@ class Maze:
             return "the goal is not reached"
         path = sorted([*_places_of(canvas_HW, TRAIL), goal], key=lambda place: -distance[place])
         joined = all(b - a in STEPS and distance[b] == distance[a] - 1 for a, b in pairwise(path))
-        return None if joined and path[0] == _start(spec) else "the trail is not a shortest path"
+        if not joined or path[0] != _start(spec):
+            return "the trail is not a shortest path"
+        return spoiled(canvas_HW, self.canvas(spec), np.isin(canvas_HW, (TRAIL, AGENT_ON_GOAL)))
 
 
 def _verdict(reason: str, *, well_formed: bool = True, true: bool = False, useful: bool = False) -> Verdict:

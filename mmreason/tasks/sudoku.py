@@ -43,8 +43,9 @@ from mmreason.records import (
     Verdict,
     cell_word,
     parse_cell,
+    region_mask,
 )
-from mmreason.tasks.task import HINT_RANGES, NO_HINT, Spec
+from mmreason.tasks.task import HINT_RANGES, NO_HINT, Spec, spoiled
 
 SIDE = 4
 DIGITS = frozenset(range(1, SIDE + 1))
@@ -407,13 +408,21 @@ class Sudoku:
         shown, full = _read(canvas_HW), _solution(_digits(spec))
         wrong = next((p for p in _PLACES if shown[p] != full[p]), None)
         if wrong is None:
-            return _verdict("true", true=True, useful=True)
+            changed = _changed(spec, self.canvas(spec), canvas_HW)
+            return _verdict(changed or "true", true=changed is None, useful=changed is None)
         trouble = {0: "is empty", UNREADABLE: "cannot be read"}
         return _verdict(f"{_name(wrong)} {trouble.get(shown[wrong], f'is not {shown[wrong]} in the solution')}")
 
     def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:
         """Do all sixteen places show the solution?"""
-        return tuple(_read(canvas_HW)) == _solution(_digits(spec))
+        right = tuple(_read(canvas_HW)) == _solution(_digits(spec))
+        return right and _changed(spec, self.canvas(spec), canvas_HW) is None
+
+
+def _changed(spec: Spec, start_HW: np.ndarray, canvas_HW: np.ndarray) -> str | None:
+    """Which given digit is no longer drawn as one, in words."""
+    free_HW = region_mask([_box(place) for place, digit in enumerate(_digits(spec)) if not digit])
+    return spoiled(canvas_HW, start_HW, free_HW)
 
 
 def _verdict(reason: str, well_formed: bool = True, true: bool = False, useful: bool = False) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from mmreason.records import Box, Demonstration, Difficulty, Verdict
+from mmreason.records import Box, Demonstration, Difficulty, Verdict, cell_word
 
 Spec = Mapping[str, Any]  # a problem as a JSON object, in the file format of its task
 FOREIGN = -1  # a recognised cell that is none of the task's own drawings
@@ -18,6 +18,12 @@ FOREIGN = -1  # a recognised cell that is none of the task's own drawings
 HINT_RANGES = {"maze": (0, 28), "jigsaw": (28, 16), "sudoku": (44, 4), "transform": (48, 4)}
 NUM_HINTS = 52
 NO_HINT = -1
+
+
+def spoiled(canvas_HW: np.ndarray, start_HW: np.ndarray, free_HW: np.ndarray) -> str | None:
+    """The first cell outside ``free_HW`` (bool) that is not as at the start, in words; None if all are."""
+    wrong = np.argwhere(~free_HW & (canvas_HW != start_HW)).tolist()
+    return f"{cell_word(wrong[0][0] + 1, wrong[0][1] + 1)} is not as at the start" if wrong else None
 
 
 class Task(Protocol):
@@ -81,7 +87,10 @@ class Task(Protocol):
         ...
 
     def check_answer(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str]) -> Verdict:
-        """Is the answer right for what the canvas shows?  ``words`` follow ``<answer>``."""
+        """Is the answer right for what the canvas shows?  ``words`` follow ``<answer>``.
+
+        What no edit may touch (walls, given digits, frame, operations) must be as at the start.
+        """
         ...
 
     def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:

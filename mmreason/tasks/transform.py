@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from mmreason.errors import ProblemError
-from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict
-from mmreason.tasks.task import HINT_RANGES, NO_HINT
+from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict, region_mask
+from mmreason.tasks.task import HINT_RANGES, NO_HINT, spoiled
 
 TURNS: dict[Difficulty, tuple[int, int]] = {"easy": (1, 2), "medium": (3, 4), "hard": (5, 6)}
 MAX_OPERATIONS = 6
@@ -389,6 +389,9 @@ class Transform:
         pattern = _read(canvas_HW)
         if pattern is None:
             return _verdict("the pattern cannot be read", True, False, False)
+        changed = self._changed(spec, canvas_HW)
+        if changed:
+            return _verdict(changed, True, False, False)
         shown, useful = pattern.count(COLOURS.index(words[1]) + 1), self.is_solved(spec, canvas_HW)
         if shown != NUMBERS[words[0]]:
             return _verdict(f"the pattern shows {shown} {words[1]}, not {words[0]}", True, False, useful)
@@ -396,7 +399,11 @@ class Transform:
 
     def is_solved(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> bool:
         """Does the canvas show the pattern after all operations?"""
-        return _read(canvas_HW) == _spec_history(spec)[-1]
+        return _read(canvas_HW) == _spec_history(spec)[-1] and self._changed(spec, canvas_HW) is None
+
+    def _changed(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> str | None:
+        """What of the frame and the operations is no longer there, in words."""
+        return spoiled(canvas_HW, self.canvas(spec), region_mask([PATTERN_BOX]))
 
     def _drawn(self, spec: Mapping[str, Any], pattern: Sequence[int]) -> np.ndarray:
         canvas_HW = _write(EMPTY_CANVAS, pattern)

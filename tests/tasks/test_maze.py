@@ -357,3 +357,19 @@ def test_the_verifier_never_raises_on_any_canvas_words_or_boxes(spec, shown, wor
     MAZE.check_answer(spec, canvas, words)
     MAZE.check_answer(spec, canvas, ["5", "moves"])
     MAZE.is_solved(spec, canvas)
+
+
+def test_a_trail_of_right_distances_whose_cells_do_not_touch_is_no_path():
+    rows = ["S.......", *["........"] * 6, ".......G"]
+    spec = MAZE.parse({"task": "maze", "rows": rows})
+    shown = MAZE.canvas(spec)
+    shown[0, 0], shown[7, 7] = TRAIL, AGENT_ON_GOAL
+    along = [(0, c) for c in range(1, 8)] + [(r, 7) for r in range(1, 7)]
+    down = [(c, r) for r, c in along]
+    straight, leaping = shown.copy(), shown.copy()
+    for i, (one, other) in enumerate(zip(along, down, strict=True)):
+        straight[one] = TRAIL
+        leaping[other if i % 2 else one] = TRAIL
+    assert MAZE.is_solved(spec, straight) and MAZE.check_answer(spec, straight, ["14", "moves"]).right
+    assert not MAZE.is_solved(spec, leaping)
+    assert MAZE.check_answer(spec, leaping, ["14", "moves"]).reason == "the trail is not a shortest path"

@@ -20,6 +20,7 @@ from mmreason.tasks import (
     split_of,
     task_named,
 )
+from mmreason.tasks.task import FOREIGN
 
 EVERY = [(task, difficulty) for task in TASKS for difficulty in DIFFICULTIES]
 every_task_and_difficulty = pytest.mark.parametrize(("task", "difficulty"), EVERY)
@@ -227,3 +228,22 @@ def test_a_task_is_found_by_its_name():
         assert task_named(name).name == name
     with pytest.raises(ConfigError, match="got 'Maze'"):
         task_named("Maze")
+
+
+# Answers
+
+
+@every_task_and_difficulty
+def test_no_answer_is_right_where_an_edit_spoiled_what_none_may_touch(task, difficulty):
+    """All of a maze's walls erased used to leave its answer right, and so did a transform without its operations."""
+    problem, maker = make_problem(task, difficulty, 31), TASKS[task]
+    solution = maker.demonstrate(problem.spec)
+    words, end_HW = solution.answer.split()[1:], solution.steps[-1].canvas
+    assert maker.check_answer(problem.spec, end_HW, words).right and maker.is_solved(problem.spec, end_HW)
+    for row, column in np.argwhere(end_HW == problem.canvas).tolist():
+        for cell in (FOREIGN, (int(end_HW[row, column]) + 1) % len(maker.cells)):
+            spoiled_HW = end_HW.copy()
+            spoiled_HW[row, column] = cell
+            assert not maker.is_solved(problem.spec, spoiled_HW), (row, column)
+            verdict = maker.check_answer(problem.spec, spoiled_HW, words)
+            assert not verdict.right and verdict.reason != "true"
