@@ -40,14 +40,17 @@ def evaluate(
     Returns a JSON object: ``success`` by task (those that got a problem) and their ``mean``, its ``ci95``
     (Wilson score interval of the mean over all problems, conservative for an even split), ``text_reward``
     and ``image_reward`` (means over traces, those without a scored edit left out of the latter),
-    ``by_task``, ``by_difficulty``, ``end_reasons``, ``cost`` in all, ``problems`` and ``seconds``.
+    ``by_task``, ``by_difficulty``, ``end_reasons``, ``cost`` in all, ``problems``, ``distinct_problems`` (there are
+    few easy jigsaws and sudokus, and some are drawn twice) and ``seconds``.
     """
     tasks, difficulties = list(dict.fromkeys(tasks)), list(dict.fromkeys(difficulties))
     check_choice(tasks, difficulties, num_problems, seed, batch_size)
     began = time.perf_counter()
     problems = held_out(tasks, difficulties, num_problems, seed, split)
     traces = solve_problems(pipe, problems, config, seed, batch_size, on_progress)
-    return summary(traces) | {"problems": len(problems), "seconds": time.perf_counter() - began}
+    distinct = len({(problem.task, problem.canvas.tobytes()) for problem in problems})
+    counts = {"problems": len(problems), "distinct_problems": distinct}
+    return summary(traces) | counts | {"seconds": time.perf_counter() - began}
 
 
 def check_choice(

@@ -63,6 +63,8 @@ def readable(result: dict[str, Any]) -> str:
         f"{'mean':<12}{result['success']['mean']:>9.3f}{result['text_reward']:>8.3f}{image:>8}{result['problems']:>10}"
     )
     lines.append(f"95 % interval of the mean success: {low:.3f} to {high:.3f}; {result['seconds']:.1f} s")
+    if result["distinct_problems"] < result["problems"]:
+        lines.append(f"{result['distinct_problems']} of the problems are distinct, the others were drawn again")
     if len(result["by_difficulty"]) > 1:
         rates = ", ".join(f"{d} {row['success']['mean']:.3f}" for d, row in result["by_difficulty"].items())
         lines.append(f"by difficulty: {rates}")

@@ -11,6 +11,9 @@ rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), z
     joint:       A = (d_text + d_image) / (σ_joint + ε),  σ_joint the spread of that sum
     swapped:     A = d_other / (σ_other + ε), the control that must hurt
 
+By turn, the members of a slot depend on who has stopped, and the expected gradient has yet the direction of that
+turn's own reward: who is there is settled before the turn, and no later reward reaches the choice to stop.
+
 σ is the unbiased standard deviation over the members (``scale_rewards="group"``), over the whole batch
 (``"batch"``), or left out (``"none"``), as in TRL's ``GRPOConfig``; but ``"batch"`` is the spread of the
 differences d, where TRL takes that of rewards and so counts how much problems differ, too.

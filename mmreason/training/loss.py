@@ -3,6 +3,10 @@
     l = −min(ρ A, clip(ρ, 1 − ε, 1 + ε_high) A) + β KL,   ρ = exp(log π − log π_old),
     KL = exp(log π_ref − log π) − (log π_ref − log π) − 1                      (k3, Schulman 2020)
 
+The KL is of every token, those of groups without spread included: they say nothing of which answer is better, but
+the policy has left the reference there as elsewhere (as in TRL).  In expectation it has the gradient of
+β KL(π_ref ‖ π).
+
 Denominators (``loss_type``), with n tokens of modality m and R rollouts in the global batch (processes,
 accumulation and tokens of zero advantage included):
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from standin import StandInPipe
 
 from mmreason.analysis.evaluate import evaluate, wilson
+from mmreason.commands.evaluate import readable
 from mmreason.errors import ConfigError
 from mmreason.sampling.scheduler import SamplingConfig
-from mmreason.tasks import TASKS
+from mmreason.tasks import TASKS, make_problem
 
 CONFIG = SamplingConfig(num_steps=3)
 TIMES = ("seconds",)
@@ -103,9 +104,9 @@ def test_names_given_twice_count_once() -> None:
         ({"tasks": ["mazes"]}, "'mazes'"),
         ({"tasks": []}, "at least one"),
         ({"difficulties": ["extreme"]}, "'extreme'"),
-        ({"num_problems": 0}, "got 0"),
-        ({"seed": -1}, "got -1"),
-        ({"batch_size": 0}, "got 0"),
+        ({"num_problems": 0}, "got '0'"),
+        ({"seed": -1}, "got '-1'"),
+        ({"batch_size": 0}, "got '0'"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused(changes, says) -> None:
@@ -124,3 +125,13 @@ def test_the_interval_holds_the_rate_narrows_with_problems_and_is_symmetric() ->
             widths.append(high - low)
         assert all(a > b for a, b in pairwise(widths))
     assert wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-3)
+
+
+def test_problems_drawn_again_are_counted_and_said() -> None:
+    drawn = [make_problem("jigsaw", "easy", 0, "test", i).canvas.tobytes() for i in range(100)]
+    found = evaluate(StandInPipe(), ["jigsaw"], ["easy"], 100, 0, CONFIG)
+    assert (found["problems"], found["distinct_problems"]) == (100, len(set(drawn)))
+    assert len(set(drawn)) < 100
+    assert f"{len(set(drawn))} of the problems are distinct" in readable(found)
+    apart = evaluate(StandInPipe(), ["maze"], ["medium"], 5, 0, CONFIG)
+    assert apart["distinct_problems"] == 5 and "distinct" not in readable(apart)

@@ -5,6 +5,7 @@ Axes: P problems, G rollouts in a group, S segments.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -282,9 +283,9 @@ def test_weights_scale_the_differences_and_a_weight_of_zero_silences_a_modality(
         ({"granularity": "token"}, "granularity must be one of trace, turn, got 'token'"),
         ({"scale_rewards": "std"}, "scale_rewards must be one of group, batch, none, got 'std'"),
         ({"reward_weights": {"text": 1.0}}, "reward_weights must give text and image"),
-        ({"reward_weights": {"text": 1.0, "image": -1.0}}, "a number ≥ 0"),
-        ({"reward_weights": {"text": math.nan, "image": 1.0}}, "a number ≥ 0"),
-        ({"reward_weights": {"text": math.inf, "image": 1.0}}, "a number ≥ 0"),
+        ({"reward_weights": {"text": 1.0, "image": -1.0}}, "from 0 to 100"),
+        ({"reward_weights": {"text": math.nan, "image": 1.0}}, "from 0 to 100"),
+        ({"reward_weights": {"text": math.inf, "image": 1.0}}, "from 0 to 100"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(settings, says):
@@ -397,3 +398,34 @@ def test_a_segment_that_only_the_other_reward_moves_is_pushed_idly():
     group = [a_trace(("t", 1.0), ("e", float(i)), ("a", 1.0)) for i in range(2)]
     (out,) = assign([group], AssignmentConfig(assignment="factorized"))
     assert interference([out]) == {"sign_conflict": 0, "idle_push": pytest.approx(2 / 3), "sigma_ratio": 1}
+
+
+# Where the policy chooses when to stop (verl's RFC #7244 asks whether baselines by turn are biased then)
+
+
+@pytest.mark.parametrize("stop", [0.2, 0.5, 0.9])
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_by_turn_the_expected_gradient_is_each_turns_own_however_often_the_policy_stops(stop, size):
+    """Every outcome of a group, exactly: rollouts stop at turn 1, or go on and are right at turn 2 or not.
+
+    A turn's term has the direction of that turn's own reward: nothing of turn 2 reaches the choice to stop.  Its
+    length is E[(n − 1)⁺] for the n rollouts that get there, as a baseline that holds its own member has it.
+    """
+    right, rewards = 0.3, {"stop": 0.4, "go": 0.7}
+    chance = {"stop": stop, "right": (1 - stop) * right, "wrong": (1 - stop) * (1 - right)}
+    traces = {
+        "stop": a_trace(("a", rewards["stop"])),
+        "right": a_trace(("t", rewards["go"]), ("a", 1.0)),
+        "wrong": a_trace(("t", rewards["go"]), ("a", 0.0)),
+    }
+    of_stop = {"stop": 1 - stop, "right": -stop, "wrong": -stop}  # d log π / d logit of stopping
+    of_right = {"right": 1 - right, "wrong": -right}  # d log π / d logit of being right
+    gradient, lengths = np.zeros(2), 0.0
+    for outcome in itertools.product(traces, repeat=size):
+        weight = math.prod(chance[name] for name in outcome)
+        rows = advantages([traces[name] for name in outcome], granularity="turn", scale_rewards="none")
+        for name, row in zip(outcome, rows, strict=True):
+            gradient += weight * np.array([row[0] * of_stop[name], row[1] * of_right[name] if len(row) > 1 else 0.0])
+        lengths += weight * max(0, size - outcome.count("stop") - 1)
+    own = np.array([stop * (1 - stop) * (rewards["stop"] - rewards["go"]), right * (1 - right)])
+    assert gradient == pytest.approx([(size - 1) * own[0], lengths * own[1]], abs=1e-9)

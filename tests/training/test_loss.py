@@ -166,3 +166,29 @@ def test_a_share_of_the_batch_has_the_weights_that_it_has_in_the_whole(loss_type
 def test_what_cannot_be_is_refused_in_one_sentence(settings, says):
     with pytest.raises(ConfigError, match=says):
         LossConfig(**settings)
+
+
+# The KL (TRL's #5640: it pulls where a group has no spread, too)
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.04, 1.0])
+def test_without_an_advantage_the_expected_gradient_is_that_of_beta_times_the_kl(beta):
+    """Every token, exactly: k3 as a loss, at tokens of the policy, has the gradient of KL(reference ‖ policy)."""
+    reference_V = torch.tensor([0.5, 0.3, 0.2], dtype=torch.float64).log()
+    logits_V = torch.tensor([0.3, -1.0, 0.8], dtype=torch.float64, requires_grad=True)
+    logp_V = logits_V.log_softmax(-1)
+    terms = token_loss(logp_V, logp_V.detach(), torch.zeros(3), LossConfig(beta=beta), reference_V)
+    expected_loss = (logp_V.detach().exp() * terms.loss_N).sum()
+    (gradient_V,) = torch.autograd.grad(expected_loss, logits_V, retain_graph=True)
+    kl = (reference_V.exp() * (reference_V - logp_V)).sum()
+    (exact_V,) = torch.autograd.grad(beta * kl, logits_V)
+    assert gradient_V.tolist() == pytest.approx(exact_V.tolist(), abs=1e-12)
+    assert (float(gradient_V.abs().max()) > 0) == (beta > 0)
+
+
+def test_at_the_reference_a_group_without_spread_moves_nothing():
+    logits_V = torch.tensor([0.3, -1.0, 0.8], dtype=torch.float64, requires_grad=True)
+    logp_V = logits_V.log_softmax(-1)
+    terms = token_loss(logp_V, logp_V.detach(), torch.zeros(3), LossConfig(beta=1.0), logp_V.detach())
+    (gradient_V,) = torch.autograd.grad((logp_V.detach().exp() * terms.loss_N).sum(), logits_V)
+    assert gradient_V.tolist() == pytest.approx([0, 0, 0], abs=1e-12)
