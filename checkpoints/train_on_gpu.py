@@ -30,7 +30,7 @@ TASKS = ("maze", "jigsaw", "sudoku", "transform")
 SAMPLER = ("--num_steps", "4", "--threshold", "0.95")  # as shipped
 ON_A_GPU = (
     *("--problems_per_batch", "256", "--rows_per_part", "128", "--tokens_per_part", "32768"),
-    *("--steps", "1000000", "--save_steps", "100", "--eval_steps", "1000000", "--eval_problems", "8"),
+    *("--steps", "100000", "--save_steps", "100", "--eval_steps", "100000", "--eval_problems", "8"),
 )
 REHEARSAL = (
     *("--problems_per_batch", "3", "--hidden_size", "48", "--num_attention_heads", "2", "--num_hidden_layers", "3"),
