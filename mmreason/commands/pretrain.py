@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.BATCH_SIZE, 24, "--rows_per_part", says="rows forwarded at once, and")
     add_number(parser, limits.MAX_TOKENS, 8192, "--tokens_per_part", says="of their tokens; more suit a GPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile the training step")
-    parser.add_argument("--no_bf16", action="store_true", help="train in 32 bits")
+    parser.add_argument("--no_bf16", action="store_true", help="train in 32 bits (default: where that is faster)")
     add_threads(parser, default=2)
 
 
@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.tasks import TASKS
     from mmreason.training.corpus import CorpusConfig
     from mmreason.training.memory import keep_freed_memory
+    from mmreason.training.precision import half_pays
     from mmreason.training.pretrain import PretrainConfig, build_policy, pretrain
     from mmreason.training.progress import ProgressLine
     from mmreason.training.rundir import RunDirectory
@@ -74,6 +75,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     keep_freed_memory()
     use_threads(args.threads)
+    directory = RunDirectory(args.output)
+    device = fastest_device()
+    before = directory.read_config().get("bf16") if args.resume else None  # a run stays what it was
+    bf16 = not args.no_bf16 and (half_pays(device) if before is None else bool(before))
+    print(f"trains in {'bfloat16' if bf16 else '32 bits'}", file=sys.stderr)
     config = PretrainConfig(
         steps=args.steps,
         learning_rate=args.learning_rate,
@@ -88,7 +94,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         keep_steps=args.keep_steps,
         workers=args.workers,
         compile=args.compile,
-        bf16=not args.no_bf16,
+        bf16=bf16,
         corpus=CorpusConfig(
             seed=args.seed,
             problems_per_batch=args.problems_per_batch,
@@ -102,8 +108,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             difficulties=weights(args.difficulty),
         ),
     )
-    directory = RunDirectory(args.output)
-    device = fastest_device()
     policy = None
     if args.checkpoint:
         pipe = load_pipeline(args.checkpoint)

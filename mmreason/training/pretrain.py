@@ -254,7 +254,7 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
         Subset(batches, range(state.step, config.steps)),
         batch_size=None,
         num_workers=config.workers,
-        prefetch_factor=4,
+        prefetch_factor=max(2, 4 // config.workers),  # each tensor of a waiting batch takes an open file
     )
     model.train()
     began = started = time.perf_counter()

@@ -43,6 +43,14 @@ class RunDirectory:
         """Write a small JSON file whole."""
         write_json(self.path / name, data, indent=1)
 
+    def read_config(self) -> dict[str, Any]:
+        """The settings of an earlier run here; empty where there was none."""
+        try:
+            found = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``."""
         append_line(self.path / "metrics.jsonl", json.dumps(row))

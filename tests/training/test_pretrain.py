@@ -5,19 +5,22 @@ One thread, 32 bits, no compilation.  Axes: B rows, L sequence positions.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import torch
 from policies import encoder, random_policy, text_tokenizer, vocabulary, vqvae
 
+from mmreason.commands import pretrain as pretrain_command
 from mmreason.errors import ConfigError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
 from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.training import precision
 from mmreason.training import pretrain as module
 from mmreason.training.corpus import NO_TARGET, CorpusConfig, DemonstrationBatches
 from mmreason.training.pretrain import (
@@ -271,6 +274,42 @@ def test_the_last_part_of_a_run_learns_from_the_average(monkeypatch):
         taught.append(len(teachers))
     assert taught[:2] == [0, 0] and 0 < taught[2] < taught[3]
     assert all(teacher is state.average for teacher in teachers)
+
+
+# The type of numbers
+
+
+@pytest.mark.parametrize("pays", [False, True])
+def test_training_is_in_halves_where_that_is_faster_and_a_resumed_run_stays_what_it_was(tmp_path, monkeypatch, pays):
+    taken = {pays: 1.0, not pays: 2.0}  # seconds, by whether they are of halves
+    monkeypatch.setattr(precision, "training_seconds", lambda half: taken[half])
+    given = []
+
+    def noted(directory, config, *_) -> dict:
+        directory.write_json("config.json", asdict(config))
+        given.append(config.bf16)
+        return {}
+
+    monkeypatch.setattr(module, "pretrain", noted)
+    monkeypatch.setattr("mmreason.sampling.pipeline.fastest_device", lambda: torch.device("cpu"))
+    vqvae().save_pretrained(tmp_path / "vqvae")
+
+    def command(*flags: str) -> None:
+        parser = argparse.ArgumentParser()
+        pretrain_command.add_arguments(parser)
+        pretrain_command.run(parser.parse_args(["--output", str(tmp_path), "--threads", "0", *flags]))
+
+    command()
+    taken = {pays: 2.0, not pays: 1.0}
+    command("--resume")
+    command()
+    command("--no_bf16")
+    assert given == [pays, pays, not pays, False]
+
+
+def test_both_types_are_timed_by_a_forward_and_a_backward():
+    assert all(precision.training_seconds(half, rows=8, width=8, times=2) > 0 for half in (True, False))
+    assert precision.half_pays(torch.device("cuda"))
 
 
 # A limit of time, kept checkpoints
