@@ -40,8 +40,8 @@ from mmreason.training.likelihood import (
 from mmreason.training.loss import LossConfig, TokenCounts, token_loss, token_weights
 from mmreason.training.order import changed_orders
 from mmreason.training.precision import half_precision
+from mmreason.training.validation import rollouts_at_once
 
-CPU_ROLLOUTS = 32  # at once: with more a CPU is slower, and each takes about 10 MB for its keys and values
 NUMBERS = (
     *(limits.SEED, limits.NUM_PROBLEMS, limits.NUM_GENERATIONS, limits.NUM_ITERATIONS, limits.LEARNING_RATE),
     *(limits.WARMUP_STEPS, limits.MAX_GRAD_NORM, limits.LORA_RANK, limits.SAVE_STEPS, limits.LOGGING_STEPS),
@@ -201,9 +201,9 @@ class GRPO:
         return Rollouts(groups, advantages, self._counts(traces), time.perf_counter() - began)
 
     def _roll_out(self, problems: Sequence[Problem], seeds: Sequence[int]) -> list[Trace]:
-        """``num_generations`` traces a problem; on a CPU some problems at a time."""
+        """``num_generations`` traces a problem, some problems at a time."""
         size, traces = self.config.num_generations, []
-        at_once = max(1, CPU_ROLLOUTS // size) if self.policy.device.type == "cpu" else len(problems)
+        at_once = max(1, rollouts_at_once(self.policy.device) // size)
         for start in range(0, len(problems), at_once):
             here = slice(start, start + at_once)
             traces += self.pipe(problems[here], self.config.sampling, seeds[here], size).traces

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import torch
+
 from mmreason.records import Problem, Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import derive_seed
 from mmreason.tasks import make_problem
+
+CPU_ROLLOUTS, GPU_ROLLOUTS = 32, 1024  # at once; each takes about 10 MB for its keys and values
 
 
 def held_out(tasks: Sequence[str], difficulties: Sequence[str], count: int, seed: int, split: str) -> list[Problem]:
@@ -22,23 +26,29 @@ def held_out(tasks: Sequence[str], difficulties: Sequence[str], count: int, seed
     return problems
 
 
+def rollouts_at_once(device: torch.device) -> int:
+    """Rollouts of a batch: with more a CPU is slower."""
+    return CPU_ROLLOUTS if device.type == "cpu" else GPU_ROLLOUTS
+
+
 def solve_problems(
     pipe: InterleavedReasoningPipeline,
     problems: Sequence[Problem],
     config: SamplingConfig,
     seed: int,
-    batch_size: int = 64,
+    batch_size: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[Trace]:
     """Scored traces of ``problems``, in order.
 
     Each problem has its own random stream, a function of ``seed`` and the problem, so that results do not
-    depend on the batch.
+    depend on the batch; without a ``batch_size`` it is what suits the device.
     """
+    at_once = batch_size or rollouts_at_once(pipe.transformer.device)
     verifier = Verifier(pipe.words, pipe.sheet)
     traces: list[Trace] = []
-    for start in range(0, len(problems), batch_size):
-        batch = problems[start : start + batch_size]
+    for start in range(0, len(problems), at_once):
+        batch = problems[start : start + at_once]
         seeds = [derive_seed("sampling", seed, p.task, p.difficulty, p.index or 0) for p in batch]
         traces += [verifier.score(trace) for trace in pipe(batch, config, seeds).traces]
         if on_progress is not None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import psutil
@@ -19,7 +19,12 @@ STATES = ("queued", "running", "stopping", "stopped", "finished", "failed")
 ACTIVE = ("queued", "running", "stopping")  # of these nothing is ever cleaned up
 BIRTH_SLACK = 2.0  # seconds by which the birth of one process may seem to move
 
+MAX_ROWS = 20_000  # of metrics that are kept in memory, about 100 MB; those of the last reading only
+
 Rows = Sequence[dict[str, Any]]
+
+_READ: dict[Path, tuple[tuple[int, int], Rows]] = {}  # run directory → change and size of its metrics, and these
+_READING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +150,17 @@ def rows_of(folder: Path) -> Rows:
         there = path.stat()
     except OSError:
         return ()
-    return _rows(folder, there.st_mtime_ns, there.st_size)
-
-
-@lru_cache(maxsize=64)
-def _rows(folder: Path, _changed: int, _size: int) -> Rows:
-    return tuple(row for row in read_metrics(folder) if isinstance(row, dict))
+    stamp = there.st_mtime_ns, there.st_size
+    with _READING:
+        known = _READ.get(folder)
+    if known is None or known[0] != stamp:
+        known = stamp, tuple(row for row in read_metrics(folder) if isinstance(row, dict))
+    with _READING:
+        _READ.pop(folder, None)
+        _READ[folder] = known
+        while len(_READ) > 1 and sum(len(rows) for _, rows in _READ.values()) > MAX_ROWS:
+            del _READ[next(iter(_READ))]
+    return known[1]
 
 
 def last_words(log: Path) -> str:

@@ -23,6 +23,7 @@ from mmreason.rewards.assignment import AssignmentConfig, GroupAdvantages, Segme
 from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import numpy_generator
 from mmreason.training import grpo as module
+from mmreason.training import validation
 from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts, _sampled, step_problems
 from mmreason.training.likelihood import CPU_MAX_TOKENS, pack_traces, score_tokens, token_budget
 from mmreason.training.loss import LossConfig, TokenLoss
@@ -116,7 +117,7 @@ def test_an_update_forwards_no_more_at_once_than_suits_the_device(monkeypatch):
 
 def test_on_a_cpu_a_step_rolls_out_some_problems_at_a_time_and_draws_the_same(monkeypatch):
     whole, sizes = learner(num_problems=5).rollouts(0), []
-    monkeypatch.setattr(module, "CPU_ROLLOUTS", 9)
+    monkeypatch.setattr(validation, "CPU_ROLLOUTS", 9)
     grpo = learner(num_problems=5)
     call = type(grpo.pipe).__call__
 

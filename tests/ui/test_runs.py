@@ -1,6 +1,7 @@
 """Runs of the tab Train without a browser: whose they are, their queue, their state, limits and clean-up."""
 
 import errno
+import gc
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ from mmreason.training.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui import (
     checkpoints,
     held_out,
+    run_state,
     run_view,
     runs,
     runtime,
@@ -435,3 +437,23 @@ def test_a_process_that_cannot_be_kept_on_record_does_not_go_on(monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _: None)
     train_queue.advance()
     assert state(run) == "running"
+
+
+def test_of_metrics_that_grow_only_the_last_reading_stays_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_state, "MAX_ROWS", 30)
+    monkeypatch.setattr(run_state, "_READ", {})
+    mark = "a key of this test"
+
+    def kept():
+        gc.collect()
+        return sum(type(each) is dict and mark in each for each in gc.get_objects())
+
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        with (tmp_path / name / "metrics.jsonl").open("a") as file:
+            for step in range(20):
+                file.write(json.dumps({"step": step, mark: [step]}) + "\n")
+                file.flush()
+                assert len(run_state.rows_of(tmp_path / name)) == step + 1
+    assert kept() == 20  # the runs together have more than may be kept, and this one was read last
+    assert len(run_state.rows_of(tmp_path / "one")) == 20
