@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from mmreason.backbones.llama import LlamaBackbone
+from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
 
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -58,8 +59,7 @@ class Adapter:
             stored = load_peft_weights(str(folder), device="cpu")
             result = set_peft_model_state_dict(self.peft, stored)
         except (OSError, RuntimeError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0][:200]
-            raise CheckpointError(f"adapter {str(folder)!r} cannot be loaded: {reason}") from error
+            raise CheckpointError(f"adapter {str(folder)!r} cannot be loaded: {one_line(str(error), 200)}") from error
         missing = [key for key in result.missing_keys if "lora_" in key]
         if missing or result.unexpected_keys:
             odd = (missing or result.unexpected_keys)[0]

@@ -38,6 +38,7 @@ OF_A_BLOCK = {
 OF_THE_REST = {"wte": "model.embed_tokens", "ln_f": "model.norm", "ff_out": "lm_head"}
 PREFIX = "model.transformer."
 EMBEDDING = f"{PREFIX}wte.weight"
+FLOATING = ("F64", "F32", "F16", "BF16")
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
 
 
@@ -114,6 +115,31 @@ def stored_shape(folder: Path, config: dict[str, Any]) -> Shape:
     raise CheckpointError(f"checkpoint lacks the tensor {EMBEDDING}")
 
 
+def check_tensors(folder: Path, shape: Shape) -> None:
+    """Hold names, sizes and types of all stored tensors against ``shape``, reading the files' heads only.
+
+    Raises CheckpointError, naming the tensor, where one is missing, not of this network, or of another size.
+    """
+    wanted = {name: list(each.shape) for name, each in empty_llama(shape).named_parameters()}
+    left = dict(wanted)
+    for name, piece in tensors(folder, names_only=True):
+        native = native_name(name)
+        if native is None or native not in wanted:
+            raise CheckpointError(
+                f"tensor {name} is not of this network ({shape.layers} layers of width {shape.width})"
+            )
+        if left.pop(native, None) is None:
+            raise CheckpointError(f"tensor {name} is stored twice")
+        if piece.get_shape() != wanted[native]:
+            raise CheckpointError(f"tensor {name} must be of size {wanted[native]}, got {piece.get_shape()}")
+        if piece.get_dtype() not in FLOATING:
+            raise CheckpointError(f"tensor {name} must hold floating-point numbers, got {piece.get_dtype()}")
+    if left:
+        first = reference_name(next(iter(left)))
+        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+        raise CheckpointError(f"checkpoint lacks the tensor {first}{more}")
+
+
 def empty_llama(shape: Shape) -> LlamaForCausalLM:
     """A network of ``shape`` whose weights are not there yet: its tensors have sizes only."""
     config = LlamaConfig(
@@ -156,25 +182,10 @@ def load_llama(
     """
     folder = Path(folder)
     shape = stored_shape(folder, read_json(folder / "config.json"))
+    check_tensors(folder, shape)
     model = empty_llama(shape)
-    wanted = dict(model.named_parameters())
     for name, tensor in tensors(folder):
-        native = native_name(name)
-        if native is None or native not in wanted:
-            known = (
-                "was read twice" if native and native in dict(model.named_parameters()) else "is not of this network"
-            )
-            raise CheckpointError(f"tensor {name} {known} ({shape.layers} layers of width {shape.width})")
-        expected = tuple(wanted.pop(native).shape)
-        if tuple(tensor.shape) != expected:
-            raise CheckpointError(f"tensor {name} must be of size {list(expected)}, got {list(tensor.shape)}")
-        if not tensor.is_floating_point():
-            raise CheckpointError(f"tensor {name} must hold floating-point numbers, got {tensor.dtype}")
-        _put(model, native, tensor.to(device=device, dtype=dtype or tensor.dtype))
-    if wanted:
-        first = reference_name(next(iter(wanted)))
-        more = f" and {len(wanted) - 1} more" if len(wanted) > 1 else ""
-        raise CheckpointError(f"checkpoint lacks the tensor {first}{more}")
+        _put(model, native_name(name) or "", tensor.to(device=device, dtype=dtype or tensor.dtype))
     return _finished(model, shape, attention)
 
 

@@ -16,16 +16,13 @@ from mmreason.errors import ConfigError
 class Codec(Protocol):
     """A tokenizer of pictures."""
 
+    grid: tuple[int, int] | None  # the only rows and columns of codes that it knows; None: any
+
     @property
     def pixels_per_code(self) -> int: ...
 
     @property
     def num_codes(self) -> int: ...
-
-    @property
-    def grid(self) -> tuple[int, int] | None:
-        """The only rows and columns of codes that it knows; None: any."""
-        ...
 
     @property
     def local(self) -> bool:

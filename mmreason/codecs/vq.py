@@ -7,7 +7,6 @@ Axes: H W rows and columns of codes, C codes.
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from diffusers import VQModel
 from PIL import Image
 
 from mmreason.codecs.codec import composite, is_local
+from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
 
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
@@ -42,10 +42,11 @@ def build_vq(
 class VQCodec:
     """Pictures of any size in steps of ``pixels_per_code``."""
 
-    grid = None
+    grid: tuple[int, int] | None = None
 
     def __init__(self, vq: VQModel) -> None:
         self.vq = vq.eval().requires_grad_(False)
+        self._local: bool | None = None
         if not vq.config["lookup_from_codebook"] or vq.config["in_channels"] != 3:
             raise CheckpointError("the codec must be a VQModel that takes RGB and looks codes up in its codebook")
 
@@ -61,8 +62,7 @@ class VQCodec:
                 str(folder), use_safetensors=True, torch_dtype=torch.float32, output_loading_info=True
             )
         except Exception as error:  # the libraries below raise a dozen kinds for a broken folder
-            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            raise CheckpointError(f"codec {str(folder)!r} cannot be loaded: {reason}") from error
+            raise CheckpointError(f"codec {str(folder)!r} cannot be loaded: {one_line(str(error), 200)}") from error
         vq, told = loaded
         for kind, word in (("missing_keys", "lacks"), ("unexpected_keys", "has the foreign")):
             if told[kind]:
@@ -123,12 +123,16 @@ class VQCodec:
             return drawn
         return composite(drawn, before, region_HW, self.pixels_per_code)
 
-    @cached_property
+    @property
     def local(self) -> bool:
-        """Found by trying; False for every model with norms over the canvas."""
-        return is_local(
-            lambda codes: self.decode_raw(codes).permute(1, 2, 0).cpu().numpy(), self.num_codes, self.pixels_per_code
-        )
+        """Found by trying, once; False for every model with norms over the canvas."""
+        if self._local is None:
+            self._local = is_local(
+                lambda codes: self.decode_raw(codes).permute(1, 2, 0).cpu().numpy(),
+                self.num_codes,
+                self.pixels_per_code,
+            )
+        return self._local
 
     def sheet(self) -> np.ndarray | None:
         """None, unless a code's pixels are its own."""

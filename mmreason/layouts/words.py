@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
 
 
@@ -31,8 +32,7 @@ def load_tokenizer(folder: str | Path) -> Tokenizer:
     try:
         return PreTrainedTokenizerFast.from_pretrained(str(folder))
     except Exception as error:  # the libraries below raise a dozen kinds for a broken file
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise CheckpointError(f"tokenizer in {str(folder)!r} cannot be loaded: {reason}") from error
+        raise CheckpointError(f"tokenizer in {str(folder)!r} cannot be loaded: {one_line(str(error), 200)}") from error
 
 
 class Words:

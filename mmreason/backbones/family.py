@@ -1,0 +1,131 @@
+"""Which family a published checkpoint is of, and its parts put together: network, layout, codec.
+
+A checkpoint is a folder, or the id of a repository on the Hub, of which JSON and safetensors are fetched only.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmreason.backbones.backbone import Attention
+from mmreason.backbones.llama import LlamaBackbone
+from mmreason.backbones.loading import load_llama, read_json, stored_shape
+from mmreason.backbones.shape import Shape
+from mmreason.codecs.codec import Codec
+from mmreason.codecs.vq import VQCodec
+from mmreason.disk import one_line
+from mmreason.errors import CheckpointError
+from mmreason.layouts.dimoo import DimooLayout
+from mmreason.layouts.mmada import MmadaLayout
+from mmreason.layouts.parallel import ParallelLayout
+from mmreason.layouts.words import load_tokenizer
+
+AnyLayout = DimooLayout | MmadaLayout
+LAYOUTS: dict[str, type[DimooLayout] | type[MmadaLayout]] = {
+    kind.family: kind for kind in (DimooLayout, ParallelLayout, MmadaLayout)
+}
+CODEC = "vqvae"  # folder of the codec in a checkpoint
+FETCHED = ("*.json", "*.safetensors", "*.md", "LICENSE*", f"{CODEC}/*.json", f"{CODEC}/*.safetensors")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+
+
+def find(checkpoint: str) -> Path:
+    """The folder of a checkpoint, fetched from the Hub where it is the id of one.  Raises CheckpointError."""
+    folder = Path(checkpoint)
+    if folder.is_dir():
+        return folder
+    if not _HUB_ID.fullmatch(checkpoint) or folder.parent.exists():
+        raise CheckpointError(f"checkpoint must be a folder or owner/name of the Hub, got {checkpoint[:100]!r}")
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(checkpoint, allow_patterns=list(FETCHED)))
+    except Exception as error:  # of network, of rights, of names: one sentence for all
+        raise CheckpointError(
+            f"checkpoint {checkpoint!r} is no folder here, and cannot be fetched from the Hub: "
+            f"{one_line(str(error), 120)}"
+        ) from None
+
+
+def is_public(folder: Path) -> bool:
+    """True for a checkpoint as the public families publish it, False for one of ours."""
+    return (folder / "config.json").is_file() and not (folder / "model_index.json").is_file()
+
+
+def family_of(folder: Path, config: dict[str, Any]) -> str:
+    """The family that a checkpoint says it is of.  Raises CheckpointError where it is of none.
+
+    Lumina-DiMOO and MMaDA-Parallel-A publish the same network and configuration; they differ by name alone.
+    """
+    kind = config.get("model_type")
+    if kind == "mmada":
+        return "mmada"
+    if kind == "llada":
+        names = f"{folder.resolve().name} {config.get('_name_or_path', '')}".lower()
+        return "parallel" if "parallel" in names else "dimoo"
+    raise CheckpointError(
+        f"checkpoint {folder.name!r} is of no family that is known: model_type must be llada (Lumina-DiMOO, "
+        f"MMaDA-Parallel-A) or mmada (MMaDA-8B), got {kind!r}"
+    )
+
+
+def licence_of(folder: Path) -> str | None:
+    """What a checkpoint's card states, else the first line of its licence file; None where it has neither."""
+    card = folder / "README.md"
+    if card.is_file():
+        head = card.read_text(encoding="utf-8", errors="replace")[:4000]
+        stated = re.search(r"\A---\s.*?^licen[sc]e:\s*(\S[^\n]*)$.*?^---", head, re.MULTILINE | re.DOTALL)
+        if stated:
+            return one_line(stated[1].strip("\"' "), 100)
+    for file in sorted(folder.glob("LICEN[SC]E*")):
+        lines = file.read_text(encoding="utf-8", errors="replace")[:4000].split("\n")
+        return one_line(next((line for line in lines if line.strip()), ""), 100) or None
+    return None
+
+
+def layout_of(family: str, folder: Path, config: dict[str, Any], shape: Shape, num_codes: int = 8192) -> AnyLayout:
+    """The layout of a checkpoint, every id asserted.  Raises CheckpointError."""
+    mask = config.get("mask_token_id")
+    return LAYOUTS[family](load_tokenizer(folder), shape.vocab, num_codes, mask if type(mask) is int else -1)
+
+
+def codec_of(folder: Path, device: torch.device | str = "cpu") -> VQCodec:
+    """The codec in a checkpoint.  Raises CheckpointError, also for MAGVIT-v2, which is not read."""
+    if not (folder / CODEC).is_dir():
+        raise CheckpointError(
+            f"checkpoint lacks the folder {CODEC} with its codec, a diffusers VQModel; MAGVIT-v2, which MMaDA-8B is "
+            "published with, is not read"
+        )
+    return VQCodec.load(folder / CODEC, device)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicModel:
+    """A checkpoint of a public family, ready to denoise."""
+
+    family: str
+    backbone: LlamaBackbone
+    layout: AnyLayout
+    codec: Codec
+    licence: str | None
+
+
+def load_public(
+    checkpoint: str,
+    attention: Attention = "full",
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+    family: str | None = None,
+) -> PublicModel:
+    """Load folder or Hub id ``checkpoint``; ``family`` overrides what its name says.  Raises CheckpointError."""
+    folder = find(checkpoint)
+    config = read_json(folder / "config.json")
+    family = family or family_of(folder, config)
+    codec = codec_of(folder, device)
+    layout = layout_of(family, folder, config, stored_shape(folder, config), codec.num_codes)
+    return PublicModel(family, load_llama(folder, attention, device, dtype), layout, codec, licence_of(folder))

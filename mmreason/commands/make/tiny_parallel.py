@@ -1,0 +1,17 @@
+"""``make tiny-parallel``: a stand-in for MMaDA-Parallel-A, random weights under its tensor names."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mmreason.commands.make._standin import add_arguments, write
+
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "a stand-in for MMaDA-Parallel-A: random weights, true names and ids"
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Write it; returns ``written``."""
+    return write("parallel", args)

@@ -1,0 +1,181 @@
+"""``check`` and ``make``: what a checkpoint is is said truly, each thing that is wrong in a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import golden
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from mmreason.__main__ import main
+from mmreason.analysis.checkup import all_logits
+from mmreason.backbones.adapter import Adapter
+from mmreason.backbones.family import load_public
+from mmreason.backbones.loading import load_llama
+
+KEYS = {"family", "parameters", "grid", "attention", "native", "licence", "problems_found"}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "tiny"
+    assert main(["make", "tiny-dimoo", "--output", str(folder), "--seed", "3", "--json"]) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(tiny: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny, tmp_path / "copy"))
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, dict, str]:
+    """Exit code, JSON object and error of ``check``."""
+    capsys.readouterr()
+    code = main(["check", *map(str, arguments), "--json"])
+    out, err = capsys.readouterr()
+    return code, json.loads(out) if out else {}, err
+
+
+def change_config(folder: Path, **changes: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+
+
+def test_a_public_checkpoint_is_described(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, result, _ = said(capsys, tiny)
+    assert code == 0 and set(result) >= KEYS
+    assert (result["family"], result["attention"], result["native"]) == ("dimoo", "full", True)
+    assert result["parameters"] == 2 * 134_548 * 64 + 2 * (4 * 64**2 + 3 * 64 * 96 + 2 * 64) + 64
+    assert result["licence"] == "apache-2.0" and result["problems_found"] == [] and result["runs"] is True
+    assert result["grid"] is None and result["pixels_per_code"] == 16 and result["local"] is False
+    assert result["round_trip"]["sentence"] is True and result["forwarded"] is True
+    assert main(["check", str(tiny)]) == 0
+    assert "steps of 16 pixels" in capsys.readouterr().out
+
+
+def test_our_own_checkpoint_is_described(tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, result, _ = said(capsys, tiny_checkpoint)
+    assert code == 0 and set(result) >= KEYS
+    assert (result["family"], result["grid"], result["attention"]) == ("mmreason", [8, 8], "blocks")
+    assert result["parameters"] > 1000 and result["round_trip"]["sentence"] is True
+
+
+def test_an_adapter_is_described_with_its_base(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Adapter(load_public(str(tiny)).backbone, rank=2, base=str(tiny)).save(tmp_path / "adapter")
+    code, result, _ = said(capsys, tmp_path / "adapter")
+    assert code == 0 and result["adapter"] == {"base": str(tiny), "rank": 2} and result["family"] == "dimoo"
+
+
+def test_the_probe_gives_the_references_logits(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = golden.numbers("backbone")
+    backbone = load_llama(golden.write_reference(tmp_path / "reference"))
+    for ids, right in zip(given["input_ids"], given["dimoo_logits"], strict=True):
+        np.testing.assert_allclose(all_logits(backbone, ids.tolist()), right, atol=3e-5)
+    (tmp_path / "ids.json").write_text(json.dumps([[1, 2, 126_336], [126_356, 5]]))
+    out = tmp_path / "logits.npz"
+    code, result, _ = said(capsys, tiny, "--probe", tmp_path / "ids.json", "--probe_out", out)
+    assert code == 0 and result["probe_out"] == str(out)
+    with np.load(out) as file:
+        assert sorted(file) == ["logits_0", "logits_1"]
+        assert file["logits_0"].shape == (3, 134_548) and file["logits_1"].shape == (2, 134_548)
+        expected = all_logits(load_llama(tiny), [1, 2, 126_336])
+        np.testing.assert_array_equal(file["logits_0"], expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[]", "a list of lists"),
+        ("[1, 2]", "a list of lists"),
+        ("[[]]", "one at least"),
+        ("[[134548]]", "0 to 134547, got 134548"),
+        ("[[true]]", "whole numbers"),
+        ("{", "not JSON"),
+    ],
+)
+def test_a_probe_that_is_none_is_refused(
+    content: str, says: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ids.json").write_text(content)
+    code, _, err = said(capsys, tiny, "--probe", tmp_path / "ids.json", "--probe_out", tmp_path / "out.npz")
+    assert code == 2 and says in err and not (tmp_path / "out.npz").exists()
+
+
+def test_probe_and_its_output_are_given_together(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = said(capsys, tiny, "--probe", "x.json")
+    assert code == 2 and "--probe_out" in err
+
+
+def test_every_problem_is_a_sentence_and_exit_code_2(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change_config(copy, mask_token_id=126_335)
+    shutil.rmtree(copy / "vqvae")
+    code, result, err = said(capsys, copy)
+    assert code == 2 and result["runs"] is False and err.count("\n") == 1
+    assert any("mask_token_id must be 126336, got 126335" in found for found in result["problems_found"])
+    assert any("lacks the folder vqvae" in found for found in result["problems_found"])
+
+
+def test_tensors_are_checked_without_being_read(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    change_config(copy, n_layers=3)
+    code, result, _ = said(capsys, copy)
+    assert code == 2 and "lacks the tensor model.transformer.blocks.2" in result["problems_found"][0]
+    change_config(copy, n_layers=1)
+    assert "blocks.1" in said(capsys, copy)[1]["problems_found"][0]
+
+
+def test_weights_that_are_not_finite_are_found(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from safetensors.torch import load_file as load
+    from safetensors.torch import save_file as save
+
+    file = next(path for path in copy.glob("model-*") if "model.transformer.ln_f.weight" in load(path))
+    weights = load(file)
+    weights["model.transformer.ln_f.weight"][3] = float("nan")
+    save(weights, file)
+    code, result, _ = said(capsys, copy)
+    assert code == 2 and "must be finite" in result["problems_found"][0]
+
+
+def test_a_codec_with_more_codes_than_the_embedding_has_rows_is_a_problem(
+    copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((copy / "vqvae" / "config.json").read_text())
+    (copy / "vqvae" / "config.json").write_text(json.dumps(config | {"num_vq_embeddings": 9000}))
+    weights = copy / "vqvae" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    name = next(name for name, value in tensors.items() if value.shape == (8192, 8))
+    save_file(tensors | {name: np.zeros((9000, 8), np.float32)}, weights)
+    code, result, _ = said(capsys, copy)
+    assert code == 2 and "must have at least 135356 rows" in result["problems_found"][0]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_what_is_no_checkpoint_is_said(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, result, err = said(capsys, name)
+    assert code == 2 and result == {} and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["make"], "NAME"),
+        (["make", "tiny-dimo"], "did you mean tiny-dimoo"),
+        (["make", "tiny-dimoo"], "--output"),
+        (["make", "tiny-mmada", "--output", ".", "--seed", "-1"], "--seed"),
+        (["make", "tiny-mmada", "--output", "."], "new or an empty folder"),
+        (["make", "tiny-mmada", "--output", "x", "--sed", "1"], "--sed"),
+    ],
+)
+def test_make_says_what_would_be_right(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = ended.code
+    out, err = capsys.readouterr()
+    assert code == 2 and out == "" and err.count("\n") == 1 and says in err
