@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             layers = args.num_hidden_layers
             sizes |= {"num_hidden_layers": layers, "hint_layer": max(1, layers - 2)}
         vocabulary = Vocabulary.of(build_text_tokenizer(), vqvae.config["num_vq_embeddings"])
-        policy = build_policy(vocabulary, args.seed, **sizes).to(device)  # pyright: ignore[reportArgumentType]
+        policy = build_policy(vocabulary, args.seed, **sizes)
     line = ProgressLine("policy", sys.stderr)
 
     def show(row: dict[str, Any]) -> None:

@@ -178,7 +178,7 @@ def own_decoding(
     for step in range(sampling.num_steps or limits.NUM_STEPS.high):
         hidden_BLD = model(ids_BL, packed.positions_BLP, mask).hidden_BLD
         for run, width, allowed_V, whole_N, masked_NW in blocks:
-            here_NW = ids_BL[:, run].reshape(-1, width)
+            here_NW = ids_BL[:, run].clone().view(-1, width)
             hidden_NWD = hidden_BLD[:, run].reshape(-1, width, hidden_BLD.shape[-1])[whole_N]
             logp_NWV = log_distribution(model.logits(hidden_NWD), allowed_V, 0.0)
             chosen_NW = positions_to_commit(logp_NWV, step, masked_NW, sampling)
@@ -187,7 +187,7 @@ def own_decoding(
             ids_BL[:, run] = here_NW.view(len(ids_BL), -1)
     target_BL = target_BL.clone()
     for (run, width, _, whole_N, _), taught_NW in zip(blocks, taught, strict=True):
-        own_NW, here_NW = ids_BL[:, run].reshape(-1, width), target_BL[:, run].reshape(-1, width)
+        own_NW, here_NW = ids_BL[:, run].reshape(-1, width), target_BL[:, run].clone().view(-1, width)
         here_NW[whole_N] = torch.where(taught_NW, own_NW[whole_N], here_NW[whole_N])
         target_BL[:, run] = here_NW.view(len(target_BL), -1)
     return target_BL
@@ -318,6 +318,7 @@ def pretrain(
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
     encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels))
     policy = policy or build_policy(vocabulary, config.corpus.seed, causal=config.corpus.causal)
+    policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
     if policy.config.causal is not config.corpus.causal:
         raise ConfigError(f"causal must be {policy.config.causal}, as in the checkpoint, got {config.corpus.causal}")
     state = PretrainState(policy, config)
