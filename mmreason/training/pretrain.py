@@ -13,6 +13,7 @@ Axes: B rows, L sequence positions, V vocabulary.
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -175,7 +176,9 @@ def own_decoding(
         blocks.append((run, width, vocabulary.allowed(modality).to(ids_BL.device), whole_N, masked_NW[whole_N]))
         start += count * width
     taught = [masked.clone() for *_, masked in blocks]
-    for step in range(sampling.num_steps or limits.NUM_STEPS.high):
+    for step in itertools.count():
+        if not any(bool(masked_NW.any()) for *_, masked_NW in blocks):
+            break
         hidden_BLD = model(ids_BL, packed.positions_BLP, mask).hidden_BLD
         for run, width, allowed_V, whole_N, masked_NW in blocks:
             here_NW = ids_BL[:, run].clone().view(-1, width)
