@@ -20,6 +20,7 @@ from mmreason.ui import daily as daily_puzzles
 from mmreason.ui import health as healthy
 from mmreason.ui import solving
 from mmreason.ui.request import SolveRequest, checked, link_query, parse_puzzle
+from mmreason.ui.visitor import address_of
 
 Task = Literal["maze", "jigsaw", "sudoku", "transform"]
 Difficulty = Literal["easy", "medium", "hard"]
@@ -64,7 +65,8 @@ async def solve(
             task, difficulty, seed, puzzle, checkpoint, temperature, num_steps, region, threshold, sampling_seed
         ),
     )
-    async with aclosing(solving.solve(asked, f"api {request.session_hash or id(request)}")) as states:
+    session = f"api {request.session_hash or id(request)}"
+    async with aclosing(solving.solve(asked, session, address=address_of(request))) as states:
         async for state in states:
             yield _progress(state)
 

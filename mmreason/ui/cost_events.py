@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -12,8 +14,9 @@ from mmreason.ui.cost_formula import recompute
 from mmreason.ui.cost_results import Results, read_results
 from mmreason.ui.cost_words import arm_bars, bars_here, canvas_table, frontier_table, headline
 from mmreason.ui.frontier import frontier_figure
-from mmreason.ui.solving import LINE, place_in_line, sentence
-from mmreason.ui.watch_events import AT_ONCE, CHANGING, PRIVATE, SOLVING
+from mmreason.ui.line import LINE, in_line
+from mmreason.ui.solving import sentence
+from mmreason.ui.watch_events import AT_ONCE, CHANGING, HEAVY, PRIVATE
 
 if TYPE_CHECKING:
     from mmreason.ui.cost import Cost
@@ -26,14 +29,12 @@ def connect(cost: Cost, blocks: gr.Blocks) -> None:
     c = cost
     blocks.load(on_arrive, None, [c.head, c.arms, c.frontier_title, c.frontier, c.table, c.canvases], **PRIVATE)
     measure_buttons = [c.measure, c.measure_stop]
-    c.measure.click(on_measure_begin, None, [c.measure_says, *measure_buttons], **AT_ONCE)
-    run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **SOLVING)
+    run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **HEAVY)
     run.then(on_measure_idle, None, measure_buttons, **AT_ONCE)
     c.measure_stop.click(on_measure_stop, None, measure_buttons, **AT_ONCE)
     race_buttons = [c.race_start, c.race_stop]
-    c.race_start.click(on_race_begin, None, [c.race_says, *race_buttons], **AT_ONCE)
     puzzle = [c.task, c.difficulty, c.seed, c.rival]
-    run = c.race_start.click(on_race, puzzle, [c.race_says, c.race, *race_buttons], **SOLVING)
+    run = c.race_start.click(on_race, puzzle, [c.race_says, c.race, *race_buttons], **HEAVY)
     run.then(on_race_idle, None, race_buttons, **AT_ONCE)
     c.race_stop.click(on_race_stop, None, race_buttons, **AT_ONCE)
     changed = [slider.change for slider in c.sliders] + [c.model.change]
@@ -66,16 +67,19 @@ def on_arrive() -> tuple[Any, ...]:
 # Measure here
 
 
-def on_measure_begin(request: gr.Request) -> tuple[Any, ...]:
-    """Join the line."""
-    return _waiting(LINE.join(_key(request, "measure"))), *_buttons(busy=True)
-
-
-def on_measure(count: Any, request: gr.Request):
+async def on_measure(count: Any, request: gr.Request):
     """Measure, and show the bars of this machine beside the shipped ones."""
+    async with aclosing(
+        in_line("measure", request, lambda is_stopped: _measured(count, is_stopped), *_SAYS)
+    ) as states:
+        async for state in states:
+            yield state
+
+
+def _measured(count: Any, is_stopped: Any) -> Iterator[tuple[Any, ...]]:
     results, _ = read_results()
     generations = results.num_generations if results else DEFAULT_GENERATIONS
-    for state in measuring.measure_here(count, generations, _key(request, "measure")):
+    for state in measuring.measure_here(count, generations, is_stopped):
         bars = gr.skip()
         if state.rows is not None:
             bars = arm_bars(results, state.rows, generations) if results else bars_here(state.rows, generations)
@@ -84,40 +88,39 @@ def on_measure(count: Any, request: gr.Request):
 
 def on_measure_stop(request: gr.Request) -> tuple[Any, ...]:
     """End the measurement after the arm that runs."""
-    LINE.stop(_key(request, "measure"))
+    LINE.stop(str(request.session_hash), "measure")
     return gr.skip(), gr.Button(interactive=False)
 
 
 def on_measure_idle(request: gr.Request) -> tuple[Any, ...]:
-    """Leave the line, however the measurement ended."""
-    LINE.forget(_key(request, "measure"))
-    return _buttons(busy=LINE.is_busy(_key(request, "measure")))
+    """Free the buttons, however the measurement ended."""
+    return _buttons(busy=LINE.is_busy(str(request.session_hash), "measure"))
 
 
 # The race
 
 
-def on_race_begin(request: gr.Request) -> tuple[Any, ...]:
-    """Join the line."""
-    return _waiting(LINE.join(_key(request, "race"))), *_buttons(busy=True)
-
-
-def on_race(task: Any, difficulty: Any, seed: Any, rival: Any, request: gr.Request):
+async def on_race(task: Any, difficulty: Any, seed: Any, rival: Any, request: gr.Request):
     """Run the race that the controls name."""
-    for state in racing.race_live(task, difficulty, seed, rival, _key(request, "race")):
-        yield state.notice, gr.skip() if state.value is None else state.value, *_buttons(state.busy)
+
+    def raced(is_stopped: Any) -> Iterator[tuple[Any, ...]]:
+        for state in racing.race_live(task, difficulty, seed, rival, is_stopped):
+            yield state.notice, gr.skip() if state.value is None else state.value, *_buttons(state.busy)
+
+    async with aclosing(in_line("race", request, raced, *_SAYS)) as states:
+        async for state in states:
+            yield state
 
 
 def on_race_stop(request: gr.Request) -> tuple[Any, ...]:
     """End the race at its next step."""
-    LINE.stop(_key(request, "race"))
+    LINE.stop(str(request.session_hash), "race")
     return gr.skip(), gr.Button(interactive=False)
 
 
 def on_race_idle(request: gr.Request) -> tuple[Any, ...]:
-    """Leave the line, however the race ended."""
-    LINE.forget(_key(request, "race"))
-    return _buttons(busy=LINE.is_busy(_key(request, "race")))
+    """Free the buttons, however the race ended."""
+    return _buttons(busy=LINE.is_busy(str(request.session_hash), "race"))
 
 
 # The formula
@@ -135,20 +138,17 @@ def on_sizes(*values: Any) -> tuple[Any, Any]:
 
 
 def on_unload(request: gr.Request) -> None:
-    """Leave the lines, and end what runs."""
-    for what in ("measure", "race"):
-        LINE.forget(_key(request, what))
-        LINE.stop(_key(request, what))
-
-
-def _key(request: gr.Request, what: str) -> str:
-    return f"{request.session_hash} {what}"
-
-
-def _waiting(ahead: int) -> str:
-    return place_in_line(ahead).replace("your puzzle is solved", "yours starts")
+    """Whatever heavy work the visitor has is off."""
+    LINE.stop(str(request.session_hash))
 
 
 def _buttons(busy: bool) -> tuple[Any, Any]:
     """Updates of the button that starts and the one that stops."""
     return gr.Button(interactive=not busy), gr.Button(interactive=busy)
+
+
+def _says(busy: bool) -> Any:
+    return lambda words: (words, gr.skip(), *_buttons(busy))
+
+
+_SAYS = (_says(busy=True), _says(busy=False))  # to who waits, and to who is refused

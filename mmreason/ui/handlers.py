@@ -23,12 +23,12 @@ CONTROLS = (
 )
 
 
-def solve_controls(*values: Any, session: str) -> AsyncGenerator[Shown, None]:
+def solve_controls(*values: Any, session: str, address: str | None = None) -> AsyncGenerator[Shown, None]:
     """Solve the puzzle that the controls name."""
-    return _solve_checked(dict(zip(CONTROLS, values, strict=True)), session)
+    return _solve_checked(dict(zip(CONTROLS, values, strict=True)), session, address)
 
 
-async def solve_own(*values: Any, session: str) -> AsyncGenerator[Shown, None]:
+async def solve_own(*values: Any, session: str, address: str | None = None) -> AsyncGenerator[Shown, None]:
     """Solve the visitor's own puzzle; the last three values are its kind, board and text."""
     *controls, kind, board, text = values
     settings = dict(zip(CONTROLS, controls, strict=True))
@@ -38,19 +38,19 @@ async def solve_own(*values: Any, session: str) -> AsyncGenerator[Shown, None]:
         yield Shown(notice=says, busy=False)
         return
     settings |= {"task": problem.task, "own": problem.spec}
-    async with aclosing(_solve_checked(settings, session)) as states:
+    async with aclosing(_solve_checked(settings, session, address)) as states:
         async for state in states:
             yield state
 
 
-async def _solve_checked(settings: dict[str, Any], session: str) -> AsyncGenerator[Shown, None]:
+async def _solve_checked(settings: dict[str, Any], session: str, address: str | None) -> AsyncGenerator[Shown, None]:
     try:
         request = checked(**settings)
     except MMReasonError as error:
         WORKER.forget(session)
         yield Shown(notice=solving.sentence(error), busy=False)
         return
-    async with aclosing(solving.solve(request, session)) as states:
+    async with aclosing(solving.solve(request, session, address=address)) as states:
         async for state in states:
             yield state
 

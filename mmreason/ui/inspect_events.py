@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mmreason.errors import MMReasonError
+from mmreason.errors import ConfigError, MMReasonError
 from mmreason.ui import branch, leak, runtime, solving, sources
 from mmreason.ui.checkpoints import choices_of
+from mmreason.ui.line import in_line, side_by_side
 from mmreason.ui.opened import Opened
 from mmreason.ui.playback import Playback
 from mmreason.ui.request import checked
 from mmreason.ui.solving import Finished
-from mmreason.ui.watch_events import CHANGING, PRIVATE, SOLVING
+from mmreason.ui.watch_events import CHANGING, HEAVY, PRIVATE
 from mmreason.ui.whatif import config_of, first_rollouts, group_value
 
 if TYPE_CHECKING:
@@ -34,15 +36,14 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.open_run.click(on_run, [i.run, *what_if], shown, **PRIVATE)
     i.file.upload(on_upload, [i.file, *what_if], shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
-    i.roll_out.click(on_roll_out, [*rolled, *what_if], [*shown, i.roll_out], **SOLVING)
+    i.roll_out.click(on_roll_out, [*rolled, *what_if], [*shown, i.roll_out], **HEAVY)
     changed = [control.change for control in what_if] + [i.first.release, i.first.input]
     gr.on(changed, on_what_if, [i.opened, *what_if, i.first], [i.group, i.notice], **CHANGING)
-    i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **SOLVING)
+    i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
-    i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **SOLVING)
-    i.measure.click(on_measuring, None, [i.measure_says, i.measure], **PRIVATE).then(
-        on_measure, [i.checkpoint, i.task, i.difficulty], [i.leak, i.measure_says, i.measure], **SOLVING
-    )
+    i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
+    leaks = [i.leak, i.measure_says, i.measure]
+    i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
     blocks.load(on_arrival, i.visitor, [i.run, i.checkpoint, i.left, i.right], **PRIVATE)
 
 
@@ -85,20 +86,27 @@ def on_upload(paths: list[str] | None, *what_if: Any) -> tuple[Any, ...]:
     return _open(lambda: sources.open_upload(paths), what_if)
 
 
-def on_roll_out(*values: Any) -> Iterator[tuple[Any, ...]]:
+async def on_roll_out(request: gr.Request, *values: Any):
     """Roll out a group, with words about how far it is."""
-    asked, what_if = values[:7], values[7:]
-    try:
-        request, size = sources.group_request(*asked)
-        yield gr.skip(), gr.skip(), gr.skip(), "Rolling out …", gr.Button(interactive=False)
-        for progress in sources.roll_out(request, size):
-            found = progress.opened
-            if found is None:
-                yield gr.skip(), gr.skip(), gr.skip(), progress.notice, gr.skip()
-                continue
-            yield *_open(lambda found=found: found, what_if), gr.Button(interactive=True)
-    except MMReasonError as error:
-        yield gr.skip(), gr.skip(), gr.skip(), solving.sentence(error), gr.Button(interactive=True)
+
+    def says(busy: bool) -> Callable[[str], tuple[Any, ...]]:
+        return lambda words: (gr.skip(), gr.skip(), gr.skip(), words, gr.Button(interactive=not busy))
+
+    work = in_line("roll out", request, lambda _: _rolled_out(values[:7], values[7:]), says(True), says(False))
+    async with aclosing(work) as states:
+        async for state in states:
+            yield state
+
+
+def _rolled_out(asked: tuple[Any, ...], what_if: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    request, size = sources.group_request(*asked)
+    yield gr.skip(), gr.skip(), gr.skip(), "Rolling out …", gr.Button(interactive=False)
+    for progress in sources.roll_out(request, size):
+        found = progress.opened
+        if found is None:
+            yield gr.skip(), gr.skip(), gr.skip(), progress.notice, gr.skip()
+            continue
+        yield *_open(lambda found=found: found, what_if), gr.Button(interactive=True)
 
 
 def _open(opening: Callable[[], Opened], what_if: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -130,23 +138,34 @@ def on_what_if(opened: Opened | None, *values: Any) -> tuple[Any, Any]:
 # Side by side
 
 
-def on_go_on(opened: Opened | None, checkpoint: Any, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+async def on_go_on(opened: Opened | None, checkpoint: Any, event: gr.EventData, request: gr.Request):
     """Change a segment and let the model go on; both branches are shown."""
-    if opened is None:
-        yield gr.skip(), "Open a group first."
-        return
     change = {key: getattr(event, key, None) for key in ("g", "s", "text", "cell", "drawing")}
-    yield from _side_by_side(branch.go_on(opened, change, checkpoint))
+    work = side_by_side("go on", request, lambda: branch.go_on(_open_one(opened), change, checkpoint))
+    async with aclosing(work) as states:
+        async for state in states:
+            yield state
 
 
-def on_compare(
-    opened: Opened | None, left: Any, left_temperature: Any, right: Any, right_temperature: Any
-) -> Iterator[tuple[Any, Any]]:
+async def on_compare(
+    opened: Opened | None,
+    left: Any,
+    left_temperature: Any,
+    right: Any,
+    right_temperature: Any,
+    request: gr.Request,
+):
     """Solve the open group's puzzle twice."""
+    sides = (left, left_temperature, right, right_temperature)
+    async with aclosing(side_by_side("compare", request, lambda: _compared(_open_one(opened), *sides))) as states:
+        async for state in states:
+            yield state
+
+
+def _open_one(opened: Opened | None) -> Opened:
     if opened is None:
-        yield gr.skip(), "Open a group first."
-        return
-    yield from _side_by_side(_compared(opened, left, left_temperature, right, right_temperature))
+        raise ConfigError("open a group first")
+    return opened
 
 
 def _compared(opened: Opened, *sides: Any) -> Iterator[str | dict[str, Any]]:
@@ -159,28 +178,22 @@ def _compared(opened: Opened, *sides: Any) -> Iterator[str | dict[str, Any]]:
     yield from branch.compare(a, b, problem)
 
 
-def _side_by_side(states: Iterator[str | dict[str, Any]]) -> Iterator[tuple[Any, Any]]:
-    try:
-        for state in states:
-            yield (gr.skip(), state) if isinstance(state, str) else (state, "")
-    except MMReasonError as error:
-        yield gr.skip(), solving.sentence(error)
-
-
 # Measuring
 
 
-def on_measuring() -> tuple[Any, Any]:
-    """Say that it takes a while."""
-    return "Measuring 4 groups of 6 rollouts; this takes about half a minute.", gr.Button(interactive=False)
-
-
-def on_measure(checkpoint: Any, task: Any, difficulty: Any) -> tuple[Any, Any, Any]:
+async def on_measure(checkpoint: Any, task: Any, difficulty: Any, request: gr.Request):
     """Leak against signal of the chosen checkpoint, now."""
-    try:
-        return leak.measure_here(checkpoint, task, difficulty), "", gr.Button(interactive=True)
-    except MMReasonError as error:
-        return gr.skip(), solving.sentence(error), gr.Button(interactive=True)
+
+    def says(busy: bool) -> Callable[[str], tuple[Any, Any, Any]]:
+        return lambda words: (gr.skip(), words, gr.Button(interactive=not busy))
+
+    def measured(_: Callable[[], bool]) -> Iterator[tuple[Any, Any, Any]]:
+        yield says(True)("Measuring 4 groups of 6 rollouts; this takes about half a minute.")
+        yield leak.measure_here(checkpoint, task, difficulty), "", gr.Button(interactive=True)
+
+    async with aclosing(in_line("leak", request, measured, says(True), says(False))) as states:
+        async for state in states:
+            yield state
 
 
 # Arriving, and from tab to tab

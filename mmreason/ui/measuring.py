@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from mmreason.analysis.compute import arm_summary, four_arms, measure
-from mmreason.errors import ConfigError, MMReasonError
+from mmreason.errors import ConfigError
 from mmreason.records import Trace
 from mmreason.tasks import TASKS
 from mmreason.training.validation import held_out
 from mmreason.ui import runtime
 from mmreason.ui.cost_results import Row
 from mmreason.ui.cost_words import arm_words
-from mmreason.ui.solving import LINE, Line, sentence
 
 DIFFUSION, AUTOREGRESSIVE = "base", "ar"
 COUNTS = (4, 8, 16)
@@ -38,22 +37,12 @@ def both_policies() -> tuple[Any, Any]:
     return base, ar
 
 
-def measure_here(count: Any, generations: int, session: str, line: Line = LINE) -> Iterator[Measured]:
+def measure_here(count: Any, generations: int, is_stopped: Callable[[], bool]) -> Iterator[Measured]:
     """The four arms on ``count`` problems; yields after every arm of every problem, and ends there if stopped.
 
     Each problem is rolled out ``generations`` times in one batch, as the shipped results are in theirs, and
-    once alone for the seconds of a single visitor.
+    once alone for the seconds of a single visitor.  Raises ConfigError and CheckpointError.
     """
-    line.enter(session)
-    try:
-        yield from _measure(count, generations, session, line)
-    except MMReasonError as error:
-        yield Measured(sentence(error), busy=False)
-    finally:
-        line.leave(session)
-
-
-def _measure(count: Any, generations: int, session: str, line: Line) -> Iterator[Measured]:
     if count not in COUNTS:
         raise ConfigError(f"problems must be one of {', '.join(map(str, COUNTS))}, got {str(count)[:20]!r}")
     yield Measured("Loading the policies.")
@@ -62,7 +51,7 @@ def _measure(count: Any, generations: int, session: str, line: Line) -> Iterator
     problems = held_out(list(TASKS), ["medium"], count, SEED, "test")
     for arm in arms:  # the first call of a policy pays for what later ones find ready
         arm.pipe(problems[:1], arm.settings(config), [0], 1)
-        if session in line.stopping:
+        if is_stopped():
             yield Measured("Stopped.", busy=False)
             return
     traces: dict[str, list[Trace]] = {arm.name: [] for arm in arms}
@@ -70,7 +59,7 @@ def _measure(count: Any, generations: int, session: str, line: Line) -> Iterator
     for i, problem in enumerate(problems, start=1):
         for arm in arms:
             yield Measured(f"Problem {i} of {count}: {arm_words(arm.name)}.")
-            if session in line.stopping:
+            if is_stopped():
                 yield Measured(f"Stopped at problem {i} of {count}; nothing is shown for less than all.", busy=False)
                 return
             some, seconds = measure([arm], [problem], config, SEED, generations, generations)[arm.name]

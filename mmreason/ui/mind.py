@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from mmreason.errors import MMReasonError
-from mmreason.ui import branch, solving, sources
+from mmreason.errors import ConfigError
+from mmreason.ui import branch, sources
 from mmreason.ui.component import component
+from mmreason.ui.line import side_by_side
 from mmreason.ui.solving import Finished
-from mmreason.ui.watch_events import PRIVATE, SOLVING
+from mmreason.ui.watch_events import HEAVY, PRIVATE
 
 if TYPE_CHECKING:
     from mmreason.ui.watch import Watch
@@ -32,7 +34,7 @@ def build_mind(watch: Watch, blocks: gr.Blocks) -> None:
     watch.finished.change(on_finished, watch.finished, filled, **PRIVATE)
     blocks.load(on_finished, watch.finished, filled, **PRIVATE)
     thought.input(on_thought, [watch.finished, thought], words, **PRIVATE)
-    go.click(on_go, [watch.finished, thought, words, watch.checkpoint], [duet, says], **SOLVING)
+    go.click(on_go, [watch.finished, thought, words, watch.checkpoint], [duet, says], **HEAVY)
 
 
 def thoughts(finished: Finished | None) -> dict[str, tuple[int, str]]:
@@ -54,15 +56,16 @@ def on_thought(finished: Finished | None, name: Any) -> Any:
     return there[name][1] if name in there else gr.skip()
 
 
-def on_go(finished: Finished | None, name: Any, text: Any, checkpoint: Any) -> Iterator[tuple[Any, Any]]:
+async def on_go(finished: Finished | None, name: Any, text: Any, checkpoint: Any, request: gr.Request):
     """Let the model go on from the changed thought; both branches are shown."""
-    there = thoughts(finished)
-    if finished is None or name not in there:
-        yield gr.skip(), "Solve a puzzle first, then choose one of its thoughts."
-        return
-    try:
+
+    def gone_on() -> Iterator[str | dict[str, Any]]:
+        there = thoughts(finished)
+        if finished is None or name not in there:
+            raise ConfigError("solve a puzzle first, then choose one of its thoughts")
         opened = sources.open_finished(finished)
-        for state in branch.go_on(opened, {"g": 0, "s": there[name][0], "text": text}, checkpoint):
-            yield (gr.skip(), state) if isinstance(state, str) else (state, "")
-    except MMReasonError as error:
-        yield gr.skip(), solving.sentence(error)
+        return branch.go_on(opened, {"g": 0, "s": there[name][0], "text": text}, checkpoint)
+
+    async with aclosing(side_by_side("change its mind", request, gone_on)) as states:
+        async for state in states:
+            yield state

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mmreason.ui.api import connect_api
+from mmreason.ui.arrivals import bound_arrivals
 from mmreason.ui.component import component
 from mmreason.ui.cost import build_cost
 from mmreason.ui.health import footer_words
@@ -12,7 +13,7 @@ from mmreason.ui.inspect import build_inspect
 from mmreason.ui.inspect_events import connect_tabs
 from mmreason.ui.mind import build_mind
 from mmreason.ui.results import build_results
-from mmreason.ui.settings import read_settings
+from mmreason.ui.sessions import keep_sessions_small
 from mmreason.ui.temporary import KEPT_SECONDS
 from mmreason.ui.train import build_train
 from mmreason.ui.train_events import connect_checkpoints
@@ -44,4 +45,7 @@ def build_page() -> gr.Blocks:
         connect_api()
         connect_tabs(tabs, watch, inspect)
         connect_checkpoints(train, watch, inspect)
-    return page.queue(max_size=read_settings().max_queue, api_open=False, default_concurrency_limit=4)
+    keep_sessions_small()
+    page.queue(api_open=False, default_concurrency_limit=4)
+    bound_arrivals(page)
+    return page

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, cast
 
 from mmreason.analysis.compute import four_arms
 from mmreason.analysis.race import LOCAL, VERSION, check_rival, joint_sheet, run_race
-from mmreason.errors import MMReasonError
 from mmreason.ui import measuring, runtime
 from mmreason.ui.cost_words import arm_words
 from mmreason.ui.playback import run_number
 from mmreason.ui.request import checked
-from mmreason.ui.solving import LINE, PERIOD, Line, sentence
+from mmreason.ui.solving import PERIOD
 
 SAMPLING_SEED = 0
 RIVAL_CHOICES = (("autoregressive", "ar_full"), ("diffusion", "diffusion_full"))
@@ -61,18 +60,12 @@ def result_words(race: dict[str, Any]) -> str:
     return f"{ends[0]}. {ends[1]}. By forward passes local edits are {first} to finish."
 
 
-def race_live(task: Any, difficulty: Any, seed: Any, rival: Any, session: str, line: Line = LINE) -> Iterator[Raced]:
-    """Run a race; progress in words, then its value.  Closing this generator ends it."""
-    line.enter(session)
-    try:
-        yield from _race(task, difficulty, seed, str(rival), session, line)
-    except MMReasonError as error:
-        yield Raced(sentence(error), busy=False)
-    finally:
-        line.leave(session)
+def race_live(task: Any, difficulty: Any, seed: Any, rival: Any, is_stopped: Callable[[], bool]) -> Iterator[Raced]:
+    """Run a race; progress in words, then its value.  Closing this generator ends it.
 
-
-def _race(task: Any, difficulty: Any, seed: Any, rival: str, session: str, line: Line) -> Iterator[Raced]:
+    Raises ConfigError and CheckpointError.
+    """
+    rival = str(rival)
     check_rival(rival)
     request = checked(task=task, difficulty=difficulty, seed=seed, checkpoint=measuring.DIFFUSION)
     problem = request.problem()
@@ -85,7 +78,7 @@ def _race(task: Any, difficulty: Any, seed: Any, rival: str, session: str, line:
     steps = run_race(arms, problem, base.scheduler.sampling_config(), SAMPLING_SEED)
     with closing(cast("Any", steps)):
         for name, passes, race in steps:
-            if session in line.stopping:
+            if is_stopped():
                 yield Raced("Stopped.", busy=False)
                 return
             if race is not None:

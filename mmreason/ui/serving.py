@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.middleware import Middleware
 
+from mmreason.ui.presence import WatchPresence
 from mmreason.ui.runtime import ASSETS
 from mmreason.ui.settings import Settings
 from mmreason.ui.temporary import RoomForUploads
@@ -59,5 +60,5 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "footer_links": [],
         "ssr_mode": False,
         "mcp_server": bool(settings.mcp),
-        "app_kwargs": {"middleware": [Middleware(RoomForUploads), Middleware(PlainRefusals)]},
+        "app_kwargs": {"middleware": [Middleware(layer) for layer in (WatchPresence, RoomForUploads, PlainRefusals)]},
     }

@@ -29,7 +29,11 @@ class Settings:
     max_waiting: int = _limit(
         64, 0, 1024, "visitors in line for a place in that batch; who comes after them is refused"
     )
-    max_queue: int = _limit(256, 16, 4096, "events of the page that may wait; who comes after them is refused")
+    max_queue: int = _limit(256, 16, 4096, "events of the page that may wait, besides solves; a quarter of one kind")
+    visitor_solves: int = _limit(8, 1, 1024, "solves of one visitor that wait or run")
+    address_solves: int = _limit(48, 1, 2048, "the same, of all visitors who come from one address")
+    max_heavy: int = _limit(32, 1, 1024, "measurements, races, roll-outs and the like that wait or run")
+    address_heavy: int = _limit(8, 1, 1024, "the same, of all visitors who come from one address")
     max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
     max_upload_mb: int = _limit(8, 1, 32, "megabytes of an uploaded file")
     max_checkpoint_mb: int = _limit(200, 1, 10_000, "megabytes of a checkpoint that is taken from the Hub")
@@ -54,8 +58,8 @@ class Settings:
 
     @property
     def max_threads(self) -> int:
-        """Events that go on at once: those who watch or wait, and forty of all others."""
-        return 40 + self.max_batch + self.max_waiting
+        """Events that go on at once: those that watch or wait, for a solve or heavy work, and forty of all others."""
+        return 40 + self.max_batch + self.max_waiting + self.max_heavy
 
 
 def name_of(field: str) -> str:

@@ -11,8 +11,7 @@ import random
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
-from threading import Lock
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -49,69 +48,21 @@ class Shown:
     busy: bool = True
 
 
-@dataclass(slots=True)
-class Line:
-    """Who does something heavy (a race, a measurement) and who waits for it, by session: one at a time."""
-
-    waiting: list[str] = field(default_factory=list)
-    running: set[str] = field(default_factory=set)
-    stopping: set[str] = field(default_factory=set)
-    lock: Lock = field(default_factory=Lock)
-
-    def join(self, session: str) -> int:
-        """Wait for a turn; returns how many are ahead."""
-        with self.lock:
-            self.stopping.discard(session)
-            ahead = len(self.running - {session}) + sum(other != session for other in self.waiting)
-            if session not in self.waiting:
-                self.waiting.append(session)
-            return ahead
-
-    def enter(self, session: str) -> None:
-        with self.lock:
-            if session in self.waiting:
-                self.waiting.remove(session)
-            self.running.add(session)
-
-    def leave(self, session: str) -> None:
-        """End of a run, however it ends."""
-        with self.lock:
-            self.running.discard(session)
-            self.stopping.discard(session)
-
-    def stop(self, session: str) -> None:
-        """Ask the session's run, or the one that waits, to end at its next step."""
-        with self.lock:
-            if session in self.running or session in self.waiting:
-                self.stopping.add(session)
-
-    def is_busy(self, session: str) -> bool:
-        """Does the session's run wait or go on?"""
-        with self.lock:
-            return session in self.running or session in self.waiting
-
-    def forget(self, session: str) -> None:
-        """The visitor has gone."""
-        with self.lock:
-            if session in self.waiting:
-                self.waiting.remove(session)
-
-
-LINE = Line()
-
-
-async def solve(request: SolveRequest, session: str, worker: Worker = WORKER) -> AsyncGenerator[Shown, None]:
+async def solve(
+    request: SolveRequest, session: str, worker: Worker = WORKER, address: str | None = None
+) -> AsyncGenerator[Shown, None]:
     """Solve and say step by step what to show; user errors become a notice.
 
     The first step is shown at once, later ones every ``period`` at most.  Closing this generator frees the row.
     """
     try:
-        ticket, run = await asyncio.to_thread(_prepare, request, session)
+        ticket, run = await asyncio.to_thread(_prepare, request, session, address)
     except Exception as error:
         worker.forget(session)
         yield Shown(notice=blame(error), busy=False)
         return
-    changes = Changes(ticket, worker)
+    changes = Changes()
+    worker.submit(ticket, changes.told)
     ahead, shown = 0, 0.0
     try:
         while True:
@@ -152,18 +103,18 @@ async def last_shown(states: AsyncGenerator[Shown, None]) -> Shown:
 
 
 class Changes:
-    """What the worker's thread says of a ticket, awaited in the server's loop."""
+    """What another thread says has changed, awaited in the server's loop."""
 
-    def __init__(self, ticket: Ticket, worker: Worker) -> None:
+    def __init__(self) -> None:
         self._event, self._loop = asyncio.Event(), asyncio.get_running_loop()
-        worker.submit(ticket, self._told)
 
-    def _told(self) -> None:
+    def told(self) -> None:
+        """Something has changed; may be called by any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._event.set)
 
     async def wait(self, patiently: bool = True) -> None:
-        """Until the ticket has changed since the last call; at once if not ``patiently``."""
+        """Until something has changed since the last call; at once if not ``patiently``."""
         if patiently:
             await self._event.wait()
         self._event.clear()
@@ -201,11 +152,11 @@ class Run:
         return replace(trace, settings={**trace.settings, **self.origin})
 
 
-def _prepare(request: SolveRequest, session: str) -> tuple[Ticket, Run]:
+def _prepare(request: SolveRequest, session: str, address: str | None = None) -> tuple[Ticket, Run]:
     """Raises what a visitor can cause."""
     problem, config = request.problem(), request.sampling()
     pipe = runtime.load_pipeline(request.checkpoint)
-    return Ticket(session, pipe, problem, config, request.sampling_seed), Run(request, pipe)
+    return Ticket(session, pipe, problem, config, request.sampling_seed, address), Run(request, pipe)
 
 
 def blame(error: BaseException | None) -> str:

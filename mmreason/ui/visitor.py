@@ -6,8 +6,10 @@ only has to stay as it is, for the browser to read what it kept.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import os
+from typing import Any
 
 import gradio as gr
 
@@ -39,3 +41,21 @@ def storage_key() -> str:
         except (OSError, ValueError):
             pass
     return settings.storage_key
+
+
+def address_of(request: Any) -> str | None:
+    """The address from which a visitor comes, as far as the server was told; None where many may share it.
+
+    Forwarded headers count only where the server trusts who sends them (uvicorn's ``FORWARDED_ALLOW_IPS``).  What is
+    left of a proxy that is not trusted is its own address: this machine's, or a private one that forwards.
+    """
+    client = getattr(request, "client", None)
+    try:
+        address = ipaddress.ip_address(str(client.host).partition("%")[0])  # type: ignore[union-attr]
+    except (AttributeError, ValueError):
+        return None
+    if address.is_loopback or (address.is_private and "x-forwarded-for" in request.headers):
+        return None
+    if address.version == 6:  # a household has 2⁶⁴ of them
+        return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+    return str(address)

@@ -13,6 +13,7 @@ from mmreason.ui.checkpoints import choices_of
 from mmreason.ui.playback import run_number
 from mmreason.ui.request import SolveRequest
 from mmreason.ui.solving import Finished, Shown
+from mmreason.ui.visitor import address_of
 from mmreason.ui.worker import WORKER
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
-SOLVING: dict[str, Any] = {**PRIVATE, "concurrency_id": "solve", "concurrency_limit": 1}
 WATCHING: dict[str, Any] = {**PRIVATE, "concurrency_id": "watch", "concurrency_limit": None}  # the worker's line
+HEAVY: dict[str, Any] = {**PRIVATE, "concurrency_id": "heavy", "concurrency_limit": None}  # a line of their own
 WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": 1}
 NAME_THE_DIE = """() => {
   const die = document.getElementById('surprise');
@@ -108,14 +109,16 @@ def on_begin(request: gr.Request) -> tuple[Any, ...]:
 
 async def on_solve(request: gr.Request, *values: Any):
     """Stream the solution of what the controls name."""
-    async with aclosing(handlers.solve_controls(*values, session=_session(request))) as states:
+    async with aclosing(
+        handlers.solve_controls(*values, session=_session(request), address=address_of(request))
+    ) as states:
         async for state in states:
             yield _outputs(state)
 
 
 async def on_solve_own(request: gr.Request, *values: Any):
     """Stream the solution of the visitor's own puzzle."""
-    async with aclosing(handlers.solve_own(*values, session=_session(request))) as states:
+    async with aclosing(handlers.solve_own(*values, session=_session(request), address=address_of(request))) as states:
         async for state in states:
             yield _outputs(state)
 
@@ -126,7 +129,7 @@ async def on_asked(wish: SolveRequest | None, request: gr.Request):
         WORKER.forget(_session(request))
         yield _outputs(Shown(busy=False))
         return
-    async with aclosing(solving.solve(wish, _session(request))) as states:
+    async with aclosing(solving.solve(wish, _session(request), address=address_of(request))) as states:
         async for state in states:
             yield _outputs(state)
 

@@ -35,8 +35,17 @@ WAITING, RUNNING, FINISHED, STOPPED, FAILED = "waiting", "running", "finished", 
 class Ticket:
     """One solve from the line to its end; only the worker changes it, and ``told`` is called whenever it has."""
 
-    def __init__(self, session: str, pipe: Any, problem: Problem, config: SamplingConfig, seed: int) -> None:
+    def __init__(
+        self,
+        session: str,
+        pipe: Any,
+        problem: Problem,
+        config: SamplingConfig,
+        seed: int,
+        address: str | None = None,
+    ) -> None:
         self.session, self.pipe, self.problem, self.config, self.seed = session, pipe, problem, config, seed
+        self.address = address  # where one is known
         self.state = WAITING
         self.ahead = 0  # visitors before this one while it waits
         self.trace: Trace | None = None
@@ -58,6 +67,7 @@ class Worker:
         settings = read_settings()
         self.max_batch = settings.max_batch if max_batch is None else max_batch
         self.max_waiting = settings.max_waiting if max_waiting is None else max_waiting
+        self.of_a_visitor, self.of_an_address = settings.visitor_solves, settings.address_solves
         self.solved = 0
         self._waiting: list[Ticket] = []
         self._running: list[Ticket] = []
@@ -88,13 +98,21 @@ class Worker:
             ticket.told = told
             ticket.asked_to_stop = ticket.session in self._stopping
             self._stopping.discard(ticket.session)
-            if len(self._waiting) >= self.max_waiting + self._room():
-                self._end(ticket, FAILED, Refused(FULL))
+            if says := self._refusal(ticket):
+                self._end(ticket, FAILED, Refused(says))
                 return
             ticket.ahead = self._ahead_of_next()
             self._waiting.append(ticket)
             self._start()
             self._changed.notify()
+
+    def _refusal(self, ticket: Ticket) -> str:
+        if len(self._of(ticket.session)) >= self.of_a_visitor:
+            return f"at most {self.of_a_visitor} solves of one visitor may wait or run: wait for one, or stop them"
+        tickets = (*self._running, *self._waiting)
+        of_theirs = sum(other.address == ticket.address for other in tickets) if ticket.address else 0
+        is_full = len(self._waiting) >= self.max_waiting + self._room()
+        return FULL if is_full or of_theirs >= self.of_an_address else ""
 
     def stop(self, session: str) -> None:
         """Ask the session's solves to end before their next step and keep what they have."""

@@ -11,14 +11,13 @@ from mmreason.analysis.race import joint_sheet, run_race
 from mmreason.analysis.race_gif import clock_times, scene_at
 from mmreason.analysis.scaling import break_even_share
 from mmreason.analysis.workload import ARMS, Workload, rollout_flops
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, MMReasonError
 from mmreason.tasks import make_problem
 from mmreason.ui import cost_formula, measuring, racing, runtime
 from mmreason.ui.cost_results import FILE, Results, Row, read_results
 from mmreason.ui.cost_words import arm_bars, flops, frontier_table, headline, seconds
 from mmreason.ui.frontier import frontier_figure
 from mmreason.ui.results_file import results_path
-from mmreason.ui.solving import Line
 from tests import policies
 from tests.ui.conftest import HOSTILE, LOAD_PIPELINE, launched
 
@@ -259,31 +258,34 @@ def test_a_race_holds_every_step_and_ends_at_the_traces_cost(loaded):
     assert len(race["lanes"][0]["steps"]) < len(race["lanes"][1]["steps"])
 
 
+def never():
+    return False
+
+
 def test_measuring_gives_all_arms_and_can_be_stopped(loaded):
-    states = list(measuring.measure_here(4, 2, "me", Line()))
+    states = list(measuring.measure_here(4, 2, never))
     assert states[-1].rows is not None and list(states[-1].rows) == list(ARMS)
     assert not states[-1].busy
     assert "Problem 4 of 4" in states[-2].notice
-    line = Line()
-    run = measuring.measure_here(4, 2, "me", line)
+    stopped = []
+    run = measuring.measure_here(4, 2, lambda: bool(stopped))
     next(run), next(run)
-    line.stop("me")
+    stopped.append(True)
     (last,) = run
     assert "Stopped at problem 1 of 4" in last.notice and last.rows is None
-    assert not line.is_busy("me")
 
 
 def test_a_count_that_nobody_offers_and_a_missing_policy_are_said_in_words(monkeypatch):
-    (last,) = measuring.measure_here(10**9, 2, "me", Line())
-    assert "Problems must be one of 4, 8, 16" in last.notice
+    with pytest.raises(MMReasonError, match="problems must be one of 4, 8, 16"):
+        list(measuring.measure_here(10**9, 2, never))
     monkeypatch.setattr(runtime, "load_pipeline", LOAD_PIPELINE)
     monkeypatch.setattr(runtime, "checkpoint_names", lambda: [])
-    *_, last = measuring.measure_here(4, 2, "me", Line())
-    assert "is not here" in last.notice and not last.busy
-    *_, last = racing.race_live("maze", "easy", 0, "ar_full", "me", Line())
-    assert "is not here" in last.notice
-    *_, last = racing.race_live("maze", "easy", 0, "ar_local", "me", Line())
-    assert "against must be one of" in last.notice.lower()
+    with pytest.raises(MMReasonError, match="is not here"):
+        list(measuring.measure_here(4, 2, never))
+    with pytest.raises(MMReasonError, match="is not here"):
+        list(racing.race_live("maze", "easy", 0, "ar_full", never))
+    with pytest.raises(MMReasonError, match="against must be one of"):
+        list(racing.race_live("maze", "easy", 0, "ar_local", never))
 
 
 # The page

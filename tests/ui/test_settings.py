@@ -30,7 +30,7 @@ def test_the_environment_says_otherwise(monkeypatch):
     monkeypatch.setenv("MMREASON_MAX_BATCH", "5")
     monkeypatch.setenv("MMREASON_RUNS", "/somewhere")
     assert (read_settings().max_batch, read_settings().runs) == (5, "/somewhere")
-    assert read_settings().max_threads == 40 + 5 + 64
+    assert read_settings().max_threads == 40 + 5 + 64 + 32
 
 
 @pytest.mark.parametrize("value", ["0", "257", "-1", "many", "1.5", "٣", "9" * 40])

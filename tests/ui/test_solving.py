@@ -17,7 +17,6 @@ from mmreason.ui import own, runtime, solving, watch_events
 from mmreason.ui.advice import expected_solution, first_wrong
 from mmreason.ui.playback import Playback
 from mmreason.ui.request import SolveRequest
-from mmreason.ui.solving import Line
 from mmreason.ui.worker import Worker
 from tests.standin import SHEET, WORDS, stand_in_trace
 from tests.ui.apart import run_apart
@@ -214,15 +213,6 @@ def test_a_solve_that_was_stopped_before_it_began_does_not_begin(pipe):
     assert last.notice == "Stopped before the first step."
     assert pipe.steps_taken == 0
     assert not worker.is_busy("me")
-
-
-def test_who_joins_the_line_knows_how_many_are_ahead():
-    line = Line()
-    assert [line.join(name) for name in ("a", "b", "b", "c")] == [0, 1, 1, 2]
-    line.enter("a")
-    assert line.join("a") == 2
-    line.forget("b")
-    assert line.join("d") == 3
 
 
 def test_after_a_wrong_drawing_the_drawing_that_the_thought_meant_is_shown(pipe):
