@@ -20,6 +20,10 @@ ACTIVE = ("queued", "running", "stopping")  # of these nothing is ever cleaned u
 BIRTH_SLACK = 2.0  # seconds by which the birth of one process may seem to move
 
 MAX_ROWS = 20_000  # of metrics that are kept in memory, about 100 MB; those of the last reading only
+OUT_OF_TIME = "out_of_time"  # a file in the run's folder that says why it was stopped
+MOST_ENDED = 4096
+
+_ENDED: dict[str, Run] = {}  # runs that need not be looked at again
 
 Rows = Sequence[dict[str, Any]]
 
@@ -36,7 +40,7 @@ class Status:
     rows: dict[str, Rows]  # by arm, those without any included
     saved: dict[str, int | None]  # the step of each arm's last checkpoint
     ahead: int = 0  # runs before it in the queue
-    trouble: str = ""  # the last words of a process that failed
+    trouble: str = ""  # the last words of a process that failed, or why it was stopped
 
     @property
     def arm(self) -> str:
@@ -101,8 +105,15 @@ def status_of(run: Run) -> Status:
 
 
 def waits(run: Run) -> bool:
-    """Does it wait or run?"""
-    return _standing(run).is_active
+    """Does it wait or run?  What has ended stays so until its ``run.json`` is written anew."""
+    if _ENDED.get(run.id) is run:
+        return False
+    is_active = _standing(run).is_active
+    if not is_active:
+        if len(_ENDED) >= MOST_ENDED:
+            _ENDED.clear()
+        _ENDED[run.id] = run
+    return is_active
 
 
 def _standing(run: Run) -> Status:
@@ -112,6 +123,7 @@ def _standing(run: Run) -> Status:
     status = Status(run, "", rows, {arm: saved_step(folder) for arm, folder in folders.items()})
     state = _state(status, alive)
     trouble = last_words(run.log(run.arm)) if state == "failed" and run.arm is not None else ""
+    trouble = last_words(run.folder / OUT_OF_TIME) if state == "stopped" else trouble
     return replace(status, state=state, trouble=trouble)
 
 

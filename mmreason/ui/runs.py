@@ -14,9 +14,10 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -106,8 +107,20 @@ def find(run_id: Any) -> Run | None:
 
 def all_runs() -> list[Run]:
     """Every run, the newest first."""
-    found = [find(path.parent.name) for path in runtime.page_runs_folder().glob("*/run.json")]
+    found = []
+    for path in runtime.page_runs_folder().glob("*/run.json"):
+        try:
+            there = path.stat()
+        except OSError:  # removed meanwhile
+            continue
+        found.append(_as_it_was(path, there.st_ino, there.st_mtime_ns, there.st_size))
     return sorted((run for run in found if run is not None), key=lambda run: (-run.created, run.id))
+
+
+@lru_cache(maxsize=4096)
+def _as_it_was(path: Path, _number: int, _changed: int, _size: int) -> Run | None:
+    """The same object as long as the file is the same: the queue is looked at every second."""
+    return find(path.parent.name)
 
 
 def runs_of(token: Any) -> list[Run]:
@@ -115,9 +128,9 @@ def runs_of(token: Any) -> list[Run]:
     return [run for run in all_runs() if run.is_of(token)]
 
 
-def create(settings: TrainSettings, token: Any) -> Run:
-    """A new run at the end of the queue; raises ConfigError without a token."""
-    owner, now = owner_of(token), end_of_line()
+def create(settings: TrainSettings, token: Any, known: Sequence[Run] | None = None) -> Run:
+    """A new run behind ``known``, all that there are; raises ConfigError without a token."""
+    owner, now = owner_of(token), end_of_line(known)
     if owner is None:
         raise ConfigError("this browser has no visitor's token yet: reload the page, and allow it to store data")
     run = Run(secrets.token_hex(6), owner, now, settings, since=now)
@@ -129,9 +142,9 @@ def create(settings: TrainSettings, token: Any) -> Run:
     return run
 
 
-def end_of_line() -> float:
-    """The time, but after that of every run so far: a clock that was set back lets nobody in before others."""
-    return max([time.time(), *(run.since + 0.001 for run in all_runs())])
+def end_of_line(known: Sequence[Run] | None = None) -> float:
+    """The time, but after that of all runs (``known``): a clock that was set back lets nobody in before others."""
+    return max([time.time(), *(run.since + 0.001 for run in (all_runs() if known is None else known))])
 
 
 def write(run: Run) -> None:

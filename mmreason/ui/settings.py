@@ -41,6 +41,10 @@ class Settings:
         2000, 50, 10**7, "megabytes of uploads and of files to take away; beyond it the oldest go"
     )
     max_trainings: int = _limit(1, 0, 64, "trainings at the same time")
+    max_runs: int = _limit(64, 1, 10_000, "trainings that wait or run, of all visitors")
+    address_runs: int = _limit(16, 1, 10_000, "the same, of all visitors who come from one address")
+    run_rollouts: int = _limit(320_000, 1, 10**9, "rollouts of one run in all its steps, evaluations and arms")
+    run_minutes: int = _limit(240, 1, 10**5, "minutes after which one is stopped, to be resumed behind the others")
     visitor_runs: int = _limit(4, 1, 1000, "runs of one visitor that wait or run")
     visitor_steps: int = _limit(2000, 1, 10**6, "steps of these, in all")
     visitor_mb: int = _limit(600, 0, 10**6, "megabytes of all runs of one visitor")

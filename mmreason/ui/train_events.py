@@ -22,6 +22,7 @@ from mmreason.ui.train_files import write_archive
 from mmreason.ui.train_form import CONTROLS, checked_settings, filled, preset
 from mmreason.ui.train_slices import drive
 from mmreason.ui.train_words import label
+from mmreason.ui.visitor import address_of
 from mmreason.ui.watch_events import AT_ONCE, CHANGING, PRIVATE, WRITING
 
 if TYPE_CHECKING:
@@ -153,10 +154,11 @@ def on_form(visitor: Any, *values: Any) -> tuple[Any, Any]:
         return sentence(error), gr.skip()
 
 
-def on_start(visitor: Any, *values: Any) -> tuple[Any, ...]:
+def on_start(request: gr.Request, visitor: Any, *values: Any) -> tuple[Any, ...]:
     """Put a run in the queue and show it."""
     try:
-        run = train_queue.submit(checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor), visitor)
+        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)
+        run = train_queue.submit(settings, visitor, address_of(request))
     except MMReasonError as error:
         return sentence(error), *[gr.skip()] * 4
     return "", "", run.id, *_lists(run.id, runs_of(visitor))

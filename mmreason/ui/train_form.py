@@ -13,6 +13,7 @@ from mmreason.rewards.assignment import GRANULARITIES
 from mmreason.tasks import TASKS
 from mmreason.training.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui import runtime
+from mmreason.ui.limits import check_work
 from mmreason.ui.runs import find
 
 MAX_ROLLOUTS = 1024  # of one step
@@ -72,7 +73,7 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
         )
     if values["granularity"] not in GRANULARITIES:
         raise ConfigError(f"compared by must be one of {', '.join(GRANULARITIES)}, got {values['granularity']!r}")
-    return TrainSettings(
+    settings = TrainSettings(
         checkpoint=checkpoint,
         tasks=tuple(str(task) for task in TASKS if task in tasks) or tuple(map(str, tasks)),
         difficulties={name: weight for name, weight in weights.items() if weight},
@@ -81,6 +82,8 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
         bf16=bool(values["bf16"]),
         **numbers,
     )
+    check_work(settings)
+    return settings
 
 
 def _checkpoint(name: Any, token: Any) -> str:

@@ -22,8 +22,8 @@ from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteEr
 from mmreason.training.presets import TrainSettings
 from mmreason.training.rundir import STOP_FILE, saved_step
 from mmreason.ui import gpu, runtime
-from mmreason.ui.limits import MB, check_visitor
-from mmreason.ui.run_state import birth, is_alive, status_of, waits
+from mmreason.ui.limits import MB, check_room
+from mmreason.ui.run_state import OUT_OF_TIME, birth, is_alive, status_of, waits
 from mmreason.ui.runs import Run, all_runs, change, create, end_of_line, locked, owned, remove, size_of
 from mmreason.ui.settings import read_settings
 
@@ -32,22 +32,45 @@ CLEAN_PERIOD = 600.0
 THREAD = "trainings"
 NICENESS = 10  # visitors who solve come first
 UNCLAIMED = 60.0  # seconds that a tab has to ask for the slices of its run, where a GPU is lent
+MAX_KEPT = 2000  # runs on the disk, ended ones included
 IDLE_LOAD = 0.3  # below this load a training takes all processors
 
 _CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, or they stay as zombies
+_ADDRESSES: dict[str, str] = {}  # where the runs come from that were asked for since the start; on no disk
 _THREAD_LOCK = Lock()
 _LOG = logging.getLogger(__name__)
 
 
-def submit(settings: TrainSettings, token: str) -> Run:
+def submit(settings: TrainSettings, token: str, address: str | None = None) -> Run:
     """Put a new run at the end of the queue; raises ConfigError or CheckpointError."""
     if runtime.checkpoint_folder(settings.checkpoint) is None:
         raise CheckpointError(f"checkpoint {settings.checkpoint[:60]!r} is not here")
     with locked():
-        check_visitor(token, settings)
-        run = create(settings, token)
+        known = _make_room(all_runs())
+        check_room(settings, token, known, _from(address))
+        run = create(settings, token, known)
+        if address is not None:
+            _ADDRESSES[run.id] = address
     advance()
     return run
+
+
+def _from(address: str | None) -> list[str]:
+    """Ids of the runs that this server was asked for from ``address``; none where it is not known."""
+    return [run_id for run_id, other in _ADDRESSES.items() if other == address]
+
+
+def _make_room(known: list[Run]) -> list[Run]:
+    """``known`` without the oldest that were taken back before they began, where too many are kept."""
+    idle = [run for run in reversed(known) if run.arm is None and not waits(run)]
+    for run in idle[: max(0, len(known) + 1 - MAX_KEPT)]:
+        remove(run)
+        known = [other for other in known if other is not run]
+    for run_id in set(_ADDRESSES) - {run.id for run in known}:
+        del _ADDRESSES[run_id]
+    if len(known) >= MAX_KEPT:
+        raise ConfigError("this server keeps as many runs as it can: try again another day, or delete one of yours")
+    return known
 
 
 def stop(run_id: Any, token: Any) -> Run:
@@ -65,9 +88,12 @@ def resume(run_id: Any, token: Any) -> Run:
         state = status_of(run).state
         if state not in ("stopped", "failed"):
             raise ConfigError(f"run {run.id} must have stopped to be resumed; it is {state}")
+        known = all_runs()
+        check_room(run.settings, token, known, _from(_ADDRESSES.get(run.id)))
         for arm in run.settings.arms:
             (run.arm_folder(arm) / STOP_FILE).unlink(missing_ok=True)
-        run = change(run, wanted=True, since=end_of_line(), arm=None, pid=None, born=None)
+        (run.folder / OUT_OF_TIME).unlink(missing_ok=True)
+        run = change(run, wanted=True, since=end_of_line(known), arm=None, pid=None, born=None)
     advance()
     return run
 
@@ -92,6 +118,10 @@ def advance() -> None:
         for run in running:
             if not run.wanted:
                 _ask_to_stop(run)
+            elif not gpu.is_lent() and _minutes(run) > read_settings().run_minutes:
+                says = f"it had run for {read_settings().run_minutes} minutes, the most at a time\n"
+                (run.folder / OUT_OF_TIME).write_text(says, encoding="utf-8")
+                _ask_to_stop(change(run, wanted=False))
         waiting = sorted((run for run in runs if waits(run) and not is_alive(run)), key=lambda run: run.since)
         if gpu.is_lent():
             for run in waiting:
@@ -100,6 +130,12 @@ def advance() -> None:
             return
         for run in waiting[: max(0, read_settings().max_trainings - len(running))]:
             _start(run)
+
+
+def _minutes(run: Run) -> float:
+    """How long its process has run."""
+    assert run.born is not None, "it is alive"
+    return (time.time() - psutil.boot_time() - run.born) / 60
 
 
 def _ask_to_stop(run: Run) -> None:

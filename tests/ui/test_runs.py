@@ -6,17 +6,22 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
+from dataclasses import replace
+from types import SimpleNamespace
 
 import gradio as gr
 import psutil
 import pytest
 
-from mmreason.errors import MMReasonError
+from mmreason.errors import ConfigError, MMReasonError
 from mmreason.limits import Whole
 from mmreason.training.presets import BOTH, PRESETS, TrainSettings
+from mmreason.training.rundir import STOP_FILE
 from mmreason.ui import (
     checkpoints,
     held_out,
+    limits,
     run_state,
     run_view,
     runs,
@@ -305,6 +310,102 @@ def test_a_visitor_may_not_take_everything(monkeypatch):
     train_queue.submit(SETTINGS, OTHER)
 
 
+HUGE = TrainSettings(steps=1000, num_problems=32, num_generations=32, assignment=BOTH)
+
+
+def test_new_tokens_gain_nothing_where_too_many_trainings_wait(monkeypatch):
+    monkeypatch.setenv("MMREASON_MAX_RUNS", "5")
+    taken = 0
+    for number in range(100):
+        with suppress(ConfigError):
+            train_queue.submit(SETTINGS, f"{number} {OWNER}")
+            taken += 1
+    assert taken == len(runs.all_runs()) == 5
+    with pytest.raises(ConfigError, match="5 trainings wait or run here already"):
+        train_queue.submit(SETTINGS, OWNER)
+
+
+def test_an_address_may_not_take_all_places_with_new_tokens(monkeypatch):
+    monkeypatch.setenv("MMREASON_ADDRESS_RUNS", "2")
+    first = train_queue.submit(SETTINGS, OWNER, "8.8.8.8")
+    train_queue.submit(SETTINGS, f"1 {OWNER}", "8.8.8.8")
+    with pytest.raises(ConfigError, match="at most 2 trainings from one address"):
+        train_queue.submit(SETTINGS, f"2 {OWNER}", "8.8.8.8")
+    train_queue.submit(SETTINGS, f"3 {OWNER}", "9.9.9.9")
+    train_queue.submit(SETTINGS, f"4 {OWNER}")
+    train_queue.stop(first.id, OWNER)
+    kill(first)
+    assert "8.8.8.8" not in "".join(p.read_text() for p in first.folder.rglob("*") if p.is_file())
+    train_queue.submit(SETTINGS, f"5 {OWNER}", "8.8.8.8")
+
+
+def test_the_work_of_one_run_is_bounded_in_the_form_and_in_the_queue():
+    with pytest.raises(ConfigError, match="may be 320000 in all, and this one asks for 2056160"):
+        train_queue.submit(HUGE, OWNER)
+    with pytest.raises(ConfigError, match="rollouts of one run"):
+        train_form.checked_settings(values(steps=1000, eval_steps=1, eval_problems=1000), OWNER)
+    for settings in PRESETS.values():
+        limits.check_work(replace(settings, assignment=BOTH))
+
+
+def test_a_run_that_goes_on_too_long_is_stopped_says_so_and_can_be_resumed_behind_the_others(monkeypatch):
+    long, other = train_queue.submit(SETTINGS, OWNER), train_queue.submit(SETTINGS, OTHER)
+    train_queue.advance()
+    assert state(long) == "running"
+    monkeypatch.setattr(train_queue, "_minutes", lambda run: 241.0 if run.id == long.id else 0.0)
+    train_queue.advance()
+    assert state(long) == "stopping"
+    assert (long.arm_folder("factorized") / STOP_FILE).exists()
+    kill(long)
+    status = status_of(runs.find(long.id))
+    assert (status.state, status.trouble) == ("stopped", "it had run for 240 minutes, the most at a time")
+    train_queue.resume(long.id, OWNER)
+    assert status_of(runs.find(long.id)).trouble == ""
+    assert runs.find(long.id).since > other.since
+    assert state(other) == "running"
+
+
+def test_the_minutes_of_a_run_are_those_of_its_process():
+    run = train_queue.submit(SETTINGS, OWNER)
+    assert 0 <= train_queue._minutes(runs.find(run.id)) < 5
+
+
+def test_what_is_resumed_counts_as_what_is_started(monkeypatch):
+    monkeypatch.setenv("MMREASON_VISITOR_RUNS", "2")
+    earlier = [train_queue.submit(SETTINGS, OWNER) for _ in range(2)]
+    for run in earlier:
+        train_queue.stop(run.id, OWNER)
+    kill(earlier[0])
+    for _ in range(2):
+        train_queue.submit(SETTINGS, OWNER)
+    with pytest.raises(ConfigError, match="at most 2 runs of one visitor"):
+        train_queue.resume(earlier[0].id, OWNER)
+
+
+def test_runs_that_were_taken_back_before_they_began_make_room_and_no_other_does(monkeypatch):
+    monkeypatch.setattr(train_queue, "MAX_KEPT", 3)
+    runs_, waits_, back = (train_queue.submit(SETTINGS, f"{i} {OWNER}") for i in range(3))
+    train_queue.stop(back.id, f"2 {OWNER}")
+    new = train_queue.submit(SETTINGS, OTHER)
+    assert {run.id for run in runs.all_runs()} == {runs_.id, waits_.id, new.id}
+    with pytest.raises(ConfigError, match="keeps as many runs as it can"):
+        train_queue.submit(SETTINGS, OTHER)
+
+
+def test_a_start_among_many_runs_reads_none_of_them_again(monkeypatch):
+    monkeypatch.setenv("MMREASON_MAX_RUNS", "1000")
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "0")
+    for number in range(60):
+        run = runs.create(SETTINGS, f"{number} {OWNER}")
+        if number % 2:
+            runs.change(run, wanted=False)
+    train_queue.advance()
+    read, find = [], runs.find
+    monkeypatch.setattr(runs, "find", lambda run_id: read.append(run_id) or find(run_id))
+    new = train_queue.submit(SETTINGS, OTHER)
+    assert read == [new.id]
+
+
 def test_old_runs_go_and_never_one_that_runs_or_waits(folder):
     running, waiting = train_queue.submit(SETTINGS, OWNER), train_queue.submit(SETTINGS, OWNER)
     old = train_queue.submit(SETTINGS, OTHER)
@@ -418,7 +519,9 @@ def fill_disk(monkeypatch):
 
 def test_on_a_full_disk_no_run_starts_and_nothing_is_left_of_it(folder, monkeypatch):
     fill_disk(monkeypatch)
-    said, *rest = train_events.on_start(OWNER, *(values()[name] for name in train_form.CONTROLS))
+    said, *rest = train_events.on_start(
+        SimpleNamespace(client=None), OWNER, *(values()[name] for name in train_form.CONTROLS)
+    )
     assert said == "This server cannot write its runs (No space left on device): try again later."
     assert rest == [gr.skip()] * 4
     assert [path.name for path in folder.iterdir()] == [".lock"]
