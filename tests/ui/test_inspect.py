@@ -193,7 +193,7 @@ def bad_files(folder: Path) -> list[tuple[Path, str]]:
         (b'{"version": NaN}', "finite"),
         (json.dumps(good).encode()[:-300], "is not JSON"),
         (b"[" * 100_000, "nested deeper"),
-        (b"\x80\x04\x95pickle", "is not JSON"),
+        (b"\x80\x04\x95pickle", "is not UTF-8 text"),
         (changed(version=2), "'version' must be 1"),
         (changed(problem={**problem, "image": "file:///etc/passwd"}), "problem.image"),
         (changed(problem={**problem, "task": "chess"}), "task"),
