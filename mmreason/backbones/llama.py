@@ -16,6 +16,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaAttention
@@ -149,13 +150,12 @@ class LlamaBackbone:
         ids = torch.as_tensor(ids_BL, dtype=torch.long, device=self.device)
         hidden = network.embed_tokens(ids)
         angles = network.rotary_emb(hidden, torch.as_tensor(positions_BL, device=self.device))
-        with quick_attention(self.device):
-            for layer in network.layers:
-                run = partial(layer, attention_mask=mask_LL, position_embeddings=angles, past_key_values=keys)
-                if self.checkpointing and torch.is_grad_enabled():
-                    hidden = checkpoint(run, hidden, use_reentrant=False, preserve_rng_state=False)
-                else:
-                    hidden = run(hidden)
+        for layer in network.layers:
+            run = partial(_block, layer, mask_LL, angles, keys)
+            if self.checkpointing and torch.is_grad_enabled():
+                hidden = checkpoint(run, hidden, use_reentrant=False, preserve_rng_state=False)
+            else:
+                hidden = run(hidden)
         seen = ids.shape[1] + (0 if keys is None else keys.cached)
         self.spent = self.spent + Cost(1, ids.numel(), self.shape.flops(ids.numel(), seen))
         return network.norm(hidden)
@@ -187,6 +187,18 @@ class LlamaBackbone:
             for copy, i in enumerate(copies):
                 hidden[i] = out_LD[len(context) + copy * len(slots) + lanes[i].wanted]
         return [each for each in hidden if each is not None]
+
+
+def _block(
+    layer: nn.Module,
+    mask_LL: torch.Tensor | None,
+    angles: tuple[torch.Tensor, torch.Tensor],
+    keys: ContextKeys | None,
+    hidden_BLD: torch.Tensor,
+) -> torch.Tensor:
+    """One block; it chooses the attention's kernel itself, so that a backward pass recomputes with the same one."""
+    with quick_attention(hidden_BLD.device):
+        return layer(hidden_BLD, attention_mask=mask_LL, position_embeddings=angles, past_key_values=keys)
 
 
 def batches_of_equals(lengths: Sequence[int], max_tokens: int) -> Iterator[list[int]]:

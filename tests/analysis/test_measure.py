@@ -71,6 +71,16 @@ def test_the_estimate_of_the_whole_fits_in_six_minutes_on_an_80_gb_gpu() -> None
     assert 20 < sum(memory.values()) / 2**30 < 60
 
 
+def test_a_part_that_fails_is_noted_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> dict:
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(Measurement, "_update", fails)
+    parts = Measurement("tiny", torch.device("cpu"), 300.0, lambda _: None).run()["parts"]
+    assert parts["grpo_256"]["error"] == parts["grpo_256_quarter"]["error"] == "out of memory"
+    assert parts["grpo_256"]["rollout_seconds"] > 0 and "error" not in parts["likelihood_backward"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import golden
 import numpy as np
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.backbone import Snapshot
@@ -87,6 +90,27 @@ def test_checkpointing_gives_the_same_gradients(tmp_path: Path) -> None:
     assert len(gradients[0]) == len(adapter.parameters) == 3 * 7 * 2
     for one, two in zip(*gradients, strict=True):
         torch.testing.assert_close(one, two)
+
+
+def test_a_backward_recomputes_with_the_kernel_of_the_forward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one keeps other tensors, and torch refuses: seen on a GPU, where the choice is not the default's."""
+    backbone = load_llama(golden.write_reference(tmp_path))
+    adapter = Adapter(backbone, rank=4)
+    entered = []
+
+    @contextmanager
+    def choose(_: torch.device) -> Iterator[None]:
+        entered.append(1)
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+
+    monkeypatch.setattr("mmreason.backbones.llama.quick_attention", choose)
+    backbone.checkpointing = True
+    logp = scored(backbone).sum()
+    forward = len(entered)
+    logp.backward()
+    assert len(entered) == 2 * forward
+    assert all(each.grad is not None for each in adapter.parameters)
 
 
 def test_a_gradient_is_the_finite_difference(tmp_path: Path) -> None:
