@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 TASKS = ("maze", "jigsaw", "sudoku", "transform")
 SAMPLER = ("--num_steps", "4", "--threshold", "0.95")  # as shipped
 ON_A_GPU = (
-    *("--problems_per_batch", "256", "--rows_per_part", "128", "--tokens_per_part", "32768"),
+    *("--problems_per_batch", "256", "--rows_per_part", "256", "--tokens_per_part", "98304"),
     *("--steps", "100000", "--save_steps", "100", "--eval_steps", "100000", "--eval_problems", "8"),
 )
 REHEARSAL = (
@@ -46,7 +46,7 @@ class Run:
     flags: tuple[str, ...]
     distance: Callable[[dict[str, Any]], float]  # of an evaluation from what is wanted; 0 is there
     share: float = 1.0  # of the seconds
-    looks: tuple[float, ...] = (0.45, 0.6, 0.75, 1.0)  # checkpoints evaluated, by their share of the steps
+    looks: tuple[float, ...] = (0.4, 0.55, 0.7, 0.85, 1.0)  # checkpoints evaluated, by their share of the steps
     evaluations: dict[str, tuple[str, ...]] = field(
         default_factory=lambda: {"shipped": (*SAMPLER, "--difficulty", "easy", "medium", "hard")}
     )
@@ -81,9 +81,9 @@ RUNS = {
     "base": Run(
         (
             *("--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1"),
-            *("--difficulty", "easy=1", "medium=2", "jigsaw/hard=0.05", "transform/hard=0.05", "sudoku/hard=0.02"),
-            *("--full_region_share", "0.1", "--late_start_share", "0.3", "--own_share", "0.15"),
-            *("--keep_steps", "100", "--workers", "4"),
+            *("--difficulty", "easy=1", "medium=2", "jigsaw/hard=0.03", "transform/hard=0.03", "sudoku/hard=0.01"),
+            *("--full_region_share", "0.1", "--late_start_share", "0.2", "--own_share", "0.15"),
+            *("--keep_steps", "100", "--workers", "6"),
         ),
         base_distance,
         evaluations=DIFFUSION,
@@ -101,8 +101,8 @@ RUNS = {
     "ar": Run(
         (
             *("--causal", "--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1"),
-            *("--difficulty", "easy=1", "medium=2", "jigsaw/hard=0.05", "transform/hard=0.05", "sudoku/hard=0.02"),
-            *("--full_region_share", "0.25", "--late_start_share", "0.3", "--keep_steps", "200", "--workers", "3"),
+            *("--difficulty", "easy=1", "medium=2", "jigsaw/hard=0.03", "transform/hard=0.03", "sudoku/hard=0.01"),
+            *("--full_region_share", "0.25", "--late_start_share", "0.2", "--keep_steps", "200", "--workers", "3"),
         ),
         ar_distance,
         share=0.55,  # a problem costs it a third of the others' tokens
@@ -115,8 +115,8 @@ RUNS = {
             *("--keep_steps", "40", "--workers", "3"),
         ),
         small_distance,
-        share=0.35,
-        looks=(0.1, 0.17, 0.27, 0.4, 0.6, 1.0),
+        share=0.8,
+        looks=(0.3, 0.45, 0.6, 0.7, 0.85, 1.0),
         evaluations={
             "shipped": (*SAMPLER, "--difficulty", "medium"),
             "whole_canvas": ("--num_steps", "1", "--region", "full", "--difficulty", "medium"),
