@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 TASKS = ("maze", "jigsaw", "sudoku", "transform")
 SAMPLER = ("--num_steps", "4", "--threshold", "0.95")  # as shipped
 ON_A_GPU = (
-    *("--problems_per_batch", "256", "--rows_per_part", "256", "--tokens_per_part", "98304"),
+    *("--problems_per_batch", "256", "--rows_per_part", "256", "--tokens_per_part", "65536"),
     *("--steps", "100000", "--save_steps", "100", "--eval_steps", "100000", "--eval_problems", "8"),
 )
 REHEARSAL = (
