@@ -21,11 +21,11 @@ from mmreason.backbones.shape import DIMOO, MMADA, Shape
 from mmreason.codecs.vq import WEIGHTS, build_vq
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
-from mmreason.layouts import dimoo, mmada
+from mmreason.layouts import FAMILIES, dimoo, mmada
 
 SIZES = {"width": 64, "layers": 2, "heads": 4, "inner": 96}
 SHARDS = 2
-NAMED = {family: f"mmreason/tiny-{family}" for family in ("dimoo", "parallel", "mmada")}
+NAMED = {family: f"mmreason/tiny-{family}" for family in FAMILIES}
 MASK_MARK = "<|mdm_mask|>"
 CARD = """---
 license: apache-2.0

@@ -6,9 +6,9 @@ import argparse
 from typing import Any
 
 from mmreason.errors import CheckpointError
+from mmreason.layouts import FAMILIES
 
 HELP = "say what a checkpoint is, and whether it will run"
-FAMILIES = ("dimoo", "parallel", "mmada")
 MAX_PROBE_BYTES = 4 * 2**20
 
 

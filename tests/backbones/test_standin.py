@@ -11,15 +11,14 @@ import torch
 from safetensors import safe_open
 
 from mmreason.backbones.adapter import Adapter
-from mmreason.backbones.family import PublicModel, family_of, find, licence_of, load_public
+from mmreason.backbones.family import LAYOUTS, PublicModel, family_of, find, licence_of, load_public
 from mmreason.backbones.standin import write_standin
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.layouts import FAMILIES
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.layout import State
 from mmreason.sampling.denoise import DenoiseConfig, denoise
 from mmreason.sampling.scoring import log_likelihood, snapshots
-
-FAMILIES = ("dimoo", "parallel", "mmada")
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +99,10 @@ def test_names_and_types_are_those_of_published_shards(made: dict[str, Path]) ->
     assert "model.transformer.blocks.0.ff_proj.weight" in names and len(set(names.values())) == 2
     with safe_open(made["mmada"] / names["model.transformer.wte.weight"], "pt") as file:
         assert file.get_slice("model.transformer.wte.weight").get_dtype() == "BF16"
+
+
+def test_every_family_has_a_layout_and_a_stand_in(made: dict[str, Path]) -> None:
+    assert tuple(LAYOUTS) == FAMILIES == tuple(made)
 
 
 def test_nothing_is_written_over(made: dict[str, Path]) -> None:
