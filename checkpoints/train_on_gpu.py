@@ -160,7 +160,9 @@ class Work:
         flags = ("--image_tokenizer", str(HERE / "base"), *ON_A_GPU, *run.flags, *limit, *start)
         if self.args.rehearse:
             flags += REHEARSAL
-        self.training[name] = self.start("pretrain", "--output", str(self.folder / name), *flags, log=f"{name}.log")
+        self.training[name] = self.start(
+            "pretrain", "--output", str(self.folder / name), "--overwrite", *flags, log=f"{name}.log"
+        )
 
     def harvest(self, name: str, checkpoints: Sequence[Path]) -> None:
         """Put the weights of ``checkpoints`` into the output folder, all or nothing."""

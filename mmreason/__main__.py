@@ -14,12 +14,13 @@ import json
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from mmreason.commands import command_names
 from mmreason.disk import finite, one_line
-from mmreason.errors import MMReasonError
+from mmreason.errors import MMReasonError, RewardError
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -148,6 +149,8 @@ def dispatch(args: argparse.Namespace) -> int:
     sys.stdout.flush()
     if error is not None:
         print(f"python -m mmreason {args.command}: {one_line(str(error))}", file=sys.stderr)
+        if isinstance(error, RewardError) and error.__cause__ is not None:  # its author wants to see where
+            traceback.print_exception(error.__cause__)
         return USER_ERROR
     return 0
 

@@ -9,6 +9,10 @@ class ConfigError(MMReasonError, ValueError):
     """A setting lies outside what it may be."""
 
 
+class RewardError(ConfigError):
+    """A user's own reward failed or gave what is no score; its cause, if any, is for the author of the reward."""
+
+
 class ProblemError(MMReasonError, ValueError):
     """A problem is malformed, unsolvable or ambiguous."""
 

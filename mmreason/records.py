@@ -22,6 +22,7 @@ Split = Literal["train", "validation", "test"]
 
 DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "hard")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+MAX_REWARD = 1e6  # of a segment, either way; a sum of them stays exact
 
 CELL_PX = 16  # pixels along the side of one canvas cell
 GRID = 8  # canvas cells along one side

@@ -22,7 +22,7 @@ from mmreason.errors import CheckpointError, ConfigError
 from mmreason.records import Problem, Trace, trace_rewards
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 from mmreason.training.precision import half_precision
-from mmreason.training.rundir import RunDirectory, saved_step
+from mmreason.training.rundir import CONFIG_FILE, RunDirectory, saved_step
 from mmreason.training.trainer import Trainer
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
@@ -30,6 +30,7 @@ VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 BEFORE = {"bf16": False, "due_answer": False, "every_text": True}  # settings that files from before them do not hold
 HOW_MANY = ("num_seeds", "first_look", "other_seeds")  # of the comparison, not of a run
+NEEDED = ("arm", "granularity", "seed", "protocol", "base_fingerprint", "fingerprint", "points", "end", "training")
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
 Say = Callable[[str], None]
@@ -55,7 +56,7 @@ class Reproduction:
             first, end = self._end(self._pipe())
             found = {"version": VERSION, "fingerprint": self._fingerprint, "tested": tested}
             write_json(path, found | {"start": outcomes_of(first["sampled"]), "end": end})
-        return _read(path)
+        return _read(path, "start", "end")
 
     def finished(self, runs: Iterable[Run]) -> list[dict[str, Any]]:
         """The files of those of ``runs`` that have ended."""
@@ -69,7 +70,20 @@ class Reproduction:
         """Train and evaluate ``run`` unless its file is there; goes on where a stopped one stands."""
         if self.has(run):
             return self._kept(self._path(run))
-        protocol, directory = self.protocol, RunDirectory(self.work / run.name)
+        directory = RunDirectory(self.work / run.name)
+        with directory.held():
+            found = directory.taken()
+            if found and CONFIG_FILE not in found:  # the settings of what began here are checked when it goes on
+                raise ConfigError(
+                    f"work folder {str(directory.path)!r} holds {', '.join(found)}, and not of a run: "
+                    "move that away, or name another folder with --work"
+                )
+            return self._carry_out(run, directory, on_row)
+
+    def _carry_out(
+        self, run: Run, directory: RunDirectory, on_row: Callable[[dict[str, Any]], None] | None
+    ) -> dict[str, Any]:
+        protocol = self.protocol
         points_path = directory.path / "points.json"
         points = json.loads(points_path.read_text()) if points_path.is_file() else []
         for step in protocol.points[len(points) : -1]:
@@ -129,7 +143,7 @@ class Reproduction:
 
     def _kept(self, path: Path) -> dict[str, Any]:
         """A run's file, which must be of this protocol and this start checkpoint."""
-        found = _read(path)
+        found = _read(path, *NEEDED)
         own = BEFORE | found["protocol"]
         now = _plain(self.protocol).items()
         differing = [name for name, value in now if name not in HOW_MANY and own.get(name) != value]
@@ -235,8 +249,15 @@ def _plain(protocol: Protocol) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(protocol)))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found.get("version") != VERSION:
-        raise ConfigError(f"{str(path)!r} must be of version {VERSION}, got {found.get('version')!r}")
+def _read(path: Path, *needed: str) -> dict[str, Any]:
+    """The results file at ``path``, with the fields that it cannot do without; raises ConfigError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be read ({error}): move it away to make it anew") from None
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        version = found.get("version") if isinstance(found, dict) else None
+        raise ConfigError(f"{str(path)!r} must be of version {VERSION}, got {version!r}")
+    if missing := [name for name in needed if name not in found]:
+        raise ConfigError(f"{str(path)!r} lacks {', '.join(missing)}: move it away to make it anew")
     return found

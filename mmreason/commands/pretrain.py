@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
 from mmreason.commands._numbers import add_number
+from mmreason.commands._run import add_run
 from mmreason.commands._threads import add_threads, use_threads
+
+if TYPE_CHECKING:
+    from diffusers import VQModel
+
+    from mmreason.training.pretrain import PretrainConfig
+    from mmreason.training.rundir import RunDirectory
 
 HELP = "supervised stage: image tokenizer, then policy"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``pretrain``."""
-    parser.add_argument("--output", required=True, help="run directory; DIR/checkpoint is the trained checkpoint")
+    add_run(parser)
     parser.add_argument("--checkpoint", help="start from this checkpoint's tokenizers and policy")
     parser.add_argument("--image_tokenizer", metavar="DIR", help="take this checkpoint's image tokenizer only")
-    parser.add_argument("--resume", action="store_true", help="go on from the run directory's last saved step")
     add_number(parser, limits.SEED, 0)
     add_number(parser, limits.STEPS, 4000)
     add_number(parser, limits.NUM_PROBLEMS, 96, "--problems_per_batch", says="problems of one update")
@@ -59,28 +65,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; returns the last metrics."""
-    from diffusers import VQModel
-
-    from mmreason.commands._checkpoint import load_pipeline
-    from mmreason.commands._weights import weights
-    from mmreason.sampling.pipeline import fastest_device
-    from mmreason.tasks import TASKS
-    from mmreason.training.corpus import CorpusConfig
     from mmreason.training.memory import keep_freed_memory
-    from mmreason.training.precision import half_pays
-    from mmreason.training.pretrain import PretrainConfig, build_policy, pretrain
-    from mmreason.training.progress import ProgressLine
     from mmreason.training.rundir import RunDirectory
-    from mmreason.training.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
 
     keep_freed_memory()
     use_threads(args.threads)
     directory = RunDirectory(args.output)
-    device = fastest_device()
+    with directory.held():
+        directory.check(args.resume, args.overwrite, goes_on_from=("state", "vqvae"))
+        return _pretrain(args, _config(args, directory), directory)
+
+
+def _config(args: argparse.Namespace, directory: RunDirectory) -> PretrainConfig:
+    from mmreason.commands._weights import weights
+    from mmreason.sampling.pipeline import fastest_device
+    from mmreason.tasks import TASKS
+    from mmreason.training.corpus import CorpusConfig
+    from mmreason.training.precision import half_pays
+    from mmreason.training.pretrain import PretrainConfig
+
     before = directory.read_config().get("bf16") if args.resume else None  # a run stays what it was
-    bf16 = not args.no_bf16 and (half_pays(device) if before is None else bool(before))
+    bf16 = not args.no_bf16 and (half_pays(fastest_device()) if before is None else bool(before))
     print(f"trains in {'bfloat16' if bf16 else '32 bits'}", file=sys.stderr)
-    config = PretrainConfig(
+    return PretrainConfig(
         steps=args.steps,
         learning_rate=args.learning_rate,
         muon_learning_rate=args.muon_learning_rate,
@@ -108,15 +115,32 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             difficulties=weights(args.difficulty),
         ),
     )
+
+
+def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDirectory) -> dict[str, Any]:
+    """The same, in a directory that is this run's: first the image tokenizer, then the policy."""
+    from diffusers import VQModel
+
+    from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.sampling.pipeline import fastest_device
+    from mmreason.training.pretrain import build_policy, pretrain
+    from mmreason.training.progress import ProgressLine
+    from mmreason.training.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
+
+    device = fastest_device()
     policy = None
-    if args.checkpoint:
-        pipe = load_pipeline(args.checkpoint)
+    start = args.checkpoint or args.image_tokenizer
+    pipe = load_pipeline(start) if start else None
+    if not args.resume:
+        with directory.writing():
+            directory.clear()
+    if pipe is not None and args.checkpoint:
         vqvae, policy = pipe.vqvae, pipe.transformer
     elif directory.has("vqvae"):
         vqvae = VQModel.from_pretrained(directory.path / "vqvae")
-    elif args.image_tokenizer:
-        vqvae = load_pipeline(args.image_tokenizer).vqvae
-        directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))
+    elif pipe is not None:
+        vqvae = pipe.vqvae
+        _keep(directory, vqvae)
     else:
         line = ProgressLine("tokenizer", sys.stderr)
         vqvae = train_vqvae(
@@ -125,7 +149,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
         report = evaluate_vqvae(vqvae)
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
-        directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))
+        _keep(directory, vqvae)
     if policy is None and (args.hidden_size or args.num_hidden_layers or args.num_attention_heads):
         from mmreason.tokenizers.layout import Vocabulary
         from mmreason.tokenizers.text import build_text_tokenizer
@@ -153,3 +177,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     metrics = pretrain(directory, config, vqvae, policy, args.resume, show)
     line.close("")
     return metrics
+
+
+def _keep(directory: RunDirectory, vqvae: VQModel) -> None:
+    """Save the image tokenizer, with which a resumed run goes on."""
+    with directory.writing():
+        directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
 from mmreason.commands._numbers import add_number
+from mmreason.commands._run import add_run
 from mmreason.commands._threads import add_threads, use_threads
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from mmreason.records import Trace
+    from mmreason.training.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
 
@@ -20,8 +24,7 @@ HELP = "GRPO from a checkpoint"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``train``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="where to start")
-    parser.add_argument("--output", required=True, metavar="DIR", help="run directory; DIR/checkpoint is the result")
-    parser.add_argument("--resume", action="store_true", help="go on from the last saved step in --output")
+    add_run(parser)
     parser.add_argument("--assignment", choices=("joint", "factorized"), default="factorized")
     parser.add_argument("--granularity", choices=("trace", "turn"), default="trace")
     parser.add_argument("--scale_rewards", choices=("group", "batch", "none"), default="group")
@@ -72,6 +75,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process."""
+    from contextlib import nullcontext
+
+    from mmreason.training.memory import keep_freed_memory
+    from mmreason.training.rundir import RunDirectory
+    from mmreason.training.trainer import processes
+
+    keep_freed_memory()
+    use_threads(args.threads)
+    directory, accelerator = RunDirectory(args.output), processes()
+    with directory.held() if accelerator.is_main_process else nullcontext():
+        if accelerator.is_main_process:
+            directory.check(args.resume, args.overwrite)
+        result = _train(args, directory, accelerator)
+    return result if accelerator.is_main_process else None
+
+
+def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accelerator) -> dict[str, Any]:
+    """The same, in a directory that is this run's."""
     from dataclasses import replace
 
     from mmreason.analysis.interference import MeasureConfig, measure
@@ -86,17 +107,12 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from mmreason.traces.sheet import sheet_value
     from mmreason.training.grpo import GRPOConfig, Rollouts
     from mmreason.training.loss import LossConfig
-    from mmreason.training.memory import keep_freed_memory
     from mmreason.training.presets import LEAK_GROUPS
     from mmreason.training.progress import ProgressLine, step_values
-    from mmreason.training.rundir import RunDirectory
     from mmreason.training.slice import Slice
     from mmreason.training.trainer import Trainer
 
     tasks, difficulties = weights(args.tasks or list(TASKS)), weights(args.difficulty)
-    keep_freed_memory()
-    use_threads(args.threads)
-    directory = RunDirectory(args.output)
     known = directory.read_metrics() if args.resume and args.slice_seconds else ()
     pause = Slice(args.slice_seconds, known).is_over if args.slice_seconds else None
     functions = [load_reward(path) for path in args.reward]
@@ -124,7 +140,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     )
     if args.leak_steps and args.lora_rank:
         raise ConfigError("leak_steps must be 0 with lora_rank: the leak is measured on all weights")
-    trainer = Trainer(pipe, config, directory, reward_functions=functions)
+    trainer = Trainer(pipe, config, directory, accelerator, functions)
     if args.leak_steps and trainer.accelerator.num_processes > 1:
         raise ConfigError("leak_steps must be 0 with several processes")
     line = ProgressLine("step", sys.stderr)
@@ -155,7 +171,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         measured = measure(pipe, rollouts.groups[:LEAK_GROUPS], measuring, args.temperature)
         return {name: measured[name] for name in ("leak_to_signal", "cosine")}
 
-    result = trainer.train(
+    return trainer.train(
         args.resume,
         on_row=show,
         on_samples=keep,
@@ -163,4 +179,3 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
         measure=leak,
         pause=pause,
     )
-    return result if trainer.accelerator.is_main_process else None

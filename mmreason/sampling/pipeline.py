@@ -111,6 +111,10 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits of the weights of policy and image tokenizer."""
+        return self.current_fingerprint()
+
+    def current_fingerprint(self) -> str:
+        """The same of the weights as they are now, for those who train them."""
         digest = hashlib.blake2b(digest_size=6)
         for module in (self.transformer, self.vqvae):
             for name, value in sorted(module.state_dict().items()):

@@ -24,7 +24,7 @@ from pydantic import (
     model_validator,
 )
 
-from mmreason.records import CELL_PX, GRID, MAX_TEXT_TOKENS, NUM_CELLS, Box, parse_cell
+from mmreason.records import CELL_PX, GRID, MAX_REWARD, MAX_TEXT_TOKENS, NUM_CELLS, Box, parse_cell
 
 VERSION = 1
 PNG_PREFIX = "data:image/png;base64,"
@@ -87,7 +87,7 @@ BoxWords = Annotated[str, StringConstraints(max_length=9), AfterValidator(_box)]
 Code = Annotated[int, Field(ge=0, le=MAX_CODE)]
 CellIndex = Annotated[int, Field(ge=0, lt=NUM_CELLS)]
 Turn = Annotated[int, Field(ge=1, le=MAX_TURN)]
-Score = Annotated[float, Field(ge=-1e6, le=1e6)]
+Score = Annotated[float, Field(ge=-MAX_REWARD, le=MAX_REWARD)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=int(_LARGE))]
 Amount = Annotated[float, Field(ge=0, le=_LARGE)]

@@ -14,6 +14,15 @@ from mmreason.tasks import task_named
 LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
 BOTH = "both"  # joint, then factorized, on the same prompts
 
+_KINDS: dict[Any, tuple[Any, str]] = {  # of a field's annotation: what JSON gives for it
+    "int": (int, "a whole number"),
+    "float": (int | float, "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "a word"),
+    "tuple[str, ...]": (list | tuple, "a list"),
+    "Mapping[str, float]": (dict, "an object"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
@@ -88,9 +97,18 @@ class TrainSettings:
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> TrainSettings:
-        """Settings from JSON; raises ConfigError, TypeError or ValueError."""
-        known = {each.name: data[each.name] for each in fields(cls)}
-        return cls(**known | {"tasks": tuple(known["tasks"]), "difficulties": dict(known["difficulties"])})
+        """Settings from JSON of this or another version; raises ConfigError.
+
+        What is missing has its default, and what is not known here is left out.
+        """
+        known = {each.name: data[each.name] for each in fields(cls) if each.name in data}
+        for name, value in known.items():
+            wanted, said = _KINDS[next(each.type for each in fields(cls) if each.name == name)]
+            if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
+                raise ConfigError(f"{name} must be {said}, got {str(value)[:40]!r}")
+        if "tasks" in known:
+            known["tasks"] = tuple(map(str, known["tasks"]))
+        return cls(**known)
 
 
 PRESETS: dict[str, TrainSettings] = {

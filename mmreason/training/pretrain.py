@@ -15,9 +15,11 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +28,7 @@ from diffusers import VQModel
 from torch.utils.data import DataLoader, Subset
 
 from mmreason import limits
+from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
@@ -40,10 +43,15 @@ from mmreason.tokenizers.layout import PADDING, Packed, Vocabulary
 from mmreason.tokenizers.text import build_text_tokenizer
 from mmreason.training.corpus import NO_TARGET, Batch, CorpusConfig, DemonstrationBatches, Encoder
 from mmreason.training.precision import half_precision
-from mmreason.training.rundir import RunDirectory
+from mmreason.training.resume import MAY_DIFFER, check_resumable, write_settings
+from mmreason.training.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
+from mmreason.training.signals import interrupts
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 TAUGHT = SamplingConfig(num_steps=4, threshold=0.95)  # how the policy decodes what it then learns to do in one step
+
+# How fast and how much at once, not what is learnt; the loss does not depend on how a batch is cut into parts.
+RESUME_WITH_OTHER = ("compile", "keep_steps", "workers", "corpus.rows_per_part", "corpus.tokens_per_part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +266,7 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
         batch_size=None,
         num_workers=config.workers,
         prefetch_factor=max(2, 4 // config.workers),  # each tensor of a waiting batch takes an open file
+        worker_init_fn=_outlive_signals,
     )
     model.train()
     began = started = time.perf_counter()
@@ -295,6 +304,12 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
             return
 
 
+def _outlive_signals(_: int) -> None:
+    """Leave the group of processes that a terminal or a scheduler signals: the step that is asked for still comes."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+
+
 def build_policy(vocabulary: Vocabulary, seed: int, **sizes: Any) -> InterleavedDiffusionModel:
     """An untrained policy for ``vocabulary``; ``sizes`` override those of the configuration."""
     torch.manual_seed(seed)  # modules draw their first weights from torch's global generator
@@ -314,8 +329,10 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train a policy (a new one unless given) and write ``checkpoint/`` of the moving average.
 
-    Ends early, with a checkpoint, when the run directory's stop file appears or ``max_seconds`` are over.
-    ``keep_steps`` keeps ``checkpoint-<step>/`` besides.  Returns the last metrics, ``resumed_from`` among them.
+    Ends early, with a checkpoint, when the run directory's stop file appears, at Ctrl-C, at SIGTERM and when
+    ``max_seconds`` are over.  ``keep_steps`` keeps ``checkpoint-<step>/`` besides.  With ``resume`` it goes on from
+    what was saved there, if anything was and the settings are the same.  Returns the last metrics, ``resumed_from``
+    among them; raises ConfigError and CheckpointError.
     """
     tokenizer = build_text_tokenizer()
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
@@ -326,44 +343,70 @@ def pretrain(
         raise ConfigError(f"causal must be {policy.config.causal}, as in the checkpoint, got {config.corpus.causal}")
     state = PretrainState(policy, config)
     pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
-    resumed_from = None
-    run.recover("state")
-    if resume and run.has("state"):
-        state.load_state_dict(torch.load(run.path / "state" / "state.pt", weights_only=True))
-        resumed_from = state.step
-    run.rewind_metrics(state.step)
-    run.clear_stop()
-    run.write_json("config.json", asdict(config))
+    sizes = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}
 
-    def save() -> None:
-        run.write_folder("state", lambda folder: torch.save(state.state_dict(), folder / "state.pt"))
-        run.write_folder("checkpoint", lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"))
+    def save(name: str = "checkpoint") -> None:
+        with run.writing():
+            if name == "checkpoint":
+                run.write_folder("state", lambda folder: _write_state(folder, state))
+            run.write_folder(name, lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"))
 
-    row: dict[str, Any] = {}
-    window: list[dict[str, float]] = []
-    for metrics in pretrain_steps(state, encoder):
-        window.append(metrics)
-        step = state.step
-        stop = state.progress >= 1 or run.stop_requested
-        if step % config.logging_steps == 0 or stop:
-            names = dict.fromkeys(name for m in window for name in m)
-            row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
-            window = []
-            if step % config.eval_steps == 0 or stop:
-                row["success"] = validate(pipe, config)
-            run.append_metrics(row)
-            if on_step is not None:
-                on_step(row)
-        if step % config.save_steps == 0 or stop:
+    with run.held(), interrupts() as interrupted:
+        resumed_from = _resume(run, config, state, sizes) if resume else None
+        with run.writing():
+            run.rewind_metrics(state.step)
+            run.clear_stop()
+            write_settings(run, config, sizes, resumed_from is not None)
+        row: dict[str, Any] = {}
+        window: list[dict[str, float]] = []
+        for metrics in pretrain_steps(state, encoder):
+            window.append(metrics)
+            step = state.step
+            stop = state.progress >= 1 or run.stop_requested or bool(interrupted)
+            if step % config.logging_steps == 0 or stop:
+                names = dict.fromkeys(name for m in window for name in m)
+                row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
+                window = []
+                if step % config.eval_steps == 0 or stop:
+                    row["success"] = validate(pipe, config)
+                with run.writing():
+                    run.append_metrics(row)
+                if on_step is not None:
+                    on_step(row)
+            if step % config.save_steps == 0 or stop:
+                save()
+            if config.keep_steps and step % config.keep_steps == 0:
+                save(f"checkpoint-{step}")
+            if stop:
+                break
+        if state.step == resumed_from and state.progress >= 1:  # killed after the last step, before its checkpoint
             save()
-        if config.keep_steps and step % config.keep_steps == 0:
-            run.write_folder(f"checkpoint-{step}", lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"))
-        if stop:
-            break
-    if state.step == resumed_from and state.progress >= 1:  # killed after the last step, perhaps before its checkpoint
-        save()
-        row = next(reversed(run.read_metrics()), {})
+            row = next(reversed(run.read_metrics()), {})
     return row | {"resumed_from": resumed_from}
+
+
+def _write_state(folder: Path, state: PretrainState) -> None:
+    """The state, and its step for those who cannot read the rest."""
+    torch.save(state.state_dict(), folder / "state.pt")
+    write_json(folder / STEP_FILE, {"step": state.step})
+
+
+def _resume(run: RunDirectory, config: PretrainConfig, state: PretrainState, sizes: dict[str, Any]) -> int | None:
+    """Load what was saved in ``run`` into ``state``; its step, or None where nothing was."""
+    with run.writing():
+        run.recover("state")
+    may_differ = (*MAY_DIFFER, *RESUME_WITH_OTHER)
+    if not run.has("state"):
+        if (run.path / CONFIG_FILE).exists():  # it had begun
+            check_resumable(run, config, sizes, 0, may_differ)
+        return None
+    with run.loading():
+        saved = torch.load(run.path / "state" / "state.pt", weights_only=True)
+        done = int(saved["step"])
+    check_resumable(run, config, sizes, done, may_differ)
+    with run.loading():
+        state.load_state_dict(saved)
+    return done
 
 
 def validate(pipe: InterleavedReasoningPipeline, config: PretrainConfig) -> dict[str, dict[str, float]]:

@@ -1,19 +1,48 @@
-"""The run directory: config, metrics, and checkpoints that are written whole or not at all."""
+"""The run directory: config, metrics, and checkpoints that are written whole or not at all.
+
+It may be a folder that holds other things: a run begins only where nothing bears its names, one process at a time
+trains there, and what a run did not write is never removed.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
+import pickle
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+
 from mmreason.disk import append_line, write_json, write_whole
-from mmreason.errors import ConfigError
+from mmreason.errors import CheckpointError, ConfigError
 
 STOP_FILE = "stop"  # its presence asks a running training to end with a checkpoint
 STEP_FILE = "step.json"  # in the state: the step that it holds
+LOCK_FILE = ".lock"  # locked, not merely there, while a process trains: the end of the process frees it
+LOCK_SECONDS = 1.0  # that a second process waits, for the first may be about to end
+CONFIG_FILE = "config.json"
+LITTLE = 64.0  # MiB: with less, a failed write is for want of room
+
+# Everything that a run writes, by its path in the run directory.
+_NAMES = ("metrics.jsonl", "points.json", "samples", "held_out", "checkpoint", "state", "vqvae", CONFIG_FILE)
+_WRITTEN = re.compile(
+    r"config\.json|metrics\.jsonl|points\.json|stop|\.[0-9a-f]{16}\.tmp"
+    r"|samples/step\d+-\d+\.json|held_out/step\d+\.json"
+    r"|(state|\.state\.(old|new))/(state\.pt|step\.json)"
+    r"|(vqvae|\.vqvae\.(old|new))/(config\.json|[\w.-]+\.safetensors(\.index\.json)?)"
+    r"|(checkpoint(-\d+)?|\.checkpoint(-\d+)?\.(old|new))/(model_index\.json"
+    r"|(transformer|vqvae|tokenizer|scheduler)/([\w.-]+\.safetensors(\.index\.json)?|(scheduler_)?config\.json"
+    r"|tokenizer(_config)?\.json|special_tokens_map\.json|added_tokens\.json|vocab\.\w+|merges\.txt"
+    r"|chat_template\.jinja))",
+    re.ASCII,
+)
 
 
 class RunDirectory:
@@ -28,6 +57,98 @@ class RunDirectory:
             probe.unlink()
         except OSError as error:
             raise ConfigError(f"output must be a writable directory, got {str(path)!r}: {error.strerror}") from None
+
+        self._lock = FileLock(self.path / LOCK_FILE, timeout=LOCK_SECONDS)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from training here meanwhile; may be nested.  Raises ConfigError if one does."""
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise ConfigError(
+                f"output {str(self.path)!r} is in use: another process trains there; wait until it ends, ask it to by "
+                f"a file {STOP_FILE!r} in that folder, or name another folder"
+            ) from None
+        except OSError as error:
+            raise ConfigError(f"output {str(self.path)!r} cannot be locked: {error.strerror or error}") from None
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def check(self, resume: bool, overwrite: bool, goes_on_from: Sequence[str] = ("state",)) -> None:
+        """Refuse to begin where something stands, and to go on where no run has begun; raises ConfigError.
+
+        ``goes_on_from`` names the folders from which a run can go on; it can, too, from settings alone, which were
+        noted before its first step.
+        """
+        if resume and overwrite:
+            raise ConfigError("--resume and --overwrite exclude each other: give one of them")
+        with self.writing():
+            for name in ("checkpoint", *goes_on_from):
+                self.recover(name)
+        if resume and not any((self.path / name).exists() for name in (CONFIG_FILE, *goes_on_from)):
+            raise ConfigError(
+                f"output {str(self.path)!r} holds no run to --resume; leave --resume out to start one there"
+            )
+        if not resume and not overwrite and (found := self.taken()):
+            raise ConfigError(
+                f"output {str(self.path)!r} holds {', '.join(found)}: --resume goes on with the run that is there, "
+                "--overwrite replaces it, and another folder leaves it as it is"
+            )
+
+    def taken(self) -> list[str]:
+        """The names of a run's that stand in the folder already."""
+        found = [name for name in _NAMES if os.path.lexists(self.path / name)]
+        found += [path.name for path in self.path.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
+        stop = self.path / STOP_FILE
+        return found + [STOP_FILE] * (stop.is_dir() or (stop.is_file() and stop.stat().st_size > 0))
+
+    def clear(self) -> None:
+        """Remove what a run wrote, and nothing else: other files, and the folders that hold them, stay.
+
+        The settings go last, so that a run whose clearing was cut off can be gone on with.
+        """
+        emptied = set()
+        kept = [path.name for path in self.path.glob("checkpoint-*")]
+        folders = [self.path / top for name in (*kept, *_NAMES) for top in (name, f".{name}.old", f".{name}.new")]
+        for path in (self.path / STOP_FILE, *self.path.glob(".*.tmp"), *folders):
+            for file in [path] if path.is_file() else [*path.rglob("*")]:
+                if not file.is_dir() and _is_written(file.relative_to(self.path)):
+                    file.unlink()
+                    emptied |= set(file.relative_to(self.path).parents)
+        for folder in sorted(emptied - {Path(".")}, key=lambda found: -len(found.parts)):
+            with contextlib.suppress(OSError):  # it holds something else
+                (self.path / folder).rmdir()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Say in one sentence that the run directory cannot be written; raises ConfigError."""
+        try:
+            yield
+        except CheckpointError:  # of a checkpoint, though it is an OSError too
+            raise
+        except (OSError, RuntimeError, SafetensorError) as error:
+            try:
+                free = shutil.disk_usage(self.path).free / 2**20
+                left = f"{free:.0f} MiB are free"
+            except OSError:
+                free, left = math.inf, "it is gone"
+            remedy = "make room and" if free < LITTLE or re.search("space|quota", str(error)) else "mend that and"
+            raise ConfigError(
+                f"output {str(self.path)!r} cannot be written ({error}; {left}); "
+                f"a checkpoint saved there before is still whole: {remedy} use --resume"
+            ) from error
+
+    @contextlib.contextmanager
+    def loading(self) -> Iterator[None]:
+        """Say in one sentence that the saved state cannot be used; raises CheckpointError."""
+        try:
+            yield
+        except (RuntimeError, KeyError, TypeError, OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise CheckpointError(f"state in {str(self.path)!r} cannot be resumed: {reason}") from error
 
     @property
     def stop_requested(self) -> bool:
@@ -64,12 +185,6 @@ class RunDirectory:
         kept = [json.dumps(row) + "\n" for row in self.read_metrics() if row["step"] <= step]
         write_whole(self.path / "metrics.jsonl", "".join(kept).encode())
 
-    def start_over(self) -> None:
-        """Forget what an earlier run left here: metrics, samples and state."""
-        (self.path / "metrics.jsonl").unlink(missing_ok=True)
-        for name in ("state", ".state.old", "samples", "held_out"):
-            shutil.rmtree(self.path / name, ignore_errors=True)
-
     def write_folder(self, name: str, fill: Callable[[Path], None]) -> None:
         """Replace folder ``name`` by what ``fill`` writes into an empty one: all of it or nothing."""
         beside, old = self.path / f".{name}.new", self.path / f".{name}.old"
@@ -85,10 +200,22 @@ class RunDirectory:
             shutil.rmtree(beside, ignore_errors=True)  # half a folder would only fill the disk
             raise
         target = self.path / name
-        if target.exists():
-            shutil.rmtree(old, ignore_errors=True)
+        if os.path.lexists(target):
+            self._discard(old, into=beside)
             target.rename(old)
         beside.rename(target)
+        self._discard(old, into=target)
+
+    def _discard(self, old: Path, into: Path) -> None:
+        """Remove the folder ``old`` of a run's; what the run did not write goes to its successor ``into``."""
+        if old.is_symlink():
+            old.unlink()
+        for file in [path for path in old.rglob("*") if not path.is_dir()]:
+            to = into / file.relative_to(old)
+            if not _is_written(file.relative_to(self.path)) and not os.path.lexists(to):
+                with contextlib.suppress(OSError):
+                    to.parent.mkdir(parents=True, exist_ok=True)
+                    file.rename(to)
         shutil.rmtree(old, ignore_errors=True)
 
     def recover(self, name: str) -> None:
@@ -98,12 +225,19 @@ class RunDirectory:
             old.rename(target)
 
 
+def _is_written(name: Path) -> bool:
+    """Is ``name``, a path in a run directory, one that a run writes?"""
+    return _WRITTEN.fullmatch(name.as_posix()) is not None
+
+
 def saved_step(folder: Path) -> int | None:
     """The step that a run in ``folder`` would go on from, or None."""
-    try:
-        return int(json.loads((folder / "state" / STEP_FILE).read_text(encoding="utf-8"))["step"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    for state in ("state", ".state.old"):  # the second: killed between the two renames of a save
+        try:
+            return int(json.loads((folder / state / STEP_FILE).read_text(encoding="utf-8"))["step"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

@@ -8,36 +8,39 @@ from __future__ import annotations
 
 import copy
 import math
-import pickle
-import shutil
-import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from safetensors import SafetensorError
 
 from mmreason.disk import write_json
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.custom import RewardFunction
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.grpo import GRPO, GRPOConfig, Rollouts
-from mmreason.training.rundir import STEP_FILE, RunDirectory
+from mmreason.training.resume import MAY_DIFFER, check_resumable, write_settings
+from mmreason.training.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
+from mmreason.training.signals import interrupts
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 LORA_TARGETS = ["qkv", "out", "up", "down"]
+RESUME_WITH_OTHER = (*MAY_DIFFER, "max_tokens", "gradient_checkpointing")  # memory: the same update, up to rounding
 
 OnRow = Callable[[dict[str, Any]], None]
 OnSamples = Callable[[Rollouts, int], None]
 OnHeldOut = Callable[[Sequence[Trace], int], None]
 Measure = Callable[[Rollouts, int], dict[str, Any]]
+
+
+def processes() -> Accelerator:
+    """This process and those that train with it, each on a device of its own."""
+    return Accelerator(cpu=not torch.cuda.is_available())
 
 
 class Trainer:
@@ -52,8 +55,11 @@ class Trainer:
         reward_functions: Sequence[RewardFunction] = (),
     ) -> None:
         self.pipe, self.config, self.run = pipe, config, run
-        self.accelerator = accelerator or Accelerator(cpu=not torch.cuda.is_available())
+        self.accelerator = accelerator or processes()
         self.pipe.to(self.accelerator.device)
+        self.origin: dict[str, Any] = {"rewards": [_name_of(each) for each in reward_functions]}
+        if self.accelerator.is_main_process:  # who alone reads and writes the settings
+            self.origin["checkpoint"] = pipe.current_fingerprint()
         self.adapter = None
         base = pipe.transformer
         reference = None
@@ -81,24 +87,25 @@ class Trainer:
     ) -> dict[str, Any]:
         """Train to ``max_steps`` or until asked to stop; returns the last metrics and ``resumed_from``.
 
-        ``on_held_out`` is given the traces of each evaluation.  ``measure`` is given a step's rollouts and its
-        number before the update, and returns more metrics of that step.  ``pause`` is asked after each step; at a
-        yes the run is saved and left as it is, so that with ``resume`` it is the uninterrupted one.
+        With ``resume`` the run that is in the directory goes on, if its settings are the same, from its last saved
+        step or from the start; without, what a run wrote there is removed.  Ctrl-C, SIGTERM and the stop file end it
+        after the step, saved.  ``on_held_out`` is given the traces of each evaluation.  ``measure`` is given a step's
+        rollouts and its number before the update, and returns more metrics of that step.  ``pause`` is asked after
+        each step; at a yes the run is saved and left as it is, so that with ``resume`` it is the uninterrupted one.
+
+        Raises ConfigError and CheckpointError, also where another process trains or nothing can be written.
         """
         config, main = self.config, self.accelerator.is_main_process
-        resumed_from = self._resume() if resume else None
-        if main:
-            with self._writing():
-                self.run.clear_stop()
-                if resumed_from is None:
-                    self.run.start_over()
-                self.run.write_json("config.json", asdict(config))
-        self.accelerator.wait_for_everyone()
-        row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if self.step else {}
-        if self.step == 0:
-            row = self._log({"step": 0} | self._evaluate(on_held_out), on_row)
-        with _interrupts() as interrupted:
-            while self.step < config.max_steps:
+        with self.run.held() if main else nullcontext(), interrupts() as interrupted:
+            resumed_from = self._begin(resume)
+            row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if resumed_from is not None else {}
+            stop = False
+            if self.step == 0 and not row:
+                row = self._log({"step": 0} | self._evaluate(on_held_out), on_row)
+                stop = self._agree(bool(interrupted))
+                if stop:
+                    self._save()
+            while self.step < config.max_steps and not stop:
                 began = time.perf_counter()
                 rollouts = self.grpo.rollouts(self.step)
                 metrics = self.grpo.rollout_metrics(rollouts)
@@ -117,16 +124,28 @@ class Trainer:
                 if self.step % config.eval_steps == 0 or stop:
                     metrics |= self._evaluate(on_held_out)
                     if on_samples is not None and main:
-                        with self._writing():
+                        with self.run.writing():
                             on_samples(rollouts, self.step)
                 if self.step % config.logging_steps == 0 or stop:
                     row = self._log(metrics, on_row)
                 pauses = not stop and pause is not None and self._agree(pause())
                 if self.step % config.save_steps == 0 or stop or pauses:
                     self._save()
-                if stop or pauses:
+                if pauses:
                     break
         return row | {"resumed_from": resumed_from, "output": str(self.run.path / "checkpoint")}
+
+    def _begin(self, resume: bool) -> int | None:
+        """Load what is resumed or clear the directory, and note the settings; the step that is resumed from."""
+        resumed_from = self._resume() if resume else None
+        if self.accelerator.is_main_process:
+            with self.run.writing():
+                self.run.clear_stop()
+                if resumed_from is None:
+                    self.run.clear()
+                write_settings(self.run, self.config, self.origin, resumed_from is not None)
+        self.accelerator.wait_for_everyone()
+        return resumed_from
 
     def _agree(self, wish: bool) -> bool:
         """True on all processes if it is on any."""
@@ -136,7 +155,7 @@ class Trainer:
     def _log(self, row: dict[str, Any], on_row: OnRow | None) -> dict[str, Any]:
         row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
         if self.accelerator.is_main_process:
-            with self._writing():
+            with self.run.writing():
                 self.run.append_metrics(row)
             if on_row is not None:
                 on_row(row)
@@ -152,7 +171,7 @@ class Trainer:
         rewards = [trace_rewards(trace) for trace in traces]
         image = [i for _, i in rewards if i is not None]
         if on_held_out is not None and self.accelerator.is_main_process:
-            with self._writing():
+            with self.run.writing():
                 on_held_out(traces, self.step)
         return {
             "success": success_by_task(traces),
@@ -170,25 +189,10 @@ class Trainer:
                 "model": self.pipe.transformer.state_dict(),
                 "optimizer": self.grpo.optimizer.state_dict(),
             }
-            with self._writing():
+            with self.run.writing():
                 self.run.write_folder("checkpoint", self.export)
                 self.run.write_folder("state", lambda folder: _write_state(folder, state))
         self.accelerator.wait_for_everyone()
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Say in one sentence that the run directory cannot be written."""
-        try:
-            yield
-        except (OSError, RuntimeError, SafetensorError) as error:
-            try:
-                left = f"{shutil.disk_usage(self.run.path).free / 2**20:.0f} MiB are free"
-            except OSError:
-                left = "it is gone"
-            raise ConfigError(
-                f"output {str(self.run.path)!r} cannot be written ({error}; {left}); "
-                "a checkpoint saved there before is still whole: make room and use --resume"
-            ) from error
 
     def export(self, folder: Path) -> None:
         """Write the policy as a checkpoint, adapters merged."""
@@ -200,22 +204,32 @@ class Trainer:
 
     def _resume(self) -> int | None:
         if self.accelerator.is_main_process:
-            self.run.recover("state")
-            self.run.recover("checkpoint")
+            with self.run.writing():
+                self.run.recover("state")
+                self.run.recover("checkpoint")
         self.accelerator.wait_for_everyone()
         if not self.run.has("state"):
+            if self.accelerator.is_main_process and (self.run.path / CONFIG_FILE).exists():  # it had begun
+                check_resumable(self.run, self.config, self.origin, 0, RESUME_WITH_OTHER)
             return None
-        try:
+        with self.run.loading():
             state = torch.load(self.run.path / "state" / "state.pt", weights_only=True, map_location="cpu")
+            self.step, self.skipped = state["step"], state["skipped"]
+        if self.accelerator.is_main_process:
+            check_resumable(self.run, self.config, self.origin, self.step, RESUME_WITH_OTHER)
+        with self.run.loading():
             self.pipe.transformer.load_state_dict(state["model"])
             self.grpo.optimizer.load_state_dict(state["optimizer"])
-            self.step, self.skipped = state["step"], state["skipped"]
-        except (RuntimeError, KeyError, OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
-            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            raise CheckpointError(f"state in {str(self.run.path)!r} cannot be resumed: {reason}") from error
         if self.accelerator.is_main_process:
-            self.run.rewind_metrics(self.step)
+            with self.run.writing():
+                self.run.rewind_metrics(self.step)
         return self.step
+
+
+def _name_of(function: RewardFunction) -> str:
+    """As ``--reward`` has it; of a callable without a name, its class."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _write_state(folder: Path, state: dict[str, Any]) -> None:
@@ -236,24 +250,3 @@ def _with_lora(model, config: GRPOConfig):
     torch.manual_seed(config.seed)  # peft draws the adapters' first weights from torch's global generator
     lora = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=LORA_TARGETS)
     return get_peft_model(model, lora)
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Collect Ctrl-C instead of raising, so that a step is finished and saved; a second one raises."""
-    seen: list[int] = []
-
-    def note(number: int, frame: Any) -> None:
-        if seen:
-            raise KeyboardInterrupt
-        seen.append(number)
-
-    try:
-        previous = signal.signal(signal.SIGINT, note)
-    except ValueError:  # not the main thread: nothing to catch
-        yield seen
-        return
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, previous)

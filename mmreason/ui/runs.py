@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
@@ -34,6 +35,18 @@ EXAMPLE = "example"  # a finished run of nobody's that comes with the page
 
 _ID = re.compile(r"[0-9a-f]{12}\Z", re.ASCII)
 _LOCK = RLock()
+_KINDS: dict[str, Any] = {  # of the fields of ``run.json``
+    "owner": str,
+    "created": int | float,
+    "settings": dict,
+    "wanted": bool,
+    "since": int | float,
+    "arm": str | None,
+    "pid": int | None,
+    "born": int | float | None,
+}
+_TOLD: set[str] = set()  # what the log has said of runs that cannot be read
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,15 +107,57 @@ def locked() -> Iterator[Path]:
 
 
 def find(run_id: Any) -> Run | None:
-    """The run called ``run_id``; None for whatever is none, a path or a damaged one."""
+    """The run called ``run_id``; None for whatever is none, a path or a damaged one, of which the log says why."""
+    try:
+        return opened(run_id)
+    except ConfigError as error:
+        _tell(error)
+        return None
+
+
+def _tell(error: ConfigError) -> None:
+    """Say once in the log which run cannot be read."""
+    if str(error) not in _TOLD:
+        _TOLD.add(str(error))
+        _LOG.warning("%s", error)
+
+
+def opened(run_id: Any) -> Run | None:
+    """The run called ``run_id``, None if there is none; raises ConfigError if it is there and cannot be read."""
     if not isinstance(run_id, str) or not (run_id == EXAMPLE or _ID.match(run_id)):
         return None
+    path = _folder(run_id) / "run.json"
     try:
-        data = json.loads((_folder(run_id) / "run.json").read_text(encoding="utf-8"))
-        run = Run(**data | {"settings": TrainSettings.of(data["settings"])})
-        return run if run.id == run_id and isinstance(run.owner, str) else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        data, changed = json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (ValueError, RecursionError):
+        reason = "run.json is not JSON"
+    else:
+        reason = _wrong(data, run_id)
+        if not reason:
+            known: dict[str, Any] = {each.name: data[each.name] for each in fields(Run) if each.name in data}
+            try:
+                known["settings"] = TrainSettings.of(data["settings"])
+                return Run(**{"created": changed, **known})
+            except ConfigError as error:
+                reason = f"its setting {error}"
+    raise ConfigError(f"run {run_id} cannot be read ({reason}); its files are as they were")
+
+
+def _wrong(data: Any, run_id: str) -> str:
+    """What of a run's file no run can be without, or is of no use; empty if nothing."""
+    if not isinstance(data, dict):
+        return "run.json is no JSON object"
+    if data.get("id") != run_id:
+        return f"its id must be {run_id}"
+    for name, kinds in _KINDS.items():
+        if name in data and not isinstance(data[name], kinds):
+            return f"its {name} is of another kind"
+    missing = [name for name in ("owner", "settings") if name not in data]
+    return f"it lacks {missing[0]}" if missing else ""
 
 
 def all_runs() -> list[Run]:
@@ -113,14 +168,20 @@ def all_runs() -> list[Run]:
             there = path.stat()
         except OSError:  # removed meanwhile
             continue
-        found.append(_as_it_was(path, there.st_ino, there.st_mtime_ns, there.st_size))
+        try:
+            found.append(_as_it_was(path, there.st_ino, there.st_mtime_ns, there.st_size))
+        except ConfigError as error:
+            _tell(error)
     return sorted((run for run in found if run is not None), key=lambda run: (-run.created, run.id))
 
 
 @lru_cache(maxsize=4096)
 def _as_it_was(path: Path, _number: int, _changed: int, _size: int) -> Run | None:
-    """The same object as long as the file is the same: the queue is looked at every second."""
-    return find(path.parent.name)
+    """The same object as long as the file is the same: the queue is looked at every second.
+
+    Raises ConfigError, which is not remembered: what cannot be read now may be readable in a second.
+    """
+    return opened(path.parent.name)
 
 
 def runs_of(token: Any) -> list[Run]:
@@ -148,9 +209,14 @@ def end_of_line(known: Sequence[Run] | None = None) -> float:
 
 
 def write(run: Run) -> None:
-    """Write ``run.json`` whole; raises WriteError."""
-    content = asdict(run) | {"settings": asdict(run.settings)}
-    write_json(run.folder / "run.json", content, indent=1)
+    """Write ``run.json`` whole, with what another version noted there; raises WriteError."""
+    path, content = run.folder / "run.json", asdict(run)
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        content = kept | content | {"settings": kept["settings"] | content["settings"]}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a new one, or nothing to keep
+        pass
+    write_json(path, content, indent=1)
 
 
 def change(run: Run, **changes: Any) -> Run:
@@ -162,7 +228,7 @@ def change(run: Run, **changes: Any) -> Run:
 
 def owned(run_id: Any, token: Any, what: str) -> Run:
     """The run called ``run_id`` if the holder of ``token`` owns it; raises ConfigError naming ``what`` was asked."""
-    run = find(run_id)
+    run = opened(run_id)
     if run is None:
         raise ConfigError(f"run {str(run_id)[:20]!r} is not here; it may have been deleted or cleaned up")
     if not run.is_of(token):

@@ -20,7 +20,7 @@ import psutil
 
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteError
 from mmreason.training.presets import TrainSettings
-from mmreason.training.rundir import STOP_FILE, saved_step
+from mmreason.training.rundir import CONFIG_FILE, STOP_FILE
 from mmreason.ui import gpu, runtime
 from mmreason.ui.limits import MB, check_room
 from mmreason.ui.run_state import OUT_OF_TIME, birth, is_alive, status_of, waits
@@ -151,7 +151,7 @@ def command_of(run: Run, arm: str) -> list[str]:
         raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is not here any more")
     folder = run.arm_folder(arm)
     found = ["-m", "mmreason", *run.settings.arguments(arm, _from_root(start), _from_root(folder))]
-    return [*found, "--resume"] if saved_step(folder) is not None else found
+    return [*found, "--resume"] if (folder / CONFIG_FILE).exists() else found
 
 
 def _from_root(path: Path) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from policies import demonstrated_trace
+import torch
+from policies import demonstrated_trace, pipeline_of, talking_policy
 
-from mmreason.errors import ConfigError
+from mmreason.__main__ import main
+from mmreason.errors import ConfigError, RewardError
 from mmreason.records import Segment, Trace, Verdict
 from mmreason.rewards.custom import add_rewards, load_reward
 from mmreason.tasks import make_problem
@@ -79,6 +81,14 @@ def test_scores_may_come_in_any_sequence_and_from_any_callable(trace):
         ([1.0], r"one score a segment \(3\), got 1"),
         ([1.0, math.nan, 1.0], "finite scores, got nan"),
         ([1.0, math.inf, 1.0], "finite scores, got inf"),
+        ([1.0, -math.inf, 1.0], "finite scores, got -inf"),
+        ([1.0, 1e308, 1.0], r"scores of at most 1e\+06 in size, got 1e\+308"),
+        ([1.0, 10**400, 1.0], "numbers or None, got 1000"),
+        ([1.0, True, 1.0], "numbers or None, got True"),
+        (np.array([True, False, True]), "numbers or None, got "),
+        ([1.0, "1.0", 1.0], "numbers or None, got '1.0'"),
+        ([1.0, torch.ones(2), 1.0], r"numbers or None, got tensor"),
+        ("abc", "numbers or None, got 'a'"),
         ([1.0, "high", 1.0], "numbers or None, got 'high'"),
         (1.0, "a list of scores, got 1.0"),
         (None, "a list of scores, got None"),
@@ -88,8 +98,46 @@ def test_scores_that_cannot_be_used_are_refused_by_the_name_of_their_function(tr
     def mine(trace: Trace):
         return scores
 
-    with pytest.raises(ConfigError, match=f"reward mine must give {says}"):
+    with pytest.raises(ConfigError, match=rf"reward mine must give {says}.* on maze \(easy, seed 0, "):
         add_rewards(trace, [mine])
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), KeyError("x"), SystemExit(3), RecursionError()])
+def test_a_function_that_fails_is_named_with_the_problem_and_its_error(trace, error):
+    def mine(trace: Trace):
+        raise error
+
+    def late(trace: Trace):
+        yield 1.0
+        raise error
+
+    for function in (mine, late):
+        said = rf"reward {function.__name__} failed on maze \(easy, seed 0, .*\): {type(error).__name__}"
+        with pytest.raises(RewardError, match=said) as caught:
+            add_rewards(trace, [function])
+        assert caught.value.__cause__ is error
+
+
+def test_several_functions_stay_within_what_a_trace_holds_together(trace):
+    def much(trace: Trace) -> list[float]:
+        return [9e5, 0.0, 0.0]
+
+    assert rewards(add_rewards(trace, [much]))[0] == 900_001.0
+    with pytest.raises(ConfigError, match=r"reward much must give scores of at most 1e\+06"):
+        add_rewards(trace, [much, much])
+
+
+def test_the_command_line_says_what_failed_and_shows_its_author_where(tmp_path, capsys, monkeypatch):
+    (tmp_path / "rewards_of_another_user.py").write_text("def broken(trace):\n    return trace.nothing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    pipeline_of(talking_policy()).save_pretrained(tmp_path / "start")
+    sizes = {"num_problems": 1, "num_generations": 2, "eval_problems": 1, "steps": 1}
+    flags = [word for name, value in sizes.items() for word in (f"--{name}", str(value))]
+    command = ["train", "--checkpoint", str(tmp_path / "start"), "--output", str(tmp_path / "run"), *flags]
+    assert main([*command, "--reward", "rewards_of_another_user:broken"]) == 2
+    said, _, trail = capsys.readouterr().err.partition("Traceback")
+    assert "train: reward broken failed on " in said.splitlines()[-1] and "no attribute 'nothing'" in said
+    assert "return trace.nothing" in trail
 
 
 def test_a_callable_without_a_name_is_refused_all_the_same(trace):

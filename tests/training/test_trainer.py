@@ -17,6 +17,7 @@ import torch
 from learning import config, even_tokens, fresh_pipe
 from safetensors.torch import load_file
 
+from mmreason.__main__ import main
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.loss import LossConfig
@@ -96,16 +97,60 @@ def uninterrupted(start: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_a_run_killed_in_the_middle_and_resumed_ends_bit_for_bit_where_the_other_ends(start, uninterrupted, tmp_path):
     process = command(start, tmp_path / "run", SLOW="0.05")  # slow enough to be caught in the middle
-    deadline = time.monotonic() + 240
-    while not ((tmp_path / "run" / "state").is_dir() and len(rows_in(tmp_path / "run")) > 2):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for_steps(process, tmp_path / "run", 2)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert len(rows_in(tmp_path / "run")) < STEPS + 1
     said = finished(command(start, tmp_path / "run", "--resume"))
     assert 1 <= said["resumed_from"] < STEPS
     assert_same_run(tmp_path / "run", uninterrupted)
+
+
+def wait_for_steps(process: subprocess.Popen, folder: Path, steps: int) -> None:
+    """Until ``folder`` holds a saved state and the metrics of ``steps``."""
+    deadline = time.monotonic() + 240
+    while not ((folder / "state").is_dir() and len(rows_in(folder)) > steps):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_ended_by_sigterm_ends_well_and_resumed_is_the_uninterrupted_one(start, uninterrupted, tmp_path, capsys):
+    run = tmp_path / "run"
+    process = command(start, run, SLOW="0.05")
+    wait_for_steps(process, run, 1)
+    assert main(["train", "--checkpoint", str(start), "--output", str(run), "--overwrite"]) == 2
+    assert "is in use: another process trains there" in capsys.readouterr().err
+    process.send_signal(signal.SIGTERM)
+    step = finished(process)["step"]
+    assert step < STEPS and saved_step(run) == step == rows_in(run)[-1]["step"]
+    assert finished(command(start, run, "--resume"))["resumed_from"] == step
+    a, b = weights_in(run / "checkpoint"), weights_in(uninterrupted / "checkpoint")
+    assert a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_several_processes_end_together_at_sigterm_with_a_state_to_resume_from(start, tmp_path):
+    process = command(start, tmp_path / "run", processes=2, SLOW="0.1")
+    wait_for_steps(process, tmp_path / "run", 1)
+    process.send_signal(signal.SIGTERM)  # torchrun sends it to all
+    process.communicate(timeout=300)
+    last = rows_in(tmp_path / "run")[-1]
+    assert "success" in last and last["step"] < STEPS and saved_step(tmp_path / "run") == last["step"]
+    InterleavedReasoningPipeline.from_pretrained(tmp_path / "run" / "checkpoint")
+
+
+def test_the_command_takes_no_folder_of_somebody_elses_and_nothing_is_lost(start, tmp_path, capsys):
+    words = ["train", "--checkpoint", str(start), "--output", str(tmp_path / "d")]
+    (tmp_path / "d" / "samples").mkdir(parents=True)
+    (tmp_path / "d" / "samples" / "thesis.txt").write_text("x")
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds samples" in line and "--resume" in line and "--overwrite" in line
+    assert main([*words, "--resume"]) == 2
+    assert "holds no run to --resume" in capsys.readouterr().err
+    assert (
+        main([*words, "--overwrite", "--leak_steps", "1", "--lora_rank", "2"]) == 2
+    )  # a wrong setting removes nothing
+    assert (tmp_path / "d" / "samples" / "thesis.txt").read_text() == "x"
 
 
 def test_two_processes_train_as_one(start, uninterrupted, tmp_path):
@@ -154,6 +199,28 @@ def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path):
 
     assert trainer(tmp_path, max_steps=5).train(on_row=interrupt)["step"] == 2
     InterleavedReasoningPipeline.from_pretrained(tmp_path / "checkpoint")
+
+
+def test_an_end_asked_for_before_the_first_step_can_be_resumed_from(tmp_path):
+    def interrupt(row: dict) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer(tmp_path / "whole").train()
+    assert trainer(tmp_path / "run").train(on_row=interrupt)["step"] == 0
+    assert trainer(tmp_path / "run").train(resume=True)["resumed_from"] == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_resumed_run_with_other_settings_is_refused_and_left_as_it_is(tmp_path):
+    trainer(tmp_path, max_steps=1).train()
+    before = (tmp_path / "config.json").read_bytes(), rows_in(tmp_path)
+    with pytest.raises(ConfigError, match=r"learning_rate \(there 0.001, now 0.05\)"):
+        trainer(tmp_path, learning_rate=0.05).train(resume=True)
+    with pytest.raises(ConfigError, match=r"lora_rank \(there 0, now 2\)"):
+        trainer(tmp_path, lora_rank=2).train(resume=True)
+    with pytest.raises(ConfigError, match=r"rewards \(there \['learning:even_tokens'\], now \[\]\)"):
+        Trainer(fresh_pipe(), config(), RunDirectory(tmp_path)).train(resume=True)
+    assert ((tmp_path / "config.json").read_bytes(), rows_in(tmp_path)) == before
 
 
 def test_a_run_leaves_what_every_other_command_reads(tmp_path):
