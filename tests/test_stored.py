@@ -123,6 +123,7 @@ NAMES = [f"{kind}/{path.name}" for kind, path in FILES]
 def empty_place(tmp_path, monkeypatch):
     monkeypatch.setattr(runtime, "ASSETS", tmp_path / "assets")
     monkeypatch.setattr(runtime, "page_runs_folder", lambda: tmp_path / "runs")
+    monkeypatch.setattr(runs, "_TOLD", set())
 
 
 def opened(kind: str, data: Any, folder: Path) -> object:

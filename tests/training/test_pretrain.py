@@ -292,18 +292,20 @@ def test_training_is_in_halves_where_that_is_faster_and_a_resumed_run_stays_what
 
     monkeypatch.setattr(module, "pretrain", noted)
     monkeypatch.setattr("mmreason.sampling.pipeline.fastest_device", lambda: torch.device("cpu"))
-    vqvae().save_pretrained(tmp_path / "vqvae")
 
-    def command(*flags: str) -> None:
+    def command(name: str, *flags: str) -> None:
+        if not (tmp_path / name).exists():  # a run that was stopped when its image tokenizer was made
+            vqvae().save_pretrained(tmp_path / name / "vqvae")
         parser = argparse.ArgumentParser()
         pretrain_command.add_arguments(parser)
-        pretrain_command.run(parser.parse_args(["--output", str(tmp_path), "--threads", "0", *flags]))
+        words = ["--output", str(tmp_path / name), "--resume", "--threads", "0", *flags]
+        pretrain_command.run(parser.parse_args(words))
 
-    command()
+    command("one")
     taken = {pays: 2.0, not pays: 1.0}
-    command("--resume")
-    command()
-    command("--no_bf16")
+    command("one")
+    command("two")
+    command("three", "--no_bf16")
     assert given == [pays, pays, not pays, False]
 
 
