@@ -400,8 +400,8 @@ def test_a_start_among_many_runs_reads_none_of_them_again(monkeypatch):
         if number % 2:
             runs.change(run, wanted=False)
     train_queue.advance()
-    read, find = [], runs.find
-    monkeypatch.setattr(runs, "find", lambda run_id: read.append(run_id) or find(run_id))
+    read, opened = [], runs.opened
+    monkeypatch.setattr(runs, "opened", lambda run_id: read.append(run_id) or opened(run_id))
     new = train_queue.submit(SETTINGS, OTHER)
     assert read == [new.id]
 
