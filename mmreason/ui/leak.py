@@ -10,7 +10,6 @@ from typing import Any
 
 from mmreason.analysis.interference import MeasureConfig, measure, roll_out
 from mmreason.errors import ConfigError
-from mmreason.training.memory import give_back_freed_memory
 from mmreason.ui import gpu, runtime
 
 NAMES = {"all": "all tokens", "text": "on words", "image": "on pictures"}
@@ -42,7 +41,6 @@ def measure_here(checkpoint: Any, task: Any, difficulty: Any) -> dict[str, Any]:
         result = {"checkpoint": str(checkpoint), **measure(pipe, groups, config, 1.0)}
     finally:
         pipe.transformer.requires_grad_(False)
-        give_back_freed_memory()
     counts = {"num_problems": NUM_PROBLEMS, "num_generations": NUM_GENERATIONS}
     settings = {"tasks": [task], "difficulty": [difficulty], "granularity": "trace", "temperature": 1.0}
     return leak_value([result], settings | counts, [])

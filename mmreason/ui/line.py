@@ -17,6 +17,7 @@ from typing import Any
 import gradio as gr
 
 from mmreason.errors import MMReasonError
+from mmreason.training.memory import give_back_freed_memory
 from mmreason.ui.presence import PRESENCE
 from mmreason.ui.runtime import use_few_threads
 from mmreason.ui.settings import read_settings
@@ -122,6 +123,8 @@ class Line:
             use_few_threads()
             while (job := self._next()) is not None:
                 self._do(job)
+                del job  # with what its work and its states hold
+                give_back_freed_memory()
         except BaseException:
             _LOG.exception("the thread of heavy work ends; another one is started")
             with self._changed:

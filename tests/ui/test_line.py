@@ -248,3 +248,18 @@ def test_a_session_is_here_while_its_heartbeat_or_its_stream_is_open():
 )
 def test_an_address_counts_where_it_is_a_visitors_own(host, headers, address):
     assert address_of(SimpleNamespace(client=SimpleNamespace(host=host), headers=headers)) == address
+
+
+@pytest.mark.parametrize("error", [None, ConfigError("no"), MemoryError()])
+def test_after_each_job_however_it_ended_its_memory_is_given_back(monkeypatch, error):
+    given: list[str] = []
+    monkeypatch.setattr(lines, "give_back_freed_memory", lambda: given.append(threading.current_thread().name))
+    line, works = Line(), [Work(error), Work()]
+    jobs = [job(str(i), work) for i, work in enumerate(works)]
+    joined(line, *jobs)
+    works[0].let.set()
+    until(works[1].begun.is_set)
+    assert given == ["heavy work"]
+    works[1].let.set()
+    until(lambda: len(given) == 2)
+    assert all(one.is_over for one in jobs)
