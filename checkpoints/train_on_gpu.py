@@ -45,6 +45,7 @@ class Run:
 
     flags: tuple[str, ...]
     distance: Callable[[dict[str, Any]], float]  # of an evaluation from what is wanted; 0 is there
+    start: str | None = None  # the shipped checkpoint whose training it continues; none: new weights
     share: float = 1.0  # of the seconds
     looks: tuple[float, ...] = (0.4, 0.55, 0.7, 0.85, 1.0)  # checkpoints evaluated, by their share of the steps
     evaluations: dict[str, tuple[str, ...]] = field(
@@ -77,46 +78,41 @@ DIFFUSION = {
     "shipped": (*SAMPLER, "--difficulty", "easy", "medium", "hard"),
     "one_step": ("--num_steps", "1", "--difficulty", "medium"),
 }
+FURTHER = ("--learning_rate", "0.001", "--muon_learning_rate", "0.01", "--decay_share", "0.6")  # from trained weights
+A_FEW_HARD = (
+    *("--difficulty", "easy=1", "medium=2"),
+    *("jigsaw/hard=0.06", "transform/hard=0.06", "sudoku/hard=0.02"),
+)
 RUNS = {
     "base": Run(
         (
-            *("--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1"),
-            *("--difficulty", "easy=1", "medium=2", "jigsaw/hard=0.03", "transform/hard=0.03", "sudoku/hard=0.01"),
-            *("--full_region_share", "0.1", "--late_start_share", "0.2", "--own_share", "0.15"),
-            *("--keep_steps", "100", "--workers", "6"),
+            *("--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1.2", *FURTHER, *A_FEW_HARD),
+            *("--full_region_share", "0.1", "--late_start_share", "0.2", "--own_share", "0.25"),
+            *("--keep_steps", "50", "--workers", "5"),
         ),
         base_distance,
-        evaluations=DIFFUSION,
-    ),
-    "base_rare": Run(  # fewer hard demonstrations
-        (
-            *("--tasks", "maze=0.8", "jigsaw=1.2", "sudoku=1.4", "transform=1"),
-            *("--difficulty", "easy=1", "medium=2", "jigsaw/hard=0.008", "transform/hard=0.008"),
-            *("--full_region_share", "0.1", "--late_start_share", "0.1", "--own_share", "0.15"),
-            *("--keep_steps", "100", "--workers", "4", "--seed", "1"),
-        ),
-        base_distance,
+        start="base",
         evaluations=DIFFUSION,
     ),
     "ar": Run(
         (
-            *("--causal", "--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1"),
-            *("--difficulty", "easy=1", "medium=2", "jigsaw/hard=0.03", "transform/hard=0.03", "sudoku/hard=0.01"),
-            *("--full_region_share", "0.25", "--late_start_share", "0.2", "--keep_steps", "200", "--workers", "3"),
+            *("--causal", "--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1.2", *FURTHER, *A_FEW_HARD),
+            *("--full_region_share", "0.25", "--late_start_share", "0.2", "--keep_steps", "100", "--workers", "3"),
         ),
         ar_distance,
-        share=0.55,  # a problem costs it a third of the others' tokens
-        looks=(0.75, 1.0),
+        start="ar",
+        share=0.5,  # a problem costs it a third of the others' tokens
+        looks=(1.0,),
     ),
     "small": Run(
         (
             *("--hidden_size", "96", "--num_attention_heads", "2", "--num_hidden_layers", "6"),
             *("--full_region_share", "0.3", "--late_start_share", "0.2", "--decay_share", "0"),
-            *("--keep_steps", "40", "--workers", "3"),
+            *("--keep_steps", "40", "--workers", "4"),
         ),
         small_distance,
-        share=0.8,
-        looks=(0.3, 0.45, 0.6, 0.7, 0.85, 1.0),
+        share=0.9,
+        looks=(0.3, 0.4, 0.55, 0.7, 0.85, 1.0),
         evaluations={
             "shipped": (*SAMPLER, "--difficulty", "medium"),
             "whole_canvas": ("--num_steps", "1", "--region", "full", "--difficulty", "medium"),
@@ -155,7 +151,8 @@ class Work:
     def train(self, name: str) -> None:
         """Begin a run."""
         run = self.runs[name]
-        start = ("--checkpoint", self.args.start[name]) if name in self.args.start else ()
+        folder = self.args.start.get(name) or (run.start and str(HERE / run.start))
+        start = ("--checkpoint", folder) if folder and not self.args.rehearse else ()
         limit = ("--max_seconds", str(self.args.seconds * run.share))
         flags = ("--image_tokenizer", str(HERE / "base"), *ON_A_GPU, *run.flags, *limit, *start)
         if self.args.rehearse:
