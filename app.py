@@ -11,11 +11,11 @@ import threading
 
 from mmreason.errors import ConfigError
 from mmreason.ui.logs import log_as_json
-from mmreason.ui.settings import read_settings
+from mmreason.ui.settings import read_port, read_settings
 
 if __name__ == "__main__":
     try:
-        settings = read_settings()
+        settings, port = read_settings(), read_port()
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
@@ -31,4 +31,4 @@ if __name__ == "__main__":
 
     gpu.announce()
     threading.Thread(target=warm_up, daemon=True).start()
-    build_page().launch(**launch_options(settings))
+    build_page().launch(server_port=port, **launch_options(settings))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import errno
 import importlib
+import io
 import json
 import os
 import re
@@ -19,8 +21,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from mmreason.commands import command_names
-from mmreason.disk import finite, one_line
-from mmreason.errors import MMReasonError, RewardError
+from mmreason.disk import finite, one_line, reason_of
+from mmreason.errors import MMReasonError, RewardError, WriteError
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -30,6 +32,11 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False} | kwargs)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """As argparse does, but what cannot be written is no secret."""
+        if message:
+            (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
         self.exit(USER_ERROR, f"{self.prog}: {one_line(self._suggestion(message) or message)}\n")
@@ -117,21 +124,66 @@ def readable(result: Any, indent: int = 0) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code (argparse's own exits raise SystemExit)."""
     argv = list(sys.argv[1:] if argv is None else argv)
+    was_open = open_streams()
     try:
-        parser, parsers = build_parser(argv)
-        args, extra = parser.parse_known_args(argv)
-        if extra:
-            parsers[args.command].unknown(extra)
-        return dispatch(args)
+        with printing():
+            parser, parsers = build_parser(argv)
+            args, extra = parser.parse_known_args(argv)
+            if extra:
+                parsers[args.command].unknown(extra)
+        return dispatch(args, was_open)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has left
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _print_nowhere()
         return 1
+    except WriteError as error:  # of what was to be printed
+        _print_nowhere()
+        print(f"python -m mmreason: {one_line(str(error))}", file=sys.stderr)
+        return USER_ERROR
 
 
-def dispatch(args: argparse.Namespace) -> int:
-    """Run the command of parsed ``args`` and print what it says."""
+def open_streams() -> bool:
+    """Make the standard streams take any text; returns False if standard output was closed.
+
+    They are UTF-8 whatever the console says, as ✓ is not in every encoding.  A closed one leads nowhere, else the
+    next file that is opened would take its number, and what libraries print would go into that file.
+    """
+    was_open = sys.stdout is not None
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  (for good)
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    return was_open
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """What is printed meanwhile is written at the end; raises WriteError or BrokenPipeError if it cannot be."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WriteError(f"cannot write to standard output: {reason_of(error)}") from None
+
+
+def _print_nowhere() -> None:
+    """What is left to be printed is dropped, else Python would stumble over it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
+    """Run the command of parsed ``args`` and print what it says, where standard output ``is_open``."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars while they read and write weights; ours are lines
@@ -142,11 +194,16 @@ def dispatch(args: argparse.Namespace) -> int:
             result = command.run(args)
     except MMReasonError as caught:
         error, result = caught, getattr(caught, "result", None)
+    text = None
     if args.json and result is not None:
-        print(json.dumps(finite(result), allow_nan=False))
+        text = json.dumps(finite(result), allow_nan=False)
     elif result is not None and error is None:
-        print(getattr(command, "readable", readable)(result))
-    sys.stdout.flush()
+        text = getattr(command, "readable", readable)(result)
+    if text is not None:
+        with printing():
+            print(text)
+            if not is_open:
+                raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     if error is not None:
         print(f"python -m mmreason {args.command}: {one_line(str(error))}", file=sys.stderr)
         if isinstance(error, RewardError) and error.__cause__ is not None:  # its author wants to see where

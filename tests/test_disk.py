@@ -221,7 +221,7 @@ WRITERS = {"write_text", "write_bytes", "savefig", "touch", "mkstemp", "NamedTem
 ALLOWED = {
     ("disk.py", "open"): "the way itself",
     ("disk.py", "fdopen"): "the way itself",
-    ("__main__.py", "open"): "the null device, in place of an output whose reader has left",
+    ("__main__.py", "open"): "the null device, in place of an output that is closed or whose reader has left",
     ("rundir.py", "write_text"): "a probe of the folder that is gone at once",
     ("trainer.py", "save"): "into a folder that is moved to its place whole",
     ("pretrain.py", "save"): "into a folder that is moved to its place whole",

@@ -125,8 +125,14 @@ def test_without_spaces_nothing_changes():
     assert [gpu.duration(seconds) for seconds in (0, 1.2, 1000)] == [11, 12, gpu.MAX_SECONDS]
 
 
-def test_a_wrong_setting_ends_the_start_with_one_line():
-    environment = os.environ | {"MMREASON_MAX_BATCH": "many"}
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("MMREASON_MAX_BATCH", "many", "error: MMREASON_MAX_BATCH must be a whole number from 1 to 256, got 'many'\n"),
+        ("GRADIO_SERVER_PORT", "abc", "error: GRADIO_SERVER_PORT must be a whole number from 1 to 65535, got 'abc'\n"),
+    ],
+)
+def test_a_wrong_setting_ends_the_start_with_one_line(name, value, says):
+    environment = os.environ | {name: value}
     done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert done.stderr == "error: MMREASON_MAX_BATCH must be a whole number from 1 to 256, got 'many'\n"
+    assert (done.returncode, done.stderr) == (2, says)

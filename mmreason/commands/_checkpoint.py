@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     """Those of the named arguments that were given or have a default."""
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def checkpoint_name(path: str) -> str:
+    """What traces and results call the checkpoint in folder ``path``, ``.`` too."""
+    return os.path.basename(os.path.abspath(path)) or path
 
 
 def load_pipeline(path: str) -> InterleavedReasoningPipeline:

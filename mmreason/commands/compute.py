@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.scaling import measured_scaling, scaling
     from mmreason.analysis.workload import Workload
     from mmreason.commands._checkpoint import given, load_pipeline
+    from mmreason.commands._files import check_files
     from mmreason.disk import write_json
     from mmreason.errors import CheckpointError
     from mmreason.tasks import TASKS
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     tasks = list(dict.fromkeys(args.tasks or TASKS))
     check_choice(tasks, args.difficulty, args.problems, args.seed, args.batch_size)
+    check_files({"--output": args.output, "--readme": args.readme})
     use_threads(args.threads)
     base, ar = load_pipeline(args.checkpoint), load_pipeline(args.ar)
     if base.transformer.config.causal or not ar.transformer.config.causal:

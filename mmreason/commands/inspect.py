@@ -32,10 +32,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     give) is listed in ``problems_found``: a user's own reward may well differ.
     """
     from mmreason.analysis.review import review_all
+    from mmreason.commands._files import check_files
     from mmreason.errors import ConfigError
     from mmreason.traces.file import export_schema
     from mmreason.traces.group import load_group
 
+    check_files({"--schema": args.schema}, {"TRACE": args.trace})
     if args.schema is not None:
         export_schema(args.schema)
     if args.trace is None:

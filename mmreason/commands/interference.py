@@ -11,6 +11,7 @@ from mmreason import limits
 from mmreason.commands._numbers import add_number
 
 HELP = "leak of each modality's reward into the other's gradient"
+HISTORY = ("step", "sign_conflict", "idle_push", "sigma_ratio")  # what --run shows of each step
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.interference import MeasureConfig, measure, roll_out
     from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.commands._files import check_files
     from mmreason.disk import write_json
     from mmreason.rewards.assignment import AssignmentConfig
     from mmreason.tasks import TASKS
@@ -55,6 +57,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     config = MeasureConfig(
         tasks, args.difficulty, args.num_problems, args.num_generations, args.seed, assignment=assignment
     )
+    check_files({"--out": args.out})
     training = _history(args.run)
     paths = args.checkpoint or [f"{args.run}/checkpoint" if args.run else "checkpoints/base"]
     results = []
@@ -98,10 +101,10 @@ def _history(run: str | None) -> list[dict[str, Any]]:
 
     if run is None:
         return []
-    rows = [row for row in read_metrics(Path(run)) if "sign_conflict" in row]
+    rows = [row for row in read_metrics(Path(run)) if all(key in row for key in HISTORY)]
     if not rows:
         raise ConfigError(f"--run must be a run directory of `train` that has metrics, got {run!r}")
-    return [{key: row[key] for key in ("step", "sign_conflict", "idle_push", "sigma_ratio")} for row in rows]
+    return [{key: row[key] for key in HISTORY} for row in rows]
 
 
 def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace, path: str) -> list[str]:
@@ -109,9 +112,10 @@ def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace,
     from dataclasses import replace
 
     from mmreason.analysis.interference import most_conflicted, rollout_seed
+    from mmreason.commands._checkpoint import checkpoint_name
     from mmreason.traces.group import save_group
 
-    origin = {"checkpoint": Path(path).name, "checkpoint_hash": pipe.fingerprint}
+    origin = {"checkpoint": checkpoint_name(path), "checkpoint_hash": pipe.fingerprint}
     written = []
     for rank, i in enumerate(most_conflicted(groups, config.assignment, args.groups), start=1):
         problem = groups[i][0].problem

@@ -27,21 +27,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Race; returns each arm's ``passes``, ``tokens``, ``flops`` and ``success``, and the paths written."""
-    from pathlib import Path
-
     from mmreason.analysis.compute import four_arms
     from mmreason.analysis.race import LOCAL, check_rival, joint_sheet, run_race
     from mmreason.analysis.race_gif import write_race_gif
     from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.commands._files import check_files
     from mmreason.disk import write_json
-    from mmreason.errors import ConfigError
     from mmreason.tasks import make_problem
     from mmreason.ui.runtime import sheet_value
 
     check_rival(args.against)
-    for option, path in (("--out", args.out), ("--gif", args.gif)):
-        if path is not None and Path(path).is_dir():  # "" names the working directory
-            raise ConfigError(f"{option} must be the path of a file to write, got {path!r}")
+    check_files({"--out": args.out, "--gif": args.gif})
     problem = make_problem(args.task, args.difficulty, args.seed)
     base = load_pipeline(args.checkpoint)
     ar = load_pipeline(args.ar) if args.against.startswith("ar") else base

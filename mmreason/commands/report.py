@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.card import model_card, success_table, update_readme
     from mmreason.analysis.evaluate import evaluate
-    from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.commands._checkpoint import checkpoint_name, load_pipeline
+    from mmreason.commands._files import check_files
     from mmreason.disk import write_json, write_whole
     from mmreason.errors import ConfigError
     from mmreason.records import DIFFICULTIES
@@ -39,13 +40,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     history_path = Path(args.history) if args.history else Path(args.checkpoint) / "TRAINING.md"
     if not history_path.is_file():
         raise ConfigError(f"--history must be a Markdown file on the training, got {str(history_path)!r}")
+    check_files({"--results": args.results, "--readme": args.readme}, {"--history": str(history_path)})
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}
     for difficulty in DIFFICULTIES:
         print(f"{difficulty}: {args.problems} problems", file=sys.stderr, flush=True)
         by_difficulty[difficulty] = evaluate(pipe, list(TASKS), [difficulty], args.problems, args.seed, config)
-    name = Path(args.checkpoint).resolve().name
+    name = checkpoint_name(args.checkpoint)
     result = {
         "fingerprint": pipe.fingerprint,
         "command": f"python -m mmreason report --checkpoint {args.checkpoint} --problems {args.problems} "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 from mmreason import limits
@@ -18,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="maze, jigsaw, sudoku or transform: draw a problem of this task")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
     add_number(parser, limits.SEED, says="of the problem, with --task; default: 0")
-    parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file instead")
+    parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file (- is standard input)")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
     parser.add_argument("--out", default="trace.json", metavar="FILE", help="the trace (default: trace.json)")
     parser.add_argument("--gif", metavar="FILE", help="also write a replay")
@@ -38,7 +37,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Solve; returns ``success``, ``segments``, ``cost``, ``end_reason`` and ``out``."""
     from dataclasses import replace
 
-    from mmreason.commands._checkpoint import given, load_pipeline
+    from mmreason.commands._checkpoint import checkpoint_name, given, load_pipeline
+    from mmreason.commands._files import check_files
     from mmreason.errors import ConfigError
     from mmreason.rewards.verify import Verifier
     from mmreason.sampling.scheduler import SamplingConfig
@@ -52,10 +52,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError("give either --task with --seed, or --problem FILE")
     if args.problem is not None and args.seed is not None:
         raise ConfigError("--seed goes with --task; a problem file is one problem already")
-    for option, path in (("--out", args.out), ("--gif", args.gif)):
-        if path is not None and Path(path).is_dir():  # "" names the working directory
-            got = f"the directory {path!r}" if path else "nothing"
-            raise ConfigError(f"{option} must be the path of a file to write, got {got}")
+    check_files({"--out": args.out, "--gif": args.gif}, {"--problem": args.problem})
     if args.problem is not None:
         problem = load_problem(args.problem)
     else:
@@ -65,7 +62,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     print(f"solving {problem.task} ({problem.difficulty}), {problem.turns} turns needed", file=sys.stderr)
     trace = pipe([problem], config, seeds=[args.sampling_seed]).traces[0]
     trace = Verifier(pipe.words, pipe.sheet).score(trace)
-    origin = {"checkpoint": Path(args.checkpoint).name, "checkpoint_hash": pipe.fingerprint}
+    origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}
     settings = {**trace.settings, "seed": args.sampling_seed, **origin}
     data = to_json(replace(trace, settings=settings), pipe.words, pipe.sheet)
     save(args.out, data)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from dataclasses import dataclass, fields
 from dataclasses import field as dataclass_field
 from importlib.metadata import version
 from importlib.util import find_spec
 
+from mmreason.disk import one_line, reason_of
 from mmreason.errors import ConfigError
 
 PREFIX = "MMREASON_"
+PORT = "GRADIO_SERVER_PORT"
 
 
 def _limit(default: int, low: int, high: int, says: str) -> int:
@@ -84,6 +88,28 @@ def read_settings() -> Settings:
     if level not in LOG_LEVELS:
         raise ConfigError(f"{name_of('log_level')} must be one of {', '.join(LOG_LEVELS)}, got {level[:20]!r}")
     return Settings(**values)
+
+
+def read_port() -> int:
+    """The port that the page is served at, a free one; raises ConfigError that names it.
+
+    gradio would end with a traceback, or take the next port that is free: a proxy would serve another server.
+    """
+    text = os.environ.get(PORT, "").strip() or "7860"
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 65535):
+        raise ConfigError(f"{PORT} must be a whole number from 1 to 65535, got {text[:20]!r}")
+    address = os.environ.get("GRADIO_SERVER_NAME", "").strip() or "127.0.0.1"
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(address, int(text), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if os.name != "nt":  # there it would take what another has
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+            raise ConfigError(f"port {text} is taken by another program; set {PORT} to one that is free") from None
+        raise ConfigError(f"port {text} of {one_line(address, 60)!r} cannot be served: {reason_of(error)}") from None
+    return int(text)
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")

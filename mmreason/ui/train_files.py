@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmreason.ui.files import new_place
+from mmreason.ui.files import kept_file
 from mmreason.ui.run_state import status_of
 from mmreason.ui.runs import owned
 
 
 def write_archive(run_id: Any, token: Any) -> str | None:
-    """Path of a zip of the run's checkpoints, one folder an arm; None while it may change.  Raises ConfigError."""
+    """Path of a zip of the run's checkpoints, one folder an arm; None while it may change.
+
+    Asked for again it is the same file, as long as the run is as it was.  Raises ConfigError.
+    """
     run = owned(run_id, token, "download")
     status = status_of(run)
     if status.is_active or not status.checkpoints:
         return None
-    with new_place() as place:
-        path = place / f"mmreason-{run.id}.zip"
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:  # weights do not shrink
-            for arm in status.checkpoints:
-                _add(archive, run.arm_folder(arm) / "checkpoint", arm)
-                for name in ("config.json", "metrics.jsonl"):
-                    archive.write(run.arm_folder(arm) / name, f"{arm}/{name}")
-    return str(path)
+    files = {}
+    for arm in status.checkpoints:
+        folder = run.arm_folder(arm)
+        paths = [*sorted((folder / "checkpoint").rglob("*")), folder / "config.json", folder / "metrics.jsonl"]
+        files |= {f"{arm}/{path.relative_to(folder).as_posix()}": path for path in paths if path.is_file()}
+    states = [(name, path.stat().st_size, path.stat().st_mtime_ns) for name, path in files.items()]
+    key = f"{run.id} {hashlib.sha256(repr(states).encode()).hexdigest()}"
+    return str(kept_file(key, f"mmreason-{run.id}.zip", lambda path: _write(path, files)))
 
 
-def _add(archive: zipfile.ZipFile, folder: Path, arm: str) -> None:
-    for file in sorted(folder.rglob("*")):
-        if file.is_file():
-            archive.write(file, f"{arm}/checkpoint/{file.relative_to(folder)}")
+def _write(path: Path, files: Mapping[str, Path]) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, strict_timestamps=False) as archive:  # weights do not shrink
+        for name, file in files.items():
+            archive.write(file, name)

@@ -240,6 +240,17 @@ def test_a_detour_a_gap_or_a_second_agent_is_no_finished_puzzle():
     assert MAZE.check_answer(spec, detour, ["5", "moves"]).reason == "the trail is not a shortest path"
 
 
+def test_a_trail_that_jumps_from_one_shortest_path_to_another_is_no_finished_puzzle():
+    spec = MAZE.parse({"rows": ["S.......", "........", "..G.....", *["........"] * 5]})
+    canvas = MAZE.canvas(spec)
+    canvas[2, 2] = AGENT_ON_GOAL
+    for row, column in ((0, 0), (0, 1), (2, 0), (2, 1)):  # 4, 3, 2 and 1 moves from the goal
+        canvas[row, column] = TRAIL
+    assert MAZE.check_answer(spec, canvas, ["4", "moves"]).reason == "the trail is not a shortest path"
+    canvas[2, 0], canvas[1, 1] = FLOOR, TRAIL
+    assert MAZE.is_solved(spec, canvas)
+
+
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 def test_turns_are_uniform_over_the_range_and_walls_and_decoys_as_configured(difficulty):
     low, high = MAZE.turns[difficulty]

@@ -8,6 +8,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import gradio as gr
@@ -82,6 +83,19 @@ def test_only_the_owner_may_act(act, token):
     with pytest.raises(MMReasonError, match="only the visitor who started run"):
         act(run.id, token)
     assert state(run) == "running"
+
+
+def test_an_archive_is_written_once_and_anew_when_the_run_has_changed(monkeypatch):
+    run = runs.create(SETTINGS, OWNER)
+    folder = leave(run, "factorized", [row(1), row(2)], saved=2)
+    runs.change(run, wanted=False)
+    first = train_files.write_archive(run.id, OWNER)
+    assert first is not None and {train_files.write_archive(run.id, OWNER) for _ in range(3)} == {first}
+    (folder / "metrics.jsonl").write_text("{}\n")
+    second = train_files.write_archive(run.id, OWNER)
+    assert second != first
+    Path(str(second)).unlink()
+    assert Path(str(train_files.write_archive(run.id, OWNER))).is_file()
 
 
 @pytest.mark.parametrize("token", ["", None, "short", "x" * 500, 3])

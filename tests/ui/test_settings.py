@@ -1,5 +1,6 @@
 """Settings come from the environment, are refused with their name, and README has the same table."""
 
+import socket
 from dataclasses import fields
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -9,7 +10,7 @@ import pytest
 
 from mmreason.errors import ConfigError
 from mmreason.ui.serving import launch_options
-from mmreason.ui.settings import Settings, name_of, read_settings, table
+from mmreason.ui.settings import PORT, Settings, name_of, read_port, read_settings, table
 
 README = Path(__file__).parents[2] / "README.md"
 INSTALL = f"pip install 'gradio[mcp]=={version('gradio')}'"
@@ -59,3 +60,27 @@ def test_a_wrong_level_is_refused(monkeypatch):
     monkeypatch.setenv("MMREASON_LOG_LEVEL", "LOUD")
     with pytest.raises(ConfigError, match="MMREASON_LOG_LEVEL must be one of DEBUG"):
         read_settings()
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "7860.5", "٣", "9" * 30])
+def test_a_wrong_port_is_refused_with_its_name(monkeypatch, port):
+    monkeypatch.setenv(PORT, port)
+    with pytest.raises(ConfigError, match="GRADIO_SERVER_PORT must be a whole number from 1 to 65535, got"):
+        read_port()
+
+
+def test_a_port_that_is_taken_is_refused_and_a_free_one_is_taken(monkeypatch):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setenv(PORT, str(port))
+        with pytest.raises(ConfigError, match=f"port {port} is taken by another program; set GRADIO_SERVER_PORT"):
+            read_port()
+    assert read_port() == port
+
+
+def test_an_address_that_is_not_this_machines_is_refused(monkeypatch):
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "192.0.2.1")  # of no machine
+    with pytest.raises(ConfigError, match=r"port \d+ of '192.0.2.1' cannot be served"):
+        read_port()
