@@ -80,7 +80,7 @@ class MeasureConfig:
             task_named(task)
         for difficulty in self.difficulties:
             if difficulty not in DIFFICULTIES:
-                raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {difficulty!r}")
+                raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {str(difficulty)[:40]!r}")
 
 
 def roll_out(

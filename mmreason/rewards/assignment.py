@@ -63,7 +63,7 @@ class AssignmentConfig:
             ("scale_rewards", self.scale_rewards, SCALES),
         ):
             if value not in allowed:
-                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {str(value)[:40]!r}")
         if set(self.reward_weights) != set(MODALITIES):
             raise ConfigError(f"reward_weights must give text and image a number, got {self.reward_weights}")
         for name, weight in self.reward_weights.items():

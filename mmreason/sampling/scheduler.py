@@ -46,9 +46,9 @@ class SamplingConfig:
         limits.TEMPERATURE.check(self.temperature)
         limits.MAX_TURNS.check(self.max_turns)
         if self.order not in ORDERS:
-            raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {self.order!r}")
+            raise ConfigError(f"order must be one of {', '.join(ORDERS)}, got {str(self.order)[:40]!r}")
         if self.region not in REGIONS:
-            raise ConfigError(f"region must be one of {', '.join(REGIONS)}, got {self.region!r}")
+            raise ConfigError(f"region must be one of {', '.join(REGIONS)}, got {str(self.region)[:40]!r}")
 
     def recorded(self) -> dict[str, Any]:
         """What a trace records of these settings."""

@@ -36,7 +36,7 @@ def atlas() -> Atlas:
 def task_named(name: str) -> Task:
     """The task called ``name``; raises ConfigError if there is none."""
     if name not in TASKS:
-        raise ConfigError(f"task must be one of {', '.join(TASKS)}, got {name!r}")
+        raise ConfigError(f"task must be one of {', '.join(TASKS)}, got {str(name)[:40]!r}")
     return TASKS[name]
 
 
@@ -51,9 +51,9 @@ def make_problem(task: str, difficulty: str, seed: int, split: str = "test", ind
     """The problem that is a pure function of (task, difficulty, seed, split, index)."""
     maker = task_named(task)
     if difficulty not in DIFFICULTIES:
-        raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {difficulty!r}")
+        raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {str(difficulty)[:40]!r}")
     if split not in SPLITS:
-        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {str(split)[:40]!r}")
     for name, number in (("seed", seed), ("index", index)):
         if not 0 <= number <= MAX_SEED:
             raise ConfigError(f"{name} must be from 0 to {MAX_SEED}, got {number}")

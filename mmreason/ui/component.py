@@ -34,3 +34,9 @@ def component(name: str, *, value: Any = None, scripts: tuple[str, ...] = (), **
 def read(file: str) -> str:
     """A file of this folder."""
     return (_HERE / file).read_text(encoding="utf-8")
+
+
+def said(event: gr.EventData, name: str) -> Any:
+    """What a component's own event says of ``name``; None where it says nothing, or was sent by no component."""
+    data = getattr(event, "_data", None)
+    return data.get(name) if isinstance(data, dict) else None

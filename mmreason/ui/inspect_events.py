@@ -12,6 +12,7 @@ import gradio as gr
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.ui import branch, leak, runtime, solving, sources
 from mmreason.ui.checkpoints import choices_of
+from mmreason.ui.component import said
 from mmreason.ui.line import in_line, side_by_side
 from mmreason.ui.opened import Opened
 from mmreason.ui.playback import Playback
@@ -140,7 +141,7 @@ def on_what_if(opened: Opened | None, *values: Any) -> tuple[Any, Any]:
 
 async def on_go_on(opened: Opened | None, checkpoint: Any, event: gr.EventData, request: gr.Request):
     """Change a segment and let the model go on; both branches are shown."""
-    change = {key: getattr(event, key, None) for key in ("g", "s", "text", "cell", "drawing")}
+    change = {key: said(event, key) for key in ("g", "s", "text", "cell", "drawing")}
     work = side_by_side("go on", request, lambda: branch.go_on(_open_one(opened), change, checkpoint))
     async with aclosing(work) as states:
         async for state in states:
@@ -229,7 +230,7 @@ def on_inspect_this(finished: Finished | None, *what_if: Any) -> tuple[Any, ...]
 
 def on_to_watch(opened: Opened | None, event: gr.EventData) -> tuple[Any, ...]:
     """Show a rollout in the player."""
-    g = getattr(event, "g", None)
+    g = said(event, "g")
     if opened is None or not isinstance(g, int) or not 0 <= g < len(opened.traces):
         return gr.skip(), gr.skip(), gr.skip(), gr.skip()
     finished = sources.finished_of(opened, g)

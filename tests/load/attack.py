@@ -27,7 +27,7 @@ from typing import Any
 
 import httpx
 
-from mmreason.training.presets import BOTH, PRESETS
+from mmreason.training.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui.screenshots import free_port, served
 from mmreason.ui.settings import name_of, read_settings
 from mmreason.ui.train_form import CONTROLS, filled
@@ -36,6 +36,7 @@ from tests.load.crowd import crowd, is_fine, report, wishes
 HEAVY = {"cost-measure": "measure", "cost-race-start": "race", "roll-out": "roll-out", "measure": "leak"}
 TRAINING = "train-start"
 LARGEST = replace(PRESETS["GPU"], assignment=BOTH, steps=1000, num_problems=32, num_generations=32)
+TRAININGS = (LARGEST, PRESETS["GPU"])  # more than one run may be, and as much as it may
 PAUSE_BEFORE = 3.0  # seconds that the attack goes on before the visitors come
 
 
@@ -54,10 +55,10 @@ class Events:
             for event in self._clicks(element)
         ]
 
-    def training(self) -> tuple[int, list[Any]]:
+    def training(self, settings: TrainSettings = LARGEST) -> tuple[int, list[Any]]:
         """Number and data of the click that starts a training; the visitor's token comes first."""
         (event,) = (event for event in self._clicks(TRAINING) if len(event["inputs"]) == 1 + len(CONTROLS))
-        values = {"checkpoint": "base"} | filled(LARGEST)
+        values = {"checkpoint": "base"} | filled(settings)
         return event["id"], [values[name] for name in CONTROLS]
 
     def _clicks(self, element: str) -> list[dict[str, Any]]:
@@ -79,7 +80,7 @@ async def attack(address: str, connections: int, ends: asyncio.Event, seen: Coun
     limits = httpx.Limits(max_connections=connections)
     async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
         events = Events((await client.get("/config")).json())
-        heavy, (start, values) = events.heavy(), events.training()
+        heavy, trainings = events.heavy(), [events.training(settings) for settings in TRAININGS]
         mine = secrets.token_hex(6)
 
         async def send(turn: int) -> None:
@@ -89,7 +90,8 @@ async def attack(address: str, connections: int, ends: asyncio.Event, seen: Coun
                 session = mine if turn % 2 else secrets.token_hex(6)
                 kind, number, data = heavy[count % len(heavy)]
                 if count % 5 == 0:
-                    kind, number, data = "training", start, [secrets.token_urlsafe(24), *values]
+                    number, values = trainings[count % 2]
+                    kind, data = "training", [secrets.token_urlsafe(24), *values]
                 body = {"data": data, "fn_index": number, "session_hash": session, "event_data": None}
                 try:
                     answer = await client.post("/gradio_api/queue/join", json=body)
