@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from mmreason.disk import write_whole
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteError
 from mmreason.training.presets import TrainSettings
 from mmreason.training.rundir import CONFIG_FILE, STOP_FILE
@@ -120,7 +121,7 @@ def advance() -> None:
                 _ask_to_stop(run)
             elif not gpu.is_lent() and _minutes(run) > read_settings().run_minutes:
                 says = f"it had run for {read_settings().run_minutes} minutes, the most at a time\n"
-                (run.folder / OUT_OF_TIME).write_text(says, encoding="utf-8")
+                write_whole(run.folder / OUT_OF_TIME, says.encode())
                 _ask_to_stop(change(run, wanted=False))
         waiting = sorted((run for run in runs if waits(run) and not is_alive(run)), key=lambda run: run.since)
         if gpu.is_lent():
