@@ -5,13 +5,13 @@ import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
-from mmreason.ui import gpu  # isort: skip  (before torch: on ZeroGPU the package spaces must come first)
+from mmreason.ui.host import gpu  # isort: skip  (before torch: on ZeroGPU the package spaces must come first)
 
 import threading
 
 from mmreason.errors import ConfigError
-from mmreason.ui.logs import log_as_json
-from mmreason.ui.settings import read_port, read_settings
+from mmreason.ui.host.logs import log_as_json
+from mmreason.ui.host.settings import read_port, read_settings
 
 if __name__ == "__main__":
     try:
@@ -21,13 +21,13 @@ if __name__ == "__main__":
         raise SystemExit(2) from None
     log_as_json(settings.log_level)
 
-    from mmreason.ui.temporary import hold_gradios_files
+    from mmreason.ui.host.temporary import hold_gradios_files
 
     hold_gradios_files()
 
+    from mmreason.ui.host.checkpoints import warm_up
+    from mmreason.ui.host.serving import launch_options
     from mmreason.ui.page import build_page
-    from mmreason.ui.runtime import warm_up
-    from mmreason.ui.serving import launch_options
 
     gpu.announce()
     threading.Thread(target=warm_up, daemon=True).start()

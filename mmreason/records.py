@@ -76,6 +76,20 @@ class Box:
 FULL_BOX = Box(1, 1, GRID, GRID)
 
 
+def parse_boxes(words: Sequence[str]) -> list[Box] | str:
+    """The boxes that a thought names after ``<edit>``, or a sentence that says why there are none."""
+    if EDIT not in words:
+        return "the thought names no region: <edit> is missing"
+    corners = words[words.index(EDIT) + 1 :]
+    if not corners or len(corners) % 2:
+        return f"the thought must name its region by pairs of corners, got {len(corners)} words after <edit>"
+    cells = [parse_cell(word) for word in corners]
+    for word, cell in zip(corners, cells, strict=True):
+        if cell is None:
+            return f"the thought's region holds {word!r}, which is no cell of the canvas"
+    return [Box.between(a, b) for a, b in zip(cells[::2], cells[1::2], strict=True) if a and b]
+
+
 def region_mask(boxes: Sequence[Box]) -> np.ndarray:
     """Boolean (H, W): True in any of ``boxes``."""
     mask_HW = np.zeros((GRID, GRID), dtype=bool)

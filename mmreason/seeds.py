@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
-import torch
 
 MAX_SEED = 2**64 - 1  # of what files hold and is derived; what a user gives is in ``limits``
 
@@ -19,8 +18,3 @@ def derive_seed(*keys: int | str) -> int:
 def numpy_generator(*keys: int | str) -> np.random.Generator:
     """A NumPy generator that is a pure function of ``keys``."""
     return np.random.default_rng(derive_seed(*keys))
-
-
-def torch_generator(*keys: int | str, device: str | torch.device = "cpu") -> torch.Generator:
-    """A torch generator on ``device`` that is a pure function of ``keys``."""
-    return torch.Generator(device=device).manual_seed(derive_seed(*keys))

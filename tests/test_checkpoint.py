@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmreason.sampling.config import RECORDED, SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.sampling.scheduler import RECORDED, SamplingConfig
 from mmreason.tasks import TASKS, atlas, problem_from_json
 from mmreason.tokenizers.image import encode_cells
 from mmreason.traces.file import to_json
+from mmreason.training.supervised.vqvae import evaluate_vqvae
 from mmreason.training.validation import held_out, solve_problems, success_by_task
-from mmreason.training.vqvae import evaluate_vqvae
 
 FOLDER = Path(__file__).parents[1] / "checkpoints" / "base"
 MEGABYTE = 2**20

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mmreason"
 
-GROUND = {"records", "errors", "seeds", "disk", "handed", "limits"}
+GROUND = {"records", "errors", "seeds", "limits", "places", "disk", "handed"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set() for room in GROUND},
     "disk": {"errors"},
@@ -62,6 +64,55 @@ def test_a_room_imports_only_from_the_floors_below_it(path: Path) -> None:
 
 
 def test_the_walk_sees_every_form_of_import() -> None:
-    lazy = "def f():\n from mmreason.ui.theme import X\n"
+    lazy = "def f():\n from mmreason.ui.shell.theme import X\n"
     source = lazy + "import mmreason.tasks.maze\nfrom mmreason import seeds"
     assert imported_rooms(source) == {"ui", "tasks", "seeds"}
+
+
+UI_FLOORS = (
+    {"shell"},
+    {"host"},
+    {"solve", "runs"},
+    {"group", "train", "cost"},
+    {"watch", "inspect", "results", "health"},
+    {"crossing", "api"},
+    {"page"},
+)
+
+
+def rooms_of_ui(source: str) -> set[str]:
+    """Rooms and single files of ``mmreason.ui`` that ``source`` imports."""
+    rooms = set()
+    for node in ast.walk(ast.parse(source)):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        rooms |= {name.split(".")[2] for name in names if name.startswith("mmreason.ui.")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "ui").rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_of_the_page_imports_only_from_the_floors_below_it(path: Path) -> None:
+    room = path.relative_to(PACKAGE / "ui").parts[0].removesuffix(".py")
+    if room == "__init__":
+        assert not rooms_of_ui(path.read_text())
+        return
+    below: set[str] = set()
+    for floor in UI_FLOORS:
+        if room in floor:
+            break
+        below |= floor
+    else:
+        pytest.fail(f"{room} has no floor in the page")
+    upward = rooms_of_ui(path.read_text()) - below - {room}
+    assert not upward, f"ui/{room} must not import {', '.join(sorted(upward))}"
+
+
+@pytest.mark.parametrize(
+    "module", "seeds places disk tasks sampling.config training.rl.config ui ui.host ui.host.gpu".split()
+)
+def test_what_help_and_forms_need_loads_no_torch(module: str) -> None:
+    code = f"import sys, mmreason.{module}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent).returncode == 0

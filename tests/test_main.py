@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
-from standin import SHEET, WORDS, stand_in_trace
 
 from mmreason.__main__ import finite, main
 from mmreason.commands import command_names
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import make_problem
 from mmreason.traces.file import load, save, to_json
+from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 ROOT = Path(__file__).parent.parent
 

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mmreason.seeds import derive_seed, numpy_generator, torch_generator
+from mmreason.sampling.generators import torch_generator
+from mmreason.seeds import derive_seed, numpy_generator
 
 KEYS = st.lists(st.one_of(st.integers(-(10**6), 10**6), st.text(max_size=5)), min_size=1, max_size=4)
 

@@ -14,7 +14,7 @@ import pytest
 from huggingface_hub import ModelCard
 from PIL import Image
 
-from mmreason.analysis.protocol import ARMS
+from mmreason.analysis.comparison.protocol import ARMS
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 
 ROOT = Path(__file__).parent.parent
@@ -102,7 +102,8 @@ def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):
     )
     script = (
         "import runpy, sys\nrunpy.run_path('app.py', run_name='not main')\nimport spaces\n"
-        "from mmreason.ui import gpu, leak, sources, train_slices\n"
+        "from mmreason.ui.host import gpu\n"
+        "from mmreason.ui.inspect import leak, sources\nfrom mmreason.ui.runs import slices\n"
         "assert gpu.is_lent()\n"
         "measured, rolled_out, trained = spaces.asked\n"
         "seconds = measured('base', 'maze', 'easy'), rolled_out(None, 16), trained('id', 'joint', 60.0)\n"
@@ -114,7 +115,7 @@ def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):
 
 
 def test_without_spaces_nothing_changes():
-    from mmreason.ui import gpu
+    from mmreason.ui.host import gpu
 
     def work():
         return 1

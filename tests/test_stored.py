@@ -13,20 +13,27 @@ from typing import Any
 
 import pytest
 
-from mmreason.analysis import reproduce
+from mmreason import places as mmreason_places
+from mmreason.analysis.comparison import reproduce
+from mmreason.analysis.comparison import results as comparison_results
+from mmreason.analysis.cost import results as cost_results
 from mmreason.analysis.train_rate import read_rates
 from mmreason.errors import MMReasonError
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.traces.file import load
 from mmreason.traces.group import load_group
-from mmreason.training.grpo import GRPOConfig
-from mmreason.training.presets import TrainSettings
-from mmreason.training.pretrain import PretrainConfig
-from mmreason.training.resume import MAY_DIFFER, check_resumable
-from mmreason.training.rundir import RunDirectory
-from mmreason.training.trainer import RESUME_WITH_OTHER
-from mmreason.ui import comparison, cost_results, held_out, leak, runs, runtime, train_queue
+from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.presets import TrainSettings
+from mmreason.training.rl.trainer import RESUME_WITH_OTHER
+from mmreason.training.run.resume import MAY_DIFFER, check_resumable
+from mmreason.training.run.rundir import RunDirectory
+from mmreason.training.supervised.pretrain import PretrainConfig
+from mmreason.ui.host import checkpoints
+from mmreason.ui.inspect import leak
+from mmreason.ui.runs import queue, store
+from mmreason.ui.train import held_out
+from mmreason.ui.watch.handlers import expected_success
 
 STORED = Path(__file__).parent / "stored"
 RUN = "0123456789ab"
@@ -38,10 +45,10 @@ class Refused(Exception):
 
 
 def opens_as_run(path: Path) -> object:
-    folder = runtime.page_runs_folder() / RUN
+    folder = checkpoints.page_runs_folder() / RUN
     folder.mkdir(parents=True)
     path.rename(folder / "run.json")
-    return runs.opened(RUN)
+    return store.opened(RUN)
 
 
 def resumes(config: Any, may_differ: Sequence[str] = MAY_DIFFER) -> Callable[[Path], object]:
@@ -55,8 +62,8 @@ def resumes(config: Any, may_differ: Sequence[str] = MAY_DIFFER) -> Callable[[Pa
 
 def is_result(name: str, read: Callable[[], tuple[object, str]]) -> Callable[[Path], object]:
     def check(path: Path) -> object:
-        (runtime.ASSETS / "results").mkdir(parents=True)
-        path.rename(runtime.ASSETS / "results" / name)
+        (mmreason_places.ASSETS / "results").mkdir(parents=True)
+        path.rename(mmreason_places.ASSETS / "results" / name)
         found, why_not = read()
         if found is None:
             assert name in why_not and len(why_not.splitlines()) == 1
@@ -70,15 +77,15 @@ def opens_in_results(name: str, read: Callable[[], object]) -> Callable[[Path], 
     """Of files that the page can be without: there is a value or none, never an error."""
 
     def check(path: Path) -> object:
-        (runtime.ASSETS / "results").mkdir(parents=True)
-        path.rename(runtime.ASSETS / "results" / name)
+        (mmreason_places.ASSETS / "results").mkdir(parents=True)
+        path.rename(mmreason_places.ASSETS / "results" / name)
         return read()
 
     return check
 
 
 def opens_as_held_out(path: Path) -> object:
-    run = runs.Run(RUN, "owner", 0.0, TrainSettings(assignment="factorized"))
+    run = store.Run(RUN, "owner", 0.0, TrainSettings(assignment="factorized"))
     folder = run.arm_folder("factorized") / "held_out"
     folder.mkdir(parents=True)
     path.rename(folder / "step00000.json")
@@ -92,11 +99,11 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "trace": load,
     "group": load_group,
     "held_out": opens_as_held_out,
-    "comparison": is_result("reproduce.json", comparison.read_comparison),
-    "map": is_result("map.json", comparison.read_map),
+    "comparison": is_result("reproduce.json", comparison_results.read_comparison),
+    "map": is_result("map.json", comparison_results.read_map),
     "compute": is_result("compute.json", cost_results.read_results),
     "interference": opens_in_results("interference.json", leak.bundled_leak),
-    "evaluate": opens_in_results("evaluate.json", lambda: runtime.expected_success("base", "medium", "maze") or None),
+    "evaluate": opens_in_results("evaluate.json", lambda: expected_success("base", "medium", "maze") or None),
     "train_rate": read_rates,
     "seed": lambda path: reproduce._read(path, *reproduce.NEEDED),
     "start": lambda path: reproduce._read(path, "start", "end"),
@@ -121,9 +128,9 @@ NAMES = [f"{kind}/{path.name}" for kind, path in FILES]
 
 @pytest.fixture(autouse=True)
 def empty_place(tmp_path, monkeypatch):
-    monkeypatch.setattr(runtime, "ASSETS", tmp_path / "assets")
-    monkeypatch.setattr(runtime, "page_runs_folder", lambda: tmp_path / "runs")
-    monkeypatch.setattr(runs, "_TOLD", set())
+    monkeypatch.setattr(mmreason_places, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(checkpoints, "page_runs_folder", lambda: tmp_path / "runs")
+    monkeypatch.setattr(store, "_TOLD", set())
 
 
 def opened(kind: str, data: Any, folder: Path) -> object:
@@ -165,8 +172,8 @@ def test_what_was_stored_by_an_older_version_opens(kind, path, tmp_path):
 def test_a_field_more_does_no_harm_or_is_named(kind, path, tmp_path, monkeypatch):
     data = json.loads(path.read_text())
     for number, at in enumerate(((), *RECORDS.get(kind, ()))):
-        monkeypatch.setattr(runtime, "ASSETS", tmp_path / f"assets{number}")
-        monkeypatch.setattr(runtime, "page_runs_folder", lambda n=number: tmp_path / f"runs{n}")
+        monkeypatch.setattr(mmreason_places, "ASSETS", tmp_path / f"assets{number}")
+        monkeypatch.setattr(checkpoints, "page_runs_folder", lambda n=number: tmp_path / f"runs{n}")
         more = changed(data, at, lambda inner: inner.update(of_a_later_version=1.0))
         if kind in EXACT:
             with pytest.raises(MMReasonError, match="of_a_later_version"):
@@ -184,8 +191,8 @@ def test_a_field_less_does_no_harm_or_is_said_in_a_sentence(kind, path, tmp_path
             inner = inner[name]
         for field in inner:
             number += 1
-            monkeypatch.setattr(runtime, "ASSETS", tmp_path / f"assets{number}")
-            monkeypatch.setattr(runtime, "page_runs_folder", lambda n=number: tmp_path / f"runs{n}")
+            monkeypatch.setattr(mmreason_places, "ASSETS", tmp_path / f"assets{number}")
+            monkeypatch.setattr(checkpoints, "page_runs_folder", lambda n=number: tmp_path / f"runs{n}")
             less = changed(data, at, lambda inner, field=field: inner.pop(field))
             try:
                 opened(kind, less, tmp_path / f"less{number}")
@@ -198,7 +205,7 @@ def test_a_field_less_does_no_harm_or_is_said_in_a_sentence(kind, path, tmp_path
 
 def test_a_run_of_another_version_keeps_the_fields_that_this_one_does_not_know(tmp_path):
     (run,) = [stored(lambda data: data | {"of_a_later_version": 1, "settings": data["settings"] | {"mine": [2]}})]
-    runs.change(run, wanted=True)
+    store.change(run, wanted=True)
     data = json.loads((run.folder / "run.json").read_text())
     assert (data["of_a_later_version"], data["settings"]["mine"], data["wanted"]) == (1, [2], True)
 
@@ -220,15 +227,15 @@ def test_a_run_that_cannot_be_read_is_never_no_run(change, said, caplog):
     assert stored(change) is None and stored(change) is None
     (line,) = [record.getMessage() for record in caplog.records]
     assert RUN in line and said in line
-    for act in (train_queue.stop, train_queue.resume, train_queue.delete):
+    for act in (queue.stop, queue.resume, queue.delete):
         with pytest.raises(MMReasonError, match=f"run {RUN} cannot be read .*its files are as they were"):
             act(RUN, OWNER)
-    assert (runtime.page_runs_folder() / RUN / "run.json").exists()
+    assert (checkpoints.page_runs_folder() / RUN / "run.json").exists()
 
 
-def stored(change: Callable[[dict[str, Any]], Any]) -> runs.Run | None:
+def stored(change: Callable[[dict[str, Any]], Any]) -> store.Run | None:
     """The kept run with ``change``, as the store finds it."""
-    folder = runtime.page_runs_folder() / RUN
+    folder = checkpoints.page_runs_folder() / RUN
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(change(json.loads((STORED / "run" / "1.json").read_text()))))
-    return runs.find(RUN)
+    return store.find(RUN)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mmreason.commands._checkpoint import checkpoint_name
-from mmreason.commands._files import check_files
+from mmreason.commands._options.checkpoint import checkpoint_name
+from mmreason.commands._options.files import check_files
 from mmreason.errors import ConfigError
 from mmreason.tasks import make_problem
 from mmreason.traces.file import load

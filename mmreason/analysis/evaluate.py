@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections import Counter
@@ -11,9 +10,10 @@ from dataclasses import asdict
 from typing import Any
 
 from mmreason import limits
+from mmreason.analysis.statistics import wilson
 from mmreason.errors import ConfigError
 from mmreason.records import DIFFICULTIES, Cost, Trace, trace_rewards
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import task_named
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
@@ -96,21 +96,6 @@ def summary(traces: Sequence[Trace]) -> dict[str, Any]:
         "end_reasons": dict(Counter(_reason(trace.end_reason) for trace in traces).most_common()),
         "cost": asdict(sum((trace.cost for trace in traces), Cost())),
     }
-
-
-def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
-    """The 95 % Wilson score interval of a ``rate`` observed over ``count`` trials (Wilson, 1927)."""
-    if count < 1:
-        return 0.0, 1.0
-    centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
-    low = 0.0 if rate == 0 else max(0.0, centre - half)
-    return low, 1.0 if rate == 1 else min(1.0, centre + half)
-
-
-def overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:
-    """Have two intervals a point in common?"""
-    return a[0] <= b[1] and b[0] <= a[1]
 
 
 def _grouped(traces: Sequence[Trace], name: str) -> dict[str, list[Trace]]:

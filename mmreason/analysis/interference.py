@@ -35,12 +35,12 @@ from mmreason.rewards.assignment import (
     interference,
 )
 from mmreason.rewards.verify import Verifier
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import derive_seed
 from mmreason.tasks import TASKS, task_named
-from mmreason.training.likelihood import pack_traces, score_tokens, token_budget
-from mmreason.training.loss import TokenCounts, token_weights
+from mmreason.training.rl.likelihood import pack_traces, score_tokens, token_budget
+from mmreason.training.rl.loss import TokenCounts, token_weights
 from mmreason.training.validation import held_out
 
 MODALITIES = ("text", "image")

@@ -36,7 +36,8 @@ from mmreason.layouts.view import View
 from mmreason.records import Cost, Frame
 from mmreason.sampling.denoise import DenoiseConfig, denoise
 from mmreason.sampling.scoring import log_likelihood, share_of_steps, snapshots
-from mmreason.training.loss import LossConfig, token_loss
+from mmreason.training.rl.config import LossConfig
+from mmreason.training.rl.loss import token_loss
 
 ASSUMED_SHARE = 0.4  # of the rate of a large product, for the estimate that decides what still fits in the time
 Report = Callable[[dict[str, Any]], None]

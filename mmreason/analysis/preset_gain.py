@@ -1,57 +1,19 @@
-"""``python -m mmreason.analysis.preset_gain``: what a preset does for held-out success, over several seeds.
-
-Each seed is a training of its own, in a process as the page starts it, timed from its start to its end.  A finished
-seed is kept in the file, so that the command can be stopped and given again; other settings, or another checkpoint,
-start over.
-"""
+"""What a preset does for held-out success, over several seeds, as ``make preset_gain`` has measured it."""
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import math
 import statistics
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from mmreason.analysis.evaluate import overlap, wilson
-from mmreason.disk import write_json
-from mmreason.errors import ConfigError, MMReasonError, WriteError
-from mmreason.training.presets import PRESETS, TrainSettings
-from mmreason.training.rundir import read_metrics
+from mmreason.errors import ConfigError, MMReasonError
+from mmreason.training.rl.presets import PRESETS, TrainSettings
 
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
-
-
-def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) -> dict[str, Any]:
-    """Success before and after, in one training of ``seed``, and how long it took; raises ConfigError."""
-    settings = replace(settings, seed=seed)
-    with tempfile.TemporaryDirectory() as folder:
-        command = settings.arguments(settings.arms[-1], checkpoint, folder)
-        began = time.perf_counter()
-        process = subprocess.run(
-            [sys.executable, "-m", "mmreason", *command, "--threads", str(threads)], capture_output=True, text=True
-        )
-        seconds = time.perf_counter() - began
-        if process.returncode:
-            raise ConfigError(f"the training of seed {seed} failed: {process.stderr.strip().splitlines()[-1]}")
-        evaluated = [row["success"]["mean"] for row in read_metrics(Path(folder)) if "success" in row]
-    before, after = (wilson(rate, settings.eval_problems) for rate in (evaluated[0], evaluated[-1]))
-    return {
-        "seed": seed,
-        "before": evaluated[0],
-        "after": evaluated[-1],
-        "clear": not overlap(before, after),
-        "seconds": seconds,
-        "threads": threads,
-    }
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -81,46 +43,10 @@ def weights_hash(checkpoint: Path) -> str:
 
 
 def read_gain(path: Path, preset: str) -> dict[str, Any] | None:
-    """What ``main`` wrote of ``preset`` as it is now set; None where there is nothing of it."""
+    """What ``make preset_gain`` wrote of ``preset`` as it is now set; None where there is nothing of it."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         is_same = found["preset"] == preset and TrainSettings.of(found["settings"]) == PRESETS[preset]
         return found if is_same and found["seeds"] else None
     except (OSError, ValueError, KeyError, TypeError, MMReasonError):
         return None
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train every seed that is missing and write the summary after each; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mmreason.analysis.preset_gain", description=__doc__)
-    parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)))
-    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--seeds", type=int, default=10, metavar="N")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each training (default: 2)")
-    parser.add_argument("--out", type=Path, default=Path("assets/results/preset_gain.json"), metavar="FILE")
-    args = parser.parse_args(arguments)
-    if args.seeds < 1:
-        parser.error(f"--seeds must be at least 1, got {args.seeds}")
-    try:
-        found = {
-            "command": "python -m mmreason.analysis.preset_gain",
-            "preset": args.preset,
-            "checkpoint": Path(args.checkpoint).name,
-            "weights": weights_hash(Path(args.checkpoint)),
-            "settings": asdict(PRESETS[args.preset]),
-        }
-        kept = read_gain(args.out, args.preset)
-        rows = kept["seeds"] if kept is not None and kept.get("weights") == found["weights"] else []
-        for seed in range(args.seeds):
-            if any(row["seed"] == seed for row in rows):
-                continue
-            rows.append(one_seed(PRESETS[args.preset], seed, args.checkpoint, args.threads))
-            print("seed {seed}: {before:.3f} to {after:.3f} in {seconds:.0f} s".format(**rows[-1]), file=sys.stderr)
-            write_json(args.out, found | summary(rows), indent=1)
-    except (ConfigError, WriteError) as error:
-        parser.error(str(error))
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""``python -m mmreason.analysis.train_rate``: what a rollout and its update cost here, for estimates before a start.
+"""What a rollout and its update cost here, for estimates before a start; ``make train_rate`` measures it.
 
 On a CPU it counts the processor's seconds of one thread, so that neighbours on the machine do not matter.  On a GPU
 a batch costs something whatever its size, so batches of two sizes are timed there.
@@ -6,9 +6,7 @@ a batch costs something whatever its size, so batches of two sizes are timed the
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,11 +14,11 @@ from typing import Any
 
 import torch
 
-from mmreason.disk import write_json
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS
-from mmreason.training.grpo import GRPO, GRPOConfig
+from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.grpo import GRPO
 
 DIGITS = 5
 FILES = {False: "train_rate.json", True: "train_rate_gpu.json"}  # in the folder of results; True: of a GPU
@@ -55,7 +53,7 @@ def measure_rate(
                     difficulties={difficulty: 1.0},
                     num_problems=num_problems,
                     num_generations=num_generations,
-                    learning_rate=1e-12,  # the policy that is measured stays the one that was loaded
+                    learning_rate=1e-8,  # the least there is: the policy that is measured stays the one that was loaded
                     sampling=pipe.scheduler.sampling_config(temperature=1.0),
                 )
                 grpo = GRPO(pipe, config, accelerator, None, ())
@@ -83,33 +81,8 @@ def _line(rollouts: Sequence[int], seconds: Sequence[float], name: str) -> dict[
     return {f"{name}_seconds": round(slope, DIGITS), f"{name}_batch_seconds": round(rest, DIGITS)}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and write; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mmreason.analysis.train_rate", description=__doc__)
-    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    on_gpu = torch.cuda.is_available()
-    parser.add_argument("--out", type=Path, default=Path("assets/results") / FILES[on_gpu], metavar="FILE")
-    args = parser.parse_args(arguments)
-    torch.set_num_threads(1)
-    pipe = InterleavedReasoningPipeline.from_pretrained(args.checkpoint)
-    start_seconds = time.process_time()
-    if on_gpu:
-        measure_rate(pipe, ["maze"], ["hard"], SIZES[on_gpu])  # the first of each kernel is slow
-    rates = measure_rate(pipe, sizes=SIZES[on_gpu], clock=time.perf_counter if on_gpu else time.process_time)
-    content = {
-        "machine": torch.cuda.get_device_name() if on_gpu else "one CPU thread",
-        "checkpoint": Path(args.checkpoint).name,
-        "start_seconds": round(start_seconds, 2),
-        "rates": rates,
-        "command": "python -m mmreason.analysis.train_rate",
-    }
-    write_json(args.out, content, indent=1)
-    print(f"written: {args.out}", file=sys.stderr)
-    return 0
-
-
 def read_rates(path: Path) -> dict[str, Any] | None:
-    """The file that ``main`` wrote, or None where there is none that can be used."""
+    """The file that ``make train_rate`` wrote, or None where there is none that can be used."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         for by_difficulty in content["rates"].values():
@@ -119,7 +92,3 @@ def read_rates(path: Path) -> dict[str, Any] | None:
         return content if content["rates"] and content["start_seconds"] > 0 else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
-from mmreason.commands._threads import add_threads, use_threads
+from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.threads import add_threads, use_threads
 
 HELP = "speed of rollouts, likelihood and a GRPO step, as ratios"
 
@@ -25,9 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure; returns seconds and ratios."""
 
-    from mmreason.analysis.benchmark import benchmark
-    from mmreason.commands._checkpoint import load_pipeline
-    from mmreason.training.memory import keep_freed_memory
+    from mmreason.analysis.cost.benchmark import benchmark
+    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.training.hardware import keep_freed_memory
 
     keep_freed_memory()
     use_threads(args.threads)

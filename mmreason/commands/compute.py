@@ -7,8 +7,8 @@ import sys
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
-from mmreason.commands._threads import add_threads, use_threads
+from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.threads import add_threads, use_threads
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
 
@@ -45,13 +45,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     import torch
 
-    from mmreason.analysis.card import cost_table, update_readme
-    from mmreason.analysis.compute import comparison, four_arms, frontier, peak_memory
+    from mmreason.analysis.cost.compute import comparison, four_arms, frontier, peak_memory
+    from mmreason.analysis.cost.scaling import measured_scaling, scaling
+    from mmreason.analysis.cost.workload import Workload
     from mmreason.analysis.evaluate import check_choice
-    from mmreason.analysis.scaling import measured_scaling, scaling
-    from mmreason.analysis.workload import Workload
-    from mmreason.commands._checkpoint import given, load_pipeline
-    from mmreason.commands._files import check_files
+    from mmreason.analysis.tables import cost_table, update_readme
+    from mmreason.commands._options.checkpoint import given, load_pipeline
+    from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
     from mmreason.errors import CheckpointError
     from mmreason.tasks import TASKS

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
+from mmreason.commands._options.numbers import add_number
 
 HELP = "success and rewards on fresh test problems"
 
@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate; returns what ``mmreason.analysis.evaluate`` says."""
     from mmreason.analysis.evaluate import check_choice, evaluate
-    from mmreason.commands._checkpoint import given, load_pipeline
-    from mmreason.sampling.scheduler import SamplingConfig
+    from mmreason.commands._options.checkpoint import given, load_pipeline
+    from mmreason.sampling.config import SamplingConfig
     from mmreason.tasks import TASKS
 
     tasks = args.tasks or list(TASKS)

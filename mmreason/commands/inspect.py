@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     give) is listed in ``problems_found``: a user's own reward may well differ.
     """
     from mmreason.analysis.review import review_all
-    from mmreason.commands._files import check_files
+    from mmreason.commands._options.files import check_files
     from mmreason.errors import ConfigError
     from mmreason.traces.file import export_schema
     from mmreason.traces.group import load_group

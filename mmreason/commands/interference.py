@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
+from mmreason.commands._options.numbers import add_number
 
 HELP = "leak of each modality's reward into the other's gradient"
 HISTORY = ("step", "sign_conflict", "idle_push", "sigma_ratio")  # what --run shows of each step
@@ -42,13 +42,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     import time
 
     from mmreason.analysis.interference import MeasureConfig, measure, roll_out
-    from mmreason.commands._checkpoint import load_pipeline
-    from mmreason.commands._files import check_files
+    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
     from mmreason.rewards.assignment import AssignmentConfig
     from mmreason.tasks import TASKS
     from mmreason.traces.plain import rounded
-    from mmreason.training.memory import keep_freed_memory
+    from mmreason.training.hardware import keep_freed_memory
 
     keep_freed_memory()
     tasks = args.tasks or list(TASKS)
@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _history(run: str | None) -> list[dict[str, Any]]:
     """Sign conflict and idle push of each step of a training run; raises ConfigError."""
     from mmreason.errors import ConfigError
-    from mmreason.training.rundir import read_metrics
+    from mmreason.training.run.rundir import read_metrics
 
     if run is None:
         return []
@@ -112,7 +112,7 @@ def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace,
     from dataclasses import replace
 
     from mmreason.analysis.interference import most_conflicted, rollout_seed
-    from mmreason.commands._checkpoint import checkpoint_name
+    from mmreason.commands._options.checkpoint import checkpoint_name
     from mmreason.traces.group import save_group
 
     origin = {"checkpoint": checkpoint_name(path), "checkpoint_hash": pipe.fingerprint}

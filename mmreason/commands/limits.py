@@ -18,7 +18,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.limits import LIMITS, table
 
     if args.readme is not None:
-        from mmreason.analysis.card import update_readme
+        from mmreason.analysis.tables import update_readme
 
         update_readme(args.readme, "limits", table())
     return {row.name: {"low": row.low, "high": row.high, "words": row.words, "says": row.says} for row in LIMITS}

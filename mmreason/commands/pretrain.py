@@ -7,15 +7,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
-from mmreason.commands._run import add_run
-from mmreason.commands._threads import add_threads, use_threads
+from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.run import add_run
+from mmreason.commands._options.threads import add_threads, use_threads
 
 if TYPE_CHECKING:
     from diffusers import VQModel
 
-    from mmreason.training.pretrain import PretrainConfig
-    from mmreason.training.rundir import RunDirectory
+    from mmreason.training.run.rundir import RunDirectory
+    from mmreason.training.supervised.pretrain import PretrainConfig
 
 HELP = "supervised stage: image tokenizer, then policy"
 
@@ -65,8 +65,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train; returns the last metrics."""
-    from mmreason.training.memory import keep_freed_memory
-    from mmreason.training.rundir import RunDirectory
+    from mmreason.training.hardware import keep_freed_memory
+    from mmreason.training.run.rundir import RunDirectory
 
     keep_freed_memory()
     use_threads(args.threads)
@@ -77,12 +77,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace, directory: RunDirectory) -> PretrainConfig:
-    from mmreason.commands._weights import weights
+    from mmreason.commands._options.weights import weights
     from mmreason.sampling.pipeline import fastest_device
     from mmreason.tasks import TASKS
-    from mmreason.training.corpus import CorpusConfig
-    from mmreason.training.precision import half_pays
-    from mmreason.training.pretrain import PretrainConfig
+    from mmreason.training.hardware import half_pays
+    from mmreason.training.supervised.corpus import CorpusConfig
+    from mmreason.training.supervised.pretrain import PretrainConfig
 
     before = directory.read_config().get("bf16") if args.resume else None  # a run stays what it was
     bf16 = not args.no_bf16 and (half_pays(fastest_device()) if before is None else bool(before))
@@ -121,11 +121,11 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
     """The same, in a directory that is this run's: first the image tokenizer, then the policy."""
     from diffusers import VQModel
 
-    from mmreason.commands._checkpoint import load_pipeline
+    from mmreason.commands._options.checkpoint import load_pipeline
     from mmreason.sampling.pipeline import fastest_device
-    from mmreason.training.pretrain import build_policy, pretrain
-    from mmreason.training.progress import ProgressLine
-    from mmreason.training.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
+    from mmreason.training.run.progress import ProgressLine
+    from mmreason.training.supervised.pretrain import build_policy, pretrain
+    from mmreason.training.supervised.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
 
     device = fastest_device()
     policy = None

@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
+from mmreason.commands._options.numbers import add_number
 
 HELP = "local edits against full redraw on one puzzle, for the page and as a GIF"
 
@@ -27,14 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Race; returns each arm's ``passes``, ``tokens``, ``flops`` and ``success``, and the paths written."""
-    from mmreason.analysis.compute import four_arms
-    from mmreason.analysis.race import LOCAL, check_rival, joint_sheet, run_race
-    from mmreason.analysis.race_gif import write_race_gif
-    from mmreason.commands._checkpoint import load_pipeline
-    from mmreason.commands._files import check_files
+    from mmreason.analysis.cost.compute import four_arms
+    from mmreason.analysis.cost.race import LOCAL, check_rival, joint_sheet, run_race
+    from mmreason.analysis.cost.race_gif import write_race_gif
+    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
     from mmreason.tasks import make_problem
-    from mmreason.ui.runtime import sheet_value
+    from mmreason.traces.sheet import sheet_value
 
     check_rival(args.against)
     check_files({"--out": args.out, "--gif": args.gif})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
+from mmreason.commands._options.numbers import add_number
 
 HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
 
@@ -28,10 +28,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns what the results file says of this checkpoint."""
     import json
 
-    from mmreason.analysis.card import model_card, success_table, update_readme
+    from mmreason.analysis.card import model_card
     from mmreason.analysis.evaluate import evaluate
-    from mmreason.commands._checkpoint import checkpoint_name, load_pipeline
-    from mmreason.commands._files import check_files
+    from mmreason.analysis.tables import success_table, update_readme
+    from mmreason.commands._options.checkpoint import checkpoint_name, load_pipeline
+    from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json, write_whole
     from mmreason.errors import ConfigError
     from mmreason.records import DIFFICULTIES

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from mmreason.commands._threads import add_threads, use_threads
+from mmreason.commands._options.threads import add_threads, use_threads
 
 HELP = "joint against factorized rewards over seeds, written to assets/results"
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out the planned runs that are not finished; returns the comparison of those that are."""
 
-    from mmreason.training.memory import keep_freed_memory
+    from mmreason.training.hardware import keep_freed_memory
 
     keep_freed_memory()
     use_threads(args.threads)
@@ -40,13 +40,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _comparison(args: argparse.Namespace) -> dict[str, Any]:
-    from mmreason.analysis.card import comparison_table, update_readme
-    from mmreason.analysis.headline import compare
-    from mmreason.analysis.protocol import EARLIER, HEADLINE, QUICK, Run, planned_runs
-    from mmreason.analysis.reproduce import Reproduction
+    from mmreason.analysis.comparison.headline import compare
+    from mmreason.analysis.comparison.protocol import EARLIER, HEADLINE, QUICK, Run, planned_runs
+    from mmreason.analysis.comparison.reproduce import Reproduction
+    from mmreason.analysis.tables import comparison_table, update_readme
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
-    from mmreason.training.progress import ProgressLine
+    from mmreason.training.run.progress import ProgressLine
 
     protocol = QUICK if args.quick else EARLIER[args.earlier] if args.earlier else HEADLINE
     which = "quick" if args.quick else args.earlier
@@ -84,13 +84,13 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
 def _map(args: argparse.Namespace) -> dict[str, Any]:
     import re
 
-    from mmreason.analysis.card import map_table, update_readme
-    from mmreason.analysis.headline import compare, place_on_map
-    from mmreason.analysis.protocol import MAP, planned_runs
-    from mmreason.analysis.reproduce import Reproduction
+    from mmreason.analysis.comparison.headline import compare, place_on_map
+    from mmreason.analysis.comparison.protocol import MAP, planned_runs
+    from mmreason.analysis.comparison.reproduce import Reproduction
+    from mmreason.analysis.tables import map_table, update_readme
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
-    from mmreason.training.progress import ProgressLine
+    from mmreason.training.run.progress import ProgressLine
 
     for name in args.only or []:
         if name not in MAP:
@@ -118,7 +118,7 @@ def _map(args: argparse.Namespace) -> dict[str, Any]:
 
 def _shown(line: Any, steps: int) -> Any:
     """What shows the rows of a training on ``line``."""
-    from mmreason.training.progress import step_values
+    from mmreason.training.run.progress import step_values
 
     return lambda row: line.show(row["step"], steps, step_values(row))
 

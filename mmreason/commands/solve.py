@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
+from mmreason.commands._options.numbers import add_number
 
 HELP = "solve one problem and write its trace"
 
@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Solve; returns ``success``, ``segments``, ``cost``, ``end_reason`` and ``out``."""
     from dataclasses import replace
 
-    from mmreason.commands._checkpoint import checkpoint_name, given, load_pipeline
-    from mmreason.commands._files import check_files
+    from mmreason.commands._options.checkpoint import checkpoint_name, given, load_pipeline
+    from mmreason.commands._options.files import check_files
     from mmreason.errors import ConfigError
     from mmreason.rewards.verify import Verifier
-    from mmreason.sampling.scheduler import SamplingConfig
+    from mmreason.sampling.config import SamplingConfig
     from mmreason.tasks import load_problem, make_problem
     from mmreason.traces.file import save, to_json
     from mmreason.traces.replay import write_gif

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
-from mmreason.commands._numbers import add_number
-from mmreason.commands._run import add_run
-from mmreason.commands._threads import add_threads, use_threads
+from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.run import add_run
+from mmreason.commands._options.threads import add_threads, use_threads
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from mmreason.records import Trace
-    from mmreason.training.rundir import RunDirectory
+    from mmreason.training.run.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
 
@@ -77,9 +77,9 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process."""
     from contextlib import nullcontext
 
-    from mmreason.training.memory import keep_freed_memory
-    from mmreason.training.rundir import RunDirectory
-    from mmreason.training.trainer import processes
+    from mmreason.training.hardware import keep_freed_memory
+    from mmreason.training.rl.trainer import processes
+    from mmreason.training.run.rundir import RunDirectory
 
     keep_freed_memory()
     use_threads(args.threads)
@@ -96,8 +96,8 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from dataclasses import replace
 
     from mmreason.analysis.interference import MeasureConfig, measure
-    from mmreason.commands._checkpoint import given, load_pipeline
-    from mmreason.commands._weights import weights
+    from mmreason.commands._options.checkpoint import given, load_pipeline
+    from mmreason.commands._options.weights import weights
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
     from mmreason.rewards.assignment import AssignmentConfig
@@ -105,12 +105,12 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from mmreason.tasks import TASKS
     from mmreason.traces.file import save, to_json
     from mmreason.traces.sheet import sheet_value
-    from mmreason.training.grpo import GRPOConfig, Rollouts
-    from mmreason.training.loss import LossConfig
-    from mmreason.training.presets import LEAK_GROUPS
-    from mmreason.training.progress import ProgressLine, step_values
-    from mmreason.training.slice import Slice
-    from mmreason.training.trainer import Trainer
+    from mmreason.training.rl.config import GRPOConfig, LossConfig
+    from mmreason.training.rl.grpo import Rollouts
+    from mmreason.training.rl.presets import LEAK_GROUPS
+    from mmreason.training.rl.trainer import Trainer
+    from mmreason.training.run.progress import ProgressLine, step_values
+    from mmreason.training.run.slice import Slice
 
     tasks, difficulties = weights(args.tasks or list(TASKS)), weights(args.difficulty)
     known = directory.read_metrics() if args.resume and args.slice_seconds else ()

@@ -23,11 +23,12 @@ from mmreason.errors import CheckpointError, ConfigError, DistributionError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX, GRID, NUM_CELLS, Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import Sampler
-from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
-from mmreason.seeds import torch_generator
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tokenizers.image import decode_codebook, encode_cells
 from mmreason.tokenizers.layout import Vocabulary
 

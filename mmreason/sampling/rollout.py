@@ -11,7 +11,6 @@ import torch
 
 from mmreason.records import (
     ANSWER,
-    EDIT,
     END,
     FULL_BOX,
     GRID,
@@ -23,26 +22,12 @@ from mmreason.records import (
     Segment,
     SegmentKind,
     Trace,
-    parse_cell,
+    parse_boxes,
     region_mask,
 )
 
 ANSWERED = "answered"
 OUT_OF_TURNS = "out of turns"
-
-
-def parse_boxes(words: Sequence[str]) -> list[Box] | str:
-    """The boxes that a thought names after ``<edit>``, or a sentence that says why there are none."""
-    if EDIT not in words:
-        return "the thought names no region: <edit> is missing"
-    corners = words[words.index(EDIT) + 1 :]
-    if not corners or len(corners) % 2:
-        return f"the thought must name its region by pairs of corners, got {len(corners)} words after <edit>"
-    cells = [parse_cell(word) for word in corners]
-    for word, cell in zip(corners, cells, strict=True):
-        if cell is None:
-            return f"the thought's region holds {word!r}, which is no cell of the canvas"
-    return [Box.between(a, b) for a, b in zip(cells[::2], cells[1::2], strict=True) if a and b]
 
 
 @dataclass(slots=True)

@@ -20,11 +20,11 @@ import torch
 from mmreason.models.cache import PrefixCache
 from mmreason.models.flops import forward_flops
 from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS, Cost, Problem, Trace
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import clean_piece
 from mmreason.sampling.rollout import Rollout
-from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.sampling.unmask import log_distribution
-from mmreason.seeds import torch_generator
 from mmreason.tokenizers.layout import PADDING, Piece, attention_rule, edit_piece, pack, problem_piece, text_piece
 
 if TYPE_CHECKING:

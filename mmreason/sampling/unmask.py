@@ -13,7 +13,6 @@ import torch
 
 from mmreason.errors import DistributionError
 
-ORDERS = ("confidence", "entropy")
 TIE = 5e-4  # relative: a score this close to the best counts as the best
 
 

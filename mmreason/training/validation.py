@@ -8,8 +8,8 @@ import torch
 
 from mmreason.records import Problem, Trace
 from mmreason.rewards.verify import Verifier
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.seeds import derive_seed
 from mmreason.tasks import make_problem
 

@@ -16,11 +16,12 @@ from mmreason.analysis.review import review_all
 from mmreason.errors import MMReasonError
 from mmreason.traces.file import png_url
 from mmreason.traces.group import parse_group
-from mmreason.ui import daily as daily_puzzles
 from mmreason.ui import health as healthy
-from mmreason.ui import solving
-from mmreason.ui.request import SolveRequest, checked, link_query, parse_puzzle
-from mmreason.ui.visitor import address_of
+from mmreason.ui.host.visitor import address_of
+from mmreason.ui.shell.words import OUR_FAULT, sentence
+from mmreason.ui.solve import solving
+from mmreason.ui.solve.request import SolveRequest, checked, link_query, parse_puzzle
+from mmreason.ui.watch import daily as daily_puzzles
 
 Task = Literal["maze", "jigsaw", "sudoku", "transform"]
 Difficulty = Literal["easy", "medium", "hard"]
@@ -95,7 +96,7 @@ def _progress(state: solving.Shown) -> dict[str, Any]:
         ended = "finished" if data["end_reason"] else "stopped"
         return {"state": ended, "committed": _committed(data["segments"]), "ahead": "", "trace": data}
     if not state.busy:
-        raise gr.Error(state.notice or solving.OUR_FAULT, print_exception=False)
+        raise gr.Error(state.notice or OUR_FAULT, print_exception=False)
     segments = state.value["segments"] if state.value else []
     says = state.notice or ""
     return {
@@ -153,7 +154,7 @@ def _told(work: Callable[[], Any]) -> Any:
     try:
         return work()
     except MMReasonError as error:
-        raise gr.Error(solving.sentence(error), print_exception=False) from None
+        raise gr.Error(sentence(error), print_exception=False) from None
     except Exception:
         logging.getLogger(__name__).exception("an endpoint failed")
-        raise gr.Error(solving.OUR_FAULT, print_exception=False) from None
+        raise gr.Error(OUR_FAULT, print_exception=False) from None

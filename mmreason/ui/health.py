@@ -1,4 +1,4 @@
-"""What runs here: versions, checkpoints by their hash, and how much is going on."""
+"""What runs here: versions, fingerprints by their hash, and how much is going on."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from mmreason import places
 from mmreason.errors import CheckpointError
-from mmreason.ui import runtime
-from mmreason.ui.worker import WORKER
+from mmreason.ui.host import checkpoints
+from mmreason.ui.solve.worker import WORKER
 
 PACKAGES = ("torch", "gradio", "diffusers", "transformers")
 STARTED = time.monotonic()
@@ -20,23 +21,23 @@ def health() -> dict[str, Any]:
     """``status`` is ``ok`` if the first checkpoint can be loaded and solves go on, else a few words that say what is
     wrong; names and numbers only, nothing of a visitor.
     """
-    loaded = checkpoints()
+    loaded = fingerprints()
     fine = bool(loaded) and next(iter(loaded.values())) is not None
     return {
         "status": WORKER.trouble() or "ok" if fine else "no checkpoint",
         "versions": versions(),
-        "checkpoints": loaded,
+        "fingerprints": loaded,
         "solves": WORKER.counts(),
         "uptime_seconds": round(time.monotonic() - STARTED),
     }
 
 
-def checkpoints() -> dict[str, str | None]:
+def fingerprints() -> dict[str, str | None]:
     """Name → fingerprint of every checkpoint here; None for one that cannot be loaded."""
     found: dict[str, str | None] = {}
-    for name in runtime.checkpoint_names():
+    for name in checkpoints.checkpoint_names():
         try:
-            found[name] = runtime.load_pipeline(name).fingerprint
+            found[name] = checkpoints.load_pipeline(name).fingerprint
         except CheckpointError:
             found[name] = None
     return found
@@ -57,7 +58,7 @@ def versions() -> dict[str, str]:
 def _commit() -> str:
     try:
         done = subprocess.run(
-            ["git", "rev-parse", "--short=12", "HEAD"], cwd=runtime.ROOT, capture_output=True, timeout=5, check=True
+            ["git", "rev-parse", "--short=12", "HEAD"], cwd=places.ROOT, capture_output=True, timeout=5, check=True
         )
         return done.stdout.decode().strip()
     except (OSError, subprocess.SubprocessError):
@@ -67,5 +68,5 @@ def _commit() -> str:
 def footer_words() -> str:
     """The footer's line."""
     parts = [f"{name} {number}" for name, number in versions().items()]
-    parts += [f"checkpoint {name} {mark or 'cannot be loaded'}" for name, mark in checkpoints().items()]
+    parts += [f"checkpoint {name} {mark or 'cannot be loaded'}" for name, mark in fingerprints().items()]
     return " · ".join(parts)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import gradio as gr
 
 from mmreason.ui.api import connect_api
-from mmreason.ui.arrivals import bound_arrivals
-from mmreason.ui.component import component
-from mmreason.ui.cost import build_cost
+from mmreason.ui.cost.tab import build_cost
+from mmreason.ui.crossing import connect_checkpoints, connect_tabs
 from mmreason.ui.health import footer_words
-from mmreason.ui.inspect import build_inspect
-from mmreason.ui.inspect_events import connect_tabs
-from mmreason.ui.mind import build_mind
-from mmreason.ui.results import build_results
-from mmreason.ui.sessions import keep_sessions_small
-from mmreason.ui.temporary import KEPT_SECONDS
-from mmreason.ui.train import build_train
-from mmreason.ui.train_events import connect_checkpoints
-from mmreason.ui.visitor import visitor_state
-from mmreason.ui.watch import build_watch
+from mmreason.ui.host.arrivals import bound_arrivals
+from mmreason.ui.host.sessions import keep_sessions_small
+from mmreason.ui.host.temporary import KEPT_SECONDS
+from mmreason.ui.host.visitor import visitor_state
+from mmreason.ui.inspect.tab import build_inspect
+from mmreason.ui.results.tab import build_results
+from mmreason.ui.shell.component import component
+from mmreason.ui.train.tab import build_train
+from mmreason.ui.watch.mind import build_mind
+from mmreason.ui.watch.tab import build_watch
 
 TITLE = "mmreason"
 

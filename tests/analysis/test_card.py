@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from mmreason.analysis.card import comparison_table, cost_table, map_table, replace_block, update_readme
-from mmreason.analysis.headline import compare, place_on_map
-from mmreason.analysis.protocol import ARMS, CONTROLS
-from tests.analysis.test_headline import BASE, PROTOCOL, RUNS, made_run
-from tests.ui.test_cost import results
+from mmreason.analysis.comparison.headline import compare, place_on_map
+from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
+from mmreason.analysis.tables import comparison_table, cost_table, map_table, replace_block, update_readme
+from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
+from tests.ui.cost.test_cost import results
 
 
 def test_the_cost_table_has_a_row_an_arm_and_the_ratios():

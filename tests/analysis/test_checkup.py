@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -16,6 +15,7 @@ from mmreason.analysis.checkup import all_logits
 from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.family import load_public
 from mmreason.backbones.loading import load_llama
+from tests.helpers import golden
 
 KEYS = {"family", "parameters", "grid", "attention", "native", "licence", "problems_found"}
 

@@ -8,13 +8,14 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from standin import StandInPipe
 
-from mmreason.analysis.evaluate import evaluate, wilson
+from mmreason.analysis.evaluate import evaluate
+from mmreason.analysis.statistics import wilson
 from mmreason.commands.evaluate import readable
 from mmreason.errors import ConfigError
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import TASKS, make_problem
+from tests.helpers.standin import StandInPipe
 
 CONFIG = SamplingConfig(num_steps=3)
 TIMES = ("seconds",)

@@ -13,8 +13,6 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from learning import SAMPLING, config, even_tokens, fresh_pipe
-from policies import text_segment
 
 from mmreason.analysis import interference as interference_module
 from mmreason.analysis.interference import (
@@ -35,8 +33,10 @@ from mmreason.records import Box, Segment, Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign, interference
 from mmreason.rewards.custom import add_rewards
 from mmreason.tasks import make_problem
-from mmreason.training.grpo import GRPO, Rollouts, _sampled
-from mmreason.training.likelihood import CPU_MAX_TOKENS, pack_traces, score_tokens
+from mmreason.training.rl.grpo import GRPO, Rollouts, _sampled
+from mmreason.training.rl.likelihood import CPU_MAX_TOKENS, pack_traces, score_tokens
+from tests.helpers.learning import SAMPLING, config, even_tokens, fresh_pipe
+from tests.helpers.policies import text_segment
 
 MEASURE = MeasureConfig(difficulties=("easy",), num_problems=4, num_generations=4)
 

@@ -4,11 +4,13 @@ import json
 
 import pytest
 
+from mmreason import places
 from mmreason.analysis import preset_gain
 from mmreason.analysis.preset_gain import read_gain, summary
-from mmreason.training.presets import PRESETS
-from mmreason.ui import runtime
-from mmreason.ui.preset_words import preset_words
+from mmreason.commands.make import preset_gain as make_preset_gain
+from mmreason.commands.make.preset_gain import main
+from mmreason.training.rl.presets import PRESETS
+from mmreason.ui.train.words import preset_words
 
 PRESET = next(iter(PRESETS))
 
@@ -42,13 +44,13 @@ def place(tmp_path, monkeypatch):
         trained.append(seed)
         return rows(0.01)[0] | {"seed": seed, "after": 0.51 + 0.01 * seed}
 
-    monkeypatch.setattr(preset_gain, "one_seed", one_seed)
+    monkeypatch.setattr(make_preset_gain, "one_seed", one_seed)
     return tmp_path, trained
 
 
 def measure(folder, seeds, *more):
     words = ["--checkpoint", str(folder / "base"), "--out", str(folder / "results" / "preset_gain.json")]
-    assert preset_gain.main([*words, "--seeds", str(seeds), *more]) == 0
+    assert main([*words, "--seeds", str(seeds), *more]) == 0
     return json.loads((folder / "results" / "preset_gain.json").read_text())
 
 
@@ -62,17 +64,17 @@ def test_a_finished_seed_is_kept_and_only_the_missing_ones_are_trained(place):
 
 def test_a_seed_that_fails_leaves_those_before_it(place, monkeypatch):
     folder, trained = place
-    working = preset_gain.one_seed
+    working = make_preset_gain.one_seed
 
     def fails_at_two(settings, seed, *more):
         if seed == 2:
             raise preset_gain.ConfigError("the training of seed 2 failed: no luck")
         return working(settings, seed, *more)
 
-    monkeypatch.setattr(preset_gain, "one_seed", fails_at_two)
+    monkeypatch.setattr(make_preset_gain, "one_seed", fails_at_two)
     with pytest.raises(SystemExit):
         measure(folder, 4)
-    monkeypatch.setattr(preset_gain, "one_seed", working)
+    monkeypatch.setattr(make_preset_gain, "one_seed", working)
     measure(folder, 4)
     assert trained == [0, 1, 2, 3]
 
@@ -88,7 +90,7 @@ def test_other_weights_or_settings_start_over(place, monkeypatch):
 
 def test_the_page_says_what_was_measured_of_the_preset_as_it_is(place, monkeypatch):
     folder, _ = place
-    monkeypatch.setattr(runtime, "ASSETS", folder)
+    monkeypatch.setattr(places, "ASSETS", folder)
     assert preset_words(PRESET) == ""
     measure(folder, 10)
     said = preset_words(PRESET)
@@ -103,7 +105,7 @@ def test_the_page_says_what_was_measured_of_the_preset_as_it_is(place, monkeypat
 
 def test_an_interval_around_zero_is_no_clear_change(place, monkeypatch):
     folder, _ = place
-    monkeypatch.setattr(runtime, "ASSETS", folder)
-    monkeypatch.setattr(preset_gain, "one_seed", lambda s, seed, *_: rows(0, 0.1, -0.1)[seed])
+    monkeypatch.setattr(places, "ASSETS", folder)
+    monkeypatch.setattr(make_preset_gain, "one_seed", lambda s, seed, *_: rows(0, 0.1, -0.1)[seed])
     measure(folder, 3)
     assert "no clear change on average" in preset_words(PRESET)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 import torch
@@ -22,6 +21,7 @@ from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.sampling.denoise import DenoiseConfig, denoise
 from mmreason.sampling.scoring import log_likelihood, snapshots
+from tests.helpers import golden
 
 CODES = Alphabet(128, torch.ones(64, dtype=torch.bool))
 VIEW = View.of([5, 6, 7, *[golden.MASK] * 8, 9], golden.MASK)

@@ -9,7 +9,6 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 import torch
@@ -24,6 +23,7 @@ from mmreason.layouts.view import View
 from mmreason.records import Frame
 from mmreason.sampling.denoise import DenoiseConfig, denoise
 from mmreason.sampling.scoring import log_likelihood, share_of_steps, snapshots
+from tests.helpers import golden
 
 MASK = golden.MASK
 WORDS = Alphabet.of(torch.tensor([20 <= i < 120 and i != 50 for i in range(golden.VOCAB)]))

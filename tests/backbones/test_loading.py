@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 import torch
@@ -16,6 +15,7 @@ from mmreason.backbones.loading import load_llama, native_name, reference_name
 from mmreason.errors import CheckpointError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
+from tests.helpers import golden
 
 EVERYTHING = Alphabet.of(torch.ones(golden.VOCAB, dtype=torch.bool))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import golden
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -11,6 +10,7 @@ from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.loading import empty_llama, random_llama
 from mmreason.backbones.shape import DIMOO, MMADA, Shape
 from mmreason.layouts.alphabet import Alphabet
+from tests.helpers import golden
 
 COST = golden.facts("cost")
 TINY = Shape(64, 3, 4, 96, 200)

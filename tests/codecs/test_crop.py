@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import golden
 import numpy as np
 import pytest
 
 from mmreason.codecs.crop import crop_size, crop_sizes, cropped
+from tests.helpers import golden
 
 GIVEN = {int(side): facts for side, facts in golden.facts("layouts")["crop_sizes"].items() if side.isdigit()}
 

@@ -6,7 +6,6 @@ import json
 import shutil
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ import torch
 from mmreason.codecs.codec import composite, is_local, spread
 from mmreason.codecs.vq import VQCodec, build_vq
 from mmreason.errors import CheckpointError, ConfigError
+from tests.helpers import golden
 
 GIVEN = golden.numbers("codec")
 

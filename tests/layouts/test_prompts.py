@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import golden
 import numpy as np
 import pytest
-from layouts.stub import SPECIAL, StubTokenizer, picture
 
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.alphabet import Alphabet
@@ -14,6 +12,8 @@ from mmreason.layouts.layout import State, region_of_box
 from mmreason.layouts.mmada import MmadaLayout
 from mmreason.layouts.parallel import ParallelLayout
 from mmreason.layouts.view import View
+from tests.helpers import golden
+from tests.helpers.stub import SPECIAL, StubTokenizer, picture
 
 LISTS = golden.numbers("layouts")
 CASES = golden.facts("layouts")["cases"]

@@ -27,10 +27,10 @@ from typing import Any
 
 import httpx
 
-from mmreason.training.presets import BOTH, PRESETS, TrainSettings
-from mmreason.ui.screenshots import free_port, served
-from mmreason.ui.settings import name_of, read_settings
-from mmreason.ui.train_form import CONTROLS, filled
+from mmreason.commands.make.screenshots import free_port, served
+from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
+from mmreason.ui.host.settings import name_of, read_settings
+from mmreason.ui.train.form import CONTROLS, filled
 from tests.load.crowd import crowd, is_fine, report, wishes
 
 HEAVY = {"cost-measure": "measure", "cost-race-start": "race", "roll-out": "roll-out", "measure": "leak"}

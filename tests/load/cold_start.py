@@ -19,8 +19,8 @@ from typing import Any
 from gradio_client import Client
 from playwright.sync_api import sync_playwright
 
-from mmreason.ui.runtime import ROOT
-from mmreason.ui.screenshots import FLAGS, chromium, free_port, wait_for
+from mmreason.commands.make.screenshots import FLAGS, chromium, free_port, wait_for
+from mmreason.places import ROOT
 from tests.load.crowd import megabytes
 
 PICTURE_LIMIT, MEMORY_LIMIT = 60.0, 3000  # seconds, megabytes

@@ -24,13 +24,13 @@ from typing import Any
 
 import httpx
 
+from mmreason.commands.make.screenshots import free_port, served
+from mmreason.places import ROOT
 from mmreason.tasks import TASKS
-from mmreason.training.rundir import read_metrics
-from mmreason.ui.request import SolveRequest
-from mmreason.ui.runtime import ROOT
-from mmreason.ui.screenshots import free_port, served
-from mmreason.ui.settings import name_of
-from mmreason.ui.train_queue import NICENESS
+from mmreason.training.run.rundir import read_metrics
+from mmreason.ui.host.settings import name_of
+from mmreason.ui.runs.queue import NICENESS
+from mmreason.ui.solve.request import SolveRequest
 
 MEMORY_EVERY = 100  # solves between two looks at the memory
 FIRST_LIMIT, WHOLE_LIMIT = 10.0, 30.0  # seconds that a visitor waits, at the 95th percentile
@@ -56,7 +56,7 @@ def generated(trace: dict[str, Any]) -> list[Any]:
 def alone(asked: list[SolveRequest]) -> list[list[Any]]:
     """The same solves one by one in this process, by the pipeline itself."""
     from mmreason.traces.file import to_json
-    from mmreason.ui.runtime import load_pipeline
+    from mmreason.ui.host.checkpoints import load_pipeline
 
     found = []
     for request in asked:

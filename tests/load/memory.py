@@ -21,8 +21,8 @@ from typing import Any
 
 import httpx
 
+from mmreason.commands.make.screenshots import free_port, served
 from mmreason.tasks import TASKS
-from mmreason.ui.screenshots import free_port, served
 from tests.load.crowd import memory_mb
 
 SLACK = 0.10

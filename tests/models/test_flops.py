@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from policies import random_policy, vocabulary
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmreason.models.cache import PrefixCache
 from mmreason.models.flops import forward_flops, packed_flops
 from mmreason.tokenizers.layout import Piece, pack_blocks
+from tests.helpers.policies import random_policy, vocabulary
 
 
 def counted(rows: int, block: int, cached: int, scored: int, **sizes: int) -> tuple[float, float]:

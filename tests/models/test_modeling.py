@@ -9,7 +9,6 @@ import copy
 
 import pytest
 import torch
-from policies import clean_pieces, encoder, forward, random_policy, vocabulary
 from transformers import AutoConfig, AutoModel
 
 from mmreason.models.cache import PrefixCache
@@ -20,7 +19,8 @@ from mmreason.seeds import numpy_generator
 from mmreason.tasks import make_problem
 from mmreason.tasks.task import NUM_HINTS
 from mmreason.tokenizers.layout import PADDING, attention_rule, pack, pack_blocks
-from mmreason.training.corpus import Row, noisy_row
+from mmreason.training.supervised.corpus import Row, noisy_row
+from tests.helpers.policies import clean_pieces, encoder, forward, random_policy, vocabulary
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
 

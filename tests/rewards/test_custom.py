@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from policies import demonstrated_trace, pipeline_of, talking_policy
 
 from mmreason.__main__ import main
 from mmreason.errors import ConfigError, RewardError
 from mmreason.records import Segment, Trace, Verdict
 from mmreason.rewards.custom import add_rewards, load_reward
 from mmreason.tasks import make_problem
+from tests.helpers.policies import demonstrated_trace, pipeline_of, talking_policy
 
 
 @pytest.fixture

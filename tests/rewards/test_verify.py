@@ -10,7 +10,13 @@ from itertools import product
 
 import numpy as np
 import pytest
-from policies import (
+
+from mmreason.records import DIFFICULTIES, EDIT, GRID, Box, Segment, Trace, cell_word, region_mask, trace_rewards
+from mmreason.rewards.verify import Verifier
+from mmreason.seeds import numpy_generator
+from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.tasks.task import FOREIGN
+from tests.helpers.policies import (
     demonstrated_trace,
     edit_segment,
     encoder,
@@ -20,12 +26,6 @@ from policies import (
     vocabulary,
     words,
 )
-
-from mmreason.records import DIFFICULTIES, EDIT, GRID, Box, Segment, Trace, cell_word, region_mask, trace_rewards
-from mmreason.rewards.verify import Verifier
-from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, atlas, make_problem
-from mmreason.tasks.task import FOREIGN
 
 JUDGE = verifier()
 

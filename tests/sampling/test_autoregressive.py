@@ -6,18 +6,19 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from policies import pipeline_of, scripted_policy, vocabulary, words
 
 from mmreason.errors import ConfigError
 from mmreason.models.flops import forward_flops
 from mmreason.records import NUM_CELLS, Trace
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, make_problem
 from mmreason.tokenizers.layout import clean_length, edit_piece, pack, problem_piece, text_piece
-from mmreason.training.grpo import GRPO, GRPOConfig
-from mmreason.training.likelihood import pack_traces, score_tokens
+from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.grpo import GRPO
+from mmreason.training.rl.likelihood import pack_traces, score_tokens
+from tests.helpers.policies import pipeline_of, scripted_policy, vocabulary, words
 
 CONFIG = SamplingConfig(temperature=0.7, max_turns=3)
 

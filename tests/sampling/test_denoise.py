@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import golden
 import numpy as np
 import pytest
 import torch
@@ -16,6 +15,7 @@ from mmreason.sampling.denoise import DenoiseConfig, denoise
 from mmreason.sampling.maskgit import drawn_certainty
 from mmreason.sampling.schedule import cosine_left
 from mmreason.sampling.unmask import choose_positions, log_distribution
+from tests.helpers import golden
 
 WORDS = Alphabet.of(torch.ones(golden.VOCAB, dtype=torch.bool))
 

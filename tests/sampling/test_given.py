@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from policies import pipeline_of, talking_policy, vocabulary, words
 
 from mmreason.errors import ConfigError
 from mmreason.records import Segment, Trace
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.given import check_given, redrawn, reworded
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import make_problem
+from tests.helpers.policies import pipeline_of, talking_policy, vocabulary, words
 
 SAMPLED = SamplingConfig(num_steps=3, temperature=0.9, max_turns=4)
 PROBLEM = make_problem("maze", "medium", 8)

@@ -13,15 +13,15 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from policies import pipeline_of, random_policy, vocabulary
 
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Segment
 from mmreason.sampling import scheduler
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.sampler import Sampler
-from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import make_problem
 from mmreason.tokenizers.layout import text_piece
+from tests.helpers.policies import pipeline_of, random_policy, vocabulary
 
 CELLS = np.array([9, 10, 27])  # the edited region
 CODES = [vocabulary().num_text + code for code in (3, 60, 141)]  # the image tokens that it may hold

@@ -14,7 +14,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from policies import (
+
+from mmreason.errors import CheckpointError, ConfigError, DistributionError
+from mmreason.models.flops import forward_flops
+from mmreason.records import FULL_BOX, MAX_TEXT_TOKENS, NUM_CELLS, Trace, parse_boxes, region_mask
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
+from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.sampling.unmask import log_distribution
+from mmreason.tasks import TASKS, make_problem
+from mmreason.tokenizers.layout import Piece, clean_length, edit_piece, pack, problem_piece, text_piece
+from tests.helpers.policies import (
     encoder,
     forward,
     pipeline_of,
@@ -25,16 +36,6 @@ from policies import (
     vqvae,
     words,
 )
-
-from mmreason.errors import CheckpointError, ConfigError, DistributionError
-from mmreason.models.flops import forward_flops
-from mmreason.records import FULL_BOX, MAX_TEXT_TOKENS, NUM_CELLS, Trace, region_mask
-from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
-from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, parse_boxes
-from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
-from mmreason.sampling.unmask import log_distribution
-from mmreason.tasks import TASKS, make_problem
-from mmreason.tokenizers.layout import Piece, clean_length, edit_piece, pack, problem_piece, text_piece
 
 SHORT = SamplingConfig(max_turns=4)
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policies import encoder, text_tokenizer, vocabulary, words
 
-from mmreason.records import EDIT, FULL_BOX, GRID, NUM_CELLS, Box, cell_word
+from mmreason.records import EDIT, FULL_BOX, GRID, NUM_CELLS, Box, cell_word, parse_boxes
+from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import clean_piece
-from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, Rollout, parse_boxes
-from mmreason.seeds import torch_generator
+from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, Rollout
 from mmreason.tasks import make_problem
+from tests.helpers.policies import encoder, text_tokenizer, vocabulary, words
 
 CELL = st.tuples(st.integers(1, GRID), st.integers(1, GRID))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from policies import pipeline_of, random_policy, talking_policy
 
 from mmreason.errors import DistributionError
 from mmreason.records import Trace
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.running import NARROW, RunningBatch, StreamBatch
-from mmreason.sampling.scheduler import SamplingConfig
 from mmreason.tasks import TASKS, make_problem
+from tests.helpers.policies import pipeline_of, random_policy, talking_policy
 
 CONFIGS = [
     SamplingConfig(max_turns=3),

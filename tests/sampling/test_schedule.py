@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import golden
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from mmreason.sampling.schedule import (
     joint_image_steps,
     joint_text_shares,
 )
+from tests.helpers import golden
 
 GIVEN = golden.facts("schedules")
 LEFT = GIVEN["masks_left_after_each_step"]

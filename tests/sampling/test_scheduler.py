@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmreason.errors import ConfigError
-from mmreason.sampling.scheduler import MaskedDiffusionScheduler, SamplingConfig
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.generators import torch_generator
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.sampling.unmask import log_distribution
-from mmreason.seeds import torch_generator
 
 B, L, V, MASK = 3, 6, 11, 10
 

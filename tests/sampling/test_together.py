@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import golden
 import numpy as np
 import pytest
 import torch
@@ -16,6 +15,7 @@ from mmreason.layouts.view import View
 from mmreason.sampling.schedule import joint_image_left
 from mmreason.sampling.scoring import log_likelihood, snapshots
 from mmreason.sampling.together import both, denoise_together, joint_shares
+from tests.helpers import golden
 
 CODES = Alphabet(128, torch.ones(64, dtype=torch.bool))
 WORDS = Alphabet.of(torch.tensor([10 <= i < 120 and i != 50 for i in range(golden.VOCAB)]))

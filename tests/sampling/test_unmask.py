@@ -14,15 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmreason.errors import DistributionError, MMReasonError
-from mmreason.sampling.unmask import (
-    ORDERS,
-    TIE,
-    certainty,
-    choose_positions,
-    log_distribution,
-    quota,
-    sample_tokens,
-)
+from mmreason.sampling.config import ORDERS
+from mmreason.sampling.unmask import TIE, certainty, choose_positions, log_distribution, quota, sample_tokens
 
 SCORES = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # few values, so that ties are common
 

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policies import NUM_CODES, sheet, vqvae
 
 from mmreason.records import CELL_PX, GRID, NUM_CELLS
 from mmreason.seeds import numpy_generator
@@ -18,6 +17,7 @@ from mmreason.tokenizers.image import (
     reconstruction_loss,
     to_input,
 )
+from tests.helpers.policies import NUM_CODES, sheet, vqvae
 
 
 def test_pixels_become_floats_between_minus_one_and_one_channels_first():

@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policies import NUM_CODES, text_tokenizer, vocabulary, words
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
@@ -15,7 +14,7 @@ from transformers import PreTrainedTokenizerFast
 from mmreason.errors import CheckpointError
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.records import ANSWER, EDIT, END, GRID, MAX_TEXT_TOKENS, NUM_CELLS, cell_word, parse_cell
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.config import SamplingConfig
 from mmreason.tokenizers.layout import (
     PADDING,
     Piece,
@@ -30,6 +29,7 @@ from mmreason.tokenizers.layout import (
     text_piece,
 )
 from mmreason.tokenizers.text import SILENT
+from tests.helpers.policies import NUM_CODES, text_tokenizer, vocabulary, words
 
 INDEX, ROW, COLUMN, TURN, SLOT = range(5)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from policies import encoder, text_tokenizer, words
 from transformers import AutoTokenizer
 
 from mmreason.records import ANSWER, DIFFICULTIES, EDIT, END, MAX_TEXT_TOKENS
 from mmreason.tasks import TASKS, make_problem
 from mmreason.tokenizers.text import MASK, PAD, SILENT, TASK_TOKENS, UNKNOWN, vocabulary
+from tests.helpers.policies import encoder, text_tokenizer, words
 
 
 def test_no_word_occurs_twice_and_ids_follow_the_list():

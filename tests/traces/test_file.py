@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from standin import SHEET, WORDS, partial, stand_in_trace
 
 from mmreason.errors import TraceError, WriteError
 from mmreason.records import NUM_CELLS
@@ -17,6 +16,7 @@ from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, make_problem
 from mmreason.traces.file import check, export_schema, load, png_url, save, to_json
 from mmreason.traces.schema import decode_png
+from tests.helpers.standin import SHEET, WORDS, partial, stand_in_trace
 
 VERIFIER = Verifier(WORDS, SHEET)
 

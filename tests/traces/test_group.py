@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from standin import SHEET, WORDS, partial, stand_in_trace
 
 from mmreason.analysis.review import review, summary
 from mmreason.errors import TraceError
@@ -29,6 +28,7 @@ from mmreason.traces.group import load_group, members_of, parse_group, save_grou
 from mmreason.traces.rebuild import rebuild_group, with_recorded
 from mmreason.traces.schema import decode_png
 from mmreason.traces.sheet import sheet_pixels, sheet_value
+from tests.helpers.standin import SHEET, WORDS, partial, stand_in_trace
 
 ROOT = Path(__file__).parents[2]
 VERIFIER = Verifier(WORDS, SHEET)

@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from standin import SHEET, WORDS, stand_in_trace
 
 from mmreason.errors import TraceError
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import make_problem
 from mmreason.traces.file import HANDED, check, load, to_json
+from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 VALID = to_json(Verifier(WORDS, SHEET).score(stand_in_trace(make_problem("maze", "easy", 7))), WORDS, SHEET)
 

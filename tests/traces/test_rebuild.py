@@ -6,13 +6,13 @@ import copy
 from typing import Any
 
 import pytest
-from standin import SHEET, WORDS, partial, stand_in_trace
 
 from mmreason.records import Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, make_problem
 from mmreason.traces.file import to_json
 from mmreason.traces.rebuild import rebuild
+from tests.helpers.standin import SHEET, WORDS, partial, stand_in_trace
 
 VERIFIER = Verifier(WORDS, SHEET)
 

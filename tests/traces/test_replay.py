@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from standin import SHEET, WORDS, partial, stand_in_trace
 
 from mmreason.errors import TraceError, WriteError
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, make_problem
 from mmreason.traces.file import check, to_json
 from mmreason.traces.replay import CELL, MARGIN, SIZE, Scene, draw_scene, scenes, write_gif
+from tests.helpers.standin import SHEET, WORDS, partial, stand_in_trace
 
 VERIFIER = Verifier(WORDS, SHEET)
 

@@ -6,7 +6,7 @@ import threading
 import psutil
 import pytest
 
-from mmreason.training.memory import give_back_freed_memory
+from mmreason.training.hardware import give_back_freed_memory
 
 COUNT, SIZE = 3000, 100_000  # below glibc's threshold for maps of their own
 

@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from policies import demonstrated_trace, pipeline_of, talking_policy, verifier
 
 from mmreason.records import DIFFICULTIES
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import TASKS, make_problem
 from mmreason.training.validation import held_out, solve_problems, success_by_task
+from tests.helpers.policies import demonstrated_trace, pipeline_of, talking_policy, verifier
 
 
 @pytest.mark.parametrize("count", [4, 12, 23])

@@ -10,7 +10,7 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 
-from tests.ui.conftest import part, settle, solve, to_the_end
+from tests.helpers.browser import part, settle, solve, to_the_end
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 RUN = """async () => {

@@ -10,8 +10,8 @@ import pytest
 
 from mmreason.traces.file import check
 from mmreason.ui import api
-from mmreason.ui.serving import UNKNOWN
-from tests.ui.conftest import ROOT
+from mmreason.ui.host.serving import UNKNOWN
+from tests.helpers.browser import ROOT
 
 ENDPOINTS = {"/solve", "/preview", "/inspect", "/daily", "/health"}
 EXAMPLES = (ROOT / "README.md").read_text().partition("<!-- api -->")[2].partition("<!-- /api -->")[0]

@@ -18,10 +18,14 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from mmreason.__main__ import main
-from mmreason.ui import handlers, health, playback, runtime, solving, temporary, watch_events
-from mmreason.ui.request import SolveRequest
-from tests import policies
-from tests.ui.apart import run_apart
+from mmreason.ui import health
+from mmreason.ui.host import checkpoints, temporary
+from mmreason.ui.solve import playback, solving
+from mmreason.ui.solve.request import SolveRequest
+from mmreason.ui.watch import events as watch_events
+from mmreason.ui.watch import handlers
+from tests.helpers import policies
+from tests.helpers.apart import run_apart
 
 WEIGHTS = Path("transformer") / "model.safetensors"
 
@@ -83,7 +87,7 @@ def faulty(request, tiny_checkpoint, tmp_path, monkeypatch, real_checkpoints) ->
     """A folder of checkpoints whose ``base`` has a fault."""
     shutil.copytree(tiny_checkpoint, tmp_path / "base")
     request.param(tmp_path / "base")
-    monkeypatch.setenv(runtime.CHECKPOINTS_SETTING, str(tmp_path))
+    monkeypatch.setenv(checkpoints.CHECKPOINTS_SETTING, str(tmp_path))
     return tmp_path / "base"
 
 
@@ -97,8 +101,8 @@ def test_a_checkpoint_with_a_fault_is_told_at_the_command_line_and_on_the_page(f
     assert shown.notice.startswith("Checkpoint ") and shown.notice.endswith(".") and not shown.busy
     assert "\n" not in shown.notice and len(shown.notice) < 400
     assert handlers.preview_controls("maze", "easy", 1, "base")[1] == shown.notice
-    assert set(health.checkpoints().values()) <= {None}
-    runtime.warm_up()  # raises nothing
+    assert set(health.fingerprints().values()) <= {None}
+    checkpoints.warm_up()  # raises nothing
 
 
 @pytest.fixture

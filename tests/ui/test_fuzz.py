@@ -27,16 +27,22 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from mmreason.errors import MMReasonError
-from mmreason.sampling.scheduler import SamplingConfig
+from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import make_problem
-from mmreason.training.presets import PRESETS
-from mmreason.ui import handlers, limits, own, runtime, solving, sources, train_form, whatif
-from mmreason.ui.request import checked
-from mmreason.ui.solving import OUR_FAULT
-from mmreason.ui.worker import Ticket, Worker
+from mmreason.training.rl.presets import PRESETS
+from mmreason.ui.group import whatif
+from mmreason.ui.host import checkpoints
+from mmreason.ui.inspect import sources
+from mmreason.ui.runs import quota
+from mmreason.ui.shell.words import OUR_FAULT
+from mmreason.ui.solve import solving
+from mmreason.ui.solve.request import checked
+from mmreason.ui.solve.worker import Ticket, Worker
+from mmreason.ui.train import form as train_form
+from mmreason.ui.watch import handlers, own
+from tests.helpers.apart import run_apart
+from tests.helpers.browser import ROOT
 from tests.load.attack import Events
-from tests.ui.apart import run_apart
-from tests.ui.conftest import ROOT
 
 CALLS = int(os.environ.get("MMREASON_FUZZ_CALLS", "40"))
 HOSTILE = [
@@ -214,7 +220,7 @@ def test_one_bad_value_among_good_ones_harms_no_solve_that_comes_after(real_chec
 
 def test_a_policy_with_a_damaged_weight_harms_no_solve_of_another(real_checkpoints):
     """What is loaded is checked; this one is damaged later."""
-    worker, spoiled = Worker(), runtime._load.__wrapped__(runtime.checkpoint_folder("base"), 0)
+    worker, spoiled = Worker(), checkpoints._load.__wrapped__(checkpoints.checkpoint_folder("base"), 0)
     with torch.no_grad():
         next(spoiled.transformer.parameters()).fill_(float("nan"))
     bad = Ticket("bad", spoiled, make_problem("maze", "easy", 1), SamplingConfig(), 1)
@@ -279,7 +285,7 @@ FORM = train_form.filled(PRESETS["GPU"]) | {"checkpoint": "base"}
 def test_a_training_is_asked_for_within_the_limits_or_refused(field, value):
     asked = told(lambda: train_form.checked_settings(FORM | {field: value}, "a token that is long enough"))
     if asked is not None:
-        limits.check_work(asked)
+        quota.check_work(asked)
         assert all(math.isfinite(number) for number in vars_of(asked) if isinstance(number, float))
 
 

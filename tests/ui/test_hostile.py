@@ -12,9 +12,10 @@ import httpx
 import pytest
 
 from mmreason.errors import MMReasonError, TraceError
-from mmreason.ui import sources, temporary
-from mmreason.ui.request import parse_puzzle
-from tests.ui.conftest import HOSTILE, ROOT
+from mmreason.ui.host import temporary
+from mmreason.ui.inspect import sources
+from mmreason.ui.solve.request import parse_puzzle
+from tests.helpers.browser import HOSTILE, ROOT
 
 TRACE = json.loads((ROOT / "assets" / "examples" / "maze.json").read_text())
 
@@ -30,7 +31,7 @@ def upload(address: str, name: str, content: bytes) -> httpx.Response:
         "../app.py",
         "app.py",
         "checkpoints/base/model_index.json",
-        "mmreason/ui/settings.py",
+        "mmreason/ui/host/settings.py",
         "..%2f..%2fetc%2fpasswd",
         "%2e%2e/%2e%2e/etc/passwd",
         "//etc/passwd",

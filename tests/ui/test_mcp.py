@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from mmreason.ui.screenshots import free_port, served
-from tests.ui.apart import run_apart
-from tests.ui.conftest import ROOT
+from mmreason.commands.make.screenshots import free_port, served
+from tests.helpers.apart import run_apart
+from tests.helpers.browser import ROOT
 from tests.ui.test_api import ENDPOINTS
 
 mcp = pytest.importorskip("mcp", reason="needs the extra gradio[mcp]")

@@ -1,7 +1,6 @@
-"""``make``: writes what is shipped, or what stands in for what cannot be.
+"""``make``: what is shipped or shown and made anew by hand: examples, rates, pictures.
 
-A file here is a thing that can be made, named as on the command line with underscores for hyphens, with ``HELP``,
-``add_arguments(parser)`` and ``run(args) -> dict`` as a command has them; the dictionary has the key ``written``.
+Each piece is a module of its name with ``main(arguments) -> exit code`` and arguments of its own.
 """
 
 from __future__ import annotations
@@ -9,27 +8,23 @@ from __future__ import annotations
 import argparse
 import importlib
 import pkgutil
-from typing import Any
+from typing import NoReturn
 
-HELP = "write stand-ins of real checkpoints"
+HELP = "make anew what is shipped: examples, measured rates, pictures of the page"
 
 
-def things() -> dict[str, str]:
-    """Name on the command line → module."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name.replace("_", "-"): f"{__name__}.{name}" for name in names if not name.startswith("_")}
+def piece_names() -> list[str]:
+    """What can be made."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A command of its own for every thing."""
-    made = parser.add_subparsers(dest="thing", metavar="NAME", required=True, parser_class=type(parser))
-    for name, where in things().items():
-        module = importlib.import_module(where)
-        own = made.add_parser(name, help=module.HELP, description=module.__doc__)
-        module.add_arguments(own)
-        own.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object only")
+    """Arguments of ``make``."""
+    parser.add_argument("piece", choices=piece_names(), help="what to make")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="of the piece; --help lists them")
 
 
-def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Make it; returns ``written`` at least."""
-    return importlib.import_module(things()[args.thing]).run(args)
+def run(args: argparse.Namespace) -> NoReturn:
+    """Make the piece; ends with its exit code."""
+    piece = importlib.import_module(f"{__name__}.{args.piece}")
+    raise SystemExit(piece.main(args.arguments))

@@ -1,0 +1,1 @@
+"""Joint against factorized rewards: the protocol, its runs, what they say."""

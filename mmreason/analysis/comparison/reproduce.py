@@ -1,0 +1,289 @@
+"""Runs the comparison of joint and factorized rewards: every finished run is kept, a stopped one resumes.
+
+A run's file holds its held-out outcomes, problem by problem, so that every figure of the comparison can be made
+again from these files alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mmreason.analysis.comparison.protocol import ARMS, Protocol, Run
+from mmreason.disk import write_json, write_whole
+from mmreason.errors import CheckpointError, ConfigError
+from mmreason.records import Problem, Trace, trace_rewards
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
+from mmreason.training.hardware import half_precision
+from mmreason.training.rl.trainer import Trainer
+from mmreason.training.run.rundir import CONFIG_FILE, RunDirectory, saved_step
+from mmreason.training.validation import held_out, solve_problems, success_by_task
+
+VERSION = 1
+TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
+BEFORE = {"bf16": False, "due_answer": False, "every_text": True}  # settings that files from before them do not hold
+HOW_MANY = ("num_seeds", "first_look", "other_seeds")  # of the comparison, not of a run
+NEEDED = ("arm", "granularity", "seed", "protocol", "base_fingerprint", "fingerprint", "points", "end", "training")
+LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
+
+Say = Callable[[str], None]
+
+
+class Reproduction:
+    """The comparison's files: ``results`` holds what is committed, ``work`` the run directories."""
+
+    def __init__(
+        self, protocol: Protocol, results: str | Path, work: str | Path, say: Say = print, prefix: str = ""
+    ) -> None:
+        self.protocol, self.results, self.work, self.say = protocol, Path(results), Path(work), say
+        self.prefix = prefix  # of the files' names, where one folder holds several comparisons
+
+    def base(self) -> dict[str, Any]:
+        """What the start checkpoint does on the same problems; measured once."""
+        tested = self.protocol.tested
+        told = {name: value for name, value in tested.items() if BEFORE.get(name) != value}
+        digest = hashlib.sha256(json.dumps([self._fingerprint, told]).encode()).hexdigest()[:8]
+        path = self.results / f"base-{digest}.json"
+        if not path.is_file():
+            self.say(f"base: {self.protocol.problems_at_end} problems a task")
+            first, end = self._end(self._pipe())
+            found = {"version": VERSION, "fingerprint": self._fingerprint, "tested": tested}
+            write_json(path, found | {"start": outcomes_of(first["sampled"]), "end": end})
+        return _read(path, "start", "end")
+
+    def finished(self, runs: Iterable[Run]) -> list[dict[str, Any]]:
+        """The files of those of ``runs`` that have ended."""
+        return [self._kept(self._path(run)) for run in runs if self.has(run)]
+
+    def has(self, run: Run) -> bool:
+        """Has ``run`` ended?"""
+        return self._path(run).is_file()
+
+    def carry_out(self, run: Run, on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+        """Train and evaluate ``run`` unless its file is there; goes on where a stopped one stands."""
+        if self.has(run):
+            return self._kept(self._path(run))
+        directory = RunDirectory(self.work / run.name)
+        with directory.held():
+            found = directory.taken()
+            if found and CONFIG_FILE not in found:  # the settings of what began here are checked when it goes on
+                raise ConfigError(
+                    f"work folder {str(directory.path)!r} holds {', '.join(found)}, and not of a run: "
+                    "move that away, or name another folder with --work"
+                )
+            return self._carry_out(run, directory, on_row)
+
+    def _carry_out(
+        self, run: Run, directory: RunDirectory, on_row: Callable[[dict[str, Any]], None] | None
+    ) -> dict[str, Any]:
+        protocol = self.protocol
+        points_path = directory.path / "points.json"
+        points = json.loads(points_path.read_text()) if points_path.is_file() else []
+        for step in protocol.points[len(points) : -1]:
+            pipe = self._train(run, directory, step, on_row)
+            self.say(f"{run.name}: held-out problems at step {step}")
+            traces = {how: self._solve(pipe, protocol.problems_at_points, t) for how, t in TEMPERATURES.items()}
+            points.append(_point(directory, step, traces))
+            directory.write_json("points.json", points)
+        pipe = self._train(run, directory, protocol.max_steps, on_row)
+        self.say(f"{run.name}: held-out problems at the end")
+        first, end = self._end(pipe)
+        rows = [row for row in directory.read_metrics() if "rewards/text/mean" in row]
+        write_json(
+            self._path(run),
+            {
+                "version": VERSION,
+                **asdict(run),
+                "protocol": asdict(protocol),
+                "base_fingerprint": self._fingerprint,
+                "fingerprint": pipe.fingerprint,
+                "points": [*points, _point(directory, protocol.max_steps, first)],
+                "end": end,
+                "training": {name: [row.get(name) for row in rows] for name in LOGGED},
+            },
+        )
+        return _read(self._path(run))
+
+    def ship(self, finished: Sequence[dict[str, Any]], folder: str | Path, command: str) -> list[str]:
+        """Copy the checkpoint of each arm's median seed to ``folder``/<arm>; returns what was written.
+
+        The card is left to ``report``, which measures what it says; how it was trained is written beside.
+        """
+        written, base = [], self.base()
+        for arm in ARMS:
+            own = [
+                found for found in finished if (found["arm"], found["granularity"]) == (arm, self.protocol.granularity)
+            ]
+            ranked = sorted(own, key=lambda found: found["end"]["sampled"]["success"]["mean"])
+            if not ranked:
+                continue
+            median = ranked[(len(ranked) - 1) // 2]
+            source = self.work / Run(arm, median["granularity"], median["seed"]).name / "checkpoint"
+            target = Path(folder) / arm
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target)
+            history = run_history(median, base, sorted(found["seed"] for found in own), command)
+            write_whole(target / "TRAINING.md", history.encode())
+            written.append(f"{target}: seed {median['seed']}")
+        return written
+
+    def _path(self, run: Run) -> Path:
+        return self.results / f"{self.prefix}{run.name}.json"
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        return self._pipe().fingerprint
+
+    def _kept(self, path: Path) -> dict[str, Any]:
+        """A run's file, which must be of this protocol and this start checkpoint."""
+        found = _read(path, *NEEDED)
+        own = BEFORE | found["protocol"]
+        now = _plain(self.protocol).items()
+        differing = [name for name, value in now if name not in HOW_MANY and own.get(name) != value]
+        differing += ["checkpoint"] if found["base_fingerprint"] != self._fingerprint else []
+        if differing:
+            raise ConfigError(
+                f"{str(path)!r} is of another comparison ({', '.join(differing)} differ): "
+                "move it away to run this one, or put back what it was made with"
+            )
+        return found
+
+    def _pipe(self) -> InterleavedReasoningPipeline:
+        if not (Path(self.protocol.checkpoint) / "model_index.json").is_file():
+            raise CheckpointError(f"checkpoint must be a checkpoint folder, got {self.protocol.checkpoint!r}")
+        return InterleavedReasoningPipeline.from_pretrained(self.protocol.checkpoint).to(fastest_device())
+
+    def _train(
+        self, run: Run, directory: RunDirectory, step: int, on_row: Callable[[dict[str, Any]], None] | None
+    ) -> InterleavedReasoningPipeline:
+        """The policy of ``run`` after ``step`` steps, trained on from what is saved."""
+        if saved_step(directory.path) == step:  # it was stopped before the tests that follow were over
+            return InterleavedReasoningPipeline.from_pretrained(directory.path / "checkpoint").to(fastest_device())
+        pipe = self._pipe()
+        sampling = self.protocol.sampling(pipe.scheduler, self.protocol.temperature)
+        trainer = Trainer(pipe, self.protocol.training(run, sampling), directory)
+        trainer.train(resume=True, on_row=on_row, pause=lambda: trainer.step == step)
+        if trainer.step < step:
+            raise ConfigError(f"{run.name} was stopped at step {trainer.step}: the same command goes on from there")
+        return pipe
+
+    def _end(self, pipe: InterleavedReasoningPipeline) -> tuple[dict[str, list[Trace]], dict[str, Any]]:
+        """Of the last step: the traces of a point's problems, and outcomes of all; what is not trained apart."""
+        protocol = self.protocol
+        few = {_key(problem) for problem in self._problems(protocol.problems_at_points)}
+        first, end = {}, {}
+        for how, temperature in TEMPERATURES.items():
+            traces = self._solve(pipe, protocol.problems_at_end, temperature)
+            first[how] = [trace for trace in traces if _key(trace.problem) in few]
+            end[how] = outcomes_of(traces)
+        for difficulty in protocol.difficulties_apart:
+            end[difficulty] = outcomes_of(self._solve(pipe, protocol.problems_apart, 1.0, difficulty))
+        return first, end
+
+    def _problems(self, per_task: int, difficulty: str | None = None) -> list[Problem]:
+        """``per_task`` held-out problems of every task, split evenly over the difficulties, or of one."""
+        protocol = self.protocol
+        difficulties = list(protocol.difficulties) if difficulty is None else [difficulty]
+        count = per_task * len(protocol.tasks)
+        return held_out(list(protocol.tasks), difficulties, count, protocol.test_seed, protocol.split)
+
+    def _solve(
+        self, pipe: InterleavedReasoningPipeline, per_task: int, temperature: float, difficulty: str | None = None
+    ) -> list[Trace]:
+        """Scored traces of those problems."""
+        config = self.protocol.sampling(pipe.scheduler, temperature)
+        problems = self._problems(per_task, difficulty)
+        with half_precision(pipe.device, self.protocol.bf16):
+            return solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128)
+
+
+def _key(problem: Problem) -> tuple[str, str, int | None]:
+    return problem.task, problem.difficulty, problem.index
+
+
+def _point(directory: RunDirectory, step: int, traces: dict[str, list[Trace]]) -> dict[str, Any]:
+    """Held-out outcomes at a step and the FLOPs spent until then."""
+    rows = directory.read_metrics()
+    spent = sum(row.get("train_flops", 0.0) + row.get("rollout_flops", 0.0) for row in rows)
+    return {"step": step, "flops": spent} | {how: outcomes_of(found) for how, found in traces.items()}
+
+
+def outcomes_of(traces: list[Trace]) -> dict[str, Any]:
+    """Success and mean rewards, by task and over tasks, and ``solved``: a string of 0 and 1 for each task."""
+    by_task: dict[str, list[Trace]] = {}
+    for trace in traces:
+        by_task.setdefault(trace.problem.task, []).append(trace)
+    rewards = {task: _mean_rewards(own) for task, own in by_task.items()}
+    return {
+        "success": success_by_task(traces),
+        "text_reward": _mean([row["text_reward"] for row in rewards.values()]),
+        "image_reward": _mean([row["image_reward"] for row in rewards.values()]),
+        "rewards": rewards,
+        "solved": {task: "".join(str(int(trace.success)) for trace in own) for task, own in by_task.items()},
+    }
+
+
+def _mean_rewards(traces: list[Trace]) -> dict[str, float | None]:
+    rewards = [trace_rewards(trace) for trace in traces]
+    return {
+        "text_reward": _mean([text for text, _ in rewards]),
+        "image_reward": _mean([image for _, image in rewards]),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """Of those that are there."""
+    there = [value for value in values if value is not None]
+    return sum(there) / len(there) if there else None
+
+
+def _plain(protocol: Protocol) -> dict[str, Any]:
+    """As JSON gives it back."""
+    return json.loads(json.dumps(asdict(protocol)))
+
+
+def _read(path: Path, *needed: str) -> dict[str, Any]:
+    """The results file at ``path``, with the fields that it cannot do without; raises ConfigError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{str(path)!r} cannot be read ({error}): move it away to make it anew") from None
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        version = found.get("version") if isinstance(found, dict) else None
+        raise ConfigError(f"{str(path)!r} must be of version {VERSION}, got {version!r}")
+    if missing := [name for name in needed if name not in found]:
+        raise ConfigError(f"{str(path)!r} lacks {', '.join(missing)}: move it away to make it anew")
+    return found
+
+
+def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequence[int], command: str) -> str:
+    """How ``command``, a ``reproduce``, trained a run, as Markdown; it is the median one of ``seeds``."""
+    protocol, name = found["protocol"], Run(found["arm"], found["granularity"], found["seed"]).name
+    before, after = (outcomes["end"]["sampled"]["success"]["mean"] for outcomes in (base, found))
+    tasks, difficulties = ", ".join(protocol["tasks"]), " and ".join(protocol["difficulties"])
+    redrawn = "the whole canvas" if protocol["region"] == "full" else "the region that its thought states"
+    due = " (each group counts one rollout more, which answers when an answer is due)"
+    by = found["granularity"] + (due if protocol.get("due_answer") else "")
+    steps = "one denoising step" if protocol["num_steps"] == 1 else f"{protocol['num_steps']} denoising steps"
+    trained = (
+        f"`{command} --only {name}` trained it by GRPO from `{protocol['checkpoint']}` "
+        f"({found['base_fingerprint']}), whose card tells what came before: {found['arm']} rewards by "
+        f"{by}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
+        f"{protocol['num_generations']} rollouts at temperature {protocol['temperature']:g}, {difficulties} problems "
+        f"of the train split ({tasks}), every edit redrawing {redrawn}, {steps} a segment; AdamW at "
+        f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), beta {protocol['beta']:g}, "
+        "bfloat16 autocast."
+    )
+    chosen = (
+        f"Of the seeds {', '.join(map(str, seeds))} this is the median one by success on "
+        f"{protocol['problems_at_end']:,} held-out problems a task of that kind, sampled at temperature 1 in the same "
+        f"way: {after:.3f} (before the training {before:.3f}). `{command} --ship checkpoints` put it here."
+    )
+    return "\n\n".join(textwrap.fill(part, 118, break_on_hyphens=False) for part in (trained, chosen)) + "\n"

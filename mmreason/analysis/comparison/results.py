@@ -1,0 +1,131 @@
+"""``reproduce.json``, those of earlier comparisons and ``map.json`` as the tab Results reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mmreason.analysis import results_file
+from mmreason.analysis.comparison.protocol import ARMS
+from mmreason.analysis.results_file import Finite, Share
+
+COMMAND = "python -m mmreason reproduce"
+MAP_COMMAND = "python -m mmreason reproduce --map"
+
+
+class Estimate(BaseModel):
+    """A mean with its 95 % interval, and the value of each seed."""
+
+    mean: Finite
+    ci95: tuple[Finite, Finite]
+    seeds: list[Finite] = []
+    sign_flip_p: Share | None = None
+
+
+class CurvePoint(BaseModel):
+    """Held-out figures at one step."""
+
+    step: int = Field(ge=0)
+    flops: Finite = Field(ge=0)
+    success: Share
+    text_reward: Finite
+    image_reward: Finite | None
+
+
+class MeanPoint(CurvePoint):
+    """The mean of the seeds at one step."""
+
+    success_ci95: tuple[Finite, Finite]
+    text_reward_ci95: tuple[Finite, Finite]
+    image_reward_ci95: tuple[Finite, Finite] | None
+
+
+class SeedCurve(BaseModel):
+    """One run."""
+
+    seed: int
+    points: list[CurvePoint]
+
+
+class Curves(BaseModel):
+    """All runs of one arm and their mean."""
+
+    seeds: list[SeedCurve]
+    mean: list[MeanPoint]
+
+
+class Comparison(BaseModel):
+    """A file that ``reproduce`` wrote, what the page uses of it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    base: Estimate
+    joint: Estimate
+    factorized: Estimate
+    difference: Estimate
+    first_look: Estimate | None = None
+    added: Estimate | None = None
+    gain_over_joint: Estimate
+    gain_over_base: Estimate
+    granularity: str
+    difficulty: dict[str, Finite]
+    paired_seeds: list[int] = Field(min_length=1)
+    greedy: dict[str, Any] = {}
+    other_granularity: dict[str, Any] = {}
+    apart: dict[str, dict[str, Finite]] = {}
+    curves: dict[str, Curves]
+    task_curves: dict[str, dict[str, Curves]] = {}
+    protocol: dict[str, Any]
+    by_task: dict[str, dict[str, Any]] = {}
+    controls: dict[str, dict[str, Any]] = {}
+    own_turn: dict[str, dict[str, Any]] = {}
+    missing: list[str] = []
+    paper: dict[str, Finite]
+    command: str = COMMAND
+
+    @model_validator(mode="after")
+    def _has_both_arms(self) -> Comparison:
+        for curves in (self.curves, *self.task_curves.values()):
+            lacking = [arm for arm in ARMS if arm not in curves]
+            if lacking:
+                raise ValueError(f"curves must hold {', '.join(lacking)}")
+        return self
+
+
+class Place(BaseModel):
+    """One short comparison on the map."""
+
+    place: str
+    base: Share
+    joint: Share
+    factorized: Share
+    difference: Finite
+    ci95: tuple[Finite, Finite]
+    sign_conflict: Share
+    idle_push: Share
+    seeds: int
+
+
+class Map(BaseModel):
+    """``assets/results/map.json``."""
+
+    places: list[Place] = Field(min_length=1)
+    missing: list[str] = []
+    command: str = MAP_COMMAND
+
+
+def read_comparison() -> tuple[Comparison | None, str]:
+    """The comparison, or None and why not."""
+    return results_file.read_results(Comparison, "reproduce.json", COMMAND, "joint against factorized rewards")
+
+
+def read_earlier(which: str) -> tuple[Comparison | None, str]:
+    """A comparison that came before ("first", …), or None and why not."""
+    command = f"{COMMAND} --earlier {which}"
+    return results_file.read_results(Comparison, f"reproduce_{which}.json", command, f"the {which} comparison")
+
+
+def read_map() -> tuple[Map | None, str]:
+    """The map, or None and why not."""
+    return results_file.read_results(Map, "map.json", MAP_COMMAND, "where factorized rewards pay")

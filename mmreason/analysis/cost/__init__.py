@@ -1,0 +1,1 @@
+"""What a rollout costs: measured, by formula, raced against another."""

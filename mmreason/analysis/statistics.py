@@ -1,0 +1,62 @@
+"""Intervals and tests: Wilson scores, the bootstrap over seeds and problems, signs flipped.
+
+Axes: S seeds, T tasks, N problems of a task, R resamples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+
+from mmreason.seeds import numpy_generator
+
+RESAMPLES = 4000
+
+
+def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
+    """The 95 % Wilson score interval of a ``rate`` observed over ``count`` trials (Wilson, 1927)."""
+    if count < 1:
+        return 0.0, 1.0
+    centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
+    half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
+    low = 0.0 if rate == 0 else max(0.0, centre - half)
+    return low, 1.0 if rate == 1 else min(1.0, centre + half)
+
+
+def overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    """Have two intervals a point in common?"""
+    return a[0] <= b[1] and b[0] <= a[1]
+
+
+def resampled_means(arms: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
+    """(R,) mean success of each arm, given (S, T, N) of each; arms with equally many seeds share their resample."""
+    rng = numpy_generator("bootstrap", seed)
+    sizes = {arm: solved_STN.shape for arm, solved_STN in arms.items()}
+    _, tasks, problems = next(iter(sizes.values()))
+    drawn: dict[str, list[float]] = {arm: [] for arm in arms}
+    for _ in range(RESAMPLES):
+        chosen_TN = rng.integers(problems, size=(tasks, problems))
+        seeds = {count: rng.integers(count, size=count) for count in sorted({size[0] for size in sizes.values()})}
+        counts_TN = np.stack([np.bincount(row, minlength=problems) for row in chosen_TN])
+        for arm, solved_STN in arms.items():
+            mean_S = (solved_STN * counts_TN).sum(axis=(1, 2)) / (tasks * problems)
+            drawn[arm].append(float(mean_S[seeds[len(mean_S)]].mean()))
+    return {arm: np.array(values) for arm, values in drawn.items()}
+
+
+def interval(values_R: np.ndarray) -> list[float]:
+    """The 2.5th and the 97.5th percentile."""
+    return [float(bound) for bound in np.percentile(values_R, [2.5, 97.5])]
+
+
+def sign_flip_p(differences_S: Sequence[float]) -> float:
+    """Exact two-sided p-value of paired differences, if each might as well have had the other sign.
+
+    The share of the 2^S choices of signs whose mean is at least as far from zero as the one that was seen.
+    """
+    values_S = np.array(differences_S, dtype=np.float64)
+    signs_RS = np.array(list(product((1.0, -1.0), repeat=len(values_S))))
+    return float((np.abs(signs_RS @ values_S) >= abs(values_S.sum()) - 1e-12).mean())

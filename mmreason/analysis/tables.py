@@ -1,0 +1,156 @@
+"""What was measured, as Markdown, and its place in a README."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
+from mmreason.disk import write_whole
+from mmreason.tasks import TASKS
+
+
+def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
+    """A Markdown table of success by difficulty and task, with the interval of the mean."""
+    lines = [
+        "| | " + " | ".join(TASKS) + " | mean (95 % interval) | text reward | image reward |",
+        "|---|" + "---|" * (len(TASKS) + 3),
+    ]
+    for difficulty, result in by_difficulty.items():
+        rates = " | ".join(f"{result['success'].get(task, float('nan')):.3f}" for task in TASKS)
+        low, high = result["ci95"]
+        image = "–" if result["image_reward"] is None else f"{result['image_reward']:.3f}"
+        lines.append(
+            f"| {difficulty} | {rates} | {result['success']['mean']:.3f} ({low:.3f} to {high:.3f}) "
+            f"| {result['text_reward']:.3f} | {image} |"
+        )
+    return "\n".join(lines)
+
+
+def cost_table(result: Mapping[str, Any]) -> str:
+    """What ``compute`` found, as Markdown."""
+    lines = [
+        f"| arm | MFLOPs | forward passes | tokens | ms at batch {result['batch_size']} | ms alone | solved (95 %) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["arms"].items():
+        low, high = row["ci95"]
+        lines.append(
+            f"| {name} | {row['flops'] / 1e6:.0f} | {row['forward_passes']:.0f} | {row['tokens_forwarded']:.0f} "
+            f"| {1e3 * row['seconds']:.0f} | {1e3 * row['seconds_single']:.0f} "
+            f"| {row['success']:.3f} ({low:.3f} to {high:.3f}) |"
+        )
+    lines += [
+        "",
+        f"`diffusion_local` against `ar_full`: {-100 * result['flops_reduction']:+.1f} % FLOPs (the paper: −26.9 %), "
+        f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']} and "
+        f"{result['time_ratio_single']:.1f} times alone, success {100 * result['success_difference']:+.1f} points.",
+    ]
+    for row in result.get("scaling_measured", []):
+        if row["region_share"] == min(other["region_share"] for other in result["scaling_measured"]):
+            side = math.isqrt(row["canvas"])
+            lines.append(
+                f"On {side}×{side} cells with {100 * row['region_share']:.0f} % redrawn (untrained weights): "
+                f"{row['time_ratio']:.0f} times as fast alone."
+            )
+    sizes = result.get("scaling", [])
+    lost = [row for row in sizes if row["reduction"] < 0]
+    if lost:
+        least = min(row["region_share"] for row in lost)
+        lines.append(
+            f"By formula the autoregressive full redraw wins on FLOPs at {len(lost)} of {len(sizes)} sizes of canvas, "
+            f"region, turns and model, all of which redraw at least {100 * least:.0f} % of the canvas at each edit."
+        )
+    return "\n".join(lines)
+
+
+def comparison_table(result: Mapping[str, Any]) -> str:
+    """What ``reproduce`` found, as Markdown."""
+    lines = ["| | solved at temperature 1 (95 %) | each seed | greedy (95 %) |", "|---|---|---|---|"]
+    for arm in ("base", "joint", "factorized"):
+        row, greedy = result[arm], result["greedy"][arm]
+        seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
+        lines.append(f"| {arm} | {_estimate(row, '.3f')} | {seeds} | {_estimate(greedy, '.3f')} |")
+    difference = result["difference"]
+    ahead = who_is_ahead(difference["ci95"], len(difference["seeds"]), "first_look" in result)
+    said = [f"Factorized − joint, paired: {_estimate(difference, '+.4f')}, {ahead}{_flipped(difference)}."]
+    if "first_look" in result:
+        first, added = result["first_look"], result["added"]
+        said.append(
+            f"The first {len(first['seeds'])} seeds: {_estimate(first, '+.4f')}, so more were added; "
+            f"the {len(added['seeds'])} added: {_estimate(added, '+.4f')}."
+        )
+    greedy = result["greedy"]["difference"]
+    said.append(f"Greedy: {_estimate(greedy, '+.4f')}{_flipped(greedy)}.")
+    for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
+        gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
+        said.append(f"Gain over {words}: {gain}; the paper {paper}.")
+    said.append(f"Joint alone over base: {result['joint']['mean'] / result['base']['mean'] - 1:+.1%}.")
+    said += [f"{words.capitalize()}." for words in unlearnt(result["by_task"])]
+    lines += ["", " ".join(said)]
+    others = dict(result["controls"])
+    if "other_granularity" in result:
+        others["factorized"] = result["other_granularity"]
+    for arm, row in others.items():
+        name = f"by {row['granularity']}, {arm}" if "granularity" in row else arm
+        lines.append(
+            f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {_seeds(row)}; "
+            f"difference {_estimate(row['difference'], '+.3f')}."
+        )
+    for name, row in result["own_turn"].items():
+        lines.append(
+            f"- {name.replace('_', ' by ')} against joint by trace, one reward for everything in a trace: "
+            f"{row[name]['mean']:.3f} against {row['joint_trace']['mean']:.3f}, "
+            f"{_estimate(row['gain_over_joint_trace'], '+.1%')}, {_seeds(row)}."
+        )
+    if result["missing"]:
+        lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]
+    return "\n".join(lines)
+
+
+def _flipped(difference: Mapping[str, Any]) -> str:
+    """The p-value of a paired difference, where there are seeds enough for one."""
+    return (
+        f" (exact sign-flip test over seeds: p = {difference['sign_flip_p']:.3f})"
+        if "sign_flip_p" in difference
+        else ""
+    )
+
+
+def _seeds(row: Mapping[str, Any]) -> str:
+    """Which seeds a comparison is of."""
+    return f"seed{'s' * (len(row['paired_seeds']) > 1)} {', '.join(map(str, row['paired_seeds']))}"
+
+
+def _estimate(row: Mapping[str, Any], form: str) -> str:
+    """A mean with its 95 % interval."""
+    low, high = row["ci95"]
+    return f"{row['mean']:{form}} ({low:{form}} to {high:{form}})"
+
+
+def map_table(result: Mapping[str, Any]) -> str:
+    """What ``reproduce --map`` found, as Markdown."""
+    lines = ["| | base | joint | factorized | factorized − joint (95 %) |", "|---|---|---|---|---|"]
+    for place in result["places"]:
+        low, high = place["ci95"]
+        rates = " | ".join(f"{place[arm]:.3f}" for arm in ("base", "joint", "factorized"))
+        lines.append(f"| {place['place']} | {rates} | {place['difference']:+.3f} ({low:+.3f} to {high:+.3f}) |")
+    if result["missing"]:
+        lines += ["", f"Places still missing: {', '.join(result['missing'])}."]
+    return "\n".join(lines)
+
+
+def replace_block(text: str, name: str, content: str) -> str:
+    """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced, if they are there."""
+    before, start, rest = text.partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    return f"{before}{start}\n{content}\n{end}{after}" if end else text
+
+
+def update_readme(path: str | Path, name: str, content: str) -> None:
+    """Bring block ``name`` of a README up to date, if both are there."""
+    readme = Path(path)
+    if readme.is_file():
+        write_whole(readme, replace_block(readme.read_text(encoding="utf-8"), name, content).encode())

@@ -1,0 +1,170 @@
+"""``make screenshots``: pictures of the page at 1440 and 390 px, light and dark.
+
+Starts the app on a free port, plays what it plays on arrival to its end, and writes
+``assets/page-<width>-<light|dark>.png``; then the tab Inspect as ``inspect-<width>-<light|dark>.png``, and its
+chosen segment, two branches and heat map as ``inspect-<part>.png``; the tab Train with its example as ``train.png``,
+and the curves of the tab Results as ``results-curves.png``.  Needs playwright and a Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mmreason.disk import write_whole
+from mmreason.places import ASSETS, ROOT
+
+SIZES = ((1440, 1000), (390, 844))
+ONCE = (1440, "light")  # where the parts that need one picture are taken
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+START_SECONDS = 120
+
+
+@contextmanager
+def served(command: Sequence[str], port: int) -> Iterator[str]:
+    """The address of the app that ``command`` starts on ``port``; it ends with the block."""
+    environment = os.environ | {"GRADIO_SERVER_PORT": str(port), "GRADIO_ANALYTICS_ENABLED": "False"}
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(address, process)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(address: str, process: subprocess.Popen[Any]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError(f"the app ended with exit code {process.returncode}")
+        try:
+            urllib.request.urlopen(address, timeout=2).close()
+            return
+        except OSError:
+            time.sleep(0.3)
+    raise RuntimeError(f"the app did not answer within {START_SECONDS} s")
+
+
+def chromium() -> str:
+    """Path of the browser."""
+    for name in BROWSERS:
+        if path := shutil.which(name):
+            return path
+    raise RuntimeError(f"no browser found; install one of {', '.join(BROWSERS)}")
+
+
+def take(address: str, folder: Path) -> list[Path]:
+    """Photograph the page at ``address`` in every size and both colour schemes."""
+    from playwright.sync_api import sync_playwright
+
+    paths = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        for width, height in SIZES:
+            for scheme in ("light", "dark"):
+                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+                page = context.new_page()
+                page.goto(address)
+                page.locator(".mm-player").wait_for(state="attached")
+                _show_an_edit(page)
+                path = folder / f"page-{width}-{scheme}.png"
+                write_whole(path, page.screenshot(full_page=width > 820))
+                paths.append(path)
+                paths += _inspect(page, folder, width, scheme)
+                if (width, scheme) == ONCE:
+                    paths += _parts_of_inspect(page, folder)
+                    paths += [_train(page, folder), _curves(page, folder)]
+                context.close()
+        browser.close()
+    return paths
+
+
+def _show_an_edit(page: Any) -> None:
+    """Scrub to the middle of the third turn's edit."""
+    status, scrub = page.locator(".mm-player .status"), page.locator(".mm-player .scrub")
+    page.locator(".mm-player .card").first.wait_for(timeout=30_000)
+    for position in range(int(scrub.get_attribute("max") or 0)):
+        scrub.fill(str(position))
+        if status.inner_text().startswith("Turn 3 · edit · step 1"):
+            break
+    scrub.blur()
+    page.mouse.move(0, 0)
+    page.wait_for_timeout(400)
+
+
+def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
+    """The tab Inspect with its first group."""
+    page.get_by_role("tab", name="Inspect").click()
+    page.locator(".mm-group .cell").first.wait_for()
+    page.wait_for_timeout(600)
+    path = folder / f"inspect-{width}-{scheme}.png"
+    write_whole(path, page.screenshot())
+    return [path]
+
+
+def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:
+    """A segment, two branches and the heat map by themselves."""
+    paths = [folder / f"inspect-{name}.png" for name in ("segment", "branches", "leak")]
+    write_whole(paths[0], page.locator(".mm-group .segment").screenshot())
+    page.locator(".mm-group .cell.text[data-g='0'][data-s='2']").click()
+    field = page.locator(".mm-group .mind-text")
+    field.fill(re.sub("[1-4]", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value(), count=1))
+    page.locator(".mm-group .go-on").click()
+    page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
+    page.wait_for_timeout(600)
+    for path, selector in zip(paths[1:], ("#duet .sides", ".mm-leak"), strict=True):
+        write_whole(path, page.locator(selector).first.screenshot())
+    return paths
+
+
+def _train(page: Any, folder: Path) -> Path:
+    """The tab Train with the run that it shows a new visitor."""
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for(timeout=60_000)
+    page.wait_for_timeout(1200)
+    path = folder / "train.png"
+    write_whole(path, page.screenshot(full_page=True))
+    return path
+
+
+def _curves(page: Any, folder: Path) -> Path:
+    """The curves of the tab Results by themselves."""
+    page.get_by_role("tab", name="Results", exact=True).click()
+    curves = page.locator("#results-curves .js-plotly-plot")
+    curves.wait_for(timeout=60_000)
+    page.wait_for_timeout(1200)
+    path = folder / "results-curves.png"
+    write_whole(path, curves.screenshot())
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the pictures; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m mmreason make screenshots", description=__doc__)
+    parser.add_argument("--out", type=Path, default=ASSETS, metavar="DIR")
+    args = parser.parse_args(arguments)
+    with served([sys.executable, "app.py"], free_port()) as address:
+        for path in take(address, args.out):
+            print(path, file=sys.stderr)
+    return 0

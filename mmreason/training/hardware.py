@@ -1,0 +1,80 @@
+"""What trainings ask of the hardware: half precision, and memory that the process keeps or gives back."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+
+from mmreason.models.kernels import quick_attention
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+_NEVER = 2**31 - 1
+
+
+@contextmanager
+def half_precision(device: torch.device, enabled: bool = True) -> Iterator[None]:
+    """bfloat16 autocast on ``device`` if ``enabled``; the weights stay as they are.
+
+    On a GPU without cuDNN's attention: it plans for every new shape, and shapes of rollouts seldom come again.
+    """
+    with quick_attention(device, enabled), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
+        yield
+
+
+def half_pays(device: torch.device) -> bool:
+    """Does ``half_precision`` make training faster on ``device``?
+
+    On a GPU it does; a CPU is asked, since one without units for bfloat16, and some with them, are slower in it.
+    """
+    return device.type != "cpu" or training_seconds(half=True) < training_seconds(half=False)
+
+
+def training_seconds(half: bool, rows: int = 2048, width: int = 192, times: int = 5) -> float:
+    """Least processor seconds of a few passes, forward and backward, through a small feed-forward net on the CPU."""
+    x_ND = torch.ones(rows, width, requires_grad=True)
+    up, down = torch.ones(4 * width, width, requires_grad=True), torch.ones(width, 4 * width, requires_grad=True)
+    taken = []
+    for _ in range(times + 1):
+        began = time.process_time()  # of this process alone: what else the machine does is no matter
+        with half_precision(x_ND.device, half):
+            out_ND = F.linear(F.relu(F.linear(x_ND, up)).square(), down)
+        out_ND.sum().backward()
+        taken.append(time.process_time() - began)
+    return min(taken[1:])  # the first one warms up
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to give nothing back between steps; does nothing where there is no glibc.
+
+    Page faults on freshly mapped tensors otherwise cost as much as the arithmetic of a small model.
+    """
+    libc = _glibc()
+    if libc is not None:
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, _NEVER)
+
+
+def give_back_freed_memory() -> None:
+    """Hand all that is free back to the kernel, whichever thread freed it; does nothing where there is no glibc.
+
+    Each thread allocates from an arena of its own, and that keeps the peak of whatever has run in it.
+    """
+    libc = _glibc()
+    if libc is not None:
+        libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:  # another C library
+        return None
+    return libc if hasattr(libc, "malloc_trim") else None

@@ -1,0 +1,302 @@
+"""Group-relative policy optimization of interleaved traces: one update.
+
+Source: GRPO (Shao et al. 2024, arXiv 2402.03300), with advantages by segment.
+
+Axes: P problems, G rollouts in a group, S segments, N scored tokens.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+
+from mmreason.errors import ConfigError
+from mmreason.models.flops import packed_flops
+from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.records import Problem, Trace, trace_rewards
+from mmreason.rewards.assignment import GroupAdvantages, assign, interference
+from mmreason.rewards.custom import RewardFunction, add_rewards
+from mmreason.rewards.verify import Verifier
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.seeds import derive_seed, numpy_generator
+from mmreason.tasks import TASKS, make_problem
+from mmreason.training.hardware import half_precision
+from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.likelihood import ScoredTokens, check_policy, pack_traces, score_tokens, token_budget
+from mmreason.training.rl.loss import TokenCounts, token_loss, token_weights
+from mmreason.training.rl.order import changed_orders
+from mmreason.training.validation import rollouts_at_once
+
+MEANS = (("kl", "scored", "kl"), ("entropy", "tokens", "entropy"), ("clip_ratio", "scored", "clipped"))  # of, sum
+
+
+def step_problems(config: GRPOConfig, step: int) -> list[tuple[Problem, int]]:
+    """The problems of a step, over all processes, each with the seed of its rollouts."""
+    rng = numpy_generator("grpo", config.seed, step)
+    chosen = []
+    for p in range(config.num_problems):
+        task = _draw(config.tasks, rng.random())
+        difficulty = _draw(config.difficulties, rng.random())
+        index = step * config.num_problems + p
+        problem = make_problem(task, difficulty, derive_seed("grpo", config.seed), "train", index)
+        chosen.append((problem, derive_seed("rollouts", config.seed, index)))
+    return chosen
+
+
+def _draw(weights: Mapping[str, float], share: float) -> str:
+    left = share * sum(weights.values())
+    for name, weight in weights.items():
+        left -= weight
+        if left < 0:
+            return name
+    return list(weights)[-1]
+
+
+def _sampled(traces: Sequence[Trace]) -> dict[str, float]:
+    """The sums that an update adds to, with what is known before it: tokens and their −log π as sampled."""
+    sums = {"loss": 0.0, "flops": 0.0}
+    for modality in ("text", "image"):
+        segments = [s for trace in traces for s in trace.segments if s.modality == modality]
+        sums |= {f"{name}/{modality}": 0.0 for name in ("scored", "kl", "clipped")}
+        sums[f"tokens/{modality}"] = float(sum(len(s.tokens) for s in segments))
+        sums[f"entropy/{modality}"] = -sum(s.logprob for s in segments)
+    return sums
+
+
+@dataclass(frozen=True, slots=True)
+class Rollouts:
+    """What a step learns from, on this process."""
+
+    groups: list[list[Trace]]  # (P)(G)
+    advantages: list[GroupAdvantages]  # (P)
+    counts: dict[str, TokenCounts]  # by modality, over all processes
+    seconds: float
+
+    @property
+    def traces(self) -> list[Trace]:
+        return [trace for group in self.groups for trace in group]
+
+
+class GRPO:
+    """Rolls out, scores and updates; holds the policy, its reference and the optimizer."""
+
+    def __init__(
+        self,
+        pipe: InterleavedReasoningPipeline,
+        config: GRPOConfig,
+        accelerator: Accelerator,
+        reference: InterleavedDiffusionModel | None = None,
+        reward_functions: Sequence[RewardFunction] = (),
+    ) -> None:
+        check_policy(pipe.transformer)
+        self.pipe, self.config, self.accelerator = pipe, config, accelerator
+        self.policy, self.reference = pipe.transformer, reference
+        self.reward_functions = reward_functions
+        self.verifier = Verifier(pipe.words, pipe.sheet)
+        self.task_tokens = {task: pipe.words.index(f"<{task}>") for task in TASKS}
+        self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
+        )
+        if accelerator.num_processes > config.num_problems:
+            raise ConfigError(
+                f"num_problems must be at least the {accelerator.num_processes} processes, got {config.num_problems}"
+            )
+
+    def rollouts(self, step: int) -> Rollouts:
+        """Roll out and score this process's share of the step's problems."""
+        began = time.perf_counter()
+        config, world = self.config, self.accelerator.num_processes
+        mine = step_problems(config, step)[self.accelerator.process_index :: world]
+        self.policy.eval()
+        problems, seeds = [p for p, _ in mine], [seed for _, seed in mine]
+        with half_precision(self.policy.device, self.config.bf16):
+            traces = self._roll_out(problems, seeds)
+        traces = [add_rewards(self.verifier.score(trace), self.reward_functions) for trace in traces]
+        size = config.num_generations
+        groups = [traces[i : i + size] for i in range(0, len(traces), size)]
+        advantages = assign(groups, config.assignment)
+        if config.assignment.scale_rewards == "batch" and world > 1:
+            everyone = gather_object(groups)
+            first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
+            advantages = assign(everyone, config.assignment)[first : first + len(groups)]
+        return Rollouts(groups, advantages, self._counts(traces), time.perf_counter() - began)
+
+    def _roll_out(self, problems: Sequence[Problem], seeds: Sequence[int]) -> list[Trace]:
+        """``num_generations`` traces a problem, some problems at a time."""
+        size, traces = self.config.num_generations, []
+        at_once = max(1, rollouts_at_once(self.policy.device) // size)
+        for start in range(0, len(problems), at_once):
+            here = slice(start, start + at_once)
+            traces += self.pipe(problems[here], self.config.sampling, seeds[here], size).traces
+        return traces
+
+    def _counts(self, traces: Sequence[Trace]) -> dict[str, TokenCounts]:
+        counts = {}
+        for modality in ("text", "image"):
+            lengths = [sum(len(s.tokens) for s in t.segments if s.modality == modality) for t in traces]
+            numbers = torch.tensor([sum(lengths), sum(n > 0 for n in lengths), len(lengths)], dtype=torch.float64)
+            counts[modality] = TokenCounts(*self._sum(numbers).tolist())
+        return counts
+
+    def _sum(self, values: torch.Tensor) -> torch.Tensor:
+        """The sum of ``values`` over all processes."""
+        return cast(torch.Tensor, self.accelerator.reduce(values.to(self.accelerator.device), "sum"))
+
+    def update(self, rollouts: Rollouts, step: int) -> dict[str, float]:
+        """``num_iterations`` optimizer steps on the rollouts; returns the metrics of the last.
+
+        Where there is no KL, segments of zero advantage have no gradient and are not scored: ``clip_ratio``, ``kl``
+        and ``order_changed`` are of scored tokens.  ``entropy`` is the mean of −log π over all tokens as they were
+        sampled, an estimate of the rollout policy's.
+        ``skipped`` counts the steps left out, and ``train_flops`` is of all iterations.  ``order_changed`` is the
+        share of denoising steps, of one packed batch, that would commit other positions after the update.
+        """
+        config, traces = self.config, rollouts.traces
+        rngs = [  # a function of the trace, whichever process has it
+            numpy_generator("likelihood", config.seed, step, trace.problem.index or 0, i % config.num_generations)
+            for i, trace in enumerate(traces)
+        ]
+        live = None if config.loss.beta else [row for group in rollouts.advantages for row in group.live]
+        packing = (config.likelihood, config.max_tokens or token_budget(self.policy.device), rngs, live)
+        batches = list(pack_traces(traces, self.pipe.vocabulary, self.task_tokens, *packing))
+        terms = [self._terms(batch, rollouts) for batch in batches]
+        old: list[torch.Tensor | None] = [None] * len(batches)
+        metrics = {"skipped": 0.0, "train_flops": 0.0}
+        self.policy.train()
+        for _ in range(config.num_iterations):
+            sums = _sampled(traces)
+            for i, (batch, (advantage_N, weight_N)) in enumerate(zip(batches, terms, strict=True)):
+                old[i] = self._accumulate(batch, advantage_N, weight_N, old[i], sums)
+            before = metrics
+            metrics = self._optimizer_step(step, sums)
+            for name in ("skipped", "train_flops"):
+                metrics[name] += before[name]
+        self.policy.eval()
+        if config.likelihood == "trajectory":
+            counts = (0, 0, 0.0)  # what is committed in one step has no order
+            if batches and config.sampling.num_steps != 1:
+                batch = batches[len(batches) // 2]
+                with half_precision(self.policy.device, self.config.bf16):
+                    counts = changed_orders(self.policy, batch, self.pipe.vocabulary, config.sampling)
+            changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
+            metrics["order_changed"] = changed / max(1.0, steps)
+            metrics["train_flops"] += flops
+        return metrics
+
+    def _terms(self, batch: ScoredTokens, rollouts: Rollouts) -> tuple[torch.Tensor, torch.Tensor]:
+        """Advantage and weight of every scored token, (N,) each."""
+        size = self.config.num_generations
+        traces = rollouts.traces
+        where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
+        advantage_N = torch.tensor(
+            [rollouts.advantages[t // size].segments[t % size][s].advantage for t, s in where], dtype=torch.float32
+        )
+        lengths = [
+            {m: sum(len(s.tokens) for s in trace.segments if s.modality == m) for m in ("text", "image")}
+            for trace in traces
+        ]
+        tokens_N = torch.tensor([lengths[t][traces[t].segments[s].modality] for t, s in where])
+        weight_N = token_weights(batch.is_image_N, tokens_N, rollouts.counts, self.config.loss.loss_type)
+        return advantage_N, weight_N
+
+    def _accumulate(
+        self,
+        batch: ScoredTokens,
+        advantage_N: torch.Tensor,
+        weight_N: torch.Tensor,
+        old_logp_N: torch.Tensor | None,
+        sums: dict[str, float],
+    ) -> torch.Tensor:
+        """Add one batch's gradient and metrics; returns the old policy's log-probabilities."""
+        config, device = self.config, self.policy.device
+        temperature = config.sampling.temperature
+        advantage_N, weight_N = advantage_N.to(device), weight_N.to(device)
+        ref_logp_N = None
+        with half_precision(self.policy.device, self.config.bf16):
+            if config.loss.beta and self.reference is not None:
+                with torch.no_grad():
+                    ref_logp_N = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)
+            logp_N = score_tokens(self.policy, batch, self.pipe.vocabulary, temperature)
+        if old_logp_N is None:
+            old_logp_N = logp_N.detach()
+        terms = token_loss(logp_N, old_logp_N, advantage_N, config.loss, ref_logp_N)
+        loss = (weight_N * terms.loss_N).sum()
+        loss.backward()
+        sums["loss"] += float(loss.detach())
+        for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
+            chosen_N = chosen_N.to(device)
+            for name, value_N in (
+                ("scored", torch.ones_like(terms.kl_N)),
+                ("kl", terms.kl_N),
+                ("clipped", terms.clipped_N.float()),
+            ):
+                sums[f"{name}/{modality}"] += float(value_N[chosen_N].sum())
+        packed = batch.packed
+        rows = packed.ids_BL.shape[0]
+        once = packed_flops(self.policy.config, rows, packed.clean_length, packed.runs, len(advantage_N))
+        passes = 3 + config.gradient_checkpointing + (ref_logp_N is not None)  # a backward pass counts as two
+        sums["flops"] += passes * once
+        return old_logp_N
+
+    def _optimizer_step(self, step: int, sums: dict[str, float]) -> dict[str, float]:
+        """Sum gradients over processes, step unless something is not finite, and make metrics of the sums."""
+        config, accelerator = self.config, self.accelerator
+        names = sorted(sums)
+        totals = self._sum(torch.tensor([sums[name] for name in names], dtype=torch.float64))
+        total = dict(zip(names, totals.tolist(), strict=True))
+        for parameter in self.parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            if accelerator.num_processes > 1:
+                parameter.grad = self._sum(parameter.grad)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.max_grad_norm)
+        finite = bool(torch.isfinite(norm)) and math.isfinite(total["loss"])
+        if finite:
+            for group in self.optimizer.param_groups:
+                group["lr"] = config.rate(step)
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        metrics = {"loss": total["loss"], "grad_norm": float(norm), "skipped": float(not finite)}
+        for modality in ("text", "image"):
+            for name, of, key in MEANS:
+                metrics[f"{name}/{modality}"] = total[f"{key}/{modality}"] / max(1.0, total[f"{of}/{modality}"])
+        for name, of, key in MEANS:
+            whole = "clip_ratio/region_mean" if name == "clip_ratio" else name
+            summed, counted = (sum(total[f"{k}/{m}"] for m in ("text", "image")) for k in (key, of))
+            metrics[whole] = summed / max(1.0, counted)
+        return metrics | {"train_flops": total["flops"]}
+
+    def rollout_metrics(self, rollouts: Rollouts) -> dict[str, Any]:
+        """Means over all processes of rewards, success, spread and interference."""
+        rows: list[dict[str, Any]] = []
+        images: list[float] = []  # traces whose edits are all null have no image reward
+        weights = self.config.assignment.reward_weights
+        for group, advantages in zip(rollouts.groups, rollouts.advantages, strict=True):
+            rewards = [trace_rewards(trace) for trace in group]
+            images += [image for _, image in rewards if image is not None]
+            text = torch.tensor([text for text, _ in rewards], dtype=torch.float64)
+            total = weights["text"] * text + weights["image"] * torch.tensor([image or 0.0 for _, image in rewards])
+            rows.append(
+                {
+                    "reward": float(total.mean()),
+                    "reward_std": float(total.std()),
+                    "rewards/text/mean": float(text.mean()),
+                    "success_train": sum(trace.success for trace in group) / len(group),
+                    "frac_reward_zero_std": advantages.slots_without_spread / max(1, advantages.slots),
+                    "turns": sum(sum(s.kind == "edit" for s in trace.segments) for trace in group) / len(group),
+                    "rollout_flops": sum(trace.cost.flops for trace in group),
+                }
+                | interference([advantages])
+            )
+        rows, images = gather_object(rows), gather_object(images)
+        means: dict[str, float | None] = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
+        means["rewards/image/mean"] = sum(images) / len(images) if images else None
+        return means | {"rollout_flops": sum(row["rollout_flops"] for row in rows)}

@@ -1,0 +1,86 @@
+"""The clipped policy-gradient loss, each modality divided by its own token count.
+
+    l = −min(ρ A, clip(ρ, 1 − ε, 1 + ε_high) A) + β KL,   ρ = exp(log π − log π_old),
+    KL = exp(log π_ref − log π) − (log π_ref − log π) − 1                      (k3, Schulman 2020)
+
+The KL is of every token, those of groups without spread included: they say nothing of which answer is better, but
+the policy has left the reference there as elsewhere (as in TRL).  In expectation it has the gradient of
+β KL(π_ref ‖ π).
+
+Denominators (``loss_type``), with n tokens of modality m and R rollouts in the global batch (processes,
+accumulation and tokens of zero advantage included):
+
+    dapo     1 / n_m                            every token of a modality weighs the same
+    grpo     1 / (n_m of its rollout · R_m)     every rollout weighs the same; R_m have tokens of m
+    dr_grpo  1 / (C_m · R)                      C_m a constant: 12 · 17 text tokens, 64 image tokens
+
+Axes: N scored tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
+from mmreason.training.rl.config import LossConfig
+
+CONSTANT_LENGTH = {"text": MAX_TEXT_TOKENS * 17, "image": NUM_CELLS}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLoss:
+    """Per-token terms, (N,) each: the loss, its KL part before ``beta``, and which ratios were clipped."""
+
+    loss_N: torch.Tensor
+    kl_N: torch.Tensor
+    clipped_N: torch.Tensor
+
+
+def token_loss(
+    logp_N: torch.Tensor,
+    old_logp_N: torch.Tensor,
+    advantage_N: torch.Tensor,
+    config: LossConfig,
+    ref_logp_N: torch.Tensor | None = None,
+) -> TokenLoss:
+    """The terms of each token, not yet weighted."""
+    ratio_N = (logp_N - old_logp_N).exp()
+    high = config.epsilon if config.epsilon_high is None else config.epsilon_high
+    clipped_ratio_N = ratio_N.clamp(1 - config.epsilon, 1 + high)
+    gain_N = torch.minimum(ratio_N * advantage_N, clipped_ratio_N * advantage_N)
+    clipped_N = ((ratio_N < 1 - config.epsilon) & (advantage_N < 0)) | ((ratio_N > 1 + high) & (advantage_N > 0))
+    kl_N = torch.zeros_like(logp_N)
+    if ref_logp_N is not None:
+        away_N = ref_logp_N - logp_N
+        kl_N = away_N.exp() - away_N - 1
+    return TokenLoss(config.beta * kl_N - gain_N, kl_N.detach(), clipped_N)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCounts:
+    """Of one modality in the global batch: tokens, rollouts that have any, rollouts in all."""
+
+    tokens: float
+    rollouts_with: float
+    rollouts: float
+
+
+def token_weights(
+    is_image_N: torch.Tensor,
+    tokens_of_rollout_N: torch.Tensor,
+    counts: dict[str, TokenCounts],
+    loss_type: str,
+) -> torch.Tensor:
+    """(N,) weight of each token; ``tokens_of_rollout_N`` counts its modality's tokens in its rollout."""
+    weight_N = torch.zeros(len(is_image_N), dtype=torch.float32)
+    for modality, chosen_N in (("text", ~is_image_N), ("image", is_image_N)):
+        count = counts[modality]
+        if loss_type == "dapo":
+            weight_N[chosen_N] = 1.0 / max(count.tokens, 1.0)
+        elif loss_type == "grpo":
+            weight_N[chosen_N] = 1.0 / (tokens_of_rollout_N[chosen_N].float() * max(count.rollouts_with, 1.0))
+        else:
+            weight_N[chosen_N] = 1.0 / (CONSTANT_LENGTH[modality] * max(count.rollouts, 1.0))
+    return weight_N

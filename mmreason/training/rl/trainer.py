@@ -1,0 +1,253 @@
+"""Runs GRPO in a run directory: resumes, evaluates, saves, stops when asked.
+
+A killed run resumes from its last saved step and ends where an uninterrupted one ends: everything random
+is a function of (seed, step), so weights, optimizer and step number are the whole state.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate import Accelerator
+
+from mmreason.disk import write_json
+from mmreason.errors import ConfigError
+from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.records import Trace, trace_rewards
+from mmreason.rewards.custom import RewardFunction
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.grpo import GRPO, Rollouts
+from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
+from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
+from mmreason.training.run.signals import interrupts
+from mmreason.training.validation import held_out, solve_problems, success_by_task
+
+LORA_TARGETS = ["qkv", "out", "up", "down"]
+RESUME_WITH_OTHER = (*MAY_DIFFER, "max_tokens", "gradient_checkpointing")  # memory: the same update, up to rounding
+
+OnRow = Callable[[dict[str, Any]], None]
+OnSamples = Callable[[Rollouts, int], None]
+OnHeldOut = Callable[[Sequence[Trace], int], None]
+Measure = Callable[[Rollouts, int], dict[str, Any]]
+
+
+def processes() -> Accelerator:
+    """This process and those that train with it, each on a device of its own."""
+    return Accelerator(cpu=not torch.cuda.is_available())
+
+
+class Trainer:
+    """One training run; ``accelerator`` makes it one of several processes."""
+
+    def __init__(
+        self,
+        pipe: InterleavedReasoningPipeline,
+        config: GRPOConfig,
+        run: RunDirectory,
+        accelerator: Accelerator | None = None,
+        reward_functions: Sequence[RewardFunction] = (),
+    ) -> None:
+        self.pipe, self.config, self.run = pipe, config, run
+        self.accelerator = accelerator or processes()
+        self.pipe.to(self.accelerator.device)
+        self.origin: dict[str, Any] = {"rewards": [_name_of(each) for each in reward_functions]}
+        if self.accelerator.is_main_process:  # who alone reads and writes the settings
+            self.origin["checkpoint"] = pipe.current_fingerprint()
+        self.adapter = None
+        base = pipe.transformer
+        reference = None
+        if config.loss.beta:
+            reference = copy.deepcopy(base).requires_grad_(False).eval()
+        base.requires_grad_(True)
+        base.hints.requires_grad_(False)  # the auxiliary head belongs to the supervised stage
+        base.hint_norm.requires_grad_(False)
+        if config.lora_rank:
+            self.adapter = _with_lora(base, config)
+        if config.gradient_checkpointing:
+            base.gradient_checkpointing_enable()
+        self.grpo = GRPO(pipe, config, self.accelerator, reference, reward_functions)
+        self.step = 0
+        self.skipped = 0.0  # updates left out so far, because something was not finite
+
+    def train(
+        self,
+        resume: bool = False,
+        on_row: OnRow | None = None,
+        on_samples: OnSamples | None = None,
+        on_held_out: OnHeldOut | None = None,
+        measure: Measure | None = None,
+        pause: Callable[[], bool] | None = None,
+    ) -> dict[str, Any]:
+        """Train to ``max_steps`` or until asked to stop; returns the last metrics and ``resumed_from``.
+
+        With ``resume`` the run that is in the directory goes on, if its settings are the same, from its last saved
+        step or from the start; without, what a run wrote there is removed.  Ctrl-C, SIGTERM and the stop file end it
+        after the step, saved.  ``on_held_out`` is given the traces of each evaluation.  ``measure`` is given a step's
+        rollouts and its number before the update, and returns more metrics of that step.  ``pause`` is asked after
+        each step; at a yes the run is saved and left as it is, so that with ``resume`` it is the uninterrupted one.
+
+        Raises ConfigError and CheckpointError, also where another process trains or nothing can be written.
+        """
+        config, main = self.config, self.accelerator.is_main_process
+        with self.run.held() if main else nullcontext(), interrupts() as interrupted:
+            resumed_from = self._begin(resume)
+            row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if resumed_from is not None else {}
+            stop = False
+            if self.step == 0 and not row:
+                row = self._log({"step": 0} | self._evaluate(on_held_out), on_row)
+                stop = self._agree(bool(interrupted))
+                if stop:
+                    self._save()
+            while self.step < config.max_steps and not stop:
+                began = time.perf_counter()
+                rollouts = self.grpo.rollouts(self.step)
+                metrics = self.grpo.rollout_metrics(rollouts)
+                metrics |= measure(rollouts, self.step + 1) if measure is not None else {}
+                metrics |= self.grpo.update(rollouts, self.step)
+                self.step += 1
+                self.skipped += metrics["skipped"]
+                stop = self._agree(self.run.stop_requested or bool(interrupted)) or self.step == config.max_steps
+                metrics |= {
+                    "step": self.step,
+                    "skipped": self.skipped,
+                    "tokens": sum(count.tokens for count in rollouts.counts.values()),
+                    "seconds": time.perf_counter() - began,
+                    "rollout_seconds": rollouts.seconds,
+                }
+                if self.step % config.eval_steps == 0 or stop:
+                    metrics |= self._evaluate(on_held_out)
+                    if on_samples is not None and main:
+                        with self.run.writing():
+                            on_samples(rollouts, self.step)
+                if self.step % config.logging_steps == 0 or stop:
+                    row = self._log(metrics, on_row)
+                pauses = not stop and pause is not None and self._agree(pause())
+                if self.step % config.save_steps == 0 or stop or pauses:
+                    self._save()
+                if pauses:
+                    break
+        return row | {"resumed_from": resumed_from, "output": str(self.run.path / "checkpoint")}
+
+    def _begin(self, resume: bool) -> int | None:
+        """Load what is resumed or clear the directory, and note the settings; the step that is resumed from."""
+        resumed_from = self._resume() if resume else None
+        if self.accelerator.is_main_process:
+            with self.run.writing():
+                self.run.clear_stop()
+                if resumed_from is None:
+                    self.run.clear()
+                write_settings(self.run, self.config, self.origin, resumed_from is not None)
+        self.accelerator.wait_for_everyone()
+        return resumed_from
+
+    def _agree(self, wish: bool) -> bool:
+        """True on all processes if it is on any."""
+        vote = torch.tensor([float(wish)], device=self.accelerator.device)
+        return bool(cast(torch.Tensor, self.accelerator.reduce(vote, "sum")).item())
+
+    def _log(self, row: dict[str, Any], on_row: OnRow | None) -> dict[str, Any]:
+        row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        if self.accelerator.is_main_process:
+            with self.run.writing():
+                self.run.append_metrics(row)
+            if on_row is not None:
+                on_row(row)
+        return row
+
+    def _evaluate(self, on_held_out: OnHeldOut | None) -> dict[str, Any]:
+        """Success on the same held-out validation problems each time, sampled as in training."""
+        config, began = self.config, time.perf_counter()
+        problems = held_out(
+            list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
+        )
+        traces = solve_problems(self.pipe, problems, config.sampling, config.seed)
+        rewards = [trace_rewards(trace) for trace in traces]
+        image = [i for _, i in rewards if i is not None]
+        if on_held_out is not None and self.accelerator.is_main_process:
+            with self.run.writing():
+                on_held_out(traces, self.step)
+        return {
+            "success": success_by_task(traces),
+            "eval_seconds": time.perf_counter() - began,
+            "eval_text_reward": sum(t for t, _ in rewards) / len(rewards),
+            "eval_image_reward": sum(image) / len(image) if image else None,
+        }
+
+    def _save(self) -> None:
+        """Write state and checkpoint whole; a full disk leaves the previous ones as they were."""
+        if self.accelerator.is_main_process:
+            state = {
+                "step": self.step,
+                "skipped": self.skipped,
+                "model": self.pipe.transformer.state_dict(),
+                "optimizer": self.grpo.optimizer.state_dict(),
+            }
+            with self.run.writing():
+                self.run.write_folder("checkpoint", self.export)
+                self.run.write_folder("state", lambda folder: _write_state(folder, state))
+        self.accelerator.wait_for_everyone()
+
+    def export(self, folder: Path) -> None:
+        """Write the policy as a checkpoint, adapters merged."""
+        pipe = self.pipe
+        if self.adapter is not None:
+            merged = cast(InterleavedDiffusionModel, copy.deepcopy(self.adapter).merge_and_unload())
+            pipe = InterleavedReasoningPipeline(merged, pipe.vqvae, pipe.tokenizer, pipe.scheduler)
+        pipe.save_pretrained(folder, max_shard_size="9MB")
+
+    def _resume(self) -> int | None:
+        if self.accelerator.is_main_process:
+            with self.run.writing():
+                self.run.recover("state")
+                self.run.recover("checkpoint")
+        self.accelerator.wait_for_everyone()
+        if not self.run.has("state"):
+            if self.accelerator.is_main_process and (self.run.path / CONFIG_FILE).exists():  # it had begun
+                check_resumable(self.run, self.config, self.origin, 0, RESUME_WITH_OTHER)
+            return None
+        with self.run.loading():
+            state = torch.load(self.run.path / "state" / "state.pt", weights_only=True, map_location="cpu")
+            self.step, self.skipped = state["step"], state["skipped"]
+        if self.accelerator.is_main_process:
+            check_resumable(self.run, self.config, self.origin, self.step, RESUME_WITH_OTHER)
+        with self.run.loading():
+            self.pipe.transformer.load_state_dict(state["model"])
+            self.grpo.optimizer.load_state_dict(state["optimizer"])
+        if self.accelerator.is_main_process:
+            with self.run.writing():
+                self.run.rewind_metrics(self.step)
+        return self.step
+
+
+def _name_of(function: RewardFunction) -> str:
+    """As ``--reward`` has it; of a callable without a name, its class."""
+    named = function if hasattr(function, "__qualname__") else type(function)
+    return f"{named.__module__}:{named.__qualname__}"
+
+
+def _write_state(folder: Path, state: dict[str, Any]) -> None:
+    """The state, and its step for those who cannot read the rest."""
+    torch.save(state, folder / "state.pt")
+    write_json(folder / STEP_FILE, {"step": state["step"]})
+
+
+def _with_lora(model, config: GRPOConfig):
+    """Freeze ``model`` and put low-rank adapters beside its matrices, in place; returns the peft wrapper."""
+    from peft import LoraConfig, get_peft_model
+
+    sides = [min(m.weight.shape) for name, m in model.named_modules() if name.rpartition(".")[2] in LORA_TARGETS]
+    if config.lora_rank > min(sides):
+        raise ConfigError(
+            f"lora_rank must be at most {min(sides)}, the smaller side of the smallest matrix, got {config.lora_rank}"
+        )
+    torch.manual_seed(config.seed)  # peft draws the adapters' first weights from torch's global generator
+    lora = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=LORA_TARGETS)
+    return get_peft_model(model, lora)

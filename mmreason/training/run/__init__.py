@@ -1,0 +1,1 @@
+"""A training as files and lines: its directory, progress, and slices of it."""

@@ -1,0 +1,1 @@
+"""Training before rewards: the image tokenizer and demonstrations."""

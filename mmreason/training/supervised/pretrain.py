@@ -1,0 +1,419 @@
+"""The supervised stage: masked-token prediction on demonstrations, or next-token for an autoregressive policy.
+
+Loss: mean cross-entropy over the text positions to predict, plus that over the image positions,
+plus ``hint_weight`` times that of the auxiliary labels on the start canvas.  Hidden matrices are
+trained by Muon, everything else by AdamW; the exported weights are an exponential moving average.
+In the last ``own_share`` of a run the fully masked copies learn what the average decodes from them in several
+steps, so that one step does as well (as in self-distillation through time, Deschenaux and Gulcehre 2024,
+arXiv 2410.21035).
+
+Axes: B rows, L sequence positions, V vocabulary.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import VQModel
+from torch.utils.data import DataLoader, Subset
+
+from mmreason import limits
+from mmreason.disk import write_json
+from mmreason.errors import ConfigError
+from mmreason.models.configuration import InterleavedDiffusionConfig
+from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.records import BlockMask
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler, positions_to_commit
+from mmreason.sampling.unmask import log_distribution
+from mmreason.tasks import TASKS, atlas
+from mmreason.tasks.task import NO_HINT, NUM_HINTS
+from mmreason.tokenizers.image import encode_cells
+from mmreason.tokenizers.layout import PADDING, Packed, Vocabulary
+from mmreason.tokenizers.text import build_text_tokenizer
+from mmreason.training.hardware import half_precision
+from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
+from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
+from mmreason.training.run.signals import interrupts
+from mmreason.training.supervised.corpus import NO_TARGET, Batch, CorpusConfig, DemonstrationBatches, Encoder
+from mmreason.training.validation import held_out, solve_problems, success_by_task
+
+TAUGHT = SamplingConfig(num_steps=4, threshold=0.95)  # how the policy decodes what it then learns to do in one step
+
+# How fast and how much at once, not what is learnt; the loss does not depend on how a batch is cut into parts.
+RESUME_WITH_OTHER = ("compile", "keep_steps", "workers", "corpus.rows_per_part", "corpus.tokens_per_part")
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainConfig:
+    """Settings of the supervised stage; learning rates are peaks of warmup, plateau and linear decay."""
+
+    steps: int = 4000
+    learning_rate: float = 2e-3  # AdamW: embeddings, norms, heads
+    muon_learning_rate: float = 0.02  # Muon: hidden matrices
+    weight_decay: float = 0.02
+    warmup_steps: int = 100
+    decay_share: float = 0.25  # last part of the run over which the rates fall to zero
+    max_grad_norm: float = 1.0
+    hint_weight: float = 0.5
+    ema_decay: float = 0.998
+    bf16: bool = True
+    compile: bool = False
+    save_steps: int = 200
+    logging_steps: int = 20
+    eval_steps: int = 500
+    eval_problems: int = 80
+    own_share: float = 0.0  # last part of the run in which the policy's own decoding is the target
+    max_seconds: float | None = None  # ends the run by then, rates and ``own_share`` by whichever is further on
+    keep_steps: int | None = None  # keeps the checkpoint of every so many steps
+    workers: int = 1  # processes that make demonstrations
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+
+    def __post_init__(self) -> None:
+        for limit in (limits.STEPS, limits.SAVE_STEPS, limits.LOGGING_STEPS, limits.EVAL_STEPS, limits.EVAL_PROBLEMS):
+            limit.check(getattr(self, limit.name))
+        for name in ("learning_rate", "muon_learning_rate"):
+            limits.LEARNING_RATE.check(getattr(self, name), name)
+        for name in ("decay_share", "own_share"):
+            limits.SHARE.check(getattr(self, name), name)
+        limits.WORKERS.check(self.workers)
+        if self.keep_steps is not None:
+            limits.STEPS.check(self.keep_steps, "keep_steps")
+        if self.max_seconds is not None:
+            limits.MAX_SECONDS.check(self.max_seconds)
+        if self.own_share and self.corpus.causal:
+            raise ConfigError("own_share must be 0 for a causal policy, which is never shown masks")
+
+    def progress(self, step: int, seconds: float = 0.0) -> float:
+        """How much of the run is done after ``step`` steps and so many seconds, 1 at its end."""
+        return max(step / self.steps, seconds / self.max_seconds if self.max_seconds else 0.0)
+
+    def rate(self, step: int, seconds: float = 0.0) -> float:
+        """Share of the peak learning rate at ``step`` (from 0)."""
+        left = (1 - self.progress(step, seconds)) / self.decay_share if self.decay_share else 1.0
+        return max(0.0, min(1.0, (step + 1) / max(1, self.warmup_steps), left))
+
+
+class SupervisedLoss:
+    """Loss and segment accuracy of a batch; holds the id ranges and nothing that learns."""
+
+    def __init__(self, vocabulary: Vocabulary, hint_weight: float) -> None:
+        self.vocabulary, self.hint_weight = vocabulary, hint_weight
+
+    def counts(self, parts: list[Batch]) -> dict[str, int]:
+        """Denominators over all parts of a batch."""
+        image = sum(int((part.target_BL >= self.vocabulary.num_text).sum()) for part in parts)
+        asked = sum(int((part.target_BL != NO_TARGET).sum()) for part in parts)
+        hints = sum(int((part.hint_BL != NO_HINT).sum()) for part in parts)
+        return {"text": max(1, asked - image), "image": max(1, image), "hint": max(1, hints)}
+
+    def __call__(
+        self,
+        model: InterleavedDiffusionModel,
+        forward: Callable[..., Any],
+        part: Batch,
+        counts: dict[str, int],
+        teacher: InterleavedDiffusionModel | None = None,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """This part's share of the loss, and the sums behind the metrics.
+
+        With a ``teacher`` the targets of fully masked copies are what it decodes.
+        """
+        device, first_code = model.device, self.vocabulary.num_text
+        packed = part.packed.to(device)
+        mask = packed.causal_mask() if model.config.causal else packed.block_mask()
+        output = forward(packed.ids_BL, packed.positions_BLP, mask)
+        target_BL, hint_BL = part.target_BL.to(device), part.hint_BL.to(device)
+        if teacher is not None and isinstance(mask, BlockMask):
+            target_BL = own_decoding(teacher, packed, mask, target_BL, self.vocabulary)
+        image_BL = part.target_BL >= first_code
+        losses, metrics = [], {}
+        for name, chosen_BL in (("text", (part.target_BL != NO_TARGET) & ~image_BL), ("image", image_BL)):
+            chosen_N = _places(chosen_BL).to(device)
+            logits_NV = model.logits(output.hidden_BLD.flatten(0, 1).index_select(0, chosen_N))
+            low, high = (0, first_code) if name == "text" else (first_code, self.vocabulary.size)
+            logits_NV = logits_NV[:, low:high].float()
+            target_N = target_BL.flatten()[chosen_N] - low
+            losses.append(F.cross_entropy(logits_NV, target_N, reduction="sum") / counts[name])
+            metrics[f"loss/{name}"] = losses[-1].detach()
+            metrics[f"accuracy/{name}"] = (logits_NV.detach().argmax(-1) == target_N).sum() / counts[name]
+        hinted_N = _places(part.hint_BL != NO_HINT).to(device)
+        hint_logits = model.hint_logits(output.hint_states_BLD.flatten(0, 1).index_select(0, hinted_N)).float()
+        hint_N = hint_BL.flatten()[hinted_N]
+        hint_loss = F.cross_entropy(hint_logits, hint_N, reduction="sum") / counts["hint"]
+        metrics["loss/hint"] = hint_loss.detach()
+        metrics["accuracy/hint"] = (hint_logits.detach().argmax(-1) == hint_N).sum() / counts["hint"]
+        return sum(losses) + self.hint_weight * hint_loss, metrics
+
+
+def _places(chosen_BL: torch.Tensor) -> torch.Tensor:
+    """Flat indices of the chosen positions, found on the CPU, where nothing has to wait for a GPU."""
+    return chosen_BL.flatten().nonzero()[:, 0]
+
+
+@torch.no_grad()
+def own_decoding(
+    model: InterleavedDiffusionModel,
+    packed: Packed,
+    mask: BlockMask,
+    target_BL: torch.Tensor,
+    vocabulary: Vocabulary,
+    sampling: SamplingConfig = TAUGHT,
+) -> torch.Tensor:
+    """``target_BL`` with the fully masked copies' tokens replaced by those that ``model`` decodes there, greedily.
+
+    All copies are denoised at once, each as the sampler would denoise it after the same clean segments.
+    """
+    ids_BL = packed.ids_BL.clone()
+    blocks, start = [], packed.clean_length
+    for modality, (count, width) in zip(("text", "image"), packed.runs, strict=False):
+        run = slice(start, start + count * width)
+        real_NW = (packed.segment_BL[:, run] != PADDING).reshape(-1, width)
+        masked_NW = (ids_BL[:, run] == vocabulary.mask).reshape(-1, width)
+        whole_N = (masked_NW == real_NW).all(dim=-1) & real_NW.any(dim=-1)
+        blocks.append((run, width, vocabulary.allowed(modality).to(ids_BL.device), whole_N, masked_NW[whole_N]))
+        start += count * width
+    taught = [masked.clone() for *_, masked in blocks]
+    for step in itertools.count():
+        if not any(bool(masked_NW.any()) for *_, masked_NW in blocks):
+            break
+        hidden_BLD = model(ids_BL, packed.positions_BLP, mask).hidden_BLD
+        for run, width, allowed_V, whole_N, masked_NW in blocks:
+            here_NW = ids_BL[:, run].clone().view(-1, width)
+            hidden_NWD = hidden_BLD[:, run].reshape(-1, width, hidden_BLD.shape[-1])[whole_N]
+            logp_NWV = log_distribution(model.logits(hidden_NWD), allowed_V, 0.0)
+            chosen_NW = positions_to_commit(logp_NWV, step, masked_NW, sampling)
+            here_NW[whole_N] = torch.where(chosen_NW, logp_NWV.argmax(dim=-1), here_NW[whole_N])
+            masked_NW &= ~chosen_NW
+            ids_BL[:, run] = here_NW.view(len(ids_BL), -1)
+    target_BL = target_BL.clone()
+    for (run, width, _, whole_N, _), taught_NW in zip(blocks, taught, strict=True):
+        own_NW, here_NW = ids_BL[:, run].reshape(-1, width), target_BL[:, run].clone().view(-1, width)
+        here_NW[whole_N] = torch.where(taught_NW, own_NW[whole_N], here_NW[whole_N])
+        target_BL[:, run] = here_NW.view(len(target_BL), -1)
+    return target_BL
+
+
+class PretrainState:
+    """Model, optimizers, moving average and step: what a resumed run needs."""
+
+    def __init__(self, model: InterleavedDiffusionModel, config: PretrainConfig) -> None:
+        self.model, self.config, self.step, self.seconds = model, config, 0, 0.0
+        hidden = [p for p in model.blocks.parameters() if p.ndim == 2]
+        chosen = {id(p) for p in hidden}
+        rest = [p for p in model.parameters() if id(p) not in chosen]
+        self.optimizers = (
+            torch.optim.Muon(hidden, lr=config.muon_learning_rate, weight_decay=config.weight_decay),
+            torch.optim.AdamW(rest, lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.0),
+        )
+        self.peaks = (config.muon_learning_rate, config.learning_rate)
+        self.average = copy.deepcopy(model).requires_grad_(False).eval()
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return self.config.progress(self.step, self.seconds)
+
+    def update(self) -> None:
+        """Step the optimizers at this step's rate and move the average."""
+        for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = peak * self.config.rate(self.step, self.seconds)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self.step += 1
+        weight = 1 - min(self.config.ema_decay, self.step / (self.step + 10))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), weight)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.seconds = state["step"], state.get("seconds", 0.0)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+
+
+def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str, float]]:
+    """Train from ``state.step`` to the end; yields the metrics of each step."""
+    config, model = state.config, state.model
+    loss_of = SupervisedLoss(encoder.vocabulary, config.hint_weight)
+    forward = model
+    if config.compile:
+        torch._dynamo.config.recompile_limit = 64  # one graph for each shape of a part
+        forward = torch.compile(model, dynamic=False)
+    batches = DemonstrationBatches(config.corpus, encoder, config.steps)
+    loader = DataLoader(
+        Subset(batches, range(state.step, config.steps)),
+        batch_size=None,
+        num_workers=config.workers,
+        prefetch_factor=max(2, 4 // config.workers),  # each tensor of a waiting batch takes an open file
+        worker_init_fn=_outlive_signals,
+    )
+    model.train()
+    began = started = time.perf_counter()
+    seconds_before = state.seconds
+    for parts in loader:
+        teacher = state.average if config.own_share and state.progress >= 1 - config.own_share else None
+        counts = loss_of.counts(parts)
+        sums: dict[str, torch.Tensor] = {}
+        for part in parts:
+            with half_precision(model.device, config.bf16):
+                loss, own_sums = loss_of(model, forward, part, counts, teacher)
+            loss.backward()
+            for name, value in own_sums.items():
+                sums[name] = sums[name] + value if name in sums else value
+        sums["grad_norm"] = torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
+        values = torch.stack([value.float() for value in sums.values()]).tolist()  # the one wait for a GPU
+        metrics = dict(zip(sums, values, strict=True))
+        if math.isfinite(metrics["grad_norm"]):
+            state.update()
+        else:  # skip a broken step, and count it
+            for optimizer in state.optimizers:
+                optimizer.zero_grad(set_to_none=True)
+            state.step += 1
+            metrics["skipped"] = 1.0
+        now = time.perf_counter()
+        seconds, started = now - started, now
+        state.seconds = seconds_before + now - began
+        tokens = sum(int((part.packed.segment_BL >= 0).sum()) for part in parts)
+        yield metrics | {
+            "step": state.step,
+            "tokens_per_second": tokens / seconds,
+            "problems_per_second": sum(part.num_problems for part in parts) / seconds,
+        }
+        if state.progress >= 1:
+            return
+
+
+def _outlive_signals(_: int) -> None:
+    """Leave the group of processes that a terminal or a scheduler signals: the step that is asked for still comes."""
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+
+
+def build_policy(vocabulary: Vocabulary, seed: int, **sizes: Any) -> InterleavedDiffusionModel:
+    """An untrained policy for ``vocabulary``; ``sizes`` override those of the configuration."""
+    torch.manual_seed(seed)  # modules draw their first weights from torch's global generator
+    config = InterleavedDiffusionConfig(
+        vocab_size=vocabulary.size, first_cell=vocabulary.first_cell, num_hints=NUM_HINTS, **sizes
+    )
+    return InterleavedDiffusionModel(config)
+
+
+def pretrain(
+    run: RunDirectory,
+    config: PretrainConfig,
+    vqvae: VQModel,
+    policy: InterleavedDiffusionModel | None = None,
+    resume: bool = False,
+    on_step: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:
+    """Train a policy (a new one unless given) and write ``checkpoint/`` of the moving average.
+
+    Ends early, with a checkpoint, when the run directory's stop file appears, at Ctrl-C, at SIGTERM and when
+    ``max_seconds`` are over.  ``keep_steps`` keeps ``checkpoint-<step>/`` besides.  With ``resume`` it goes on from
+    what was saved there, if anything was and the settings are the same.  Returns the last metrics, ``resumed_from``
+    among them; raises ConfigError and CheckpointError.
+    """
+    tokenizer = build_text_tokenizer()
+    vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
+    encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels))
+    policy = policy or build_policy(vocabulary, config.corpus.seed, causal=config.corpus.causal)
+    policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
+    if policy.config.causal is not config.corpus.causal:
+        raise ConfigError(f"causal must be {policy.config.causal}, as in the checkpoint, got {config.corpus.causal}")
+    state = PretrainState(policy, config)
+    pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
+    sizes = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}
+
+    def save(name: str = "checkpoint") -> None:
+        with run.writing():
+            if name == "checkpoint":
+                run.write_folder("state", lambda folder: _write_state(folder, state))
+            run.write_folder(name, lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"))
+
+    with run.held(), interrupts() as interrupted:
+        resumed_from = _resume(run, config, state, sizes) if resume else None
+        with run.writing():
+            run.rewind_metrics(state.step)
+            run.clear_stop()
+            write_settings(run, config, sizes, resumed_from is not None)
+        row: dict[str, Any] = {}
+        window: list[dict[str, float]] = []
+        for metrics in pretrain_steps(state, encoder):
+            window.append(metrics)
+            step = state.step
+            stop = state.progress >= 1 or run.stop_requested or bool(interrupted)
+            if step % config.logging_steps == 0 or stop:
+                names = dict.fromkeys(name for m in window for name in m)
+                row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
+                window = []
+                if step % config.eval_steps == 0 or stop:
+                    row["success"] = validate(pipe, config)
+                with run.writing():
+                    run.append_metrics(row)
+                if on_step is not None:
+                    on_step(row)
+            if step % config.save_steps == 0 or stop:
+                save()
+            if config.keep_steps and step % config.keep_steps == 0:
+                save(f"checkpoint-{step}")
+            if stop:
+                break
+        if state.step == resumed_from and state.progress >= 1:  # killed after the last step, before its checkpoint
+            save()
+            row = next(reversed(run.read_metrics()), {})
+    return row | {"resumed_from": resumed_from}
+
+
+def _write_state(folder: Path, state: PretrainState) -> None:
+    """The state, and its step for those who cannot read the rest."""
+    torch.save(state.state_dict(), folder / "state.pt")
+    write_json(folder / STEP_FILE, {"step": state.step})
+
+
+def _resume(run: RunDirectory, config: PretrainConfig, state: PretrainState, sizes: dict[str, Any]) -> int | None:
+    """Load what was saved in ``run`` into ``state``; its step, or None where nothing was."""
+    with run.writing():
+        run.recover("state")
+    may_differ = (*MAY_DIFFER, *RESUME_WITH_OTHER)
+    if not run.has("state"):
+        if (run.path / CONFIG_FILE).exists():  # it had begun
+            check_resumable(run, config, sizes, 0, may_differ)
+        return None
+    with run.loading():
+        saved = torch.load(run.path / "state" / "state.pt", weights_only=True)
+        done = int(saved["step"])
+    check_resumable(run, config, sizes, done, may_differ)
+    with run.loading():
+        state.load_state_dict(saved)
+    return done
+
+
+def validate(pipe: InterleavedReasoningPipeline, config: PretrainConfig) -> dict[str, dict[str, float]]:
+    """Success at temperature 1 on validation problems, by difficulty and task."""
+    success = {}
+    for difficulty in config.corpus.drawn:
+        problems = held_out(list(TASKS), [difficulty], config.eval_problems, config.corpus.seed, "validation")
+        success[difficulty] = success_by_task(solve_problems(pipe, problems, SamplingConfig(), config.corpus.seed))
+    return success

@@ -1,0 +1,154 @@
+"""The events of the tab Cost: handlers' values laid out as updates of its components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mmreason.analysis.cost.results import Results, read_results
+from mmreason.errors import MMReasonError
+from mmreason.ui.cost import measuring, racing
+from mmreason.ui.cost.formula import recompute
+from mmreason.ui.cost.frontier import frontier_figure
+from mmreason.ui.cost.words import arm_bars, bars_here, canvas_table, frontier_table, headline
+from mmreason.ui.shell.events import AT_ONCE, CHANGING, HEAVY, PRIVATE
+from mmreason.ui.shell.words import sentence
+from mmreason.ui.solve.line import LINE, in_line
+
+if TYPE_CHECKING:
+    from mmreason.ui.cost.tab import Cost
+
+DEFAULT_GENERATIONS = 8
+
+
+def connect(cost: Cost, blocks: gr.Blocks) -> None:
+    """Connect all events of the tab."""
+    c = cost
+    blocks.load(on_arrive, None, [c.head, c.arms, c.frontier_title, c.frontier, c.table, c.canvases], **PRIVATE)
+    measure_buttons = [c.measure, c.measure_stop]
+    run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **HEAVY)
+    run.then(on_measure_idle, None, measure_buttons, **AT_ONCE)
+    c.measure_stop.click(on_measure_stop, None, measure_buttons, **AT_ONCE)
+    race_buttons = [c.race_start, c.race_stop]
+    puzzle = [c.task, c.difficulty, c.seed, c.rival]
+    run = c.race_start.click(on_race, puzzle, [c.race_says, c.race, *race_buttons], **HEAVY)
+    run.then(on_race_idle, None, race_buttons, **AT_ONCE)
+    c.race_stop.click(on_race_stop, None, race_buttons, **AT_ONCE)
+    changed = [slider.change for slider in c.sliders] + [c.model.change]
+    gr.on(changed, on_sizes, [*c.sliders, c.model], [c.formula_says, c.formula_bars], **CHANGING)
+    blocks.unload(on_unload)
+
+
+def measured_view(results: Results | None, why_not: str) -> tuple[Any, ...]:
+    """Headline, bars, frontier's title, figure and table, and larger canvases; without results, why there are none."""
+    if results is None:
+        return [["lead", why_not]], None, [], None, None, None
+    figure = frontier_figure(results)
+    table = frontier_table(results.frontier, results) if results.frontier else None
+    return headline(results), arm_bars(results), frontier_title(figure), figure, table, canvas_table(results)
+
+
+def frontier_title(figure: Any) -> list[list[str]]:
+    """What stands above the frontier, where there is one."""
+    if figure is None:
+        return []
+    return [["title", "The frontier"], ["plain", "Success against FLOPs as the sampler takes more steps or is surer."]]
+
+
+def on_arrive() -> tuple[Any, ...]:
+    """The results as they are now."""
+    head, arms, title, figure, *tables = measured_view(*read_results())
+    return head, arms, title, gr.Plot(figure, visible=figure is not None), *tables
+
+
+# Measure here
+
+
+async def on_measure(count: Any, request: gr.Request):
+    """Measure, and show the bars of this machine beside the shipped ones."""
+    async with aclosing(
+        in_line("measure", request, lambda is_stopped: _measured(count, is_stopped), *_SAYS)
+    ) as states:
+        async for state in states:
+            yield state
+
+
+def _measured(count: Any, is_stopped: Any) -> Iterator[tuple[Any, ...]]:
+    results, _ = read_results()
+    generations = results.num_generations if results else DEFAULT_GENERATIONS
+    for state in measuring.measure_here(count, generations, is_stopped):
+        bars = gr.skip()
+        if state.rows is not None:
+            bars = arm_bars(results, state.rows, generations) if results else bars_here(state.rows, generations)
+        yield state.notice, bars, *_buttons(state.busy)
+
+
+def on_measure_stop(request: gr.Request) -> tuple[Any, ...]:
+    """End the measurement after the arm that runs."""
+    LINE.stop(str(request.session_hash), "measure")
+    return gr.skip(), gr.Button(interactive=False)
+
+
+def on_measure_idle(request: gr.Request) -> tuple[Any, ...]:
+    """Free the buttons, however the measurement ended."""
+    return _buttons(busy=LINE.is_busy(str(request.session_hash), "measure"))
+
+
+# The race
+
+
+async def on_race(task: Any, difficulty: Any, seed: Any, rival: Any, request: gr.Request):
+    """Run the race that the controls name."""
+
+    def raced(is_stopped: Any) -> Iterator[tuple[Any, ...]]:
+        for state in racing.race_live(task, difficulty, seed, rival, is_stopped):
+            yield state.notice, gr.skip() if state.value is None else state.value, *_buttons(state.busy)
+
+    async with aclosing(in_line("race", request, raced, *_SAYS)) as states:
+        async for state in states:
+            yield state
+
+
+def on_race_stop(request: gr.Request) -> tuple[Any, ...]:
+    """End the race at its next step."""
+    LINE.stop(str(request.session_hash), "race")
+    return gr.skip(), gr.Button(interactive=False)
+
+
+def on_race_idle(request: gr.Request) -> tuple[Any, ...]:
+    """Free the buttons, however the race ended."""
+    return _buttons(busy=LINE.is_busy(str(request.session_hash), "race"))
+
+
+# The formula
+
+
+def on_sizes(*values: Any) -> tuple[Any, Any]:
+    """The formula for the sliders' sizes, or what is wrong with one of them."""
+    *sizes, model = values
+    results, _ = read_results()
+    try:
+        bars, words = recompute(tuple(sizes), model, results.workload if results else {})
+    except MMReasonError as error:
+        return [["against", sentence(error)]], gr.skip()
+    return words, bars
+
+
+def on_unload(request: gr.Request) -> None:
+    """Whatever heavy work the visitor has is off."""
+    LINE.stop(str(request.session_hash))
+
+
+def _buttons(busy: bool) -> tuple[Any, Any]:
+    """Updates of the button that starts and the one that stops."""
+    return gr.Button(interactive=not busy), gr.Button(interactive=busy)
+
+
+def _says(busy: bool) -> Any:
+    return lambda words: (words, gr.skip(), *_buttons(busy))
+
+
+_SAYS = (_says(busy=True), _says(busy=False))  # to who waits, and to who is refused

@@ -1,0 +1,95 @@
+"""The tab Cost: what a rollout costs, measured, raced, by formula, and measured on this machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from mmreason.analysis.cost.results import Results, read_results
+from mmreason.records import DIFFICULTIES
+from mmreason.tasks import TASKS
+from mmreason.ui.cost import measuring, racing
+from mmreason.ui.cost.events import connect, measured_view
+from mmreason.ui.cost.formula import MODEL_NAMES, recompute, sliders
+from mmreason.ui.shell.component import DRAWING, component
+from mmreason.ui.shell.parts import Parts
+
+
+@dataclass(slots=True)
+class Cost(Parts):
+    """The components of the tab, by name; ``sliders`` in the order of ``formula.sliders``."""
+
+    sliders: list[Any]
+
+
+def build_cost(blocks: gr.Blocks) -> None:
+    """Lay out the tab inside ``blocks`` and connect its events."""
+    results, why_not = read_results()
+    head, arms, title, figure, table, canvases = measured_view(results, why_not)
+    with gr.Column(elem_id="cost"):
+        parts: dict[str, Any] = {
+            "head": component("prose", value=head, elem_id="cost-head"),
+            "arms": component("bars", value=arms, elem_id="cost-arms"),
+        }
+        parts |= _here()
+        component("prose", value=[["title", "The race"]])
+        parts |= _race()
+        parts["frontier_title"] = component("prose", value=title, elem_id="cost-frontier-title")
+        parts["frontier"] = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="cost-frontier")
+        parts["table"] = component("table", value=table, elem_id="cost-table")
+        component("prose", value=[["title", "Other sizes, by formula"]])
+        cost = Cost(parts, _sliders(parts, results))
+        parts["canvases"] = component("table", value=canvases, elem_id="cost-canvases")
+    connect(cost, blocks)
+
+
+def _here() -> dict[str, Any]:
+    """Measure here."""
+    with gr.Row(elem_id="cost-here"):
+        parts = {
+            "count": gr.Radio(list(measuring.COUNTS), value=4, label="Problems", elem_id="cost-count"),
+            "measure": gr.Button("Measure here", elem_id="cost-measure"),
+            "measure_stop": gr.Button("Stop", interactive=False, elem_id="cost-measure-stop"),
+        }
+    return parts | {"measure_says": component("notice", value="", elem_id="cost-measure-says")}
+
+
+def _race() -> dict[str, Any]:
+    """Its controls and its two canvases."""
+    with gr.Row(elem_id="cost-race-controls"):
+        parts = {
+            "task": gr.Dropdown(list(TASKS), value="maze", label="Task", elem_id="cost-task"),
+            "difficulty": gr.Dropdown(
+                list(DIFFICULTIES), value="medium", label="Difficulty", elem_id="cost-difficulty"
+            ),
+            "seed": gr.Number(0, label="Seed", elem_id="cost-seed"),
+            "rival": gr.Dropdown(
+                list(racing.RIVAL_CHOICES), value="ar_full", label="Against the full redraw of", elem_id="cost-rival"
+            ),
+            "race_start": gr.Button("Race", variant="primary", elem_id="cost-race-start"),
+            "race_stop": gr.Button("Stop", interactive=False, elem_id="cost-race-stop"),
+        }
+    parts["race_says"] = component("notice", value="", elem_id="cost-race-says")
+    value = racing.bundled_race()
+    return parts | {"race": component("race", value=value, scripts=DRAWING, elem_id="cost-race")}
+
+
+def _sliders(parts: dict[str, Any], results: Results | None) -> list[Any]:
+    workload = results.workload if results else {}
+    described = sliders(workload)
+    bars, words = recompute(tuple(slider.start for slider in described), MODEL_NAMES[0], workload)
+    with gr.Row(elem_id="cost-formula"):
+        with gr.Column(elem_id="cost-sliders"):
+            made = [gr.Slider(s.low, s.high, s.start, step=s.step, label=s.label) for s in described]
+            parts["model"] = gr.Dropdown(
+                [(name if name == MODEL_NAMES[0] else f"{name} parameters", name) for name in MODEL_NAMES],
+                value=MODEL_NAMES[0],
+                label="Model",
+                elem_id="cost-model",
+            )
+        with gr.Column(elem_id="cost-computed"):
+            parts["formula_says"] = component("prose", value=words, elem_id="cost-formula-says")
+            parts["formula_bars"] = component("bars", value=bars, elem_id="cost-formula-bars")
+    return made

@@ -1,0 +1,1 @@
+"""The machine that the page runs on: settings, checkpoints, GPU, files, logs."""

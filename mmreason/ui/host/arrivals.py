@@ -1,0 +1,68 @@
+"""Events as they arrive, bounded before gradio's queue takes them, so that nobody fills it for the others.
+
+Gradio's own ``max_size`` counts all events together.  Here solves have a bound of their own, and what else arrives is
+bounded for each visitor, each kind of event, each address where one is known, and in all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from mmreason.ui.host.settings import Settings, read_settings
+from mmreason.ui.host.visitor import address_of
+
+SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
+SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
+SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
+FULL = "too many events wait here already; please try again in a minute"
+TOO_MANY = f"more than {SESSION_EVENTS} of your events wait here already; please wait for some of them"
+
+
+def bound_arrivals(page: gr.Blocks) -> None:
+    """Ask of each event whether there is room before the queue of ``page`` takes it; the answer to others is 503."""
+    queue: Any = page._queue
+    push = queue.push
+    queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # of statistics that nobody sees, made anew after each event
+    queue.ANALYTICS_MAX_EVENTS = 1
+
+    async def bounded(body: Any, request: Any, username: Any) -> Any:
+        says = refusal(queue, body, request, read_settings())
+        return (False, says, "queue_full") if says else await push(body, request, username)
+
+    queue.push = bounded
+
+
+def refusal(queue: Any, body: Any, request: Any, settings: Settings) -> str:
+    """Why there is no room for the event, or nothing."""
+    function = queue.blocks.fns.get(body.fn_index)
+    if function is None:  # gradio says what is wrong with it
+        return ""
+    kind, pending = function.concurrency_id, list(pending_events(queue))
+    if body.session_hash is not None:
+        of_theirs = sum(event.session_hash == body.session_hash for event in pending)
+        if of_theirs >= SESSION_EVENTS:
+            return TOO_MANY
+    kinds = Counter(event.concurrency_id for event in pending)
+    solves = sum(kinds[name] for name in SOLVES)
+    if kind in SOLVES:
+        return FULL if solves >= settings.max_batch + settings.max_waiting + SOLVES_ON_TOP else ""
+    others = len(pending) - solves
+    if others >= settings.max_queue or kinds[kind] >= settings.max_queue // 4:
+        return FULL
+    if others >= settings.max_queue // 2 and (address := address_of(request)) is not None:
+        from_there = sum(address_of(event.request) == address for event in pending)
+        return FULL if from_there >= settings.max_queue // 2 else ""
+    return ""
+
+
+def pending_events(queue: Any) -> Iterator[Any]:
+    """What waits in the queue or goes on."""
+    for line in list(queue.event_queue_per_concurrency_id.values()):
+        yield from line.queue
+    for job in queue.active_jobs:
+        yield from job or ()

@@ -1,0 +1,116 @@
+"""What the page runs on: checkpoints loaded once when first asked for, the device, and the limits."""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+
+import torch
+
+from mmreason import places
+from mmreason.errors import CheckpointError
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.ui.host import gpu, hub
+from mmreason.ui.host.settings import name_of, read_settings
+
+CHECKPOINTS_SETTING, RUNS_SETTING = name_of("checkpoints"), name_of("runs")
+RUN_CHECKPOINT = re.compile(r"run:([0-9a-f]{12})/(joint|factorized)\Z", re.ASCII)  # what a run of the page trained
+
+_LOAD = Lock()
+
+
+def checkpoints_folder() -> Path:
+    """The folder whose subfolders are checkpoints."""
+    return Path(read_settings().checkpoints or places.ROOT / "checkpoints")
+
+
+def runs_folder() -> Path:
+    """The folder whose subfolders are training runs."""
+    return Path(read_settings().runs or places.ROOT / "runs")
+
+
+def page_runs_folder() -> Path:
+    """The folder of the runs that visitors started; those are listed for their owners only."""
+    return runs_folder() / "page"
+
+
+def checkpoint_folder(name: str) -> Path | None:
+    """The folder of the checkpoint called ``name``, ``run:<id>/<arm>`` being a run's; None if it is not here."""
+    if match := RUN_CHECKPOINT.match(name):
+        folder = page_runs_folder() / match[1] / match[2] / "checkpoint"
+        return folder if (folder / "model_index.json").is_file() else None
+    if name in hub_names():
+        return _fetched(name)
+    return checkpoints_folder() / name if name in checkpoint_names() else None
+
+
+def checkpoint_names() -> list[str]:
+    """Subfolders with a ``model_index.json``, ``base`` first, then those of the Hub."""
+    names = [path.parent.name for path in checkpoints_folder().glob("*/model_index.json")]
+    return sorted(names, key=lambda name: (name != "base", name)) + hub_names()
+
+
+def hub_names() -> list[str]:
+    """Checkpoints of the Hub that whoever hosts the page has named."""
+    return [name for part in read_settings().hub_checkpoints.split(",") if (name := part.strip())]
+
+
+def load_pipeline(name: str) -> InterleavedReasoningPipeline:
+    """The checkpoint called ``name``, loaded once and again when its files change; raises CheckpointError."""
+    folder = checkpoint_folder(name)
+    if folder is None:
+        there = ", ".join(checkpoint_names()) or "none"
+        raise CheckpointError(f"checkpoint {name[:60]!r} is not here; there is: {there}")
+    with _LOAD:
+        return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _fetched(name: str) -> Path:
+    return hub.fetch(name, read_settings().max_checkpoint_mb)
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Path, _changed: int) -> InterleavedReasoningPipeline:
+    use_few_threads()
+    pipe = InterleavedReasoningPipeline.from_pretrained(folder)
+    pipe.to(device())
+    _ = pipe.words, pipe.sheet, pipe.fingerprint  # cached now, not in the first solve
+    return pipe
+
+
+def find_checkpoint(name: str, fingerprint: str | None) -> str | None:
+    """The checkpoint that a link means: ``name`` if its weights fit, else another with those weights."""
+    own = [name] if RUN_CHECKPOINT.match(name) and checkpoint_folder(name) else []
+    for candidate in sorted([*checkpoint_names(), *own], key=lambda other: other != name):
+        if fingerprint is None and candidate == name:
+            return name
+        try:
+            if fingerprint is not None and load_pipeline(candidate).fingerprint == fingerprint:
+                return candidate
+        except CheckpointError:
+            logging.getLogger(__name__).warning("checkpoint %s cannot be loaded", candidate)
+    return None
+
+
+def warm_up() -> None:
+    """Load the first checkpoint, so that the first visitor need not wait for it."""
+    names = checkpoint_names()
+    try:
+        if names:
+            load_pipeline(names[0])
+    except CheckpointError as error:  # whoever asks for it is told
+        logging.getLogger(__name__).error("%s", error)
+
+
+def device() -> str:
+    """A GPU where there is one all the time."""
+    return "cuda" if torch.cuda.is_available() and not gpu.is_lent() else "cpu"
+
+
+def use_few_threads() -> None:
+    """One thread for the small products of one rollout: a second one mostly spins."""
+    torch.set_num_threads(1)

@@ -1,0 +1,64 @@
+"""How the page is served: what ``launch`` is told, and a plain answer to calls of the API that name nothing here."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from starlette.middleware import Middleware
+
+from mmreason.places import ASSETS
+from mmreason.ui.host.presence import WatchPresence
+from mmreason.ui.host.settings import Settings
+from mmreason.ui.host.temporary import RoomForUploads
+from mmreason.ui.shell.theme import CSS, theme
+
+UNKNOWN = "There is no such endpoint, or it has no such parameter; /gradio_api/info names all of them."
+
+
+class PlainRefusals:
+    """Answers 422 in JSON where gradio lets an unknown endpoint or parameter end as 500."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request; only calls of endpoints are watched."""
+        if scope["type"] != "http" or "/call/" not in scope["path"]:
+            await self.app(scope, receive, send)
+            return
+        begun = False
+
+        async def note(message: Any) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            if begun:
+                raise
+            logging.getLogger(__name__).info("unknown endpoint or parameter")
+            body = json.dumps({"error": UNKNOWN}).encode()
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 422, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+
+def launch_options(settings: Settings) -> dict[str, Any]:
+    """What ``launch`` is told besides the address."""
+    return {
+        "theme": theme(),
+        "css": CSS,
+        "max_file_size": f"{settings.max_upload_mb}mb",
+        "max_threads": settings.max_threads,
+        "enable_monitoring": False,
+        "allowed_paths": [str(ASSETS)],
+        "state_session_capacity": settings.max_sessions,
+        "footer_links": [],
+        "ssr_mode": False,
+        "mcp_server": bool(settings.mcp),
+        "app_kwargs": {"middleware": [Middleware(layer) for layer in (WatchPresence, RoomForUploads, PlainRefusals)]},
+    }

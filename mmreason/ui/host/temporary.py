@@ -1,0 +1,113 @@
+"""The folder of this server's temporary files: what visitors upload, and what they are handed to take away.
+
+It goes when the process ends, or when the next one starts after a kill; and it never holds more than the host allows:
+what is old goes, and beyond that what is oldest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import re
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import psutil
+
+from mmreason.ui.host.settings import read_settings
+
+KEPT_SECONDS = 7200  # a page that stays open offers its files no longer
+PERIOD = 1.0  # seconds between two looks at how much there is
+MAX_FILES = 20_000
+MB = 1_000_000
+PREFIX = "mmreason-"
+GRADIO = "GRADIO_TEMP_DIR"  # the environment variable that tells gradio where
+_OF_A_SERVER = re.compile(re.escape(PREFIX) + r"(\d+)-\w+\Z", re.ASCII)
+_LOOKING = Lock()
+_looked = -PERIOD
+
+
+@cache
+def folder() -> Path:
+    """The folder, made when first asked for in the place that ``GRADIO_TEMP_DIR`` names, or among the system's."""
+    parent = Path(os.environ.get(GRADIO) or tempfile.gettempdir())
+    parent.mkdir(parents=True, exist_ok=True)
+    for left in parent.glob(f"{PREFIX}*"):
+        match = _OF_A_SERVER.match(left.name)
+        if match and not left.is_symlink() and left.stat().st_uid == _user() and not psutil.pid_exists(int(match[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    made = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
+    atexit.register(_clear, made, os.getpid())
+    return made
+
+
+def _clear(made: Path, owner: int) -> None:
+    if os.getpid() == owner:  # not of a process that was forked off
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
+
+
+def hold_gradios_files() -> None:
+    """Let gradio keep its files here as well; to be called before the page is built."""
+    os.environ[GRADIO] = str(folder() / "gradio")
+
+
+def make_room() -> None:
+    """Remove files that are old, then the oldest while there are too many; at most once a ``PERIOD``."""
+    global _looked
+    with _LOOKING:
+        if time.monotonic() - _looked < PERIOD:
+            return
+        files = sorted(_files(folder()))
+        left, much, now = len(files), sum(size for _, size, _ in files), time.time()
+        most = read_settings().max_temporary_mb * MB
+        for changed, size, path in files:
+            if now - changed <= KEPT_SECONDS and left <= MAX_FILES and much <= most:
+                break
+            _remove(path)
+            left, much = left - 1, much - size
+        _looked = time.monotonic()
+
+
+def _files(where: Path) -> Iterator[tuple[float, int, Path]]:
+    """Time of the last change, bytes and path of every file."""
+    for path in where.rglob("*"):
+        try:
+            there = path.lstat()
+        except OSError:  # gone meanwhile
+            continue
+        if not stat.S_ISDIR(there.st_mode):
+            yield there.st_mtime, there.st_size, path
+
+
+def _remove(path: Path) -> None:
+    """The file, and its folder if that is empty now."""
+    try:
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
+    except OSError:  # other files are in it, or it is gone
+        pass
+
+
+class RoomForUploads:
+    """Makes room before a request writes a file here."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith(("/upload", "/deep_link")):
+            await asyncio.to_thread(make_room)
+        await self.app(scope, receive, send)

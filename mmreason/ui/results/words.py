@@ -1,0 +1,259 @@
+"""What the tab Results says: pure functions of the results files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is_ahead
+from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
+from mmreason.analysis.comparison.results import Comparison, Estimate, Map
+from mmreason.analysis.cost.results import Results
+from mmreason.rewards.assignment import SWAPPED
+from mmreason.ui.cost.words import PAPER_REDUCTION, against_us, setbacks, success_words
+from mmreason.ui.shell.words import flops, percent
+
+CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint, twice the rollouts"}
+EARLIER_WORDS = {
+    "first": "The first comparison: shorter runs",
+    "second": "The second comparison: stopped when a run had unlearnt to answer",
+    "third": "The third comparison: with an answer that is due, which did not help",
+}
+DIFFERS = (
+    "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
+    "was trained here from nothing on four procedural puzzles, with rewards that a program can check, on two CPU "
+    "cores: they say whether an effect is there at this size, not how large it is at the paper's. Claim 2 is tested "
+    "on hard puzzles with the whole canvas redrawn at every edit, so that pictures are in doubt, too; the "
+    "map also has a place where only the stated region is redrawn, and pictures are right nearly always."
+)
+
+
+def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
+    """The first claim in a sentence."""
+    if results is None:
+        return [["plain", why_not]]
+    local, full = results.arms["diffusion_local"], results.arms["ar_full"]
+    more = "fewer" if results.flops_reduction >= 0 else "more"
+    lines = [
+        [
+            "lead",
+            f"Local edits: {percent(abs(results.flops_reduction))} {more} FLOPs a rollout than redrawing the whole "
+            f"image autoregressively ({flops(local.flops)} against {flops(full.flops)}); it "
+            f"{success_words(results.success_difference)}. The paper: {percent(PAPER_REDUCTION)} fewer.",
+        ]
+    ]
+    return [*lines, *against_us(setbacks(results)), ["code", results.command]]
+
+
+def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Comparison | None] = ()) -> list[list[str]]:
+    """The second claim in a sentence, what goes against it, and how it was made; ``earlier`` ones came before it."""
+    if found is None:
+        return [["plain", why_not]]
+    second_look = found.first_look is not None
+    ahead = who_is_ahead(found.difference.ci95, len(found.difference.seeds), second_look).capitalize()
+    lines = [
+        [
+            "lead",
+            f"{ahead}: factorized rewards solve "
+            f"{rate(found.factorized)} of held-out puzzles, joint rewards {rate(found.joint)}, the base "
+            f"{rate(found.base)}.",
+        ],
+        [
+            "plain",
+            f"That is {gain(found.gain_over_joint)} over joint (the paper: {signed(found.paper['gain_over_joint'])}) "
+            f"and {gain(found.gain_over_base)} over base (the paper: {signed(found.paper['gain_over_base'])}; "
+            f"joint alone: {signed(found.joint.mean / found.base.mean - 1)}).",
+        ],
+    ]
+    if found.own_turn:
+        lines.append(["plain", own_turn_words(found)])
+    lines += against_us(reward_setbacks(found, earlier))
+    lines.append(["quiet", protocol_words(found)])
+    return [*lines, ["code", found.command]]
+
+
+def own_turn_words(found: Comparison) -> str:
+    """What judging each turn on its own brings over one reward for the whole trace."""
+    said = [
+        f"{name.partition('_')[0]} {gain(Estimate.model_validate(row['gain_over_joint_trace']))} "
+        f"on {_count(len(row['paired_seeds']), 'seed')}"
+        for name, row in found.own_turn.items()
+    ]
+    return (
+        "Against one reward for the whole trace, given to every token in it, judging each turn on its own"
+        f" brings {' and '.join(said)}."
+    )
+
+
+def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()) -> list[str]:
+    """What goes against factorized rewards, in words."""
+    low, high = found.difference.ci95
+    said = []
+    if len(found.difference.seeds) < FEWEST_SEEDS:
+        said.append(f"{_count(len(found.difference.seeds), 'seed')} cannot tell how much seeds differ")
+    elif high < 0:
+        said.append(f"joint is ahead, the paired difference is {_between(found.difference)}")
+    elif low <= 0:
+        said.append(f"no clear difference between the arms, the paired one is {_between(found.difference)}")
+    if found.first_look:
+        first, added = _count(len(found.first_look.seeds), "seed"), found.added
+        alone = f", which alone do not tell either ({_between(added)})" if added and _unclear(added) else ""
+        said.append(f"the first {first} did not tell ({_between(found.first_look)}), so more were added{alone}")
+    greedy = Estimate.model_validate(found.greedy["difference"]) if found.greedy else None
+    if greedy and _unclear(greedy):
+        said.append(f"greedy, the difference is not clear ({_between(greedy)})")
+    did_not_tell = sum(before is not None and before.difference.ci95[0] <= 0 for before in earlier)
+    if did_not_tell:
+        said.append(f"{_count(did_not_tell, 'comparison')} before this one did not show factorized ahead")
+    if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
+        excluded = ", which its interval excludes" * (found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"])
+        said.append(f"the gain over joint is smaller than the paper's{excluded}")
+    if found.gain_over_base.mean < found.paper["gain_over_base"]:
+        said.append("the gain over base is smaller than the paper's")
+    said += unlearnt(found.by_task, ["factorized"])
+    if doubled := found.controls.get(DOUBLE):
+        own = dict(zip(found.paired_seeds, found.difference.seeds, strict=True))
+        ours = [own[seed] for seed in doubled["paired_seeds"] if seed in own]
+        brought, ours = doubled["difference"]["mean"], sum(ours) / max(1, len(ours))
+        if brought > ours:
+            said.append(
+                f"joint with twice the rollouts gains more than factorizing does ({_points(brought)} points "
+                f"against {_points(ours)}, on {_count(len(doubled['paired_seeds']), 'seed')})"
+            )
+    if found.missing:
+        said.append(f"{len(found.missing)} of the planned runs are still missing")
+    return said
+
+
+def protocol_words(found: Comparison) -> str:
+    """What all runs share, in a few sentences."""
+    protocol = found.protocol
+    steps = protocol["num_steps"]
+    canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the region it states"
+    counted = protocol.get("due_answer", False)
+    due = "Each group counts one rollout more, which answers when an answer is due. " if counted else ""
+    p_value = found.difference.sign_flip_p
+    flipped = (
+        "" if p_value is None else f" The paired difference by an exact sign-flip test over seeds: p = {p_value:.3f}."
+    )
+    return (
+        f"{_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
+        f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
+        f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), {', '.join(protocol['tasks'])}, "
+        f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {canvas}, "
+        f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
+        "problems a task that occur in no training. Both arms have the same prompts, "
+        "number of rollouts, random seeds and hyper-parameters. "
+        f"{due}Intervals: 95 %, bootstrap over seeds and problems.{flipped}"
+    )
+
+
+def rate(estimate: Estimate) -> str:
+    """``61.2 % (58.9 to 63.0)``."""
+    low, high = estimate.ci95
+    return f"{100 * estimate.mean:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def signed(share: float) -> str:
+    """``+11.2 %``."""
+    return f"{_points(share)} %"
+
+
+def _points(share: float) -> str:
+    """``+11.2``."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
+def _between(estimate: Estimate) -> str:
+    """The interval of a difference."""
+    low, high = estimate.ci95
+    return f"{_points(low)} to {_points(high)} points"
+
+
+def _unclear(estimate: Estimate) -> bool:
+    return estimate.ci95[0] <= 0 <= estimate.ci95[1]
+
+
+def gain(estimate: Estimate) -> str:
+    """A relative gain with its interval."""
+    low, high = estimate.ci95
+    return f"{signed(estimate.mean)} ({signed(low)} to {signed(high)})"
+
+
+def task_table(found: Comparison | None) -> dict[str, Any] | None:
+    """Success by task: base, and every seed of both arms."""
+    if found is None:
+        return None
+    rows = []
+    for task, row in found.by_task.items():
+        seeds = [" ".join(f"{100 * value:.0f}" for value in row[arm]) for arm in ARMS]
+        rows.append([task, f"{100 * row['base']:.0f}", *seeds])
+    means = {"all, greedy": found.greedy} if found.greedy else {}
+    if found.other_granularity:
+        seeds = _count(len(found.other_granularity["paired_seeds"]), "seed")
+        means[f"all, by {found.other_granularity['granularity']} ({seeds})"] = found.other_granularity
+    for name, row in means.items():
+        rows.append([name, *(f"{100 * row[arm]['mean']:.1f}" for arm in ("base", *ARMS))])
+    for name, row in found.apart.items():
+        rows.append([f"{name}, not trained on", *(f"{100 * row[arm]:.1f}" for arm in ("base", *ARMS))])
+    for arm, control in found.controls.items():
+        name = f"{CONTROL_WORDS.get(arm, arm)} ({_count(len(control['paired_seeds']), 'seed')})"
+        rows.append([name, *(f"{100 * control[one]['mean']:.1f}" for one in ("base", "joint", arm))])
+    return {
+        "summary": "Solved, %: by task for every seed, greedy, other difficulties, and the controls",
+        "columns": ["", "base", "joint", "factorized, or the control"],
+        "rows": rows,
+    }
+
+
+def map_words(found: Map | None, why_not: str) -> list[list[str]]:
+    """What the map shows, in a sentence."""
+    if found is None:
+        return [["plain", why_not]]
+    ahead = [place.place for place in found.places if place.ci95[0] > 0]
+    behind = [place.place for place in found.places if place.ci95[1] < 0]
+    level = len(found.places) - len(ahead) - len(behind)
+    said = [
+        f"factorized is clearly ahead at {_names(ahead)}",
+        f"joint at {_names(behind)}",
+        f"{level} of {len(found.places)} places show no clear difference",
+    ]
+    if found.missing:
+        said.append(f"{_count(len(found.missing), 'place')} not measured yet")
+    seeds = _count(min(place.seeds for place in found.places), "seed")
+    return [
+        [
+            "plain",
+            f"Short runs of both arms, one setting changed at a time, on validation problems, {seeds} a place: "
+            f"{'; '.join(said)}. Intervals at a place are over problems, so they say nothing of other seeds, and "
+            "of twenty such intervals one errs by chance.",
+        ],
+        ["code", found.command],
+    ]
+
+
+def map_table(found: Map | None) -> dict[str, Any] | None:
+    """The map as a table."""
+    if found is None:
+        return None
+    rows = []
+    for place in found.places:
+        low, high = place.ci95
+        mark = "▲ factorized" if low > 0 else "▼ joint" if high < 0 else "–"
+        difference = f"{_points(place.difference)} ({_points(low)} to {_points(high)})"
+        rates = [f"{100 * value:.1f}" for value in (place.base, place.joint, place.factorized)]
+        rows.append([place.place, *rates, difference, mark, percent(place.sign_conflict), percent(place.idle_push)])
+    columns = ["place", "base, %", "joint, %", "factorized, %", "difference, points", "ahead"]
+    return {
+        "summary": "The map: where factorized rewards pay",
+        "columns": [*columns, "sign conflict", "idle push"],
+        "rows": rows,
+    }
+
+
+def _names(places: list[str]) -> str:
+    return ", ".join(places) if places else "no place"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -1,0 +1,1 @@
+"""Visitors' trainings: who they belong to, how they stand, what they may take."""

@@ -1,0 +1,26 @@
+"""The checkpoints that a visitor may choose: the shipped ones, and those of the visitor's own runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmreason.ui.host import checkpoints
+from mmreason.ui.runs.state import status_of
+from mmreason.ui.runs.store import runs_of
+
+Choice = tuple[str, str]  # what is shown, and the name that ``checkpoints.load_pipeline`` takes
+
+
+def trained_by(token: Any) -> list[Choice]:
+    """The checkpoints of the visitor's own runs, the newest first."""
+    found = []
+    for run in runs_of(token):
+        status = status_of(run)
+        for arm, name in status.checkpoints.items():
+            found.append((f"yours: {arm}, step {status.saved[arm]} ({run.id[:4]})", name))
+    return found
+
+
+def choices_of(token: Any) -> list[Choice]:
+    """All that the visitor may choose, the shipped ones first."""
+    return [(name, name) for name in checkpoints.checkpoint_names()] + trained_by(token)

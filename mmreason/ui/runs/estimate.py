@@ -1,0 +1,80 @@
+"""What a training will take, before it starts: from the rates that ``analysis.train_rate`` measured, never a guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmreason import places
+from mmreason.analysis.train_rate import FILES, read_rates
+from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
+from mmreason.ui.shell.words import count, duration
+
+COMMAND = "python -m mmreason make train_rate"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """All arms together."""
+
+    seconds: float
+    tokens: float
+    machine: str
+
+
+def rates_path() -> Path:
+    """Where the rates of this kind of machine are."""
+    return places.ASSETS / "results" / FILES[torch.cuda.is_available()]
+
+
+def estimate(settings: TrainSettings) -> Estimate | None:
+    """Seconds and tokens of ``settings``; None where nothing was measured for these tasks on this kind of machine."""
+    measured = read_rates(rates_path())
+    if measured is None:
+        return None
+    try:
+        seconds_of = {name: _batch(measured["rates"], settings, name) for name in ("rollout", "update")}
+        tokens = _mean(measured["rates"], settings, "tokens")
+    except KeyError:
+        return None
+    rollout, update = seconds_of["rollout"], seconds_of["update"]
+    arms, steps = len(settings.arms), settings.steps
+    learning = steps * (rollout(settings.rollouts) + settings.num_iterations * update(settings.rollouts))
+    evaluating = settings.evaluations * rollout(settings.eval_problems)
+    groups = min(LEAK_GROUPS, settings.num_problems)  # four backward passes and one forward, of three in an update
+    leak = (1 + steps // settings.eval_steps) * 3 * update(groups * settings.num_generations)
+    seconds = arms * (measured["start_seconds"] + learning + evaluating + leak)
+    return Estimate(seconds, arms * steps * settings.rollouts * tokens, measured["machine"])
+
+
+def _batch(rates: Mapping[str, Any], settings: TrainSettings, name: str) -> Callable[[int], float]:
+    """Seconds of a batch by its rollouts; raises KeyError where a task was not measured."""
+    each = _mean(rates, settings, f"{name}_seconds")
+    cells = [rates[task][difficulty] for task in settings.tasks for difficulty in settings.difficulties]
+    besides = max(cell.get(f"{name}_batch_seconds", 0.0) for cell in cells)  # it lasts as long as its longest trace
+    return lambda rollouts: besides + each * rollouts
+
+
+def _mean(rates: Mapping[str, Any], settings: TrainSettings, name: str) -> float:
+    """The mean of a rate over tasks (alike) and difficulties (by weight); raises KeyError."""
+    total = sum(settings.difficulties.values())
+    return sum(
+        weight / total * sum(rates[task][difficulty][name] for task in settings.tasks) / len(settings.tasks)
+        for difficulty, weight in settings.difficulties.items()
+    )
+
+
+def words(settings: TrainSettings) -> str:
+    """The estimate as a sentence, or that there is none."""
+    found = estimate(settings)
+    if found is None:
+        return f"How long this takes will show after the first step; nothing was measured for it here ({COMMAND})."
+    arms = " for both arms" if len(settings.arms) > 1 else ""
+    return (
+        f"About {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
+        f"if {found.machine} has nothing else to do."
+    )

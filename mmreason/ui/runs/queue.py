@@ -1,0 +1,238 @@
+"""The queue of trainings: who runs, who is next, and how a run is started, stopped, resumed, deleted, cleaned up.
+
+``advance`` does what is due and may be called by anybody at any time; a thread calls it every second.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Lock, Thread
+from threading import enumerate as enumerate_threads
+from typing import Any
+
+import psutil
+
+from mmreason import places
+from mmreason.disk import write_whole
+from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteError
+from mmreason.training.rl.presets import TrainSettings
+from mmreason.training.run.rundir import CONFIG_FILE, STOP_FILE
+from mmreason.ui.host import checkpoints, gpu
+from mmreason.ui.host.settings import read_settings
+from mmreason.ui.runs.quota import MB, check_room
+from mmreason.ui.runs.state import OUT_OF_TIME, birth, is_alive, status_of, waits
+from mmreason.ui.runs.store import Run, all_runs, change, create, end_of_line, locked, owned, remove, size_of
+
+PERIOD = 1.0  # seconds between two looks at the queue
+CLEAN_PERIOD = 600.0
+THREAD = "trainings"
+NICENESS = 10  # visitors who solve come first
+UNCLAIMED = 60.0  # seconds that a tab has to ask for the slices of its run, where a GPU is lent
+MAX_KEPT = 2000  # runs on the disk, ended ones included
+IDLE_LOAD = 0.3  # below this load a training takes all processors
+
+_CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, or they stay as zombies
+_ADDRESSES: dict[str, str] = {}  # where the runs come from that were asked for since the start; on no disk
+_THREAD_LOCK = Lock()
+_LOG = logging.getLogger(__name__)
+
+
+def submit(settings: TrainSettings, token: str, address: str | None = None) -> Run:
+    """Put a new run at the end of the queue; raises ConfigError or CheckpointError."""
+    if checkpoints.checkpoint_folder(settings.checkpoint) is None:
+        raise CheckpointError(f"checkpoint {settings.checkpoint[:60]!r} is not here")
+    with locked():
+        known = _make_room(all_runs())
+        check_room(settings, token, known, _from(address))
+        run = create(settings, token, known)
+        if address is not None:
+            _ADDRESSES[run.id] = address
+    advance()
+    return run
+
+
+def _from(address: str | None) -> list[str]:
+    """Ids of the runs that this server was asked for from ``address``; none where it is not known."""
+    return [run_id for run_id, other in _ADDRESSES.items() if other == address]
+
+
+def _make_room(known: list[Run]) -> list[Run]:
+    """``known`` without the oldest that were taken back before they began, where too many are kept."""
+    idle = [run for run in reversed(known) if run.arm is None and not waits(run)]
+    for run in idle[: max(0, len(known) + 1 - MAX_KEPT)]:
+        remove(run)
+        known = [other for other in known if other is not run]
+    for run_id in set(_ADDRESSES) - {run.id for run in known}:
+        del _ADDRESSES[run_id]
+    if len(known) >= MAX_KEPT:
+        raise ConfigError("this server keeps as many runs as it can: try again another day, or delete one of yours")
+    return known
+
+
+def stop(run_id: Any, token: Any) -> Run:
+    """Ask a run to end after its step, or take it out of the queue; raises ConfigError."""
+    with locked():
+        run = change(owned(run_id, token, "stop"), wanted=False)
+        _ask_to_stop(run)
+    return run
+
+
+def resume(run_id: Any, token: Any) -> Run:
+    """Put a run that stopped or was killed at the end of the queue again; raises ConfigError."""
+    with locked():
+        run = owned(run_id, token, "resume")
+        state = status_of(run).state
+        if state not in ("stopped", "failed"):
+            raise ConfigError(f"run {run.id} must have stopped to be resumed; it is {state}")
+        known = all_runs()
+        check_room(run.settings, token, known, _from(_ADDRESSES.get(run.id)))
+        for arm in run.settings.arms:
+            (run.arm_folder(arm) / STOP_FILE).unlink(missing_ok=True)
+        (run.folder / OUT_OF_TIME).unlink(missing_ok=True)
+        run = change(run, wanted=True, since=end_of_line(known), arm=None, pid=None, born=None)
+    advance()
+    return run
+
+
+def delete(run_id: Any, token: Any) -> None:
+    """Remove a run and what it saved; raises ConfigError, also while it runs."""
+    with locked():
+        run = owned(run_id, token, "delete")
+        state = status_of(run).state
+        if state in ("running", "stopping"):
+            raise ConfigError(f"run {run.id} must have stopped to be deleted; it is {state}")
+        remove(run)
+
+
+def advance() -> None:
+    """Start what is next and repeat a wish to stop that a starting process has overlooked."""
+    with locked():
+        for child in [child for child in _CHILDREN if child.poll() is not None]:
+            _CHILDREN.remove(child)
+        runs = all_runs()
+        running = [run for run in runs if is_alive(run)]
+        for run in running:
+            if not run.wanted:
+                _ask_to_stop(run)
+            elif not gpu.is_lent() and _minutes(run) > read_settings().run_minutes:
+                says = f"it had run for {read_settings().run_minutes} minutes, the most at a time\n"
+                write_whole(run.folder / OUT_OF_TIME, says.encode())
+                _ask_to_stop(change(run, wanted=False))
+        waiting = sorted((run for run in runs if waits(run) and not is_alive(run)), key=lambda run: run.since)
+        if gpu.is_lent():
+            for run in waiting:
+                if time.time() - run.since > UNCLAIMED:
+                    change(run, wanted=False)
+            return
+        for run in waiting[: max(0, read_settings().max_trainings - len(running))]:
+            _start(run)
+
+
+def _minutes(run: Run) -> float:
+    """How long its process has run."""
+    assert run.born is not None, "it is alive"
+    return (time.time() - psutil.boot_time() - run.born) / 60
+
+
+def _ask_to_stop(run: Run) -> None:
+    if run.arm is not None and is_alive(run):
+        run.arm_folder(run.arm).mkdir(parents=True, exist_ok=True)
+        (run.arm_folder(run.arm) / STOP_FILE).touch()
+
+
+def command_of(run: Run, arm: str) -> list[str]:
+    """The arguments after ``python`` that train ``arm`` of ``run``; with ``--resume`` where it had begun."""
+    start = checkpoints.checkpoint_folder(run.settings.checkpoint)
+    if start is None:
+        raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is not here any more")
+    folder = run.arm_folder(arm)
+    found = ["-m", "mmreason", *run.settings.arguments(arm, _from_root(start), _from_root(folder))]
+    return [*found, "--resume"] if (folder / CONFIG_FILE).exists() else found
+
+
+def _from_root(path: Path) -> str:
+    return str(path.relative_to(places.ROOT) if path.is_relative_to(places.ROOT) else path)
+
+
+def _start(run: Run) -> None:
+    """Start the process of the arm that is next; one that cannot be started counts as failed."""
+    arm, threads = status_of(run).arm, str(_threads())
+    with run.log(arm).open("ab") as log:
+        try:
+            command = [sys.executable, *command_of(run, arm), "--threads", threads]
+            child = subprocess.Popen(
+                command,
+                cwd=places.ROOT,
+                env=os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "OMP_NUM_THREADS": threads},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # the server's end is not its end
+            )
+        except (OSError, MMReasonError) as error:
+            log.write(f"{error}\n".encode())
+            change(run, arm=arm, pid=0, born=0.0)
+            return
+    _CHILDREN.append(child)
+    born = 0.0
+    try:
+        process = psutil.Process(child.pid)
+        born = birth(process)
+        process.nice(max(NICENESS, process.nice()))
+    except psutil.Error:  # it has ended already
+        pass
+    try:
+        change(run, arm=arm, pid=child.pid, born=born)
+    except WriteError:  # not kept on a full disk, it would be started again and again
+        child.kill()
+        raise
+
+
+def _threads() -> int:
+    """One, so that visitors can solve meanwhile; all on a machine that has nothing else to do."""
+    cpus = os.cpu_count() or 1
+    return cpus if psutil.getloadavg()[0] < IDLE_LOAD else 1
+
+
+def clean_up(now: float | None = None) -> list[str]:
+    """Remove what is too old, then the oldest while all take too much; never a run that waits or runs."""
+    now, bound, gone = now or time.time(), read_settings(), []
+    with locked() as folder:
+        for path in folder.glob(".gone-*"):  # a removal that was cut off
+            shutil.rmtree(path, ignore_errors=True)
+        ended = [run for run in reversed(all_runs()) if not waits(run) and not is_alive(run)]
+        sizes = {run.id: size_of(run) for run in all_runs()}
+        for run in ended:
+            is_old = now - max(run.created, run.since) > bound.runs_days * 86400
+            if is_old or sum(sizes.values()) > bound.runs_mb * MB:
+                remove(run)
+                sizes.pop(run.id)
+                gone.append(run.id)
+    return gone
+
+
+def keep_going() -> None:
+    """Look after the queue in a thread of this process, one for all pages."""
+    with _THREAD_LOCK:
+        if not any(thread.name == THREAD for thread in enumerate_threads()):
+            Thread(target=_look_after, name=THREAD, daemon=True).start()
+
+
+def _look_after() -> None:
+    cleaned = 0.0
+    while True:
+        try:
+            if checkpoints.page_runs_folder().is_dir():
+                advance()
+                if time.monotonic() - cleaned > CLEAN_PERIOD:
+                    cleaned = time.monotonic()
+                    clean_up()
+        except Exception:  # the queue must go on
+            _LOG.exception("the queue of trainings stumbled")
+        time.sleep(PERIOD)

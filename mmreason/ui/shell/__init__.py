@@ -1,0 +1,1 @@
+"""What every tab is built from: components, colours, events, words."""

@@ -1,0 +1,12 @@
+"""How the page's events behave: what is open to programs, what waits in which line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
+WATCHING: dict[str, Any] = {**PRIVATE, "concurrency_id": "watch", "concurrency_limit": None}  # the worker's line
+HEAVY: dict[str, Any] = {**PRIVATE, "concurrency_id": "heavy", "concurrency_limit": None}  # a line of their own
+WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": 1}
+CHANGING: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}

@@ -1,0 +1,149 @@
+"""A trace as the player's value: plain JSON whose lists only grow while a run streams in.
+
+The player draws every canvas itself from the codebook sheet, so no picture travels with a frame.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from mmreason.records import NUM_CELLS, Problem, Segment, Trace
+from mmreason.rewards.advice import code_of_cell, expected_solution, first_wrong
+from mmreason.rewards.verify import Verifier
+from mmreason.tokenizers.text import MASK
+from mmreason.traces.sheet import sheet_pixels, sheet_value
+
+_NUMBERS = count(time.time_ns() // 1000)
+
+PICTURES = ("before", "after")  # of a trace file's segments; the player draws its own
+
+
+class Playback:
+    """Turns the partial traces of one run into player values; each segment is scored once, when finished.
+
+    ``run`` rises from run to run, so that the player knows what is out of date.
+    """
+
+    def __init__(self, words: Sequence[str], sheet: np.ndarray) -> None:
+        self.words, self.run = words, run_number()
+        self.mask = list(words).index(MASK)
+        self.verifier = Verifier(words, sheet)
+        self.sheet = sheet_value(sheet)
+        self.code_N = code_of_cell(sheet)
+        self._scored: list[Segment] = []
+        self._entries: list[dict[str, Any]] = []
+
+    def update(self, trace: Trace, state: str, link: str = "") -> tuple[Trace, dict[str, Any]]:
+        """The scored trace, and the player's value for it."""
+        trace = self._score(trace)
+        finished = state == "finished"
+        value = {
+            "run": self.run,
+            "state": state,
+            "problem": trace.problem.summary,
+            "settings": dict(trace.settings),
+            "sheet": self.sheet,
+            "canvas_codes": [token - len(self.words) for token in trace.canvas_tokens],
+            "segments": self._segments(trace),
+            "end_reason": trace.end_reason,
+            "success": trace.success,
+            "cost": cost_entry(trace),
+            "expected": expected_solution(trace.problem, self.code_N) if finished else None,
+            "advice": first_wrong(trace, self.verifier, self.code_N) if finished else None,
+            "link": link,
+        }
+        return trace, value
+
+    def _score(self, trace: Trace) -> Trace:
+        """Verdicts for finished segments; asks the verifier only when another one has finished."""
+        num_finished = sum(is_finished(segment) for segment in trace.segments)
+        if num_finished > len(self._scored) or trace.end_reason:
+            scored = self.verifier.score(trace)
+            self._scored = list(scored.segments[:num_finished])
+            return scored
+        return replace(trace, segments=(*self._scored, *trace.segments[len(self._scored) :]))
+
+    def _segments(self, trace: Trace) -> list[dict[str, Any]]:
+        """One entry a segment; those finished before are the same objects as last time."""
+        num_kept = sum(entry["done"] for entry in self._entries)
+        fresh = [self._entry(segment) for segment in trace.segments[num_kept:]]
+        self._entries = [*self._entries[:num_kept], *fresh]
+        return list(self._entries)
+
+    def _entry(self, segment: Segment) -> dict[str, Any]:
+        is_edit = segment.kind == "edit"
+        verdict = segment.verdict
+        return {
+            "kind": segment.kind,
+            "turn": segment.turn,
+            "done": is_finished(segment),
+            "region": [box.words for box in segment.boxes] if is_edit else None,
+            "cells": list(segment.cells) if is_edit else None,
+            "reward": segment.reward,
+            "verdict": verdict and {"right": verdict.right, "reason": verdict.reason},
+            "frames": [
+                {
+                    "tokens": [self._token(token, is_edit) for token in frame.tokens],
+                    "committed": list(frame.committed),
+                }
+                for frame in segment.frames
+            ],
+        }
+
+    def _token(self, token: int, is_edit: bool) -> str | int | None:
+        if token == self.mask:
+            return None
+        return token - len(self.words) if is_edit else self.words[token]
+
+
+def run_number() -> int:
+    """A number for what is to be shown from now on, above all earlier ones, wherever the clock jumps.
+
+    It begins at the time, so that a page that is still open after a restart takes what is new for new.
+    """
+    return next(_NUMBERS)
+
+
+def is_finished(segment: Segment) -> bool:
+    """Is every token of ``segment`` committed?"""
+    return sum(len(frame.committed) for frame in segment.frames) == len(segment.tokens)
+
+
+def cost_entry(trace: Trace) -> dict[str, Any]:
+    """Tokens, seconds, and the tokens had every edit redrawn all cells (one forward a step, one clean copy)."""
+    edits = [segment for segment in trace.segments if segment.kind == "edit" and is_finished(segment)]
+    more = sum((NUM_CELLS - len(edit.cells)) * (len(edit.frames) + 1) for edit in edits)
+    return {
+        "tokens_forwarded": trace.cost.tokens_forwarded,
+        "full_redraw_tokens": trace.cost.tokens_forwarded + more,
+        "seconds": trace.cost.seconds,
+    }
+
+
+def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
+    """The player's value for a finished trace file that holds its ``sheet``."""
+    segments = [
+        {key: value for key, value in segment.items() if key not in PICTURES} | {"done": True}
+        for segment in data["segments"]
+    ]
+    return {
+        "run": 0,
+        "state": "example",
+        "problem": problem.summary,
+        "settings": dict(data["settings"]),
+        "sheet": data["sheet"],
+        "canvas_codes": data["canvas_codes"],
+        "segments": segments,
+        "end_reason": data["end_reason"],
+        "success": data["success"],
+        "cost": data["cost"],
+        "expected": expected_solution(problem, code_of_cell(sheet_pixels(data["sheet"]))),
+        "advice": None,
+        "link": "",
+    }

@@ -1,0 +1,187 @@
+"""Solving for a visitor: a stream of what the page shows, stopped within a step.
+
+The functions here know no component; ``watch`` lays their values out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mmreason.errors import MMReasonError
+from mmreason.records import Problem, Trace
+from mmreason.traces.file import to_json
+from mmreason.ui.host import checkpoints
+from mmreason.ui.shell.words import OUR_FAULT, place_in_line, sentence
+from mmreason.ui.solve.playback import Playback, cost_entry
+from mmreason.ui.solve.request import SolveRequest, link_query
+from mmreason.ui.solve.worker import FAILED, FINISHED, WORKER, Ticket, Worker
+
+PERIOD = 1 / 15  # seconds between two sendings of one stream, while there are few
+SHARE = 1 / 60  # seconds that each stream adds to that: gradio takes about 5 ms of the one event loop for a sending
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Finished:
+    """A run that ended: its trace file's content, the codebook to draw its replay from, what was asked."""
+
+    data: dict[str, Any]
+    sheet: np.ndarray
+    request: SolveRequest | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the page shows next; None leaves a part as it is."""
+
+    value: dict[str, Any] | None = None  # of the player
+    notice: str | None = None
+    finished: Finished | None = None
+    busy: bool = True
+
+
+async def solve(
+    request: SolveRequest, session: str, worker: Worker = WORKER, address: str | None = None
+) -> AsyncGenerator[Shown, None]:
+    """Solve and say step by step what to show; user errors become a notice.
+
+    The first step is shown at once, later ones every ``period`` at most.  Closing this generator frees the row.
+    """
+    try:
+        ticket, run = await asyncio.to_thread(_prepare, request, session, address)
+    except Exception as error:
+        worker.forget(session)
+        yield Shown(notice=blame(error), busy=False)
+        return
+    changes = Changes()
+    worker.submit(ticket, changes.told)
+    ahead, shown = 0, 0.0
+    try:
+        while True:
+            await changes.wait(ticket.ahead == ahead)
+            if ticket.is_over:
+                break
+            if ticket.trace is None or not ticket.trace.segments:
+                if ticket.ahead != ahead:
+                    ahead = ticket.ahead
+                    yield Shown(notice=place_in_line(ahead))
+                continue
+            if (early := shown + period(worker.counts()["running"]) - time.monotonic()) > 0:
+                await asyncio.sleep(early)
+                if ticket.is_over:
+                    break
+            first, shown = not shown, time.monotonic()
+            value = await asyncio.to_thread(run.value, ticket.trace)
+            yield Shown(value, notice="" if first else None)
+        yield await asyncio.to_thread(run.end, ticket)
+    except Exception as error:  # of what is shown, not of the solve
+        yield Shown(notice=blame(error), busy=False)
+    finally:
+        worker.drop(ticket)
+
+
+def period(streams: int) -> float:
+    """Seconds between two sendings of each of ``streams``; nothing is lost, as a sending holds all steps so far."""
+    return max(PERIOD, SHARE * streams)
+
+
+async def last_shown(states: AsyncGenerator[Shown, None]) -> Shown:
+    """What a solve shows at its end."""
+    last = Shown()
+    async with aclosing(states):
+        async for state in states:
+            last = state
+    return last
+
+
+class Changes:
+    """What another thread says has changed, awaited in the server's loop."""
+
+    def __init__(self) -> None:
+        self._event, self._loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def told(self) -> None:
+        """Something has changed; may be called by any thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, patiently: bool = True) -> None:
+        """Until something has changed since the last call; at once if not ``patiently``."""
+        if patiently:
+            await self._event.wait()
+        self._event.clear()
+
+
+class Run:
+    """What the page shows of one solve."""
+
+    def __init__(self, request: SolveRequest, pipe: Any) -> None:
+        self.pipe, self.playback = pipe, Playback(pipe.words, pipe.sheet)
+        self.request = replace(request, checkpoint_hash=pipe.fingerprint)
+        self.origin = {
+            "seed": request.sampling_seed,
+            "checkpoint": request.checkpoint,
+            "checkpoint_hash": pipe.fingerprint,
+        }
+
+    def value(self, trace: Trace) -> dict[str, Any]:
+        """The player's value while the solve goes on."""
+        return self.playback.update(self._with_origin(trace), "running")[1]
+
+    def end(self, ticket: Ticket) -> Shown:
+        """What is shown at the end, however it came."""
+        if ticket.state == FAILED:
+            return Shown(notice=blame(ticket.error), busy=False)
+        if ticket.trace is None or not ticket.trace.segments:
+            return Shown(notice="Stopped before the first step.", busy=False)
+        state = "finished" if ticket.state == FINISHED else "stopped"
+        link = link_query(self.request, self.pipe.fingerprint)
+        trace, value = self.playback.update(self._with_origin(ticket.trace), state, link)
+        finished = Finished(to_json(trace, self.pipe.words, self.pipe.sheet), self.pipe.sheet, self.request)
+        return Shown(value, "", finished, busy=False)
+
+    def _with_origin(self, trace: Trace) -> Trace:
+        return replace(trace, settings={**trace.settings, **self.origin})
+
+
+def _prepare(request: SolveRequest, session: str, address: str | None = None) -> tuple[Ticket, Run]:
+    """Raises what a visitor can cause."""
+    problem, config = request.problem(), request.sampling()
+    pipe = checkpoints.load_pipeline(request.checkpoint)
+    return Ticket(session, pipe, problem, config, request.sampling_seed, address), Run(request, pipe)
+
+
+def blame(error: BaseException | None) -> str:
+    """The sentence for an error: a visitor's own is told, ours goes to the log."""
+    if isinstance(error, MMReasonError):
+        return sentence(error)
+    logging.getLogger(__name__).error("a solve failed", exc_info=error)
+    return OUR_FAULT
+
+
+def preview(problem: Problem, checkpoint: str) -> dict[str, Any]:
+    """The player's value for a puzzle that nobody has solved yet, drawn by ``checkpoint``'s codebook."""
+    pipe = checkpoints.load_pipeline(checkpoint)
+    playback = Playback(pipe.words, pipe.sheet)
+    tokens = tuple(int(token) for token in pipe.encode_image(problem.image))
+    trace = Trace(problem, tokens, (), "")
+    _, value = playback.update(trace, "ready")
+    return value | {"problem": problem.summary, "cost": cost_entry(trace)}
+
+
+def other_seed(seed: int) -> int:
+    """A sampling seed for another try."""
+    return next(new for new in iter(lambda: random.randrange(1000), None) if new != seed)
+
+
+def surprise() -> int:
+    """A seed for another puzzle."""
+    return random.randrange(10_000)

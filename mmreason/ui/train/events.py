@@ -1,0 +1,260 @@
+"""The events of the tab Train: handlers' values laid out as updates of its components."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mmreason.errors import MMReasonError
+from mmreason.ui.host import gpu
+from mmreason.ui.host.visitor import address_of
+from mmreason.ui.runs import queue
+from mmreason.ui.runs.archive import write_archive
+from mmreason.ui.runs.choices import choices_of, trained_by
+from mmreason.ui.runs.estimate import words
+from mmreason.ui.runs.samples import run_samples
+from mmreason.ui.runs.slices import drive
+from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_COMMAND, EXAMPLE_PRESET, Run, find, new_token, owner_of, runs_of
+from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
+from mmreason.ui.shell.words import sentence
+from mmreason.ui.train import push
+from mmreason.ui.train.form import CONTROLS, checked_settings, filled, preset
+from mmreason.ui.train.view import RunView, Seen, look
+from mmreason.ui.train.words import label, preset_words
+
+if TYPE_CHECKING:
+    from mmreason.ui.train.tab import Train
+
+LINK_JS = """(id) => {
+  if (!id) return '';
+  const place = new URL(location.href);
+  place.search = '?run=' + encodeURIComponent(id);
+  if (document.getElementById('train')?.offsetParent) history.replaceState(null, '', place);
+  return place.href;
+}"""
+# By the browser as soon as the page is there: an answer of the server might come when the visitor has moved on.
+OPEN_LINK_JS = """() => {
+  if (!new URLSearchParams(location.search).has('run')) return;
+  for (const tab of document.querySelectorAll('[role=tab]')) if (tab.textContent.trim() === 'Train') tab.click();
+}"""
+
+EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
+EXAMPLE_WORDS = [
+    ["lead", "An example, until you start a run of your own"],
+    ["plain", f"A real training with the preset “{EXAMPLE_PRESET}”, made by this command:"],
+    ["code", EXAMPLE_COMMAND],
+]
+DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
+_SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive
+
+
+def connect(t: Train, blocks: gr.Blocks) -> None:
+    """Connect all events of the tab, and look after the queue."""
+    queue.keep_going()
+    asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
+    shown = [
+        *(t.seen, t.empty, t.head, t.actions, t.stop, t.resume, t.delete, t.curves, t.figures),
+        *(t.verdict, t.held_out, t.results, t.command, t.take, t.hub, t.timer, t.trained, t.ready),
+    ]
+    lists = [t.run, t.earlier]
+
+    def then_look(event: Any) -> None:
+        event.then(on_look, asked, shown, **PRIVATE)
+
+    blocks.load(None, None, None, js=OPEN_LINK_JS)
+    arrived = [t.visitor, t.chosen, t.says, *lists, t.checkpoint]
+    then_look(blocks.load(on_arrive, t.visitor, arrived, **PRIVATE))
+    t.preset.input(on_preset, t.preset, [*t.controls[1:], t.estimate, t.preset_says], **PRIVATE)
+    changed = [control.change for control in t.controls]
+    gr.on(changed, on_form, [t.visitor, *t.controls], [t.estimate, t.form_says], **CHANGING)
+    started = [t.form_says, t.says, t.chosen, *lists]
+    start = t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE)
+    then_look(start)
+    then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
+    t.timer.tick(on_look, asked, shown, **PRIVATE)
+    gr.on([t.smoothing.change, t.earlier.change], on_look, asked, shown, **CHANGING)
+    then_look(t.stop.click(on_stop, [t.chosen, t.visitor], t.says, **PRIVATE))
+    resume = t.resume.click(on_resume, [t.chosen, t.visitor], t.says, **PRIVATE)
+    then_look(resume)
+    if gpu.is_lent():
+        for begun in (start, resume):
+            begun.then(on_drive, [t.chosen, t.visitor], t.says, **DRIVING)
+    t.delete.click(lambda: gr.Row(visible=True), None, t.sure, **AT_ONCE)
+    t.keep.click(lambda: gr.Row(visible=False), None, t.sure, **AT_ONCE)
+    then_look(t.really.click(on_delete, [t.chosen, t.visitor], [t.says, t.sure, t.chosen, *lists], **PRIVATE))
+    t.run.change(None, t.run, t.link, js=LINK_JS)
+    t.ready.change(on_archive, [t.chosen, t.visitor], t.archive, **WRITING)
+    if push.can_sign_in():
+        t.push.click(on_push, [t.chosen, t.visitor, t.repository], t.says, **PRIVATE)
+
+
+# Arriving
+
+
+def on_arrive(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
+    """Know the visitor again or give a token; open the run of a link, else the visitor's last one."""
+    known = owner_of(visitor) is not None
+    token = visitor if known else new_token()
+    asked = dict(request.query_params).get("run")
+    own, run = runs_of(token), find(asked)
+    says = _whose(run, token) if run or asked is None else "The run of this link is not here any more."
+    chosen = run.id if run else _first(own)
+    choices = choices_of(token)
+    start = gr.Dropdown(choices=choices, value=choices[0][1] if choices else None)
+    return gr.skip() if known else token, chosen, says, *_lists(chosen, own), start
+
+
+def _first(own: list[Run]) -> str | None:
+    """What is shown where nobody has chosen: the visitor's last run, or the example."""
+    return own[0].id if own else EXAMPLE if find(EXAMPLE) else None
+
+
+def _whose(run: Run | None, token: Any) -> str:
+    if run is None or run.id == EXAMPLE or run.is_of(token):
+        return ""
+    return "This run belongs to another visitor: you may look, and only they may stop, resume, delete or download it."
+
+
+def _lists(chosen: str | None, own: list[Run]) -> tuple[Any, Any]:
+    """The visitor's runs and the example, with the one that is shown whoever it belongs to."""
+    found = {run.id: run for run in (find(chosen), *own, find(EXAMPLE)) if run is not None}
+    choices = [(label(run), run.id) for run in found.values()]
+    return gr.Dropdown(choices=choices, value=chosen), gr.Dropdown(choices=choices, value=[])
+
+
+# The form
+
+
+def on_preset(name: Any) -> tuple[Any, ...]:
+    """Fill the fields; the checkpoint stays."""
+    try:
+        settings = preset(name)
+    except MMReasonError as error:
+        return *[gr.skip()] * (len(CONTROLS) - 1), sentence(error), ""
+    values = filled(settings)
+    return *(values[control] for control in CONTROLS[1:]), words(settings), preset_words(name)
+
+
+def on_form(visitor: Any, *values: Any) -> tuple[Any, Any]:
+    """The estimate, or what is wrong with a field; what Start said of a field stays until none is wrong."""
+    try:
+        return words(checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)), ""
+    except MMReasonError as error:
+        return sentence(error), gr.skip()
+
+
+def on_start(request: gr.Request, visitor: Any, *values: Any) -> tuple[Any, ...]:
+    """Put a run in the queue and show it."""
+    try:
+        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)
+        run = queue.submit(settings, visitor, address_of(request))
+    except MMReasonError as error:
+        return sentence(error), *[gr.skip()] * 4
+    return "", "", run.id, *_lists(run.id, runs_of(visitor))
+
+
+# Looking
+
+
+def on_choose(name: Any, visitor: Any) -> tuple[Any, ...]:
+    """Show another run."""
+    return name, _whose(find(name), visitor), gr.Row(visible=False)
+
+
+def on_look(chosen: Any, visitor: Any, earlier: Any, smoothing: Any, seen: Seen | None) -> tuple[Any, ...]:
+    """What has changed of the run that is shown."""
+    view = look(chosen, visitor, earlier, smoothing, seen)
+    return outputs_of(view, visitor)
+
+
+def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
+    """A view as updates in the order of ``shown`` in ``connect``; what has not changed is left alone."""
+    if not view.is_here:
+        column, row = gr.Column(visible=False), gr.Row(visible=False)
+        above = ({}, EMPTY, None, row, *[gr.skip()] * 3, column, None)
+        return *above, [], None, column, "", row, row, gr.Timer(active=False), gr.skip(), ""
+    if not view.changed:
+        return *[gr.skip()] * 2, view.head, *[gr.skip()] * 12, gr.Timer(active=view.is_active), *_SAME
+    stoppable, can_take = view.state in ("queued", "running"), view.is_mine and view.has_checkpoint
+    return (
+        view.seen,
+        EXAMPLE_WORDS if view.seen["run"] == EXAMPLE else [],
+        view.head,
+        gr.Row(visible=view.is_mine),
+        gr.Button(interactive=stoppable),
+        gr.Button(interactive=view.state in ("stopped", "failed")),
+        gr.Button(interactive=not view.is_active or view.state == "queued"),
+        gr.Column(visible=view.has_rows),
+        gr.skip() if view.figures is None else view.figures,
+        list(view.verdict),
+        view.held_out if "held_out" in view.changed else gr.skip(),
+        gr.Column(visible=True),
+        view.command if "run" in view.changed else gr.skip(),
+        gr.Row(visible=can_take),
+        gr.Row(visible=can_take and push.can_sign_in()),
+        gr.Timer(active=view.is_active),
+        [trained_by(visitor), run_samples(visitor, view.seen["run"])],
+        f"{view.seen['run']} {view.seen['state']}",
+    )
+
+
+# Acting
+
+
+def on_stop(chosen: Any, visitor: Any) -> str:
+    """Stop within a step, with a checkpoint."""
+    return _try(lambda: queue.stop(chosen, visitor))
+
+
+def on_resume(chosen: Any, visitor: Any) -> str:
+    """Go on from what was saved last."""
+    return _try(lambda: queue.resume(chosen, visitor))
+
+
+def on_drive(chosen: Any, visitor: Any) -> Iterator[Any]:
+    """Where a GPU is lent: train slice by slice for as long as this tab is there."""
+    try:
+        with closing(drive(chosen, visitor)) as slices:
+            for _ in slices:
+                yield gr.skip()
+    except MMReasonError as error:
+        yield sentence(error)
+
+
+def on_delete(chosen: Any, visitor: Any) -> tuple[Any, ...]:
+    """Remove the run, and show another one of the visitor's."""
+    says = _try(lambda: queue.delete(chosen, visitor))
+    own = runs_of(visitor)
+    if not says:
+        chosen = _first(own)
+    return says, gr.Row(visible=False), chosen, *_lists(chosen, own)
+
+
+def on_archive(chosen: Any, visitor: Any) -> Any:
+    """The zip of the checkpoint, for its owner and once nothing writes to it."""
+    run, path = find(chosen), None
+    if run is not None and run.is_of(visitor):
+        try:
+            path = write_archive(chosen, visitor)
+        except MMReasonError as error:
+            gr.Warning(sentence(error))
+    return gr.DownloadButton(interactive=False) if path is None else gr.DownloadButton(value=path, interactive=True)
+
+
+def on_push(chosen: Any, visitor: Any, repository: Any, oauth: gr.OAuthToken | None) -> str:
+    """Push the checkpoint to the visitor's account."""
+    try:
+        return push.push(chosen, visitor, repository, oauth and oauth.token)
+    except MMReasonError as error:
+        return sentence(error)
+
+
+def _try(act: Any) -> str:
+    try:
+        act()
+    except MMReasonError as error:
+        return sentence(error)
+    return ""

@@ -1,0 +1,79 @@
+"""The same few held-out problems before and now, as the component ``held_out`` draws them."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from mmreason.ui.runs.store import Run
+
+_FILE = re.compile(r"step(\d{5,9})\.json\Z", re.ASCII)
+KEPT = ("kind", "turn", "region", "cells", "reward", "verdict", "text")
+
+
+def held_out_steps(run: Run, arm: str) -> dict[int, Path]:
+    """The evaluations of ``arm`` whose traces were kept, by step."""
+    folder = run.arm_folder(arm) / "held_out"
+    found = {int(m[1]): path for path in folder.glob("step*.json") if (m := _FILE.match(path.name))}
+    return dict(sorted(found.items()))
+
+
+def held_out_key(run: Run) -> str:
+    """Changes when there is something else to draw."""
+    return " ".join(f"{arm}{max(held_out_steps(run, arm), default=-1)}" for arm in run.settings.arms)
+
+
+def held_out_value(run: Run) -> dict[str, Any] | None:
+    """Columns "before" and one an arm, a row a problem; None before the first evaluation."""
+    columns: list[tuple[str, dict[str, Any]]] = []
+    for arm in run.settings.arms:
+        steps = held_out_steps(run, arm)
+        if steps and not columns and (first := _read(steps[min(steps)])):
+            columns.append(("Before", first))
+        if len(steps) > 1 and (last := _read(steps[max(steps)])):
+            name = (
+                f"Now, step {max(steps)}" if len(run.settings.arms) == 1 else f"{arm.capitalize()}, step {max(steps)}"
+            )
+            columns.append((name, last))
+    if not columns:
+        return None
+    count = min(len(content["traces"]) for _, content in columns)
+    return {
+        "sheet": columns[0][1]["sheet"],
+        "rows": [
+            {
+                "title": columns[0][1]["traces"][i]["title"],
+                "sides": [{"name": name, **content["traces"][i]} for name, content in columns],
+            }
+            for i in range(count)
+        ],
+    }
+
+
+@lru_cache(maxsize=32)
+def _read(path: Path) -> dict[str, Any] | None:
+    """What is drawn of a kept evaluation, without the frames and pictures of its files."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {"sheet": content["sheet"], "traces": [_side(trace) for trace in content["traces"]]}
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def _side(trace: dict[str, Any]) -> dict[str, Any]:
+    codes = list(trace["canvas_codes"])
+    for segment in trace["segments"]:
+        if segment["kind"] == "edit" and segment["frames"]:
+            for cell, code in zip(segment["cells"], segment["frames"][-1]["tokens"], strict=True):
+                codes[cell] = codes[cell] if code is None else code
+    problem = trace["problem"]
+    return {
+        "title": f"{problem['task']}, {problem['difficulty']}",
+        "codes": codes,
+        "segments": [{name: segment[name] for name in KEPT} for segment in trace["segments"]],
+        "success": trace["success"],
+        "end_reason": trace["end_reason"],
+    }

@@ -1,0 +1,88 @@
+"""What the tab Train shows of one run: plain values, and None for whatever has not changed since it was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mmreason.ui.runs.state import ACTIVE, Rows, Status, last_step, status_of
+from mmreason.ui.runs.store import find
+from mmreason.ui.train.curves import curves_value, lines_of
+from mmreason.ui.train.held_out import held_out_key, held_out_value
+from mmreason.ui.train.verdict import verdict
+from mmreason.ui.train.words import command_lines, head, label, notes
+
+MAX_EARLIER = 4
+
+Seen = dict[str, Any]  # what the parts of the tab show, by name
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """Values of the parts; ``changed`` names those that differ from what was seen."""
+
+    seen: Seen
+    is_here: bool
+    is_mine: bool = False
+    state: str = ""
+    changed: frozenset[str] = frozenset()
+    head: dict[str, Any] | None = None
+    figures: dict[str, Any] | None = None  # of the component ``curves``
+    verdict: Sequence[list[str]] = ()
+    held_out: dict[str, Any] | None = None
+    command: str = ""
+    has_rows: bool = False
+    has_checkpoint: bool = False
+
+    @property
+    def is_active(self) -> bool:
+        """Is there more to come?"""
+        return self.state in ACTIVE
+
+
+def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | None) -> RunView:
+    """The run called ``run_id`` as it is now, against what is ``seen``."""
+    run, seen = find(run_id), seen or {}
+    if run is None:
+        return RunView({}, is_here=False)
+    if seen.get("run") != run.id:
+        seen = {}
+    status = status_of(run)
+    others = [status_of(other) for name in (earlier or [])[:MAX_EARLIER] if name != run.id and (other := find(name))]
+    lines = [(each, arm) for each in (status, *others) for arm in each.run.settings.arms]
+    smoothing = min(0.98, max(0.0, float(smoothing or 0)))
+    shown = Seen(
+        run=run.id,
+        figures=[smoothing, *(f"{s.run.id}{arm}{len(s.rows[arm])} {last_step(s.rows[arm])}" for s, arm in lines)],
+        held_out=held_out_key(run),
+        state=[status.state, *status.saved.values()],
+    )
+    changed = frozenset(name for name, value in shown.items() if seen.get(name) != value)
+    return RunView(
+        shown,
+        is_here=True,
+        is_mine=run.is_of(token),
+        state=status.state,
+        changed=changed,
+        head=head(status),
+        figures=_figures(status, lines, smoothing) if "figures" in changed else None,
+        verdict=[*verdict(status), *notes(status)] if changed else (),
+        held_out=held_out_value(run) if "held_out" in changed else None,
+        command=command_lines(run) if "run" in changed else "",
+        has_rows=any(status.rows.values()),
+        has_checkpoint=bool(status.checkpoints),
+    )
+
+
+def _figures(status: Status, lines: Sequence[tuple[Status, str]], smoothing: float) -> dict[str, Any]:
+    named: list[tuple[str, Rows, int]] = []
+    for other, arm in lines:
+        is_own = other.run.id == status.run.id
+        name = (
+            arm if is_own and len(status.rows) > 1 else "" if is_own else f"{label(other.run).split(' · ')[0]} {arm}"
+        )
+        named.append((name, other.rows[arm], other.run.settings.eval_problems))
+    count = len(status.rows)
+    steps = max(other.run.settings.steps for other, _ in lines)
+    return curves_value(lines_of(named[:count], named[count:]), steps, smoothing)

@@ -1,0 +1,285 @@
+"""The events of the tab Watch: handlers' values laid out as updates of its components."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from mmreason.errors import MMReasonError
+from mmreason.ui.host.visitor import address_of
+from mmreason.ui.runs.choices import choices_of
+from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WATCHING, WRITING
+from mmreason.ui.shell.words import place_in_line, sentence
+from mmreason.ui.solve import solving
+from mmreason.ui.solve.playback import run_number
+from mmreason.ui.solve.request import SolveRequest
+from mmreason.ui.solve.solving import Finished, Shown
+from mmreason.ui.solve.worker import WORKER
+from mmreason.ui.watch import daily, handlers, own
+from mmreason.ui.watch.files import write_files
+
+if TYPE_CHECKING:
+    from mmreason.ui.watch.tab import Watch
+
+NAME_THE_DIE = """() => {
+  const die = document.getElementById('surprise');
+  die.title = 'Surprise me: another puzzle';
+  die.setAttribute('aria-label', 'Surprise me');
+}"""
+
+
+def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
+    """Connect all events; with ``is_empty`` the page shows a puzzle on arrival, for want of an example."""
+    _connect_solving(watch)
+    _connect_puzzle(watch)
+    _connect_own(watch)
+    _connect_daily(watch)
+    w = watch
+    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel, w.own_says]
+    loaded = blocks.load(on_load, w.visitor, filled, **PRIVATE)
+    loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
+    if is_empty:
+        blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice], **PRIVATE)
+    blocks.load(None, None, None, js=NAME_THE_DIE)
+    blocks.load(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
+    blocks.unload(on_unload)
+
+
+def _connect_solving(w: Watch) -> None:
+    buttons = [w.solve, w.own_solve, w.stop]
+    shown = [w.player, w.notice, w.finished, *buttons]
+    begun = [w.notice, *buttons, w.trace_file, w.replay_file]
+    gr.on([w.solve.click, w.own_solve.click, w.asked.change], on_begin, None, begun, **AT_ONCE)
+    runs = [
+        w.solve.click(on_solve, w.controls, shown, **WATCHING),
+        w.own_solve.click(on_solve_own, [*w.controls, w.kind, w.board, w.text], shown, **WATCHING),
+        w.asked.change(on_asked, w.asked, shown, **WATCHING),
+    ]
+    for run in runs:  # after a run that broke off, too
+        run.then(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
+        run.then(on_idle, None, buttons, **AT_ONCE)
+    w.stop.click(on_stop, None, buttons, **AT_ONCE)
+    w.player.again(on_again, w.finished, [w.asked, w.sampling_seed], **PRIVATE)
+
+
+def _connect_puzzle(w: Watch) -> None:
+    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
+    expected = [w.checkpoint, w.difficulty, w.task], w.expect
+    w.task.pick(on_preview, puzzle, seen, **CHANGING)
+    gr.on([w.difficulty.input, w.seed.input], on_preview, puzzle, seen, **CHANGING)
+    settings = [w.sampling_seed, w.temperature, w.num_steps, w.threshold]
+    gr.on([part.input for part in settings], on_settings, w.controls, w.notice, **CHANGING)
+    w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
+    w.task.pick(handlers.expect, *expected, **CHANGING)
+    gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
+
+
+def _connect_daily(w: Watch) -> None:
+    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
+    chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
+    shown = chosen.then(on_preview, puzzle, seen, **PRIVATE)
+    shown.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
+    shown.then(on_today_shown, None, w.notice, **PRIVATE)
+    w.finished.change(on_daily_result, w.finished, w.daily, **PRIVATE)
+
+
+def _connect_own(w: Watch) -> None:
+    puzzle = [w.kind, w.board, w.text, w.checkpoint]
+    seen = [w.player, w.own_says, w.own_solve]
+    w.own_open.click(on_open, None, w.own_panel, **AT_ONCE).then(on_own, puzzle, seen, **PRIVATE)
+    gr.on([w.own_solve.click, w.own_close.click, w.solve.click], on_close, None, w.own_panel, **AT_ONCE)
+    w.kind.input(on_kind, w.kind, [w.board, w.text], **PRIVATE).then(on_own, puzzle, seen, **PRIVATE)
+    w.board.put(on_own, puzzle, seen, **CHANGING)
+    w.text.change(on_own, puzzle, seen, **CHANGING)
+
+
+# Solving
+
+
+def on_begin(request: gr.Request) -> tuple[Any, ...]:
+    """Say who is ahead, if the batch is full."""
+    ahead = WORKER.announce(_session(request))
+    waiting = gr.DownloadButton(interactive=False)
+    return place_in_line(ahead), *_buttons(busy=True), waiting, waiting
+
+
+async def on_solve(request: gr.Request, *values: Any):
+    """Stream the solution of what the controls name."""
+    async with aclosing(
+        handlers.solve_controls(*values, session=_session(request), address=address_of(request))
+    ) as states:
+        async for state in states:
+            yield _outputs(state)
+
+
+async def on_solve_own(request: gr.Request, *values: Any):
+    """Stream the solution of the visitor's own puzzle."""
+    async with aclosing(handlers.solve_own(*values, session=_session(request), address=address_of(request))) as states:
+        async for state in states:
+            yield _outputs(state)
+
+
+async def on_asked(wish: SolveRequest | None, request: gr.Request):
+    """Stream the solution of what a link or Try again asks for."""
+    if wish is None:
+        WORKER.forget(_session(request))
+        yield _outputs(Shown(busy=False))
+        return
+    async with aclosing(solving.solve(wish, _session(request), address=address_of(request))) as states:
+        async for state in states:
+            yield _outputs(state)
+
+
+def on_stop(request: gr.Request) -> tuple[Any, ...]:
+    """End the visitor's run at its next step."""
+    WORKER.stop(_session(request))
+    return _buttons(busy=False)
+
+
+def on_idle(request: gr.Request) -> tuple[Any, ...]:
+    """Free the buttons after a run, however it ended."""
+    WORKER.forget(_session(request))
+    return _buttons(busy=WORKER.is_busy(_session(request)))
+
+
+def on_again(finished: Finished | None) -> tuple[Any, Any]:
+    """The last request with another sampling seed."""
+    wish = handlers.retry(finished)
+    return (gr.skip(), gr.skip()) if wish is None else (wish, wish.sampling_seed)
+
+
+def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any]:
+    """The finished run's files, ready to be taken away; not while another run is on its way."""
+    if finished is None:
+        return gr.skip(), gr.skip()
+    try:
+        trace, replay = write_files(finished)
+    except MMReasonError as error:
+        gr.Warning(sentence(error))
+        return gr.skip(), gr.skip()
+    if WORKER.is_busy(_session(request)):
+        return gr.skip(), gr.skip()
+    return gr.DownloadButton(value=trace, interactive=True), gr.DownloadButton(value=replay, interactive=True)
+
+
+# Arriving and leaving
+
+
+def on_load(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
+    """Fill the controls from a link, and solve what it asks for, or show it if its checkpoint is gone."""
+    wish, says, at_once = handlers.open_link(dict(request.query_params))
+    choices = choices_of(visitor)
+    player, panel, own_says, *parts = [gr.skip()] * 6
+    controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
+    chosen = choices[0][1] if choices else None
+    if wish is not None:
+        controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
+        chosen = wish.checkpoint
+        if wish.own is not None:
+            kind, board, text = handlers.own_filled(wish.own)
+            own_says = own.check(kind, board, text or "")[1]
+            parts = _own_parts(kind, board, text)
+            panel = gr.Column(visible=not at_once)
+        if not at_once:
+            player = handlers.preview_link(wish) or player
+    controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=choices, value=chosen)
+    return says, wish if at_once else None, player, *controls, *parts, panel, own_says
+
+
+def on_unload(request: gr.Request) -> None:
+    """Free the row, or leave the line."""
+    WORKER.leave(_session(request))
+
+
+# The puzzle
+
+
+def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    """Show the puzzle that the controls name, unless a run is being shown."""
+    began = run_number()
+    if WORKER.is_busy(_session(request)):
+        return gr.skip(), gr.skip()
+    value, says = handlers.preview_controls(*values)
+    return _unless_a_run_began(value, began), says
+
+
+def on_today() -> tuple[Any, ...]:
+    """Task, difficulty, seed and seed of sampling of today's puzzle; they stay where the clock is far off."""
+    try:
+        asked = daily.daily_puzzle(daily.today()).request
+    except MMReasonError:
+        return tuple(gr.skip() for _ in range(4))
+    return asked.task, asked.difficulty, asked.seed, asked.sampling_seed
+
+
+def on_today_shown(request: gr.Request) -> Any:
+    """Say which puzzle this is, unless a run is being shown."""
+    if WORKER.is_busy(_session(request)):
+        return gr.skip()
+    try:
+        return daily.daily_puzzle(daily.today()).words
+    except MMReasonError as error:
+        return f"There is no puzzle today, as the clock of this server is wrong: {error}."
+
+
+def on_daily_result(finished: Finished | None) -> Any:
+    """The result to copy if the run was of today's puzzle, else nothing."""
+    return handlers.daily_result(finished)
+
+
+def on_settings(request: gr.Request, *values: Any) -> Any:
+    """Say at once what is wrong with a setting, unless a run is being shown."""
+    return gr.skip() if WORKER.is_busy(_session(request)) else handlers.check_controls(*values)
+
+
+def on_open() -> Any:
+    """Open the panel of the visitor's own puzzle."""
+    return gr.Column(visible=True)
+
+
+def on_close() -> Any:
+    """Close it."""
+    return gr.Column(visible=False)
+
+
+def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
+    """Say whether the visitor's puzzle can be solved, and show it."""
+    began = run_number()
+    busy = WORKER.is_busy(_session(request))
+    value, says, solvable = handlers.check_own(*values)
+    seen = gr.skip() if busy else _unless_a_run_began(value, began)
+    return seen, says, gr.Button(interactive=solvable)
+
+
+def on_kind(kind: str) -> tuple[Any, Any]:
+    """Board or text for the chosen kind of puzzle."""
+    return _own_parts(kind, own.FIRST.get(kind), None)[1:]
+
+
+def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
+    """Updates of kind, board and text; of the last two the one in use is visible."""
+    is_text = kind == "JSON"
+    shown = gr.HTML(visible=not is_text) if board is None else gr.HTML(board, visible=not is_text)
+    return kind, shown, gr.Textbox(visible=is_text) if text is None else gr.Textbox(text, visible=is_text)
+
+
+def _unless_a_run_began(value: dict[str, Any] | None, began: int) -> Any:
+    """A bare puzzle that counts as shown when its making began, so that a run begun meanwhile is not hidden."""
+    return gr.skip() if value is None else value | {"run": began}
+
+
+def _session(request: gr.Request) -> str:
+    return str(request.session_hash)
+
+
+def _buttons(busy: bool) -> tuple[Any, Any, Any]:
+    """Updates of Solve, Solve this puzzle and Stop."""
+    return gr.Button(interactive=not busy), gr.Button(interactive=not busy), gr.Button(interactive=busy)
+
+
+def _outputs(state: Shown) -> tuple[Any, ...]:
+    """A state as updates of player, notice, finished run and buttons."""
+    parts = (state.value, state.notice, state.finished)
+    return *(gr.skip() if part is None else part for part in parts), *_buttons(state.busy)

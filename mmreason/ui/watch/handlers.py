@@ -1,0 +1,217 @@
+"""What the tab Watch does: plain functions, values in and values out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from mmreason import places
+from mmreason.errors import MMReasonError
+from mmreason.tasks import TASKS, make_problem, problem_from_json
+from mmreason.traces.file import png_url
+from mmreason.traces.sheet import sheet_pixels
+from mmreason.ui.host import checkpoints
+from mmreason.ui.shell.words import sentence
+from mmreason.ui.solve import solving
+from mmreason.ui.solve.playback import value_of_file
+from mmreason.ui.solve.request import SolveRequest, checked, is_link, link_query, parse_puzzle, read_link
+from mmreason.ui.solve.solving import Finished, Shown
+from mmreason.ui.solve.worker import WORKER
+from mmreason.ui.watch import daily, own
+
+CONTROLS = (
+    *("task", "difficulty", "seed"),
+    *("checkpoint", "temperature", "num_steps", "region", "threshold", "sampling_seed"),
+)
+
+
+def solve_controls(*values: Any, session: str, address: str | None = None) -> AsyncGenerator[Shown, None]:
+    """Solve the puzzle that the controls name."""
+    return _solve_checked(dict(zip(CONTROLS, values, strict=True)), session, address)
+
+
+async def solve_own(*values: Any, session: str, address: str | None = None) -> AsyncGenerator[Shown, None]:
+    """Solve the visitor's own puzzle; the last three values are its kind, board and text."""
+    *controls, kind, board, text = values
+    settings = dict(zip(CONTROLS, controls, strict=True))
+    problem, says = await asyncio.to_thread(own.check, kind, board, text)
+    if problem is None:
+        WORKER.forget(session)
+        yield Shown(notice=says, busy=False)
+        return
+    settings |= {"task": problem.task, "own": problem.spec}
+    async with aclosing(_solve_checked(settings, session, address)) as states:
+        async for state in states:
+            yield state
+
+
+async def _solve_checked(settings: dict[str, Any], session: str, address: str | None) -> AsyncGenerator[Shown, None]:
+    try:
+        request = checked(**settings)
+    except MMReasonError as error:
+        WORKER.forget(session)
+        yield Shown(notice=sentence(error), busy=False)
+        return
+    async with aclosing(solving.solve(request, session, address=address)) as states:
+        async for state in states:
+            yield state
+
+
+def retry(finished: Finished | None) -> SolveRequest | None:
+    """The request of the last run again, with another sampling seed."""
+    if finished is None or finished.request is None:
+        return None
+    request = finished.request
+    return replace(request, sampling_seed=solving.other_seed(request.sampling_seed))
+
+
+def daily_result(finished: Finished | None) -> dict[str, Any] | None:
+    """The row of today's puzzle and its link, or None if the run was of another or did not end."""
+    day = daily.today()
+    if finished is None or not finished.data["end_reason"] or not daily.is_daily(finished.request, day):
+        return None
+    assert finished.request is not None
+    link = link_query(finished.request, finished.request.checkpoint_hash or "")
+    return {"row": daily.result_row(finished.data, day), "link": link}
+
+
+def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:
+    """The request of a link, what to tell the visitor, and whether to solve at once."""
+    if not is_link(params):
+        return None, "", False
+    try:
+        request = read_link(params)
+    except MMReasonError as error:
+        return None, f"This link cannot be followed: {error}.", False
+    found = checkpoints.find_checkpoint(request.checkpoint, request.checkpoint_hash)
+    if found is not None:
+        return replace(request, checkpoint=found), "", True
+    names = checkpoints.checkpoint_names()
+    wanted = f"{request.checkpoint[:40]} ({(request.checkpoint_hash or 'any weights')[:12]})"
+    if not names:
+        return None, f"This link was made with the checkpoint {wanted}; there is no checkpoint here.", False
+    instead = request.checkpoint if request.checkpoint in names else names[0]
+    filled_in = "Its puzzle is set up" if request.own else "The controls are filled in"
+    button = "Solve this puzzle" if request.own else "Solve"
+    return (
+        replace(request, checkpoint=instead, checkpoint_hash=None),
+        f"This link was made with the checkpoint {wanted}, which is not here any more. "
+        f"{filled_in}; “{button}” takes {instead} as it is now, so the solution may differ.",
+        False,
+    )
+
+
+def preview_link(wish: SolveRequest) -> Any:
+    """The player's value for a link's puzzle, or None."""
+    try:
+        return solving.preview(wish.problem(), wish.checkpoint)
+    except MMReasonError:
+        return None
+
+
+def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> tuple[Any, str]:
+    """The player's value for the puzzle that the controls name, or None, and a notice."""
+    try:
+        request = checked(task=task, difficulty=difficulty, seed=seed, checkpoint=checkpoint)
+        return solving.preview(request.problem(), request.checkpoint), ""
+    except MMReasonError as error:
+        return None, sentence(error)
+
+
+def check_controls(*values: Any) -> str:
+    """What is wrong with the controls' values, or nothing."""
+    try:
+        checked(**dict(zip(CONTROLS, values, strict=True)))
+    except MMReasonError as error:
+        return sentence(error)
+    return ""
+
+
+def check_own(kind: str, board: Any, text: str, checkpoint: Any) -> tuple[Any, str, bool]:
+    """The player's value for the visitor's puzzle, or None; a sentence; and whether it can be solved."""
+    problem, says = own.check(kind, board, text)
+    seen = problem or own.as_it_stands(kind, board)
+    if seen is None:
+        return None, says, False
+    try:
+        return solving.preview(seen, str(checkpoint)), says, problem is not None
+    except MMReasonError:
+        return None, says, problem is not None
+
+
+def example_value() -> tuple[dict[str, Any] | None, Finished | None]:
+    """The bundled trace that plays on arrival, as the player's value and as a finished run."""
+    for data in example_traces():
+        try:
+            return _example(data)
+        except (MMReasonError, KeyError, TypeError):
+            continue
+    return None, None
+
+
+def _example(data: dict[str, Any]) -> tuple[dict[str, Any], Finished]:
+    origin, settings = data["problem"], data["settings"]
+    known = {name: origin[name] for name in ("difficulty", "seed", "split", "index")}
+    problem = replace(problem_from_json(origin["spec"]), **known)
+    request = checked(
+        task=problem.task,
+        difficulty=problem.difficulty,
+        seed=problem.seed,
+        sampling_seed=settings["seed"],
+        **{name: settings[name] for name in ("checkpoint", "temperature", "num_steps", "region", "threshold")},
+    )
+    value = value_of_file(data, problem) | {"link": link_query(request, settings["checkpoint_hash"])}
+    plain = {key: part for key, part in data.items() if key != "sheet"}
+    return value, Finished(plain, sheet_pixels(data["sheet"]), request)
+
+
+def filled(wish: SolveRequest) -> list[Any]:
+    """The controls' values in the order of ``CONTROLS``; None leaves one as it is."""
+    own_names = ("task", "difficulty", "seed") if wish.own is not None else ()
+    values = [None if name in own_names else getattr(wish, name) for name in CONTROLS]
+    return [value if name != "threshold" else value or 0 for name, value in zip(CONTROLS, values, strict=True)]
+
+
+def own_filled(puzzle: str) -> tuple[str, Any, str | None]:
+    """Kind, board and text that show a visitor's puzzle, given as JSON; None leaves a part as it is."""
+    data = parse_puzzle(puzzle)
+    if data.get("task") in own.FIRST:
+        return str(data["task"]), data, None
+    return "JSON", None, puzzle
+
+
+def expect(checkpoint: Any, difficulty: str, task: str) -> str:
+    """What to expect of the checkpoint here, in words, or nothing."""
+    return expected_success(str(checkpoint), difficulty, task)
+
+
+def thumbnails() -> list[list[str]]:
+    """A small picture of each task."""
+    return [[task, png_url(make_problem(task, "easy", 1).image[::2, ::2])] for task in TASKS]
+
+
+def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
+    """What to expect, in words, from the results file; empty where nothing is known."""
+    try:
+        results = json.loads((places.ASSETS / "results" / "evaluate.json").read_text(encoding="utf-8"))
+        rate = float(results[checkpoint]["by_difficulty"][difficulty]["success"][task])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    share = "hardly any" if rate <= 0.05 else "nearly all" if rate > 0.95 else f"about {round(10 * rate)} in 10"
+    return f"{checkpoint} solves {share} {difficulty} {task}s"
+
+
+def example_traces() -> list[dict[str, Any]]:
+    """The bundled finished traces, the one that plays on arrival first."""
+    examples = []
+    for path in sorted((places.ASSETS / "examples").glob("*.json")):
+        try:
+            examples.append(json.loads(path.read_text(encoding="utf-8")))
+        except ValueError:
+            logging.getLogger(__name__).warning("example %s is not JSON", path)
+    return sorted(examples, key=lambda example: example["problem"]["task"] != "maze")

@@ -1,0 +1,134 @@
+"""The tab Watch: pick a puzzle, watch it being solved, play it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from mmreason import limits
+from mmreason.records import DIFFICULTIES
+from mmreason.sampling.config import REGIONS
+from mmreason.ui.host import checkpoints
+from mmreason.ui.shell.component import DRAWING, component
+from mmreason.ui.shell.parts import Parts
+from mmreason.ui.solve.request import SolveRequest
+from mmreason.ui.watch import own
+from mmreason.ui.watch.events import connect
+from mmreason.ui.watch.handlers import CONTROLS, example_value, thumbnails
+
+
+@dataclass(slots=True)
+class Watch(Parts):
+    """The components of the tab, by name; ``controls`` in the order of ``handlers.CONTROLS``."""
+
+    @property
+    def controls(self) -> list[Any]:
+        return [self.parts[name] for name in CONTROLS]
+
+
+def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
+    """Lay out the tab inside ``blocks`` and connect its events."""
+    value, finished = example_value()
+    parts: dict[str, Any] = {"visitor": visitor, "finished": gr.State(finished), "asked": gr.State(None)}
+    parts |= _controls(SolveRequest())
+    with gr.Row(elem_id="extras"):
+        parts |= _settings(SolveRequest())
+        parts["own_open"] = gr.Button("Your own puzzle", elem_id="own-open")
+        parts["today"] = gr.Button("Today’s puzzle", elem_id="today")
+    parts["notice"] = component("notice", value="", elem_id="notice")
+    with gr.Column(elem_id="theatre"):
+        parts |= _own_panel()
+        parts["player"] = component("player", value=value, scripts=(*DRAWING, "player/draw"), elem_id="player")
+    with gr.Row(elem_id="downloads"):
+        parts["trace_file"] = gr.DownloadButton("Trace (JSON)", interactive=False, elem_id="trace-file")
+        parts["replay_file"] = gr.DownloadButton("Replay (GIF)", interactive=False, elem_id="replay-file")
+        parts["inspect"] = gr.Button("Inspect this", elem_id="inspect-this")
+    parts["daily"] = component("daily", value=None, elem_id="daily")
+    watch = Watch(parts)
+    connect(watch, blocks, is_empty=value is None)
+    return watch
+
+
+def _controls(default: SolveRequest) -> dict[str, Any]:
+    """Puzzle, checkpoint, Solve and Stop."""
+    names = checkpoints.checkpoint_names()
+    with gr.Row(elem_id="controls"):
+        return {
+            "task": component("picker", value=default.task, pictures=thumbnails(), elem_id="task"),
+            "difficulty": gr.Radio(
+                list(DIFFICULTIES), value=default.difficulty, label="Difficulty", elem_id="difficulty"
+            ),
+            "seed": gr.Number(default.seed, label="Seed", elem_id="seed"),
+            "surprise": gr.Button("⚄", elem_id="surprise"),
+            "checkpoint": gr.Dropdown(
+                names, value=names[0] if names else None, label="Checkpoint", elem_id="checkpoint"
+            ),
+            "solve": gr.Button("Solve", variant="primary", elem_id="solve"),
+            "stop": gr.Button("Stop", interactive=False, elem_id="stop"),
+            "expect": component("notice", value="", elem_id="expect"),
+        }
+
+
+def _settings(default: SolveRequest) -> dict[str, Any]:
+    """How it is sampled."""
+    with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row():
+        return {
+            "temperature": gr.Slider(
+                *(0, limits.TEMPERATURE.high, default.temperature),
+                step=0.1,
+                label="Temperature",
+                info="0 always takes the likeliest token",
+            ),
+            "num_steps": gr.Slider(
+                *(limits.NUM_STEPS.low, limits.NUM_STEPS.high, default.num_steps),
+                step=1,
+                label="Steps per segment",
+                info="forward passes for one thought or one edit",
+            ),
+            "threshold": gr.Slider(
+                *(0, 1, 0),
+                step=0.05,
+                label="Threshold",
+                info="commit at once all tokens surer than this; 0 is off",
+            ),
+            "sampling_seed": gr.Number(
+                default.sampling_seed,
+                label="Seed of sampling",
+                info="the same seed gives the same solution",
+            ),
+            "region": gr.Radio(
+                list(REGIONS),
+                value=default.region,
+                label="Region",
+                elem_id="region",
+                info="an edit redraws the stated cells, the full canvas, or as many cells where confidence is least",
+            ),
+        }
+
+
+def _own_panel() -> dict[str, Any]:
+    """The visitor's own puzzle, beside the canvas."""
+    with gr.Column(visible=False, elem_id="own") as panel, gr.Row():
+        with gr.Column(elem_id="own-board"):
+            kind = gr.Radio(list(own.KINDS), value="maze", label="Your own puzzle", elem_id="own-kind")
+            board = component("board", value=own.FIRST["maze"], elem_id="board")
+            text = gr.Textbox(
+                own.FIRST_TEXT,
+                lines=12,
+                max_lines=16,
+                label="A puzzle of any task",
+                elem_id="own-text",
+                visible=False,
+            )
+        with gr.Column(elem_id="own-side"):
+            return {
+                "own_panel": panel,
+                "board": board,
+                "text": text,
+                "kind": kind,
+                "own_says": component("notice", value="", elem_id="own-says"),
+                "own_solve": gr.Button("Solve this puzzle", variant="primary", elem_id="own-solve"),
+                "own_close": gr.Button("Close", elem_id="own-close"),
+            }

@@ -1,0 +1,205 @@
+"""The comparison on a tiny policy: what is finished is kept, what was stopped ends as if it had not been."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from mmreason.__main__ import main
+from mmreason.analysis.comparison.protocol import EARLIER, HEADLINE, QUICK, Protocol, Run, planned_runs
+from mmreason.analysis.comparison.reproduce import Reproduction
+from mmreason.errors import CheckpointError, ConfigError
+from mmreason.rewards.custom import add_rewards
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.training.rl import grpo
+from mmreason.training.rl.trainer import Trainer
+from mmreason.training.run.rundir import RunDirectory, saved_step
+from tests.helpers.learning import even_tokens, fresh_pipe
+
+RUN = Run("factorized", "trace", 0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rewards_with_spread():
+    """Beside the verifier's, which a random policy never earns."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grpo, "add_rewards", lambda trace, _: add_rewards(trace, [even_tokens]))
+        yield
+
+
+@pytest.fixture(scope="module")
+def protocol(tmp_path_factory) -> Protocol:
+    folder = tmp_path_factory.mktemp("start") / "checkpoint"
+    fresh_pipe().save_pretrained(folder)
+    return Protocol(
+        checkpoint=str(folder),
+        tasks=("maze", "transform"),
+        difficulties={"easy": 1.0},
+        granularity="trace",
+        num_seeds=1,
+        first_seed=0,
+        other_seeds=0,
+        points=(1, 4),
+        num_problems=1,
+        num_generations=2,
+        problems_at_points=2,
+        problems_at_end=3,
+        problems_apart=1,
+    )
+
+
+def comparison(protocol: Protocol, folder) -> Reproduction:
+    return Reproduction(protocol, folder / "results", folder / "work", lambda text: None)
+
+
+@pytest.fixture(scope="module")
+def whole(protocol, tmp_path_factory):
+    """A folder in which ``RUN`` was carried out in one go."""
+    folder = tmp_path_factory.mktemp("whole")
+    comparison(protocol, folder).carry_out(RUN)
+    return folder
+
+
+def test_a_run_file_holds_every_outcome(protocol, whole):
+    found = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    assert [point["step"] for point in found["points"]] == [1, 4]
+    assert 0 < found["points"][0]["flops"] < found["points"][1]["flops"]
+    for how, count in (("sampled", 3), ("greedy", 3), ("medium", 1), ("hard", 1)):
+        assert {task: len(marks) for task, marks in found["end"][how]["solved"].items()} == dict.fromkeys(
+            protocol.tasks, count
+        )
+    assert len(found["training"]["rewards/text/mean"]) == 4
+    assert found["protocol"]["test_seed"] == protocol.test_seed
+    first, end = found["points"][-1]["sampled"]["solved"], found["end"]["sampled"]["solved"]
+    assert {task: marks[:2] for task, marks in end.items()} == first  # a point's problems are the first of the end's
+
+
+def test_a_stopped_run_ends_as_the_uninterrupted_one(protocol, whole, tmp_path):
+    stopped = comparison(protocol, tmp_path)
+
+    def stop(row):
+        if row["step"] == 2:
+            (tmp_path / "work" / RUN.name / "stop").write_text("")
+
+    with pytest.raises(ConfigError, match="was stopped at step 3"):
+        stopped.carry_out(RUN, stop)
+    stopped.carry_out(RUN)
+    one, other = (json.loads((folder / "results" / f"{RUN.name}.json").read_text()) for folder in (whole, tmp_path))
+    assert one == other
+
+
+def test_a_run_stopped_in_the_tests_of_a_point_solves_them_first(protocol, whole, tmp_path, monkeypatch):
+    stopped = comparison(protocol, tmp_path)
+    monkeypatch.setattr(stopped, "_solve", lambda *given: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        stopped.carry_out(RUN)
+    assert saved_step(tmp_path / "work" / RUN.name) == 1
+    comparison(protocol, tmp_path).carry_out(RUN)
+    one, other = (json.loads((folder / "results" / f"{RUN.name}.json").read_text()) for folder in (whole, tmp_path))
+    assert one == other
+
+
+def test_a_run_that_pauses_at_its_points_ends_with_the_weights_of_one_that_does_not(protocol, whole, tmp_path):
+    pipe = InterleavedReasoningPipeline.from_pretrained(protocol.checkpoint)
+    config = protocol.training(RUN, protocol.sampling(pipe.scheduler, protocol.temperature))
+    assert config.lr_scheduler_type == "linear"  # so the length of the whole run counts in every piece
+    Trainer(pipe, config, RunDirectory(tmp_path)).train()
+    found = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    assert pipe.fingerprint == found["fingerprint"] != found["base_fingerprint"]
+
+
+def test_what_is_finished_is_not_done_again(protocol, whole, monkeypatch):
+    monkeypatch.setattr("mmreason.analysis.comparison.reproduce.Trainer", None)  # would fail if it were called
+    again = comparison(replace(protocol, num_seeds=3, other_seeds=1), whole)  # more runs beside it change nothing
+    assert again.carry_out(RUN)["fingerprint"]
+    assert [found["arm"] for found in again.finished(planned_runs(protocol))] == ["factorized"]
+
+
+def test_the_base_is_measured_once_for_the_same_problems(protocol, tmp_path, monkeypatch):
+    here = comparison(protocol, tmp_path)
+    base = here.base()
+    other = comparison(replace(protocol, problems_at_end=4), tmp_path).base()
+    assert len(base["end"]["sampled"]["solved"]["maze"]) == 3 and len(other["end"]["sampled"]["solved"]["maze"]) == 4
+    monkeypatch.setattr(here, "_solve", None)  # would fail if it were called
+    assert here.base() == base
+
+
+def test_files_of_another_protocol_or_start_are_refused(protocol, whole, tmp_path):
+    with pytest.raises(ConfigError, match=r"is of another comparison \(learning_rate, beta differ\)"):
+        comparison(replace(protocol, learning_rate=0.5, beta=1.0), whole).carry_out(RUN)
+    content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    (tmp_path / "results").mkdir()
+    path = tmp_path / "results" / f"{RUN.name}.json"
+    path.write_text(json.dumps(content | {"base_fingerprint": "0" * 12}))
+    with pytest.raises(ConfigError, match=r"is of another comparison \(checkpoint differ\)"):
+        comparison(protocol, tmp_path).finished([RUN])
+    with pytest.raises(CheckpointError, match="must be a checkpoint folder"):
+        comparison(replace(protocol, checkpoint=str(tmp_path)), tmp_path / "new").base()
+
+
+def test_files_from_before_a_setting_stand_for_what_it_was_then(protocol, whole, tmp_path):
+    content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    del content["protocol"]["bf16"]
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / f"{RUN.name}.json").write_text(json.dumps(content))
+    then = replace(protocol, bf16=False)
+    assert comparison(then, tmp_path).finished([RUN])
+    with pytest.raises(ConfigError, match=r"is of another comparison \(bf16 differ\)"):
+        comparison(protocol, tmp_path).finished([RUN])
+
+
+def test_a_file_of_another_version_is_refused(protocol, whole, tmp_path):
+    content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / f"{RUN.name}.json").write_text(json.dumps(content | {"version": 99}))
+    with pytest.raises(ConfigError, match="must be of version 1, got 99"):
+        comparison(protocol, tmp_path).carry_out(RUN)
+
+
+def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_path, monkeypatch):
+    here = comparison(protocol, tmp_path)
+    monkeypatch.setattr(here, "base", lambda: {"end": {"sampled": {"success": {"mean": 0.05}}}})
+    finished = []
+    for seed, rate in enumerate((0.1, 0.9, 0.4)):
+        folder = tmp_path / "work" / f"joint-trace-{seed}" / "checkpoint"
+        folder.mkdir(parents=True)
+        (folder / "who").write_text(str(seed))
+        found = {"arm": "joint", "granularity": "trace", "seed": seed, "protocol": asdict(protocol)}
+        finished.append(found | {"base_fingerprint": "0123", "end": {"sampled": {"success": {"mean": rate}}}})
+    assert here.ship(finished, tmp_path / "shipped", "the command") == [f"{tmp_path / 'shipped' / 'joint'}: seed 2"]
+    assert (tmp_path / "shipped" / "joint" / "who").read_text() == "2"
+    history = " ".join((tmp_path / "shipped" / "joint" / "TRAINING.md").read_text().split())
+    assert (
+        "`the command --only joint-trace-2`" in history
+        and "`the command --ship checkpoints`" in history
+        and "Of the seeds 0, 1, 2" in history
+    )
+    assert "0.400 (before the training 0.050)" in history
+
+
+def test_the_command_refuses_a_run_that_is_not_planned(capsys):
+    assert main(["reproduce", "--only", "joint-trace-99"]) == 2
+    assert "--only must be of the planned runs" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "planned"),
+    [([], HEADLINE), (["--quick"], QUICK), *((["--earlier", which], EARLIER[which]) for which in ("first", "second"))],
+)
+def test_the_command_says_what_is_planned(options, planned, tmp_path, capsys):
+    assert main(["reproduce", "--plan", *options, "--results", str(tmp_path), "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert state == {"finished": [], "missing": [run.name for run in planned_runs(planned)]}
+    assert f"joint-turn-{planned.first_seed}" in state["missing"]
+
+
+def test_a_comparison_whose_way_of_training_is_gone_has_its_finished_runs_and_none_to_make(tmp_path, capsys):
+    kept = "assets/results/reproduce_third/joint-turn-20.json"
+    (tmp_path / Path(kept).name).write_bytes(Path(kept).read_bytes())
+    assert main(["reproduce", "--plan", "--earlier", "third", "--results", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"finished": ["joint-turn-20"], "missing": []}
+    assert main(["reproduce", "--earlier", "third", "--results", str(tmp_path), "--only", "joint-turn-21"]) == 2
+    assert "--only must be of the planned runs (joint-turn-20), got 'joint-turn-21'" in capsys.readouterr().err

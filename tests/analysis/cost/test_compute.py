@@ -1,0 +1,88 @@
+"""The four arms in one run, on tiny policies: shared problems, honest sums, and notes where an arm is unlearned."""
+
+from __future__ import annotations
+
+import pytest
+
+from mmreason.analysis.cost.compute import (
+    comparison,
+    four_arms,
+    frontier,
+    measure,
+    peak_memory,
+    success_interval,
+    unlearned,
+)
+from mmreason.analysis.cost.workload import ARMS
+from mmreason.sampling.config import SamplingConfig
+from mmreason.training.validation import held_out
+from tests.helpers.policies import pipeline_of, scripted_policy
+
+CONFIG = SamplingConfig(num_steps=3, max_turns=2)
+PROBLEMS = held_out(["maze", "jigsaw"], ["easy"], 4, 3, "test")
+
+
+@pytest.fixture(scope="module")
+def arms():
+    return four_arms(pipeline_of(scripted_policy()), pipeline_of(scripted_policy(causal=True)))
+
+
+@pytest.fixture(scope="module")
+def result(arms):
+    return comparison(arms, PROBLEMS, CONFIG, 0, num_generations=2, batch_size=4, num_single=2)
+
+
+def test_every_arm_is_measured_on_the_same_rollouts(result):
+    assert list(result["arms"]) == list(ARMS)
+    assert {row["rollouts"] for row in result["arms"].values()} == {8}
+    assert result["problems"] == 4 and result["single"] == 2
+
+
+def test_the_ratios_are_those_of_the_arms(result):
+    full, local = result["arms"]["ar_full"], result["arms"]["diffusion_local"]
+    assert result["flops_reduction"] == 1 - local["flops"] / full["flops"]
+    assert result["time_ratio"] == full["seconds"] / local["seconds"]
+    assert result["time_ratio_single"] == full["seconds_single"] / local["seconds_single"]
+
+
+def test_costs_do_not_depend_on_how_rollouts_alike_are_batched(arms):
+    one = measure(arms, PROBLEMS, CONFIG, 0, 2, 2)
+    many = measure(arms, PROBLEMS, CONFIG, 0, 2, 100)
+    for name in ARMS:
+        a, b = ([t.cost.flops for t in traces[name][0]] for traces in (one, many))
+        assert a == pytest.approx(b)
+        a, b = ([[s.tokens for s in t.segments] for t in traces[name][0]] for traces in (one, many))
+        assert a == b
+
+
+def test_no_arm_is_below_its_floor_and_ar_alone_is_at_it(result):
+    for name, row in result["arms"].items():
+        assert row["flops"] >= row["floor_flops"] * (1 - 1e-9)
+        assert (row["flops"] == pytest.approx(row["floor_flops"])) is name.startswith("ar")
+
+
+def test_the_frontier_costs_more_with_every_step(arms):
+    points = frontier(arms, PROBLEMS[:2], CONFIG, 0, 4)
+    assert {point["arm"] for point in points} == {"diffusion_full", "diffusion_local"}
+    for arm in ("diffusion_full", "diffusion_local"):
+        flops = [p["flops"] for p in points if p["arm"] == arm and p["num_steps"]]
+        assert flops == sorted(flops) and flops[0] < flops[-1]
+
+
+def test_an_arm_whose_format_was_not_learned_is_named():
+    rows = {name: {"success": 0.8} for name in ARMS} | {"diffusion_full": {"success": 0.1}}
+    assert list(unlearned(rows)) == ["diffusion_full"]
+    assert unlearned({name: {"success": 0.5} for name in ARMS}) == {}
+
+
+def test_the_interval_draws_whole_groups(arms):
+    traces = measure(arms[:1], PROBLEMS, CONFIG, 0, 2, 8)["ar_full"][0]
+    low, high = success_interval(traces, 2)
+    assert 0 <= low <= high <= 1
+
+
+def test_peak_memory_grows_with_the_batch(tmp_path):
+    folder = tmp_path / "checkpoint"
+    pipeline_of(scripted_policy()).save_pretrained(folder)
+    few, many = (peak_memory(str(folder), PROBLEMS[:1] * n, CONFIG, 8) for n in (1, 64))
+    assert 0 <= few < many

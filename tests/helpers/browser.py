@@ -1,0 +1,82 @@
+"""The page in a browser: what the tests of all tabs do there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page
+
+from mmreason.commands.make.screenshots import free_port
+from mmreason.ui import page as page_module
+from mmreason.ui.host import checkpoints
+from mmreason.ui.host.serving import launch_options
+from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.temporary import hold_gradios_files
+from tests.helpers.scripted import ScriptedPipe
+
+ROOT = Path(__file__).parents[2]
+# What the scripted server replaces.
+LOAD_PIPELINE, CHECKPOINT_NAMES = checkpoints.load_pipeline, checkpoints.checkpoint_names
+HOSTILE = (
+    "${Object.assign(window,{PWNED:1})} <img src=x onerror='window.PWNED=1'> {{#each value}}",
+    "<script>window.PWNED=1</script>`${window.PWNED=1}`",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """The page on a scripted pipeline, in this process."""
+
+    address: str
+    pipe: ScriptedPipe
+
+
+@contextmanager
+def launched() -> Iterator[str]:
+    """The page served from this process as ``app.py`` serves it; gives its address."""
+    hold_gradios_files()
+    blocks = page_module.build_page()
+    _, address, _ = blocks.launch(
+        server_port=free_port(), prevent_thread_lock=True, quiet=True, **launch_options(read_settings())
+    )
+    yield address
+    blocks.close()
+
+
+def part(page: Page, name: str) -> Locator:
+    """A part of the player."""
+    return page.locator(f".mm-player .{name}")
+
+
+def live(page: Page, status: str) -> None:
+    """Wait until the player says so of a run that goes on; the example on arrival may say the same."""
+    page.locator(".mm-player[data-state=running] .status").get_by_text(status).wait_for()
+
+
+def solve(page: Page) -> None:
+    page.get_by_role("button", name="Solve", exact=True).click()
+
+
+def settle(page: Page) -> None:
+    """Wait until the page has loaded all, the files of its example included."""
+    page.locator("#trace-file:not([disabled])").wait_for()
+
+
+def set_sampling_seed(page: Page, seed: int) -> None:
+    """Open the settings and type a seed of sampling, as slowly as a person."""
+    page.get_by_role("button", name="More settings").click()
+    field = page.get_by_label("Seed of sampling")
+    field.wait_for()
+    page.wait_for_timeout(300)
+    field.fill(str(seed))
+    field.press("Tab")
+
+
+def to_the_end(page: Page) -> None:
+    """Wait for the end of the run and jump to it."""
+    page.locator(".mm-player[data-state=finished]").wait_for()
+    part(page, "scrub").press("End")
+    part(page, "result").wait_for()

@@ -1,0 +1,56 @@
+"""Runs of the page for the tests: a folder of their own, and rows that a training might have written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmreason.ui.host import checkpoints
+from mmreason.ui.runs import store
+from mmreason.ui.runs.state import status_of
+from mmreason.ui.runs.store import Run
+
+OWNER, OTHER = "the owner's token, long enough", "another visitor's token"
+
+
+def empty_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In ``folder`` an empty store of runs, and the name of a checkpoint ``base``."""
+    monkeypatch.setenv(checkpoints.RUNS_SETTING, str(folder / "runs"))
+    monkeypatch.setenv(checkpoints.CHECKPOINTS_SETTING, str(folder / "checkpoints"))
+    (folder / "checkpoints" / "base").mkdir(parents=True)
+    (folder / "checkpoints" / "base" / "model_index.json").write_text("{}")
+
+
+def state(run: Run) -> str:
+    """Of the run as it is now."""
+    return status_of(store.find(run.id)).state
+
+
+def row(step: int, **changes: Any) -> dict[str, Any]:
+    """Metrics of one step, made up."""
+    made: dict[str, Any] = {"step": step, "rewards/text/mean": 0.5 + 0.01 * step, "rewards/image/mean": 0.8}
+    made |= {"entropy/text": 0.4, "entropy/image": 0.2, "kl/text": 0.0, "kl/image": 0.0, "clip_ratio/text": 0.0}
+    made |= {"clip_ratio/image": 0.0, "sign_conflict": 0.2, "seconds": 2.0, "tokens": 1000.0}
+    return made | {"train_flops": 1e9, "rollout_flops": 1e8} | changes
+
+
+def evaluation(step: int, rate: float, **changes: Any) -> dict[str, Any]:
+    """A row with an evaluation."""
+    return row(step, success={"sudoku": rate, "mean": rate}, eval_seconds=3.0, leak_to_signal=0.7, **changes)
+
+
+def leave(run: Run, arm: str, rows: list[dict[str, Any]], saved: int | None) -> Path:
+    """Write what a training of ``arm`` leaves: metrics, and state and checkpoint of step ``saved``."""
+    folder = run.arm_folder(arm)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    if saved is not None:
+        for name in ("state", "checkpoint"):
+            (folder / name).mkdir(exist_ok=True)
+        (folder / "state" / "step.json").write_text(json.dumps({"step": saved}))
+        (folder / "checkpoint" / "model_index.json").write_text("{}")
+        (folder / "config.json").write_text("{}")
+    return folder

@@ -1,0 +1,54 @@
+"""What holds of the progress line: one line on a terminal, few lines in a log."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from mmreason.training.run import progress
+from mmreason.training.run.progress import ProgressLine
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_log_gets_a_line_every_ten_seconds_and_the_last_one(clock):
+    out = io.StringIO()
+    line = ProgressLine("policy", out)
+    for step in range(1, 31):
+        clock[0] += 1
+        line.show(step, 30, {"loss": 0.12345})
+    lines = out.getvalue().splitlines()
+    assert [text.split()[1] for text in lines] == ["1/30", "11/30", "21/30", "30/30"]
+    assert "loss 0.123" in lines[0]
+
+
+def test_the_time_left_follows_the_speed(clock):
+    out = io.StringIO()
+    line = ProgressLine("policy", out)
+    for step in (10, 40):  # 30 steps in 60 seconds: 60 more take two minutes
+        line.show(step, 100, {})
+        clock[0] += 60
+    assert "2.0 min left" in out.getvalue().splitlines()[1]
+    assert "left" not in out.getvalue().splitlines()[0]
+
+
+def test_a_terminal_rewrites_its_line_and_closing_ends_it(clock):
+    out = Terminal()
+    line = ProgressLine("policy", out)
+    for step in (1, 2, 3):
+        clock[0] += 1
+        line.show(step, 3, {})
+    line.close("done")
+    assert out.getvalue().count("\r") == 3
+    assert out.getvalue().endswith("done\n")

@@ -1,0 +1,403 @@
+"""What holds of the supervised stage: a killed and resumed run ends bit for bit where one in one go ends.
+
+One thread, 32 bits, no compilation.  Axes: B rows, L sequence positions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import torch
+
+from mmreason.commands import pretrain as pretrain_command
+from mmreason.errors import ConfigError
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.training import hardware
+from mmreason.training.run.rundir import RunDirectory
+from mmreason.training.supervised import pretrain as module
+from mmreason.training.supervised.corpus import NO_TARGET, CorpusConfig, DemonstrationBatches
+from mmreason.training.supervised.pretrain import (
+    PretrainConfig,
+    PretrainState,
+    SupervisedLoss,
+    build_policy,
+    own_decoding,
+    pretrain,
+    pretrain_steps,
+)
+from tests.helpers.policies import encoder, random_policy, text_tokenizer, vocabulary, vqvae
+
+CONFIG = PretrainConfig(
+    steps=6,
+    warmup_steps=2,
+    bf16=False,
+    save_steps=2,
+    logging_steps=1,
+    eval_steps=100,
+    eval_problems=4,
+    corpus=CorpusConfig(problems_per_batch=4, num_copies=1, difficulties={"easy": 1.0}),
+)
+
+
+class Killed(Exception):
+    """Stands for the end of the process."""
+
+
+def run(folder, *, resume: bool = False, on_step=None, config: PretrainConfig = CONFIG) -> dict:
+    return pretrain(RunDirectory(folder), config, vqvae(), random_policy(), resume, on_step)
+
+
+def kill_at(step: int):
+    def on_step(row: dict) -> None:
+        if row["step"] == step:
+            raise Killed
+
+    return on_step
+
+
+def saved_state(folder) -> dict:
+    return torch.load(folder / "state" / "state.pt", weights_only=True)
+
+
+def flat(value, name: str = "") -> dict[str, object]:
+    """Every number and tensor in a nested state, by its path."""
+    if isinstance(value, dict):
+        return {k: v for key, inner in value.items() for k, v in flat(inner, f"{name}/{key}").items()}
+    if isinstance(value, list | tuple):
+        return {k: v for i, inner in enumerate(value) for k, v in flat(inner, f"{name}/{i}").items()}
+    return {name: value}
+
+
+def assert_same_state(a: dict, b: dict) -> None:
+    a, b = flat(a), flat(b)
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        if name == "/seconds":  # the clock's
+            continue
+        same = torch.equal(value, b[name]) if isinstance(value, torch.Tensor) else value == b[name]
+        assert same, name
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    run(folder)
+    return folder
+
+
+def learned(rows: list[dict]) -> list[dict]:
+    """Metrics without those that depend on the clock."""
+    return [{k: v for k, v in row.items() if not k.endswith("per_second")} for row in rows]
+
+
+@pytest.mark.parametrize("killed_at", [3, 5])
+def test_a_killed_and_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_ends(uninterrupted, tmp_path, killed_at):
+    with pytest.raises(Killed):
+        run(tmp_path, on_step=kill_at(killed_at))
+    assert saved_state(tmp_path)["step"] == killed_at - 1
+    result = run(tmp_path, resume=True)
+    assert result["resumed_from"] == killed_at - 1
+    assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
+    one, other = (InterleavedReasoningPipeline.from_pretrained(f / "checkpoint") for f in (tmp_path, uninterrupted))
+    assert one.fingerprint == other.fingerprint
+    metrics = [RunDirectory(folder).read_metrics() for folder in (tmp_path, uninterrupted)]
+    assert learned(metrics[0]) == learned(metrics[1])
+    assert [row["step"] for row in metrics[0]] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_killed_before_its_first_save_starts_anew(uninterrupted, tmp_path):
+    with pytest.raises(Killed):
+        run(tmp_path, on_step=kill_at(1))
+    assert run(tmp_path, resume=True)["resumed_from"] is None
+    assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
+    assert [row["step"] for row in RunDirectory(tmp_path).read_metrics()] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_run_killed_while_it_wrote_its_last_checkpoint_gets_it_when_it_is_resumed(tmp_path, monkeypatch):
+    write = RunDirectory.write_folder
+
+    def dies_at_the_last_checkpoint(self, name, fill) -> None:
+        if name == "checkpoint" and saved_state(tmp_path)["step"] == CONFIG.steps:
+            raise Killed
+        write(self, name, fill)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "write_folder", dies_at_the_last_checkpoint)
+        with pytest.raises(Killed):
+            run(tmp_path)
+    result = run(tmp_path, resume=True)
+    assert result["resumed_from"] == result["step"] == CONFIG.steps
+    average = saved_state(tmp_path)["average"]
+    loaded = InterleavedReasoningPipeline.from_pretrained(tmp_path / "checkpoint").transformer.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in average.items())
+
+
+def test_a_stop_file_ends_the_run_with_a_checkpoint_and_it_can_go_on(uninterrupted, tmp_path):
+    def stop_at_three(row: dict) -> None:
+        if row["step"] == 3:
+            (tmp_path / "stop").touch()
+
+    early = run(tmp_path, on_step=stop_at_three)
+    assert early["step"] == 4
+    assert saved_state(tmp_path)["step"] == 4
+    assert (tmp_path / "checkpoint" / "model_index.json").is_file()
+    run(tmp_path, resume=True)  # the stop file was for the other run
+    assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
+
+
+def test_a_second_run_in_a_folder_does_not_mix_its_metrics_with_the_first(tmp_path):
+    short = replace(CONFIG, steps=2)
+    run(tmp_path, config=short)
+    run(tmp_path, config=short)
+    assert [row["step"] for row in RunDirectory(tmp_path).read_metrics()] == [1, 2]
+
+
+def test_the_checkpoint_is_the_moving_average_and_the_config_is_noted(uninterrupted):
+    state = saved_state(uninterrupted)
+    pipe = InterleavedReasoningPipeline.from_pretrained(uninterrupted / "checkpoint")
+    weights = pipe.transformer.state_dict()
+    assert all(torch.equal(value, state["average"][name]) for name, value in weights.items())
+    assert not torch.equal(state["average"]["output.weight"], state["model"]["output.weight"])
+    assert json.loads((uninterrupted / "config.json").read_text())["corpus"]["problems_per_batch"] == 4
+
+
+def test_the_last_metrics_tell_success_on_validation_problems(uninterrupted):
+    rows = RunDirectory(uninterrupted).read_metrics()
+    assert set(rows[-1]["success"]["easy"]) == {"maze", "jigsaw", "sudoku", "transform", "mean"}
+    assert all("success" not in row for row in rows[:-1])
+
+
+def test_training_learns_something():
+    config = replace(CONFIG, steps=12, corpus=replace(CONFIG.corpus, tasks={"transform": 1.0}))
+    state = PretrainState(random_policy(), config)
+    losses = [step["loss/text"] + step["loss/image"] for step in pretrain_steps(state, encoder())]
+    assert losses[-1] < losses[0] - 1
+
+
+# The loss
+
+
+def the_loss(parts) -> tuple[float, dict[str, float], torch.Tensor]:
+    policy, loss_of = random_policy(), SupervisedLoss(vocabulary(), hint_weight=0.5)
+    counts, total, sums = loss_of.counts(parts), 0.0, {}
+    for part in parts:
+        loss, metrics = loss_of(policy, policy, part, counts)
+        loss.backward()
+        total += float(loss.detach())
+        for name, value in metrics.items():
+            sums[name] = sums.get(name, 0.0) + float(value)
+    return total, sums, policy.tokens.weight.grad
+
+
+def test_the_loss_does_not_depend_on_how_a_batch_is_cut_into_parts():
+    config = CorpusConfig(problems_per_batch=8)
+    whole = DemonstrationBatches(config, encoder(), 1)[0]
+    cut = DemonstrationBatches(replace(config, rows_per_part=3), encoder(), 1)[0]
+    assert len(cut) > len(whole)
+    (one, sums_one, gradient_one), (other, sums_other, gradient_other) = the_loss(whole), the_loss(cut)
+    assert one == pytest.approx(other, rel=1e-4)
+    assert sums_one == pytest.approx(sums_other, rel=1e-4)
+    assert torch.allclose(gradient_one, gradient_other, atol=1e-5)
+    expected = sums_one["loss/text"] + sums_one["loss/image"] + 0.5 * sums_one["loss/hint"]
+    assert one == pytest.approx(expected, rel=1e-5)
+
+
+def test_each_modality_is_scored_among_its_own_ids():
+    parts = DemonstrationBatches(CorpusConfig(problems_per_batch=4), encoder(), 1)[0]
+    policy, loss_of = random_policy().requires_grad_(False), SupervisedLoss(vocabulary(), hint_weight=0.0)
+    _, before = loss_of(policy, policy, parts[0], loss_of.counts(parts))
+    policy.output.weight[vocabulary().num_text :] *= 3  # image codes are no matter to words
+    _, after = loss_of(policy, policy, parts[0], loss_of.counts(parts))
+    assert after["loss/text"] == before["loss/text"]
+    assert after["loss/image"] != before["loss/image"]
+
+
+def test_a_step_that_is_not_finite_changes_no_weight_and_is_counted():
+    policy = random_policy()
+    with torch.no_grad():
+        policy.hints.weight.fill_(torch.inf)
+    state = PretrainState(policy, replace(CONFIG, steps=2))
+    before = {name: value.clone() for name, value in policy.state_dict().items()}
+    rows = list(pretrain_steps(state, encoder()))
+    assert [row["skipped"] for row in rows] == [1.0, 1.0]
+    assert state.step == 2
+    assert all(torch.equal(value, before[name]) for name, value in policy.state_dict().items())
+    assert all(p.grad is None for p in policy.parameters())
+
+
+# The policy's own decoding as the target
+
+
+@pytest.mark.parametrize(("task", "problems"), [("maze", 3), ("jigsaw", 3), ("maze", 1)])
+def test_a_fully_masked_copy_is_taught_what_the_sampler_decodes_there_and_other_copies_what_was_shown(task, problems):
+    config = CorpusConfig(problems_per_batch=problems, num_copies=2, tasks={task: 1.0}, difficulties={"easy": 1.0})
+    (part,) = DemonstrationBatches(config, encoder(), 1)[0]
+    policy, packed = random_policy(), part.packed
+    sampling = SamplingConfig(num_steps=3, temperature=0.0)
+    taught_BL = own_decoding(policy, packed, packed.block_mask(), part.target_BL, vocabulary(), sampling)
+    whole_BL = (packed.copy_BL == 1) & (part.target_BL != NO_TARGET)
+    other_BL = ~whole_BL & (packed.copy_BL != 2)
+    assert torch.equal(taught_BL[other_BL], part.target_BL[other_BL])
+    pipe = InterleavedReasoningPipeline(policy, vqvae(), text_tokenizer(), MaskedDiffusionScheduler())
+    tasks = {int(pipe.words.index(f"<{name}>")): name for name in TASKS}
+    for row in range(len(taught_BL)):
+        canvas = packed.ids_BL[row, 1:65].numpy() - vocabulary().num_text
+        (problem,) = [
+            problem
+            for problem in (make_problem(task, "easy", 0, "train", index) for index in range(3))
+            if np.array_equal(atlas().local_ids(task, canvas).reshape(8, 8), problem.canvas)
+        ]
+        assert tasks[int(packed.ids_BL[row, 0])] == task
+        trace = pipe([problem], sampling).traces[0]
+        first = (packed.segment_BL[row] == 1) & (packed.copy_BL[row] == 1)
+        assert tuple(taught_BL[row, first].tolist()) == trace.segments[0].tokens
+
+
+def test_the_last_part_of_a_run_learns_from_the_average(monkeypatch):
+    teachers = []
+
+    def noted(model, packed, mask, target_BL, vocabulary):
+        teachers.append(model)
+        return target_BL
+
+    monkeypatch.setattr(module, "own_decoding", noted)
+    state = PretrainState(random_policy(), replace(CONFIG, steps=4, own_share=0.5))
+    taught = []
+    for _ in pretrain_steps(state, encoder()):
+        taught.append(len(teachers))
+    assert taught[:2] == [0, 0] and 0 < taught[2] < taught[3]
+    assert all(teacher is state.average for teacher in teachers)
+
+
+# The type of numbers
+
+
+@pytest.mark.parametrize("pays", [False, True])
+def test_training_is_in_halves_where_that_is_faster_and_a_resumed_run_stays_what_it_was(tmp_path, monkeypatch, pays):
+    taken = {pays: 1.0, not pays: 2.0}  # seconds, by whether they are of halves
+    monkeypatch.setattr(hardware, "training_seconds", lambda half: taken[half])
+    given = []
+
+    def noted(directory, config, *_) -> dict:
+        directory.write_json("config.json", asdict(config))
+        given.append(config.bf16)
+        return {}
+
+    monkeypatch.setattr(module, "pretrain", noted)
+    monkeypatch.setattr("mmreason.sampling.pipeline.fastest_device", lambda: torch.device("cpu"))
+
+    def command(name: str, *flags: str) -> None:
+        if not (tmp_path / name).exists():  # a run that was stopped when its image tokenizer was made
+            vqvae().save_pretrained(tmp_path / name / "vqvae")
+        parser = argparse.ArgumentParser()
+        pretrain_command.add_arguments(parser)
+        words = ["--output", str(tmp_path / name), "--resume", "--threads", "0", *flags]
+        pretrain_command.run(parser.parse_args(words))
+
+    command("one")
+    taken = {pays: 2.0, not pays: 1.0}
+    command("one")
+    command("two")
+    command("three", "--no_bf16")
+    assert given == [pays, pays, not pays, False]
+
+
+def test_both_types_are_timed_by_a_forward_and_a_backward():
+    assert all(hardware.training_seconds(half, rows=8, width=8, times=2) > 0 for half in (True, False))
+    assert hardware.half_pays(torch.device("cuda"))
+
+
+# A limit of time, kept checkpoints
+
+
+def test_a_run_ends_when_its_seconds_are_over_with_rates_that_have_fallen(tmp_path, monkeypatch):
+    clock = itertools.count(step=1.0)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(clock))
+    config = replace(CONFIG, steps=100, max_seconds=4.0, keep_steps=2, decay_share=0.5)
+    rates = []
+    update = PretrainState.update
+
+    def noted(state) -> None:
+        rates.append(state.config.rate(state.step, state.seconds))
+        update(state)
+
+    monkeypatch.setattr(PretrainState, "update", noted)
+    result = run(tmp_path, config=config)
+    assert result["step"] == 4 and "success" in result
+    assert rates == [0.5, 1.0, 1.0, 0.5]
+    kept = InterleavedReasoningPipeline.from_pretrained(tmp_path / "checkpoint-4")
+    assert kept.fingerprint == InterleavedReasoningPipeline.from_pretrained(tmp_path / "checkpoint").fingerprint
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-2", "checkpoint-4"}
+    assert saved_state(tmp_path)["seconds"] == 4.0
+
+
+def test_more_makers_of_demonstrations_change_nothing(uninterrupted, tmp_path):
+    run(tmp_path, config=replace(CONFIG, workers=2))
+    assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
+
+
+# Rates, averages, first weights
+
+
+def test_rates_warm_up_stay_and_fall_to_zero():
+    config = PretrainConfig(steps=100, warmup_steps=10, decay_share=0.2)
+    rates = [config.rate(step) for step in range(100)]
+    assert rates[:3] == pytest.approx([0.1, 0.2, 0.3])
+    assert rates[10:80] == [1.0] * 70
+    assert rates[80:] == pytest.approx([(100 - step) / 20 for step in range(80, 100)])
+    assert PretrainConfig(steps=10, warmup_steps=1, decay_share=0.0).rate(9) == 1.0
+
+
+def test_hidden_matrices_are_trained_by_muon_and_everything_else_by_adam_each_once():
+    state = PretrainState(random_policy(), CONFIG)
+    muon, adam = ({id(p) for g in o.param_groups for p in g["params"]} for o in state.optimizers)
+    hidden = {id(p) for name, p in state.model.named_parameters() if name.startswith("blocks") and p.ndim == 2}
+    assert muon == hidden
+    assert muon | adam == {id(p) for p in state.model.parameters()}
+    assert not muon & adam
+
+
+def test_the_average_follows_the_weights_quickly_at_first():
+    state = PretrainState(random_policy(), replace(CONFIG, ema_decay=0.998))
+    before = state.average.output.weight.clone()
+    for p in state.model.parameters():
+        p.grad = torch.ones_like(p)
+    state.update()
+    share = 1 - 1 / 11  # min(decay, step / (step + 10)) is what stays
+    expected = before + share * (state.model.output.weight - before)
+    assert torch.allclose(state.average.output.weight, expected, atol=1e-6)
+
+
+def test_a_new_policy_is_a_pure_function_of_its_seed():
+    sizes = {"hidden_size": 48, "num_attention_heads": 2, "num_hidden_layers": 2, "hint_layer": 1}
+    one, same, other = (build_policy(vocabulary(), seed, **sizes).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["tokens.weight"], other["tokens.weight"])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"steps": 0},
+        {"save_steps": 0},
+        {"logging_steps": 0},
+        {"eval_problems": 0},
+        {"decay_share": 1.5},
+        {"own_share": -0.1},
+        {"own_share": 0.1, "corpus": CorpusConfig(causal=True)},
+        {"max_seconds": 0.0},
+        {"keep_steps": 0},
+        {"workers": 0},
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(wrong):
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        PretrainConfig(**wrong)

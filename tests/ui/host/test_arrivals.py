@@ -1,0 +1,131 @@
+"""Events are bounded as they arrive, on the real queue: nobody fills it for the others, and solves keep their way."""
+
+import gc
+import json
+import time
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from mmreason.ui.host import arrivals
+from mmreason.ui.host.arrivals import SESSION_EVENTS, refusal
+from mmreason.ui.host.sessions import LeanSession
+from mmreason.ui.host.settings import Settings
+from mmreason.ui.solve import line
+from mmreason.ui.solve.line import LINE
+from tests.load.attack import Events
+
+SOLVE = {"data": ["maze", "medium", 7, "", "base", 1, 4, "stated", 0, 0]}
+
+
+def function(kind):
+    return SimpleNamespace(concurrency_id=kind)
+
+
+def event(kind, session="s", host="8.8.8.8"):
+    request = SimpleNamespace(client=SimpleNamespace(host=host), headers={})
+    return SimpleNamespace(concurrency_id=kind, session_hash=session, request=request)
+
+
+KINDS = ["watch", "api-solve", "heavy", "preview", *(f"kind {i}" for i in range(10))]
+
+
+def asked(kind, pending, session="me", host="8.8.8.8", **settings):
+    """What is said to one event where ``pending`` wait; half of them wait, half go on."""
+    half = len(pending) // 2
+    queue = SimpleNamespace(
+        blocks=SimpleNamespace(fns=dict(enumerate(map(function, KINDS)))),
+        event_queue_per_concurrency_id={"x": SimpleNamespace(queue=pending[:half])},
+        active_jobs=[None, *([one] for one in pending[half:])],
+    )
+    body = SimpleNamespace(fn_index=KINDS.index(kind), session_hash=session)
+    return refusal(queue, body, event(kind, session, host).request, Settings(**settings))
+
+
+def test_a_visitor_has_so_many_events_and_others_their_own():
+    mine = [event(f"kind {i % 10}", "me") for i in range(SESSION_EVENTS)]
+    assert asked("preview", mine) == asked("watch", mine) == arrivals.TOO_MANY
+    assert asked("preview", mine[1:]) == asked("preview", mine, session="you") == ""
+
+
+def test_one_kind_of_event_takes_a_quarter_and_no_flood_stops_a_solve():
+    flood = [event("heavy", str(i), host=f"8.8.4.{i}") for i in range(64)]
+    assert asked("heavy", flood) == arrivals.FULL
+    assert asked("preview", flood) == ""
+    full = [event(f"kind {i % 10}", str(i), host=f"8.8.4.{i % 250}") for i in range(256)]
+    assert asked("preview", full) == arrivals.FULL
+    assert asked("watch", full) == asked("api-solve", full) == ""
+
+
+def test_an_address_takes_half_of_what_there_is():
+    flood = [event(f"kind {i % 10}", str(i)) for i in range(128)]
+    assert asked("preview", flood) == arrivals.FULL
+    assert asked("preview", flood, host="9.9.9.9") == ""
+    unknown = [event(f"kind {i % 10}", str(i), host="127.0.0.1") for i in range(128)]
+    assert asked("preview", unknown, host="127.0.0.1") == ""
+
+
+def test_solves_are_bounded_too_a_little_above_the_line_that_says_so_in_words():
+    solves = [event("watch", str(i)) for i in range(32 + 64 + arrivals.SOLVES_ON_TOP)]
+    assert asked("api-solve", solves) == arrivals.FULL
+    assert asked("api-solve", solves[1:]) == asked("preview", solves) == ""
+
+
+# On the page
+
+
+@pytest.fixture
+def client(scripted):
+    with httpx.Client(base_url=scripted.address, timeout=30) as connected:
+        yield connected
+
+
+def until(holds, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def join(client, number, data, session):
+    body = {"data": data, "fn_index": number, "session_hash": session, "event_data": None}
+    return client.post("/gradio_api/queue/join", json=body)
+
+
+def test_a_flood_of_heavy_events_of_one_client_leaves_solves_alone(client):
+    heavy = Events(client.get("/config").json()).heavy()
+    assert {kind for kind, _, _ in heavy} == {"measure", "race", "roll-out", "leak"}
+    for turn in range(300):
+        _, number, data = heavy[turn % len(heavy)]
+        join(client, number, data, "one session" if turn % 2 else f"session {turn}")
+    assert len(LINE._jobs()) <= LINE.most
+    joined = client.post("/gradio_api/call/solve", json=SOLVE)
+    assert joined.status_code == 200, joined.text
+    ended = client.get(f"/gradio_api/call/solve/{joined.json()['event_id']}").text
+    assert '"finished"' in ended
+
+
+def test_who_has_a_place_already_reads_so_at_the_place(client, monkeypatch):
+    begun = []
+    until(lambda: not LINE._jobs())
+    monkeypatch.setattr(line.PRESENCE, "is_here", lambda session: False)  # so that the first one waits
+    heavy = {kind: rest for kind, *rest in Events(client.get("/config").json()).heavy()}
+    for _ in range(2):
+        begun.append(join(client, *heavy["measure"], "a visitor").json()["event_id"])
+    with client.stream("GET", "/gradio_api/queue/data?session_hash=a visitor") as stream:
+        for text in stream.iter_lines():
+            said = json.loads(text[6:]) if text.startswith("data: ") else {}
+            if said.get("msg") == "process_completed" and said["event_id"] == begun[1]:
+                break
+    assert said["success"]
+    assert said["output"]["data"][0].startswith("One of yours waits or runs already; ")
+
+
+def test_a_session_costs_no_description_of_the_page(client):
+    session = "lean"
+    joined = client.post("/gradio_api/call/preview", json={"data": ["maze", "easy", 1, ""], "session_hash": session})
+    assert "image" in client.get(f"/gradio_api/call/preview/{joined.json()['event_id']}").text
+    states = [state for state in gc.get_objects() if isinstance(state, LeanSession)]
+    assert states
+    assert all(not any(state.config_values.values()) for state in states)

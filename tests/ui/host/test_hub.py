@@ -1,0 +1,138 @@
+"""A checkpoint from the Hub: safetensors only, of limited size, none of its code is run.  The Hub is a folder here."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from mmreason.errors import CheckpointError
+from mmreason.ui.host import checkpoints, hub
+
+NAME = "someone/checkpoint"
+
+
+class FolderHub:
+    """Lists and copies a local folder, as the Hub's client does."""
+
+    def __init__(self, source: Path, cache: Path) -> None:
+        self.source, self.cache, self.fetched = source, cache, 0
+
+    def model_info(self, name, files_metadata):
+        paths = [path for path in self.source.rglob("*") if path.is_file()]
+        siblings = [
+            SimpleNamespace(rfilename=path.relative_to(self.source).as_posix(), size=path.stat().st_size)
+            for path in paths
+        ]
+        return SimpleNamespace(siblings=siblings, sha="0" * 40)
+
+    def snapshot_download(self, name, revision, allow_patterns):
+        self.fetched += 1
+        for path in allow_patterns:
+            target = self.cache / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.source / path, target, follow_symlinks=False)
+        return str(self.cache)
+
+
+@pytest.fixture
+def remote(tiny_checkpoint, tmp_path) -> FolderHub:
+    shutil.copytree(tiny_checkpoint, tmp_path / "remote")
+    return FolderHub(tmp_path / "remote", tmp_path / "cache")
+
+
+def fetch(remote: FolderHub, limit_mb: int = 10) -> Path:
+    return hub.fetch(NAME, limit_mb, remote)
+
+
+def change(path: Path, **fields) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | fields))
+
+
+def test_a_good_checkpoint_is_fetched_and_loads_as_what_it_was(remote, tiny_pipe, real_checkpoints, monkeypatch):
+    monkeypatch.setattr(hub, "fetch", lambda name, limit_mb: _real(name, limit_mb, remote))
+    monkeypatch.setenv("MMREASON_HUB_CHECKPOINTS", f" {NAME},")
+    checkpoints._fetched.cache_clear()
+    assert NAME in checkpoints.checkpoint_names()
+    assert checkpoints.load_pipeline(NAME).fingerprint == tiny_pipe.fingerprint
+    checkpoints._fetched.cache_clear()
+
+
+_real = hub.fetch
+
+
+def test_pictures_and_hidden_files_are_left_where_they_are(remote):
+    (remote.source / "samples").mkdir()
+    for name in ("samples/a.png", ".gitattributes", "picture.png", "transformer/notes.csv"):
+        (remote.source / name).write_bytes(b"x")
+    folder = fetch(remote)
+    assert not [path for path in folder.rglob("*") if path.suffix in (".png", ".csv") or path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("name", ["modeling.py", "transformer/pytorch_model.bin", "transformer/x.pkl", "vqvae/a.pt"])
+def test_what_could_run_code_is_refused_before_anything_is_fetched(remote, name):
+    (remote.source / name).write_bytes(b"x")
+    with pytest.raises(CheckpointError, match="could run code"):
+        fetch(remote)
+    assert remote.fetched == 0
+
+
+def test_too_much_is_refused_before_anything_is_fetched(remote):
+    with pytest.raises(CheckpointError, match="at most 0 MB"):
+        fetch(remote, limit_mb=0)
+    (remote.source / "tokenizer" / "big.json").write_bytes(b" " * (hub.MAX_JSON_BYTES + 1))
+    with pytest.raises(CheckpointError, match="must be at most 8 MB"):
+        fetch(remote)
+    assert remote.fetched == 0
+
+
+def test_without_safetensors_there_is_no_checkpoint(remote):
+    for path in remote.source.rglob("*.safetensors"):
+        path.unlink()
+    with pytest.raises(CheckpointError, match="safetensors"):
+        fetch(remote)
+
+
+@pytest.mark.parametrize("path", ["../evil.json", "/etc/passwd", "transformer/../../evil.json"])
+def test_a_path_out_of_the_checkpoint_is_refused(path):
+    with pytest.raises(CheckpointError, match="outside"):
+        hub.wanted([hub.RemoteFile(path, 1)], 10)
+
+
+def test_a_link_out_of_the_checkpoint_is_refused(remote, tmp_path):
+    (tmp_path / "secret.txt").write_text("secret")
+    (remote.source / "secret.txt").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(CheckpointError, match="link"):
+        fetch(remote)
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "says"),
+    [
+        ("tokenizer/tokenizer_config.json", {"auto_map": {"AutoTokenizer": "evil.Evil"}}, "auto_map"),
+        ("transformer/config.json", {"auto_map": {"AutoModel": "evil.Evil"}}, "auto_map"),
+        ("model_index.json", {"transformer": ["evil", "InterleavedDiffusionModel"]}, "transformer must be"),
+        ("model_index.json", {"vqvae": None}, "vqvae must be"),
+        ("transformer/config.json", {"hidden_size": 10**9}, "hidden_size must be"),
+    ],
+)
+def test_a_checkpoint_that_names_other_code_or_huge_sizes_is_refused(remote, file, fields, says):
+    change(remote.source / file, **fields)
+    with pytest.raises(CheckpointError, match=says):
+        fetch(remote)
+
+
+@pytest.mark.parametrize("name", ["", "base", "a/b/c", "../etc", "a/..", "a b/c", "https://x/y", "a/" + "b" * 200])
+def test_only_owner_and_name_are_an_id(name):
+    with pytest.raises(CheckpointError, match="owner/name"):
+        hub.check_id(name)
+
+
+def test_a_hub_that_does_not_answer_is_told_in_one_sentence(remote):
+    def fails(name, files_metadata):
+        raise OSError("no network\nand more")
+
+    remote.model_info = fails
+    with pytest.raises(CheckpointError, match="cannot be fetched"):
+        fetch(remote)

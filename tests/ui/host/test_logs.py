@@ -1,0 +1,41 @@
+"""Logs: one JSON object a line, and nothing of a visitor in it."""
+
+import json
+import logging
+
+from mmreason.ui.host import logs
+from mmreason.ui.solve import solving
+from mmreason.ui.solve.request import checked
+from mmreason.ui.solve.worker import Worker
+from mmreason.ui.watch import own
+from tests.helpers.apart import run_apart
+from tests.helpers.scripted import ScriptedPipe
+
+SECRETS = ("session-4711", "S.#.....", "987654321")
+
+
+def test_a_line_is_a_json_object_with_the_places_of_an_error_and_not_its_text():
+    try:
+        raise ValueError("what the visitor typed")
+    except ValueError as error:
+        record = logging.makeLogRecord(
+            {"name": "mmreason.x", "msg": "failed", "exc_info": (ValueError, error, error.__traceback__)}
+        )
+    entry = json.loads(logs.JsonLines().format(record))
+    assert entry["event"] == "failed"
+    assert entry["error"] == "ValueError"
+    assert entry["where"][0].startswith("test_logs.py:")
+    assert "typed" not in json.dumps(entry)
+
+
+def test_a_solve_is_logged_without_its_visitor(monkeypatch, caplog):
+    monkeypatch.setattr(solving.checkpoints, "load_pipeline", lambda name: ScriptedPipe())
+    puzzle = own.FIRST["maze"]
+    request = checked(task="maze", difficulty="easy", seed=987654321, checkpoint="base", own=puzzle)
+    with caplog.at_level("DEBUG", logger="mmreason"):
+        run_apart(solving.last_shown(solving.solve(request, "session-4711", Worker())))
+    lines = [logs.JsonLines().format(record) for record in caplog.records]
+    ended = [json.loads(line) for line in lines if "solve ended" in line]
+    assert ended[0]["state"] == "finished"
+    assert ended[0]["task"] == "maze"
+    assert not any(secret in line for secret in SECRETS for line in lines)

@@ -1,0 +1,99 @@
+"""Temporary files stay bounded: what is old or too much goes, and nothing is left by a server that has ended."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mmreason.ui.host import temporary
+from mmreason.ui.host.files import new_place
+from mmreason.ui.host.settings import name_of
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """An empty folder in place of this process's own, of at most 50 MB, looked at whenever it is asked for."""
+    monkeypatch.setattr(temporary, "folder", lambda: tmp_path)
+    monkeypatch.setattr(temporary, "PERIOD", 0.0)
+    monkeypatch.setenv(name_of("max_temporary_mb"), "50")
+    return tmp_path
+
+
+def put(place: Path, megabytes: int, age: float) -> Path:
+    """A file that was written ``age`` seconds ago."""
+    place.mkdir(parents=True, exist_ok=True)
+    path = place / "file"
+    with path.open("wb") as file:
+        file.truncate(megabytes * temporary.MB)
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def test_the_oldest_go_while_all_are_too_much_and_what_is_old_in_any_case(folder):
+    paths = [put(folder / "gradio" / str(age), 20, age) for age in (30, 10, 20, 40)]
+    temporary.make_room()
+    assert [path.exists() for path in paths] == [False, True, True, False]
+    assert sorted(path.name for path in (folder / "gradio").iterdir()) == ["10", "20"]  # no empty folders
+    old = put(folder / "gradio" / "old", 1, temporary.KEPT_SECONDS + 60)
+    temporary.make_room()
+    assert [path.exists() for path in (old, *paths)] == [False, False, True, True, False]
+
+
+def test_many_small_files_are_too_much_as_well(folder, monkeypatch):
+    monkeypatch.setattr(temporary, "MAX_FILES", 5)
+    for age in range(9):
+        put(folder / str(age), 0, age)
+    temporary.make_room()
+    assert sorted(path.name for path in folder.iterdir()) == ["0", "1", "2", "3", "4"]
+
+
+def test_files_to_take_away_are_bounded_however_fast_they_are_asked_for(folder):
+    """Each call of the archive writes a new one."""
+    for _ in range(12):
+        with new_place() as place:
+            put(place, 20, 0)
+    assert sum(path.stat().st_size for path in folder.rglob("*")) <= 3 * 25 * temporary.MB
+
+
+def test_uploads_are_bounded_through_the_server_itself(scripted_server, monkeypatch):
+    monkeypatch.setattr(temporary, "PERIOD", 0.0)
+    monkeypatch.setenv(name_of("max_temporary_mb"), "50")
+    address = f"{scripted_server.address.rstrip('/')}/gradio_api/upload"
+    sent = []
+    for number in range(10):
+        content = b"%d" % number + b" " * (7 * temporary.MB)
+        sent += httpx.post(address, files={"files": ("a.json", content)}, timeout=60).json()
+    there = [Path(path).exists() for path in sent]
+    assert there[-1] and not there[0]
+    assert sum(path.stat().st_size for path in map(Path, sent) if path.exists()) <= 60 * temporary.MB
+
+
+START = "import os, sys; from mmreason.ui.host import temporary; print(temporary.folder(), flush=True); "
+
+
+def started(parent: Path, then: str) -> Path:
+    """The folder of a process that makes one below ``parent`` and ends as ``then`` says."""
+    environment = os.environ | {temporary.GRADIO: str(parent)}
+    done = subprocess.run([sys.executable, "-c", START + then], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.strip())
+
+
+def test_the_folder_goes_with_its_process_or_when_the_next_one_starts_and_no_other_ever(tmp_path):
+    notes = tmp_path / "mmreason-notes"
+    notes.mkdir()
+    alive = Path(tempfile.mkdtemp(prefix=f"{temporary.PREFIX}{os.getpid()}-", dir=tmp_path))
+    ended = started(tmp_path, "")
+    assert ended.parent == tmp_path and not ended.exists()
+    killed = started(tmp_path, "os._exit(0)")
+    assert killed.is_dir()
+    forked = started(tmp_path, "os.fork() or sys.exit(); os.wait(); assert temporary.folder().is_dir()")
+    assert not killed.exists() and not forked.exists()
+    assert notes.is_dir() and alive.is_dir()

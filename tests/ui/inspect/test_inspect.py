@@ -1,0 +1,317 @@
+"""The tab Inspect in a real browser, on the real app: groups, segments, what-if, files, and changed minds."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import gradio as gr
+from playwright.sync_api import Page
+
+from mmreason.ui.inspect.events import on_sample
+from mmreason.ui.inspect.sources import bundled, first_group
+from tests.helpers.browser import HOSTILE, ROOT, part
+
+GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
+TRACE = ROOT / "assets" / "examples" / "maze.json"
+
+
+def inspect(visit, app: str, **options) -> Page:
+    page = visit(app, **options)
+    page.get_by_role("tab", name="Inspect").click()
+    page.locator(".mm-group .cell").first.wait_for()
+    return page
+
+
+def sentence(page: Page) -> str:
+    return page.locator(".mm-group .sentence").inner_text()
+
+
+def notice(page: Page) -> str:
+    line = page.locator("#inspect-notice .notice:not([hidden])")
+    line.wait_for()
+    return line.inner_text()
+
+
+def choose(page: Page, control: str, name: str) -> None:
+    page.locator(f"#{control}").get_by_label(name, exact=True).click()
+
+
+def upload(page: Page, *files: Path) -> None:
+    choose(page, "source", "File")
+    page.locator("#upload input[type=file]").wait_for(state="attached")
+    page.locator("#upload input[type=file]").set_input_files([str(path) for path in files])
+
+
+# What is there on arrival
+
+
+def test_a_sample_with_interference_is_open_on_arrival(app, visit):
+    page = inspect(visit, app)
+    assert "pushed the wrong way" in sentence(page)
+    count = int(sentence(page).split()[0])
+    assert page.locator(".mm-group .cell.against").count() == count > 10
+    assert page.locator(".mm-group .warning").is_visible()  # the worst one is open
+    assert page.locator(".mm-group .pushed button").first.inner_text().startswith("⚠ Rollout")
+    assert "Under joint" in page.locator(".mm-leak .lead").inner_text()
+    assert page.locator(".mm-leak td").count() == 33
+
+
+def test_a_mark_is_never_colour_alone(app, visit):
+    page = inspect(visit, app)
+    cell = page.locator(".mm-group .cell.against").first
+    assert "⚠" in cell.inner_text()
+    assert "pushed against its own reward" in (cell.get_attribute("aria-label") or "")
+    assert {"✓", "✗"} & set(cell.inner_text())
+
+
+def group_with_both() -> str:
+    """Task and difficulty of a bundled group in which some rollouts solve the puzzle and others do not."""
+    for path in sorted((ROOT / "assets" / "groups").glob("*.json")):
+        group = json.loads(path.read_text(encoding="utf-8"))
+        if len({trace["success"] for trace in group["traces"]}) == 2:
+            return f"{group['problem']['task']}, {group['problem']['difficulty']}"
+    raise AssertionError("no bundled group has both")
+
+
+def test_rollouts_are_sorted_by_what_is_chosen(app, visit):
+    page = inspect(visit, app)
+    name = group_with_both()
+    page.get_by_label("Bundled group").click()
+    page.get_by_role("option", name=name).click()
+    page.locator(".mm-group .about-name").get_by_text(name).wait_for()
+    rows = page.locator(".mm-group tbody tr th.rollout")
+    page.locator(".mm-group .sort").select_option("rollout")
+    page.wait_for_function("document.querySelectorAll('.mm-group tbody th.rollout').length > 2")
+    assert rows.all_inner_texts()[0].startswith("1")
+    page.locator(".mm-group .sort").select_option("success")
+    solved = ["✓" in text for text in rows.all_inner_texts()]
+    assert solved == sorted(solved, reverse=True) and len(set(solved)) == 2
+    page.locator(".mm-group .sort").select_option("reward")
+    sums = [
+        sum(map(float, text.replace("–", "0").split("words ")[1].split("pict. "))) for text in rows.all_inner_texts()
+    ]
+    assert sums == sorted(sums, reverse=True)
+
+
+def test_a_segment_shows_tokens_pictures_rewards_and_four_advantages(app, visit):
+    page = inspect(visit, app)
+    page.locator(".mm-group .cell.text[data-g='0'][data-s='0']").click()
+    assert page.locator(".mm-group .segment-title").inner_text() == "Rollout 1 · turn 1 · words"
+    tokens = page.locator(".mm-group .token")
+    assert tokens.count() > 4 and "step" in tokens.first.inner_text() and "%" in tokens.first.inner_text()
+    four = page.locator(".mm-group .four li")
+    assert four.count() == 4
+    for name in (
+        "joint, whole rollout",
+        "factorized, whole rollout",
+        "joint, turn by turn",
+        "factorized, turn by turn",
+    ):
+        assert four.filter(has_text=name).count() == 1
+    assert "/ (" in four.first.inner_text() and "0.0001" in four.first.inner_text()
+    page.locator(".mm-group .cell.image[data-g='0'][data-s='1']").click()
+    assert page.locator(".mm-group .canvases canvas:visible").count() == 4
+    assert "%" in (page.locator(".mm-group .sure").get_attribute("aria-label") or "")
+
+
+def test_the_grid_is_walked_by_arrow_keys(app, visit):
+    page = inspect(visit, app)
+    page.locator(".mm-group .cell[data-g='0'][data-s='0']").click()
+    for key, title in (
+        ("ArrowRight", "Rollout 1 · turn 1 · picture"),
+        ("ArrowDown", "Rollout 2 · turn 1 · picture"),
+        ("ArrowLeft", "Rollout 2 · turn 1 · words"),
+        ("ArrowUp", "Rollout 1 · turn 1 · words"),
+    ):
+        page.keyboard.press(key)
+        assert page.locator(".mm-group .segment-title").inner_text() == title
+
+
+# What if
+
+
+def test_factorized_takes_every_mark_away_and_joint_brings_them_back(app, visit):
+    page = inspect(visit, app)
+    before = sentence(page)
+    choose(page, "assignment", "factorized")
+    page.get_by_text("each modality follows its own").wait_for()
+    assert page.locator(".mm-group .cell.against").count() == 0
+    choose(page, "assignment", "joint")
+    page.get_by_text(before).wait_for()
+    choose(page, "granularity", "turn")
+    page.locator(".mm-group .slots").get_by_text("turn 1").first.wait_for()
+    assert sentence(page) != before
+
+
+def test_weights_and_group_size_change_the_marks(app, visit):
+    page = inspect(visit, app)
+    before = sentence(page)
+    page.get_by_label("Pictures ×").fill("0")
+    page.get_by_label("Pictures ×").press("Tab")
+    page.wait_for_function("text => document.querySelector('.mm-group .sentence').textContent !== text", arg=before)
+    page.get_by_label("Pictures ×").fill("1")
+    page.get_by_label("Pictures ×").press("Tab")
+    page.get_by_text(before).wait_for()
+    page.locator("#first input[type=number]").fill("3")
+    page.locator("#first input[type=number]").press("Tab")
+    page.wait_for_function("document.querySelectorAll('.mm-group tbody th.rollout').length === 3")
+    page.get_by_label("Words ×").fill("99")
+    page.get_by_label("Words ×").press("Tab")
+    assert page.locator(".mm-group").is_visible()
+
+
+# Files
+
+
+def test_good_files_are_opened_one_or_several(app, visit, tmp_path):
+    page = inspect(visit, app)
+    upload(page, GROUPS[1])
+    page.get_by_text(f"from {GROUPS[1].name}").wait_for()
+    whole = json.loads(TRACE.read_text())
+    whole.pop("sheet")
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(whole))
+    page.locator("#upload").get_by_label("Clear").or_(page.locator("#upload button[aria-label='Clear']")).first.click()
+    upload(page, tmp_path / "a.json", tmp_path / "b.json")
+    page.get_by_text("from 2 files").wait_for()
+    assert page.locator(".mm-group tbody th.rollout").count() == 2
+
+
+def bad_files(folder: Path) -> list[tuple[Path, str]]:
+    """Ten files that are no trace, each with a word of its refusal that the one before lacks."""
+    good = json.loads(TRACE.read_text())
+    good.pop("sheet")
+
+    def changed(**fields) -> bytes:
+        return json.dumps({**copy.deepcopy(good), **fields}).encode()
+
+    problem = good["problem"]
+    contents = [
+        (b"", "is not JSON"),
+        (b'{"version": NaN}', "finite"),
+        (json.dumps(good).encode()[:-300], "is not JSON"),
+        (b"[" * 100_000, "nested deeper"),
+        (b"\x80\x04\x95pickle", "is not UTF-8 text"),
+        (changed(version=2), "'version' must be 1"),
+        (changed(problem={**problem, "image": "file:///etc/passwd"}), "problem.image"),
+        (changed(problem={**problem, "task": "chess"}), "task"),
+        (changed(segments=[{"kind": HOSTILE[0]}]), "segments"),
+        (json.dumps({"version": 1, "traces": [good, 7]}).encode(), "traces[1]"),
+    ]
+    made = []
+    for i, (content, says) in enumerate(contents):
+        path = folder / f"bad{i}.json"
+        path.write_bytes(content)
+        made.append((path, says))
+    return made
+
+
+def test_ten_bad_files_are_refused_in_a_sentence_each_and_the_group_stays(app, visit, tmp_path):
+    page = inspect(visit, app)
+    before = sentence(page)
+    choose(page, "source", "File")
+    for path, says in bad_files(tmp_path):
+        page.locator("#upload input[type=file]").wait_for(state="attached")
+        page.locator("#upload input[type=file]").set_input_files(str(path))
+        page.wait_for_function(
+            "says => (document.querySelector('#inspect-notice .notice').textContent || '').includes(says)", arg=says
+        )
+        assert "Traceback" not in notice(page) and sentence(page) == before
+        page.locator("#upload button[aria-label='Clear']").first.click()
+
+
+def test_hostile_words_of_a_file_stay_text(app, visit, tmp_path):
+    data = json.loads(TRACE.read_text())
+    data.pop("sheet")
+    for text in HOSTILE:
+        spaced = "".join(text.split())[:60]
+        data["end_reason"] = data["problem"]["question"] = text
+        data["segments"][0]["text"] = text
+        data["segments"][0]["frames"] = []
+        data["segments"][0]["verdict"] = {"right": False, "reason": text, "components": {text[:60]: 1.0}}
+        (tmp_path / "hostile.json").write_text(json.dumps(data))
+        page = inspect(visit, app)
+        upload(page, tmp_path / "hostile.json")
+        page.get_by_text("from hostile.json").wait_for()
+        page.locator(".mm-group .cell[data-g='0'][data-s='0']").click()
+        assert spaced[:10] in "".join(
+            page.locator(".mm-group .segment-verdict, .mm-group .verdict").first.inner_text().split()
+        )
+        page.wait_for_timeout(300)
+        assert page.evaluate("window.PWNED") is None
+
+
+# Rollouts, and changed minds
+
+
+def test_a_group_is_rolled_out_and_a_changed_thought_is_followed(app, visit):
+    page = inspect(visit, app)
+    choose(page, "source", "Roll out")
+    page.get_by_label("Rollouts", exact=True).fill("2")
+    page.get_by_label("Rollouts", exact=True).press("Tab")
+    page.locator("#roll-out").click()
+    page.get_by_text("rolled out by base at temperature 1").wait_for(timeout=120_000)
+    assert page.locator(".mm-group tbody th.rollout").count() == 2
+    page.locator(".mm-group .cell[data-g='0'][data-s='0']").click()
+    field = page.locator(".mm-group .mind-text")
+    old = field.input_value()
+    page.locator(".mm-group .go-on").click()
+    assert "change the words first" in notice(page).lower()
+    field.fill("fly away")
+    page.locator(".mm-group .go-on").click()
+    page.get_by_text("does not know the word 'fly'").wait_for()
+    head, _, region = old.partition(" <edit>")
+    field.fill(head + " <edit> r1c1 r2c2" if region.strip() != "r1c1 r2c2" else head + " <edit> r1c3 r2c4")
+    page.locator(".mm-group .go-on").click()
+    page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
+    assert "instead of" in page.locator("#duet .duet-title").inner_text()
+    assert page.locator("#duet .first-difference").count() == 1
+    assert page.locator("#duet .side .sums").first.inner_text().startswith("words")
+
+
+def test_a_redrawn_cell_is_followed(app, visit):
+    page = inspect(visit, app)
+    page.locator(".mm-group .cell.image[data-g='0'][data-s='1']").click()
+    page.locator(".mm-group .go-on").click()
+    page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
+    assert "shows" in page.locator("#duet .duet-title").inner_text()
+
+
+def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):
+    page = visit(app)
+    page.get_by_role("button", name="Inspect this").click()
+    page.get_by_text("the run from Watch").wait_for()
+    assert "One rollout alone" in sentence(page)
+    page.get_by_role("button", name="Open this rollout in Watch").click()
+    page.locator(".mm-player[data-state=opened]").wait_for()
+    part(page, "scrub").press("End")
+    assert "Solved" in part(page, "result-line").inner_text()
+
+
+def test_a_mind_is_changed_in_watch_too(app, visit):
+    page = visit(app)
+    page.get_by_role("button", name="Change its mind").click()
+    words = page.locator("#mind-words textarea, #mind-words input").first
+    page.wait_for_function(
+        "document.querySelector('#mind-words textarea, #mind-words input').value.includes('<edit>')"
+    )
+    words.fill("down 1 total 1 <edit> r1c1 r2c1")
+    page.locator("#mind-go").click()
+    page.locator("#mind-duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
+    assert page.locator("#mind-duet .side").count() == 2
+
+
+def test_on_a_phone_nothing_is_wider_than_the_page(app, visit):
+    page = inspect(visit, app, width=390, height=844)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_sample_that_is_open_already_is_not_opened_again():
+    opened = first_group()
+    what_if = ("joint", "trace", "group", 1.0, 1.0)
+    assert opened is not None and opened.sample in bundled()
+    assert all(update == gr.skip() for update in on_sample(opened, opened.sample, *what_if))
+    (other, *_) = [name for name in bundled() if name != opened.sample]
+    assert on_sample(opened, other, *what_if)[0].sample == other

@@ -1,0 +1,169 @@
+"""Groups as the inspector opens them, without a page: where they come from, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from mmreason.errors import ConfigError, TraceError
+from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
+from mmreason.rewards.verify import Verifier
+from mmreason.tasks import TASKS, make_problem
+from mmreason.traces.file import save, to_json
+from mmreason.training.rl.presets import BOTH, TrainSettings
+from mmreason.ui.group.branch import Side, duet_value
+from mmreason.ui.group.opened import open_traces
+from mmreason.ui.group.whatif import config_of, first_rollouts, group_value
+from mmreason.ui.host import checkpoints
+from mmreason.ui.inspect import sources
+from mmreason.ui.runs import store
+from mmreason.ui.runs.samples import run_samples
+from tests.helpers.standin import SHEET, WORDS, stand_in_trace
+from tests.helpers.training_runs import OTHER, OWNER
+
+VERIFIER = Verifier(WORDS, SHEET)
+
+
+def traces(task="maze", seed=7):
+    problem = make_problem(task, "easy", seed)
+    wrong = stand_in_trace(problem, "<answer> 63 moves", num_turns=1)
+    return [VERIFIER.score(trace) for trace in (stand_in_trace(problem), wrong, stand_in_trace(problem))]
+
+
+def test_the_samples_of_a_training_run_are_opened_by_name(tmp_path, monkeypatch):
+    monkeypatch.setenv(checkpoints.RUNS_SETTING, str(tmp_path))
+    assert run_samples() == []
+    with pytest.raises(ConfigError, match="there are none here"):
+        sources.open_run(None)
+    for step in (20, 40):
+        for g, trace in enumerate(traces()):
+            save(tmp_path / "first" / "samples" / f"step{step:05d}-{g:02d}.json", to_json(trace, WORDS, SHEET))
+    (tmp_path / "first" / "samples" / "notes.txt").write_text("no trace")
+    assert [name for _, name in run_samples()] == ["first, step 40", "first, step 20"]
+    opened = sources.open_run("first, step 20")
+    assert [t.success for t in opened.traces] == [True, False, True] and opened.notes == ()
+    for name in ("first, step 21", "../first, step 20", "/etc/passwd", None):
+        with pytest.raises(ConfigError, match="choose the samples of a training run"):
+            sources.open_run(name)
+
+
+def test_samples_of_a_visitors_run_are_listed_for_its_owner_and_opened_by_whoever_has_its_link(tmp_path, monkeypatch):
+    monkeypatch.setenv(checkpoints.RUNS_SETTING, str(tmp_path))
+    run = store.create(TrainSettings(assignment=BOTH), OWNER)
+    for arm, step in (("joint", 20), ("joint", 40), ("factorized", 20)):
+        for g, trace in enumerate(traces()):
+            save(run.arm_folder(arm) / "samples" / f"step{step:05d}-{g:02d}.json", to_json(trace, WORDS, SHEET))
+    shown = [f"joint, step 40 ({run.id[:4]})", f"joint, step 20 ({run.id[:4]})", f"factorized, step 20 ({run.id[:4]})"]
+    assert [label for label, _ in run_samples(OWNER)] == [f"yours: {words}" for words in shown]
+    assert [label for label, _ in run_samples(OTHER, run.id)] == [f"by link: {words}" for words in shown]
+    for visitor, linked in ((OTHER, None), ("", None), (None, "../x"), (OTHER, "0" * 12)):
+        assert run_samples(visitor, linked) == []
+    opened = sources.open_run(f"run:{run.id}/joint, step 40")
+    assert [t.success for t in opened.traces] == [True, False, True]
+    for name in (f"run:{run.id}/joint, step 41", f"run:{run.id}/../joint, step 40", f"run:{'0' * 12}/joint, step 40"):
+        with pytest.raises(ConfigError, match="choose the samples of a training run"):
+            sources.open_run(name)
+
+
+def test_uploads_of_different_puzzles_or_of_nothing_are_refused(tmp_path):
+    for seed in (7, 8):
+        save(tmp_path / f"{seed}.json", to_json(traces(seed=seed)[0], WORDS, SHEET))
+    with pytest.raises(TraceError, match="of one problem"):
+        sources.open_upload([str(tmp_path / "7.json"), str(tmp_path / "8.json")])
+    for nothing in (None, []):
+        with pytest.raises(TraceError, match="choose"):
+            sources.open_upload(nothing)
+
+
+def test_recorded_rewards_are_shown_and_their_difference_is_said(tmp_path):
+    data = to_json(traces()[0], WORDS, SHEET)
+    data["segments"][0]["reward"] = 0.25
+    save(tmp_path / "own.json", data)
+    opened = sources.open_upload([str(tmp_path / "own.json")])
+    assert opened.traces[0].segments[0].reward == 0.25
+    assert any("1 of" in note and "not what the verifier gives" in note for note in opened.notes)
+
+
+def test_a_file_from_before_learns_where_nothing_right_could_be_said(tmp_path):
+    spoiled = stand_in_trace(make_problem("maze", "easy", 7))
+    agent = VERIFIER.shown("maze", spoiled.canvas_tokens).ravel().tolist().index(TASKS["maze"].cells.index("agent"))
+    canvas = list(spoiled.canvas_tokens)
+    canvas[agent] = canvas[(agent + 1) % len(canvas)]  # nobody is there to walk
+    spoiled = VERIFIER.score(replace(spoiled, canvas_tokens=tuple(canvas), segments=spoiled.segments[:2]))
+    assert spoiled.segments[0].verdict.components["nothing_to_say"] == 1.0
+    data = to_json(spoiled, WORDS, SHEET)
+    del data["segments"][0]["verdict"]["components"]["nothing_to_say"]
+    save(tmp_path / "before.json", data)
+    (opened,) = sources.open_upload([str(tmp_path / "before.json")]).traces
+    assert opened.segments[0].verdict == spoiled.segments[0].verdict
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_expected_pictures_are_those_of_right_edits_and_nothing_is_wrong(task):
+    opened = open_traces(traces(task), WORDS, SHEET, "test")
+    for entry in opened.rows[0]["segments"]:
+        if entry["kind"] == "edit":
+            assert entry["wrong"] == []
+            shown, wanted = (opened.sheet[entry[name]] for name in ("after", "expected"))
+            assert (shown == wanted).all()
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_every_number_is_that_of_training_and_every_line_of_arithmetic_adds_up(granularity, scale):
+    opened = open_traces(traces(), WORDS, SHEET, "test")
+    config = AssignmentConfig("joint", granularity, scale, {"text": 2.0, "image": 0.5})
+    value = group_value(opened, config, 3)
+    found = assign([opened.traces], config)[0]
+    for row, numbers in zip(value["rows"], found.segments, strict=True):
+        for entry, one in zip(row["segments"], numbers, strict=True):
+            assert entry["advantage"] == one.advantage
+            assert entry["against"] == (one.own * one.joint < 0)
+            assert len(entry["four"]) == len(ASSIGNMENTS) * len(GRANULARITIES)
+            for four in entry["four"]:
+                if four["line"].startswith("no spread"):
+                    assert four["value"] == 0.0
+                    continue
+                sums, _, said = four["line"].rpartition(" = ")
+                sums = re.sub(r"words|picture|\(no reward\)", "", sums).replace("−", "-").replace("×", "*")
+                assert eval(sums) == pytest.approx(four["value"], abs=0.03)
+                assert float(said.replace("−", "-")) == pytest.approx(four["value"], abs=0.006)
+
+
+def test_a_value_is_plain_json_and_the_group_can_be_cut():
+    opened = open_traces(traces(), WORDS, SHEET, "test")
+    value = group_value(opened, AssignmentConfig("joint"), 2)
+    assert len(value["rows"]) == 2 and json.loads(json.dumps(value, allow_nan=False)) == value
+    assert "One rollout alone" in group_value(opened, AssignmentConfig("joint"), 1)["sentence"]
+
+
+@pytest.mark.parametrize("value", [None, "", "x", -1, 101, True, float("nan"), float("inf")])
+def test_weights_out_of_range_get_a_sentence(value):
+    with pytest.raises(ConfigError, match="the weight of words must be a number from 0 to 100"):
+        config_of("joint", "trace", "group", value, 1)
+
+
+def test_group_sizes_out_of_range_get_a_sentence_or_what_is_there():
+    assert first_rollouts(99, 8) == 8 and first_rollouts(3.0, 8) == 3
+    for value in (0, None, "x", float("nan"), float("inf")):
+        with pytest.raises(ConfigError, match="from 1 to 4096"):
+            first_rollouts(value, 8)
+
+
+@pytest.mark.parametrize("size", [0, 17, 2.5, None, True, float("nan")])
+def test_a_group_to_roll_out_has_one_to_sixteen_members(size):
+    with pytest.raises(ConfigError, match="rollouts must be a whole number"):
+        sources.group_request("maze", "easy", 1, "base", 1, 0, size)
+
+
+def test_two_sides_with_different_codebooks_are_drawn_from_one_sheet():
+    first, second, _ = traces()
+    value = duet_value("two", [Side("a", first, WORDS, SHEET), Side("b", second, WORDS, SHEET[:, ::-1].copy())])
+    codes = [code for side in value["sides"] for code in side["canvas_codes"]]
+    assert max(codes[:64]) < len(SHEET) <= min(codes[64:])
+    assert value["differs"] is not None
+    same = duet_value("same", [Side("a", first, WORDS, SHEET), Side("b", first, WORDS, SHEET)])
+    assert same["differs"] is None

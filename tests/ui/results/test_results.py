@@ -1,0 +1,270 @@
+"""The tab Results: what it says of any comparison, and the page in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+
+from mmreason import places as mmreason_places
+from mmreason.analysis.comparison.headline import compare, place_on_map
+from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, DOUBLE
+from mmreason.analysis.comparison.results import Comparison, Map, read_comparison, read_earlier, read_map
+from mmreason.analysis.results_file import results_path
+from mmreason.ui.cost.words import against_us
+from mmreason.ui.results.figure import comparison_figure
+from mmreason.ui.results.words import (
+    EARLIER_WORDS,
+    cost_claim,
+    map_table,
+    map_words,
+    protocol_words,
+    reward_claim,
+    reward_setbacks,
+    signed,
+    task_table,
+)
+from tests.helpers.browser import HOSTILE, launched
+from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
+
+TRAINING = {"sign_conflict": [0.1, 0.2], "idle_push": [0.0, None]}
+
+
+def written(rates=(0.5, 0.6), controls=False) -> dict:
+    """What the command writes of made-up runs."""
+    runs = [made_run(arm, seed, rate) for seed in range(3) for arm, rate in zip(ARMS, rates, strict=True)]
+    runs += [made_run(arm, 0, 0.3) for arm in CONTROLS] if controls else []
+    return json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": [], "command": "the command"}))
+
+
+def places(*differences: float) -> dict:
+    found = []
+    for i, difference in enumerate(differences):
+        runs = [run | {"training": TRAINING} for run in RUNS]
+        place = place_on_map(compare(BASE, runs, PROTOCOL), runs)
+        found.append({"place": f"place {i}"} | place)
+        found[-1] |= {"difference": difference, "ci95": [difference - 0.01, difference + 0.01]}
+    return {"places": found, "missing": [], "command": "the map's command"}
+
+
+@pytest.fixture
+def assets(tmp_path, monkeypatch):
+    monkeypatch.setattr(mmreason_places, "ASSETS", tmp_path)
+    (tmp_path / "results").mkdir()
+    return tmp_path
+
+
+def test_the_claim_says_our_figures_and_the_papers():
+    found = Comparison.model_validate(written())
+    text = " ".join(line for _, line in reward_claim(found, ""))
+    assert f"{100 * found.factorized.mean:.1f} %" in text and "+11.2 %" in text and "+38.0 %" in text
+    assert "3 seeds an arm, 4 steps" in text and "the command" in text
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [((0.4, 0.7), "Factorized is"), ((0.7, 0.4), "Joint is"), ((0.5, 0.5), "No clear difference")],
+)
+def test_the_claim_begins_with_who_is_ahead(rates, said):
+    kind, lead = reward_claim(Comparison.model_validate(written(rates)), "")[0]
+    assert kind == "lead" and lead.startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [((0.7, 0.4), "joint is ahead"), ((0.5, 0.5), "no clear difference"), ((0.5, 0.52), "smaller than the paper's")],
+)
+def test_what_goes_against_us_is_said(rates, said):
+    found = Comparison.model_validate(written(rates))
+    assert said in "; ".join(reward_setbacks(found))
+    assert any(kind == "against" for kind, _ in reward_claim(found, ""))
+
+
+def test_of_two_seeds_none_is_said_to_be_ahead():
+    runs = [run for run in RUNS if run["seed"] < 2]
+    found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
+    assert reward_claim(found, "")[0][1].startswith("Too few seeds to tell")
+    assert "2 seeds cannot tell how much seeds differ" in reward_setbacks(found)
+
+
+def test_one_thing_against_us_is_a_sentence_and_several_are_a_list():
+    assert against_us([]) == []
+    assert against_us(["it rains"]) == [["against", "Against us: it rains."]]
+    assert against_us(["it rains", "it pours"]) == [["against", "Against us:\nit rains\nit pours"]]
+
+
+def test_seeds_that_were_added_go_against_us():
+    content = written() | {"first_look": {"mean": 0.015, "ci95": [-0.002, 0.03], "seeds": [0.03, 0.0]}}
+    said = "the first 2 seeds did not tell (−0.2 to +3.0 points), so more were added"
+    for added, more in (([-0.01, 0.02], ", which alone do not tell either (−1.0 to +2.0 points)"), ([0.01, 0.02], "")):
+        found = Comparison.model_validate(content | {"added": {"mean": 0.01, "ci95": added, "seeds": [0.01]}})
+        assert said + more in reward_setbacks(found)
+        assert reward_claim(found, "")[0][1].startswith("Factorized is ahead at the second look")
+
+
+def test_what_greedy_does_not_show_goes_against_us():
+    content = written()
+    said = []
+    for low in (-0.01, 0.01):
+        content["greedy"]["difference"]["ci95"] = [low, 0.02]
+        said.append(reward_setbacks(Comparison.model_validate(content)))
+    assert "greedy, the difference is not clear (−1.0 to +2.0 points)" in said[0]
+    assert not any("greedy" in line for line in said[1])
+
+
+def test_comparisons_that_did_not_tell_go_against_the_next_one():
+    ahead, behind = (Comparison.model_validate(written(rates)) for rates in ((0.3, 0.9), (0.9, 0.3)))
+    said = "2 comparisons before this one did not show factorized ahead"
+    assert said in reward_setbacks(ahead, [behind, None, ahead, behind])
+    assert not [words for words in reward_setbacks(ahead, [None, ahead]) if "before this one" in words]
+
+
+def test_how_likely_chance_is_stands_with_how_it_was_tested():
+    content = written()
+    assert "sign-flip" not in protocol_words(Comparison.model_validate(content))
+    content["difference"]["sign_flip_p"] = 0.035
+    assert "sign-flip test over seeds: p = 0.035." in protocol_words(Comparison.model_validate(content))
+
+
+def test_doubled_rollouts_that_bring_more_go_against_us():
+    content = written(controls=True)
+    content["difference"]["seeds"] = [0.07, 0.5, 0.5]  # the control is of the first seed
+    said = []
+    for brought in (0.1, 0.05):
+        content["controls"][DOUBLE]["difference"]["mean"] = brought
+        said.append(reward_setbacks(Comparison.model_validate(content)))
+    assert (
+        "joint with twice the rollouts gains more than factorizing does (+10.0 points against +7.0, on 1 seed)"
+        in said[0]
+    )
+    assert not any("twice the rollouts" in line for line in said[1])
+
+
+def test_a_task_that_factorized_lost_goes_against_us():
+    content = written() | {"by_task": {"maze": {"base": 0.4, "joint": [0.5], "factorized": [0.1]}}}
+    assert "factorized unlearnt maze in 1 of 1 seeds" in reward_setbacks(Comparison.model_validate(content))
+
+
+def test_what_judging_each_turn_brings_is_said_where_it_was_measured():
+    runs = [*RUNS, *(made_run(arm, 0, 0.8, "turn") for arm in ARMS)]
+    found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
+    text = " ".join(line for _, line in reward_claim(found, ""))
+    for arm in ARMS:
+        assert f"{arm} {signed(found.own_turn[f'{arm}_turn']['gain_over_joint_trace']['mean'])}" in text
+    assert "on 1 seed" in text
+    assert not any(
+        "each turn on its own" in line for _, line in reward_claim(Comparison.model_validate(written()), "")
+    )
+
+
+def test_missing_runs_are_said():
+    found = Comparison.model_validate(written() | {"missing": ["joint-trace-4"]})
+    assert "1 of the planned runs are still missing" in reward_setbacks(found)
+
+
+def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
+    found = Comparison.model_validate(written())
+    for metric in ("success", "text_reward"):
+        lines = comparison_figure(found, metric, "flops").data
+        assert [line.line.width for line in lines] == [1, 1, 1, 3] * 2
+        assert len({line.line.dash for line in lines}) == 2
+        assert all(line.error_y.array is not None for line in lines if line.line.width == 3)
+    one, other = (comparison_figure(found, task=task).data[3].y for task in PROTOCOL.tasks)
+    assert list(one) != list(other)
+    assert comparison_figure(None) is None
+
+
+def test_tables_hold_every_seed_the_controls_and_the_map():
+    table = task_table(Comparison.model_validate(written(controls=True)))
+    assert [row[0] for row in table["rows"]] == [
+        *PROTOCOL.tasks,
+        "all, greedy",
+        "easy, not trained on",
+        "factorized, the two rewards swapped (1 seed)",
+        "joint, twice the rollouts (1 seed)",
+    ]
+    assert all(len(row[2].split()) == 3 for row in table["rows"][:2])
+    found = Map.model_validate(places(0.1, -0.1, 0.0))
+    assert [row[5] for row in map_table(found)["rows"]] == ["▲ factorized", "▼ joint", "–"]
+    sentence = map_words(found, "")[0][1]
+    assert "ahead at place 0" in sentence and "joint at place 1" in sentence and "1 of 3 places" in sentence
+    assert "not measured yet" not in sentence
+    unfinished = found.model_copy(update={"missing": ["by trace"]})
+    assert "1 place not measured yet" in map_words(unfinished, "")[0][1]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"places": []}', "[" * 100_000])
+def test_without_a_usable_file_the_sentence_names_the_command(assets, content):
+    files = {"reproduce.json": read_comparison, "map.json": read_map}
+    files |= {f"reproduce_{which}.json": partial(read_earlier, which) for which in EARLIER_WORDS}
+    for name, read in files.items():
+        if content is not None:
+            results_path(name).write_text(content)
+        found, why = read()
+        assert found is None and "python -m mmreason reproduce" in why
+    assert cost_claim(None, "Nothing yet.") == [["plain", "Nothing yet."]]
+
+
+@pytest.fixture(scope="module")
+def results_page(tmp_path_factory):
+    """The page with made-up results, hostile strings among them."""
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    folder = tmp_path_factory.mktemp("assets")
+    (folder / "results").mkdir()
+    (folder / "results" / "reproduce.json").write_text(json.dumps(written() | {"command": HOSTILE[0]}))
+    (folder / "results" / "reproduce_first.json").write_text(json.dumps(written((0.7, 0.4)) | {"command": "first"}))
+    hostile = places(0.1)
+    hostile["places"][0]["place"] = HOSTILE[1]
+    (folder / "results" / "map.json").write_text(json.dumps(hostile))
+    patch = pytest.MonkeyPatch()
+    patch.setattr(mmreason_places, "ASSETS", folder)
+    with launched() as address:
+        yield SimpleNamespace(address=address)
+    patch.undo()
+
+
+def open_results(visit, address, **options):
+    page = visit(address, **options)
+    page.get_by_role("tab", name="Results", exact=True).click()
+    page.locator("#results-curves .js-plotly-plot").wait_for()
+    return page
+
+
+def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(results_page, visit):
+    page = open_results(visit, results_page.address)
+    assert HOSTILE[0] in page.locator("#results-rewards code").inner_text()
+    assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
+    page.get_by_role("button", name="Comparisons that came before").click()
+    assert page.locator("#results-first .lead").inner_text().startswith("Joint is ahead")
+    against = page.locator("#results-first .against")
+    assert against.locator("li").all_inner_texts()[0].startswith("joint is ahead, the paired difference is")
+    assert against.inner_text().startswith("Against us:")
+    page.get_by_text("The map: where factorized rewards pay").click()
+    assert HOSTILE[1] in page.locator("#results-places tbody").inner_text()
+    assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
+    title = page.locator("#results-curves .ytitle")
+    assert title.text_content() == "Solved, %"
+    page.get_by_role("radio", name="text reward").click()
+    page.wait_for_function("document.querySelector('#results-curves .ytitle').textContent === 'Text reward'")
+    plot = "document.querySelector('#results-curves .js-plotly-plot')"
+    drawn = page.evaluate(f"JSON.stringify({plot}.data.map(line => line.y))")
+    page.locator("#results-task").get_by_label(PROTOCOL.tasks[1]).click()
+    page.wait_for_function(f"before => JSON.stringify({plot}.data.map(line => line.y)) !== before", arg=drawn)
+    page.get_by_role("radio", name="FLOPs", exact=True).locator("visible=true").click()
+    page.wait_for_function("document.querySelector('#results-curves .xtitle').textContent.startsWith('FLOPs')")
+
+
+def test_the_tab_fits_a_phone(results_page, visit):
+    page = open_results(visit, results_page.address, width=390, height=844)
+    for table in page.locator("#results summary").all():
+        table.click()
+    page.locator("#results-places tbody").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_records_of_the_protocol_are_plain():
+    assert json.loads(json.dumps(asdict(PROTOCOL)))["tasks"] == list(PROTOCOL.tasks)

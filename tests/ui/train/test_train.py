@@ -1,0 +1,383 @@
+"""The tab Train in a real browser: start, watch, stop, resume, reload, two visitors, bad values."""
+
+import json
+import os
+import re
+import shutil
+import time
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from mmreason import places
+from mmreason.records import DIFFICULTIES
+from mmreason.training.rl.presets import PRESETS
+from mmreason.ui.host import checkpoints
+from mmreason.ui.runs import queue, store
+from mmreason.ui.runs.state import is_alive, last_step, status_of
+from mmreason.ui.train.form import FEW, MORE
+from tests.helpers import policies
+from tests.helpers.browser import HOSTILE, launched, settle
+from tests.helpers.training_runs import OWNER, evaluation, leave, row
+
+PATIENCE = 180_000  # a training process imports torch first
+expect.set_options(timeout=30_000)
+QUICK = {"num_problems": 2, "num_generations": 2, "eval_problems": 3, "eval_steps": 2, "save_steps": 2}
+
+
+@pytest.fixture(scope="module")
+def train_page(tmp_path_factory):
+    """The page with an empty store of runs and a tiny policy as its checkpoint."""
+    folder = tmp_path_factory.mktemp("train")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+    patch.setenv(checkpoints.RUNS_SETTING, str(folder / "runs"))
+    patch.setenv(checkpoints.CHECKPOINTS_SETTING, str(folder / "checkpoints"))
+    policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
+    with launched() as address:
+        yield SimpleNamespace(address=address)
+        _end_all()
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(train_page):
+    yield
+    _end_all()
+
+
+def _end_all() -> None:
+    """Stop what runs, and forget all runs."""
+    with store.locked() as folder:
+        for run in store.all_runs():
+            store.change(run, wanted=False)
+        for child in queue._CHILDREN:
+            child.kill()
+            child.wait()
+        queue._CHILDREN.clear()
+        for run in store.all_runs():
+            shutil.rmtree(folder / run.id)
+
+
+def open_train(visit, address: str, **options) -> Page:
+    page = visit(address, **options)
+    page.get_by_role("tab", name="Train", exact=True).click()
+    page.locator("#train-start").wait_for()
+    page.locator("#train-head .mm-run:visible").wait_for()
+    return page
+
+
+def fill(page: Page, name: str, value: object) -> None:
+    field = page.locator(f"#train-{name} input")
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def start(page: Page, steps: int = 4, **more: object) -> str:
+    """Start a small run; returns its id."""
+    if not page.locator("#train-eval_problems input").is_visible():
+        page.locator("#train-more button").first.click()
+        page.locator("#train-eval_problems input").wait_for()
+    for name, value in (QUICK | {"steps": steps} | more).items():
+        fill(page, name, value)
+    known = {run.id for run in store.all_runs()}
+    page.locator("#train-start").click()
+    page.wait_for_function(
+        "() => document.querySelector('#train-link textarea, #train-link input')?.value.includes('?run=')"
+    )
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        new = [run.id for run in store.all_runs() if run.id not in known]
+        if new:
+            expect(page.locator("#train-link").locator("textarea, input")).to_have_value(re.compile(f"run={new[0]}"))
+            assert page.url.endswith(f"?run={new[0]}")
+            return new[0]
+        time.sleep(0.1)
+    raise AssertionError(page.locator("#train-form-says").inner_text())
+
+
+def says(page: Page, text: str) -> None:
+    expect(page.locator("#train-head .state")).to_contain_text(text, timeout=PATIENCE)
+
+
+def at_least(page: Page, count: int) -> None:
+    """Wait until the figure of held-out success has so many points."""
+    page.wait_for_function(
+        "count => document.querySelectorAll('#train-figures .figure:nth-child(2) .point').length >= count",
+        arg=count,
+        timeout=PATIENCE,
+    )
+
+
+def open_samples(page: Page) -> list[str]:
+    """Open the first of the samples of trainings that Inspect offers; returns what it offers."""
+    page.get_by_role("tab", name="Inspect", exact=True).click()
+    page.locator("#source").get_by_label("Training run").click()
+    page.locator("#run-samples input").click()
+    options = page.locator("[role=listbox] [role=option]")
+    options.first.wait_for()
+    offered = options.all_inner_texts()
+    options.first.click()
+    page.locator("#open-run").click()
+    page.locator("#group").get_by_text("samples of the training run factorized, step 4").wait_for()
+    return [text.strip().removeprefix("✓").strip() for text in offered]
+
+
+# Before the first run
+
+
+def test_a_newcomer_sees_an_example_and_may_overlay_it_on_a_run_of_their_own(train_page, visit):
+    page = open_train(visit, train_page.address)
+    expect(page.locator("#train-empty")).to_contain_text("An example, until you start a run of your own")
+    expect(page.locator("#train-empty code")).to_have_text("python -m mmreason make train_example")
+    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for()
+    assert page.locator("#train-held-out canvas").count() == 6
+    assert page.locator("#train-stop").is_hidden() and page.locator("#train-take").is_hidden()
+    assert "run=" not in page.url or page.url.endswith("?run=example")
+
+
+# From start to finished
+
+
+def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, visit):
+    page = open_train(visit, train_page.address)
+    assert "loses it" in page.locator("#train-lost").inner_text()
+    run_id = start(page, steps=4)
+    expect(page.locator("#train-empty")).to_be_hidden(timeout=PATIENCE)  # the example has gone
+    at_least(page, 1)
+    page.locator("#train-figures .js-plotly-plot .main-svg").first.wait_for()
+    page.evaluate("document.querySelector('#train-figures .js-plotly-plot .main-svg').dataset.same = 'yes'")
+    at_least(page, 3)
+    assert page.locator("#train-figures [data-same=yes]").count() == 1  # drawn in place
+    says(page, "Finished: 4 steps")
+    assert "tokens learnt from" in page.locator("#train-head .spent").inner_text()
+    assert "no clear change" in page.locator("#train-verdict").inner_text().lower()
+    assert page.locator("#train-held-out canvas").count() == 6
+    page.locator("#train-held-out").get_by_text("Now, step 4").first.wait_for()
+    command = page.locator("#train-command textarea").input_value()
+    assert command.startswith("python -m mmreason train --checkpoint checkpoints/base") and "--steps 4" in command
+    page.locator("#train-archive:not([disabled])").wait_for()
+    with page.expect_download() as download:
+        page.locator("#train-archive").click()
+    with zipfile.ZipFile(str(download.value.path())) as archive:
+        assert "factorized/checkpoint/model_index.json" in archive.namelist()
+    page.get_by_role("tab", name="Watch", exact=True).click()  # there at once, and for its owner alone
+    page.locator("#checkpoint input").click()
+    page.get_by_role("option", name=f"yours: factorized, step 4 ({run_id[:4]})").click()
+    page.locator("#solve").click()
+    page.locator(".mm-player[data-state=finished]").wait_for(timeout=PATIENCE)
+    assert open_samples(page) == [f"yours: factorized, step {n} ({run_id[:4]})" for n in (4, 2)]
+    other = open_train(visit, f"{train_page.address}?run={run_id}")
+    says(other, "Finished")
+    assert open_samples(other) == [f"by link: factorized, step {n} ({run_id[:4]})" for n in (4, 2)]
+    assert other.locator("#train-take").is_hidden()
+    other.get_by_role("tab", name="Watch", exact=True).click()
+    other.locator("#checkpoint input").click()
+    other.get_by_role("option", name="base").wait_for()
+    assert other.locator("[role=listbox] [role=option]").count() == 1
+
+
+def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
+    page = open_train(visit, train_page.address)
+    run_id = start(page, steps=1000, eval_steps=500, save_steps=500)
+    page.wait_for_function(
+        "() => /^Step [1-9]/.test(document.querySelector('#train-head .state').textContent)", timeout=PATIENCE
+    )
+    page.wait_for_event("requestfinished", lambda sent: "queue/data" in sent.url)  # gradio logs one that it breaks off
+    page.reload()
+    says(page, "of 1000")
+    assert page.get_by_role("tab", name="Train", exact=True).get_attribute("aria-selected") == "true"
+    page.locator("#train-stop").click()
+    says(page, "Resume goes on from there")
+    stopped = status_of(store.find(run_id))
+    assert 0 < stopped.step == stopped.saved["factorized"] < 1000
+    page.locator("#train-resume").click()
+    deadline = time.monotonic() + PATIENCE / 1000
+    while status_of(store.find(run_id)).step <= stopped.step:
+        assert time.monotonic() < deadline, "it does not go on"
+        time.sleep(0.2)
+    page.locator("#train-stop").click()
+    says(page, "Resume goes on from there")
+    page.locator("#train-delete").click()
+    page.locator("#train-keep").click()
+    assert store.find(run_id) is not None
+    page.locator("#train-delete").click()
+    page.locator("#train-really").click()
+    page.locator("#train-empty").get_by_text("An example, until you start a run of your own").wait_for()
+    assert store.find(run_id) is None
+
+
+def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
+    page = open_train(visit, train_page.address)
+    page.locator("#train-assignment").get_by_label("joint against factorized").click()
+    start(page, steps=2)
+    says(page, "Joint, arm 1 of 2")
+    says(page, "Factorized, arm 2 of 2")
+    says(page, "Finished: 2 steps in both arms")
+    names = page.locator("#train-figures .figure:nth-child(2) .legendtext").all_text_contents()
+    assert {"joint", "factorized"} <= set(names)
+    assert page.locator("#train-verdict .lead").count() == 2
+    assert len(page.locator("#train-command textarea").input_value().splitlines()) == 2
+
+
+# Two visitors
+
+
+def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visit):
+    first = open_train(visit, train_page.address)
+    run_id = start(first, steps=1000)
+    second = open_train(visit, f"{train_page.address}?run={run_id}")
+    says(second, "")
+    expect(second.locator("#train-says")).to_contain_text("belongs to another visitor: you may look")
+    assert second.locator("#train-stop").is_hidden() and second.locator("#train-take").is_hidden()
+    own = start(second, steps=2)
+    assert own != run_id
+    says(second, "Waiting")
+    assert second.locator("#train-head .left").inner_text() == "1 run is before it in line"
+    assert second.locator("#train-says .notice").is_hidden()
+    first.locator("#train-stop").click()
+    says(first, "topped")
+    says(second, "Finished: 2 steps")
+    assert [run.id for run in store.all_runs()] == [own, run_id]
+
+
+def test_a_stranger_who_calls_the_server_without_the_buttons_is_refused(train_page, visit):
+    run = store.create(settings_of(), OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=1)
+    store.change(run, wanted=False)
+    page = visit(f"{train_page.address}?run={run.id}")
+    says(page, "Stopped at step 1")
+    config = page.evaluate("window.gradio_config")
+
+    def order(button: str) -> dict[str, Any]:
+        (component,) = [c["id"] for c in config["components"] if c["props"].get("elem_id") == button]
+        (found,) = [d for d in config["dependencies"] if [component, "click"] in [list(t) for t in d["targets"]]]
+        return found
+
+    orders = {"resume": order("train-resume"), "delete": order("train-really"), "stop": order("train-stop")}
+    loads = [d for d in config["dependencies"] if "load" in [event for _, event in d["targets"]]]
+    (arrive,) = [d for d in loads if set(orders["resume"]["inputs"]) <= set(d["outputs"])]
+    for token in ("a stranger's token, long enough", run.owner, ""):
+        session = f"session of {token or 'nobody'}"  # a session of its own: a page reads all answers of its session
+        assert "another visitor" in called(page, f"{train_page.address}?run={run.id}", session, arrive, [token])
+        for what, sent in orders.items():
+            said = called(page, train_page.address, session, sent, [None, token])
+            assert f"Only the visitor who started run {run.id} may {what} it" in said
+    assert status_of(store.find(run.id)).state == "stopped"
+
+
+def called(page: Page, address: str, session: str, order: dict[str, Any], data: list[object]) -> str:
+    """What the server answers to an event that no button has sent."""
+    server, _, link = address.partition("?")
+    body = {"data": data, "fn_index": order["id"], "session_hash": session, "trigger_id": order["targets"][0][0]}
+    assert page.request.post(f"{server}gradio_api/queue/join?{link}", data=body).ok
+    return page.request.get(f"{server}gradio_api/queue/data", params={"session_hash": session}).text()
+
+
+def test_a_late_answer_to_a_link_does_not_pull_back_who_has_moved_on(train_page, visit):
+    run = store.create(settings_of(), OWNER)
+    leave(
+        run, "factorized", [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)], saved=60
+    )
+    held, late = [], []
+
+    def hold(page):
+        page.route("**/queue/join*", lambda route: route.continue_() if late else held.append(route))
+
+    page = visit(f"{train_page.address}?run={run.id}", prepare=hold)
+    expect(page.get_by_role("tab", name="Train", exact=True)).to_have_attribute("aria-selected", "true")
+    page.get_by_role("tab", name="Cost", exact=True).click()
+    assert held
+    late.append(True)
+    for route in held:
+        route.continue_()
+    says(page, "Finished: 60 steps")
+    expect(page.get_by_role("tab", name="Cost", exact=True)).to_have_attribute("aria-selected", "true")
+
+
+def test_the_address_names_a_run_only_while_its_tab_is_seen(train_page, visit):
+    page = visit(train_page.address)
+    settle(page)
+    assert "run=" not in page.url
+    page.get_by_role("tab", name="Train", exact=True).click()
+    says(page, "Finished")
+
+
+# What is wrong
+
+
+def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
+    page = open_train(visit, train_page.address)
+    page.locator("#train-more button").first.click()
+    page.locator("#train-eval_problems input").wait_for()
+    for field in (*FEW, *MORE):
+        kept = page.locator(f"#train-{field.name} input").input_value()
+        wrong = f"{field.label.capitalize()} must be a {field.limit.kind} from"
+        for bad in (field.limit.low - 1, field.limit.high * 10):
+            fill(page, field.name, f"{bad:.10g}")
+            expect(page.locator("#train-estimate")).to_contain_text(wrong)
+        page.locator("#train-start").click()
+        expect(page.locator("#train-form-says")).to_contain_text(wrong)
+        fill(page, field.name, kept)
+        expect(page.locator("#train-estimate")).not_to_contain_text("must be")
+        expect(page.locator("#train-form-says")).not_to_contain_text("must be")
+    for level in DIFFICULTIES:
+        kept = page.locator(f"#train-weight_{level} input").input_value()
+        fill(page, f"weight_{level}", -1)
+        expect(page.locator("#train-estimate")).to_contain_text(f"Weight of {level} must be a number from 0 to 100")
+        fill(page, f"weight_{level}", kept)
+    for task in PRESETS["Two minutes on a CPU"].tasks:
+        page.locator("#train-tasks").get_by_label(task).click()
+    expect(page.locator("#train-estimate")).to_contain_text("Tasks must name at least one")
+    assert store.all_runs() == []
+
+
+@pytest.mark.parametrize(
+    "link", ["?run=../x", "?run=0123456789ab", "?run=%3Cimg%20src%3Dx%20onerror%3Dwindow.PWNED%3D1%3E"]
+)
+def test_a_link_to_nothing_says_so(train_page, visit, link):
+    page = visit(train_page.address + link)
+    expect(page.locator("#train-says")).to_contain_text("is not here any more")
+
+
+def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page, visit):
+    run = store.create(settings_of(checkpoint=HOSTILE[0]), OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=None)
+    run.log("factorized").write_text(HOSTILE[1] + "\n")
+    trace = json.loads(next((places.ROOT / "assets" / "examples").glob("*.json")).read_text())
+    trace["end_reason"], trace["success"] = HOSTILE[0], False
+    trace["segments"][0]["text"] = HOSTILE[1]
+    held = run.arm_folder("factorized") / "held_out"
+    held.mkdir()
+    (held / "step00000.json").write_text(json.dumps({"step": 0, "sheet": trace["sheet"], "traces": [trace]}))
+    store.change(run, arm="factorized", pid=0, born=0.0)
+    page = visit(f"{train_page.address}?run={run.id}")
+    says(page, "Killed at step 1 of 60: Resume starts over")
+    assert HOSTILE[1] in page.locator("#train-head .trouble").inner_text()
+    assert HOSTILE[0] in page.locator("#train-held-out").inner_text()
+    assert HOSTILE[0] in page.locator("#train-command textarea").input_value()
+
+
+def settings_of(**changes):
+    from mmreason.training.rl.presets import TrainSettings
+
+    return TrainSettings(**changes)
+
+
+def test_the_tab_fits_a_phone(train_page, visit):
+    run = store.create(settings_of(), OWNER)
+    leave(
+        run, "factorized", [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)], saved=60
+    )
+    store.change(run, arm="factorized", pid=0, born=0.0)
+    page = visit(f"{train_page.address}?run={run.id}", width=390, height=844)
+    says(page, "Finished: 60 steps")
+    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    expect(page.locator("#train-verdict")).to_contain_text("Clearly better.")
+    assert not is_alive(run) and last_step(status_of(run).rows["factorized"]) == 60
+    assert Path(os.environ[checkpoints.RUNS_SETTING]).is_dir()

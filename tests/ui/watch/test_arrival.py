@@ -1,0 +1,114 @@
+"""What a visitor finds: the real app with its bundled example and its checkpoint."""
+
+import json
+
+import pytest
+
+from mmreason.tasks import TASKS
+from mmreason.traces.file import check
+from mmreason.ui.solve.request import SolveRequest, link_query
+from tests.helpers.browser import ROOT, part, set_sampling_seed, settle, solve, to_the_end
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_bundled_example_is_a_valid_solved_trace_of_three_turns_or_more(task):
+    data = json.loads((ROOT / "assets" / "examples" / f"{task}.json").read_text())
+    assert data.pop("sheet")["image"].startswith("data:image/png;base64,")
+    check(data)
+    assert data["success"]
+    assert sum(segment["kind"] == "edit" for segment in data["segments"]) >= 3
+
+
+def test_an_example_plays_without_a_click_and_ends_solved(app, visit):
+    page = visit(app)
+    assert part(page, "puzzle-name").inner_text().startswith("Example")
+    part(page, "card").nth(1).wait_for()
+    part(page, "speed").click()
+    part(page, "speed").click()
+    part(page, "result").wait_for(timeout=20_000)
+    assert "Solved in" in part(page, "result-line").inner_text()
+    assert part(page, "card").count() >= 4
+
+
+def test_a_short_window_shows_canvas_and_player_without_scrolling(app, visit):
+    page = visit(app, width=1366, height=768)
+    part(page, "card").first.wait_for()
+    settle(page)
+    canvas, deck = (part(page, name).bounding_box() for name in ("canvas", "deck"))
+    assert canvas["y"] + canvas["height"] <= deck["y"] + 8  # fonts differ by a few pixels
+    assert deck["y"] + deck["height"] <= 768
+
+
+def test_nothing_plays_by_itself_for_who_prefers_reduced_motion(app, visit):
+    page = visit(app, reduced_motion="reduce")
+    part(page, "result").wait_for()
+    assert part(page, "play").get_attribute("aria-label") == "Play"
+
+
+def test_the_checkpoint_solves_a_puzzle_and_its_trace_and_replay_can_be_taken_away(app, visit, tmp_path):
+    page = visit(app)
+    solve(page)
+    page.get_by_text("Maze, medium, seed 7").wait_for()
+    to_the_end(page)
+    assert "tokens forwarded" in part(page, "cost").inner_text()
+    page.locator("#trace-file:not([disabled])").wait_for()
+    data = _trace(page, tmp_path / "trace.json")
+    check(data)
+    assert data["version"] == 1
+    assert data["settings"]["checkpoint"] == "base"
+    with page.expect_download() as waiting:
+        page.locator("#replay-file").click()
+    waiting.value.save_as(tmp_path / "replay.gif")
+    assert (tmp_path / "replay.gif").read_bytes().startswith(b"GIF8")
+
+
+def test_a_link_fills_the_controls_and_solves_again_token_for_token(app, visit, tmp_path):
+    page = visit(app)
+    settle(page)
+    page.get_by_role("radio", name="transform").click()
+    page.get_by_label("Seed", exact=True).fill("3")
+    set_sampling_seed(page, 11)
+    solve(page)
+    page.get_by_text("Transform, medium, seed 3").wait_for()
+    to_the_end(page)
+    part(page, "copy-link").click()
+    link = part(page, "link").input_value()
+    page.locator("#trace-file:not([disabled])").wait_for()
+    first = _trace(page, tmp_path / "first.json")
+
+    again = visit(link)
+    again.get_by_text("Transform, medium, seed 3").wait_for()
+    to_the_end(again)
+    assert again.get_by_role("radio", name="transform").get_attribute("aria-checked") == "true"
+    assert again.get_by_label("Seed", exact=True).input_value() == "3"
+    again.locator("#trace-file:not([disabled])").wait_for()
+    second = _trace(again, tmp_path / "second.json")
+    assert [s["frames"] for s in second["segments"]] == [s["frames"] for s in first["segments"]]
+    assert second["settings"] == first["settings"]
+
+
+def test_a_link_whose_checkpoint_is_gone_says_so_and_fills_the_controls(app, visit):
+    page = visit(f"{app}/?task=sudoku&difficulty=easy&seed=5&checkpoint=old&hash=000000000000")
+    page.get_by_text("which is not here any more").wait_for()
+    assert page.get_by_role("radio", name="sudoku").get_attribute("aria-checked") == "true"
+    assert page.get_by_label("Seed", exact=True).input_value() == "5"
+    page.get_by_text("Sudoku, easy, seed 5").wait_for()
+
+
+def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit):
+    puzzle = json.dumps({"task": "maze", "rows": ["SG......", *["........"] * 7]})
+    wish = SolveRequest(task="maze", own=puzzle, checkpoint="old", checkpoint_hash="000000000000")
+    page = visit(app + "/" + link_query(wish, "000000000000"))
+    page.get_by_text("“Solve this puzzle” takes base as it is now").wait_for()
+    page.get_by_text("Own maze").wait_for()
+    page.get_by_text("This maze can be solved, in 1 turn.").wait_for()
+    page.get_by_role("button", name="Solve this puzzle").click()
+    page.locator(".mm-player[data-state=finished]").wait_for()
+    assert part(page, "puzzle-name").inner_text() == "Own maze"
+
+
+def _trace(page, path):
+    with page.expect_download() as waiting:
+        page.locator("#trace-file").click()
+    waiting.value.save_as(path)
+    return json.loads(path.read_text())

@@ -1,0 +1,150 @@
+"""The visitor's own puzzle: clicked, typed or pasted; checked at once; hostile text stays text."""
+
+import json
+
+import pytest
+
+from mmreason.tasks import TASKS
+from mmreason.ui.watch import own
+from tests.helpers.browser import HOSTILE, part, to_the_end
+
+
+def _open(page):
+    page.get_by_role("button", name="Your own puzzle").click()
+    page.locator(".mm-board").wait_for()
+
+
+def _cell(page, name):
+    return page.locator(f".mm-board .cell[aria-label^='{name},']")
+
+
+def test_a_maze_set_up_by_clicks_is_solved(scripted, visit):
+    page = visit(scripted.address)
+    _open(page)
+    page.get_by_text("This maze can be solved, in").wait_for()
+    _cell(page, "r8c2").click()
+    page.get_by_role("radio", name="goal").click()
+    _cell(page, "r1c5").click()
+    page.get_by_text("This maze can be solved, in 4 turns").wait_for()
+    page.get_by_role("button", name="Solve this puzzle").click()
+    page.get_by_text("Own maze").wait_for()
+    to_the_end(page)
+    assert "Solved in 4 turns" in part(page, "result-line").inner_text()
+    part(page, "copy-link").click()
+    link = part(page, "link").input_value()
+    again = visit(link)
+    again.get_by_text("Own maze").wait_for()
+    to_the_end(again)
+    assert "Solved in 4 turns" in part(again, "result-line").inner_text()
+
+
+def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):
+    page = visit(scripted.address)
+    _open(page)
+    _cell(page, "r1c2").click()
+    _cell(page, "r2c1").click()
+    page.get_by_text("no free path leads from the start at r1c1 to the goal").wait_for()
+    assert page.get_by_role("button", name="Solve this puzzle").is_disabled()
+    page.get_by_text("This is no puzzle yet").wait_for()
+    assert not page.get_by_text("to watch").is_visible()
+    _cell(page, "r2c1").click()
+    page.get_by_text("can be solved").wait_for()
+    page.get_by_text("to watch").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("kind", "board"),
+    [
+        ("maze", {"rows": ["........"] * 8}),
+        ("maze", {"rows": ["S......S", *["########"] * 6, "D......G"]}),
+        ("sudoku", {"grid": [[1, 1, 1, 1], *[[0] * 4] * 3]}),
+        ("sudoku", {"grid": [[0] * 4] * 4}),
+    ],
+)
+def test_a_board_that_is_no_puzzle_yet_is_shown_as_it_stands(kind, board):
+    task, problem = TASKS[kind], own.as_it_stands(kind, {"task": kind} | board)
+    assert own.check(kind, {"task": kind} | board, "")[0] is None
+    assert problem is not None
+    assert problem.turns == 0
+    marks = [str(mark) for line in next(iter(board.values())) for mark in line]
+    if kind == "maze":
+        shown = [task.cells[cell] for cell in problem.canvas.ravel()]
+        names = {".": "floor", "#": "wall", "S": "agent", "G": "goal", "D": "decoy"}
+        assert shown == [names[mark] for mark in marks]
+    else:
+        shown = [task.cells[cell].split("_")[1] for cell in problem.canvas[::2, ::2].ravel()]
+        assert shown == ["empty" if mark == "0" else f"given{mark}" for mark in marks]
+
+
+@pytest.mark.parametrize("board", [None, [], {}, {"rows": 3}, {"rows": ["x" * 8] * 8}, {"grid": [[9] * 4] * 4}])
+def test_what_is_no_board_is_not_shown(board):
+    for kind in ("maze", "sudoku", "JSON", "chess"):
+        assert own.as_it_stands(kind, board) is None
+
+
+def test_the_maze_board_is_reached_by_keyboard(scripted, visit):
+    page = visit(scripted.address)
+    _open(page)
+    _cell(page, "r1c1").focus()
+    for key in ("ArrowRight", "#", "ArrowLeft", "ArrowDown", "#"):
+        page.keyboard.press(key)
+    page.get_by_text("no free path").wait_for()
+    page.keyboard.press("Delete")
+    page.get_by_text("can be solved").wait_for()
+
+
+def test_a_sudoku_is_typed_and_a_contradiction_is_named(scripted, visit):
+    page = visit(scripted.address)
+    _open(page)
+    page.locator("#own-kind").get_by_label("sudoku").click()
+    page.get_by_text("This sudoku can be solved, in 4 turns").wait_for()
+    _cell(page, "r2c4").focus()
+    page.keyboard.press("3")
+    page.get_by_text("row 2 holds 3 more than once").wait_for()
+    page.keyboard.press("2")
+    page.get_by_text("This sudoku can be solved, in 3 turns").wait_for()
+    page.get_by_role("button", name="Solve this puzzle").click()
+    page.get_by_text("Own sudoku").wait_for()
+    to_the_end(page)
+    assert "Solved in 3 turns" in part(page, "result-line").inner_text()
+
+
+def test_a_jigsaw_is_pasted_as_json(scripted, visit):
+    page = visit(scripted.address)
+    _open(page)
+    page.locator("#own-kind").get_by_label("JSON").click()
+    page.get_by_text("This jigsaw can be solved, in 2 turns").wait_for()
+    box = page.locator("#own-text textarea")
+    box.fill('{"task": "jigsaw", "picture_seed": 7, "swaps": []}')
+    page.get_by_text("swaps must be a list of 1 to 16 pairs").wait_for()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_stays_text(scripted, visit, text):
+    page = visit(scripted.address)
+    _open(page)
+    page.locator("#own-kind").get_by_label("JSON").click()
+    box = page.locator("#own-text textarea")
+    box.fill(text)
+    page.get_by_text("this is not JSON").wait_for()
+    for puzzle in (
+        {"task": text},
+        {"task": "maze", "rows": [text] * 8},
+        {"task": "maze", text: 1},
+        {"task": "sudoku", "grid": [[text] * 4] * 4},
+    ):
+        box.fill(json.dumps(puzzle))
+        page.wait_for_timeout(250)
+    page.get_by_text("grid: ").or_(page.get_by_text("must be an integer")).first.wait_for()
+    assert page.evaluate("window.PWNED") is None
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("field", ["task", "difficulty", "seed", "region", "checkpoint", "hash", "puzzle"])
+def test_a_hostile_link_is_refused_in_words(scripted, visit, text, field):
+    from urllib.parse import urlencode
+
+    page = visit(f"{scripted.address}?{urlencode({'task': 'maze'} | {field: text})}")
+    page.locator("#notice .notice:not([hidden])").wait_for()
+    assert "link" in page.locator("#notice .notice").inner_text()
+    assert page.evaluate("window.PWNED") is None

@@ -1,0 +1,284 @@
+"""The stream and the player, on a pipeline that takes a step when it is let."""
+
+import base64
+import io
+import threading
+import time
+
+import numpy as np
+from PIL import Image
+
+from mmreason.tasks import make_problem
+from mmreason.ui.solve import solving
+from mmreason.ui.solve.worker import WORKER
+from tests.helpers.browser import live, part, set_sampling_seed, settle, solve, to_the_end
+from tests.helpers.scripted import FAILS
+
+PAPER, STRIPE = (223, 225, 230), (141, 147, 163)  # of what is still masked
+OUTLINE, LABEL = (180, 83, 9), (146, 64, 14)  # of the region
+
+
+def canvas_pixels(page) -> np.ndarray:
+    """(1024, 1024, 3) pixels of the player's canvas; a canvas cell is 128 wide."""
+    url = page.evaluate("document.querySelector('.mm-player .canvas').toDataURL()")
+    picture = Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2])))
+    return np.array(picture.convert("RGB"))
+
+
+def share(pixels: np.ndarray, colour: tuple[int, int, int]) -> float:
+    """The share of ``pixels`` that are ``colour``."""
+    return float((pixels == colour).all(-1).mean())
+
+
+def test_the_first_frame_is_seen_before_the_second_exists(scripted, visit):
+    page = visit(scripted.address)
+    scripted.pipe.hold()
+    solve(page)
+    scripted.pipe.let(1)
+    live(page, "Turn 1 · thought · step 1")
+    assert scripted.pipe.steps_taken == 1
+    words = part(page, "now-body")
+    assert words.locator(".word").count() >= 1
+    assert words.locator(".masked").count() >= 1
+    scripted.pipe.let_go()
+    to_the_end(page)
+    assert "Solved in" in part(page, "result-line").inner_text()
+
+
+def test_masked_cells_are_visible_and_the_region_is_named_while_an_edit_is_drawn(scripted, visit):
+    page = visit(scripted.address)
+    scripted.pipe.hold()
+    solve(page)
+    scripted.pipe.let(4)
+    live(page, "Turn 1 · edit · step 1 · 3 cells")
+    assert part(page, "canvas").get_attribute("data-masked") == "2"
+    assert part(page, "canvas").get_attribute("aria-label") == "Canvas, redrawing r2c6 to r2c8"
+    pixels = canvas_pixels(page)
+    row = pixels[128:256]
+    for column in (7, 8):
+        inside = row[16:-16, 128 * column - 112 : 128 * column - 16]
+        assert share(inside, PAPER) > 0.2
+        assert share(inside, STRIPE) > 0.1
+    assert share(row[16:-16, 640 + 16 : 768 - 16], PAPER) == 0  # committed: drawn
+    assert share(row[:, 640:], OUTLINE) > 0.02
+    assert share(row[:, :600], OUTLINE) == 0
+    assert share(pixels[64:128, 640:1024], LABEL) > 0.2
+
+
+def test_stop_ends_the_run_within_a_step(scripted, visit):
+    page = visit(scripted.address)
+    scripted.pipe.hold()
+    solve(page)
+    scripted.pipe.let(2)
+    live(page, "step 2")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.wait_for_timeout(300)
+    scripted.pipe.let(20)
+    part(page, "result").wait_for()
+    assert "Stopped after" in part(page, "result-line").inner_text()
+    assert scripted.pipe.steps_taken <= 3
+    assert scripted.pipe.streams_open == 0
+    assert page.get_by_role("button", name="Solve", exact=True).is_enabled()
+
+
+def test_a_closed_tab_ends_its_run(scripted, visit):
+    page = visit(scripted.address)
+    scripted.pipe.hold()
+    solve(page)
+    scripted.pipe.let(1)
+    live(page, "step 1")
+    page.context.close()
+    deadline = time.monotonic() + 10
+    while scripted.pipe.streams_open and time.monotonic() < deadline:
+        scripted.pipe.let(1)
+        time.sleep(0.3)
+    assert scripted.pipe.streams_open == 0
+
+
+def test_a_second_visitor_waits_in_line_and_is_told(scripted, visit, monkeypatch):
+    monkeypatch.setattr(WORKER, "max_batch", 1)
+    first, second = visit(scripted.address), visit(scripted.address)
+    scripted.pipe.hold()
+    solve(first)
+    scripted.pipe.let(1)
+    live(first, "step 1")
+    solve(second)
+    second.get_by_text("1 other visitor is ahead").wait_for()
+    scripted.pipe.let_go()
+    to_the_end(second)
+    assert not second.get_by_text("ahead").is_visible()
+
+
+def test_two_visitors_are_solved_for_at_the_same_time(scripted, visit):
+    first, second = visit(scripted.address), visit(scripted.address)
+    scripted.pipe.hold()
+    for page in (first, second):
+        solve(page)
+    for _ in range(100):  # both are there before a step is let, or the first takes them all
+        if WORKER.counts()["running"] + WORKER.counts()["waiting"] == 2:
+            break
+        first.wait_for_timeout(100)
+    scripted.pipe.let(6)
+    for page in (first, second):
+        live(page, "step 1")
+    scripted.pipe.let_go()
+    for page in (first, second):
+        to_the_end(page)
+        assert "Solved in" in part(page, "result-line").inner_text()
+
+
+def test_playback_lags_behind_at_reading_pace_and_jumps_to_the_live_edge(scripted, visit):
+    page = visit(scripted.address)
+    scripted.pipe.hold()
+    solve(page)
+    scripted.pipe.let(12)
+    page.locator(".mm-player[data-state=running]").wait_for()
+    page.locator(".mm-player .block").nth(5).wait_for(state="attached")  # the buffer holds turn 3
+    assert "Turn 1" in part(page, "status").inner_text()
+    assert part(page, "status").inner_text().endswith("solving")
+    part(page, "live").click()
+    live(page, "Turn 3 · thought · step 1 · live")
+
+
+def test_scrubbing_shows_every_frame_and_dims_what_is_still_to_come(scripted, visit):
+    page = visit(scripted.address)
+    solve(page)
+    to_the_end(page)
+    last = int(part(page, "scrub").get_attribute("max"))
+    statuses = set()
+    for position in range(0, last + 1):
+        part(page, "scrub").fill(str(position))
+        statuses.add(part(page, "status").inner_text())
+    assert len(statuses) == last + 1
+    part(page, "scrub").fill("1")
+    assert part(page, "card.ahead").count() == part(page, "card").count() - 1
+    assert all(card.is_visible() for card in part(page, "card").all())
+
+
+def test_arrow_keys_and_space_act_only_while_the_player_has_the_focus(scripted, visit):
+    page = visit(scripted.address)
+    solve(page)
+    to_the_end(page)
+    end = part(page, "scrub").input_value()
+    page.get_by_label("Seed", exact=True).focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Home")
+    assert part(page, "scrub").input_value() == end
+    page.locator(".mm-player").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert part(page, "scrub").input_value() == str(int(end) - 2)
+    page.keyboard.press("Home")
+    assert part(page, "scrub").input_value() == "0"
+    page.keyboard.press(" ")
+    assert part(page, "play").get_attribute("aria-label") == "Pause"
+    page.keyboard.press(" ")
+    assert part(page, "play").get_attribute("aria-label") == "Play"
+
+
+def test_a_failure_names_the_first_wrong_turn_and_can_be_tried_again(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    set_sampling_seed(page, FAILS)
+    solve(page)
+    to_the_end(page)
+    assert "Not solved" in part(page, "result-line").inner_text()
+    assert "the drawing of turn 1 (1 of 3 cells wrong)" in part(page, "advice-why").inner_text()
+    assert part(page, "advice-canvas").is_visible()
+    part(page, "again").click()
+    part(page, "result").wait_for(state="hidden")
+    to_the_end(page)
+    assert "Solved" in part(page, "result-line").inner_text()
+    assert page.get_by_label("Seed of sampling").input_value() != str(FAILS)
+
+
+def test_the_expected_solution_is_shown_on_demand(scripted, visit):
+    page = visit(scripted.address)
+    solve(page)
+    to_the_end(page)
+    assert part(page, "expected").is_hidden()
+    page.get_by_role("button", name="Expected solution").click()
+    assert part(page, "expected li").count() == part(page, "card").count()
+
+
+def test_every_segment_is_said_in_words_for_screen_readers(scripted, visit):
+    page = visit(scripted.address)
+    solve(page)
+    to_the_end(page)
+    assert part(page, "said").text_content() == "Turn 6, answer. answer 10 moves. right."
+
+
+def test_a_picked_puzzle_is_shown_at_once(scripted, visit):
+    page = visit(scripted.address)
+    page.get_by_role("radio", name="jigsaw").click()
+    page.get_by_text("Jigsaw, medium, seed 7").wait_for()
+    page.get_by_role("button", name="Surprise me").click()
+    page.wait_for_function("!document.querySelector('.puzzle-name').textContent.endsWith('seed 7')")
+
+
+def test_on_a_phone_the_canvas_comes_into_view_when_a_run_begins(scripted, visit):
+    page = visit(scripted.address, width=390, height=700, reduced_motion="reduce")
+    settle(page)
+    button = page.get_by_role("button", name="Solve", exact=True)
+    button.scroll_into_view_if_needed()
+    page.evaluate("window.scrollBy(0, 400)")
+    assert part(page, "canvas").bounding_box()["y"] < 0
+    solve(page)
+    page.locator(".mm-player[data-state=running], .mm-player[data-state=finished]").wait_for()
+    page.wait_for_function("document.querySelector('.mm-player .canvas').getBoundingClientRect().top >= 0")
+
+
+def test_a_wrong_setting_is_told_at_once_and_only_while_it_is_wrong(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    for label, wrong in (("Seed", "1.5"), ("Seed of sampling", "-1")):
+        if label != "Seed":
+            set_sampling_seed(page, 0)
+        page.get_by_label(label, exact=True).fill(wrong)
+        page.locator("#notice").get_by_text(f"{label} must be a", exact=False).wait_for()
+        page.get_by_label(label, exact=True).fill("3")
+        page.locator("#notice .notice").wait_for(state="hidden")
+
+
+def test_a_preview_that_comes_late_does_not_hide_the_run(scripted, visit, monkeypatch):
+    page = visit(scripted.address)
+    settle(page)
+    asked, may_go, preview = threading.Event(), threading.Event(), solving.preview
+
+    def slowly(problem, checkpoint):
+        asked.set()
+        may_go.wait(20)
+        return preview(problem, checkpoint)
+
+    monkeypatch.setattr(solving, "preview", slowly)
+    scripted.pipe.hold()
+    page.get_by_role("radio", name="jigsaw").click()
+    assert asked.wait(20)
+    solve(page)
+    scripted.pipe.let(1)
+    live(page, "Turn 1 · thought · step 1")
+    may_go.set()
+    page.wait_for_timeout(600)
+    live(page, "Turn 1 · thought · step 1")
+
+
+def test_the_canvas_shows_the_decoded_pixels_scaled_up_without_smoothing(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    page.get_by_role("radio", name="sudoku").click()
+    page.get_by_text("Press Solve to watch").wait_for()
+    page.wait_for_timeout(200)
+    image = make_problem("sudoku", "medium", 7).image
+    assert (canvas_pixels(page) == image.repeat(8, axis=0).repeat(8, axis=1)).all()
+
+
+def test_the_page_fits_a_phone(scripted, visit):
+    page = visit(scripted.address, width=390, height=844)
+    solve(page)
+    to_the_end(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    canvas, controls = part(page, "canvas").bounding_box(), page.locator("#controls").bounding_box()
+    assert canvas["y"] < controls["y"]
+    page.evaluate("window.scrollTo(0, 0)")
+    deck = part(page, "deck").bounding_box()
+    assert abs(deck["y"] + deck["height"] - 844) < 2
