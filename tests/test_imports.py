@@ -110,6 +110,25 @@ def test_a_room_of_the_page_imports_only_from_the_floors_below_it(path: Path) ->
     assert not upward, f"ui/{room} must not import {', '.join(sorted(upward))}"
 
 
+def modules_imported(source: str, module: str) -> set[str]:
+    """Modules of ours that ``source`` imports, whatever for."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found - {module}
+
+
+def test_no_module_is_in_a_circle() -> None:
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    left = {name: modules_imported(path.read_text(), name) & set(names) for name, path in names.items()}
+    while free := {name for name, needs in left.items() if not needs & set(left)}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert not left, f"in circles, or above one: {', '.join(sorted(left))}"
+
+
 @pytest.mark.parametrize(
     "module", "seeds places disk tasks sampling.config training.rl.config ui ui.host ui.host.gpu".split()
 )

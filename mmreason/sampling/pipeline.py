@@ -52,6 +52,9 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
 
     model_cpu_offload_seq = "transformer->vqvae"
 
+    transformer: InterleavedDiffusionModel
+    scheduler: MaskedDiffusionScheduler
+
     def __init__(
         self,
         transformer: InterleavedDiffusionModel,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,12 +23,10 @@ from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS, Cost, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import clean_piece
+from mmreason.sampling.policy import Policy
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tokenizers.layout import PADDING, Piece, attention_rule, edit_piece, pack, problem_piece, text_piece
-
-if TYPE_CHECKING:
-    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 
 NARROW = 32  # tokens; wider asks are forwarded apart, so that narrow ones are not padded to their width
 
@@ -66,7 +64,7 @@ class Row:
 class RunningBatch:
     """Advances all its rows by one denoising step at a time."""
 
-    def __init__(self, pipe: InterleavedReasoningPipeline) -> None:
+    def __init__(self, pipe: Policy) -> None:
         self.pipe, self.vocabulary = pipe, pipe.vocabulary
         self.model, self.device = pipe.transformer, pipe.transformer.device
         self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in ("text", "image")}
@@ -265,7 +263,7 @@ class StreamRow:
 class StreamBatch:
     """The same for a policy whose rollouts cannot share a forward: each takes a step in turn."""
 
-    def __init__(self, pipe: Any) -> None:
+    def __init__(self, pipe: Policy) -> None:
         self.pipe = pipe
         self.rows: list[StreamRow] = []
 

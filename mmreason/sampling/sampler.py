@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,12 +17,10 @@ from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS, Cost, Problem, Segment,
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import clean_piece, skip_draws
+from mmreason.sampling.policy import Policy
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tokenizers.layout import PADDING, Piece, attention_rule, edit_piece, pack, problem_piece, text_piece
-
-if TYPE_CHECKING:
-    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 
 
 class Sampler:
@@ -35,7 +32,7 @@ class Sampler:
 
     def __init__(
         self,
-        pipe: InterleavedReasoningPipeline,
+        pipe: Policy,
         problems: Sequence[Problem],
         config: SamplingConfig,
         seeds: Sequence[int],

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
 from mmreason.ui.group.opened import Opened, finished_of, open_finished
-from mmreason.ui.inspect.events import show_group
+from mmreason.ui.inspect.events import Inspect, show_group
 from mmreason.ui.runs.choices import Choice, choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import PRIVATE
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.solving import Finished
-
-if TYPE_CHECKING:
-    from mmreason.ui.inspect.tab import Inspect
-    from mmreason.ui.train.tab import Train
-    from mmreason.ui.watch.tab import Watch
-if TYPE_CHECKING:
-    from mmreason.ui.inspect.tab import Inspect
-    from mmreason.ui.watch.tab import Watch
+from mmreason.ui.train.events import Train
+from mmreason.ui.watch.events import Watch
 
 
 def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -15,13 +16,18 @@ from mmreason.ui.cost.formula import recompute
 from mmreason.ui.cost.frontier import frontier_figure
 from mmreason.ui.cost.words import arm_bars, bars_here, canvas_table, frontier_table, headline
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, HEAVY, PRIVATE
+from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve.line import LINE, in_line
 
-if TYPE_CHECKING:
-    from mmreason.ui.cost.tab import Cost
-
 DEFAULT_GENERATIONS = 8
+
+
+@dataclass(slots=True)
+class Cost(Parts):
+    """The components of the tab, by name; ``sliders`` in the order of ``formula.sliders``."""
+
+    sliders: list[Any]
 
 
 def connect(cost: Cost, blocks: gr.Blocks) -> None:

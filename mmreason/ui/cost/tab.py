@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -11,17 +10,9 @@ from mmreason.analysis.cost.results import Results, read_results
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS
 from mmreason.ui.cost import measuring, racing
-from mmreason.ui.cost.events import connect, measured_view
+from mmreason.ui.cost.events import Cost, connect, measured_view
 from mmreason.ui.cost.formula import MODEL_NAMES, recompute, sliders
 from mmreason.ui.shell.component import DRAWING, component
-from mmreason.ui.shell.parts import Parts
-
-
-@dataclass(slots=True)
-class Cost(Parts):
-    """The components of the tab, by name; ``sliders`` in the order of ``formula.sliders``."""
-
-    sliders: list[Any]
 
 
 def build_cost(blocks: gr.Blocks) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import gradio as gr
 
@@ -19,14 +19,18 @@ from mmreason.ui.runs.choices import choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import CHANGING, HEAVY, PRIVATE
+from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve.line import in_line, side_by_side
 from mmreason.ui.solve.request import checked
 
-if TYPE_CHECKING:
-    from mmreason.ui.inspect.tab import Inspect
-
+SOURCES = ("Sample", "Roll out", "Training run", "File")
 SOURCE_ROWS = ("from_sample", "from_rollout", "from_run", "from_file")
+
+
+@dataclass(slots=True)
+class Inspect(Parts):
+    """The components of the tab, by name."""
 
 
 def connect(i: Inspect, blocks: gr.Blocks) -> None:
@@ -54,8 +58,6 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
 
 def on_source(source: str) -> tuple[Any, ...]:
     """Show the controls of the chosen source."""
-    from mmreason.ui.inspect.tab import SOURCES
-
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
 
 

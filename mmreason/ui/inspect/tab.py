@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -14,19 +13,12 @@ from mmreason.tasks import TASKS
 from mmreason.ui.group.whatif import group_value
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import sources
-from mmreason.ui.inspect.events import connect
+from mmreason.ui.inspect.events import SOURCES, Inspect, connect
 from mmreason.ui.inspect.leak import bundled_leak
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import DRAWING, component
-from mmreason.ui.shell.parts import Parts
 
-SOURCES = ("Sample", "Roll out", "Training run", "File")
 HOTTEST = limits.TEMPERATURE.high
-
-
-@dataclass(slots=True)
-class Inspect(Parts):
-    """The components of the tab, by name."""
 
 
 def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:

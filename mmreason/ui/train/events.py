@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -19,14 +20,12 @@ from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.runs.slices import drive
 from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_COMMAND, EXAMPLE_PRESET, Run, find, new_token, owner_of, runs_of
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
+from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import push
 from mmreason.ui.train.form import CONTROLS, checked_settings, filled, preset
 from mmreason.ui.train.view import RunView, Seen, look
 from mmreason.ui.train.words import label, preset_words
-
-if TYPE_CHECKING:
-    from mmreason.ui.train.tab import Train
 
 LINK_JS = """(id) => {
   if (!id) return '';
@@ -49,6 +48,15 @@ EXAMPLE_WORDS = [
 ]
 DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
 _SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive
+
+
+@dataclass(slots=True)
+class Train(Parts):
+    """The components of the tab, by name; ``controls`` in the order of ``form.CONTROLS``."""
+
+    @property
+    def controls(self) -> list[Any]:
+        return [self.parts[name] for name in CONTROLS]
 
 
 def connect(t: Train, blocks: gr.Blocks) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -15,10 +14,9 @@ from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.estimate import words
 from mmreason.ui.shell.component import DRAWING, component
-from mmreason.ui.shell.parts import Parts
 from mmreason.ui.train import push
-from mmreason.ui.train.events import EMPTY, connect
-from mmreason.ui.train.form import ASSIGNMENT_CHOICES, CONTROLS, FEW, MORE, NumberField, filled
+from mmreason.ui.train.events import EMPTY, Train, connect
+from mmreason.ui.train.form import ASSIGNMENT_CHOICES, FEW, MORE, NumberField, filled
 from mmreason.ui.train.words import kept_words, preset_words
 
 POLL_SECONDS = 1.5
@@ -26,15 +24,6 @@ MIX = [
     ["plain", "Difficulty mix"],
     ["quiet", "Problems are drawn in proportion to these weights; 0 leaves a level out."],
 ]
-
-
-@dataclass(slots=True)
-class Train(Parts):
-    """The components of the tab, by name; ``controls`` in the order of ``form.CONTROLS``."""
-
-    @property
-    def controls(self) -> list[Any]:
-        return [self.parts[name] for name in CONTROLS]
 
 
 def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:

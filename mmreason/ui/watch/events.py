@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -11,6 +12,7 @@ from mmreason.errors import MMReasonError
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.runs.choices import choices_of
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WATCHING, WRITING
+from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import place_in_line, sentence
 from mmreason.ui.solve import solving
 from mmreason.ui.solve.playback import run_number
@@ -19,15 +21,22 @@ from mmreason.ui.solve.solving import Finished, Shown
 from mmreason.ui.solve.worker import WORKER
 from mmreason.ui.watch import daily, handlers, own
 from mmreason.ui.watch.files import write_files
-
-if TYPE_CHECKING:
-    from mmreason.ui.watch.tab import Watch
+from mmreason.ui.watch.handlers import CONTROLS
 
 NAME_THE_DIE = """() => {
   const die = document.getElementById('surprise');
   die.title = 'Surprise me: another puzzle';
   die.setAttribute('aria-label', 'Surprise me');
 }"""
+
+
+@dataclass(slots=True)
+class Watch(Parts):
+    """The components of the tab, by name; ``controls`` in the order of ``handlers.CONTROLS``."""
+
+    @property
+    def controls(self) -> list[Any]:
+        return [self.parts[name] for name in CONTROLS]
 
 
 def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:

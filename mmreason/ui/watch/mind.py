@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gradio as gr
 
@@ -15,9 +15,7 @@ from mmreason.ui.shell.component import DRAWING, component
 from mmreason.ui.shell.events import HEAVY, PRIVATE
 from mmreason.ui.solve.line import side_by_side
 from mmreason.ui.solve.solving import Finished
-
-if TYPE_CHECKING:
-    from mmreason.ui.watch.tab import Watch
+from mmreason.ui.watch.events import Watch
 
 
 def build_mind(watch: Watch, blocks: gr.Blocks) -> None:

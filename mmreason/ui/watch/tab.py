@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -12,20 +11,10 @@ from mmreason.records import DIFFICULTIES
 from mmreason.sampling.config import REGIONS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.component import DRAWING, component
-from mmreason.ui.shell.parts import Parts
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.watch import own
-from mmreason.ui.watch.events import connect
-from mmreason.ui.watch.handlers import CONTROLS, example_value, thumbnails
-
-
-@dataclass(slots=True)
-class Watch(Parts):
-    """The components of the tab, by name; ``controls`` in the order of ``handlers.CONTROLS``."""
-
-    @property
-    def controls(self) -> list[Any]:
-        return [self.parts[name] for name in CONTROLS]
+from mmreason.ui.watch.events import Watch, connect
+from mmreason.ui.watch.handlers import example_value, thumbnails
 
 
 def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
