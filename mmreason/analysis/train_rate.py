@@ -53,7 +53,7 @@ def measure_rate(
                     difficulties={difficulty: 1.0},
                     num_problems=num_problems,
                     num_generations=num_generations,
-                    learning_rate=1e-8,  # the least there is: the policy that is measured stays the one that was loaded
+                    learning_rate=1e-8,  # the least there is: what is measured stays as it was loaded
                     sampling=pipe.scheduler.sampling_config(temperature=1.0),
                 )
                 grpo = GRPO(pipe, config, accelerator, None, ())
