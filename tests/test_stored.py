@@ -100,7 +100,6 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "group": load_group,
     "held_out": opens_as_held_out,
     "comparison": is_result("reproduce.json", comparison_results.read_comparison),
-    "map": is_result("map.json", comparison_results.read_map),
     "compute": is_result("compute.json", cost_results.read_results),
     "interference": opens_in_results("interference.json", leak.bundled_leak),
     "evaluate": opens_in_results("evaluate.json", lambda: expected_success("base", "medium", "maze") or None),
@@ -119,7 +118,6 @@ RECORDS: dict[str, tuple[tuple[Any, ...], ...]] = {  # objects inside that have 
     "group": (("problem",), ("traces", 0)),
     "comparison": (("base",), ("difference",), ("protocol",)),
     "compute": (("arms", "diffusion_local"), ("frontier", 0)),
-    "map": (("places", 0),),
     "seed": (("protocol",), ("end",)),
 }
 FILES = [(kind, path) for kind in KINDS for path in sorted((STORED / kind).glob("*.json"))]

@@ -73,7 +73,7 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         row, greedy = result[arm], result["greedy"][arm]
         seeds = ", ".join(f"{value:.3f}" for value in row["seeds"])
         lines.append(f"| {arm} | {_estimate(row, '.3f')} | {seeds} | {_estimate(greedy, '.3f')} |")
-    difference = result["difference"]
+    difference, before = result["difference"], result["protocol"].get("looks_before", 0)
     ahead = who_is_ahead(difference["ci95"], len(difference["seeds"]), "first_look" in result)
     said = [f"Factorized − joint, paired: {_estimate(difference, '+.4f')}, {ahead}{_flipped(difference)}."]
     if "first_look" in result:
@@ -89,6 +89,8 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")
     said.append(f"Joint alone over base: {result['joint']['mean'] / result['base']['mean'] - 1:+.1%}.")
     said += [f"{words.capitalize()}." for words in unlearnt(result["by_task"])]
+    if before:
+        said.append(f"Earlier comparisons on the same problems, none with a clear difference: {before}.")
     lines += ["", " ".join(said)]
     others = dict(result["controls"])
     if "other_granularity" in result:
@@ -128,18 +130,6 @@ def _estimate(row: Mapping[str, Any], form: str) -> str:
     """A mean with its 95 % interval."""
     low, high = row["ci95"]
     return f"{row['mean']:{form}} ({low:{form}} to {high:{form}})"
-
-
-def map_table(result: Mapping[str, Any]) -> str:
-    """What ``reproduce --map`` found, as Markdown."""
-    lines = ["| | base | joint | factorized | factorized − joint (95 %) |", "|---|---|---|---|---|"]
-    for place in result["places"]:
-        low, high = place["ci95"]
-        rates = " | ".join(f"{place[arm]:.3f}" for arm in ("base", "joint", "factorized"))
-        lines.append(f"| {place['place']} | {rates} | {place['difference']:+.3f} ({low:+.3f} to {high:+.3f}) |")
-    if result["missing"]:
-        lines += ["", f"Places still missing: {', '.join(result['missing'])}."]
-    return "\n".join(lines)
 
 
 def replace_block(text: str, name: str, content: str) -> str:

@@ -13,13 +13,8 @@ HELP = "joint against factorized rewards over seeds, written to assets/results"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``reproduce``."""
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
-    which.add_argument(
-        "--earlier", choices=("first", "second", "third"), help="a comparison that came before, of other seeds"
-    )
-    which.add_argument("--map", action="store_true", help="short runs of both arms, one setting changed at a time")
-    parser.add_argument("--only", nargs="+", metavar="RUN", help="of the runs (or the map's places) only these")
+    parser.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
+    parser.add_argument("--only", nargs="+", metavar="RUN", help="carry out these runs alone")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
     parser.add_argument("--results", metavar="DIR", help="files of single runs (default: in assets/results)")
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
@@ -31,32 +26,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out the planned runs that are not finished; returns the comparison of those that are."""
-
-    from mmreason.training.hardware import keep_freed_memory
-
-    keep_freed_memory()
-    use_threads(args.threads)
-    return _map(args) if args.map else _comparison(args)
-
-
-def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.headline import compare
-    from mmreason.analysis.comparison.protocol import EARLIER, HEADLINE, QUICK, Run, planned_runs
+    from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.comparison.reproduce import Reproduction
     from mmreason.analysis.tables import comparison_table, update_readme
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
+    from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
 
-    protocol = QUICK if args.quick else EARLIER[args.earlier] if args.earlier else HEADLINE
-    which = "quick" if args.quick else args.earlier
-    name = f"reproduce_{which}" if which else "reproduce"
-    option = " --quick" if args.quick else f" --earlier {args.earlier}" if args.earlier else ""
+    keep_freed_memory()
+    use_threads(args.threads)
+    protocol, name = (QUICK, "reproduce_quick") if args.quick else (HEADLINE, "reproduce")
     kept = f"runs/{name}" if args.quick else "assets/results"
     work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"
     line = ProgressLine("step", sys.stderr)
     comparison = Reproduction(protocol, args.results or f"{kept}/{name}", work, line.close)
-    runs = [run for run in planned_runs(protocol) if not protocol.closed or comparison.has(run)]
+    runs = planned_runs(protocol)
     names = [run.name for run in runs]
     for only in args.only or []:
         if only not in names:
@@ -72,47 +58,12 @@ def _comparison(args: argparse.Namespace) -> dict[str, Any]:
     if args.plan:
         return state
     result = compare(comparison.base(), finished, protocol) | state
-    result["command"] = f"python -m mmreason reproduce{option}"
+    result["command"] = "python -m mmreason reproduce" + " --quick" * args.quick
     write_json(out, result, indent=1)
     if not args.quick:
         update_readme(args.readme, name, comparison_table(result))
     if args.ship:
         result["shipped"] = comparison.ship(finished, args.ship, result["command"])
-    return result
-
-
-def _map(args: argparse.Namespace) -> dict[str, Any]:
-    import re
-
-    from mmreason.analysis.comparison.headline import compare, place_on_map
-    from mmreason.analysis.comparison.protocol import MAP, planned_runs
-    from mmreason.analysis.comparison.reproduce import Reproduction
-    from mmreason.analysis.tables import map_table, update_readme
-    from mmreason.disk import write_json
-    from mmreason.errors import ConfigError
-    from mmreason.training.run.progress import ProgressLine
-
-    for name in args.only or []:
-        if name not in MAP:
-            raise ConfigError(f"--only must be of the map's places ({', '.join(MAP)}), got {name!r}")
-    line = ProgressLine("step", sys.stderr)
-    places = []
-    for name, protocol in MAP.items():
-        folder = re.sub(r"[^a-z0-9]+", "_", name.lower())
-        results, work = args.results or "assets/results/map", f"{args.work or 'runs/map'}/{folder}"
-        comparison = Reproduction(protocol, results, work, line.close, f"{folder}-")
-        runs = planned_runs(protocol)
-        for run in runs if not args.plan and (not args.only or name in args.only) else []:
-            line.close(f"{name}: {run.name}")
-            comparison.carry_out(run, _shown(line, protocol.max_steps))
-        finished = comparison.finished(runs)
-        if len(finished) == len(runs):
-            places.append({"place": name} | place_on_map(compare(comparison.base(), finished, protocol), finished))
-    result = {"places": places, "missing": [n for n in MAP if n not in {place["place"] for place in places}]}
-    if not args.plan:
-        written = result | {"command": "python -m mmreason reproduce --map"}
-        write_json(args.out or "assets/results/map.json", written, indent=1)
-        update_readme(args.readme, "map", map_table(result))
     return result
 
 
@@ -125,13 +76,6 @@ def _shown(line: Any, steps: int) -> Any:
 
 def readable(result: dict[str, Any]) -> str:
     """Means with their intervals, then the gains beside the paper's."""
-    if "places" in result:
-        lines = [f"{'':<24}{'base':>7}{'joint':>7}{'fact.':>7}  factorized − joint"]
-        for place in result["places"]:
-            numbers = "".join(f"{place[arm]:>7.3f}" for arm in ("base", "joint", "factorized"))
-            low, high = place["ci95"]
-            lines.append(f"{place['place']:<24}{numbers}  {place['difference']:+.3f} ({low:+.3f} to {high:+.3f})")
-        return "\n".join([*lines, f"missing: {', '.join(result['missing']) or 'none'}"])
     missing = f"{len(result['finished'])} runs finished, missing: {', '.join(result['missing']) or 'none'}"
     if "gain_over_base" not in result:
         return missing

@@ -54,7 +54,6 @@ class AssignmentConfig:
     granularity: str = "trace"
     scale_rewards: str = "group"
     reward_weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
-    every_text: bool = False  # by turn: compare texts where nothing right can be said, too, as comparisons once did
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -137,9 +136,7 @@ def _scaled(centred: float, sigma: float) -> float:
     return 0.0 if sigma < NO_SPREAD or abs(centred) < NO_SPREAD else centred / (sigma + EPSILON)
 
 
-def _slot_rewards(
-    trace: Trace, granularity: str, every_text: bool = False
-) -> tuple[list[Hashable], dict[Hashable, dict[str, float]]]:
+def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[Hashable, dict[str, float]]]:
     """The slot of each segment, and the rewards by slot and modality."""
     rewards: dict[Hashable, dict[str, float]] = defaultdict(dict)
     if granularity == "trace":
@@ -149,7 +146,7 @@ def _slot_rewards(
             rewards["trace"]["image"] = image
         return ["trace"] * len(trace.segments), rewards
     for segment in trace.segments:
-        if segment.reward is not None and (every_text or not _nothing_to_say(segment)):
+        if segment.reward is not None and not _nothing_to_say(segment):
             rewards[segment.turn][segment.modality] = segment.reward
     return [segment.turn for segment in trace.segments], rewards
 
@@ -165,7 +162,7 @@ def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[
     for group in groups:
         slots_GS, rewards_G = [], []
         for trace in group:
-            slots_S, rewards = _slot_rewards(trace, config.granularity, config.every_text)
+            slots_S, rewards = _slot_rewards(trace, config.granularity)
             slots_GS.append(slots_S)
             rewards_G.append(rewards)
         slots_PGS.append(slots_GS)

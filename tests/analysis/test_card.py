@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from mmreason.analysis.comparison.headline import compare, place_on_map
+from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
-from mmreason.analysis.tables import comparison_table, cost_table, map_table, replace_block, update_readme
+from mmreason.analysis.tables import comparison_table, cost_table, replace_block, update_readme
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 from tests.ui.cost.test_cost import results
 
@@ -32,6 +32,8 @@ def test_the_comparison_table_has_every_seed_and_what_is_missing():
         assert ", ".join(f"{value:.3f}" for value in found[arm]["seeds"]) in text
     assert "still missing: joint-trace-4" in text
     assert "still missing" not in comparison_table(found | {"missing": []})
+    protocol = found["protocol"] | {"looks_before": 2}
+    assert "none with a clear difference: 2." in comparison_table(found | {"missing": [], "protocol": protocol})
 
 
 @pytest.mark.parametrize(
@@ -75,14 +77,6 @@ def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
         row = found["own_turn"][f"{arm}_turn"]
         assert f"- {arm} by turn against joint by trace" in text
         assert f"{row['gain_over_joint_trace']['mean']:+.1%}" in text
-
-
-def test_the_map_table_has_a_line_for_every_place_and_says_what_is_missing():
-    training = {"sign_conflict": [0.1], "idle_push": [0.2]}
-    runs = [run | {"training": training} for run in RUNS]
-    place = {"place": "centre"} | place_on_map(compare(BASE, RUNS, PROTOCOL), runs)
-    text = map_table({"places": [place], "missing": ["by trace"]})
-    assert f"| centre | {place['base']:.3f} | {place['joint']:.3f}" in text and "still missing: by trace" in text
 
 
 def test_a_readme_changes_only_between_its_marks(tmp_path):

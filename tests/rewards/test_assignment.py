@@ -199,8 +199,6 @@ def test_by_turn_a_text_that_nothing_could_make_right_is_compared_with_none(assi
     rows = advantages([*group, spoiled], **settings)
     assert rows[-1][2] == 0.0
     assert [row[2:] for row in rows[:-1]] == [row[2:] for row in advantages(group, **settings)]
-    counted = advantages([*group, spoiled], every_text=True, **settings)
-    assert [row[2] for row in counted] == pytest.approx(normalised([1, 0, 0, 0]))
 
 
 def test_by_trace_a_text_that_nothing_could_make_right_counts_as_wrong():

@@ -102,21 +102,6 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
     return result
 
 
-def place_on_map(comparison: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What the map says of one short comparison: success of each, difference, and joint's interference."""
-    joint = [run for run in runs if run["arm"] == "joint"]
-    means = {
-        name: float(np.mean([value for run in joint for value in run["training"][name] if value is not None]))
-        for name in ("sign_conflict", "idle_push")
-    }
-    return (
-        {arm: comparison[arm]["mean"] for arm in ("base", *ARMS)}
-        | {"difference": comparison["difference"]["mean"], "ci95": comparison["difference"]["ci95"]}
-        | means
-        | {"seeds": len(joint)}
-    )
-
-
 def _of(runs: Sequence[Mapping[str, Any]], arm: str, granularity: str) -> dict[int, Mapping[str, Any]]:
     """Runs of one arm by seed, in order."""
     found = {run["seed"]: run for run in runs if (run["arm"], run["granularity"]) == (arm, granularity)}

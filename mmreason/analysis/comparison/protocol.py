@@ -38,8 +38,6 @@ class Protocol:
     num_steps: int = 1  # denoising steps of a segment, in training and tests
     region: str = "full"  # every edit redraws the whole canvas, so that drawing is unsure, too
     reward_weights: tuple[float, float] = (1.0, 1.0)  # text, image
-    every_text: bool = False  # by turn, compare texts where nothing right can be said, too
-    due_answer: bool = False  # a member more in each group that answers when an answer is due; no longer there
     beta: float = 0.0
     bf16: bool = True  # bfloat16 autocast of the held-out tests; trainings always have it
     problems_at_points: int = 200  # a task
@@ -47,16 +45,12 @@ class Protocol:
     problems_apart: int = 100  # a task and difficulty that no run trains on
     test_seed: int = 90210  # of the problems, the same for every arm and seed
     split: str = "test"
-    first_seed: int = 30  # no two comparisons share seeds, nor does the map
+    first_seed: int = 30  # earlier comparisons had seeds of their own
+    looks_before: int = 3  # comparisons before, on the same held-out problems: assets/results/earlier
 
     @property
     def max_steps(self) -> int:
         return self.points[-1]
-
-    @property
-    def closed(self) -> bool:
-        """Is its way of training gone, so that only its finished runs are left?"""
-        return self.due_answer
 
     @property
     def tested(self) -> dict[str, Any]:
@@ -87,14 +81,12 @@ class Protocol:
             lr_scheduler_type=self.lr_scheduler_type,
             bf16=True,
             save_steps=10,
-            eval_steps=10**6,
+            eval_steps=10**5,  # beyond the last step: held-out problems are solved by the comparison itself
             eval_problems=len(self.tasks) * len(self.difficulties),
             tasks=dict.fromkeys(self.tasks, 1.0),
             difficulties=self.difficulties,
             sampling=sampling,
-            assignment=AssignmentConfig(
-                assignment, run.granularity, reward_weights=weights, every_text=self.every_text
-            ),
+            assignment=AssignmentConfig(assignment, run.granularity, reward_weights=weights),
         )
         return replace(config, loss=replace(config.loss, beta=self.beta))
 
@@ -123,47 +115,13 @@ def planned_runs(protocol: Protocol) -> list[Run]:
 
 
 HEADLINE = Protocol()
-# One run of each arm lost its sudokus: the answer that is due did not help, texts that are left out may.
-THIRD = replace(HEADLINE, num_seeds=5, first_seed=20, every_text=True, due_answer=True)
-# One of its factorized runs lost its sudokus, so it was stopped.
-SECOND = replace(THIRD, points=(50, 100), first_seed=10, due_answer=False)
-# Its five seeds led to longer runs.  Their rollouts, too, were in float32: bf16 did not hold for these then.
-FIRST = replace(SECOND, points=(30, 60), first_seed=0, bf16=False)
-EARLIER = {"first": FIRST, "second": SECOND, "third": THIRD}
 QUICK = replace(
     HEADLINE,
     num_seeds=1,
     other_seeds=0,
+    looks_before=0,
     points=(10, 20),
     problems_at_points=20,
     problems_at_end=60,
     problems_apart=10,
 )
-
-_CENTRE = replace(
-    FIRST,
-    num_seeds=1,
-    other_seeds=0,
-    first_seed=1000,
-    split="validation",
-    points=(30,),
-    problems_at_points=20,
-    problems_at_end=100,
-    problems_apart=20,
-)
-MAP: dict[str, Protocol] = {  # the centre, and one thing changed at a time
-    "centre": _CENTRE,
-    "half the learning rate": replace(_CENTRE, learning_rate=_CENTRE.learning_rate / 2),
-    "twice the learning rate": replace(_CENTRE, learning_rate=_CENTRE.learning_rate * 2),
-    "only stated regions redrawn": replace(_CENTRE, region="stated"),
-    "by trace": replace(_CENTRE, granularity="trace"),
-    "half the problems": replace(_CENTRE, num_problems=_CENTRE.num_problems // 2),
-    "groups of 8": replace(_CENTRE, num_problems=_CENTRE.num_problems // 2, num_generations=8),
-    "rollouts at 1.25": replace(_CENTRE, temperature=1.25),
-    "medium, all tasks": replace(
-        _CENTRE, tasks=("maze", "jigsaw", "sudoku", "transform"), difficulties={"medium": 1.0}
-    ),
-    "KL 0.04": replace(_CENTRE, beta=0.04),
-    "text 4 : image 1": replace(_CENTRE, reward_weights=(4.0, 1.0)),
-    "text 1 : image 4": replace(_CENTRE, reward_weights=(1.0, 4.0)),
-}

@@ -23,13 +23,13 @@ from mmreason.records import Problem, Trace, trace_rewards
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.trainer import Trainer
+from mmreason.training.run.resume import differences
 from mmreason.training.run.rundir import CONFIG_FILE, RunDirectory, saved_step
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
-BEFORE = {"bf16": False, "due_answer": False, "every_text": True}  # settings that files from before them do not hold
-HOW_MANY = ("num_seeds", "first_look", "other_seeds")  # of the comparison, not of a run
+HOW_MANY = ("num_seeds", "first_look", "other_seeds", "looks_before")  # of the comparison, not of a run
 NEEDED = ("arm", "granularity", "seed", "protocol", "base_fingerprint", "fingerprint", "points", "end", "training")
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 
@@ -39,17 +39,13 @@ Say = Callable[[str], None]
 class Reproduction:
     """The comparison's files: ``results`` holds what is committed, ``work`` the run directories."""
 
-    def __init__(
-        self, protocol: Protocol, results: str | Path, work: str | Path, say: Say = print, prefix: str = ""
-    ) -> None:
+    def __init__(self, protocol: Protocol, results: str | Path, work: str | Path, say: Say = print) -> None:
         self.protocol, self.results, self.work, self.say = protocol, Path(results), Path(work), say
-        self.prefix = prefix  # of the files' names, where one folder holds several comparisons
 
     def base(self) -> dict[str, Any]:
         """What the start checkpoint does on the same problems; measured once."""
         tested = self.protocol.tested
-        told = {name: value for name, value in tested.items() if BEFORE.get(name) != value}
-        digest = hashlib.sha256(json.dumps([self._fingerprint, told]).encode()).hexdigest()[:8]
+        digest = hashlib.sha256(json.dumps([self._fingerprint, tested]).encode()).hexdigest()[:8]
         path = self.results / f"base-{digest}.json"
         if not path.is_file():
             self.say(f"base: {self.protocol.problems_at_end} problems a task")
@@ -135,7 +131,7 @@ class Reproduction:
         return written
 
     def _path(self, run: Run) -> Path:
-        return self.results / f"{self.prefix}{run.name}.json"
+        return self.results / f"{run.name}.json"
 
     @cached_property
     def _fingerprint(self) -> str:
@@ -144,9 +140,7 @@ class Reproduction:
     def _kept(self, path: Path) -> dict[str, Any]:
         """A run's file, which must be of this protocol and this start checkpoint."""
         found = _read(path, *NEEDED)
-        own = BEFORE | found["protocol"]
-        now = _plain(self.protocol).items()
-        differing = [name for name, value in now if name not in HOW_MANY and own.get(name) != value]
+        differing = [name for name in differences(self.protocol, found["protocol"]) if name not in HOW_MANY]
         differing += ["checkpoint"] if found["base_fingerprint"] != self._fingerprint else []
         if differing:
             raise ConfigError(
@@ -244,11 +238,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(there) / len(there) if there else None
 
 
-def _plain(protocol: Protocol) -> dict[str, Any]:
-    """As JSON gives it back."""
-    return json.loads(json.dumps(asdict(protocol)))
-
-
 def _read(path: Path, *needed: str) -> dict[str, Any]:
     """The results file at ``path``, with the fields that it cannot do without; raises ConfigError."""
     try:
@@ -269,13 +258,11 @@ def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequen
     before, after = (outcomes["end"]["sampled"]["success"]["mean"] for outcomes in (base, found))
     tasks, difficulties = ", ".join(protocol["tasks"]), " and ".join(protocol["difficulties"])
     redrawn = "the whole canvas" if protocol["region"] == "full" else "the region that its thought states"
-    due = " (each group counts one rollout more, which answers when an answer is due)"
-    by = found["granularity"] + (due if protocol.get("due_answer") else "")
     steps = "one denoising step" if protocol["num_steps"] == 1 else f"{protocol['num_steps']} denoising steps"
     trained = (
         f"`{command} --only {name}` trained it by GRPO from `{protocol['checkpoint']}` "
         f"({found['base_fingerprint']}), whose card tells what came before: {found['arm']} rewards by "
-        f"{by}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
+        f"{found['granularity']}, {protocol['points'][-1]} steps of {protocol['num_problems']} problems × "
         f"{protocol['num_generations']} rollouts at temperature {protocol['temperature']:g}, {difficulties} problems "
         f"of the train split ({tasks}), every edit redrawing {redrawn}, {steps} a segment; AdamW at "
         f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), beta {protocol['beta']:g}, "

@@ -1,4 +1,4 @@
-"""``reproduce.json``, those of earlier comparisons and ``map.json`` as the tab Results reads them."""
+"""``reproduce.json`` as the tab Results reads it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from mmreason.analysis.comparison.protocol import ARMS
 from mmreason.analysis.results_file import Finite, Share
 
 COMMAND = "python -m mmreason reproduce"
-MAP_COMMAND = "python -m mmreason reproduce --map"
 
 
 class Estimate(BaseModel):
@@ -93,39 +92,6 @@ class Comparison(BaseModel):
         return self
 
 
-class Place(BaseModel):
-    """One short comparison on the map."""
-
-    place: str
-    base: Share
-    joint: Share
-    factorized: Share
-    difference: Finite
-    ci95: tuple[Finite, Finite]
-    sign_conflict: Share
-    idle_push: Share
-    seeds: int
-
-
-class Map(BaseModel):
-    """``assets/results/map.json``."""
-
-    places: list[Place] = Field(min_length=1)
-    missing: list[str] = []
-    command: str = MAP_COMMAND
-
-
 def read_comparison() -> tuple[Comparison | None, str]:
     """The comparison, or None and why not."""
     return results_file.read_results(Comparison, "reproduce.json", COMMAND, "joint against factorized rewards")
-
-
-def read_earlier(which: str) -> tuple[Comparison | None, str]:
-    """A comparison that came before ("first", …), or None and why not."""
-    command = f"{COMMAND} --earlier {which}"
-    return results_file.read_results(Comparison, f"reproduce_{which}.json", command, f"the {which} comparison")
-
-
-def read_map() -> tuple[Map | None, str]:
-    """The map, or None and why not."""
-    return results_file.read_results(Map, "map.json", MAP_COMMAND, "where factorized rewards pay")

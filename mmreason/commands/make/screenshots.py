@@ -1,9 +1,9 @@
-"""``make screenshots``: pictures of the page at 1440 and 390 px, light and dark.
+"""``make screenshots``: the pictures in the READMEs, taken of the page at 1440 px.
 
-Starts the app on a free port, plays what it plays on arrival to its end, and writes
-``assets/page-<width>-<light|dark>.png``; then the tab Inspect as ``inspect-<width>-<light|dark>.png``, and its
-chosen segment, two branches and heat map as ``inspect-<part>.png``; the tab Train with its example as ``train.png``,
-and the curves of the tab Results as ``results-curves.png``.  Needs playwright and a Chromium.
+Starts the app on a free port, plays what it plays on arrival, and writes ``assets/page.png``; the tab Inspect as
+``inspect.png``, its chosen segment, two branches and heat map as ``inspect-<part>.png``; the tab Train with its
+example as ``train.png``, and the curves of the tab Results as ``results-curves.png``.  Needs playwright and a
+Chromium.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ from typing import Any
 from mmreason.disk import write_whole
 from mmreason.places import ASSETS, ROOT
 
-SIZES = ((1440, 1000), (390, 844))
-ONCE = (1440, "light")  # where the parts that need one picture are taken
+SIZE = {"width": 1440, "height": 1000}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 START_SECONDS = 120
@@ -75,27 +74,19 @@ def chromium() -> str:
 
 
 def take(address: str, folder: Path) -> list[Path]:
-    """Photograph the page at ``address`` in every size and both colour schemes."""
+    """Photograph the page at ``address``."""
     from playwright.sync_api import sync_playwright
 
-    paths = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        for width, height in SIZES:
-            for scheme in ("light", "dark"):
-                context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-                page = context.new_page()
-                page.goto(address)
-                page.locator(".mm-player").wait_for(state="attached")
-                _show_an_edit(page)
-                path = folder / f"page-{width}-{scheme}.png"
-                write_whole(path, page.screenshot(full_page=width > 820))
-                paths.append(path)
-                paths += _inspect(page, folder, width, scheme)
-                if (width, scheme) == ONCE:
-                    paths += _parts_of_inspect(page, folder)
-                    paths += [_train(page, folder), _curves(page, folder)]
-                context.close()
+        page = browser.new_page(viewport=SIZE)
+        page.goto(address)
+        page.locator(".mm-player").wait_for(state="attached")
+        _show_an_edit(page)
+        path = folder / "page.png"
+        write_whole(path, page.screenshot(full_page=True))
+        paths = [path, _inspect(page, folder), *_parts_of_inspect(page, folder)]
+        paths += [_train(page, folder), _curves(page, folder)]
         browser.close()
     return paths
 
@@ -113,14 +104,14 @@ def _show_an_edit(page: Any) -> None:
     page.wait_for_timeout(400)
 
 
-def _inspect(page: Any, folder: Path, width: int, scheme: str) -> list[Path]:
+def _inspect(page: Any, folder: Path) -> Path:
     """The tab Inspect with its first group."""
     page.get_by_role("tab", name="Inspect").click()
     page.locator(".mm-group .cell").first.wait_for()
     page.wait_for_timeout(600)
-    path = folder / f"inspect-{width}-{scheme}.png"
+    path = folder / "inspect.png"
     write_whole(path, page.screenshot())
-    return [path]
+    return path
 
 
 def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The tab Results: the two claims, our figures beside the paper's, and the map of where they hold."""
+"""The tab Results: the two claims, our figures beside the paper's."""
 
 from __future__ import annotations
 
@@ -6,18 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.analysis.comparison.results import Comparison, read_comparison, read_earlier, read_map
+from mmreason.analysis.comparison.results import Comparison, read_comparison
 from mmreason.analysis.cost.results import read_results
 from mmreason.ui.results.figure import AXES, METRICS, comparison_figure
-from mmreason.ui.results.words import (
-    DIFFERS,
-    EARLIER_WORDS,
-    cost_claim,
-    map_table,
-    map_words,
-    reward_claim,
-    task_table,
-)
+from mmreason.ui.results.words import DIFFERS, cost_claim, reward_claim, task_table
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import CHANGING, PRIVATE
 
@@ -28,7 +20,7 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 def build_results(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
-    choices, cost, rewards, figure, tasks, places, table, *earlier = _view()
+    choices, cost, rewards, figure, tasks = _view()
     with gr.Column(elem_id="results"):
         component("prose", value=[["title", "Claim 1: drawing only what changes is cheaper"]])
         parts: list[Any] = [component("prose", value=cost, elem_id="results-cost")]
@@ -40,14 +32,6 @@ def build_results(blocks: gr.Blocks) -> None:
             task = gr.Radio(choices, value=ALL, label="Of", elem_id="results-task")
         plot = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="results-curves")
         parts += [plot, component("table", value=tasks, elem_id="results-tasks")]
-        component("prose", value=[["title", "The map"]])
-        parts.append(component("prose", value=places, elem_id="results-map"))
-        parts.append(component("table", value=table, elem_id="results-places"))
-        with gr.Accordion("Comparisons that came before", open=False, elem_id="results-earlier"):
-            for (which, title), claim, by_task in zip(EARLIER_WORDS.items(), earlier[::2], earlier[1::2], strict=True):
-                component("prose", value=[["title", title]])
-                parts.append(component("prose", value=claim, elem_id=f"results-{which}"))
-                parts.append(component("table", value=by_task, elem_id=f"results-{which}-tasks"))
         component("prose", value=[["title", "What differs from the paper"], ["plain", DIFFERS]])
     chosen = [metric, axis, task]
     gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)
@@ -57,24 +41,19 @@ def build_results(blocks: gr.Blocks) -> None:
 def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:
     """What each part shows, of the files as they are now."""
     comparison, no_comparison = read_comparison()
-    earlier = [read_earlier(which) for which in EARLIER_WORDS]
-    places, no_map = read_map()
     return (
         [ALL, *_tasks(comparison)],
         cost_claim(*read_results()),
-        reward_claim(comparison, no_comparison, [found for found, _ in earlier]),
+        reward_claim(comparison, no_comparison),
         _figure(comparison, metric, axis, task),
         task_table(comparison),
-        map_words(places, no_map),
-        map_table(places),
-        *(part for found, why_not in earlier for part in (reward_claim(found, why_not), task_table(found))),
     )
 
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
     """The results as they are now."""
-    choices, cost, rewards, figure, *rest = _view(metric, axis, task)
-    return gr.Radio(choices), cost, rewards, gr.Plot(figure, visible=figure is not None), *rest
+    choices, cost, rewards, figure, tasks = _view(metric, axis, task)
+    return gr.Radio(choices), cost, rewards, gr.Plot(figure, visible=figure is not None), tasks
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
-from mmreason.analysis.comparison.results import Comparison, Estimate, Map
+from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.cost.results import Results
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.cost.words import PAPER_REDUCTION, against_us, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent
 
 CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint, twice the rollouts"}
-EARLIER_WORDS = {
-    "first": "The first comparison: shorter runs",
-    "second": "The second comparison: stopped when a run had unlearnt to answer",
-    "third": "The third comparison: with an answer that is due, which did not help",
-}
 DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
     "was trained here from nothing on four procedural puzzles, with rewards that a program can check, on two CPU "
     "cores: they say whether an effect is there at this size, not how large it is at the paper's. Claim 2 is tested "
-    "on hard puzzles with the whole canvas redrawn at every edit, so that pictures are in doubt, too; the "
-    "map also has a place where only the stated region is redrawn, and pictures are right nearly always."
+    "on hard puzzles with the whole canvas redrawn at every edit, so that drawing is uncertain as well."
 )
 
 
@@ -45,8 +38,8 @@ def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
     return [*lines, *against_us(setbacks(results)), ["code", results.command]]
 
 
-def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Comparison | None] = ()) -> list[list[str]]:
-    """The second claim in a sentence, what goes against it, and how it was made; ``earlier`` ones came before it."""
+def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
+    """The second claim in a sentence, what goes against it, and how it was tested."""
     if found is None:
         return [["plain", why_not]]
     second_look = found.first_look is not None
@@ -67,7 +60,7 @@ def reward_claim(found: Comparison | None, why_not: str, earlier: Sequence[Compa
     ]
     if found.own_turn:
         lines.append(["plain", own_turn_words(found)])
-    lines += against_us(reward_setbacks(found, earlier))
+    lines += against_us(reward_setbacks(found))
     lines.append(["quiet", protocol_words(found)])
     return [*lines, ["code", found.command]]
 
@@ -85,7 +78,7 @@ def own_turn_words(found: Comparison) -> str:
     )
 
 
-def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()) -> list[str]:
+def reward_setbacks(found: Comparison) -> list[str]:
     """What goes against factorized rewards, in words."""
     low, high = found.difference.ci95
     said = []
@@ -102,9 +95,8 @@ def reward_setbacks(found: Comparison, earlier: Sequence[Comparison | None] = ()
     greedy = Estimate.model_validate(found.greedy["difference"]) if found.greedy else None
     if greedy and _unclear(greedy):
         said.append(f"greedy, the difference is not clear ({_between(greedy)})")
-    did_not_tell = sum(before is not None and before.difference.ci95[0] <= 0 for before in earlier)
-    if did_not_tell:
-        said.append(f"{_count(did_not_tell, 'comparison')} before this one did not show factorized ahead")
+    if before := found.protocol.get("looks_before"):
+        said.append(f"{_count(before, 'earlier comparison')} on the same problems showed no clear difference")
     if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
         excluded = ", which its interval excludes" * (found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"])
         said.append(f"the gain over joint is smaller than the paper's{excluded}")
@@ -130,8 +122,6 @@ def protocol_words(found: Comparison) -> str:
     protocol = found.protocol
     steps = protocol["num_steps"]
     canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the region it states"
-    counted = protocol.get("due_answer", False)
-    due = "Each group counts one rollout more, which answers when an answer is due. " if counted else ""
     p_value = found.difference.sign_flip_p
     flipped = (
         "" if p_value is None else f" The paired difference by an exact sign-flip test over seeds: p = {p_value:.3f}."
@@ -144,7 +134,7 @@ def protocol_words(found: Comparison) -> str:
         f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
         "problems a task that occur in no training. Both arms have the same prompts, "
         "number of rollouts, random seeds and hyper-parameters. "
-        f"{due}Intervals: 95 %, bootstrap over seeds and problems.{flipped}"
+        f"Intervals: 95 %, bootstrap over seeds and problems.{flipped}"
     )
 
 
@@ -204,55 +194,6 @@ def task_table(found: Comparison | None) -> dict[str, Any] | None:
         "columns": ["", "base", "joint", "factorized, or the control"],
         "rows": rows,
     }
-
-
-def map_words(found: Map | None, why_not: str) -> list[list[str]]:
-    """What the map shows, in a sentence."""
-    if found is None:
-        return [["plain", why_not]]
-    ahead = [place.place for place in found.places if place.ci95[0] > 0]
-    behind = [place.place for place in found.places if place.ci95[1] < 0]
-    level = len(found.places) - len(ahead) - len(behind)
-    said = [
-        f"factorized is clearly ahead at {_names(ahead)}",
-        f"joint at {_names(behind)}",
-        f"{level} of {len(found.places)} places show no clear difference",
-    ]
-    if found.missing:
-        said.append(f"{_count(len(found.missing), 'place')} not measured yet")
-    seeds = _count(min(place.seeds for place in found.places), "seed")
-    return [
-        [
-            "plain",
-            f"Short runs of both arms, one setting changed at a time, on validation problems, {seeds} a place: "
-            f"{'; '.join(said)}. Intervals at a place are over problems, so they say nothing of other seeds, and "
-            "of twenty such intervals one errs by chance.",
-        ],
-        ["code", found.command],
-    ]
-
-
-def map_table(found: Map | None) -> dict[str, Any] | None:
-    """The map as a table."""
-    if found is None:
-        return None
-    rows = []
-    for place in found.places:
-        low, high = place.ci95
-        mark = "▲ factorized" if low > 0 else "▼ joint" if high < 0 else "–"
-        difference = f"{_points(place.difference)} ({_points(low)} to {_points(high)})"
-        rates = [f"{100 * value:.1f}" for value in (place.base, place.joint, place.factorized)]
-        rows.append([place.place, *rates, difference, mark, percent(place.sign_conflict), percent(place.idle_push)])
-    columns = ["place", "base, %", "joint, %", "factorized, %", "difference, points", "ahead"]
-    return {
-        "summary": "The map: where factorized rewards pay",
-        "columns": [*columns, "sign conflict", "idle push"],
-        "rows": rows,
-    }
-
-
-def _names(places: list[str]) -> str:
-    return ", ".join(places) if places else "no place"
 
 
 def _count(number: int, word: str) -> str:

@@ -15,7 +15,6 @@ from mmreason.disk import one_line
 from mmreason.training.run.rundir import read_metrics, saved_step
 from mmreason.ui.runs.store import Run, all_runs
 
-STATES = ("queued", "running", "stopping", "stopped", "finished", "failed")
 ACTIVE = ("queued", "running", "stopping")  # of these nothing is ever cleaned up
 BIRTH_SLACK = 2.0  # seconds by which the birth of one process may seem to move
 

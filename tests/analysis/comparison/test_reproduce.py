@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import pytest
 
 from mmreason.__main__ import main
-from mmreason.analysis.comparison.protocol import EARLIER, HEADLINE, QUICK, Protocol, Run, planned_runs
+from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Protocol, Run, planned_runs
 from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.rewards.custom import add_rewards
@@ -140,15 +139,14 @@ def test_files_of_another_protocol_or_start_are_refused(protocol, whole, tmp_pat
         comparison(replace(protocol, checkpoint=str(tmp_path)), tmp_path / "new").base()
 
 
-def test_files_from_before_a_setting_stand_for_what_it_was_then(protocol, whole, tmp_path):
+def test_a_setting_that_a_file_does_not_hold_counts_as_the_default(protocol, whole, tmp_path):
     content = json.loads((whole / "results" / f"{RUN.name}.json").read_text())
-    del content["protocol"]["bf16"]
+    del content["protocol"]["beta"]
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / f"{RUN.name}.json").write_text(json.dumps(content))
-    then = replace(protocol, bf16=False)
-    assert comparison(then, tmp_path).finished([RUN])
-    with pytest.raises(ConfigError, match=r"is of another comparison \(bf16 differ\)"):
-        comparison(protocol, tmp_path).finished([RUN])
+    assert comparison(protocol, tmp_path).finished([RUN])
+    with pytest.raises(ConfigError, match=r"is of another comparison \(beta differ\)"):
+        comparison(replace(protocol, beta=0.1), tmp_path).finished([RUN])
 
 
 def test_a_file_of_another_version_is_refused(protocol, whole, tmp_path):
@@ -187,19 +185,10 @@ def test_the_command_refuses_a_run_that_is_not_planned(capsys):
 
 @pytest.mark.parametrize(
     ("options", "planned"),
-    [([], HEADLINE), (["--quick"], QUICK), *((["--earlier", which], EARLIER[which]) for which in ("first", "second"))],
+    [([], HEADLINE), (["--quick"], QUICK)],
 )
 def test_the_command_says_what_is_planned(options, planned, tmp_path, capsys):
     assert main(["reproduce", "--plan", *options, "--results", str(tmp_path), "--json"]) == 0
     state = json.loads(capsys.readouterr().out)
     assert state == {"finished": [], "missing": [run.name for run in planned_runs(planned)]}
     assert f"joint-turn-{planned.first_seed}" in state["missing"]
-
-
-def test_a_comparison_whose_way_of_training_is_gone_has_its_finished_runs_and_none_to_make(tmp_path, capsys):
-    kept = "assets/results/reproduce_third/joint-turn-20.json"
-    (tmp_path / Path(kept).name).write_bytes(Path(kept).read_bytes())
-    assert main(["reproduce", "--plan", "--earlier", "third", "--results", str(tmp_path), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"finished": ["joint-turn-20"], "missing": []}
-    assert main(["reproduce", "--earlier", "third", "--results", str(tmp_path), "--only", "joint-turn-21"]) == 2
-    assert "--only must be of the planned runs (joint-turn-20), got 'joint-turn-21'" in capsys.readouterr().err

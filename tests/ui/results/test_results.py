@@ -5,23 +5,19 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict
-from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from mmreason import places as mmreason_places
-from mmreason.analysis.comparison.headline import compare, place_on_map
+from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, DOUBLE
-from mmreason.analysis.comparison.results import Comparison, Map, read_comparison, read_earlier, read_map
+from mmreason.analysis.comparison.results import Comparison, read_comparison
 from mmreason.analysis.results_file import results_path
 from mmreason.ui.cost.words import against_us
 from mmreason.ui.results.figure import comparison_figure
 from mmreason.ui.results.words import (
-    EARLIER_WORDS,
     cost_claim,
-    map_table,
-    map_words,
     protocol_words,
     reward_claim,
     reward_setbacks,
@@ -31,24 +27,12 @@ from mmreason.ui.results.words import (
 from tests.helpers.browser import HOSTILE, launched
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 
-TRAINING = {"sign_conflict": [0.1, 0.2], "idle_push": [0.0, None]}
-
 
 def written(rates=(0.5, 0.6), controls=False) -> dict:
     """What the command writes of made-up runs."""
     runs = [made_run(arm, seed, rate) for seed in range(3) for arm, rate in zip(ARMS, rates, strict=True)]
     runs += [made_run(arm, 0, 0.3) for arm in CONTROLS] if controls else []
     return json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": [], "command": "the command"}))
-
-
-def places(*differences: float) -> dict:
-    found = []
-    for i, difference in enumerate(differences):
-        runs = [run | {"training": TRAINING} for run in RUNS]
-        place = place_on_map(compare(BASE, runs, PROTOCOL), runs)
-        found.append({"place": f"place {i}"} | place)
-        found[-1] |= {"difference": difference, "ci95": [difference - 0.01, difference + 0.01]}
-    return {"places": found, "missing": [], "command": "the map's command"}
 
 
 @pytest.fixture
@@ -116,11 +100,14 @@ def test_what_greedy_does_not_show_goes_against_us():
     assert not any("greedy" in line for line in said[1])
 
 
-def test_comparisons_that_did_not_tell_go_against_the_next_one():
-    ahead, behind = (Comparison.model_validate(written(rates)) for rates in ((0.3, 0.9), (0.9, 0.3)))
-    said = "2 comparisons before this one did not show factorized ahead"
-    assert said in reward_setbacks(ahead, [behind, None, ahead, behind])
-    assert not [words for words in reward_setbacks(ahead, [None, ahead]) if "before this one" in words]
+def test_the_looks_taken_before_go_against_us():
+    content, said = written(), "3 earlier comparisons on the same problems showed no clear difference"
+    content["protocol"]["looks_before"] = 3
+    assert said in reward_setbacks(Comparison.model_validate(content))
+    for before in ({"looks_before": 0}, {}):
+        content["protocol"].pop("looks_before", None)
+        found = Comparison.model_validate(content | {"protocol": content["protocol"] | before})
+        assert not [words for words in reward_setbacks(found) if "earlier" in words]
 
 
 def test_how_likely_chance_is_stands_with_how_it_was_tested():
@@ -178,7 +165,7 @@ def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
     assert comparison_figure(None) is None
 
 
-def test_tables_hold_every_seed_the_controls_and_the_map():
+def test_the_table_holds_every_seed_and_the_controls():
     table = task_table(Comparison.model_validate(written(controls=True)))
     assert [row[0] for row in table["rows"]] == [
         *PROTOCOL.tasks,
@@ -188,24 +175,14 @@ def test_tables_hold_every_seed_the_controls_and_the_map():
         "joint, twice the rollouts (1 seed)",
     ]
     assert all(len(row[2].split()) == 3 for row in table["rows"][:2])
-    found = Map.model_validate(places(0.1, -0.1, 0.0))
-    assert [row[5] for row in map_table(found)["rows"]] == ["▲ factorized", "▼ joint", "–"]
-    sentence = map_words(found, "")[0][1]
-    assert "ahead at place 0" in sentence and "joint at place 1" in sentence and "1 of 3 places" in sentence
-    assert "not measured yet" not in sentence
-    unfinished = found.model_copy(update={"missing": ["by trace"]})
-    assert "1 place not measured yet" in map_words(unfinished, "")[0][1]
 
 
 @pytest.mark.parametrize("content", [None, "{", "[]", "{}", '{"places": []}', "[" * 100_000])
 def test_without_a_usable_file_the_sentence_names_the_command(assets, content):
-    files = {"reproduce.json": read_comparison, "map.json": read_map}
-    files |= {f"reproduce_{which}.json": partial(read_earlier, which) for which in EARLIER_WORDS}
-    for name, read in files.items():
-        if content is not None:
-            results_path(name).write_text(content)
-        found, why = read()
-        assert found is None and "python -m mmreason reproduce" in why
+    if content is not None:
+        results_path("reproduce.json").write_text(content)
+    found, why = read_comparison()
+    assert found is None and "python -m mmreason reproduce" in why
     assert cost_claim(None, "Nothing yet.") == [["plain", "Nothing yet."]]
 
 
@@ -215,11 +192,9 @@ def results_page(tmp_path_factory):
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     folder = tmp_path_factory.mktemp("assets")
     (folder / "results").mkdir()
-    (folder / "results" / "reproduce.json").write_text(json.dumps(written() | {"command": HOSTILE[0]}))
-    (folder / "results" / "reproduce_first.json").write_text(json.dumps(written((0.7, 0.4)) | {"command": "first"}))
-    hostile = places(0.1)
-    hostile["places"][0]["place"] = HOSTILE[1]
-    (folder / "results" / "map.json").write_text(json.dumps(hostile))
+    content = written((0.7, 0.4)) | {"command": HOSTILE[0]}
+    content["by_task"][HOSTILE[1]] = content["by_task"].pop(PROTOCOL.tasks[0])
+    (folder / "results" / "reproduce.json").write_text(json.dumps(content))
     patch = pytest.MonkeyPatch()
     patch.setattr(mmreason_places, "ASSETS", folder)
     with launched() as address:
@@ -234,17 +209,16 @@ def open_results(visit, address, **options):
     return page
 
 
-def test_the_tab_shows_claims_curves_and_map_and_hostile_strings_stay_text(results_page, visit):
+def test_the_tab_shows_claims_and_curves_and_hostile_strings_stay_text(results_page, visit):
     page = open_results(visit, results_page.address)
     assert HOSTILE[0] in page.locator("#results-rewards code").inner_text()
     assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
-    page.get_by_role("button", name="Comparisons that came before").click()
-    assert page.locator("#results-first .lead").inner_text().startswith("Joint is ahead")
-    against = page.locator("#results-first .against")
+    assert page.locator("#results-rewards .lead").inner_text().startswith("Joint is ahead")
+    against = page.locator("#results-rewards .against")
     assert against.locator("li").all_inner_texts()[0].startswith("joint is ahead, the paired difference is")
     assert against.inner_text().startswith("Against us:")
-    page.get_by_text("The map: where factorized rewards pay").click()
-    assert HOSTILE[1] in page.locator("#results-places tbody").inner_text()
+    page.locator("#results-tasks summary").click()
+    assert HOSTILE[1] in page.locator("#results-tasks tbody").inner_text()
     assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
     title = page.locator("#results-curves .ytitle")
     assert title.text_content() == "Solved, %"
@@ -262,7 +236,7 @@ def test_the_tab_fits_a_phone(results_page, visit):
     page = open_results(visit, results_page.address, width=390, height=844)
     for table in page.locator("#results summary").all():
         table.click()
-    page.locator("#results-places tbody").wait_for()
+    page.locator("#results-tasks tbody").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
