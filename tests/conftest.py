@@ -1,4 +1,4 @@
-"""Shared fixtures: one thread, and a tiny untrained checkpoint."""
+"""Shared by all tests: marks, one thread, and a tiny untrained checkpoint."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tokenizers.image import build_vqvae
 from mmreason.tokenizers.layout import Vocabulary
 from mmreason.tokenizers.text import build_text_tokenizer
+from tests.helpers.marks import pytest_collection_modifyitems, pytest_runtest_makereport  # noqa: F401
 
 torch.set_num_threads(1)
 

@@ -1,0 +1,56 @@
+"""Which tests are marked, and what a skipped one counts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.marks import SERVED
+
+pytest_plugins = ["pytester"]
+HERE = Path(__file__).parent
+HOOKS = "from tests.helpers.marks import pytest_collection_modifyitems, pytest_runtest_makereport"
+TESTS = """
+import pytest
+
+@pytest.fixture
+def browser():
+    pytest.skip("no browser")
+
+@pytest.fixture
+def visit(browser):
+    return browser
+
+def test_of_a_page(visit):
+    pass
+
+def test_of_a_number():
+    pytest.skip("no number")
+"""
+
+
+@pytest.mark.parametrize(("ci", "failed", "skipped"), [("true", 1, 1), ("", 0, 2)])
+def test_a_skipped_browser_test_fails_only_under_ci(pytester, monkeypatch, ci, failed, skipped):
+    monkeypatch.setenv("CI", ci)
+    pytester.makeconftest(HOOKS)
+    pytester.makepyfile(TESTS)
+    pytester.runpytest_inprocess("-p", "no:xdist").assert_outcomes(errors=failed, skipped=skipped)
+
+
+def test_a_test_that_asks_for_a_page_is_marked_through_other_fixtures(pytester, monkeypatch):
+    monkeypatch.delenv("CI", raising=False)
+    pytester.makeconftest(HOOKS)
+    pytester.makepyfile(TESTS)
+    pytester.runpytest_inprocess("-p", "no:xdist", "-m", "not browser").assert_outcomes(skipped=1, deselected=1)
+
+
+def test_every_fixture_that_serves_the_page_is_known():
+    served = set()
+    for file in HERE.rglob("*.py"):
+        for fixture in re.split(r"^@pytest\.fixture", file.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            name, body = re.findall(r"def (\w+)\(.*?:\n(.*?)(?=^\S|\Z)", fixture, re.DOTALL | re.MULTILINE)[0]
+            if re.search(r"\bserved\(\[|\blaunched\(\)|chromium\.launch|\"app\.py\"", body):
+                served.add(name)
+    assert served - {"served"} == SERVED  # `served` of test_secrets asks for scripted_server
