@@ -67,6 +67,11 @@ def _read(value: Any) -> float:
         return math.nan
 
 
+def exactly(number: float) -> str:
+    """``number`` in as few digits as read back to the same one."""
+    return f"{number:.0f}" if number == int(number) else repr(float(number))
+
+
 SEED = Whole("seed", 0, 2**53 - 1, "the same seed gives the same problems, rollouts or weights")  # exact in JavaScript
 SAMPLING_SEED = replace(SEED, name="sampling_seed", says="the same seed gives the same solution of a problem")
 

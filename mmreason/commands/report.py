@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     result = {
         "fingerprint": pipe.fingerprint,
         "command": f"python -m mmreason report --checkpoint {args.checkpoint} --problems {args.problems} "
-        f"--seed {args.seed} --temperature {args.temperature:g}",
+        f"--seed {args.seed} --temperature {limits.exactly(args.temperature)}",
         "seed": args.seed,
         "temperature": args.temperature,
         "num_steps": config.num_steps,

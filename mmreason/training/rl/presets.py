@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from mmreason.errors import ConfigError
+from mmreason.limits import exactly
 from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES
 from mmreason.tasks import task_named
@@ -90,9 +91,9 @@ class TrainSettings:
         )
         found = ["train", "--checkpoint", checkpoint, "--output", output, "--assignment", arm]
         found += ["--granularity", self.granularity, "--tasks", *self.tasks]
-        found += ["--difficulty", *(f"{name}={weight:g}" for name, weight in self.difficulties.items())]
+        found += ["--difficulty", *(f"{name}={exactly(weight)}" for name, weight in self.difficulties.items())]
         for name in numbers:
-            found += [f"--{name}", f"{getattr(self, name):.12g}"]
+            found += [f"--{name}", exactly(getattr(self, name))]
         return [*found, "--leak_steps", str(self.eval_steps), *(["--bf16"] if self.bf16 else [])]
 
     @classmethod

@@ -101,10 +101,10 @@ def link_query(request: SolveRequest, fingerprint: str) -> str:
     else:
         fields = {"task": request.task, "difficulty": request.difficulty, "seed": str(request.seed)}
     fields |= {
-        "temperature": exactly(request.temperature),
+        "temperature": limits.exactly(request.temperature),
         "steps": str(request.num_steps),
         "region": request.region,
-        "threshold": exactly(request.threshold or 0),
+        "threshold": limits.exactly(request.threshold or 0),
         "sampling_seed": str(request.sampling_seed),
         "checkpoint": request.checkpoint,
         "hash": fingerprint,
@@ -147,8 +147,3 @@ def _decode_puzzle(text: str) -> dict[str, Any]:
     except (binascii.Error, ValueError):
         raise ProblemError("the link's puzzle is damaged: it is not base64url") from None
     return parse_puzzle(content)
-
-
-def exactly(number: float) -> str:
-    """``number`` in as few digits as read back to the same one."""
-    return f"{number:.0f}" if number == int(number) else repr(float(number))

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from argparse import ArgumentParser
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,11 @@ import psutil
 import pytest
 
 from mmreason import places
+from mmreason.commands import train
+from mmreason.commands._options.weights import weights
 from mmreason.commands.make import train_example
 from mmreason.errors import ConfigError, MMReasonError
-from mmreason.limits import Whole
+from mmreason.limits import SEED, Whole
 from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
 from mmreason.training.run.rundir import STOP_FILE
 from mmreason.ui.host import checkpoints as host_checkpoints
@@ -282,6 +285,17 @@ def test_the_command_repeats_the_run_with_the_same_prompts_in_both_arms(monkeypa
     assert [a for a, b in zip(joint, factorized, strict=True) if a != b] == ["joint"]
     assert " ".join(joint).startswith("train --checkpoint checkpoints/base --output out --assignment joint")
     assert "--difficulty medium=1 hard=2" in " ".join(joint) and "--seed 5" in " ".join(joint)
+
+
+def test_the_command_holds_every_number_to_its_last_digit():
+    settings = TrainSettings(
+        seed=int(SEED.high), learning_rate=1.2345678901234567e-5, difficulties={"medium": 1 / 3, "hard": 99.0}
+    )
+    parser = ArgumentParser()
+    train.add_arguments(parser)
+    args = parser.parse_args(settings.arguments("joint", "checkpoints/base", "out")[1:])
+    assert (args.seed, args.learning_rate) == (settings.seed, settings.learning_rate)
+    assert weights(args.difficulty) == settings.difficulties
 
 
 def test_every_view_has_an_update_for_every_part_and_leaves_alone_what_has_not_changed():
