@@ -184,7 +184,9 @@ class InterleavedDiffusionModel(PreTrainedModel):
         self.post_init()
 
     @classmethod
-    def from_pretrained(cls, *args, output_loading_info: bool = False, **kwargs):
+    def from_pretrained(  # pyright: ignore[reportIncompatibleMethodOverride]  # the base's pair is not in its types
+        cls, *args, output_loading_info: bool = False, **kwargs
+    ):
         """The weights of a folder or Hub id, all of them; raises CheckpointError for those of another version."""
         kwargs |= {"output_loading_info": True, "ignore_mismatched_sizes": True}
         model, info = cast(tuple[Any, dict[str, Any]], super().from_pretrained(*args, **kwargs))

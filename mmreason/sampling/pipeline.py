@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -73,19 +72,22 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         self._code_of_cell: dict[bytes, int] = {}
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, **kwargs) -> InterleavedReasoningPipeline:
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs
+    ) -> InterleavedReasoningPipeline:
         """Load a checkpoint folder or Hub id; safetensors only.  Raises CheckpointError."""
         kwargs.setdefault("use_safetensors", True)
+        path = str(pretrained_model_name_or_path)
         try:
-            pipe = super().from_pretrained(str(path), **kwargs)
+            pipe = super().from_pretrained(path, **kwargs)
         except Exception as error:  # the libraries below raise a dozen kinds for a broken folder
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            raise CheckpointError(f"checkpoint {str(path)!r} cannot be loaded: {reason}") from error
+            raise CheckpointError(f"checkpoint {path!r} cannot be loaded: {reason}") from error
         pipe.transformer.eval()
         pipe.vqvae.eval()
         reason = pipe.damage()
         if reason:
-            raise CheckpointError(f"checkpoint {str(path)!r} is damaged: {reason}")
+            raise CheckpointError(f"checkpoint {path!r} is damaged: {reason}")
         return pipe
 
     def damage(self) -> str:
