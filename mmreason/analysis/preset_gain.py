@@ -1,4 +1,4 @@
-"""What a preset does for held-out success, over several seeds, as ``make preset_gain`` has measured it."""
+"""What a preset does for held-out success, over several seeds, as ``make preset-gain`` has measured it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def weights_hash(checkpoint: Path) -> str:
 
 
 def read_gain(path: Path, preset: str) -> dict[str, Any] | None:
-    """What ``make preset_gain`` wrote of ``preset`` as it is now set; None where there is nothing of it."""
+    """What ``make preset-gain`` wrote of ``preset`` as it is now set; None where there is nothing of it."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         is_same = found["preset"] == preset and TrainSettings.of(found["settings"]) == PRESETS[preset]

@@ -1,4 +1,4 @@
-"""What a rollout and its update cost here, for estimates before a start; ``make train_rate`` measures it.
+"""What a rollout and its update cost here, for estimates before a start; ``make train-rate`` measures it.
 
 On a CPU it counts the processor's seconds of one thread, so that neighbours on the machine do not matter.  On a GPU
 a batch costs something whatever its size, so batches of two sizes are timed there.
@@ -82,7 +82,7 @@ def _line(rollouts: Sequence[int], seconds: Sequence[float], name: str) -> dict[
 
 
 def read_rates(path: Path) -> dict[str, Any] | None:
-    """The file that ``make train_rate`` wrote, or None where there is none that can be used."""
+    """The file that ``make train-rate`` wrote, or None where there is none that can be used."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         for by_difficulty in content["rates"].values():

@@ -1,4 +1,4 @@
-"""``make preset_gain``: what a preset does for held-out success, over several seeds.
+"""``make preset-gain``: what a preset does for held-out success, over several seeds.
 
 Each seed is a training of its own, in a process as the page starts it, timed from its start to its end.  A finished
 seed is kept in the file, so that the command can be stopped and given again; other settings, or another checkpoint,
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,42 @@ from typing import Any
 from mmreason.analysis.preset_gain import read_gain, summary, weights_hash
 from mmreason.analysis.statistics import overlap, wilson
 from mmreason.disk import write_json
-from mmreason.errors import ConfigError, WriteError
+from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
 from mmreason.training.run.rundir import read_metrics
+
+HELP = "what a preset of the tab Train does for held-out success, over several seeds"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``make preset-gain``."""
+    parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)))
+    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    parser.add_argument("--seeds", type=int, default=10, metavar="N")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each training (default: 2)")
+    parser.add_argument("--output", default="assets/results/preset_gain.json", metavar="FILE")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train every seed that is missing and write the summary after each; returns ``written``, the path."""
+    if args.seeds < 1:
+        raise ConfigError(f"--seeds must be at least 1, got {args.seeds}")
+    found = {
+        "command": "python -m mmreason make preset-gain",
+        "preset": args.preset,
+        "checkpoint": Path(args.checkpoint).name,
+        "weights": weights_hash(Path(args.checkpoint)),
+        "settings": asdict(PRESETS[args.preset]),
+    }
+    kept = read_gain(Path(args.output), args.preset)
+    rows = kept["seeds"] if kept is not None and kept.get("weights") == found["weights"] else []
+    for seed in range(args.seeds):
+        if any(row["seed"] == seed for row in rows):
+            continue
+        rows.append(one_seed(PRESETS[args.preset], seed, args.checkpoint, args.threads))
+        print("seed {seed}: {before:.3f} to {after:.3f} in {seconds:.0f} s".format(**rows[-1]), file=sys.stderr)
+        write_json(args.output, found | summary(rows), indent=1)
+    return {"written": [args.output]}
 
 
 def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) -> dict[str, Any]:
@@ -47,35 +79,3 @@ def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) 
         "seconds": seconds,
         "threads": threads,
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train every seed that is missing and write the summary after each; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mmreason make preset_gain", description=__doc__)
-    parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)))
-    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--seeds", type=int, default=10, metavar="N")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each training (default: 2)")
-    parser.add_argument("--out", type=Path, default=Path("assets/results/preset_gain.json"), metavar="FILE")
-    args = parser.parse_args(arguments)
-    if args.seeds < 1:
-        parser.error(f"--seeds must be at least 1, got {args.seeds}")
-    try:
-        found = {
-            "command": "python -m mmreason make preset_gain",
-            "preset": args.preset,
-            "checkpoint": Path(args.checkpoint).name,
-            "weights": weights_hash(Path(args.checkpoint)),
-            "settings": asdict(PRESETS[args.preset]),
-        }
-        kept = read_gain(args.out, args.preset)
-        rows = kept["seeds"] if kept is not None and kept.get("weights") == found["weights"] else []
-        for seed in range(args.seeds):
-            if any(row["seed"] == seed for row in rows):
-                continue
-            rows.append(one_seed(PRESETS[args.preset], seed, args.checkpoint, args.threads))
-            print("seed {seed}: {before:.3f} to {after:.3f} in {seconds:.0f} s".format(**rows[-1]), file=sys.stderr)
-            write_json(args.out, found | summary(rows), indent=1)
-    except (ConfigError, WriteError) as error:
-        parser.error(str(error))
-    return 0

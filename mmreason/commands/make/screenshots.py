@@ -25,10 +25,22 @@ from typing import Any
 from mmreason.disk import write_whole
 from mmreason.places import ASSETS, ROOT
 
-SIZE = {"width": 1440, "height": 1000}
+WIDTH, HEIGHT = 1440, 1000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 START_SECONDS = 120
+HELP = "the pictures in the READMEs"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``make screenshots``."""
+    parser.add_argument("--output", default=str(ASSETS), metavar="DIR")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Photograph the page; returns ``written``, the paths."""
+    with served([sys.executable, "app.py"], free_port()) as address:
+        return {"written": [str(path) for path in take(address, Path(args.output))]}
 
 
 @contextmanager
@@ -79,7 +91,7 @@ def take(address: str, folder: Path) -> list[Path]:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport=SIZE)
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto(address)
         page.locator(".mm-player").wait_for(state="attached")
         _show_an_edit(page)
@@ -148,14 +160,3 @@ def _curves(page: Any, folder: Path) -> Path:
     path = folder / "results-curves.png"
     write_whole(path, curves.screenshot())
     return path
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the pictures; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mmreason make screenshots", description=__doc__)
-    parser.add_argument("--out", type=Path, default=ASSETS, metavar="DIR")
-    args = parser.parse_args(arguments)
-    with served([sys.executable, "app.py"], free_port()) as address:
-        for path in take(address, args.out):
-            print(path, file=sys.stderr)
-    return 0

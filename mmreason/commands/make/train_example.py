@@ -1,4 +1,4 @@
-"""``make train_example``: the run that the tab Train shows before a visitor has one of their own.
+"""``make train-example``: the run that the tab Train shows before a visitor has one of their own.
 
 It trains the first preset as the page does, and keeps in ``assets/train_example/`` what the tab draws: settings,
 metrics, and the held-out traces of the first and the last evaluation.
@@ -13,22 +13,52 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmreason.disk import write_json, write_whole
+from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS
 from mmreason.training.run.rundir import STEP_FILE, saved_step
-from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_COMMAND, EXAMPLE_PRESET, Run, write
-from mmreason.ui.train.held_out import KEPT
+
+if TYPE_CHECKING:
+    from mmreason.ui.runs.store import Run
 
 NOBODY = "nobody's"  # no hash of a token: nobody may stop, resume, delete or push it
 
 
+HELP = "the run that the tab Train shows a newcomer"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``make train-example``."""
+    parser.add_argument("--steps", type=int, help="default: the preset's")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Train and keep; returns ``written``, the folder."""
+    from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_PRESET, Run
+
+    preset = PRESETS[EXAMPLE_PRESET]
+    settings = preset if args.steps is None else replace(preset, steps=args.steps)
+    (arm,) = settings.arms
+    example = Run(EXAMPLE, NOBODY, time.time(), settings, wanted=False)
+    with tempfile.TemporaryDirectory() as folder:
+        words = settings.arguments(arm, f"checkpoints/{settings.checkpoint}", folder)
+        command = [sys.executable, "-m", "mmreason", *words, "--threads", str(args.threads)]
+        code = subprocess.run(command, stdout=sys.stderr).returncode
+        if code or saved_step(Path(folder)) != settings.steps:
+            raise ConfigError(f"the training ended with exit code {code} before step {settings.steps}")
+        keep(Path(folder), example, arm)
+    return {"written": [str(example.folder)]}
+
+
 def keep(folder: Path, run: Run, arm: str) -> None:
     """Put what the tab draws of the run directory ``folder`` in place of the example that was there."""
+    from mmreason.ui.runs.store import write
+
     shutil.rmtree(run.folder, ignore_errors=True)
     to = run.arm_folder(arm)
     for name in ("metrics.jsonl", f"state/{STEP_FILE}"):
@@ -41,6 +71,8 @@ def keep(folder: Path, run: Run, arm: str) -> None:
 
 def drawn(content: dict[str, Any]) -> dict[str, Any]:
     """Of kept held-out traces what is drawn: not each frame and picture, which are most of them."""
+    from mmreason.ui.train.held_out import KEPT
+
     traces = []
     for trace in content["traces"]:
         problem = {name: trace["problem"][name] for name in ("task", "difficulty")}
@@ -51,20 +83,3 @@ def drawn(content: dict[str, Any]) -> dict[str, Any]:
         kept = {name: trace[name] for name in ("canvas_codes", "success", "end_reason")}
         traces.append({"problem": problem, "segments": segments, **kept})
     return content | {"traces": traces}
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train and keep; returns the exit code of the training."""
-    parser = argparse.ArgumentParser(prog=EXAMPLE_COMMAND, description=__doc__)
-    parser.add_argument("--steps", type=int, default=PRESETS[EXAMPLE_PRESET].steps, help="default: the preset's")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    args = parser.parse_args(arguments)
-    settings = replace(PRESETS[EXAMPLE_PRESET], steps=args.steps)
-    (arm,) = settings.arms
-    with tempfile.TemporaryDirectory() as folder:
-        words = settings.arguments(arm, f"checkpoints/{settings.checkpoint}", folder)
-        command = [sys.executable, "-m", "mmreason", *words, "--threads", str(args.threads)]
-        code = subprocess.run(command, stdout=sys.stderr).returncode
-        if code == 0 and saved_step(Path(folder)) == settings.steps:
-            keep(Path(folder), Run(EXAMPLE, NOBODY, time.time(), settings, wanted=False), arm)
-    return code

@@ -1,29 +1,33 @@
-"""``make train_rate``: what a rollout and its update cost here, for estimates before a start."""
+"""``make train-rate``: what a rollout and its update cost here, for estimates before a start."""
 
 from __future__ import annotations
 
 import argparse
-import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
-import torch
-
-from mmreason.analysis.train_rate import FILES, SIZES, measure_rate
-from mmreason.disk import write_json
-from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+HELP = "what a rollout and its update cost on this machine, for the page's estimates"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and write; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m mmreason make train_rate", description=__doc__)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``make train-rate``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    parser.add_argument("--output", metavar="FILE", help="default: in assets/results, one file a CPU and one a GPU")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Measure and write; returns ``written``, the path."""
+    from pathlib import Path
+
+    import torch
+
+    from mmreason.analysis.train_rate import FILES, SIZES, measure_rate
+    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.disk import write_json
+
     on_gpu = torch.cuda.is_available()
-    parser.add_argument("--out", type=Path, default=Path("assets/results") / FILES[on_gpu], metavar="FILE")
-    args = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    pipe = InterleavedReasoningPipeline.from_pretrained(args.checkpoint)
+    pipe = load_pipeline(args.checkpoint)
     start_seconds = time.process_time()
     if on_gpu:
         measure_rate(pipe, ["maze"], ["hard"], SIZES[on_gpu])  # the first of each kernel is slow
@@ -33,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "checkpoint": Path(args.checkpoint).name,
         "start_seconds": round(start_seconds, 2),
         "rates": rates,
-        "command": "python -m mmreason make train_rate",
+        "command": "python -m mmreason make train-rate",
     }
-    write_json(args.out, content, indent=1)
-    print(f"written: {args.out}", file=sys.stderr)
-    return 0
+    path = args.output or f"assets/results/{FILES[on_gpu]}"
+    write_json(path, content, indent=1)
+    return {"written": [path]}

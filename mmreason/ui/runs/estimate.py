@@ -14,7 +14,7 @@ from mmreason.analysis.train_rate import FILES, read_rates
 from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
 from mmreason.ui.shell.words import count, duration
 
-COMMAND = "python -m mmreason make train_rate"
+COMMAND = "python -m mmreason make train-rate"
 
 
 @dataclass(frozen=True, slots=True)

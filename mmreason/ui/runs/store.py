@@ -31,7 +31,7 @@ from mmreason.errors import ConfigError, WriteError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
 from mmreason.ui.host import checkpoints
 
-EXAMPLE_COMMAND = "python -m mmreason make train_example"
+EXAMPLE_COMMAND = "python -m mmreason make train-example"
 EXAMPLE_PRESET = next(iter(PRESETS))
 MIN_TOKEN = 16  # letters of a visitor's token
 EXAMPLE = "example"  # a finished run of nobody's that comes with the page

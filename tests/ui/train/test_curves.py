@@ -122,7 +122,7 @@ def test_what_was_not_measured_is_not_estimated(rates):
     assert "will show after the first step" in estimate.words(unknown)
     estimate.rates_path().write_text("{")
     assert read_rates(estimate.rates_path()) is None
-    assert "python -m mmreason make train_rate" in estimate.words(TrainSettings())
+    assert "python -m mmreason make train-rate" in estimate.words(TrainSettings())
 
 
 @pytest.mark.parametrize(

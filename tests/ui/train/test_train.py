@@ -133,7 +133,7 @@ def open_samples(page: Page) -> list[str]:
 def test_a_newcomer_sees_an_example_and_may_overlay_it_on_a_run_of_their_own(train_page, visit):
     page = open_train(visit, train_page.address)
     expect(page.locator("#train-empty")).to_contain_text("An example, until you start a run of your own")
-    expect(page.locator("#train-empty code")).to_have_text("python -m mmreason make train_example")
+    expect(page.locator("#train-empty code")).to_have_text("python -m mmreason make train-example")
     page.locator("#train-figures .js-plotly-plot").nth(3).wait_for()
     assert page.locator("#train-held-out canvas").count() == 6
     assert page.locator("#train-stop").is_hidden() and page.locator("#train-take").is_hidden()

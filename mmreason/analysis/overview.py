@@ -1,0 +1,70 @@
+"""The main results on one page: a table made from the files in ``assets/results``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mmreason.analysis.results_file import results_path
+from mmreason.records import DIFFICULTIES
+
+MINUS = "−"
+PAPER_FLOPS = "−26.9 %"  # arXiv 2606.14792
+
+
+def overview_table() -> str:
+    """The main figures as Markdown, beside the paper's where it has one.  Raises OSError without a file."""
+    base = _read("evaluate")["base"]["by_difficulty"]
+    cost, arms, speed, load = (_read(name) for name in ("compute", "reproduce", "benchmark", "load"))
+    solved = ", ".join(f"{name} {_share(base[name]['success']['mean'])}" for name in DIFFICULTIES)
+    paper = {name: _signed(gain) for name, gain in arms["paper"].items()}
+    rows = [
+        ("Held-out puzzles solved by `checkpoints/base`", solved, ""),
+        (
+            "FLOPs of a rollout: local edits against an autoregressive full redraw",
+            _signed(-cost["flops_reduction"]),
+            PAPER_FLOPS,
+        ),
+        (
+            "Time of a rollout, the same two",
+            f"{cost['time_ratio']:.1f} times as fast at batch {cost['batch_size']}, "
+            f"{cost['time_ratio_single']:.1f} times alone",
+            "",
+        ),
+        (f"Factorized over joint rewards ({_seeds(arms)})", _gain(arms["gain_over_joint"]), paper["gain_over_joint"]),
+        ("Factorized rewards over the supervised base", _gain(arms["gain_over_base"]), paper["gain_over_base"]),
+        ("Joint rewards over the base", _signed(arms["joint"]["mean"] / arms["base"]["mean"] - 1), ""),
+        ("Cached rollouts against uncached ones", f"{speed['cache_speedup']:.1f} times as fast", ""),
+        ("The packed likelihood against one forward a step", f"{speed['packing_speedup']:.1f} times as fast", ""),
+        (
+            f"{load['visitors']} visitors at once on two cores, 95th percentile",
+            f"first token in {load['first_token_seconds']['p95']:.1f} s, "
+            f"solved in {load['whole_solve_seconds']['p95']:.1f} s",
+            "",
+        ),
+    ]
+    lines = ["| | here | the paper |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n".join(line.replace("|  |", "| |") for line in lines)
+
+
+def _read(name: str) -> dict[str, Any]:
+    return json.loads(results_path(f"{name}.json").read_text(encoding="utf-8"))
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %"
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.1f} %".replace("-", MINUS)
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    low, high = row["ci95"]
+    return f"{_signed(row['mean'])} ({_signed(low)} to {_signed(high)})"
+
+
+def _seeds(arms: Mapping[str, Any]) -> str:
+    before = arms["protocol"].get("looks_before", 0)
+    return f"{len(arms['paired_seeds'])} seeds" + f", after {before} earlier comparisons" * bool(before)

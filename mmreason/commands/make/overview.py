@@ -1,0 +1,22 @@
+"""``make overview``: the table of main results in README.md, from the files in assets/results."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+HELP = "README's table of main results"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``make overview``."""
+    parser.add_argument("--output", default="README.md", metavar="FILE", help="the page whose table is replaced")
+
+
+def run(args: argparse.Namespace) -> dict[str, Any]:
+    """Replace the table; returns ``written``, the path."""
+    from mmreason.analysis.overview import overview_table
+    from mmreason.analysis.tables import update_readme
+
+    update_readme(args.output, "overview", overview_table())
+    return {"written": [args.output]}

@@ -1,0 +1,45 @@
+"""``make``: everything that it lists can be asked for, and what is written is said."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mmreason.__main__ import main
+from mmreason.commands.make import things
+
+
+@pytest.mark.parametrize("name", things())
+def test_everything_listed_has_help_of_its_own(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["make", name, "--help"])
+    assert ended.value.code == 0 and f"make {name}" in capsys.readouterr().out
+
+
+def test_a_stand_in_is_written_and_said(tmp_path, capsys):
+    assert main(["make", "tiny-dimoo", "--output", str(tmp_path / "tiny"), "--json"]) == 0
+    written = json.loads(capsys.readouterr().out)["written"]
+    assert sorted(written) == sorted(str(path) for path in (tmp_path / "tiny").rglob("*") if path.is_file())
+
+
+def test_the_overview_is_written_between_its_marks_alone(tmp_path, capsys):
+    page = tmp_path / "README.md"
+    page.write_text("before\n<!-- overview -->\nold\n<!-- /overview -->\nafter\n")
+    assert main(["make", "overview", "--output", str(page)]) == 0
+    text = page.read_text()
+    assert text.startswith("before\n<!-- overview -->\n| | here | the paper |") and text.endswith("\nafter\n")
+    assert "old" not in text and "+11.2 %" in text
+
+
+def test_what_is_not_listed_is_refused_with_what_is_near(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["make", "tiny-dimo"])
+    assert ended.value.code == 2 and "did you mean tiny-dimoo?" in capsys.readouterr().err
+
+
+def test_the_list_of_what_can_be_made_loads_no_torch():
+    code = "import sys, mmreason.__main__ as m\nm.build_parser(['make'])\nassert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
