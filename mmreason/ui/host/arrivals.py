@@ -6,6 +6,7 @@ bounded for each visitor, each kind of event, each address where one is known, a
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's l
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
 SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
 FULL = "too many events wait here already; please try again in a minute"
+NO_TEXT = "text must consist of whole characters; half of one stands in this"
 TOO_MANY = f"more than {SESSION_EVENTS} of your events wait here already; please wait for some of them"
 
 
@@ -31,10 +33,23 @@ def bound_arrivals(page: gr.Blocks) -> None:
     queue.ANALYTICS_MAX_EVENTS = 1
 
     async def bounded(body: Any, request: Any, username: Any) -> Any:
+        if not is_text(body.data):
+            return False, NO_TEXT, "error"
         says = refusal(queue, body, request, read_settings())
         return (False, says, "queue_full") if says else await push(body, request, username)
 
     queue.push = bounded
+
+
+def is_text(data: Any) -> bool:
+    """Can ``data`` be sent back?  Half a character, which JSON may hold, ends the stream that it is sent on."""
+    try:
+        json.dumps(data, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    except RecursionError:  # whoever reads it says so
+        pass
+    return True
 
 
 def refusal(queue: Any, body: Any, request: Any, settings: Settings) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mmreason.disk import one_line
 from mmreason.errors import MMReasonError
 
 OUR_FAULT = "Something went wrong on our side, and this puzzle was given up; please try again."
@@ -16,8 +17,8 @@ def place_in_line(ahead: int) -> str:
 
 
 def sentence(error: MMReasonError) -> str:
-    """The error's message as a sentence."""
-    text = str(error)
+    """The error's message as a sentence, on one line and no longer than anybody reads."""
+    text = one_line(str(error), 600)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 

@@ -72,7 +72,9 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
             f"got {numbers['num_problems']} × {numbers['num_generations']}"
         )
     if values["granularity"] not in GRANULARITIES:
-        raise ConfigError(f"compared by must be one of {', '.join(GRANULARITIES)}, got {values['granularity']!r}")
+        raise ConfigError(
+            f"compared by must be one of {', '.join(GRANULARITIES)}, got {str(values['granularity'])[:40]!r}"
+        )
     settings = TrainSettings(
         checkpoint=checkpoint,
         tasks=tuple(str(task) for task in TASKS if task in tasks) or tuple(map(str, tasks)),

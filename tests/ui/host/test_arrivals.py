@@ -129,3 +129,10 @@ def test_a_session_costs_no_description_of_the_page(client):
     states = [state for state in gc.get_objects() if isinstance(state, LeanSession)]
     assert states
     assert all(not any(state.config_values.values()) for state in states)
+
+
+def test_half_a_character_is_refused_and_ends_no_stream(client):
+    event = next(event for event in client.get("/config").json()["dependencies"] if event["api_name"] == "on_kind")
+    content = json.dumps({"data": ["\ud800"], "fn_index": event["id"], "session_hash": "half"}).encode()
+    answer = client.post("/gradio_api/queue/join", content=content, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["detail"]) == (400, arrivals.NO_TEXT)
