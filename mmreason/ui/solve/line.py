@@ -229,7 +229,7 @@ async def in_line(
         while not is_over:
             await changes.wait()
             is_over = job.is_over  # before what it yielded is taken: nothing comes afterwards
-            if job.ahead != ahead and not job.states:
+            if job.ahead not in (0, ahead):
                 ahead = job.ahead
                 yield waiting(waiting_words(ahead))
             while job.states:
