@@ -17,8 +17,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "disk": {"errors"},
     "handed": {"errors", "disk"},
     "limits": {"errors"},
-    **{room: GROUND for room in ("tasks", "tokenizers", "models", "traces")},
+    **{room: GROUND for room in ("tasks", "models", "traces")},
 }
+MAY_IMPORT["tokenizers"] = GROUND | {"tasks"}
 MAY_IMPORT["layouts"] = GROUND | {"tokenizers"}
 MAY_IMPORT["codecs"] = GROUND
 MAY_IMPORT["backbones"] = GROUND | {"codecs", "layouts", "models"}

@@ -167,13 +167,12 @@ def group_gradients(
     """Gradient of each (term, modality of the tokens) of one group; terms that are zero throughout are left out."""
     model = pipe.transformer
     parameters = [p.requires_grad_(True) for _, p in trained(model)]
-    task_tokens = {task: pipe.words.index(f"<{task}>") for task in TASKS}
     gradients: dict[tuple[str, str], list[torch.Tensor]] = {}
     values = {term: [[of(s) for s in row] for row in advantages.segments] for term, of in TERMS.items()}
     factors = {modality: _factor(group, advantages, modality) for modality in MODALITIES}
     if not any(value for rows in values.values() for row in rows for value in row):
         return {}
-    for batch in pack_traces(group, pipe.vocabulary, task_tokens, "trajectory", token_budget(model.device)):
+    for batch in pack_traces(group, pipe.vocabulary, "trajectory", token_budget(model.device)):
         logp_N = score_tokens(model, batch, pipe.vocabulary, temperature)
         where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
         tokens_N = torch.tensor([_tokens_of(group[t], group[t].segments[s].modality) for t, s in where])

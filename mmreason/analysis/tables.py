@@ -14,12 +14,13 @@ from mmreason.tasks import TASKS
 
 def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
     """A Markdown table of success by difficulty and task, with the interval of the mean."""
+    tasks = [task for task in TASKS if any(task in result["success"] for result in by_difficulty.values())]
     lines = [
-        "| | " + " | ".join(TASKS) + " | mean (95 % interval) | text reward | image reward |",
-        "|---|" + "---|" * (len(TASKS) + 3),
+        "| | " + " | ".join(tasks) + " | mean (95 % interval) | text reward | image reward |",
+        "|---|" + "---|" * (len(tasks) + 3),
     ]
     for difficulty, result in by_difficulty.items():
-        rates = " | ".join(f"{result['success'].get(task, float('nan')):.3f}" for task in TASKS)
+        rates = " | ".join(f"{result['success'].get(task, float('nan')):.3f}" for task in tasks)
         low, high = result["ci95"]
         image = "–" if result["image_reward"] is None else f"{result['image_reward']:.3f}"
         lines.append(

@@ -27,7 +27,7 @@ SIZES = {False: (2,), True: (2, 32)}  # problems in the batches that are timed
 
 def measure_rate(
     pipe: InterleavedReasoningPipeline,
-    tasks: Sequence[str] = tuple(TASKS),
+    tasks: Sequence[str] = (),
     difficulties: Sequence[str] = DIFFICULTIES,
     sizes: Sequence[int] = SIZES[False],
     num_generations: int = 8,
@@ -35,7 +35,8 @@ def measure_rate(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """By task and difficulty: seconds to roll out and to learn from one rollout, and its tokens.
 
-    With two ``sizes`` (problems in a batch, the smaller first) also the seconds that a batch takes besides.
+    Of all tasks that the policy knows, unless some are named.  With two ``sizes`` (problems in a batch, the smaller
+    first) also the seconds that a batch takes besides.
     """
     from accelerate import Accelerator
 
@@ -43,7 +44,7 @@ def measure_rate(
     pipe.to(accelerator.device)
     pipe.transformer.requires_grad_(True)
     found: dict[str, dict[str, dict[str, float]]] = {}
-    for task in tasks:
+    for task in tasks or pipe.vocabulary.known(TASKS):
         for difficulty in difficulties:
             timed: dict[str, list[float]] = {"rollout": [], "update": []}
             tokens = 0.0

@@ -15,7 +15,7 @@ HELP = "success and rewards on fresh test problems"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``evaluate``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all four")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all that it knows")
     add_number(parser, limits.PROBLEMS, 200, metavar="N")
     add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
@@ -38,11 +38,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.sampling.config import SamplingConfig
     from mmreason.tasks import TASKS
 
-    tasks = args.tasks or list(TASKS)
     settings = given(args, "temperature", "num_steps", "threshold", "region", "order")
     SamplingConfig(**settings)
-    check_choice(tasks, args.difficulty, args.problems, args.seed, args.batch_size)
+    check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     pipe = load_pipeline(args.checkpoint)
+    tasks = args.tasks or pipe.vocabulary.known(TASKS)
     config = pipe.scheduler.sampling_config(**settings)
 
     def show(done: int, total: int) -> None:

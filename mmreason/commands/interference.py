@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one or several, measured on the same problems (default: checkpoints/base, or --run's)",
     )
     parser.add_argument("--run", metavar="DIR", help="a run directory: its checkpoint, and its metrics over steps")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all four")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all that it knows")
     parser.add_argument("--difficulty", nargs="+", default=["medium", "hard"], metavar="D", help="easy, medium, hard")
     add_number(parser, limits.NUM_PROBLEMS, 12, "--num_problems", "--problems", says="groups", metavar="N")
     add_number(parser, limits.NUM_GENERATIONS, 8, metavar="G")
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure; returns the last checkpoint's figures, and those of each under ``checkpoints``."""
     import time
+    from dataclasses import replace
 
     from mmreason.analysis.interference import MeasureConfig, measure, roll_out
     from mmreason.commands._options.checkpoint import load_pipeline
@@ -51,11 +52,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.training.hardware import keep_freed_memory
 
     keep_freed_memory()
-    tasks = args.tasks or list(TASKS)
     weights = {"text": args.reward_weights[0], "image": args.reward_weights[1]}
     assignment = AssignmentConfig("joint", args.granularity, args.scale_rewards, weights)
+    tasks = args.tasks or list(TASKS)
     config = MeasureConfig(
-        tasks, args.difficulty, args.num_problems, args.num_generations, args.seed, assignment=assignment
+        tasks,
+        args.difficulty,
+        args.num_problems,
+        args.num_generations,
+        args.seed,
+        assignment=assignment,
     )
     check_files({"--out": args.out})
     training = _history(args.run)
@@ -64,6 +70,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for path in paths:
         began = time.perf_counter()
         pipe = load_pipeline(path)
+        config = replace(config, tasks=args.tasks or pipe.vocabulary.known(TASKS))
         sampling = pipe.scheduler.sampling_config(temperature=args.temperature)
         print(f"{path}: {config.num_problems} × {config.num_generations} rollouts", file=sys.stderr)
         groups = roll_out(pipe, config, sampling)
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         if args.write_groups is not None:
             results[-1]["written"] = _write_groups(pipe, groups, config, args, path)
     settings = {
-        "tasks": tasks,
+        "tasks": list(config.tasks),
         "difficulty": args.difficulty,
         "num_problems": args.num_problems,
         "num_generations": args.num_generations,

@@ -128,14 +128,14 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
     from mmreason.training.supervised.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
 
     device = fastest_device()
-    policy = None
+    policy = tokenizer = None
     start = args.checkpoint or args.image_tokenizer
     pipe = load_pipeline(start) if start else None
     if not args.resume:
         with directory.writing():
             directory.clear()
     if pipe is not None and args.checkpoint:
-        vqvae, policy = pipe.vqvae, pipe.transformer
+        vqvae, policy, tokenizer = pipe.vqvae, pipe.transformer, pipe.tokenizer
     elif directory.has("vqvae"):
         vqvae = VQModel.from_pretrained(directory.path / "vqvae")
     elif pipe is not None:
@@ -174,7 +174,7 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
             line.close(f"step {row['step']}: validation success {row['success']}")
 
     vqvae.to(device)  # pyright: ignore[reportArgumentType]
-    metrics = pretrain(directory, config, vqvae, policy, args.resume, show)
+    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer)
     line.close("")
     return metrics
 

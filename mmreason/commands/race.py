@@ -8,13 +8,14 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.tasks import TASKS
 
 HELP = "local edits against full redraw on one puzzle, for the page and as a GIF"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``race``."""
-    parser.add_argument("--task", default="maze", help="maze, jigsaw, sudoku or transform (default: maze)")
+    parser.add_argument("--task", default="maze", help=f"one of {', '.join(TASKS)} (default: maze)")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
     add_number(parser, limits.SEED, 0, says="of the problem")
     add_number(parser, limits.SAMPLING_SEED, 0, says="of the sampler")

@@ -45,9 +45,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}
+    tasks = pipe.vocabulary.known(TASKS)
     for difficulty in DIFFICULTIES:
         print(f"{difficulty}: {args.problems} problems", file=sys.stderr, flush=True)
-        by_difficulty[difficulty] = evaluate(pipe, list(TASKS), [difficulty], args.problems, args.seed, config)
+        by_difficulty[difficulty] = evaluate(pipe, tasks, [difficulty], args.problems, args.seed, config)
     name = checkpoint_name(args.checkpoint)
     result = {
         "fingerprint": pipe.fingerprint,

@@ -8,13 +8,14 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.tasks import TASKS
 
 HELP = "solve one problem and write its trace"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``solve``."""
-    parser.add_argument("--task", help="maze, jigsaw, sudoku or transform: draw a problem of this task")
+    parser.add_argument("--task", help=f"draw a problem of this task: {', '.join(TASKS)}")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
     add_number(parser, limits.SEED, says="of the problem, with --task; default: 0")
     parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file (- is standard input)")

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scale_rewards", choices=("group", "batch", "none"), default="group")
     add_number(parser, limits.REWARD_WEIGHT, [1.0, 1.0], metavar=("TEXT", "IMAGE"), nargs=2)
     parser.add_argument("--reward", action="append", default=[], metavar="MODULE:FUNCTION", help="add your own reward")
-    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all four")
+    parser.add_argument("--tasks", nargs="+", default=[], metavar="TASK[=WEIGHT]", help="default: all that it knows")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="NAME[=WEIGHT]")
     add_number(parser, limits.STEPS, 60, metavar="N")
     add_number(parser, limits.SEED, 0)
@@ -112,11 +112,11 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from mmreason.training.run.progress import ProgressLine, step_values
     from mmreason.training.run.slice import Slice
 
-    tasks, difficulties = weights(args.tasks or list(TASKS)), weights(args.difficulty)
     known = directory.read_metrics() if args.resume and args.slice_seconds else ()
     pause = Slice(args.slice_seconds, known).is_over if args.slice_seconds else None
     functions = [load_reward(path) for path in args.reward]
     pipe = load_pipeline(args.checkpoint)
+    tasks, difficulties = weights(args.tasks or pipe.vocabulary.known(TASKS)), weights(args.difficulty)
     sampling = given(args, "temperature", "num_steps", "threshold", "region")
     config = GRPOConfig(
         max_steps=args.steps,

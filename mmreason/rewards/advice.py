@@ -5,17 +5,13 @@ Axes: H W canvas, N drawings, C codes.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from mmreason.errors import ProblemError
 from mmreason.records import EDIT, GRID, NUM_CELLS, Problem, Segment, Step, Trace, parse_boxes
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, atlas
-from mmreason.tasks.maze import AGENT, AGENT_ON_GOAL, TRAIL
 
 
 def code_of_cell(sheet: np.ndarray) -> np.ndarray:
@@ -92,7 +88,7 @@ def _right_there(
     demonstration = task.demonstrate(problem.spec)
     if task.is_solved(problem.spec, canvas_HW):
         return {"right": demonstration.answer, "codes": None, "from_start": False}
-    for thought in _candidates(problem, canvas_HW):
+    for thought in task.candidates(problem.spec, canvas_HW):
         words = thought.split()
         boxes = parse_boxes(words)
         said = words[: words.index(EDIT)]
@@ -107,30 +103,3 @@ def _right_there(
         step = steps[segment.turn - 1]
         return {"right": step.thought, "codes": codes_of(problem, step.canvas, code_N), "from_start": True}
     return {"right": demonstration.answer, "codes": None, "from_start": True}
-
-
-def _candidates(problem: Problem, canvas_HW: np.ndarray) -> Iterator[str]:
-    """Thoughts that may be right on the canvas shown; the caller has each checked."""
-    if problem.task == "maze":
-        yield from _leg_from_here(problem, canvas_HW)
-    for step in TASKS[problem.task].demonstrate(problem.spec).steps:
-        yield step.thought
-
-
-def _leg_from_here(problem: Problem, canvas_HW: np.ndarray) -> Iterator[str]:
-    """The canonical first leg of the same maze entered where the agent is shown."""
-    agents = np.argwhere((canvas_HW == AGENT) | (canvas_HW == AGENT_ON_GOAL))
-    if len(agents) != 1:
-        return
-    rows = [list(row.replace("S", ".")) for row in problem.spec["rows"]]
-    row, column = agents[0]
-    if rows[row][column] != ".":
-        return
-    rows[row][column] = "S"
-    try:
-        spec = TASKS["maze"].parse({"task": "maze", "rows": ["".join(row) for row in rows]})
-    except ProblemError:
-        return
-    trail = int((canvas_HW == TRAIL).sum())
-    for step in TASKS["maze"].demonstrate(spec).steps[:1]:
-        yield re.sub(r"total (\d+)", lambda total: f"total {int(total[1]) + trail}", step.thought)

@@ -31,8 +31,8 @@ class AutoregressiveSampler(Sampler):
         super().__init__(*args, **kwargs)
         if self.config.region == "confidence":
             raise ConfigError("region must be stated or full for an autoregressive model, got 'confidence'")
-        words = {word: i for i, word in enumerate(self.pipe.words)}
-        self.problems = [problem_piece(words[f"<{r.problem.task}>"], r.canvas_tokens) for r in self.rollouts]
+        tokens = [self.vocabulary.task_token(r.problem.task) for r in self.rollouts]
+        self.problems = [problem_piece(token, r.canvas_tokens) for token, r in zip(tokens, self.rollouts, strict=True)]
 
     def begin_with(self, segments, generator) -> None:
         """Going on from changed segments is the diffusion sampler's; raises ConfigError."""

@@ -173,7 +173,7 @@ class RunningBatch:
 
     def _program(self, rollout: Rollout, config: SamplingConfig) -> Program:
         """The steps of ``Sampler.run`` for one row."""
-        task = self.pipe.words.index(f"<{rollout.problem.task}>")
+        task = self.vocabulary.task_token(rollout.problem.task)
         yield Ask([problem_piece(task, rollout.canvas_tokens)], 0)
         pending: Piece | None = None
         for turn in range(1, config.max_turns + 2):

@@ -1,8 +1,9 @@
-"""The four tasks, and problems drawn from them or read from a file."""
+"""The tasks, and problems drawn from them or read from a file."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,7 @@ from mmreason.tasks.atlas import Atlas
 from mmreason.tasks.jigsaw import Jigsaw
 from mmreason.tasks.maze import Maze
 from mmreason.tasks.sudoku import Sudoku
-from mmreason.tasks.task import Spec, Task
+from mmreason.tasks.task import NO_HINT, Spec, Task
 from mmreason.tasks.transform import Transform
 
 TASKS: dict[str, Task] = {task.name: task for task in (Maze(), Jigsaw(), Sudoku(), Transform())}
@@ -66,6 +67,21 @@ def make_problem(task: str, difficulty: str, seed: int, split: str = "test", ind
         if split_of(task, problem.canvas) == split:
             return problem
     raise AssertionError(f"no {difficulty} {task} found in {_MAX_DRAWS} draws")
+
+
+def num_hints() -> int:
+    """How many labels the hints of all tasks have together."""
+    return sum(task.num_hints for task in TASKS.values())
+
+
+def hint_labels(name: str, spec: Spec) -> np.ndarray:
+    """The (H, W) hints of a problem as labels that no other task's hints have, ``NO_HINT`` where there is none.
+
+    Tasks follow one another in the order of ``TASKS``, so that a new one leaves the labels of the others alone.
+    """
+    before = itertools.takewhile(lambda other: other != name, TASKS)
+    hints_HW = TASKS[name].hints(spec)
+    return np.where(hints_HW == NO_HINT, NO_HINT, hints_HW + sum(TASKS[other].num_hints for other in before))
 
 
 def problem_from_json(data: Any) -> Problem:

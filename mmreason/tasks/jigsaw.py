@@ -13,7 +13,6 @@ way, so each tile tells by itself which way the picture runs and where the tile 
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,7 +22,7 @@ from PIL import Image, ImageDraw
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict, cell_word
 from mmreason.seeds import derive_seed
-from mmreason.tasks.task import HINT_RANGES
+from mmreason.tasks.task import Task, checked_object, shown, verdict
 
 TURNS: dict[Difficulty, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 3), "hard": (4, 5)}
 MAX_SWAPS = 16
@@ -105,26 +104,16 @@ def count_swaps(homes: Sequence[int]) -> int:
     return len(homes) - cycles
 
 
-def _shown(value: Any) -> str:
-    """A short rendering of any value, for a message."""
-    try:
-        return reprlib.repr(value)
-    except Exception:  # an integer of thousands of digits refuses to be printed
-        return f"a {type(value).__name__}"
-
-
-def _verdict(reason: str, well_formed: bool, true: bool, useful: bool) -> Verdict:
-    components = {"well_formed": float(well_formed), "true": float(true), "useful": float(useful)}
-    return Verdict(well_formed and true and useful, reason, components)
-
-
-class Jigsaw:
+class Jigsaw(Task):
     """Swapped tiles of a halftone picture; each turn swaps two tiles, the answer counts the swaps."""
 
     name = "jigsaw"
     question = "How many swaps put the picture back together?"
+    words = ("swap", "swaps")
+    example: Mapping[str, Any] = {"task": "jigsaw", "picture_seed": 7, "swaps": [["r1c1", "r2c4"], ["r3c2", "r4c3"]]}
     cells = tuple(f"{ramp}_colour{c}_dot{d}" for ramp in RAMPS for c in range(LEVELS) for d in range(LEVELS))
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
+    num_hints = NUM_TILES
 
     def draw_cell(self, name: str) -> Image.Image:
         """A light dot (dusk) or diamond (sea) on one colour of the ramp."""
@@ -156,28 +145,19 @@ class Jigsaw:
 
     def parse(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Check a user's JSON object; raises ProblemError with one sentence that says what is wrong."""
-        if not isinstance(data, Mapping):
-            raise ProblemError(f"a jigsaw must be a JSON object, got {_shown(data)}")
-        for key in data:
-            if key not in ("task", "picture_seed", "swaps"):
-                raise ProblemError(f"a jigsaw has only task, picture_seed and swaps, got the key {_shown(key)}")
-        if data.get("task", self.name) != self.name:
-            raise ProblemError(f"task must be 'jigsaw', got {_shown(data['task'])}")
-        for key in ("picture_seed", "swaps"):
-            if key not in data:
-                raise ProblemError(f"{key} is missing; a jigsaw needs picture_seed and swaps")
+        checked_object(self.name, data, "picture_seed", "swaps")
         seed, swaps = data["picture_seed"], data["swaps"]
         if type(seed) is not int or not 0 <= seed <= MAX_PICTURE_SEED:
-            raise ProblemError(f"picture_seed must be an integer from 0 to {MAX_PICTURE_SEED}, got {_shown(seed)}")
+            raise ProblemError(f"picture_seed must be an integer from 0 to {MAX_PICTURE_SEED}, got {shown(seed)}")
         if not isinstance(swaps, list) or not 1 <= len(swaps) <= MAX_SWAPS:
-            got = f"{len(swaps)} pairs" if isinstance(swaps, list) else _shown(swaps)
+            got = f"{len(swaps)} pairs" if isinstance(swaps, list) else shown(swaps)
             raise ProblemError(f"swaps must be a list of 1 to {MAX_SWAPS} pairs of tiles, got {got}")
         for number, pair in enumerate(swaps, 1):
             if not isinstance(pair, list) or len(pair) != 2:
-                raise ProblemError(f"swap {number} must be a pair of tiles like ['r1c1', 'r2c4'], got {_shown(pair)}")
+                raise ProblemError(f"swap {number} must be a pair of tiles like ['r1c1', 'r2c4'], got {shown(pair)}")
             for tile in pair:
                 if not isinstance(tile, str) or tile not in TILE_INDEX:
-                    raise ProblemError(f"swap {number} must name tiles from r1c1 to r4c4, got {_shown(tile)}")
+                    raise ProblemError(f"swap {number} must name tiles from r1c1 to r4c4, got {shown(tile)}")
             if pair[0] == pair[1]:
                 raise ProblemError(f"swap {number} must name two different tiles, got {pair[0]} twice")
         if count_swaps(arrangement(swaps)) == 0:
@@ -208,7 +188,7 @@ class Jigsaw:
     def hints(self, spec: Mapping[str, Any]) -> np.ndarray:
         """For each cell, the home of the tile that lies there now."""
         homes = np.array(arrangement(spec["swaps"])).reshape(SIDE, SIDE)
-        return HINT_RANGES[self.name][0] + homes.repeat(2, axis=0).repeat(2, axis=1)
+        return homes.repeat(2, axis=0).repeat(2, axis=1)
 
     def check_thought(
         self,
@@ -220,25 +200,25 @@ class Jigsaw:
     ) -> Verdict:
         """``swap <tile> <tile>``: both are out of place, and at least one comes home."""
         if len(words) != 3 or words[0] != "swap" or any(word not in TILE_INDEX for word in words[1:]):
-            return _verdict("not of the form: swap tile tile", False, False, False)
+            return verdict("not of the form: swap tile tile", False, False, False)
         a, b = (TILE_INDEX[word] for word in words[1:])
         if a == b:
-            return _verdict(f"{words[1]} is named twice", False, False, False)
+            return verdict(f"{words[1]} is named twice", False, False, False)
         if len(boxes) != 2:
-            return _verdict(f"a swap needs two boxes, not {len(boxes)}", False, False, False)
+            return verdict(f"a swap needs two boxes, not {len(boxes)}", False, False, False)
         homes = self._homes(spec, canvas_HW)
         useful = self._is_useful(homes, a, b)
         for place in (a, b):
             if homes[place] == place:
-                return _verdict(f"{TILES[place]} is already in place", True, False, useful)
+                return verdict(f"{TILES[place]} is already in place", True, False, useful)
         if set(boxes) != {TILE_BOXES[a], TILE_BOXES[b]}:
-            return _verdict("the boxes are not the two tiles", True, False, useful)
+            return verdict("the boxes are not the two tiles", True, False, useful)
         for place in (a, b):
             if homes[place] is None:
-                return _verdict(f"{TILES[place]} shows no tile of the picture", True, True, False)
+                return verdict(f"{TILES[place]} shows no tile of the picture", True, True, False)
         if not useful:
-            return _verdict(f"neither {words[1]} nor {words[2]} gets its own tile", True, True, False)
-        return _verdict("true", True, True, True)
+            return verdict(f"neither {words[1]} nor {words[2]} gets its own tile", True, True, False)
+        return verdict("true", True, True, True)
 
     def carry_out(
         self, spec: Mapping[str, Any], canvas_HW: np.ndarray, words: Sequence[str], turn: int
@@ -271,10 +251,10 @@ class Jigsaw:
         """``<n> swaps``: the picture is whole, and restoring it took n swaps at least."""
         needed = self.turns_needed(spec)
         if len(words) != 2 or words[1] != "swaps" or words[0] not in NUMBERS:
-            return _verdict("not of the form: number swaps", False, False, False)
+            return verdict("not of the form: number swaps", False, False, False)
         true, useful = words[0] == str(needed), self.is_solved(spec, canvas_HW)
         reason = "true" if true else f"it takes {needed} swaps, not {words[0]}"
-        return _verdict(reason if useful else "the picture is not whole", True, true, useful)
+        return verdict(reason if useful else "the picture is not whole", True, true, useful)
 
     def is_solved(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> bool:
         """Is every cell of the picture in its place?"""

@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import math
 import re
-import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -42,7 +41,8 @@ from mmreason.records import (
     Verdict,
     cell_word,
 )
-from mmreason.tasks.task import HINT_RANGES, NO_HINT, Spec, spoiled
+from mmreason.tasks.board import Board, Mark
+from mmreason.tasks.task import NO_HINT, Spec, Task, checked_object, shown, spoiled, verdict
 
 CELLS = ("floor", "wall", "agent", "goal", "decoy", "trail", "agent_on_goal")
 FLOOR, WALL, AGENT, GOAL, DECOY, TRAIL, AGENT_ON_GOAL = range(len(CELLS))
@@ -223,32 +223,14 @@ def _places_of(canvas_HW: np.ndarray, *cells: int) -> list[int]:
 # Reading a user's file
 
 
-def _shown(value: Any) -> str:
-    """A short, safe picture of any value for an error message."""
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    if isinstance(value, int) and value.bit_length() > 64:
-        return "a huge number"
-    return reprlib.repr(value) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
-
-
 def _checked_rows(data: Any) -> list[str]:
     """The eight rows of a user's object, each of the right length and characters."""
-    if not isinstance(data, Mapping):
-        raise ProblemError(f"a problem must be a JSON object, got {_shown(data)}")
-    for key in data:
-        if key not in ("task", "rows"):
-            raise ProblemError(f"key {_shown(key)} is unknown: a maze has the keys task and rows")
-    if data.get("task", "maze") != "maze":
-        raise ProblemError(f"task must be 'maze', got {_shown(data['task'])}")
-    if "rows" not in data:
-        raise ProblemError("rows is missing; a maze needs rows, a list of 8 strings")
-    rows = data["rows"]
+    rows = checked_object("maze", data, "rows")["rows"]
     if not isinstance(rows, list | tuple) or len(rows) != GRID:
-        raise ProblemError(f"rows must be a list of 8 strings, got {_shown(rows)}")
+        raise ProblemError(f"rows must be a list of 8 strings, got {shown(rows)}")
     for number, row in enumerate(rows, 1):
         if not isinstance(row, str) or len(row) != GRID:
-            raise ProblemError(f"rows: row {number} must be a string of 8 characters, got {_shown(row)}")
+            raise ProblemError(f"rows: row {number} must be a string of 8 characters, got {shown(row)}")
         for column, symbol in enumerate(row, 1):
             if symbol not in SYMBOLS:
                 where = cell_word(number, column)
@@ -256,13 +238,41 @@ def _checked_rows(data: Any) -> list[str]:
     return [str(row) for row in rows]
 
 
-class Maze:
+class Maze(Task):
     """Shortest paths in a walled grid, one straight leg a turn; see ``mmreason.tasks.task.Task``."""
 
     name = "maze"
     question = "How many moves does a shortest path to the goal take?"
+    words = ("up", "down", "left", "right", "total", "moves")
+    example: Mapping[str, Any] = {
+        "task": "maze",
+        "rows": [
+            "S.#.....",
+            "..#..##.",
+            ".....#..",
+            ".##..#.#",
+            "...D.#..",
+            ".#...##.",
+            ".#.#...G",
+            "....#...",
+        ],
+    }
+    board = Board(
+        field="rows",
+        side=GRID,
+        marks=(
+            Mark(".", "floor", ground="#f6f3ec"),
+            Mark("#", "wall", ground="#3e4452"),
+            Mark("S", "start", "●", ink="#0072b2", ground="#f6f3ec"),
+            Mark("G", "goal", "★", ink="#009e73", ground="#f6f3ec"),
+            Mark("D", "decoy", "◎", ink="#d26608", ground="#f6f3ec"),
+        ),
+        click="put",
+        single=("S", "G"),
+    )
     cells: tuple[str, ...] = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = {key: config.legs for key, config in CONFIGS.items()}
+    num_hints = len(DIRECTIONS) * (GRID - 1)
 
     def draw_cell(self, name: str) -> Image.Image:
         """The 16 × 16 RGB drawing of one cell."""
@@ -347,8 +357,17 @@ class Maze:
         for place in _PLACES:
             if distance[place] != FAR and (leg := _canonical_leg(distance, place)) is not None:
                 row, column = divmod(place, 10)
-                hints_HW[row - 1, column - 1] = HINT_RANGES["maze"][0] + leg[0] * (GRID - 1) + leg[1] - 1
+                hints_HW[row - 1, column - 1] = leg[0] * (GRID - 1) + leg[1] - 1
         return hints_HW
+
+    def candidates(self, spec: Spec, canvas_HW: np.ndarray) -> Iterator[str]:
+        """The canonical leg from where the agent is shown, wherever that is, then those of the demonstration."""
+        distance, agents = _distances(_text(spec)), _places_of(canvas_HW, AGENT, AGENT_ON_GOAL)
+        if len(agents) == 1 and distance[agents[0]] != FAR and (leg := _canonical_leg(distance, agents[0])):
+            direction, length, end = leg
+            total = len(_places_of(canvas_HW, TRAIL)) + length
+            yield f"{DIRECTIONS[direction]} {length} total {total} {EDIT} {_name(agents[0])} {_name(end)}"
+        yield from super().candidates(spec, canvas_HW)
 
     def check_thought(
         self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], boxes: Sequence[Box], turn: int
@@ -360,12 +379,12 @@ class Maze:
             ):
                 step, length = STEPS[DIRECTIONS.index(direction)], int(moves)
             case _, [_]:
-                return _verdict("a thought reads: direction, number, total, number", well_formed=False)
+                return verdict("a thought reads: direction, number, total, number", well_formed=False)
             case _, others:
-                return _verdict(f"a leg has one box, got {len(others)}", well_formed=False)
+                return verdict(f"a leg has one box, got {len(others)}", well_formed=False)
         agents = _places_of(canvas_HW, AGENT, AGENT_ON_GOAL)
         if len(agents) != 1:
-            return _verdict(f"the canvas shows {len(agents) or 'no'} agent{'s' * (len(agents) > 1)}")
+            return verdict(f"the canvas shows {len(agents) or 'no'} agent{'s' * (len(agents) > 1)}")
         distance, start, text = _distances(_text(spec)), agents[0], _text(spec)
         obstacle = nearer = None
         for k in range(1, length + 1):
@@ -386,7 +405,7 @@ class Maze:
         if false is None and box != Box.between(divmod(start, 10), divmod(end, 10)):
             false = "box does not match the leg"
         useful = obstacle is None and nearer is None
-        return _verdict(false or nearer or "true", true=false is None, useful=useful)
+        return verdict(false or nearer or "true", true=false is None, useful=useful)
 
     def carry_out(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], turn: int) -> np.ndarray | None:
         """The canvas after the leg that the thought names, wherever it leads inside the maze."""
@@ -420,11 +439,11 @@ class Maze:
             case [number, "moves"] if _NUMBER.match(number):
                 moves = int(number)
             case _:
-                return _verdict("an answer reads: number, moves", well_formed=False)
+                return verdict("an answer reads: number, moves", well_formed=False)
         unsolved = self._unsolved(spec, canvas_HW)
         total = len(_places_of(canvas_HW, TRAIL))
         false = unsolved or (None if moves == total else f"{total} moves are shown, not {moves}")
-        return _verdict(false or "true", true=false is None, useful=unsolved is None)
+        return verdict(false or "true", true=false is None, useful=unsolved is None)
 
     def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:
         """Does the canvas show the agent on the goal behind a shortest trail from the start?"""
@@ -440,8 +459,3 @@ class Maze:
         if not joined or path[0] != _start(spec):
             return "the trail is not a shortest path"
         return spoiled(canvas_HW, self.canvas(spec), np.isin(canvas_HW, (TRAIL, AGENT_ON_GOAL)))
-
-
-def _verdict(reason: str, *, well_formed: bool = True, true: bool = False, useful: bool = False) -> Verdict:
-    components = {"well_formed": float(well_formed), "true": float(true), "useful": float(useful)}
-    return Verdict(well_formed and true and useful, reason, components)

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -45,7 +44,8 @@ from mmreason.records import (
     parse_cell,
     region_mask,
 )
-from mmreason.tasks.task import HINT_RANGES, NO_HINT, Spec, spoiled
+from mmreason.tasks.board import Board, Mark
+from mmreason.tasks.task import NO_HINT, Spec, Task, checked_object, shown, spoiled, verdict
 
 SIDE = 4
 DIGITS = frozenset(range(1, SIDE + 1))
@@ -231,46 +231,38 @@ def _digits(spec: Spec) -> tuple[int, ...]:
 # Reading a user's file
 
 
-def _shown(value: Any) -> str:
-    """A short, safe picture of any value for an error message."""
-    if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
-    if isinstance(value, int) and value.bit_length() > 64:
-        return "a huge number"
-    return reprlib.repr(value) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
-
-
 def _checked_grid(data: Any) -> list[list[int]]:
     """The grid of a user's object: 4 rows of 4 integers from 0 to 4."""
-    if not isinstance(data, Mapping):
-        raise ProblemError(f"a problem must be a JSON object, got {_shown(data)}")
-    for key in data:
-        if key not in ("task", "grid"):
-            raise ProblemError(f"key {_shown(key)} is unknown: a sudoku has the keys task and grid")
-    if data.get("task", "sudoku") != "sudoku":
-        raise ProblemError(f"task must be 'sudoku', got {_shown(data['task'])}")
-    if "grid" not in data:
-        raise ProblemError("grid is missing; a sudoku needs grid, a list of 4 rows")
-    grid = data["grid"]
+    grid = checked_object("sudoku", data, "grid")["grid"]
     if not isinstance(grid, list | tuple) or len(grid) != SIDE:
-        raise ProblemError(f"grid must be a list of 4 rows, got {_shown(grid)}")
+        raise ProblemError(f"grid must be a list of 4 rows, got {shown(grid)}")
     for number, row in enumerate(grid, 1):
         if not isinstance(row, list | tuple) or len(row) != SIDE:
-            raise ProblemError(f"grid: row {number} must be a list of 4 integers, got {_shown(row)}")
+            raise ProblemError(f"grid: row {number} must be a list of 4 integers, got {shown(row)}")
         for column, digit in enumerate(row, 1):
             if type(digit) is not int or not 0 <= digit <= SIDE:
                 where = cell_word(number, column)
-                raise ProblemError(f"grid: {where} must be an integer from 0 to 4, got {_shown(digit)}")
+                raise ProblemError(f"grid: {where} must be an integer from 0 to 4, got {shown(digit)}")
     return [list(row) for row in grid]
 
 
-class Sudoku:
+class Sudoku(Task):
     """4 × 4 sudoku by naked singles, one cell a turn; see ``mmreason.tasks.task.Task``."""
 
     name = "sudoku"
     question = "Which digits complete every row, column and box?"
+    words = ("is", "row", "column", "box", "lacks", "only", "fits", "solved")
+    example: Mapping[str, Any] = {"task": "sudoku", "grid": [[1, 2, 3, 4], [3, 4, 1, 0], [2, 0, 4, 3], [0, 3, 0, 1]]}
+    board = Board(
+        field="grid",
+        side=SIDE,
+        marks=(Mark(0, "empty"), *(Mark(digit, str(digit), str(digit)) for digit in range(1, SIDE + 1))),
+        click="count",
+        blocks=2,
+    )
     cells = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = EMPTY_CELLS
+    num_hints = SIDE
 
     def draw_cell(self, name: str) -> Image.Image:
         """The 16 × 16 RGB drawing of one quarter of a digit cell."""
@@ -339,7 +331,7 @@ class Sudoku:
         for place, digit in enumerate(_solution(grid)):
             if grid[place] == 0:
                 box = _box(place)
-                label = HINT_RANGES["sudoku"][0] + digit - 1
+                label = digit - 1
                 hints_HW[box.top - 1 : box.bottom, box.left - 1 : box.right] = label
         return hints_HW
 
@@ -356,14 +348,14 @@ class Sudoku:
             ):
                 place, digit, reason = 4 * (at[0] - 1) + at[1] - 1, int(digit_word), " ".join(why)
             case [_, [_]]:
-                return _verdict("a thought reads: cell, is, digit, reason", well_formed=False)
+                return verdict("a thought reads: cell, is, digit, reason", well_formed=False)
             case [_, others]:
-                return _verdict(f"a thought has one box, got {len(others)}", well_formed=False)
+                return verdict(f"a thought has one box, got {len(others)}", well_formed=False)
         if len(why) != 3 or reason not in (
             *(f"{unit} lacks {digit}" for unit in _UNITS),
             f"only {digit} fits",
         ):
-            return _verdict(f"the reason must be row, column or box lacks {digit}, or only {digit} fits", False)
+            return verdict(f"the reason must be row, column or box lacks {digit}, or only {digit} fits", False)
         grid = _read(canvas_HW)
         sound = _reasons(grid, place, digit) if grid[place] == 0 else []
         is_solution = digit == _solution(_digits(spec))[place]
@@ -378,7 +370,7 @@ class Sudoku:
             false = f"box does not match {name}"
         useful = bool(sound) and is_solution
         wrong = None if useful else f"{name} is not {digit} in the solution"
-        return _verdict(false or wrong or "true", true=false is None, useful=useful)
+        return verdict(false or wrong or "true", true=false is None, useful=useful)
 
     def carry_out(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], turn: int) -> np.ndarray | None:
         """The canvas with the digit that the thought names in the cell that it names."""
@@ -404,14 +396,14 @@ class Sudoku:
     def check_answer(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str]) -> Verdict:
         """Does it say ``solved``, and is it?"""
         if list(words) != ["solved"]:
-            return _verdict("an answer reads: solved", well_formed=False)
+            return verdict("an answer reads: solved", well_formed=False)
         shown, full = _read(canvas_HW), _solution(_digits(spec))
         wrong = next((p for p in _PLACES if shown[p] != full[p]), None)
         if wrong is None:
             changed = _changed(spec, self.canvas(spec), canvas_HW)
-            return _verdict(changed or "true", true=changed is None, useful=changed is None)
+            return verdict(changed or "true", true=changed is None, useful=changed is None)
         trouble = {0: "is empty", UNREADABLE: "cannot be read"}
-        return _verdict(f"{_name(wrong)} {trouble.get(shown[wrong], f'is not {shown[wrong]} in the solution')}")
+        return verdict(f"{_name(wrong)} {trouble.get(shown[wrong], f'is not {shown[wrong]} in the solution')}")
 
     def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:
         """Do all sixteen places show the solution?"""
@@ -423,8 +415,3 @@ def _changed(spec: Spec, start_HW: np.ndarray, canvas_HW: np.ndarray) -> str | N
     """Which given digit is no longer drawn as one, in words."""
     free_HW = region_mask([_box(place) for place, digit in enumerate(_digits(spec)) if not digit])
     return spoiled(canvas_HW, start_HW, free_HW)
-
-
-def _verdict(reason: str, well_formed: bool = True, true: bool = False, useful: bool = False) -> Verdict:
-    components = {"well_formed": float(well_formed), "true": float(true), "useful": float(useful)}
-    return Verdict(well_formed and true and useful, reason, components)

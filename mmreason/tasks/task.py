@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+import reprlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from mmreason.records import Box, Demonstration, Difficulty, Verdict, cell_word
+from mmreason.errors import ProblemError
+from mmreason.records import GRID, Box, Demonstration, Difficulty, Verdict, cell_word
+from mmreason.tasks.board import Board
 
 Spec = Mapping[str, Any]  # a problem as a JSON object, in the file format of its task
 FOREIGN = -1  # a recognised cell that is none of the task's own drawings
-
-# Dense labels for the start canvas, an auxiliary target in supervised training only (never an input):
-# each task owns a range of one shared label space.
-HINT_RANGES = {"maze": (0, 28), "jigsaw": (28, 16), "sudoku": (44, 4), "transform": (48, 4)}
-NUM_HINTS = 52
 NO_HINT = -1
+
+
+def shown(value: Any) -> str:
+    """A short, safe picture of any value for an error message."""
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, int) and value.bit_length() > 64:
+        return "a huge number"
+    return reprlib.repr(value) if isinstance(value, str | int | float | None) else f"a {type(value).__name__}"
+
+
+def checked_object(task: str, data: Any, *keys: str) -> Mapping[str, Any]:
+    """``data`` if it is a JSON object with all of ``keys``, and ``task`` at most besides; raises ProblemError."""
+    if not isinstance(data, Mapping):
+        raise ProblemError(f"a {task} must be a JSON object, got {shown(data)}")
+    for key in data:
+        if key not in ("task", *keys):
+            named = ", ".join(("task", *keys[:-1])) + f" and {keys[-1]}"
+            raise ProblemError(f"key {shown(key)} is unknown: a {task} has the keys {named}")
+    if data.get("task", task) != task:
+        raise ProblemError(f"task must be {task!r}, got {shown(data['task'])}")
+    for key in keys:
+        if key not in data:
+            raise ProblemError(f"{key} is missing; a {task} needs {' and '.join(keys)}")
+    return data
+
+
+def verdict(reason: str, well_formed: bool = True, true: bool = False, useful: bool = False) -> Verdict:
+    """A verdict with the three components that every task has; right means all of them."""
+    components = {"well_formed": float(well_formed), "true": float(true), "useful": float(useful)}
+    return Verdict(well_formed and true and useful, reason, components)
 
 
 def spoiled(canvas_HW: np.ndarray, start_HW: np.ndarray, free_HW: np.ndarray) -> str | None:
@@ -26,8 +56,11 @@ def spoiled(canvas_HW: np.ndarray, start_HW: np.ndarray, free_HW: np.ndarray) ->
     return f"{cell_word(wrong[0][0] + 1, wrong[0][1] + 1)} is not as at the start" if wrong else None
 
 
-class Task(Protocol):
+class Task(ABC):
     """A family of puzzles: generator, solver, demonstration, drawing and verifier.
+
+    One file holds a task, and one line in ``mmreason.tasks`` makes it known to all that draws, solves, trains,
+    measures and shows puzzles.
 
     Canvases that come *in* to a verifier were recognised from decoded pixels and may hold any local
     cell id at any place, or ``FOREIGN``; a verifier never raises on them.
@@ -35,35 +68,38 @@ class Task(Protocol):
 
     name: str
     question: str  # what is asked, one short sentence
+    words: tuple[str, ...]  # what thoughts and answers say besides numbers up to 64, cells and marks
     cells: tuple[str, ...]  # names of the cell drawings; a local id indexes this
-    turns: Mapping[Difficulty, tuple[int, int]]  # turns needed, inclusive range
+    turns: Mapping[Difficulty, tuple[int, int]]  # turns needed, inclusive range, by difficulty from the easiest
+    example: Spec  # a puzzle as a file has it, the first that a visitor sees who sets up one
+    board: Board | None = None  # to set up puzzles by clicks; without one they are written as JSON
+    num_hints: int = 0  # labels that ``hints`` gives
 
+    @abstractmethod
     def draw_cell(self, name: str) -> Image.Image:
         """The 16 × 16 RGB drawing of one cell."""
-        ...
 
+    @abstractmethod
     def generate(self, difficulty: Difficulty, rng: np.random.Generator) -> Spec | None:
         """A spec that needs a uniformly drawn number of turns, or None when this draw failed."""
-        ...
 
+    @abstractmethod
     def parse(self, data: Mapping[str, Any]) -> Spec:
         """Check a user's JSON object; raises ProblemError with one sentence that says what is wrong."""
-        ...
 
+    @abstractmethod
     def canvas(self, spec: Spec) -> np.ndarray:
         """The start canvas, (H, W) local cell ids."""
-        ...
 
-    def turns_needed(self, spec: Spec) -> int: ...
+    @abstractmethod
+    def turns_needed(self, spec: Spec) -> int:
+        """Turns that a shortest solution needs."""
 
+    @abstractmethod
     def demonstrate(self, spec: Spec) -> Demonstration:
         """The canonical solution: a pure function of what the canvas shows."""
-        ...
 
-    def hints(self, spec: Spec) -> np.ndarray:
-        """(H, W) labels in the task's range of ``HINT_RANGES``, or ``NO_HINT``."""
-        ...
-
+    @abstractmethod
     def check_thought(
         self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], boxes: Sequence[Box], turn: int
     ) -> Verdict:
@@ -72,27 +108,38 @@ class Task(Protocol):
         ``words`` are those before ``<edit>``; components are ``well_formed``, ``true``, ``useful``
         (0.0 or 1.0 each); right means all three.  ``turn`` counts from 1.
         """
-        ...
 
+    @abstractmethod
     def carry_out(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], turn: int) -> np.ndarray | None:
         """The canvas that the thought, taken literally, says will be drawn; None if it says none.
 
         The thought need not be useful: a leg that walks away from the goal or a wrong digit is carried
         out too, if it can be.
         """
-        ...
 
+    @abstractmethod
     def accepted_edits(self, spec: Spec, canvas_HW: np.ndarray, region_HW: np.ndarray, turn: int) -> list[np.ndarray]:
         """Every canvas that one useful correct action inside ``region_HW`` (bool) yields; may be empty."""
-        ...
 
+    @abstractmethod
     def check_answer(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str]) -> Verdict:
         """Is the answer right for what the canvas shows?  ``words`` follow ``<answer>``.
 
         What no edit may touch (walls, given digits, frame, operations) must be as at the start.
         """
-        ...
 
+    @abstractmethod
     def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:
         """Does the canvas show the finished puzzle?"""
-        ...
+
+    def hints(self, spec: Spec) -> np.ndarray:
+        """(H, W) labels from 0 to ``num_hints`` - 1, or ``NO_HINT``.
+
+        Dense labels of the start canvas, an auxiliary target in supervised training and never an input.
+        """
+        return np.full((GRID, GRID), NO_HINT, dtype=np.int16)
+
+    def candidates(self, spec: Spec, canvas_HW: np.ndarray) -> Iterator[str]:
+        """Thoughts that may be right on the canvas shown, for advice; whoever asks has each checked."""
+        for step in self.demonstrate(spec).steps:
+            yield step.thought

@@ -14,7 +14,6 @@ The canvas shows the pattern as it is now, and always all operations.
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -24,7 +23,7 @@ from PIL import Image, ImageDraw
 
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict, region_mask
-from mmreason.tasks.task import HINT_RANGES, NO_HINT, spoiled
+from mmreason.tasks.task import NO_HINT, Task, checked_object, shown, spoiled, verdict
 
 TURNS: dict[Difficulty, tuple[int, int]] = {"easy": (1, 2), "medium": (3, 4), "hard": (5, 6)}
 MAX_OPERATIONS = 6
@@ -208,26 +207,20 @@ def _draw_frame(pen: _Pen, side: str) -> None:
     pen.rounded(left, top, right, bottom, 3, WOOD)
 
 
-def _verdict(reason: str, well_formed: bool, true: bool, useful: bool) -> Verdict:
-    components = {"well_formed": float(well_formed), "true": float(true), "useful": float(useful)}
-    return Verdict(well_formed and true and useful, reason, components)
-
-
-def _shown(value: Any) -> str:
-    """A short rendering of any value, for a message."""
-    try:
-        return reprlib.repr(value)
-    except Exception:  # an integer of thousands of digits refuses to be printed
-        return f"a {type(value).__name__}"
-
-
-class Transform:
+class Transform(Task):
     """Operations on a small pattern; turn k applies operation k, the answer counts a colour in the end."""
 
     name = "transform"
     question = "What does the pattern become, one operation after the other?"
+    words = ("step", *OPERATIONS, *COLOURS)
+    example: Mapping[str, Any] = {
+        "task": "transform",
+        "pattern": [[0, 2, 1], [0, 0, 3], [1, 0, 0]],
+        "operations": ["rotate90", "mirror_horizontal"],
+    }
     cells = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
+    num_hints = len(COLOURS) + 1
 
     def draw_cell(self, name: str) -> Image.Image:
         """Coloured tiles that carry a shape each, dark tiles with pictograms, and a wooden frame."""
@@ -268,35 +261,26 @@ class Transform:
 
     def parse(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Check a user's JSON object; raises ProblemError with one sentence that says what is wrong."""
-        if not isinstance(data, Mapping):
-            raise ProblemError(f"a transform must be a JSON object, got {_shown(data)}")
-        for key in data:
-            if key not in ("task", "pattern", "operations"):
-                raise ProblemError(f"a transform has only task, pattern and operations, got the key {_shown(key)}")
-        if data.get("task", self.name) != self.name:
-            raise ProblemError(f"task must be 'transform', got {_shown(data['task'])}")
-        for key in ("pattern", "operations"):
-            if key not in data:
-                raise ProblemError(f"{key} is missing; a transform needs pattern and operations")
+        checked_object(self.name, data, "pattern", "operations")
         pattern, operations = data["pattern"], data["operations"]
         if not isinstance(pattern, list) or len(pattern) != SIDE:
-            got = f"{len(pattern)} rows" if isinstance(pattern, list) else _shown(pattern)
+            got = f"{len(pattern)} rows" if isinstance(pattern, list) else shown(pattern)
             raise ProblemError(f"pattern must be a list of 3 rows, got {got}")
         for number, row in enumerate(pattern, 1):
             if not isinstance(row, list) or len(row) != SIDE:
-                raise ProblemError(f"pattern row {number} must be a list of 3 integers, got {_shown(row)}")
+                raise ProblemError(f"pattern row {number} must be a list of 3 integers, got {shown(row)}")
             for value in row:
                 if type(value) is not int or not 0 <= value <= len(COLOURS):
-                    raise ProblemError(f"pattern row {number} must hold integers from 0 to 3, got {_shown(value)}")
+                    raise ProblemError(f"pattern row {number} must hold integers from 0 to 3, got {shown(value)}")
         if not any(value for row in pattern for value in row):
             raise ProblemError("pattern must have at least one cell from 1 to 3, got only 0")
         if not isinstance(operations, list) or not 1 <= len(operations) <= MAX_OPERATIONS:
-            got = f"{len(operations)} of them" if isinstance(operations, list) else _shown(operations)
+            got = f"{len(operations)} of them" if isinstance(operations, list) else shown(operations)
             raise ProblemError(f"operations must be a list of 1 to {MAX_OPERATIONS} names, got {got}")
         names = [SPELLINGS.get(name, name) if isinstance(name, str) else name for name in operations]
         for number, name in enumerate(names, 1):
             if not isinstance(name, str) or name not in OPERATIONS:
-                raise ProblemError(f"operation {number} must be one of {', '.join(OPERATIONS)}, got {_shown(name)}")
+                raise ProblemError(f"operation {number} must be one of {', '.join(OPERATIONS)}, got {shown(name)}")
         return {"task": self.name, "pattern": [list(row) for row in pattern], "operations": names}
 
     def canvas(self, spec: Mapping[str, Any]) -> np.ndarray:
@@ -322,7 +306,7 @@ class Transform:
     def hints(self, spec: Mapping[str, Any]) -> np.ndarray:
         """For each pattern cell, its value after the first operation."""
         hints_HW = np.full((GRID, GRID), NO_HINT)
-        hints_HW[PATTERN] = HINT_RANGES[self.name][0] + np.array(_spec_history(spec)[1]).reshape(SIDE, SIDE)
+        hints_HW[PATTERN] = np.array(_spec_history(spec)[1]).reshape(SIDE, SIDE)
         return hints_HW
 
     def check_thought(
@@ -343,9 +327,9 @@ class Transform:
             or words[3] not in NUMBERS
             or words[4] not in COLOURS
         ):
-            return _verdict("not of the form: step number operation number colour", False, False, False)
+            return verdict("not of the form: step number operation number colour", False, False, False)
         if len(boxes) != 1:
-            return _verdict(f"a step needs one box, not {len(boxes)}", False, False, False)
+            return verdict(f"a step needs one box, not {len(boxes)}", False, False, False)
         step, operation, count, colour = NUMBERS[words[1]], words[2], NUMBERS[words[3]], words[4]
         pattern = _read(canvas_HW)
         useful = step == turn and 1 <= turn <= len(operations) and pattern is not None
@@ -361,8 +345,8 @@ class Transform:
         elif boxes[0] != PATTERN_BOX:
             reason = "the box is not the pattern"
         if reason != "true":
-            return _verdict(reason, True, False, useful)
-        return _verdict("true" if useful else f"this is turn {turn}, not {step}", True, True, useful)
+            return verdict(reason, True, False, useful)
+        return verdict("true" if useful else f"this is turn {turn}, not {step}", True, True, useful)
 
     def carry_out(
         self, spec: Mapping[str, Any], canvas_HW: np.ndarray, words: Sequence[str], turn: int
@@ -385,17 +369,17 @@ class Transform:
     def check_answer(self, spec: Mapping[str, Any], canvas_HW: np.ndarray, words: Sequence[str]) -> Verdict:
         """``<n> <colour>``: all operations are done, and the pattern shows n of the colour."""
         if len(words) != 2 or words[0] not in NUMBERS or words[1] not in COLOURS:
-            return _verdict("not of the form: number colour", False, False, False)
+            return verdict("not of the form: number colour", False, False, False)
         pattern = _read(canvas_HW)
         if pattern is None:
-            return _verdict("the pattern cannot be read", True, False, False)
+            return verdict("the pattern cannot be read", True, False, False)
         changed = self._changed(spec, canvas_HW)
         if changed:
-            return _verdict(changed, True, False, False)
+            return verdict(changed, True, False, False)
         shown, useful = pattern.count(COLOURS.index(words[1]) + 1), self.is_solved(spec, canvas_HW)
         if shown != NUMBERS[words[0]]:
-            return _verdict(f"the pattern shows {shown} {words[1]}, not {words[0]}", True, False, useful)
-        return _verdict("true" if useful else "the pattern is not finished", True, True, useful)
+            return verdict(f"the pattern shows {shown} {words[1]}, not {words[0]}", True, False, useful)
+        return verdict("true" if useful else "the pattern is not finished", True, True, useful)
 
     def is_solved(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> bool:
         """Does the canvas show the pattern after all operations?"""

@@ -7,16 +7,16 @@ of that segment: 0 is the clean one, any other number a noisy one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from mmreason.errors import CheckpointError
+from mmreason.errors import CheckpointError, ConfigError
 from mmreason.records import ANSWER, EDIT, END, GRID, MAX_TEXT_TOKENS, NUM_CELLS, BlockMask, cell_word
-from mmreason.tokenizers.text import MASK, PAD, SILENT
+from mmreason.tokenizers.text import MASK, PAD, UNKNOWN, is_generated
 
 POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
 NEXT_FIELDS = (1, 2, 4)  # row, column and slot: what an autoregressive model is told of the token to come
@@ -39,6 +39,7 @@ class Vocabulary:
     answer: int
     first_cell: int  # id of r1c1; cell words follow by row and column
     generable_text: tuple[int, ...]  # text ids that may be sampled
+    tasks: Mapping[str, int] = field(hash=False)  # the token of each task that is known
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerFast, num_codes: int) -> Vocabulary:
@@ -57,12 +58,27 @@ class Vocabulary:
             edit=vocab[EDIT],
             answer=vocab[ANSWER],
             first_cell=first_cell,
-            generable_text=tuple(sorted(i for word, i in vocab.items() if word not in SILENT)),
+            generable_text=tuple(sorted(i for word, i in vocab.items() if is_generated(word))),
+            tasks={
+                word[1:-1]: i
+                for word, i in sorted(vocab.items(), key=lambda item: item[1])
+                if not is_generated(word) and word not in (PAD, MASK, UNKNOWN)
+            },
         )
 
     @property
     def size(self) -> int:
         return self.num_text + self.num_codes
+
+    def task_token(self, task: str) -> int:
+        """The token that begins a problem of ``task``; raises ConfigError where a checkpoint does not know it."""
+        if task not in self.tasks:
+            raise ConfigError(f"the checkpoint does not know the task {task}; it knows {', '.join(self.tasks)}")
+        return self.tasks[task]
+
+    def known(self, tasks: Iterable[str]) -> list[str]:
+        """Those of ``tasks`` that are known."""
+        return [task for task in tasks if task in self.tasks]
 
     def allowed(self, modality: str) -> torch.Tensor:
         """Boolean (V,): the ids that a segment of ``modality`` may hold."""

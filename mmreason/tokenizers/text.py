@@ -8,25 +8,33 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.records import ANSWER, EDIT, END, GRID, cell_word
+from mmreason.tasks import TASKS
 
 PAD, MASK, UNKNOWN = "<pad>", "<mask>", "<unk>"
-TASK_TOKENS = ("<maze>", "<jigsaw>", "<sudoku>", "<transform>")
-SILENT = (PAD, MASK, UNKNOWN, *TASK_TOKENS)  # never generated
-
 MAX_NUMBER = 64
-WORDS = (
-    *("up", "down", "left", "right", "total", "moves"),
-    *("swap", "swaps"),
-    *("is", "row", "column", "box", "lacks", "only", "fits", "solved"),
-    *("step", "rotate90", "rotate180", "rotate270", "mirror_horizontal", "mirror_vertical", "recolour"),
-    *("red", "blue", "yellow"),
-)
+
+# Checkpoints were trained with the tokens of these before all words, so that later tasks come after them.
+FIRST_TASKS = ("maze", "jigsaw", "sudoku", "transform")
+
+
+def task_token(task: str) -> str:
+    """The token that begins a problem of ``task``."""
+    return f"<{task}>"
+
+
+def is_generated(word: str) -> bool:
+    """May a policy say ``word``?  Tasks, padding, the mask and the unknown word are never said."""
+    return not (word.startswith("<") and word.endswith(">")) or word in (END, EDIT, ANSWER)
 
 
 def vocabulary() -> list[str]:
-    """Every word in id order: specials, then cell words by row and column, numbers, English words."""
+    """Every word in id order: specials, cell words by row and column, numbers, then the words of the tasks."""
     cells = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]
-    return [*SILENT, END, EDIT, ANSWER, *cells, *map(str, range(MAX_NUMBER + 1)), *WORDS]
+    words = [PAD, MASK, UNKNOWN, *map(task_token, FIRST_TASKS), END, EDIT, ANSWER]
+    words += [*cells, *map(str, range(MAX_NUMBER + 1))]
+    for name, task in TASKS.items():
+        words += [task_token(name), *task.words]
+    return list(dict.fromkeys(words))  # a word that several say has one id
 
 
 def build_text_tokenizer() -> PreTrainedTokenizerFast:
@@ -39,6 +47,6 @@ def build_text_tokenizer() -> PreTrainedTokenizerFast:
         mask_token=MASK,
         unk_token=UNKNOWN,
         eos_token=END,
-        additional_special_tokens=[EDIT, ANSWER, *TASK_TOKENS],
+        additional_special_tokens=[EDIT, ANSWER, *map(task_token, TASKS)],
         clean_up_tokenization_spaces=False,
     )

@@ -42,10 +42,6 @@ def mixed_traces(sampling: SamplingConfig = SAMPLING, generations: int = 2) -> l
     return shared_pipe()(problems, sampling, range(60, 60 + len(problems)), generations).traces
 
 
-def task_tokens(pipe: InterleavedReasoningPipeline) -> dict[str, int]:
-    return {task: pipe.words.index(f"<{task}>") for task in TASKS}
-
-
 def even_tokens(trace: Trace) -> list[float]:
     """A reward with spread: the share of a segment's tokens that are even; ``SLOW`` seconds a trace."""
     time.sleep(float(os.environ.get("SLOW", 0)))

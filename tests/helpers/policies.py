@@ -19,8 +19,7 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tasks import TASKS, atlas
-from mmreason.tasks.task import NUM_HINTS
+from mmreason.tasks import TASKS, atlas, num_hints
 from mmreason.tokenizers.image import build_vqvae, to_input
 from mmreason.tokenizers.layout import (
     Packed,
@@ -88,7 +87,7 @@ def random_policy(seed: int = 0, **sizes: int) -> InterleavedDiffusionModel:
     config = InterleavedDiffusionConfig(
         vocab_size=vocabulary().size,
         first_cell=vocabulary().first_cell,
-        num_hints=NUM_HINTS,
+        num_hints=num_hints(),
         **{**small, "hint_layer": 1, **sizes},
     )
     model = InterleavedDiffusionModel(config).eval()

@@ -16,8 +16,7 @@ from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel, axial_rotary, rotate
 from mmreason.records import GRID
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import make_problem
-from mmreason.tasks.task import NUM_HINTS
+from mmreason.tasks import make_problem, num_hints
 from mmreason.tokenizers.layout import PADDING, attention_rule, pack, pack_blocks
 from mmreason.training.supervised.corpus import Row, noisy_row
 from tests.helpers.policies import clean_pieces, encoder, forward, random_policy, vocabulary
@@ -234,7 +233,7 @@ def test_the_hint_head_reads_the_states_after_its_layer(rows):
     packed = pack(rows[:1], vocabulary().pad)
     inputs = packed.ids_BL, packed.positions_BLP, packed.attention_mask()
     states = policy(*inputs).hint_states_BLD
-    assert policy.hint_logits(states).shape == (*packed.ids_BL.shape, NUM_HINTS)
+    assert policy.hint_logits(states).shape == (*packed.ids_BL.shape, num_hints())
     policy.blocks[2].down.weight.zero_()
     assert torch.equal(policy(*inputs).hint_states_BLD, states)
     policy.blocks[1].down.weight.zero_()

@@ -139,7 +139,7 @@ def test_confidence_has_no_meaning_for_it(pipe):
 def test_it_is_no_policy_to_train_by_rewards_nor_to_go_on_from_changed_thoughts(pipe, traces):
     with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
         GRPO(pipe, GRPOConfig(), Accelerator(cpu=True))
-    (batch,) = pack_traces(traces[:1], vocabulary(), {traces[0].problem.task: 9})
+    (batch,) = pack_traces(traces[:1], vocabulary())
     with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
         score_tokens(pipe.transformer, batch, vocabulary(), 1.0)
     with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from transformers import AutoTokenizer
 
+from mmreason.places import ROOT
 from mmreason.records import ANSWER, DIFFICULTIES, EDIT, END, MAX_TEXT_TOKENS
 from mmreason.tasks import TASKS, make_problem
-from mmreason.tokenizers.text import MASK, PAD, SILENT, TASK_TOKENS, UNKNOWN, vocabulary
+from mmreason.tokenizers.text import MASK, PAD, UNKNOWN, is_generated, task_token, vocabulary
 from tests.helpers.policies import encoder, text_tokenizer, words
 
 
@@ -33,9 +34,15 @@ def test_a_word_outside_the_vocabulary_is_unknown_and_not_split():
 
 
 def test_nothing_that_is_never_said_can_be_generated():
-    assert set(SILENT) == {PAD, MASK, UNKNOWN, *TASK_TOKENS}
-    assert not {END, EDIT, ANSWER} & set(SILENT)
-    assert {f"<{task}>" for task in TASKS} == set(TASK_TOKENS)
+    silent = {word for word in vocabulary() if not is_generated(word)}
+    assert silent == {PAD, MASK, UNKNOWN, *map(task_token, TASKS)}
+    assert not {END, EDIT, ANSWER} & silent
+
+
+@pytest.mark.parametrize("checkpoint", ["base", "ar", "joint", "factorized"])
+def test_the_ids_of_the_shipped_checkpoints_are_those_of_the_first_words(checkpoint):
+    known = AutoTokenizer.from_pretrained(ROOT / "checkpoints" / checkpoint / "tokenizer").get_vocab()
+    assert vocabulary()[: len(known)] == sorted(known, key=lambda word: known[word])
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)

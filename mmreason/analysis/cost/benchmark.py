@@ -35,9 +35,8 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
     every stored state on its own (CJ-GRPO).
     """
     vocabulary = pipe.vocabulary
-    task_tokens = {trace.problem.task: pipe.words.index(f"<{trace.problem.task}>") for trace in traces}
     prefixes: list[list[Piece]] = [
-        [problem_piece(task_tokens[trace.problem.task], trace.canvas_tokens)] for trace in traces
+        [problem_piece(vocabulary.task_token(trace.problem.task), trace.canvas_tokens)] for trace in traces
     ]
     for s in range(max(len(trace.segments) for trace in traces)):
         alive = [i for i, trace in enumerate(traces) if s < len(trace.segments)]
@@ -105,7 +104,6 @@ def benchmark(
     on_progress("cached rollouts")
     traces: list[Trace] = []
     cached = seconds(lambda: traces.extend(pipe(problems, sampling, seeds, num_generations).traces))
-    task_tokens = {task: pipe.words.index(f"<{task}>") for task in ("maze", "transform")}
 
     verifier = Verifier(pipe.words, pipe.sheet)
     scored = [verifier.score(trace) for trace in traces]
@@ -126,9 +124,9 @@ def benchmark(
     on_progress("stepwise likelihood")
     stepwise = seconds(lambda: score(stepwise_batches(pipe, traces), backward=True))
     on_progress("packed likelihood")
-    packed = seconds(lambda: score(pack_traces(traces, pipe.vocabulary, task_tokens), backward=True))
+    packed = seconds(lambda: score(pack_traces(traces, pipe.vocabulary), backward=True))
     on_progress("packed likelihood of what has an advantage")
-    of_live = seconds(lambda: score(pack_traces(traces, pipe.vocabulary, task_tokens, wanted=live), backward=True))
+    of_live = seconds(lambda: score(pack_traces(traces, pipe.vocabulary, wanted=live), backward=True))
     on_progress("one GRPO step with bf16 and one without")
     config = GRPOConfig(
         num_problems=num_problems,

@@ -168,8 +168,7 @@ def likelihood_flops(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
             generated = sum(clean_lengths(pipe, trace))
             total += forward_flops(config, 1, 1 + len(trace.canvas_tokens) + generated, 0, generated)
         return total
-    words = {task: pipe.words.index(f"<{task}>") for task in {trace.problem.task for trace in traces}}
-    for batch in pack_traces(traces, pipe.vocabulary, words):
+    for batch in pack_traces(traces, pipe.vocabulary):
         packed = batch.packed
         total += packed_flops(config, len(packed.ids_BL), packed.clean_length, packed.runs, len(batch.token_N))
     return total

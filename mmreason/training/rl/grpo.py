@@ -26,7 +26,7 @@ from mmreason.rewards.custom import RewardFunction, add_rewards
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed, numpy_generator
-from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks import make_problem
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.likelihood import ScoredTokens, check_policy, pack_traces, score_tokens, token_budget
@@ -96,11 +96,12 @@ class GRPO:
         reward_functions: Sequence[RewardFunction] = (),
     ) -> None:
         check_policy(pipe.transformer)
+        for task in config.tasks:
+            pipe.vocabulary.task_token(task)
         self.pipe, self.config, self.accelerator = pipe, config, accelerator
         self.policy, self.reference = pipe.transformer, reference
         self.reward_functions = reward_functions
         self.verifier = Verifier(pipe.words, pipe.sheet)
-        self.task_tokens = {task: pipe.words.index(f"<{task}>") for task in TASKS}
         self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
@@ -166,7 +167,7 @@ class GRPO:
         ]
         live = None if config.loss.beta else [row for group in rollouts.advantages for row in group.live]
         packing = (config.likelihood, config.max_tokens or token_budget(self.policy.device), rngs, live)
-        batches = list(pack_traces(traces, self.pipe.vocabulary, self.task_tokens, *packing))
+        batches = list(pack_traces(traces, self.pipe.vocabulary, *packing))
         terms = [self._terms(batch, rollouts) for batch in batches]
         old: list[torch.Tensor | None] = [None] * len(batches)
         metrics = {"skipped": 0.0, "train_flops": 0.0}

@@ -115,14 +115,13 @@ class Row:
 def trace_row(
     trace: Trace,
     vocabulary: Vocabulary,
-    task_token: int,
     kind: str = "trajectory",
     rng: np.random.Generator | None = None,
     wanted: Sequence[bool] | None = None,
 ) -> Row:
     """Noisy copies of a trace's segments, or of those ``wanted``, and clean ones as far as these look back."""
     chosen = [s for s in range(len(trace.segments)) if wanted is None or wanted[s]]
-    clean = [problem_piece(task_token, trace.canvas_tokens)]
+    clean = [problem_piece(vocabulary.task_token(trace.problem.task), trace.canvas_tokens)]
     clean += [clean_piece(segment, vocabulary.end) for segment in trace.segments[: max(chosen, default=0)]]
     noisy: list[Piece] = []
     scored = []
@@ -140,7 +139,6 @@ def trace_row(
 def pack_traces(
     traces: Sequence[Trace],
     vocabulary: Vocabulary,
-    task_tokens: dict[str, int],
     kind: str = "trajectory",
     max_tokens: int = MAX_TOKENS,
     rngs: Sequence[np.random.Generator] | None = None,
@@ -157,7 +155,6 @@ def pack_traces(
         trace_row(
             trace,
             vocabulary,
-            task_tokens[trace.problem.task],
             kind,
             rngs[i] if rngs else None,
             None if wanted is None else wanted[i],

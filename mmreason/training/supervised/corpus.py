@@ -31,7 +31,7 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
 from mmreason.tasks.task import NO_HINT
 from mmreason.tokenizers.layout import (
     Packed,
@@ -146,8 +146,7 @@ class Encoder:
 
     def example(self, problem: Problem, full_region: bool = False, first_turn: int = 1) -> Example:
         """The canonical solution of ``problem`` in token ids, its turns numbered from ``first_turn``."""
-        task = TASKS[problem.task]
-        demonstration = task.demonstrate(problem.spec)
+        demonstration = TASKS[problem.task].demonstrate(problem.spec)
         segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
         for turn, step in enumerate(demonstration.steps, first_turn):
             boxes = [FULL_BOX] if full_region else boxes_of(step.thought)
@@ -156,10 +155,10 @@ class Encoder:
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
         segments.append((first_turn + len(demonstration.steps), None, self.text_ids(demonstration.answer)))
         return Example(
-            self.words[f"<{problem.task}>"],
+            self.vocabulary.task_token(problem.task),
             self.canvas_ids(problem.task, problem.canvas),
             tuple(segments),
-            task.hints(problem.spec).ravel(),
+            hint_labels(problem.task, problem.spec).ravel(),
         )
 
 

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import VQModel
 from torch.utils.data import DataLoader, Subset
+from transformers import PreTrainedTokenizerFast
 
 from mmreason import limits
 from mmreason.disk import write_json
@@ -37,8 +38,8 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, positions_to_commit
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tasks import TASKS, atlas
-from mmreason.tasks.task import NO_HINT, NUM_HINTS
+from mmreason.tasks import TASKS, atlas, num_hints
+from mmreason.tasks.task import NO_HINT
 from mmreason.tokenizers.image import encode_cells
 from mmreason.tokenizers.layout import PADDING, Packed, Vocabulary
 from mmreason.tokenizers.text import build_text_tokenizer
@@ -315,7 +316,7 @@ def build_policy(vocabulary: Vocabulary, seed: int, **sizes: Any) -> Interleaved
     """An untrained policy for ``vocabulary``; ``sizes`` override those of the configuration."""
     torch.manual_seed(seed)  # modules draw their first weights from torch's global generator
     config = InterleavedDiffusionConfig(
-        vocab_size=vocabulary.size, first_cell=vocabulary.first_cell, num_hints=NUM_HINTS, **sizes
+        vocab_size=vocabulary.size, first_cell=vocabulary.first_cell, num_hints=num_hints(), **sizes
     )
     return InterleavedDiffusionModel(config)
 
@@ -327,16 +328,19 @@ def pretrain(
     policy: InterleavedDiffusionModel | None = None,
     resume: bool = False,
     on_step: Callable[[dict[str, Any]], None] | None = None,
+    tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> dict[str, Any]:
-    """Train a policy (a new one unless given) and write ``checkpoint/`` of the moving average.
+    """Train a policy (a new one unless given, with the ``tokenizer`` that it knows) and write ``checkpoint/``.
 
-    Ends early, with a checkpoint, when the run directory's stop file appears, at Ctrl-C, at SIGTERM and when
-    ``max_seconds`` are over.  ``keep_steps`` keeps ``checkpoint-<step>/`` besides.  With ``resume`` it goes on from
-    what was saved there, if anything was and the settings are the same.  Returns the last metrics, ``resumed_from``
-    among them; raises ConfigError and CheckpointError.
+    The checkpoint is of the moving average.  Ends early, with one, when the run directory's stop file appears, at
+    Ctrl-C, at SIGTERM and when ``max_seconds`` are over.  ``keep_steps`` keeps ``checkpoint-<step>/`` besides.  With
+    ``resume`` it goes on from what was saved there, if anything was and the settings are the same.  Returns the last
+    metrics, ``resumed_from`` among them; raises ConfigError and CheckpointError.
     """
-    tokenizer = build_text_tokenizer()
+    tokenizer = tokenizer or build_text_tokenizer()
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
+    for task in config.corpus.tasks:
+        vocabulary.task_token(task)  # refuses one that the given policy does not know
     encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels))
     policy = policy or build_policy(vocabulary, config.corpus.seed, causal=config.corpus.causal)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
@@ -412,8 +416,8 @@ def _resume(run: RunDirectory, config: PretrainConfig, state: PretrainState, siz
 
 def validate(pipe: InterleavedReasoningPipeline, config: PretrainConfig) -> dict[str, dict[str, float]]:
     """Success at temperature 1 on validation problems, by difficulty and task."""
-    success = {}
+    success, tasks = {}, pipe.vocabulary.known(TASKS)
     for difficulty in config.corpus.drawn:
-        problems = held_out(list(TASKS), [difficulty], config.eval_problems, config.corpus.seed, "validation")
+        problems = held_out(tasks, [difficulty], config.eval_problems, config.corpus.seed, "validation")
         success[difficulty] = success_by_task(solve_problems(pipe, problems, SamplingConfig(), config.corpus.seed))
     return success

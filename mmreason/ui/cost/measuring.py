@@ -48,7 +48,8 @@ def measure_here(count: Any, generations: int, is_stopped: Callable[[], bool]) -
     yield Measured("Loading the policies.")
     base, ar = both_policies()
     arms, config = four_arms(base, ar), base.scheduler.sampling_config()
-    problems = held_out(list(TASKS), ["medium"], count, SEED, "test")
+    tasks = ar.vocabulary.known(base.vocabulary.known(TASKS))
+    problems = held_out(tasks, ["medium"], count, SEED, "test")
     for arm in arms:  # the first call of a policy pays for what later ones find ready
         arm.pipe(problems[:1], arm.settings(config), [0], 1)
         if is_stopped():

@@ -29,7 +29,7 @@ from mmreason.tasks import make_problem
 from mmreason.tokenizers.layout import Vocabulary
 from mmreason.training.rl.config import LIKELIHOODS
 from mmreason.training.rl.likelihood import ScoredTokens, pack_traces, score_tokens
-from tests.helpers.learning import SAMPLING, mixed_traces, shared_pipe, task_tokens
+from tests.helpers.learning import SAMPLING, mixed_traces, shared_pipe
 from tests.helpers.policies import pipeline_of, random_policy, talking_policy
 
 SAMPLINGS = {
@@ -45,7 +45,7 @@ def packs(traces: Sequence[Trace], kind: str = "trajectory", max_tokens: int = 6
     """Batches of ``traces``; the same ``seed`` draws the same masks."""
     pipe = shared_pipe()
     rngs = [numpy_generator("masks", seed, i) for i in range(len(traces))]
-    return list(pack_traces(traces, pipe.vocabulary, task_tokens(pipe), kind, max_tokens, rngs))
+    return list(pack_traces(traces, pipe.vocabulary, kind, max_tokens, rngs))
 
 
 @torch.no_grad()
@@ -238,7 +238,7 @@ def test_segments_scored_alone_have_the_log_probabilities_that_they_have_among_a
     def scores(wanted: list[list[bool]] | None) -> dict[tuple[int, int], list[float]]:
         rngs = [numpy_generator("masks", i) for i in range(len(traces))]
         found = defaultdict(list)
-        for batch in pack_traces(traces, pipe.vocabulary, task_tokens(pipe), kind, 2000, rngs, wanted):
+        for batch in pack_traces(traces, pipe.vocabulary, kind, 2000, rngs, wanted):
             logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7).tolist()
             for t, s, logp in zip(batch.trace_N.tolist(), batch.segment_N.tolist(), logp_N, strict=True):
                 found[t, s].append(logp)
@@ -352,4 +352,4 @@ def test_an_unknown_likelihood_and_random_masks_without_a_generator_are_refused(
     pipe = shared_pipe()
     for kind, says in (("exact", "trajectory, one_step, random_mask, got 'exact'"), ("random_mask", "generator")):
         with pytest.raises(ConfigError, match=says):
-            list(pack_traces(mixed_traces()[:1], pipe.vocabulary, task_tokens(pipe), kind))
+            list(pack_traces(mixed_traces()[:1], pipe.vocabulary, kind))

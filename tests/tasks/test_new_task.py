@@ -1,0 +1,115 @@
+"""What holds when a task is added: nothing stored moves, new checkpoints know it, older ones say they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from accelerate import Accelerator
+
+from mmreason.__main__ import main
+from mmreason.errors import ConfigError
+from mmreason.rewards.verify import Verifier
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.tasks import TASKS, atlas, hint_labels, make_problem, num_hints
+from mmreason.tasks.task import NO_HINT
+from mmreason.tokenizers.image import build_vqvae
+from mmreason.tokenizers.layout import Vocabulary
+from mmreason.tokenizers.text import build_text_tokenizer, vocabulary
+from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.grpo import GRPO
+from mmreason.training.supervised.pretrain import build_policy
+from tests.helpers.stones import Stones
+
+BEFORE = tuple(TASKS)
+
+
+@pytest.fixture
+def added(monkeypatch) -> Iterator[Stones]:
+    """The one line that a new task takes."""
+    monkeypatch.setitem(TASKS, "stones", Stones())
+    atlas.cache_clear()
+    yield Stones()
+    monkeypatch.undo()
+    atlas.cache_clear()
+
+
+@pytest.fixture
+def new_pipe(added) -> InterleavedReasoningPipeline:
+    """An untrained checkpoint made after the task was added."""
+    tokenizer, vqvae = build_text_tokenizer(), build_vqvae(num_codes=24, width=16, code_width=4)
+    small = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    policy = build_policy(Vocabulary.of(tokenizer, 24), 0, **small, hint_layer=1).eval()
+    return InterleavedReasoningPipeline(policy, vqvae, tokenizer, MaskedDiffusionScheduler())
+
+
+def test_ids_and_labels_of_the_others_stay_and_the_new_ones_come_last(monkeypatch):
+    words, drawings = vocabulary(), len(atlas().pixels)
+    labels, specs = num_hints(), {task: make_problem(task, "easy", 3).spec for task in BEFORE}
+    hints = {task: hint_labels(task, spec) for task, spec in specs.items()}
+    monkeypatch.setitem(TASKS, "stones", Stones())
+    atlas.cache_clear()
+    try:
+        assert vocabulary() == [*words, "<stones>", "place", "stones"]
+        assert atlas().first["stones"] == drawings
+        assert num_hints() == labels + 2
+        for task, spec in specs.items():
+            assert np.array_equal(hint_labels(task, spec), hints[task])
+        own = hint_labels("stones", make_problem("stones", "easy", 3).spec)
+        assert set(own[own != NO_HINT].tolist()) == {labels, labels + 1}
+    finally:
+        atlas.cache_clear()
+
+
+def test_a_word_that_several_tasks_say_has_one_id(added, monkeypatch):
+    monkeypatch.setattr(Stones, "words", ("place", "total"))
+    assert vocabulary()[-2:] == ["<stones>", "place"]
+
+
+def test_a_new_checkpoint_solves_it_and_its_verifier_scores_it(new_pipe):
+    assert list(new_pipe.vocabulary.tasks) == [*BEFORE, "stones"]
+    assert not {new_pipe.vocabulary.task_token(task) for task in TASKS} & set(new_pipe.vocabulary.generable_text)
+    assert new_pipe.transformer.config.num_hints == num_hints()
+    (trace,) = new_pipe([make_problem("stones", "easy", 0)], SamplingConfig(max_turns=2)).traces
+    scored = Verifier(new_pipe.words, new_pipe.sheet).score(trace)
+    assert scored.end_reason and scored.segments[0].verdict is not None
+
+
+SAYS = "the checkpoint does not know the task stones; it knows maze, jigsaw, sudoku, transform"
+
+
+def test_an_older_checkpoint_says_that_it_does_not_know_it(tiny_pipe, added):
+    assert tiny_pipe.vocabulary.known(TASKS) == list(BEFORE)
+    problem = make_problem("stones", "easy", 0)
+    with pytest.raises(ConfigError, match=SAYS):
+        tiny_pipe([problem])
+    with pytest.raises(ConfigError, match=SAYS):
+        tiny_pipe.running_batch().join(problem, SamplingConfig(), 0)
+    with pytest.raises(ConfigError, match=SAYS):
+        GRPO(tiny_pipe, GRPOConfig(tasks={"maze": 1.0, "stones": 1.0}), Accelerator(cpu=True))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "solve --task stones --checkpoint CHECKPOINT --out OUT/trace.json",
+        "evaluate --tasks stones --problems 2 --checkpoint CHECKPOINT",
+        "train --tasks stones --steps 1 --checkpoint CHECKPOINT --assignment joint --output OUT/run",
+        "pretrain --tasks stones --steps 1 --checkpoint CHECKPOINT --output OUT/run --workers 1",
+    ],
+)
+def test_every_command_says_so_in_one_line(line, tiny_checkpoint: Path, tmp_path, added, capsys):
+    arguments = line.replace("CHECKPOINT", str(tiny_checkpoint)).replace("OUT", str(tmp_path)).split()
+    assert main(arguments) == 2
+    assert SAYS in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_what_names_no_task_is_of_those_that_the_checkpoint_knows(tiny_checkpoint: Path, added, capsys):
+    arguments = f"evaluate --problems 4 --difficulty easy --json --checkpoint {tiny_checkpoint}"
+    assert main(arguments.split()) == 0
+    said = capsys.readouterr().out
+    assert '"transform"' in said and '"stones"' not in said
