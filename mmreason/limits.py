@@ -122,6 +122,6 @@ LIMITS = tuple(found for found in list(globals().values()) if isinstance(found, 
 
 
 def table() -> str:
-    """The limits as README's table."""
+    """The limits as the table in ``mmreason/tasks/README.md``."""
     rows = ["| Number | May be | Meaning |", "|---|---|---|"]
     return "\n".join(rows + [f"| `{limit.name}` | {limit.words} | {limit.says} |" for limit in LIMITS])

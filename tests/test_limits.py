@@ -15,7 +15,7 @@ from mmreason.__main__ import main
 from mmreason.errors import ConfigError
 from mmreason.limits import LIMITS, SEED, TEMPERATURE, Whole, table
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[1] / "mmreason" / "tasks" / "README.md"
 NAMES = [limit.name for limit in LIMITS]
 
 

@@ -65,7 +65,8 @@ def test_the_thumbnail_is_a_url_of_the_space_and_the_file_a_small_picture():
 
 
 def test_the_command_that_deploys_has_only_options_that_there_are():
-    (command,) = re.findall(r"hf (upload .*)$", README, flags=re.MULTILINE)
+    page = (ROOT / "mmreason" / "ui" / "README.md").read_text()
+    (command,) = re.findall(r"hf (upload .*)$", page, flags=re.MULTILINE)
     offered = subprocess.run(["hf", "upload", "--help"], capture_output=True, text=True, check=True).stdout
     options = re.findall(r"--[a-z-]+", command)
     assert options and all(option in offered for option in options)

@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")
     add_threads(parser)
     parser.add_argument("--output", default="assets/results/compute.json", metavar="FILE")
-    parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
+    parser.add_argument(
+        "--readme", default="mmreason/analysis/README.md", metavar="FILE", help="page whose table is replaced"
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

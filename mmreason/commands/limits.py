@@ -10,7 +10,7 @@ HELP = "what every number may be"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``limits``."""
-    parser.add_argument("--readme", metavar="FILE", help="bring this README's table up to date")
+    parser.add_argument("--readme", metavar="FILE", help="page whose table is replaced, mmreason/tasks/README.md")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

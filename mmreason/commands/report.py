@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.SEED, 0)
     add_number(parser, limits.TEMPERATURE, 1.0)
     parser.add_argument("--history", metavar="FILE", help="Markdown for the card's section on training")
-    parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
+    parser.add_argument(
+        "--readme", default="checkpoints/README.md", metavar="FILE", help="page whose table is replaced"
+    )
     parser.add_argument("--results", default="assets/results/evaluate.json", metavar="FILE")
 
 

@@ -20,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
     parser.add_argument("--ship", metavar="DIR", help="also copy each arm's median checkpoint there, e.g. checkpoints")
-    parser.add_argument("--readme", default="README.md", metavar="FILE", help="whose table is brought up to date")
+    parser.add_argument(
+        "--readme", default="mmreason/analysis/README.md", metavar="FILE", help="page whose table is replaced"
+    )
     add_threads(parser)
 
 

@@ -14,7 +14,7 @@ from mmreason.ui.host.serving import UNKNOWN
 from tests.helpers.browser import ROOT
 
 ENDPOINTS = {"/solve", "/preview", "/inspect", "/daily", "/health"}
-EXAMPLES = (ROOT / "README.md").read_text().partition("<!-- api -->")[2].partition("<!-- /api -->")[0]
+EXAMPLES = (ROOT / "mmreason/ui/README.md").read_text().partition("<!-- api -->")[2].partition("<!-- /api -->")[0]
 
 
 def blocks(language):

@@ -1,4 +1,4 @@
-"""The page's limits and places, each from an environment variable ``MMREASON_…``; README has the same table."""
+"""The page's limits and places, each from an environment variable ``MMREASON_…``; ``ui/README.md`` lists them."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _whole(field, text: str) -> int:
 
 
 def table() -> str:
-    """The settings as README's table."""
+    """The settings as the table in ``mmreason/ui/README.md``."""
     rows = ["| Setting | Default | Meaning |", "|---|---|---|"]
     for field in fields(Settings):
         shown = f"`{field.default}`" if field.default != "" else "none"

@@ -12,7 +12,7 @@ from mmreason.errors import ConfigError
 from mmreason.ui.host.serving import launch_options
 from mmreason.ui.host.settings import PORT, Settings, name_of, read_port, read_settings, table
 
-README = Path(__file__).parents[3] / "README.md"
+README = Path(__file__).parents[3] / "mmreason" / "ui" / "README.md"
 INSTALL = f"pip install 'gradio[mcp]=={version('gradio')}'"
 
 
