@@ -117,6 +117,31 @@ def test_errors_reach_a_real_shell_the_same_way() -> None:
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "solve --task maze --checkpoint NAME",
+        "evaluate --checkpoint NAME",
+        "train --checkpoint NAME --output run",
+        "pretrain --checkpoint NAME --output run",
+        "pretrain --image_tokenizer NAME --output run",
+        "race --checkpoint NAME",
+        "check NAME",
+        "interference --run NAME",
+        "report --checkpoint NAME",
+        "report --checkpoint checkpoints/base --history NAME",
+    ],
+)
+@pytest.mark.parametrize("name", ["", "0" * 300])
+def test_a_name_that_nothing_can_have_is_refused_in_one_line(words, name, tmp_path, monkeypatch, capsys) -> None:
+    if not name and words.endswith(("--history NAME", "--run NAME")):
+        pytest.skip("the default")
+    monkeypatch.chdir(tmp_path)
+    assert main([name if word == "NAME" else word for word in words.split()]) == 2
+    *_, last = capsys.readouterr().err.splitlines()
+    assert " must be a " in last or " is no checkpoint" in last
+
+
 @pytest.mark.parametrize("part", ["model_index.json", "transformer/config.json", "vqvae/config.json"])
 def test_a_broken_checkpoint_is_refused_in_one_line(part: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_checkpoint, tmp_path / "broken")

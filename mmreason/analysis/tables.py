@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.disk import write_whole
+from mmreason.errors import ConfigError
+from mmreason.handed import Handed
 from mmreason.tasks import TASKS
+
+README = Handed("README", 8 * 2**20, ConfigError)
 
 
 def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
@@ -142,6 +147,6 @@ def replace_block(text: str, name: str, content: str) -> str:
 
 def update_readme(path: str | Path, name: str, content: str) -> None:
     """Bring block ``name`` of a README up to date, if both are there."""
-    readme = Path(path)
-    if readme.is_file():
-        write_whole(readme, replace_block(readme.read_text(encoding="utf-8"), name, content).encode())
+    if os.path.isfile(path):
+        text = README.text(README.read(path), str(path))
+        write_whole(path, replace_block(text, name, content).encode())

@@ -5,6 +5,7 @@ A checkpoint is a folder, or the id of a repository on the Hub, of which JSON an
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,9 @@ _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCI
 def find(checkpoint: str) -> Path:
     """The folder of a checkpoint, fetched from the Hub where it is the id of one.  Raises CheckpointError."""
     folder = Path(checkpoint)
-    if folder.is_dir():
+    if os.path.isdir(folder):
         return folder
-    if not _HUB_ID.fullmatch(checkpoint) or folder.parent.exists():
+    if not _HUB_ID.fullmatch(checkpoint) or os.path.exists(folder.parent):
         raise CheckpointError(f"checkpoint must be a folder or owner/name of the Hub, got {checkpoint[:100]!r}")
     from huggingface_hub import snapshot_download
 

@@ -129,8 +129,8 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
 
     device = fastest_device()
     policy = tokenizer = None
-    start = args.checkpoint or args.image_tokenizer
-    pipe = load_pipeline(start) if start else None
+    start = args.image_tokenizer if args.checkpoint is None else args.checkpoint
+    pipe = None if start is None else load_pipeline(start)
     if not args.resume:
         with directory.writing():
             directory.clear()

@@ -11,6 +11,7 @@ from mmreason import limits
 from mmreason.commands._options.numbers import add_number
 
 HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
+MAX_BYTES = 8 * 2**20  # of a file that it reads
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns what the results file says of this checkpoint."""
-    import json
+    import os
 
     from mmreason.analysis.card import model_card
     from mmreason.analysis.evaluate import evaluate
@@ -37,13 +38,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json, write_whole
     from mmreason.errors import ConfigError
+    from mmreason.handed import Handed
     from mmreason.records import DIFFICULTIES
     from mmreason.tasks import TASKS
 
     history_path = Path(args.history) if args.history else Path(args.checkpoint) / "TRAINING.md"
-    if not history_path.is_file():
+    if not os.path.isfile(history_path):
         raise ConfigError(f"--history must be a Markdown file on the training, got {str(history_path)!r}")
     check_files({"--results": args.results, "--readme": args.readme}, {"--history": str(history_path)})
+    kept, words = (Handed(what, MAX_BYTES, ConfigError) for what in ("results file", "history"))
+    history = words.text(words.read(history_path), str(history_path))
+    everything = kept.load(args.results) if os.path.isfile(args.results) else {}
+    if not isinstance(everything, dict):
+        raise ConfigError(f"--results must be a JSON object by checkpoint, got {args.results!r}")
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}
@@ -62,12 +69,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "threshold": config.threshold,
         "by_difficulty": by_difficulty,
     }
-    path = Path(args.results)
-    everything = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    write_json(path, everything | {name: result}, indent=1)
+    write_json(args.results, everything | {name: result}, indent=1)
     update_readme(args.readme, f"success:{name}", success_table(by_difficulty))
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
     causal = pipe.transformer.config.causal
-    card = model_card(name, result, parameters, history_path.read_text(encoding="utf-8"), causal)
+    card = model_card(name, result, parameters, history, causal)
     write_whole(Path(args.checkpoint) / "README.md", card.encode())
     return result

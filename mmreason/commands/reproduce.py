@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for only in args.only or []:
         if only not in names:
             raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {only!r}")
+    if args.ship:
+        comparison.check_ship(args.ship)
     if not args.plan:
         for run in runs:
             if not args.only or run.name in args.only:

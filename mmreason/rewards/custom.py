@@ -24,7 +24,7 @@ def load_reward(path: str) -> RewardFunction:
         raise ConfigError(f"reward must read module:function, got {path!r}")
     try:
         function = getattr(importlib.import_module(module_name), name)
-    except Exception as error:  # a module of the user's may fail in any way while it is imported
+    except (Exception, SystemExit) as error:  # a module of the user's may fail in any way while it is imported
         raise ConfigError(f"reward {path!r} cannot be imported: {error}") from error
     if not callable(function):
         raise ConfigError(f"reward {path!r} must be a function of a trace, got {type(function).__name__}")

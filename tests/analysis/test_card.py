@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from mmreason.__main__ import main
 from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
 from mmreason.analysis.tables import comparison_table, cost_table, replace_block, update_readme
+from mmreason.errors import ConfigError
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 from tests.ui.cost.test_cost import results
 
@@ -89,4 +92,20 @@ def test_a_readme_changes_only_between_its_marks(tmp_path):
     assert readme.read_text() == text
     assert replace_block(text, "c", "new") == text
     update_readme(tmp_path / "none.md", "a", "new")
+    readme.write_bytes("<!-- a -->old<!-- /a -->".encode("utf-16"))
+    with pytest.raises(ConfigError, match="is UTF-16 text; save it as UTF-8"):
+        update_readme(readme, "a", "new")
+
+
+def test_results_that_cannot_be_read_are_refused_before_anything_is_measured(tmp_path, capsys):
+    history, results = tmp_path / "TRAINING.md", tmp_path / "results.json"
+    history.write_text("trained")
+    base = Path(__file__).parents[2] / "checkpoints" / "base"
+    words = ["report", "--checkpoint", str(base), "--history", str(history)]
+    for content, says in (("{", "is not JSON"), ("[]", "must be a JSON object by checkpoint")):
+        results.write_text(content)
+        assert main([*words, "--results", str(results), "--readme", str(tmp_path / "none.md")]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert says in line
+        assert results.read_text() == content
     assert not (tmp_path / "none.md").exists()

@@ -26,6 +26,7 @@ from mmreason.tasks import TASKS
 from tests.load.crowd import memory_mb
 
 SLACK = 0.10
+SETTLE = 2.0  # seconds after an answer until what the work took is given back
 VISITORS = 8
 LIGHT = ("solve", "roll out", "solve", "race", "solve", "solve", "roll out", "solve", "solve")
 MIX = (*LIGHT, "leak", *LIGHT, "measure")  # one visitor after the other; what is dear is rarer
@@ -114,6 +115,7 @@ def measure(address: str, temporary: Path, count: int, every: int) -> dict[str, 
     began, looks, errors, kinds = time.monotonic(), [], [], dict.fromkeys(BUTTONS, 0)
 
     def look(done: int) -> None:
+        time.sleep(SETTLE)
         seen = {"actions": done, "rss_mb": memory_mb(address), "temporary_mb": folder_mb(temporary)}
         looks.append(seen | {"seconds": round(time.monotonic() - began)})
         print(json.dumps(looks[-1]), file=sys.stderr, flush=True)

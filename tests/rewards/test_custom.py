@@ -36,6 +36,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     )
     (tmp_path / "broken_rewards.py").write_text("def length(trace:\n")
     (tmp_path / "failing_rewards.py").write_text("1 / 0\n")
+    (tmp_path / "leaving_rewards.py").write_text("raise SystemExit('needs a license')\n")
     monkeypatch.syspath_prepend(tmp_path)
     return "rewards_of_a_user"
 
@@ -160,6 +161,7 @@ def test_a_callable_without_a_name_is_refused_all_the_same(trace):
         ("rewards_of_a_user:width", "cannot be imported"),
         ("broken_rewards:length", "cannot be imported"),
         ("failing_rewards:length", "cannot be imported: division by zero"),
+        ("leaving_rewards:length", "cannot be imported: needs a license"),
         ("rewards_of_a_user:number", "must be a function of a trace, got int"),
     ],
 )

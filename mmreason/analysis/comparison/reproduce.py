@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +33,7 @@ TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 HOW_MANY = ("num_seeds", "first_look", "other_seeds", "looks_before")  # of the comparison, not of a run
 NEEDED = ("arm", "granularity", "seed", "protocol", "base_fingerprint", "fingerprint", "points", "end", "training")
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
+_SHIPPED = {"model_index.json", "transformer", "vqvae", "tokenizer", "scheduler", "README.md", "TRAINING.md"}
 
 Say = Callable[[str], None]
 
@@ -107,11 +109,24 @@ class Reproduction:
         )
         return _read(self._path(run))
 
+    def check_ship(self, folder: str | Path) -> None:
+        """Refuse to replace what is no checkpoint of ours; raises ConfigError."""
+        for target in (_target(folder, arm) for arm in ARMS):
+            there = [path.name for path in target.iterdir()] if target.is_dir() else [target.name]
+            foreign = sorted(set(there) - _SHIPPED) if os.path.lexists(target) else []
+            if foreign:
+                raise ConfigError(
+                    f"--ship would replace {str(target)!r}, which holds {', '.join(foreign[:3])}, not of "
+                    "a checkpoint: move that away, or name another folder"
+                )
+
     def ship(self, finished: Sequence[dict[str, Any]], folder: str | Path, command: str) -> list[str]:
         """Copy the checkpoint of each arm's median seed to ``folder``/<arm>; returns what was written.
 
-        The card is left to ``report``, which measures what it says; how it was trained is written beside.
+        A checkpoint that is there is replaced; raises ConfigError where it is none.  The card is left to ``report``,
+        which measures what it says; how it was trained is written beside.
         """
+        self.check_ship(folder)
         written, base = [], self.base()
         for arm in ARMS:
             own = [
@@ -122,11 +137,15 @@ class Reproduction:
                 continue
             median = ranked[(len(ranked) - 1) // 2]
             source = self.work / Run(arm, median["granularity"], median["seed"]).name / "checkpoint"
-            target = Path(folder) / arm
-            shutil.rmtree(target, ignore_errors=True)
-            shutil.copytree(source, target)
+            target = _target(folder, arm)
             history = run_history(median, base, sorted(found["seed"] for found in own), command)
-            write_whole(target / "TRAINING.md", history.encode())
+            beside = target.with_name(f".{target.name}.new")
+            shutil.rmtree(beside, ignore_errors=True)
+            shutil.copytree(source, beside)
+            write_whole(beside / "TRAINING.md", history.encode())
+            if target.is_dir():
+                shutil.rmtree(target)
+            beside.rename(target)
             written.append(f"{target}: seed {median['seed']}")
         return written
 
@@ -196,6 +215,11 @@ class Reproduction:
         problems = self._problems(per_task, difficulty)
         with half_precision(pipe.device, self.protocol.bf16):
             return solve_problems(pipe, problems, config, self.protocol.test_seed, batch_size=128)
+
+
+def _target(folder: str | Path, arm: str) -> Path:
+    """Where the checkpoint of ``arm`` is shipped to; a link is followed."""
+    return Path(os.path.realpath(Path(folder) / arm))
 
 
 def _key(problem: Problem) -> tuple[str, str, int | None]:

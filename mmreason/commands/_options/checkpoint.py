@@ -28,7 +28,7 @@ def load_pipeline(path: str) -> InterleavedReasoningPipeline:
 
     Only folders: what is none would else be taken for the name of a repository and asked of the network.
     """
-    if not (Path(path) / "model_index.json").is_file():
+    if not os.path.isfile(os.path.join(path, "model_index.json")):
         there = sorted(str(found.parent) for found in Path("checkpoints").glob("*/model_index.json"))
         hint = f", e.g. {', '.join(there)}" if there else " that holds model_index.json"
         raise CheckpointError(f"--checkpoint must be a checkpoint folder{hint}; got {path!r}")

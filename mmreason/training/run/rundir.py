@@ -247,7 +247,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """
     path = folder / "metrics.jsonl"
     rows = []
-    for line in path.read_bytes().splitlines() if path.exists() else []:
+    for line in path.read_bytes().splitlines() if os.path.isfile(path) else []:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError):

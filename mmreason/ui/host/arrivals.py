@@ -22,6 +22,7 @@ SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
 SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
 FULL = "too many events wait here already; please try again in a minute"
 NO_TEXT = "text must consist of whole characters; half of one stands in this"
+NO_SUCH_EVENT = "there is no such event; it may be of an earlier version of this page: reload it"
 TOO_MANY = f"more than {SESSION_EVENTS} of your events wait here already; please wait for some of them"
 
 
@@ -35,6 +36,8 @@ def bound_arrivals(page: gr.Blocks) -> None:
     async def bounded(body: Any, request: Any, username: Any) -> Any:
         if not is_text(body.data):
             return False, NO_TEXT, "error"
+        if body.fn_index is not None and body.fn_index not in queue.blocks.fns:  # gradio would raise
+            return False, NO_SUCH_EVENT, "error"
         says = refusal(queue, body, request, read_settings())
         return (False, says, "queue_full") if says else await push(body, request, username)
 
@@ -55,7 +58,7 @@ def is_text(data: Any) -> bool:
 def refusal(queue: Any, body: Any, request: Any, settings: Settings) -> str:
     """Why there is no room for the event, or nothing."""
     function = queue.blocks.fns.get(body.fn_index)
-    if function is None:  # gradio says what is wrong with it
+    if function is None:  # it is refused for another reason
         return ""
     kind, pending = function.concurrency_id, list(pending_events(queue))
     if body.session_hash is not None:

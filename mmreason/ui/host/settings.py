@@ -96,20 +96,21 @@ def read_port() -> int:
     gradio would end with a traceback, or take the next port that is free: a proxy would serve another server.
     """
     text = os.environ.get(PORT, "").strip() or "7860"
-    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= 65535):
+    port = _digits(text)
+    if port is None or not 1 <= port <= 65535:
         raise ConfigError(f"{PORT} must be a whole number from 1 to 65535, got {text[:20]!r}")
     address = os.environ.get("GRADIO_SERVER_NAME", "").strip() or "127.0.0.1"
     try:
-        family, kind, protocol, _, place = socket.getaddrinfo(address, int(text), type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
             if os.name != "nt":  # there it would take what another has
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(place)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"port {text} is taken by another program; set {PORT} to one that is free") from None
-        raise ConfigError(f"port {text} of {one_line(address, 60)!r} cannot be served: {reason_of(error)}") from None
-    return int(text)
+            raise ConfigError(f"port {port} is taken by another program; set {PORT} to one that is free") from None
+        raise ConfigError(f"port {port} of {one_line(address, 60)!r} cannot be served: {reason_of(error)}") from None
+    return port
 
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -117,9 +118,15 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 def _whole(field, text: str) -> int:
     low, high = field.metadata["low"], field.metadata["high"]
-    if not (text.isascii() and text.isdecimal() and low <= int(text[:9]) <= high):
+    found = _digits(text)
+    if found is None or not low <= found <= high:
         raise ConfigError(f"{name_of(field.name)} must be a whole number from {low} to {high}, got {text[:20]!r}")
-    return int(text)
+    return found
+
+
+def _digits(text: str) -> int | None:
+    """The number that ``text`` writes in a few digits 0 to 9; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
 
 
 def table() -> str:

@@ -164,11 +164,11 @@ def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_pa
     for seed, rate in enumerate((0.1, 0.9, 0.4)):
         folder = tmp_path / "work" / f"joint-trace-{seed}" / "checkpoint"
         folder.mkdir(parents=True)
-        (folder / "who").write_text(str(seed))
+        (folder / "model_index.json").write_text(str(seed))
         found = {"arm": "joint", "granularity": "trace", "seed": seed, "protocol": asdict(protocol)}
         finished.append(found | {"base_fingerprint": "0123", "end": {"sampled": {"success": {"mean": rate}}}})
     assert here.ship(finished, tmp_path / "shipped", "the command") == [f"{tmp_path / 'shipped' / 'joint'}: seed 2"]
-    assert (tmp_path / "shipped" / "joint" / "who").read_text() == "2"
+    assert (tmp_path / "shipped" / "joint" / "model_index.json").read_text() == "2"
     history = " ".join((tmp_path / "shipped" / "joint" / "TRAINING.md").read_text().split())
     assert (
         "`the command --only joint-trace-2`" in history
@@ -176,6 +176,31 @@ def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_pa
         and "Of the seeds 0, 1, 2" in history
     )
     assert "0.400 (before the training 0.050)" in history
+    here.ship(finished[:1], tmp_path / "shipped", "the command")  # a checkpoint is replaced
+    assert (tmp_path / "shipped" / "joint" / "model_index.json").read_text() == "0"
+    assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == ["joint"]
+    (tmp_path / "shipped" / "joint" / "thesis.txt").write_text("x")
+    with pytest.raises(ConfigError, match=r"--ship would replace .*/shipped/joint', which holds thesis\.txt, not of"):
+        here.ship(finished, tmp_path / "shipped", "the command")
+    assert (tmp_path / "shipped" / "joint" / "model_index.json").read_text() == "0"
+    assert (tmp_path / "shipped" / "joint" / "thesis.txt").read_text() == "x"
+
+
+def test_what_would_be_replaced_by_shipping_is_refused_before_anything_is_trained(tmp_path, capsys):
+    (tmp_path / "joint").mkdir()
+    (tmp_path / "joint" / "thesis.txt").write_text("x")
+    assert main(["reproduce", "--ship", str(tmp_path), "--work", str(tmp_path / "work")]) == 2
+    assert "--ship would replace" in capsys.readouterr().err
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_work_folder_of_somebody_elses_is_refused_and_left_as_it_is(protocol, tmp_path):
+    samples = tmp_path / "work" / RUN.name / "samples"
+    samples.mkdir(parents=True)
+    (samples / "thesis.txt").write_text("x")
+    with pytest.raises(ConfigError, match=r"holds samples, and not of a run: move that away, or name .* with --work"):
+        comparison(protocol, tmp_path).carry_out(RUN)
+    assert (samples / "thesis.txt").read_text() == "x"
 
 
 def test_the_command_refuses_a_run_that_is_not_planned(capsys):

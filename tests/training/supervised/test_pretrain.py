@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
+import signal
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -150,6 +152,22 @@ def test_a_stop_file_ends_the_run_with_a_checkpoint_and_it_can_go_on(uninterrupt
     assert saved_state(tmp_path)["step"] == 4
     assert (tmp_path / "checkpoint" / "model_index.json").is_file()
     run(tmp_path, resume=True)  # the stop file was for the other run
+    assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
+
+
+def test_sigterm_ends_the_run_with_a_checkpoint_and_it_goes_on_as_if_uninterrupted(uninterrupted, tmp_path):
+    def end(row) -> None:
+        if row["step"] == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handler = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody took the signal"))
+    try:
+        run(tmp_path, on_step=end)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert saved_state(tmp_path)["step"] == RunDirectory(tmp_path).read_metrics()[-1]["step"] < CONFIG.steps
+    InterleavedReasoningPipeline.from_pretrained(tmp_path / "checkpoint")
+    assert run(tmp_path, resume=True)["step"] == CONFIG.steps
     assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
 
 

@@ -122,6 +122,12 @@ def test_who_has_a_place_already_reads_so_at_the_place(client, monkeypatch):
     assert said["output"]["data"][0].startswith("One of yours waits or runs already; ")
 
 
+@pytest.mark.parametrize("number", [-1, 10**6, 10**40])
+def test_an_event_that_is_none_is_refused_in_words(client, number):
+    answer = join(client, number, [], "a stranger")
+    assert (answer.status_code, answer.json()["detail"]) == (400, arrivals.NO_SUCH_EVENT)
+
+
 def test_a_session_costs_no_description_of_the_page(client):
     session = "lean"
     joined = client.post("/gradio_api/call/preview", json={"data": ["maze", "easy", 1, ""], "session_hash": session})
