@@ -34,8 +34,8 @@ from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.dimoo import FIRST_CODE, MASK
 from mmreason.layouts.view import View
 from mmreason.records import Cost, Frame
-from mmreason.sampling.denoise import DenoiseConfig, denoise
-from mmreason.sampling.scoring import log_likelihood, share_of_steps, snapshots
+from mmreason.sampling.views.denoise import DenoiseConfig, denoise
+from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
 from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.loss import token_loss
 

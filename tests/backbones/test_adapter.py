@@ -19,8 +19,8 @@ from mmreason.backbones.loading import load_llama
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
-from mmreason.sampling.denoise import DenoiseConfig, denoise
-from mmreason.sampling.scoring import log_likelihood, snapshots
+from mmreason.sampling.views.denoise import DenoiseConfig, denoise
+from mmreason.sampling.views.scoring import log_likelihood, snapshots
 from tests.helpers import golden
 
 CODES = Alphabet(128, torch.ones(64, dtype=torch.bool))

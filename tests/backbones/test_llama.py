@@ -21,8 +21,8 @@ from mmreason.errors import ConfigError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.records import Frame
-from mmreason.sampling.denoise import DenoiseConfig, denoise
-from mmreason.sampling.scoring import log_likelihood, share_of_steps, snapshots
+from mmreason.sampling.views.denoise import DenoiseConfig, denoise
+from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
 from tests.helpers import golden
 
 MASK = golden.MASK

@@ -17,8 +17,8 @@ from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts import FAMILIES
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.layout import State
-from mmreason.sampling.denoise import DenoiseConfig, denoise
-from mmreason.sampling.scoring import log_likelihood, snapshots
+from mmreason.sampling.views.denoise import DenoiseConfig, denoise
+from mmreason.sampling.views.scoring import log_likelihood, snapshots
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 ``equal`` gives equal shares, the remainder first (LLaDA, arXiv 2502.09992); ``cosine`` begins slowly (MaskGIT,
 arXiv 2202.04200), computed in 32 bits as the public checkpoints' samplers do: 64 bits give other counts at some
-steps.  ``tests/sampling/test_schedule.py`` holds them against those samplers.
+steps.  ``tests/sampling/views/test_schedule.py`` holds them against those samplers.
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from mmreason.backbones.backbone import Session
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.records import Frame
-from mmreason.sampling.maskgit import drawn_certainty
-from mmreason.sampling.schedule import block_shares
 from mmreason.sampling.unmask import TIE, certainty, choose_positions, log_distribution, sample_tokens
+from mmreason.sampling.views.maskgit import drawn_certainty
+from mmreason.sampling.views.schedule import block_shares
 
 Uniform = Callable[[int, int], torch.Tensor]  # (step from 0, slots) → (B, K) numbers in [0, 1)
 

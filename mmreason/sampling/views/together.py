@@ -16,9 +16,9 @@ import torch
 from mmreason.backbones.backbone import Session
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.records import Frame
-from mmreason.sampling.denoise import Uniform
-from mmreason.sampling.schedule import joint_image_left, joint_text_shares
 from mmreason.sampling.unmask import certainty, choose_positions, log_distribution, sample_tokens
+from mmreason.sampling.views.denoise import Uniform
+from mmreason.sampling.views.schedule import joint_image_left, joint_text_shares
 
 
 def both(words: Alphabet, codes: Alphabet) -> Alphabet:

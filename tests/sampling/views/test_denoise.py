@@ -11,10 +11,10 @@ from mmreason.backbones.loading import load_llama
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.records import Frame
-from mmreason.sampling.denoise import DenoiseConfig, denoise
-from mmreason.sampling.maskgit import drawn_certainty
-from mmreason.sampling.schedule import cosine_left
 from mmreason.sampling.unmask import choose_positions, log_distribution
+from mmreason.sampling.views.denoise import DenoiseConfig, denoise
+from mmreason.sampling.views.maskgit import drawn_certainty
+from mmreason.sampling.views.schedule import cosine_left
 from tests.helpers import golden
 
 WORDS = Alphabet.of(torch.ones(golden.VOCAB, dtype=torch.bool))

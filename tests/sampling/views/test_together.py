@@ -12,9 +12,9 @@ import torch
 from mmreason.backbones.loading import load_llama
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
-from mmreason.sampling.schedule import joint_image_left
-from mmreason.sampling.scoring import log_likelihood, snapshots
-from mmreason.sampling.together import both, denoise_together, joint_shares
+from mmreason.sampling.views.schedule import joint_image_left
+from mmreason.sampling.views.scoring import log_likelihood, snapshots
+from mmreason.sampling.views.together import both, denoise_together, joint_shares
 from tests.helpers import golden
 
 CODES = Alphabet(128, torch.ones(64, dtype=torch.bool))

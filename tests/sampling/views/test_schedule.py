@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmreason.errors import ConfigError
-from mmreason.sampling.schedule import (
+from mmreason.sampling.views.schedule import (
     SCHEDULES,
     block_shares,
     cosine_left,

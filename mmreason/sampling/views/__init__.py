@@ -1,0 +1,1 @@
+"""Denoising of views: segments in the layout of any backbone, drawn and scored."""
