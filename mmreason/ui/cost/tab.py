@@ -12,7 +12,7 @@ from mmreason.tasks import TASKS
 from mmreason.ui.cost import measuring, racing
 from mmreason.ui.cost.events import Cost, connect, measured_view
 from mmreason.ui.cost.formula import MODEL_NAMES, recompute, sliders
-from mmreason.ui.shell.component import DRAWING, component
+from mmreason.ui.shell.component import component
 
 
 def build_cost(blocks: gr.Blocks) -> None:
@@ -64,7 +64,7 @@ def _race() -> dict[str, Any]:
         }
     parts["race_says"] = component("notice", value="", elem_id="cost-race-says")
     value = racing.bundled_race()
-    return parts | {"race": component("race", value=value, scripts=DRAWING, elem_id="cost-race")}
+    return parts | {"race": component("race", value=value, elem_id="cost-race")}
 
 
 def _sliders(parts: dict[str, Any], results: Results | None) -> list[Any]:

@@ -12,6 +12,7 @@ from mmreason.places import ASSETS
 from mmreason.ui.host.presence import WatchPresence
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.temporary import RoomForUploads
+from mmreason.ui.shell.component import shared_script
 from mmreason.ui.shell.theme import CSS, theme
 
 UNKNOWN = "There is no such endpoint, or it has no such parameter; /gradio_api/info names all of them."
@@ -52,6 +53,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
+        "head": f"<script>{shared_script()}</script>",
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": settings.max_threads,
         "enable_monitoring": False,

@@ -16,7 +16,7 @@ from mmreason.ui.inspect import sources
 from mmreason.ui.inspect.events import SOURCES, Inspect, connect
 from mmreason.ui.inspect.leak import bundled_leak
 from mmreason.ui.runs.samples import run_samples
-from mmreason.ui.shell.component import DRAWING, component
+from mmreason.ui.shell.component import component
 
 HOTTEST = limits.TEMPERATURE.high
 
@@ -30,8 +30,8 @@ def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:
         parts |= _sources()
         parts["notice"] = component("notice", value="", elem_id="inspect-notice")
         parts |= _what_if(len(opened.traces) if opened else 1)
-        parts["group"] = component("group", value=value, scripts=(*DRAWING, "group/segment"), elem_id="group")
-        parts["duet"] = component("duet", value=None, scripts=DRAWING, elem_id="duet")
+        parts["group"] = component("group", value=value, elem_id="group")
+        parts["duet"] = component("duet", value=None, elem_id="duet")
         parts |= _compare()
         parts["leak"] = component("leak", value=bundled_leak(), elem_id="leak")
         parts["measure"] = gr.Button("Measure the chosen checkpoint here", elem_id="measure")

@@ -1,11 +1,13 @@
 """Custom components: a static template, style and script in a folder of ``components``, and data only as props.
 
 The template and the style are evaluated by gradio as a template literal, so no data may reach them; the
-scripts put every text in by ``textContent``.
+scripts put every text in by ``textContent``.  What several scripts need is in modules, which a page loads once, as
+one script that defines ``mm``.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +15,46 @@ import gradio as gr
 
 _FOLDER = Path(__file__).parents[1] / "components"
 _EVALUATED = ("${", "{{", "`", "\\")  # what a template literal or Handlebars would act on
-DRAWING = ("shared/canvas", "shared/cards")  # scripts of the components that draw traces
+# Modules that components share, each after those that it imports.
+MODULES = (
+    *("shared/dom", "shared/words", "shared/frames", "shared/canvas", "shared/cards"),
+    *("player/draw", "group/segment"),
+)
+_IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
+
+_COMMENT = re.compile(r"^ *(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE | re.DOTALL)  # whole lines only
 
 
-def component(name: str, *, value: Any = None, scripts: tuple[str, ...] = (), **props: Any) -> gr.HTML:
-    """The component of the folder ``name``, with ``scripts`` (folder/name) before its own."""
+def component(name: str, *, value: Any = None, **props: Any) -> gr.HTML:
+    """The component of the folder ``name``."""
     template, style = (read(f"{name}/{name}.{kind}") for kind in ("html", "css"))
     for text in (template, style):
         assert not any(mark in text for mark in _EVALUATED), f"{name}: templates must be static"
-    script = "\n".join(read(f"{part}.js") for part in (*scripts, f"{name}/{name}"))
     return gr.HTML(
         value,
         html_template=template,
         css_template=style,
-        js_on_load=script,
+        js_on_load=script(f"{name}/{name}"),
         apply_default_css=False,
         **props,
     )
+
+
+def shared_script() -> str:
+    """The shared modules as one script, which may run again: each in a scope of its own, its exports in ``mm``."""
+    scopes = []
+    for module in MODULES:
+        source = script(module)
+        names = ", ".join(_EXPORT.findall(source))
+        body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = mm;", source))
+        scopes.append(f"(() => {{\n{body}Object.assign(mm, {{ {names} }});\n}})();\n")
+    return f"globalThis.mm = {{}};\n{''.join(scopes)}"
+
+
+def script(name: str) -> str:
+    """A script of the folder ``components`` as the page loads it: types and comments stay here."""
+    return _COMMENT.sub("", read(f"{name}.js"))
 
 
 def read(file: str) -> str:

@@ -13,7 +13,7 @@ from mmreason.tasks import TASKS
 from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.estimate import words
-from mmreason.ui.shell.component import DRAWING, component
+from mmreason.ui.shell.component import component
 from mmreason.ui.train import push
 from mmreason.ui.train.events import EMPTY, Train, connect
 from mmreason.ui.train.form import ASSIGNMENT_CHOICES, FEW, MORE, NumberField, filled
@@ -43,7 +43,7 @@ def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:
             parts |= _run()
             parts |= _curves()
             parts["verdict"] = component("prose", value=[], elem_id="train-verdict")
-            parts["held_out"] = component("held_out", value=None, scripts=DRAWING, elem_id="train-held-out")
+            parts["held_out"] = component("held_out", value=None, elem_id="train-held-out")
             parts |= _results()
     train = Train(parts)
     connect(train, blocks)

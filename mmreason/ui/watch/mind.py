@@ -11,7 +11,7 @@ import gradio as gr
 from mmreason.errors import ConfigError
 from mmreason.ui.group import branch
 from mmreason.ui.group.opened import open_finished
-from mmreason.ui.shell.component import DRAWING, component
+from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import HEAVY, PRIVATE
 from mmreason.ui.solve.line import side_by_side
 from mmreason.ui.solve.solving import Finished
@@ -26,7 +26,7 @@ def build_mind(watch: Watch, blocks: gr.Blocks) -> None:
             words = gr.Textbox(label="What it thinks instead", max_length=200, elem_id="mind-words")
             go = gr.Button("Go on from here", elem_id="mind-go")
         says = component("notice", value="", elem_id="mind-says")
-    duet = component("duet", value=None, scripts=DRAWING, elem_id="mind-duet")
+    duet = component("duet", value=None, elem_id="mind-duet")
     filled = [thought, words, duet, says]
     watch.finished.change(on_finished, watch.finished, filled, **PRIVATE)
     blocks.load(on_finished, watch.finished, filled, **PRIVATE)

@@ -10,7 +10,7 @@ from mmreason import limits
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.config import REGIONS
 from mmreason.ui.host import checkpoints
-from mmreason.ui.shell.component import DRAWING, component
+from mmreason.ui.shell.component import component
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.watch import own
 from mmreason.ui.watch.events import Watch, connect
@@ -29,7 +29,7 @@ def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
     parts["notice"] = component("notice", value="", elem_id="notice")
     with gr.Column(elem_id="theatre"):
         parts |= _own_panel()
-        parts["player"] = component("player", value=value, scripts=(*DRAWING, "player/draw"), elem_id="player")
+        parts["player"] = component("player", value=value, elem_id="player")
     with gr.Row(elem_id="downloads"):
         parts["trace_file"] = gr.DownloadButton("Trace (JSON)", interactive=False, elem_id="trace-file")
         parts["replay_file"] = gr.DownloadButton("Replay (GIF)", interactive=False, elem_id="replay-file")

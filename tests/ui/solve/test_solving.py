@@ -318,11 +318,10 @@ def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeyp
 
 
 def test_templates_hold_no_data():
-    from mmreason.ui.shell.component import DRAWING, component, read
+    from mmreason.ui.shell.component import component, read, shared_script
 
     for name in ("player", "board", "picker", "notice", "header", "daily", "footer"):
         made = component(name, value="${1}{{2}}")
         assert made.html_template == read(f"{name}/{name}.html")
         assert "innerHTML" not in read(f"{name}/{name}.js")
-    for name in (*DRAWING, "player/draw"):
-        assert "innerHTML" not in read(f"{name}.js")
+    assert "innerHTML" not in shared_script()

@@ -30,6 +30,32 @@ def share(pixels: np.ndarray, colour: tuple[int, int, int]) -> float:
     return float((pixels == colour).all(-1).mean())
 
 
+# A second player beside the first, as gradio mounts one, with a value of its own and a codebook that is all red.
+TWO_PLAYERS = """async () => {
+  const spot = (root) => [...root.querySelector('canvas.canvas').getContext('2d').getImageData(512, 512, 1, 1).data];
+  const at = (root) => root.querySelector('.scrub').value;
+  const first = document.querySelector('#player');
+  const made = window.gradio_config.components.find(({ props }) => props.elem_id === 'player').props;
+  const red = document.createElement('canvas');
+  red.width = red.height = 256;
+  const pen = red.getContext('2d');
+  pen.fillStyle = '#ff0000';
+  pen.fillRect(0, 0, 256, 256);
+  const value = {
+    run: 1, state: 'ready', problem: { task: 'maze', difficulty: 'easy', seed: 1, question: '', turns: 1 },
+    settings: {}, sheet: { image: red.toDataURL('image/png'), columns: 16 }, canvas_codes: Array(64).fill(0),
+    segments: [], cost: null, expected: null, advice: null, link: null, success: false, end_reason: '',
+  };
+  const before = { first_before: spot(first), first_at_before: at(first) };
+  const second = document.createElement('div');
+  second.innerHTML = made.html_template;
+  document.body.append(second);
+  Function('element', 'trigger', 'props', 'watch', made.js_on_load)(second, () => {}, { value }, () => {});
+  await new Promise((done) => setTimeout(done, 500));
+  return { ...before, first: spot(first), second: spot(second), first_at: at(first), second_at: at(second) };
+}"""
+
+
 def test_the_first_frame_is_seen_before_the_second_exists(scripted, visit):
     page = visit(scripted.address)
     scripted.pipe.hold()
@@ -282,3 +308,13 @@ def test_the_page_fits_a_phone(scripted, visit):
     page.evaluate("window.scrollTo(0, 0)")
     deck = part(page, "deck").bounding_box()
     assert abs(deck["y"] + deck["height"] - 844) < 2
+
+
+def test_two_players_on_a_page_share_neither_pictures_nor_positions(scripted, visit):
+    page = visit(scripted.address)
+    solve(page)
+    to_the_end(page)
+    found = page.evaluate(TWO_PLAYERS)
+    assert found["first"] == found["first_before"]
+    assert found["second"] == [255, 0, 0, 255]
+    assert (found["first_at"], found["second_at"]) == (found["first_at_before"], "0")

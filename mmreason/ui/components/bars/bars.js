@@ -1,81 +1,98 @@
 // Arms as bars on one scale: `value` is {title, metrics: [[key, word], …], arms: [{name, words, lines, note}], remark}.
-// All figures and words come made; text goes in by textContent only.
+// All figures and words come made.
 
-const bars = element.querySelector('.bars'), choice = element.querySelector('.choice');
+const { arrowStep, finder, node } = mm;
+
+/** @typedef {{ share: Record<string, number>, text: Record<string, string>, who?: string }} Line */
+/** @typedef {{ success: number, low: number, high: number, says: string }} Success */
+
+const find = finder(element);
+const bars = find('bars');
+const choice = find('choice');
 const PATTERNS = ['ar_full', 'ar_local', 'diffusion_full', 'diffusion_local'];
-let metric = null;
+let metric = '';
 
-function made(tag, className, text) {
-  const part = document.createElement(tag);
-  part.className = className;
-  if (text) part.textContent = String(text);
-  return part;
-}
-
+/**
+ * @param {string} key
+ * @param {boolean} focus
+ */
 function choose(key, focus) {
   metric = key;
   show();
-  if (focus) choice.querySelector('[aria-checked=true]').focus();
+  if (focus) [...choice.getElementsByTagName('button')].find((button) => button.tabIndex === 0)?.focus();
 }
 
+/** @param {[string, string][]} metrics */
 function showChoice(metrics) {
-  choice.replaceChildren(...metrics.map(([key, word]) => {
-    const button = made('button', '', word);
-    button.type = 'button';
-    button.setAttribute('role', 'radio');
-    button.setAttribute('aria-checked', String(key === metric));
-    button.tabIndex = key === metric ? 0 : -1;
-    button.addEventListener('click', () => choose(key, true));
-    return button;
-  }));
+  choice.replaceChildren(
+    ...metrics.map(([key, word]) => {
+      const button = node('button', '', word);
+      button.type = 'button';
+      button.setAttribute('role', 'radio');
+      button.setAttribute('aria-checked', String(key === metric));
+      button.tabIndex = key === metric ? 0 : -1;
+      button.addEventListener('click', () => choose(key, true));
+      return button;
+    }),
+  );
 }
 
+/** @param {Success} line */
 function successOf(line) {
-  const success = made('div', 'success'), scale = made('span', 'scale');
+  const success = node('div', 'success');
+  const scale = node('span', 'scale');
   scale.setAttribute('aria-hidden', 'true');
-  const span = made('span', 'span'), dot = made('span', 'dot');
-  span.style.left = 100 * line.low + '%';
-  span.style.width = 100 * (line.high - line.low) + '%';
-  dot.style.left = 100 * line.success + '%';
+  const span = node('span', 'span');
+  const dot = node('span', 'dot');
+  span.style.left = `${100 * line.low}%`;
+  span.style.width = `${100 * (line.high - line.low)}%`;
+  dot.style.left = `${100 * line.success}%`;
   scale.append(span, dot);
-  success.append(scale, made('span', '', line.says));
+  success.append(scale, node('span', '', line.says));
   return success;
+}
+
+/** @param {Line | (Line & Success)} line */
+function lineOf(line) {
+  const row = node('div', 'says' in line ? 'line' : 'line no-success');
+  if (line.who) row.append(node('span', 'who', line.who));
+  const groove = node('div', 'groove');
+  const fill = node('span', 'fill');
+  groove.setAttribute('aria-hidden', 'true');
+  fill.style.width = `max(4px, ${100 * line.share[metric]}%)`;
+  groove.append(fill);
+  row.append(groove, node('span', 'amount', line.text[metric]));
+  if ('says' in line) row.append(successOf(line));
+  return row;
 }
 
 function show() {
   const value = props.value;
   bars.hidden = !value || !Array.isArray(value.arms);
   if (bars.hidden) return;
-  if (!value.metrics.some(([key]) => key === metric)) metric = value.metrics[0][0];
-  element.querySelector('h2').textContent = value.title;
-  showChoice(value.metrics);
-  element.querySelector('.arms').replaceChildren(...value.arms.map((arm) => {
-    const item = made('li', 'arm ' + (PATTERNS.includes(arm.name) ? arm.name : ''));
-    item.append(made('span', 'name', arm.words));
-    for (const line of arm.lines) {
-      const row = made('div', 'says' in line ? 'line' : 'line no-success');
-      if (line.who) row.append(made('span', 'who', line.who));
-      const groove = made('div', 'groove'), fill = made('span', 'fill');
-      groove.setAttribute('aria-hidden', 'true');
-      fill.style.width = 'max(4px, ' + 100 * line.share[metric] + '%)';
-      groove.append(fill);
-      row.append(groove, made('span', 'amount', line.text[metric]));
-      if ('says' in line) row.append(successOf(line));
-      item.append(row);
-    }
-    if (arm.note) item.append(made('p', 'note', '⚠ ' + arm.note));
-    return item;
-  }));
-  const remark = element.querySelector('.remark');
-  remark.textContent = value.remark || '';
+  /** @type {[string, string][]} */
+  const metrics = value.metrics;
+  if (!metrics.some(([key]) => key === metric)) metric = metrics[0][0];
+  bars.getElementsByTagName('h2')[0].textContent = value.title;
+  showChoice(metrics);
+  find('arms').replaceChildren(
+    ...value.arms.map((/** @type {{ name: string, words: string, lines: Line[], note?: string }} */ arm) => {
+      const item = node('li', `arm ${PATTERNS.includes(arm.name) ? arm.name : ''}`);
+      item.append(node('span', 'name', arm.words), ...arm.lines.map(lineOf));
+      if (arm.note) item.append(node('p', 'note', `⚠ ${arm.note}`));
+      return item;
+    }),
+  );
+  const remark = find('remark');
+  remark.textContent = value.remark ?? '';
   remark.hidden = !value.remark;
 }
 
 choice.addEventListener('keydown', (event) => {
-  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  const by = arrowStep(event.key);
   if (!by) return;
   event.preventDefault();
-  const keys = props.value.metrics.map(([key]) => key);
+  const keys = props.value.metrics.map((/** @type {[string, string]} */ [key]) => key);
   choose(keys[(keys.indexOf(metric) + by + keys.length) % keys.length], true);
 });
 

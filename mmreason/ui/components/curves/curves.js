@@ -1,35 +1,53 @@
 // Plotly figures that are drawn again in place: `value` is {figures: [{title, data, layout}, …]}, or null.
 // gr.Plot makes a new element for each value, which flickers; here one hidden gr.Plot only brings in the library.
 
-const root = element.querySelector('.mm-curves');
-const CONFIG = { displayModeBar: false, responsive: true };
-let plots = [], waiting = null;
+const { finder, node } = mm;
 
-function made(figure) {
-  const box = document.createElement('div'), title = document.createElement('h3'), plot = document.createElement('div');
-  box.className = 'figure';
-  plot.className = 'plot';
-  title.textContent = String(figure.title);
-  box.append(title, plot);
+/** @typedef {{ title: string, data: unknown, layout: object }} Figure */
+
+const root = finder(element)('mm-curves');
+const CONFIG = { displayModeBar: false, responsive: true };
+/** @type {PlotlyBox[]} */
+let plots = [];
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let waiting;
+
+/** @param {Figure} figure */
+function boxOf(figure) {
+  const box = node('div', 'figure');
+  const plot = node('div', 'plot');
+  box.append(node('h3', '', figure.title), plot);
   root.append(box);
   return plot;
 }
 
 function show() {
-  const figures = props.value && Array.isArray(props.value.figures) ? props.value.figures : [];
-  if (!window.Plotly) {
-    if (!waiting) waiting = setInterval(() => { if (window.Plotly) { clearInterval(waiting); waiting = null; show(); } }, 150);
+  const plotly = window.Plotly;
+  if (!plotly) {
+    waiting ??= setInterval(() => {
+      if (window.Plotly || !element.isConnected) {
+        clearInterval(waiting);
+        waiting = undefined;
+        if (window.Plotly) show();
+      }
+    }, 150);
     return;
   }
+  /** @type {Figure[]} */
+  const figures = Array.isArray(props.value?.figures) ? props.value.figures : [];
   if (figures.length !== plots.length) {
     root.replaceChildren();
-    plots = figures.map(made);
+    plots = figures.map(boxOf);
   }
-  figures.forEach((figure, i) => window.Plotly.react(plots[i], figure.data, { ...figure.layout, autosize: true }, CONFIG));
+  figures.forEach(({ data, layout }, i) => {
+    plotly.react(plots[i], data, { ...layout, autosize: true }, CONFIG);
+  });
 }
 
 new ResizeObserver(() => {
-  if (window.Plotly && root.offsetWidth) plots.forEach((plot) => { if (plot.data) window.Plotly.Plots.resize(plot); });
+  const plotly = window.Plotly;
+  if (!plotly || !root.offsetWidth) return;
+  for (const plot of plots) if (plot.data) plotly.Plots.resize(plot);
 }).observe(root);
 watch('value', show);
 show();

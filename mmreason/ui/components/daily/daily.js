@@ -1,28 +1,29 @@
 // The day's result: two lines by textContent, and a button that copies them with the link.
 
-const box = element.querySelector('.mm-daily');
-const row = element.querySelector('.row');
-const copied = element.querySelector('.copied');
+const find = mm.finder(element);
+const row = find('row');
+const copied = find('copied');
 
-const given = () => (props.value && typeof props.value.row === 'string' ? props.value : null);
-const text = (value) => `${value.row}\n${location.origin}${location.pathname}${value.link}`;
+/** @returns {{ row: string, link: string } | null} */
+const given = () => (typeof props.value?.row === 'string' ? props.value : null);
 
 function show() {
   const value = given();
-  box.hidden = !value;
-  row.textContent = value ? value.row : '';
+  find('mm-daily').hidden = !value;
+  row.textContent = value?.row ?? '';
   copied.textContent = '';
 }
 
-element.querySelector('.copy').addEventListener('click', async () => {
+find('copy').addEventListener('click', async () => {
   const value = given();
   if (!value) return;
+  const text = `${value.row}\n${location.origin}${location.pathname}${value.link}`;
   try {
-    await navigator.clipboard.writeText(text(value));
+    await navigator.clipboard.writeText(text);
     copied.textContent = 'Copied.';
-  } catch (refused) {
-    row.textContent = text(value);
-    getSelection().selectAllChildren(row);
+  } catch {
+    row.textContent = text;
+    getSelection()?.selectAllChildren(row);
     copied.textContent = 'Press Ctrl+C to copy.';
   }
 });

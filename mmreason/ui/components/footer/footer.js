@@ -1,7 +1,9 @@
 // What runs here, in one line by textContent.
 
-const line = element.querySelector('.running');
-const show = () => { line.textContent = typeof props.value === 'string' ? props.value : ''; };
+const line = mm.finder(element)('running');
+const show = () => {
+  line.textContent = typeof props.value === 'string' ? props.value : '';
+};
 
 watch('value', show);
 show();

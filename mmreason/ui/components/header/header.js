@@ -1,10 +1,15 @@
 // The name, what this is, and the switch between light and dark (remembered; at first as the system has it).
 
-const button = element.querySelector('.theme');
+const button = mm.finder(element)('theme');
+const KEY = 'mmreason-theme';
 const isDark = () => document.body.classList.contains('dark');
 
 function remembered() {
-  try { return localStorage.getItem('mmreason-theme'); } catch (refused) { return null; }
+  try {
+    return localStorage.getItem(KEY);
+  } catch {
+    return null;
+  }
 }
 
 function show() {
@@ -14,7 +19,11 @@ function show() {
 
 button.addEventListener('click', () => {
   document.body.classList.toggle('dark');
-  try { localStorage.setItem('mmreason-theme', isDark() ? 'dark' : 'light'); } catch (refused) { /* not kept */ }
+  try {
+    localStorage.setItem(KEY, isDark() ? 'dark' : 'light');
+  } catch {
+    // not kept
+  }
   show();
 });
 

@@ -1,6 +1,6 @@
 // One sentence for the visitor, by textContent; an empty value hides it.
 
-const line = element.querySelector('.notice');
+const line = mm.finder(element)('notice');
 
 function show() {
   const text = typeof props.value === 'string' ? props.value : '';

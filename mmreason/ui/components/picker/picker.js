@@ -1,24 +1,25 @@
 // A radio group of tasks with a picture each; `value` is the chosen task, `pictures` [[name, data URL], …].
 
-const group = element.querySelector('.tasks');
+const { arrowStep, finder, node } = mm;
+
+const group = finder(element)('tasks');
+/** @type {Map<string, HTMLButtonElement>} */
 const buttons = new Map();
 
-for (const [name, url] of props.pictures || []) {
-  const button = document.createElement('button');
+for (const [name, url] of props.pictures ?? []) {
+  const button = node('button', 'task');
   button.type = 'button';
-  button.className = 'task';
   button.setAttribute('role', 'radio');
-  const picture = document.createElement('img');
+  const picture = node('img');
   picture.alt = '';
   picture.src = url;
-  const text = document.createElement('span');
-  text.textContent = name;
-  button.append(picture, text);
+  button.append(picture, node('span', '', name));
   button.addEventListener('click', () => choose(name));
   buttons.set(name, button);
   group.append(button);
 }
 
+/** @param {string} name */
 function choose(name) {
   if (props.value === name) return;
   props.value = name;
@@ -35,13 +36,13 @@ function show() {
 }
 
 group.addEventListener('keydown', (event) => {
-  const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  const by = arrowStep(event.key);
   if (!by) return;
   event.preventDefault();
   const names = [...buttons.keys()];
   const next = names[(names.indexOf(props.value) + by + names.length) % names.length];
   choose(next);
-  buttons.get(next).focus();
+  buttons.get(next)?.focus();
 });
 
 watch('value', show);

@@ -1,121 +1,130 @@
 // The player: a buffer of frames in the browser, played at reading pace.
-// Gradio runs this with `element`, `trigger`, `props` and `watch`, after the other player_*.js in one function.
 
-const find = (name) => element.querySelector('.' + name);
+const { calmness, drawDeck, drawPlayer, dwell, finder, nextSpeed, onPlayerKeys, scrolling } = mm;
+const { Sheet, speedWord, timelineOf, toggleExpected } = mm;
+
+const find = finder(element);
 const root = find('mm-player');
-const calm = window.matchMedia('(prefers-reduced-motion: reduce)');
-const SPEEDS = [1, 2, 4, 0.5];
-const PACE = { start: 700, text: [140, 170, 850], image: [420, 260, 700] }; // ms: fully masked, a step, the last step
+const link = find('link', HTMLInputElement);
+/** @type {Player} */
+const player = {
+  find,
+  root,
+  sheet: new Sheet(draw),
+  calm: calmness(),
+  value: /** @type {any} */ (null), // until the server has sent one
+  spots: [],
+  canvases: [],
+  firstSpot: [],
+  position: 0,
+  seen: 0,
+  playing: false,
+  following: false,
+  cards: new Map(),
+  current: null,
+  said: '',
+  jump(position) {
+    go(position);
+    schedule();
+  },
+};
+let speed = 1;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let timer;
 
-let value = null;        // what the server sent
-let spots = [];          // every position: {s, f}, s -1 is the bare puzzle, f 0 is fully masked
-let canvases = [];       // canvas codes before each segment
-let firstSpot = [];      // position of each segment's frame 0
-let position = 0, seen = 0, playing = false, following = false, speed = 1, timer = null;
-let cards = new Map();
-let said = '';
+const isRunning = () => player.value?.state === 'running';
+const last = () => player.spots.length - 1;
 
-const isRunning = () => value && value.state === 'running';
-const modality = (segment) => segment.kind === 'edit' ? 'image' : 'text';
-const last = () => spots.length - 1;
-
-function index() {
-  spots = [{ s: -1, f: 0 }];
-  canvases = [];
-  firstSpot = [];
-  let codes = value.canvas_codes.slice();
-  value.segments.forEach((segment, s) => {
-    canvases.push(codes);
-    firstSpot.push(spots.length);
-    for (let f = 0; f <= segment.frames.length; f++) spots.push({ s, f });
-    if (segment.kind === 'edit') codes = overlay(codes, segment, segment.frames.length);
-  });
-  canvases.push(codes);
-}
-
-function overlay(codes, segment, f) {
-  const shown = codes.slice();
-  const tokens = f > 0 ? segment.frames[f - 1].tokens : segment.cells.map(() => null);
-  segment.cells.forEach((cell, i) => { shown[cell] = tokens[i]; });
-  return shown;
-}
-
-function tokensAt(segment, f) {
-  if (f > 0) return segment.frames[f - 1].tokens;
-  return segment.frames.length ? segment.frames[0].tokens.map(() => null) : [];
+function draw() {
+  if (player.value) drawPlayer(player);
 }
 
 // What the server sends
 
 function receive() {
+  /** @type {PlayerValue} */
   const next = props.value;
   if (!next || typeof next !== 'object' || !Array.isArray(next.canvas_codes)) return;
-  if (value && next.run < value.run) return; // out of date: a newer run is being shown
-  const isNew = !value || value.run !== next.run;
-  value = next;
-  useSheet(value.sheet, draw);
-  index();
+  if (player.value && next.run < player.value.run) return; // out of date: a newer run is being shown
+  const isNew = !player.value || player.value.run !== next.run;
+  player.value = next;
+  player.sheet.use(next.sheet);
+  Object.assign(player, timelineOf(next.canvas_codes, next.segments));
   if (isNew) restart();
-  else if (following) position = last();
-  else if (isRunning() && spots[position].s < 0 && last() >= 2) position = 2;
-  if (value.state === 'stopped') playing = playing && position < last();
+  else if (player.following) player.position = last();
+  else if (isRunning() && player.spots[player.position].s < 0 && last() >= 2) player.position = 2;
+  if (next.state === 'stopped') player.playing = player.playing && player.position < last();
   draw();
   schedule();
 }
 
 function restart() {
-  position = seen = 0;
-  following = false;
-  said = '';
-  cards = new Map();
+  const { calm, value } = player;
+  player.position = player.seen = 0;
+  player.following = false;
+  player.said = '';
+  player.cards = new Map();
+  player.current = null;
   find('cards').replaceChildren();
-  toggleExpected(false);
-  find('link').hidden = true;
+  toggleExpected(player, false);
+  link.hidden = true;
   find('copy-link').textContent = 'Copy link';
-  playing = value.state === 'running' || (value.state === 'example' && !calm.matches);
-  if (value.state === 'example' && calm.matches) position = last();
-  if (isRunning() && last() >= 2) position = 2; // the first committed token shows at once
-  if (isRunning()) bringIntoView(find('canvas'));
+  player.playing = value.state === 'running' || (value.state === 'example' && !calm.matches);
+  if (value.state === 'example' && calm.matches) player.position = last();
+  if (isRunning() && last() >= 2) player.position = 2; // the first committed token shows at once
+  // On a phone the button that starts a run lies below the canvas.
+  if (isRunning()) find('canvas', HTMLCanvasElement).scrollIntoView({ block: 'nearest', behavior: scrolling(calm) });
 }
 
 // Time
 
 function schedule() {
   clearTimeout(timer);
-  timer = null;
-  if (!playing || !value) return;
-  if (position >= last()) {
-    if (!isRunning()) { playing = false; drawDeck(); }
+  if (!player.playing || !player.value || !element.isConnected) return;
+  if (player.position >= last()) {
+    if (!isRunning()) {
+      player.playing = false;
+      drawDeck(player);
+    }
     return;
   }
-  timer = setTimeout(() => { go(position + 1, true); schedule(); }, dwell() / speed);
+  const time = dwell(player.spots[player.position], player.value.segments) / speed;
+  timer = setTimeout(() => {
+    go(player.position + 1, true);
+    schedule();
+  }, time);
 }
 
-function dwell() {
-  const { s, f } = spots[position];
-  if (s < 0) return PACE.start;
-  const segment = value.segments[s], pace = PACE[modality(segment)];
-  return f === 0 ? pace[0] : f < segment.frames.length || !segment.done ? pace[1] : pace[2];
-}
-
+/**
+ * @param {number} target
+ * @param {boolean} [byTime]
+ */
 function go(target, byTime) {
-  position = Math.max(0, Math.min(last(), target));
-  if (!byTime) following = false;
+  player.position = Math.max(0, Math.min(last(), target));
+  if (!byTime) player.following = false;
   draw();
 }
 
-function step(by) { playing = false; go(position + by); schedule(); }
+/** @param {number} target */
+function pauseAt(target) {
+  player.playing = false;
+  player.jump(target);
+}
+
+/** @param {number} by */
+const step = (by) => pauseAt(player.position + by);
+
 function toggle() {
-  if (!playing && position >= last() && !isRunning()) position = 0;
-  playing = !playing;
-  following = false;
+  if (!player.playing && player.position >= last() && !isRunning()) player.position = 0;
+  player.playing = !player.playing;
+  player.following = false;
   draw();
   schedule();
 }
+
 function jumpLive() {
   go(last());
-  following = isRunning();
-  playing = isRunning();
+  player.following = player.playing = isRunning();
   draw();
   schedule();
 }
@@ -127,36 +136,26 @@ find('forward').addEventListener('click', () => step(1));
 find('play').addEventListener('click', toggle);
 find('live').addEventListener('click', jumpLive);
 find('speed').addEventListener('click', () => {
-  speed = SPEEDS[(SPEEDS.indexOf(speed) + 1) % SPEEDS.length];
-  find('speed').textContent = (speed === 0.5 ? '½' : speed) + '×';
+  speed = nextSpeed(speed);
+  find('speed').textContent = speedWord(speed);
   schedule();
 });
-find('scrub').addEventListener('input', (event) => { playing = false; go(Number(event.target.value)); schedule(); });
-find('show-expected').addEventListener('click', () => toggleExpected(find('expected').hidden));
+const scrub = find('scrub', HTMLInputElement);
+scrub.addEventListener('input', () => pauseAt(Number(scrub.value)));
+find('show-expected').addEventListener('click', () => toggleExpected(player, Boolean(find('expected').hidden)));
 find('again').addEventListener('click', () => trigger('again', {}));
 find('copy-link').addEventListener('click', async () => {
-  const field = find('link');
-  field.value = location.origin + location.pathname + value.link;
-  field.hidden = false;
-  field.select();
+  link.value = location.origin + location.pathname + player.value.link;
+  link.hidden = false;
+  link.select();
   try {
-    await navigator.clipboard.writeText(field.value);
+    await navigator.clipboard.writeText(link.value);
     find('copy-link').textContent = 'Link copied';
-  } catch (refused) {
+  } catch {
     find('copy-link').textContent = 'Copy the link below';
   }
 });
-root.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target === find('link')) return;
-  const onButton = event.target.tagName === 'BUTTON';
-  const act = {
-    ArrowLeft: () => step(-1), ArrowRight: () => step(1), ' ': onButton ? null : toggle,
-    Home: () => step(-last()), End: jumpLive,
-  }[event.key];
-  if (!act) return;
-  event.preventDefault();
-  act();
-});
+onPlayerKeys(root, { step, toggle, home: () => step(-last()), end: jumpLive }, (_, target) => target === link);
 
 watch('value', receive);
 receive();

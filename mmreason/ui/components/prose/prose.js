@@ -1,25 +1,26 @@
 // Sentences: `value` is [[kind, text], …]; text goes in by textContent only.
 // Of what goes against us, lines after the first are a list.
 
-const prose = element.querySelector('.prose');
+const { finder, node } = mm;
+
+const prose = finder(element)('prose');
 const KINDS = ['lead', 'plain', 'against', 'quiet', 'note', 'code'];
 
-function show() {
-  const lines = Array.isArray(props.value) ? props.value : [];
-  prose.replaceChildren(...lines.map(([kind, text]) => {
-    const [first, ...items] = kind === 'against' ? String(text).split('\n') : [String(text)];
-    const made = words(kind === 'title' ? 'h2' : kind === 'code' ? 'code' : items.length ? 'div' : 'p', first);
-    if (KINDS.includes(kind)) made.className = kind;
-    if (items.length) made.append(document.createElement('ul'));
-    made.lastElementChild?.append(...items.map(item => words('li', item)));
-    return made;
-  }));
+/** @param {[string, string]} line */
+function partOf([kind, text]) {
+  const [first, ...items] = kind === 'against' ? String(text).split('\n') : [String(text)];
+  const tag = kind === 'title' ? 'h2' : kind === 'code' ? 'code' : items.length ? 'div' : 'p';
+  const made = node(tag, KINDS.includes(kind) ? kind : '', first);
+  if (items.length) {
+    const list = node('ul');
+    list.append(...items.map((item) => node('li', '', item)));
+    made.append(list);
+  }
+  return made;
 }
 
-function words(tag, text) {
-  const made = document.createElement(tag);
-  made.textContent = text;
-  return made;
+function show() {
+  prose.replaceChildren(...(Array.isArray(props.value) ? props.value : []).map(partOf));
 }
 
 watch('value', show);

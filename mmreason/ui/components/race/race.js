@@ -1,65 +1,87 @@
 // Two lanes on one clock of forward passes or tokens; frames and playback live in the browser.
-// Runs after player_canvas.js and player_cards.js in one function.
 
-const race = element.querySelector('.race');
-const find = (name) => race.querySelector('.' + name);
-const calm = window.matchMedia('(prefers-reduced-motion: reduce)');
+const { calmness, drawCanvas, finder, laneAt, moment, nextSpeed, onPlayerKeys, putWords, regionName, Sheet } = mm;
+const { speedWord, stepsBy } = mm;
+
 const LENGTH = 24000; // ms that the slower lane takes at normal speed
-const SPEEDS = [1, 2, 4, 0.5];
-const COLUMN = { passes: 0, tokens: 1 }; // of a step
+/** @type {Clock[]} */
+const CLOCKS = ['passes', 'tokens'];
 
-let value = null, clock = 'passes', time = 0, speed = 1, playing = false, last = null, drawn = [], begun = false, said = '';
+const find = finder(element);
+const race = find('race');
+const calm = calmness();
+const sheet = new Sheet(draw);
+const scrub = find('scrub', HTMLInputElement);
+const clockButtons = [...race.querySelectorAll('button')].filter((button) => button.dataset.clock);
+const parts = ['first', 'second'].map(() => {
+  const form = find('lane-form', HTMLTemplateElement).content.cloneNode(true);
+  find('lanes').append(form);
+  return /** @type {HTMLElement} */ (find('lanes').lastElementChild);
+});
 
-const end = () => Math.max(...value.lanes.map((lane) => lane[clock]));
-const stepsAt = (lane) => {
-  let count = 0;
-  while (count < lane.steps.length && lane.steps[count][COLUMN[clock]] <= time) count++;
-  return count;
-};
+/** @type {{ run: number, lanes: Lane[], sheet: SheetValue, problem: Problem, result: string, command?: string } | null} */
+let value = null;
+/** @type {Clock} */
+let clock = 'passes';
+let time = 0;
+let speed = 1;
+let playing = false;
+/** @type {number | null} */
+let last = null;
+/** @type {string[]} */
+let drawn = [];
+let begun = false;
+let said = '';
 
-function stateOf(lane, count) {
-  // What the lane shows after `count` steps: canvas codes, words, and the segment that it is at.
-  const codes = lane.canvas_codes.slice();
-  let at = count ? lane.steps[count - 1][2] : -1;
-  const tokens = lane.segments.slice(0, at + 1).map((segment) => Array(segment.length).fill(null));
-  for (const [, , s, positions, values] of lane.steps.slice(0, count)) {
-    positions.forEach((position, i) => { tokens[s][position] = values[i]; });
-  }
-  lane.segments.slice(0, at + 1).forEach((segment, s) => {
-    if (segment.kind === 'edit') segment.cells.forEach((cell, i) => { codes[cell] = tokens[s][i]; });
-  });
-  return { codes, segment: lane.segments[at], tokens: tokens[at] };
-}
+/** @param {Clock} what */
+const most = (what) => Math.max(0, ...(value?.lanes ?? []).map((lane) => lane[what]));
+const end = () => most(clock);
 
-function drawLane(lane, part, index) {
-  const count = stepsAt(lane), over = count === lane.steps.length;
-  const key = [value.run, clock, count, sheet.ready, sheet.source.length].join(' ');
+/**
+ * @param {Lane} lane
+ * @param {number} index
+ */
+function drawLane(lane, index) {
+  const part = parts[index];
+  const count = stepsBy(lane, clock, time);
+  const over = count === lane.steps.length;
+  const key = [value?.run, clock, count, sheet.version].join(' ');
   if (drawn[index] === key) return;
   drawn[index] = key;
-  const { codes, segment, tokens } = stateOf(lane, count);
-  const inside = (name) => part.querySelector('.' + name);
-  part.dataset.steps = count;
+  const { codes, segment, tokens } = laneAt(lane, count);
+  const inside = finder(part);
+  part.dataset.steps = String(count);
   part.dataset.over = String(over);
-  part.querySelector('h3').textContent = lane.words;
-  const edit = segment && segment.kind === 'edit' && !over ? segment : null;
-  drawCanvas(inside('canvas'), codes, { region: edit && edit.region });
-  inside('canvas').setAttribute('aria-label', lane.words + ', canvas');
+  part.getElementsByTagName('h3')[0].textContent = lane.words;
+  const edit = segment?.kind === 'edit' && !over ? segment : null;
+  const canvas = inside('canvas', HTMLCanvasElement);
+  drawCanvas(sheet, canvas, codes, { region: edit?.region });
+  canvas.setAttribute('aria-label', `${lane.words}, canvas`);
   const now = inside('now');
-  now.className = 'now' + (!segment ? '' : edit ? ' image' : ' text');
+  now.className = `now${!segment ? '' : edit ? ' image' : ' text'}`;
   if (!segment) now.textContent = 'At the start';
-  else if (segment.kind === 'edit') now.textContent = 'Turn ' + segment.turn + ': draws ' + regionName(segment.region, segment.cells);
-  else putWords(now, lane.arm.startsWith('ar') ? tokens.filter((token) => token !== null) : tokens, []);
-  const spent = over ? lane : { passes: count ? lane.steps[count - 1][0] : 0, tokens: count ? lane.steps[count - 1][1] : 0 };
-  for (const what of ['passes', 'tokens']) {
-    inside(what).textContent = spent[what];
-    inside(what + '-fill').style.width = 100 * spent[what] / Math.max(...value.lanes.map((other) => other[what])) + '%';
+  else if (segment.kind === 'edit') {
+    now.textContent = `Turn ${segment.turn}: draws ${regionName(segment.region, segment.cells)}`;
+  } else {
+    const words = /** @type {Words} */ (tokens);
+    putWords(now, lane.arm.startsWith('ar') ? words.filter((token) => token !== null) : words);
+  }
+  const [passes, used] = count ? lane.steps[count - 1] : [0, 0];
+  const spent = over ? lane : { passes, tokens: used };
+  for (const what of CLOCKS) {
+    inside(what).textContent = String(spent[what]);
+    inside(`${what}-fill`).style.width = `${(100 * spent[what]) / most(what)}%`;
   }
   const state = inside('state');
-  state.className = 'state' + (over ? lane.success ? ' yes' : ' no' : '');
-  state.textContent = !over ? '' : lane.success ? '✓ finished, solved' : '✗ finished, not solved: ' + lane.end_reason;
-  if (over && playing) tell(lane.words + ' has finished after ' + lane.passes + ' forward passes and ' + lane.tokens + ' tokens.');
+  state.className = `state${over ? (lane.success ? ' yes' : ' no') : ''}`;
+  const how = lane.success ? '✓ finished, solved' : `✗ finished, not solved: ${lane.end_reason}`;
+  state.textContent = over ? how : '';
+  if (over && playing) {
+    tell(`${lane.words} has finished after ${lane.passes} forward passes and ${lane.tokens} tokens.`);
+  }
 }
 
+/** @param {string} text */
 function tell(text) {
   if (text !== said) find('said').textContent = said = text;
 }
@@ -67,32 +89,37 @@ function tell(text) {
 function draw() {
   race.hidden = !value;
   if (!value) return;
-  race.querySelectorAll('.lane').forEach((part, i) => drawLane(value.lanes[i], part, i));
+  value.lanes.forEach(drawLane);
   const { task, difficulty, seed, question } = value.problem;
-  find('puzzle').textContent = task + ', ' + difficulty + ', seed ' + seed + '. ' + question;
-  const scrub = find('scrub'), unit = clock === 'passes' ? 'forward passes' : 'tokens forwarded';
-  scrub.max = end();
-  scrub.value = Math.round(time);
+  find('puzzle').textContent = `${task}, ${difficulty}, seed ${seed}. ${question}`;
+  const unit = clock === 'passes' ? 'forward passes' : 'tokens forwarded';
+  scrub.max = String(end());
+  scrub.value = String(Math.round(time));
   scrub.setAttribute('aria-label', unit);
-  scrub.setAttribute('aria-valuetext', Math.round(time) + ' ' + unit);
+  scrub.setAttribute('aria-valuetext', `${Math.round(time)} ${unit}`);
   find('play').textContent = playing ? 'Pause' : 'Play';
-  for (const button of race.querySelectorAll('.clock button')) {
-    button.setAttribute('aria-checked', String(button.dataset.clock === clock));
-    button.tabIndex = button.dataset.clock === clock ? 0 : -1;
+  for (const button of clockButtons) {
+    const chosen = button.dataset.clock === clock;
+    button.setAttribute('aria-checked', String(chosen));
+    button.tabIndex = chosen ? 0 : -1;
   }
   find('result').textContent = time >= end() ? value.result : '';
-  find('command').textContent = value.command || '';
+  find('command').textContent = value.command ?? '';
 }
 
+/** @param {number} now */
 function tick(now) {
   if (!playing || !element.isConnected) return;
-  if (last !== null) time = Math.min(end(), time + (now - last) * speed * end() / LENGTH);
+  if (last !== null) time = Math.min(end(), time + ((now - last) * speed * end()) / LENGTH);
   last = now;
   draw();
-  if (time >= end()) { playing = false; draw(); }
-  else requestAnimationFrame(tick);
+  if (time >= end()) {
+    playing = false;
+    draw();
+  } else requestAnimationFrame(tick);
 }
 
+/** @param {boolean} on */
 function play(on) {
   if (on && time >= end()) time = 0;
   playing = on;
@@ -102,20 +129,15 @@ function play(on) {
   if (on) requestAnimationFrame(tick);
 }
 
+/** @param {number} to */
 function go(to) {
   time = Math.max(0, Math.min(end(), to));
   play(false);
 }
 
-function step(by) {
-  // To the next or last moment at which either lane does something.
-  const moments = [0, ...value.lanes.flatMap((lane) => lane.steps.map((one) => one[COLUMN[clock]])), end()].sort((a, b) => a - b);
-  const next = by > 0 ? moments.find((moment) => moment > time) : moments.filter((moment) => moment < time).pop();
-  go(next === undefined ? time : next);
-}
-
+/** @param {Clock} name */
 function setClock(name) {
-  const share = time / end();
+  const share = end() ? time / end() : 0;
   clock = name;
   time = share * end();
   draw();
@@ -123,49 +145,51 @@ function setClock(name) {
 
 function receive() {
   const next = props.value;
-  if (!next || !Array.isArray(next.lanes) || next.lanes.length !== 2) return;
+  if (!next || !Array.isArray(next.lanes) || next.lanes.length !== parts.length) return;
   const isNew = !value || value.run !== next.run;
   value = next;
-  useSheet(value.sheet, draw);
-  if (!isNew) { draw(); return; }
-  drawn = [];
-  time = 0;
-  said = '';
-  if (value.run > 0 && !calm.matches) play(true);
+  sheet.use(next.sheet);
+  if (isNew) {
+    drawn = [];
+    time = 0;
+    said = '';
+  }
+  if (isNew && next.run > 0 && !calm.matches) play(true);
   else draw();
 }
 
 find('play').addEventListener('click', () => play(!playing));
-find('scrub').addEventListener('input', (event) => go(Number(event.target.value)));
+scrub.addEventListener('input', () => go(Number(scrub.value)));
 find('speed').addEventListener('click', () => {
-  speed = SPEEDS[(SPEEDS.indexOf(speed) + 1) % SPEEDS.length];
-  find('speed').textContent = (speed === 0.5 ? '½' : speed) + '×';
-  find('speed').setAttribute('aria-label', 'Speed, ' + (speed === 1 ? 'normal' : speed + ' times'));
+  speed = nextSpeed(speed);
+  find('speed').textContent = speedWord(speed);
+  find('speed').setAttribute('aria-label', `Speed, ${speed === 1 ? 'normal' : `${speed} times`}`);
 });
-for (const button of race.querySelectorAll('.clock button')) {
-  button.addEventListener('click', () => setClock(button.dataset.clock));
+for (const button of clockButtons) {
+  button.addEventListener('click', () => setClock(/** @type {Clock} */ (button.dataset.clock)));
 }
-race.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || !value) return;
-  const target = event.target;
-  if (target.closest('.clock') && event.key.startsWith('Arrow')) {
-    event.preventDefault();
-    setClock(clock === 'passes' ? 'tokens' : 'passes');
-    race.querySelector('.clock [aria-checked=true]').focus();
-    return;
-  }
-  const act = {
-    ArrowLeft: () => step(-1), ArrowRight: () => step(1), ' ': target.tagName === 'BUTTON' ? null : () => play(!playing),
-    Home: () => go(0), End: () => go(end()),
-  }[event.key];
-  if (!act) return;
+find('clock').addEventListener('keydown', (event) => {
+  if (!value || !event.key.startsWith('Arrow') || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
-  act();
+  event.stopPropagation(); // the arrows of the race step
+  setClock(clock === 'passes' ? 'tokens' : 'passes');
+  clockButtons.find((button) => button.dataset.clock === clock)?.focus();
 });
-new IntersectionObserver((entries) => {
-  // The bundled race plays when it first comes into view.
-  if (value && !begun && !calm.matches && entries.some((entry) => entry.isIntersecting)) play(true);
-}, { threshold: 0.4 }).observe(race);
+const acts = {
+  /** @param {number} by */
+  step: (by) => go(moment(value?.lanes ?? [], clock, time, by)),
+  toggle: () => play(!playing),
+  home: () => go(0),
+  end: () => go(end()),
+};
+onPlayerKeys(race, acts, () => !value);
+new IntersectionObserver(
+  (entries) => {
+    // The bundled race plays when it first comes into view.
+    if (value && !begun && !calm.matches && entries.some((entry) => entry.isIntersecting)) play(true);
+  },
+  { threshold: 0.4 },
+).observe(race);
 
 watch('value', receive);
 receive();

@@ -1,27 +1,33 @@
 // How a run stands: `value` is {state, says, left, share, spent, trouble}, or null.  Text by textContent only, and
 // the state is announced when it becomes another one, not at every step.
 
-const root = element.querySelector('.mm-run');
-const part = (name) => root.querySelector('.' + name);
+const find = mm.finder(element);
+const root = find('mm-run');
 
-function put(target, text) {
-  if (target.textContent !== text) target.textContent = text;
+/**
+ * @param {string} name
+ * @param {unknown} text
+ */
+function put(name, text) {
+  const said = String(text || '');
+  const target = find(name);
+  if (target.textContent !== said) target.textContent = said;
 }
 
 function show() {
   const value = props.value && typeof props.value === 'object' ? props.value : null;
   root.hidden = !value;
   if (!value) return;
-  part('state').setAttribute('aria-live', root.dataset.state === value.state ? 'off' : 'polite');
+  find('state').setAttribute('aria-live', root.dataset.state === value.state ? 'off' : 'polite');
   root.dataset.state = String(value.state);
-  put(part('state'), String(value.says));
-  put(part('left'), String(value.left || ''));
-  put(part('spent'), String(value.spent || ''));
-  put(part('trouble'), String(value.trouble || ''));
-  part('trouble').hidden = !value.trouble;
+  put('state', value.says);
+  put('left', value.left);
+  put('spent', value.spent);
+  put('trouble', value.trouble);
+  find('trouble').hidden = !value.trouble;
   const share = Math.max(0, Math.min(1, Number(value.share) || 0));
-  part('fill').style.width = 100 * share + '%';
-  part('groove').setAttribute('aria-valuenow', String(Math.round(100 * share)));
+  find('fill').style.width = `${100 * share}%`;
+  find('groove').setAttribute('aria-valuenow', String(Math.round(100 * share)));
 }
 
 watch('value', show);

@@ -1,27 +1,65 @@
 // Drawing canvases from the codebook sheet: 8 × 8 cells, 16 px each in the sheet, scaled up NEAREST.
 
-const GRID = 8, CELL = 16;
-const sheet = { image: new Image(), source: '', columns: 16, ready: false };
+import { boxesOf, GRID } from './words.js';
 
-function useSheet(value, redraw) {
-  if (!value || value.image === sheet.source) return;
-  if (typeof value.image !== 'string' || !value.image.startsWith('data:image/png;base64,')) return;
-  sheet.source = value.image;
-  sheet.columns = Number(value.columns) || 16;
-  sheet.ready = false;
-  const image = new Image();
-  image.onload = () => { sheet.image = image; sheet.ready = true; redraw(); };
-  image.src = value.image;
+const CELL = 16;
+
+/** The pictures of all codes, one for each component: the traces of two may come from two checkpoints. */
+export class Sheet {
+  /** @param {() => void} redraw is called when the pictures are there */
+  constructor(redraw) {
+    this.redraw = redraw;
+    this.image = new Image();
+    this.source = '';
+    this.columns = 16;
+    this.ready = false;
+    /** Another number whenever what is drawn would be different. */
+    this.version = 0;
+  }
+
+  /** @param {SheetValue | null} [value] */
+  use(value) {
+    if (!value || value.image === this.source) return;
+    if (typeof value.image !== 'string' || !value.image.startsWith('data:image/png;base64,')) return;
+    this.source = value.image;
+    this.columns = Number(value.columns) || 16;
+    this.ready = false;
+    this.version += 1;
+    const image = new Image();
+    image.onload = () => {
+      if (this.source !== value.image) return; // another one has come meanwhile
+      this.image = image;
+      this.ready = true;
+      this.version += 1;
+      this.redraw();
+    };
+    image.src = value.image;
+  }
 }
 
+/** @type {Map<number, HTMLCanvasElement>} */
 const hatches = new Map();
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @returns {CanvasRenderingContext2D}
+ */
+export function penOf(canvas) {
+  return /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+}
+
+/**
+ * Stripes of masked cells.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {number} size
+ */
 function hatch(pen, size) {
   // One period of the diagonal stripes, repeated seamlessly over neighbouring cells.
   const period = size / 4;
+  const tile = hatches.get(period) ?? document.createElement('canvas');
   if (!hatches.has(period)) {
-    const tile = document.createElement('canvas');
     tile.width = tile.height = period;
-    const brush = tile.getContext('2d');
+    const brush = penOf(tile);
     brush.fillStyle = '#dfe1e6';
     brush.fillRect(0, 0, period, period);
     brush.strokeStyle = '#8d93a3';
@@ -34,77 +72,103 @@ function hatch(pen, size) {
     }
     hatches.set(period, tile);
   }
-  return pen.createPattern(hatches.get(period), 'repeat');
+  return pen.createPattern(tile, 'repeat') ?? '#dfe1e6';
 }
 
-function boxesOf(region) {
-  // ["r2c2 r2c5", …] → [{top, left, bottom, right}, …], counted from 0
-  return (region || []).map((words) => {
-    const found = /^r(\d)c(\d) r(\d)c(\d)$/.exec(words);
-    if (!found) return null;
-    const [a, b, c, d] = found.slice(1).map((digit) => Number(digit) - 1);
-    return { top: Math.min(a, c), left: Math.min(b, d), bottom: Math.max(a, c), right: Math.max(b, d) };
-  }).filter(Boolean);
-}
-
-function regionName(region, cells) {
-  if (!region || region.length > 2) return cells ? cells.length + ' cells' : '';
-  if (region[0] === 'r1c1 r8c8') return 'whole canvas';
-  return region.map((words) => {
-    const [from, to] = words.split(' ');
-    return from === to ? from : from + ' to ' + to;
-  }).join(', ');
-}
-
-function drawCanvas(canvas, codes, options = {}) {
-  // codes: 64 numbers, null where masked; options: region, cells, label, fresh (cells just committed)
-  const pen = canvas.getContext('2d');
+/**
+ * @param {Sheet} sheet
+ * @param {HTMLCanvasElement} canvas
+ * @param {Codes} codes
+ * @param {CanvasOptions} [options]
+ */
+export function drawCanvas(sheet, canvas, codes, options = {}) {
+  const pen = penOf(canvas);
   const size = canvas.width / GRID;
-  const stripes = codes.includes(null) ? hatch(pen, size) : null;
+  const stripes = codes.includes(null) ? hatch(pen, size) : '';
   pen.imageSmoothingEnabled = false;
   codes.forEach((code, index) => {
-    const x = (index % GRID) * size, y = Math.floor(index / GRID) * size;
+    const [x, y] = cornerOf(index, size);
     if (code === null) {
       pen.fillStyle = stripes;
       pen.fillRect(x, y, size, size);
     } else if (sheet.ready) {
-      const left = (code % sheet.columns) * CELL, top = Math.floor(code / sheet.columns) * CELL;
+      const left = (code % sheet.columns) * CELL;
+      const top = Math.floor(code / sheet.columns) * CELL;
       pen.drawImage(sheet.image, left, top, CELL, CELL, x, y, size, size);
     }
   });
   const unit = canvas.width / 512;
-  for (const index of options.fresh || []) {
-    const x = (index % GRID) * size, y = Math.floor(index / GRID) * size;
+  for (const index of options.fresh ?? []) {
+    const [x, y] = cornerOf(index, size);
     pen.strokeStyle = 'rgba(245, 158, 11, 0.95)';
     pen.lineWidth = 2 * unit;
     pen.strokeRect(x + 2.5 * unit, y + 2.5 * unit, size - 5 * unit, size - 5 * unit);
   }
   const boxes = boxesOf(options.region);
-  const edge = (options.edge || 3) * unit;
+  const edge = (options.edge ?? 3) * unit;
   for (const box of boxes) {
-    const rect = [box.left * size, box.top * size, (box.right - box.left + 1) * size, (box.bottom - box.top + 1) * size];
+    const frame = frameOf(box, size, edge, canvas.width);
     pen.lineWidth = edge * 2;
     pen.strokeStyle = 'rgba(255, 255, 255, 0.9)';
-    pen.strokeRect(...inset(rect, edge, canvas.width));
+    pen.strokeRect(...frame);
     pen.lineWidth = edge;
     pen.strokeStyle = '#b45309';
-    pen.strokeRect(...inset(rect, edge, canvas.width));
+    pen.strokeRect(...frame);
   }
   if (options.label && boxes.length) drawLabel(pen, options.label, boxes[0], size, unit, canvas.width);
 }
 
-function inset([x, y, width, height], edge, full) {
-  const left = Math.max(edge, x), top = Math.max(edge, y);
-  const right = Math.min(full - edge, x + width), bottom = Math.min(full - edge, y + height);
+/**
+ * Left and top of a cell, in pixels.
+ * @param {number} cell
+ * @param {number} size
+ */
+export const cornerOf = (cell, size) => [(cell % GRID) * size, Math.floor(cell / GRID) * size];
+
+/**
+ * The line round a box, kept inside a canvas of `full` pixels: x, y, width, height.
+ * @param {Box} box
+ * @param {number} size of a cell
+ * @param {number} edge width of the line
+ * @param {number} full
+ * @returns {[number, number, number, number]}
+ */
+export function frameOf(box, size, edge, full) {
+  const left = Math.max(edge, box.left * size);
+  const top = Math.max(edge, box.top * size);
+  const right = Math.min(full - edge, (box.right + 1) * size);
+  const bottom = Math.min(full - edge, (box.bottom + 1) * size);
   return [left, top, right - left, bottom - top];
 }
 
-function drawLabel(pen, text, box, size, unit, full) {
-  pen.font = '600 ' + 13 * unit + 'px system-ui, sans-serif';
-  const width = pen.measureText(text).width + 14 * unit, height = 22 * unit;
+/**
+ * Where the label of a box stands: above it, or below it where there is no room, and never outside.
+ * @param {Box} box
+ * @param {number} size of a cell
+ * @param {number} unit
+ * @param {number} width of the label
+ * @param {number} full
+ */
+export function labelCorner(box, size, unit, width, full) {
+  const height = 22 * unit;
   const x = Math.max(0, Math.min(full - width, box.left * size));
-  let y = box.top * size - height - 2 * unit;
-  if (y < 0) y = Math.min(full - height, (box.bottom + 1) * size + 2 * unit);
+  const above = box.top * size - height - 2 * unit;
+  const y = above < 0 ? Math.min(full - height, (box.bottom + 1) * size + 2 * unit) : above;
+  return { x, y, height };
+}
+
+/**
+ * @param {CanvasRenderingContext2D} pen
+ * @param {string} text
+ * @param {Box} box
+ * @param {number} size
+ * @param {number} unit
+ * @param {number} full
+ */
+function drawLabel(pen, text, box, size, unit, full) {
+  pen.font = `600 ${13 * unit}px system-ui, sans-serif`;
+  const width = pen.measureText(text).width + 14 * unit;
+  const { x, y, height } = labelCorner(box, size, unit, width, full);
   pen.fillStyle = '#92400e';
   pen.beginPath();
   pen.roundRect(x, y, width, height, 5 * unit);

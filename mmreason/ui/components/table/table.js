@@ -1,14 +1,21 @@
 // A table behind a summary: `value` is {summary, columns, rows}; text goes in by textContent only.
 
-const words = element.querySelector('.words');
+const { finder, node } = mm;
 
-function line(cells, tag) {
-  const row = document.createElement('tr');
-  cells.forEach((text, i) => {
-    const cell = document.createElement(i === 0 ? 'th' : tag);
+const find = finder(element);
+const words = find('words');
+const [table] = words.getElementsByTagName('table');
+
+/**
+ * @param {unknown[]} texts
+ * @param {'th' | 'td'} tag
+ */
+function line(texts, tag) {
+  const row = node('tr');
+  texts.forEach((text, i) => {
+    const cell = node(i === 0 ? 'th' : tag, '', String(text));
     if (tag === 'th') cell.scope = 'col';
     else if (i === 0) cell.scope = 'row';
-    cell.textContent = String(text);
     row.append(cell);
   });
   return row;
@@ -18,10 +25,10 @@ function show() {
   const value = props.value;
   words.hidden = !value || !Array.isArray(value.rows);
   if (words.hidden) return;
-  words.querySelector('summary').textContent = value.summary;
-  words.querySelector('.holder').setAttribute('aria-label', value.summary);
-  words.querySelector('thead').replaceChildren(line(value.columns, 'th'));
-  words.querySelector('tbody').replaceChildren(...value.rows.map((cells) => line(cells, 'td')));
+  words.getElementsByTagName('summary')[0].textContent = value.summary;
+  find('holder').setAttribute('aria-label', value.summary);
+  table.tHead?.replaceChildren(line(value.columns, 'th'));
+  table.tBodies[0].replaceChildren(...value.rows.map((/** @type {unknown[]} */ cells) => line(cells, 'td')));
 }
 
 watch('value', show);

@@ -1,0 +1,146 @@
+// What the page says of traces, numbers and cells.  Strings in, strings out: no element is touched.
+
+export const GRID = 8; // cells of a canvas in a row
+export const SPEEDS = [1, 2, 4, 0.5];
+
+/**
+ * @param {number} count
+ * @param {string} noun
+ */
+export const counted = (count, noun) => `${count} ${noun}${count === 1 ? '' : 's'}`;
+
+/**
+ * With its sign and two digits; a minus, not a hyphen.
+ * @param {number} number
+ */
+export function signed(number) {
+  const sign = number > 0 ? '+' : number < 0 ? '−' : '';
+  return sign + Math.abs(number).toFixed(2);
+}
+
+/**
+ * One digit after the point below 10 %, and 100 % only for what rounds to it.
+ * @param {number} share
+ */
+export function percent(share) {
+  if (share >= 0.9995) return '100 %';
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+}
+
+/** @param {number} speed */
+export const speedWord = (speed) => `${speed === 0.5 ? '½' : speed}×`;
+
+/**
+ * The next speed of a button that goes round.
+ * @param {number} speed
+ */
+export const nextSpeed = (speed) => SPEEDS[(SPEEDS.indexOf(speed) + 1) % SPEEDS.length];
+
+/**
+ * The tokens before <end>.
+ * @param {Words} tokens
+ */
+export function wordsUntilEnd(tokens) {
+  const end = tokens.indexOf('<end>');
+  return end < 0 ? tokens : tokens.slice(0, end);
+}
+
+/** @param {string} text */
+export const withoutMarks = (text) => text.replace(/[<>]/g, '');
+
+/**
+ * As a sentence; … where masked.
+ * @param {Words} tokens
+ */
+export function plainWords(tokens) {
+  return wordsUntilEnd(tokens)
+    .map((token) => (token === null ? '…' : withoutMarks(token)))
+    .join(' ');
+}
+
+/**
+ * ["r2c2 r2c5", …] as rows and columns counted from 0; what is no box is left out.
+ * @param {string[] | null} [region]
+ * @returns {Box[]}
+ */
+export function boxesOf(region) {
+  return (region ?? []).flatMap((words) => {
+    const found = /^r(\d)c(\d) r(\d)c(\d)$/.exec(words);
+    if (!found) return [];
+    const [a, b, c, d] = found.slice(1).map((digit) => Number(digit) - 1);
+    return [{ top: Math.min(a, c), left: Math.min(b, d), bottom: Math.max(a, c), right: Math.max(b, d) }];
+  });
+}
+
+/**
+ * @param {string[] | null} [region]
+ * @param {number[] | null} [cells]
+ */
+export function regionName(region, cells) {
+  if (!region || region.length > 2) return cells ? `${cells.length} cells` : '';
+  if (region[0] === 'r1c1 r8c8') return 'whole canvas';
+  return region
+    .map((words) => {
+      const [from, to] = words.split(' ');
+      return from === to ? from : `${from} to ${to}`;
+    })
+    .join(', ');
+}
+
+/** @param {number} cell */
+export const cellName = (cell) => `r${Math.floor(cell / GRID) + 1}c${(cell % GRID) + 1}`;
+
+/**
+ * Which puzzle; `own` is what one that a visitor made begins with.
+ * @param {Problem} problem
+ * @param {string} own
+ */
+export function problemName({ task, difficulty, seed }, own) {
+  if (difficulty === 'custom') return `${own} ${task}`;
+  return `${task}, ${difficulty}${seed === null ? '' : `, seed ${seed}`}`;
+}
+
+/** @param {Judged | null} segment */
+export function rewardText(segment) {
+  if (!segment || segment.reward === null || segment.reward === undefined) return '';
+  return `+${Number(segment.reward).toFixed(1)}`;
+}
+
+/**
+ * How a run ended: sign, tone, sentence.
+ * @param {Ended & { state: string }} value
+ * @returns {[string, Tone, string]}
+ */
+export function resultLine(value) {
+  if (value.state === 'stopped') return ['–', 'none', `Stopped after ${counted(value.segments.length, 'segment')}`];
+  const turns = Math.max(0, ...value.segments.filter(({ kind }) => kind !== 'answer').map(({ turn }) => turn));
+  if (value.success) return ['✓', 'yes', `Solved in ${counted(turns, 'turn')}`];
+  const ended = value.end_reason && value.end_reason !== 'answered' ? `: ${value.end_reason}` : '';
+  return ['✗', 'no', `Not solved${ended}`];
+}
+
+/**
+ * What was first wrong, and what would have been right.
+ * @param {Advice} advice
+ */
+export function adviceText(advice) {
+  const what = {
+    thought: 'the thought of turn ',
+    edit: 'the drawing of turn ',
+    answer: 'the answer, in turn ',
+    end: 'turn ',
+  }[advice.kind];
+  const why = `First wrong: ${what}${advice.turn} (${advice.why}).`;
+  const says = advice.right ? `“${plainWords(advice.right.split(' '))}”` : '';
+  if (!says) return [why, advice.codes ? 'This would have been right:' : ''];
+  return [why, (advice.from_start ? 'The expected solution has there: ' : 'Right would have been: ') + says];
+}
+
+/**
+ * @param {GroupRow} row
+ * @param {GroupSegment} segment
+ */
+export function segmentName(row, segment) {
+  const what = { thought: 'words', edit: 'picture', answer: 'answer' }[segment.kind];
+  return `Rollout ${row.g + 1}${segment.kind === 'answer' ? '' : ` · turn ${segment.turn}`} · ${what}`;
+}

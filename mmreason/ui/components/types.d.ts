@@ -1,0 +1,247 @@
+// What gradio gives the script of a component, and what the server sends as its value.
+
+/** The component's own place on the page; its template is already in it. */
+declare const element: HTMLElement;
+// biome-ignore lint/suspicious/noExplicitAny: whatever the server sent; each script checks it before use
+declare const props: { value: any; [name: string]: any };
+/** Sends an event of the component to the server. */
+declare function trigger(event: string, data: object): void;
+/** Calls `run` whenever the prop is another one. */
+declare function watch(prop: string, run: () => void): void;
+
+/** The scripts that components share, loaded once a page: shell/component.py joins them. */
+declare const mm: typeof import('./shared/dom.js') &
+  typeof import('./shared/words.js') &
+  typeof import('./shared/frames.js') &
+  typeof import('./shared/canvas.js') &
+  typeof import('./shared/cards.js') &
+  typeof import('./player/draw.js') &
+  typeof import('./group/segment.js');
+
+interface PlotlyBox extends HTMLElement {
+  data?: unknown;
+}
+interface Window {
+  Plotly?: {
+    react(box: PlotlyBox, data: unknown, layout: object, config: object): void;
+    Plots: { resize(box: PlotlyBox): void };
+  };
+}
+
+/** Finds the one part of a component with a class; throws if there is none, or one of another kind. */
+type Find = <T extends Element = HTMLElement>(name: string, kind?: new () => T) => T;
+
+/** Codes of the codebook sheet by cell, row by row; null where masked. */
+type Codes = (number | null)[];
+type Words = (string | null)[];
+type Tone = 'yes' | 'no' | 'none';
+
+interface SheetValue {
+  image: string;
+  columns: number;
+}
+interface Box {
+  top: number;
+  left: number;
+  bottom: number;
+  right: number;
+}
+interface CanvasOptions {
+  /** Boxes such as "r1c1 r2c3". */
+  region?: string[] | null;
+  label?: string;
+  /** Cells that were just committed. */
+  fresh?: number[];
+  /** Width of a box's line, in 512ths of the canvas. */
+  edge?: number;
+}
+
+interface Verdict {
+  right: boolean;
+  reason: string;
+  components?: Record<string, number>;
+}
+interface Frame<T> {
+  tokens: T;
+  /** Places of the tokens that this step committed. */
+  committed: number[];
+}
+interface Judged {
+  turn: number;
+  done: boolean;
+  reward: number | null;
+  verdict: Verdict | null;
+  /** The words of a segment that is shown without its frames. */
+  text?: string;
+}
+interface TextSegment extends Judged {
+  kind: 'thought' | 'answer';
+  frames: Frame<Words>[];
+}
+interface EditSegment extends Judged {
+  kind: 'edit';
+  region: string[];
+  cells: number[];
+  frames: Frame<Codes>[];
+}
+type Segment = TextSegment | EditSegment;
+
+interface Problem {
+  task: string;
+  difficulty: string;
+  seed: number | null;
+  question: string;
+  turns: number;
+}
+interface Ended {
+  segments: Segment[];
+  success: boolean;
+  end_reason: string;
+}
+interface Advice {
+  kind: 'thought' | 'edit' | 'answer' | 'end';
+  turn: number;
+  why: string;
+  right: string | null;
+  codes: Codes | null;
+  from_start: boolean;
+}
+interface PlayerValue extends Ended {
+  run: number;
+  state: 'ready' | 'running' | 'stopped' | 'finished' | 'example';
+  problem: Problem;
+  settings: { num_steps?: number };
+  sheet: SheetValue;
+  canvas_codes: Codes;
+  cost: { tokens_forwarded: number; full_redraw_tokens: number; seconds: number } | null;
+  expected: { steps: { thought: string; codes: Codes }[]; answer: string } | null;
+  advice: Advice | null;
+  link: string | null;
+}
+
+/** A position of the player: segment -1 is the bare puzzle, frame 0 fully masked. */
+interface Spot {
+  s: number;
+  f: number;
+}
+interface Timeline {
+  spots: Spot[];
+  /** Codes before each segment, then those at the end. */
+  canvases: Codes[];
+  /** Position of each segment's frame 0. */
+  firstSpot: number[];
+}
+interface Card {
+  card: HTMLElement;
+  title: HTMLButtonElement;
+  words: HTMLElement;
+  before: HTMLCanvasElement;
+  after: HTMLCanvasElement;
+  pictures: HTMLElement;
+  thoughtVerdict: HTMLElement;
+  editVerdict: HTMLElement;
+  textReward: HTMLElement;
+  imageReward: HTMLElement;
+  /** The first of its segments. */
+  first: number;
+  /** What it shows, to leave it alone while that is the same. */
+  key: string;
+}
+/** All that a player on the page holds. */
+interface Player extends Timeline {
+  find: Find;
+  root: HTMLElement;
+  sheet: import('./shared/canvas.js').Sheet;
+  calm: MediaQueryList;
+  value: PlayerValue;
+  position: number;
+  seen: number;
+  playing: boolean;
+  following: boolean;
+  cards: Map<number | 'answer', Card>;
+  current: Card | null;
+  said: string;
+  /** Goes to a position and on from there as before. */
+  jump(position: number): void;
+}
+
+interface DuetSide extends Ended {
+  name: string;
+  canvas_codes: Codes;
+  text: number;
+  image: number | null;
+  cost: { tokens_forwarded: number };
+}
+
+type Step = [passes: number, tokens: number, segment: number, positions: number[], values: (string | number)[]];
+type LaneSegment = { turn: number; length: number } & (
+  | { kind: 'thought' | 'answer' }
+  | { kind: 'edit'; region: string[]; cells: number[] }
+);
+interface Lane {
+  arm: string;
+  words: string;
+  canvas_codes: Codes;
+  segments: LaneSegment[];
+  steps: Step[];
+  passes: number;
+  tokens: number;
+  success: boolean;
+  end_reason: string;
+}
+type Clock = 'passes' | 'tokens';
+
+interface GroupSegment extends Judged {
+  kind: 'thought' | 'edit' | 'answer';
+  modality: 'text' | 'image';
+  tokens: string[];
+  probability: number[];
+  step: number[];
+  dropped: number;
+  region: string[];
+  cells: number[];
+  wrong: number[];
+  before: Codes;
+  after: Codes | null;
+  expected: Codes | null;
+  transition: number | null;
+  advantage: number;
+  own: number;
+  against: boolean;
+  idle: boolean;
+  text: string;
+  four: { assignment: string; granularity: 'trace' | 'turn'; value: number; line: string }[];
+}
+interface GroupRow {
+  g: number;
+  success: boolean;
+  text: number;
+  image: number | null;
+  how_text: string;
+  how_image: string;
+  end: string;
+  apart: number;
+  segments: GroupSegment[];
+}
+interface GroupValue {
+  id: number;
+  problem: Problem;
+  source: string;
+  notes: string[];
+  sheet: SheetValue;
+  assignment: string;
+  granularity: 'trace' | 'turn';
+  columns: { key: string; turn: number; modality: 'text' | 'image' }[];
+  rows: GroupRow[];
+  sentence: string;
+  slots: { place: string; modality: 'text' | 'image'; members: number; mean: number; spread: number }[];
+  formula: string[];
+  drawings: string[];
+}
+/** The inspector of a group, as far as its chosen segment needs it. */
+interface Inspector {
+  find: Find;
+  sheet: import('./shared/canvas.js').Sheet;
+  value: GroupValue;
+  verdictLine: HTMLElement;
+}
