@@ -292,7 +292,7 @@ def test_a_second_iteration_clips_and_the_first_does_not():
 
 
 def test_batches_of_any_size_make_the_same_update():
-    large, small = learner(max_tokens=10**9, learning_rate=0.1), learner(max_tokens=1, learning_rate=0.1)
+    large, small = learner(max_tokens=2**24, learning_rate=0.1), learner(max_tokens=1, learning_rate=0.1)
     for grpo in (large, small):  # Adam's first step divides a gradient by its own size, and rounding errors with it
         grpo.optimizer = torch.optim.SGD(grpo.parameters, lr=0.1)
     before = weights(large)
@@ -397,16 +397,11 @@ def test_an_infinite_loss_is_skipped_even_if_its_gradient_is_finite(monkeypatch)
 
 
 @pytest.mark.filterwarnings("ignore:overflow")
-def test_huge_rewards_skip_the_step():
-    grpo = GRPO(
-        fresh_pipe(),
-        config(assignment=AssignmentConfig(scale_rewards="none")),
-        accelerator(),
-        None,
-        [lambda trace: [1e300 * score for score in even_tokens(trace)]],
-    )
+def test_a_gradient_that_is_not_finite_skips_the_step():
+    grpo, rollouts = learner(), some_rollouts()
     before = weights(grpo)
-    assert grpo.update(grpo.rollouts(0), 0)["skipped"] == 1
+    next(grpo.policy.parameters()).register_hook(lambda gradient: gradient * math.inf)
+    assert grpo.update(rollouts, 0)["skipped"] == 1
     assert moved(grpo, before) == 0
 
 
@@ -455,8 +450,8 @@ def test_the_policy_that_sampled_would_commit_in_the_same_order(order, threshold
 
 
 def test_a_large_update_changes_orders_and_a_tiny_one_does_not():
-    tiny = learner(learning_rate=1e-9).update(some_rollouts(), 0)
-    large = learner(learning_rate=0.5).update(some_rollouts(), 0)
+    tiny = learner(learning_rate=1e-8).update(some_rollouts(), 0)
+    large = learner(learning_rate=0.1).update(some_rollouts(), 0)
     assert tiny["order_changed"] == 0
     assert 0 < large["order_changed"] <= 1
 
