@@ -5,13 +5,14 @@ A door is a path on the command line, ``-`` or a pipe, an upload, a value of the
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mmreason.disk import descriptor_of, one_line, quoted, reason_of
 from mmreason.errors import MMReasonError
@@ -44,7 +45,10 @@ class Handed:
                 if stat.S_ISREG(state.st_mode) and state.st_size > self.max_bytes:
                     raise self.error(self._too_large(called))
             with open(path if descriptor is None else os.dup(descriptor), "rb") as file:
-                return file.read(self.max_bytes + 1)
+                content = file.read(self.max_bytes + 1)
+            if len(content) > self.max_bytes:
+                raise self.error(self._too_large(called))
+            return content
         except MMReasonError:
             raise
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -53,6 +57,16 @@ class Handed:
             if isinstance(error, FileNotFoundError):
                 raise self.error(f"{called} does not exist; give the path of a JSON file") from None
             raise self.error(f"{called} cannot be read: {reason_of(error)}") from None
+
+    def lines(self, file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+        """The lines of an open ``file`` that are not blank, with their numbers from 1; raises ``error``."""
+        left, number = self.max_bytes, 0
+        while line := file.readline(left + 1):
+            number, left = number + 1, left - len(line)
+            if left < 0:
+                raise self.error(self._too_large(self._called(name)))
+            if not line.isspace():
+                yield number, line
 
     def parse(self, content: bytes | str, name: str | None = None) -> Any:
         """The JSON of a file's ``content``, or of what was pasted and has no ``name``; raises ``error``."""
@@ -91,6 +105,74 @@ class Handed:
     def _too_large(self, called: str) -> str:
         kib = self.max_bytes // 1024
         return f"{called} is larger than {f'{kib // 1024} MB' if kib >= 1024 else f'{kib} KB'}"
+
+
+class Folder:
+    """The folder beside a file that was handed over: what the file names is read from inside it and nowhere else.
+
+    No absolute path, no ``..``, no link and no address is followed, so that a file cannot show what its sender may
+    not see; nothing is fetched.
+    """
+
+    def __init__(self, root: str | Path, what: str, max_bytes: int, error: type[MMReasonError]) -> None:
+        self.root, self.what, self.max_bytes, self.error = Path(root), what, max_bytes, error
+
+    def open(self, name: Any) -> BinaryIO:
+        """The regular file called ``name``, slashes between folders; raises ``error``, one sentence."""
+        called = f"{self.what} {quoted(str(name))}"
+        parts = inner_parts(name)
+        if parts is None:
+            raise self.error(f"{called} must be a path inside the file's folder, without '..'; nothing else is opened")
+        try:
+            file = os.fdopen(_open_inside(self.root, parts), "rb")
+        except FileNotFoundError:
+            raise self.error(f"{called} does not exist in the file's folder") from None
+        except (OSError, ValueError) as error:
+            link = getattr(error, "errno", None) in (errno.ELOOP, errno.ENOTDIR)
+            why = "it is a link, or no folder is there" if link else reason_of(error)
+            raise self.error(f"{called} cannot be read: {why}") from None
+        state = os.fstat(file.fileno())
+        if not stat.S_ISREG(state.st_mode) or state.st_size > self.max_bytes:
+            file.close()
+            large = f"is larger than {self.max_bytes // 2**20} MB"
+            raise self.error(f"{called} {large if stat.S_ISREG(state.st_mode) else 'is not a regular file'}")
+        return file
+
+    def read(self, name: Any) -> bytes:
+        """Its bytes."""
+        with self.open(name) as file:
+            return file.read(self.max_bytes)
+
+
+def inner_parts(name: Any) -> list[str] | None:
+    """The folders and the file that a relative path names; None for what might lead elsewhere."""
+    if not isinstance(name, str) or not 0 < len(name) <= 1000 or not name.isprintable():
+        return None
+    parts = name.removeprefix("./").split("/")
+    if "\\" in name or ":" in name or any(part in ("", ".", "..") for part in parts):
+        return None
+    return parts
+
+
+def _open_inside(root: Path, parts: Sequence[str]) -> int:
+    """A descriptor of the file, each step taken from the folder before it, none through a link."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if os.open not in os.supports_dir_fd:  # Windows
+        path = root.joinpath(*parts)
+        if path.resolve() != root.resolve().joinpath(*parts):
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        return os.open(path, flags)
+    here = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    for part in parts[:-1]:
+        try:
+            inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
+        finally:
+            os.close(here)
+        here = inner
+    try:
+        return os.open(parts[-1], flags | os.O_NOFOLLOW, dir_fd=here)
+    finally:
+        os.close(here)
 
 
 def _wide(content: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""``inspect``: check a trace file and score it again."""
+"""``inspect``: open anybody's rollouts, say what is in them, and score our own traces again."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from mmreason.errors import TraceError
 
-HELP = "check a trace or group file and score it again"
+HELP = "open rollouts of ours or of another system, and check them"
 
 
 class InvalidTrace(TraceError):
-    """A trace file that is refused; ``result`` is what ``--json`` prints of it."""
+    """A file that is refused; ``result`` is what ``--json`` prints of it."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -20,46 +20,112 @@ class InvalidTrace(TraceError):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``inspect``."""
-    parser.add_argument("trace", metavar="TRACE", nargs="?", help="a trace file or a group file (version 1 JSON)")
-    parser.add_argument("--schema", metavar="FILE", help="write the JSON schema of trace files to FILE")
+    parser.add_argument(
+        "trace",
+        metavar="TRACE",
+        nargs="?",
+        help="a file of rollouts, a folder or a zip: traces of ours (versions 1 and 2), chats, TRL, verl, Zebra-CoT",
+    )
+    parser.add_argument(
+        "--map",
+        metavar="NAME=COLUMN",
+        nargs="+",
+        default=[],
+        help="which rewards judge words and pictures (text=answer,format image=drawing), and which columns of "
+        "another system's table are prompt, completion, images, rewards, …",
+    )
+    parser.add_argument("--schema", metavar="FILE", help="write the JSON schema of version 1 trace files to FILE")
+    parser.add_argument("--schema_two", metavar="FILE", help="write the JSON schema of version 2 trace files to FILE")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Check; returns ``valid``, ``problems_found``, ``rewards``, ``segments`` and ``success`` as scored now.
+    """Open and check; returns the counts and means, ``interference`` and ``first_look`` of any rollouts.
 
-    A file that is not a trace, or whose problem is not one, raises InvalidTrace.  What is only
-    inconsistent (a picture that is not what the codes say, a recorded reward that the verifier would not
-    give) is listed in ``problems_found``: a user's own reward may well differ.
+    Of version 1 traces also ``rewards``, ``segments`` and ``success`` as scored now.  A file that cannot be read, or a
+    version 1 trace whose problem is not one, raises InvalidTrace.  What is only inconsistent (a picture that is not
+    what the codes say, a recorded reward that the verifier would not give) is listed in ``problems_found``: a user's
+    own reward may well differ.
     """
-    from mmreason.analysis.review import review_all
+    from mmreason.analysis.rollouts.first_look import first_look
+    from mmreason.analysis.rollouts.push import pushes
+    from mmreason.analysis.rollouts.reading import check_pictures, reading
     from mmreason.commands._options.files import check_files
     from mmreason.errors import ConfigError
     from mmreason.traces.file import export_schema
-    from mmreason.traces.group import load_group
+    from mmreason.traces.opening import open_rollouts, parse_map
+    from mmreason.traces.version_two import export_schema_two
 
-    check_files({"--schema": args.schema}, {"TRACE": args.trace})
-    if args.schema is not None:
-        export_schema(args.schema)
+    check_files({"--schema": args.schema, "--schema_two": args.schema_two}, {"TRACE": args.trace})
+    mapping = parse_map(args.map)
+    written = {}
+    for option, path, export in (
+        ("schema", args.schema, export_schema),
+        ("schema_two", args.schema_two, export_schema_two),
+    ):
+        if path is not None:
+            export(path)
+            written[option] = path
     if args.trace is None:
-        if args.schema is None:
-            raise ConfigError("TRACE is missing; give the path of a trace file")
-        return {"schema": args.schema}
+        if not written:
+            raise ConfigError("TRACE is missing; give the path of a file of rollouts")
+        return written
     try:
-        return review_all(load_group(args.trace))
+        opened = open_rollouts(args.trace, mapping)
+        check_pictures(opened.rollouts)
+        return {
+            "valid": True,
+            "problems_found": list(opened.rollouts.notes),
+            **reading(opened.rollouts),
+            "interference": pushes(opened.rollouts),
+            "first_look": first_look(opened.rollouts),
+            **_reviewed(opened.version_one, opened.rollouts.notes),
+        }
     except TraceError as error:
         raise InvalidTrace(str(error)) from None
 
 
+def _reviewed(members: list[dict[str, Any]], notes: tuple[str, ...]) -> dict[str, Any]:
+    """What only traces of ours can have: they are scored again."""
+    if not members:
+        return {}
+    from mmreason.analysis.review import review_all
+
+    found = review_all(members)
+    return {**found, "problems_found": [*notes, *found["problems_found"]]}
+
+
 def readable(result: dict[str, Any]) -> str:
-    """What was found, or that nothing was, and the rewards."""
-    if "schema" in result:
-        return f"written: {result['schema']}"
-    text, image = result["rewards"]["text"], result["rewards"]["image"]
-    members = result.get("traces")
-    how = "solved" if result["success"] else "not solved"
+    """What is in it, how the rewards push, what to read first, and what was found wrong."""
+    if "format" not in result:
+        return "\n".join(f"written: {path}" for path in result.values())
     lines = [
-        f"valid group of {len(members)}, {result['success']:.0%} solved" if members else f"valid trace, {how}",
-        f"text reward {text:.3f}, image reward {'–' if image is None else f'{image:.3f}'}",
+        f"{result['format']}: {_count(result['prompts'], 'prompt')}, {_count(result['rollouts'], 'rollout')}, "
+        f"{_count(result['text_segments'], 'text')}, {_count(result['image_segments'], 'picture')}"
     ]
+    if "rewards" in result:
+        members = result.get("traces")
+        how = "solved" if result["success"] else "not solved"
+        lines.append(
+            f"valid group of {len(members)}, {result['success']:.0%} solved" if members else f"valid trace, {how}"
+        )
+    shown = result.get("rewards") or result["mean_reward"]
+    lines.append(f"text reward {_score(shown['text'])}, image reward {_score(shown['image'])}")
+    for granularity, found in result["interference"].items():
+        if found is not None and result["rollouts"] > 1:
+            correlation = found["correlation"]
+            said = "" if correlation is None else f", rewards of words and pictures correlate by {correlation:+.2f}"
+            lines.append(
+                f"by {granularity}: joint reverses {found['sign_conflict']:.0%} of segments and pushes "
+                f"{found['idle_push']:.0%} that earned nothing, σ ratio {found['sigma_ratio']:.2f}{said}"
+            )
+    lines += [f"look: {finding['sentence']}" for finding in result["first_look"]]
     found = result["problems_found"]
     return "\n".join(lines + ([f"problem: {sentence}" for sentence in found] or ["no problems found"]))
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -105,6 +105,15 @@ class GroupAdvantages:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """One rollout as assignment sees it: slot and modality of each segment, and what it earned in its slots."""
+
+    places: Sequence[Hashable]
+    modalities: Sequence[str]
+    rewards: Mapping[Hashable, Mapping[str, float]]  # by place, then modality
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """What a reward is compared within: its place, a modality, and the members' rewards."""
 
@@ -157,28 +166,31 @@ def _nothing_to_say(segment: Segment) -> bool:
 
 def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[GroupAdvantages]:
     """Advantages of every segment of every trace of every group; rewards are left as they are."""
-    slots_PGS: list[list[list[Hashable]]] = []
-    centred: list[dict[tuple[Hashable, str], dict[int, float]]] = []  # by problem: (slot, m) → {g: d}
+    judged = []
     for group in groups:
-        slots_GS, rewards_G = [], []
+        row = []
         for trace in group:
-            slots_S, rewards = _slot_rewards(trace, config.granularity)
-            slots_GS.append(slots_S)
-            rewards_G.append(rewards)
-        slots_PGS.append(slots_GS)
-        centred.append(_centre(rewards_G, config.reward_weights))
+            places, rewards = _slot_rewards(trace, config.granularity)
+            row.append(Judged(places, [segment.modality for segment in trace.segments], rewards))
+        judged.append(row)
+    return assign_judged(judged, config)
+
+
+def assign_judged(groups: Sequence[Sequence[Judged]], config: AssignmentConfig) -> list[GroupAdvantages]:
+    """The same of rollouts that anybody judged; ``config.granularity`` is what their places say."""
+    # by problem: (slot, m) → {g: d}
+    centred = [_centre([judged.rewards for judged in group], config.reward_weights) for group in groups]
     sigmas = [_spreads(differences) for differences in centred]
     if config.scale_rewards == "batch":
         sigmas = _batch_spreads(centred)
     elif config.scale_rewards == "none":
         sigmas = [dict.fromkeys(group, 1.0 - EPSILON) for group in sigmas]
     out = []
-    for group, slots_GS, differences, sigma in zip(groups, slots_PGS, centred, sigmas, strict=True):
+    for group, differences, sigma in zip(groups, centred, sigmas, strict=True):
         rows = []
-        for g, (trace, slots_S) in enumerate(zip(group, slots_GS, strict=True)):
+        for g, judged in enumerate(group):
             row = []
-            for segment, slot in zip(trace.segments, slots_S, strict=True):
-                own_name = segment.modality
+            for own_name, slot in zip(judged.modalities, judged.places, strict=True):
                 other_name = MODALITIES[1 - MODALITIES.index(own_name)]
                 own = differences.get((slot, own_name), {}).get(g, 0.0)
                 other = differences.get((slot, other_name), {}).get(g, 0.0)

@@ -1,0 +1,186 @@
+"""One row of another system's table (a line of JSON, a row of parquet) on its way to a rollout.
+
+A picture's place in running text is a placeholder, ``<image>`` or ``<image_start>[…]<image_end>``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mmreason.disk import quoted
+from mmreason.errors import TraceError
+from mmreason.records import MAX_REWARD
+from mmreason.traces.picture import Picture, Shelf
+from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, Part
+
+Row = dict[str, Any]
+Piece = tuple[str, Any]  # ("text", words) or ("image", what Shelf.picture takes)
+
+PLACEHOLDER = "<image>"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a row holds; ``prompt_id`` is empty where equal prompts are told by their words and pictures."""
+
+    format: str
+    prompt: tuple[Part, ...]
+    parts: tuple[Part, ...]
+    rewards: Mapping[str, float] = field(default_factory=dict)
+    prompt_id: str = ""
+    id: str = ""
+    step: int | None = None  # of the training, where the table has it
+    answer: Any = None
+    judges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    success: bool | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, Any] = field(default_factory=dict)
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+def text_part(text: Any, place: str, **fields: Any) -> Part:
+    """Generated words; raises TraceError."""
+    if not isinstance(text, str):
+        raise TraceError(f"field '{place}' must be text, got {type(text).__name__}")
+    if len(text) > MAX_CHARS:
+        raise TraceError(f"field '{place}' must hold at most {MAX_CHARS} characters, holds {len(text)}")
+    return Part("text", "thought", text=text, **fields)
+
+
+def image_part(picture: Picture, **fields: Any) -> Part:
+    """A generated picture."""
+    return Part("image", "edit", picture=picture, **fields)
+
+
+def pieces_of(text: Any, place: str, mark: re.Pattern[str], image: Callable[[str], Any]) -> list[Piece]:
+    """Running text cut at its placeholders: trimmed stretches of words, and ``image(placeholder)`` between them."""
+    if not isinstance(text, str):
+        raise TraceError(f"field '{place}' must be text, got {type(text).__name__}")
+    pieces: list[Piece] = []
+    end = 0
+    for match in mark.finditer(text):
+        pieces += [("text", text[end : match.start()]), ("image", image(match[0]))]
+        end = match.end()
+        if len(pieces) > 2 * MAX_PARTS:
+            break
+    pieces.append(("text", text[end:]))
+    return [
+        (kind, value.strip() if kind == "text" else value) for kind, value in pieces if kind != "text" or value.strip()
+    ]
+
+
+def given(pieces: Sequence[Piece], shelf: Shelf, place: str, role: str = "user") -> list[Part]:
+    """``pieces`` as a prompt's parts."""
+    _check_count(len(pieces), place)
+    parts = []
+    for kind, value in pieces:
+        part = text_part(value, place) if kind == "text" else image_part(shelf.picture(value))
+        parts.append(replace(part, kind="given", role=role))
+    return parts
+
+
+def generated(pieces: Sequence[Piece], shelf: Shelf, place: str) -> list[Part]:
+    """``pieces`` as a rollout's parts, without turns yet."""
+    _check_count(len(pieces), place)
+    return [text_part(value, place) if kind == "text" else image_part(shelf.picture(value)) for kind, value in pieces]
+
+
+def _check_count(count: int, place: str) -> None:
+    if count > MAX_PARTS:
+        raise TraceError(f"field '{place}' must hold at most {MAX_PARTS} parts, holds {count}")
+
+
+def in_turns(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """``parts`` numbered by turn, a text after a picture begins the next; a text at the end is the answer."""
+    found: list[Part] = []
+    turn = 1
+    for part in parts:
+        if part.modality == "text" and found and found[-1].modality == "image":
+            turn += 1
+        found.append(replace(part, turn=turn))
+    if len(found) > 1 and found[-1].modality == "text":
+        found[-1] = replace(found[-1], kind="answer")
+    return tuple(found)
+
+
+def number(value: Any, place: str) -> float | None:
+    """A reward; None for null and for the NaN that stands for it in tables.  Raises TraceError."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_REWARD:
+        raise TraceError(f"field '{place}' must be a number from -1e6 to 1e6 or null, got {quoted(repr(value)[:40])}")
+    return float(value)
+
+
+def rewards_of(value: Any, place: str) -> dict[str, float]:
+    """Rewards by component, those that are null left out; one number alone is called ``reward``."""
+    if not isinstance(value, dict):
+        found = number(value, place)
+        return {} if found is None else {"reward": found}
+    scores = {str(name)[:200]: number(score, f"{place}.{name}") for name, score in value.items()}
+    return {name: score for name, score in scores.items() if score is not None}
+
+
+def judged(part: Part, value: Any, place: str) -> Part:
+    """``part`` with its reward: null, a number, or numbers by component."""
+    if not isinstance(value, dict):
+        return replace(part, reward=number(value, place))
+    rewards = rewards_of(value, place)
+    return replace(part, reward=sum(rewards.values()) if rewards else None, rewards=rewards)
+
+
+def components(row: Row, apart: frozenset[str]) -> dict[str, float]:
+    """The columns of numbers as components, except those ``apart``, which are known to be something else."""
+    found = {}
+    for name, value in row.items():
+        if name in apart or isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        score = number(value, name)
+        if score is not None:
+            found[name[:200]] = score
+    return found
+
+
+def whole(row: Row, name: str) -> int | None:
+    """A whole number, None without one."""
+    value = row.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def label(row: Row, name: str) -> str:
+    """A name or number that tells rows apart, as text; empty without one."""
+    value = row.get(name)
+    return str(value)[:500] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+class Images:
+    """The pictures of a row's list, which its placeholders take in order."""
+
+    def __init__(self, row: Row) -> None:
+        self.name = next((name for name in ("images", "image") if row.get(name) is not None), "images")
+        value = row.get(self.name)
+        self.values = value if isinstance(value, list) else [] if value is None else [value]
+        self._taken = 0
+        self.repeated = False  # the row's parts say themselves which pictures they are
+
+    def take(self, mark: str = PLACEHOLDER) -> Any:
+        """The next one; raises TraceError if there are fewer pictures than placeholders."""
+        if self._taken == len(self.values):
+            raise TraceError(f"field '{self.name}' holds {self._taken} pictures, fewer than the row names")
+        self._taken += 1
+        return self.values[self._taken - 1]
+
+    def unnamed(self) -> list[Piece]:
+        """All of them where no placeholder says where they stand: they were given with the prompt.
+
+        Raises TraceError if placeholders take only some.
+        """
+        if self.repeated:
+            return []
+        if 0 < self._taken < len(self.values):
+            raise TraceError(f"field '{self.name}' holds {len(self.values)} pictures, the row names {self._taken}")
+        return [("image", value) for value in self.values[self._taken :]]

@@ -1,0 +1,64 @@
+"""verl's rollout dumps: ``input``, ``output``, ``gts``, ``score``, ``step``, keys of rewards, ``uid``, ``images``.
+
+``input`` begins with the system's words; the prompt stands between the lines ``user`` and ``assistant``.  ``score`` is
+the sum of the components, and one itself only where there is no other.
+"""
+
+from __future__ import annotations
+
+import re
+
+from mmreason.traces.formats.chat import MARK
+from mmreason.traces.formats.row import (
+    Images,
+    Read,
+    Row,
+    components,
+    generated,
+    given,
+    in_turns,
+    label,
+    pieces_of,
+    whole,
+)
+from mmreason.traces.picture import Shelf
+
+_APART = frozenset(("input", "output", "gts", "score", "step", "uid", "images", "image", "prompt_id", "id"))
+_USER = re.compile(r"^user[ \t]*$", re.MULTILINE)
+_ASSISTANT = re.compile(r"\n?^assistant[ \t]*\n?\Z", re.MULTILINE)
+
+
+def recognises(row: Row) -> bool:
+    """Whether ``row`` is of such a dump."""
+    return isinstance(row.get("input"), str) and "output" in row
+
+
+def read(row: Row, shelf: Shelf) -> Read:
+    """The rollout of ``row``; raises TraceError."""
+    images = Images(row)
+    system, user = _split(row["input"])
+    told = given(pieces_of(system, "input", MARK, images.take), shelf, "input", "system")
+    asked = given(pieces_of(user, "input", MARK, images.take), shelf, "input")
+    parts = generated(pieces_of(row["output"], "output", MARK, images.take), shelf, "output")
+    asked = given(images.unnamed(), shelf, images.name) + asked
+    rewards = components(row, _APART) or components({"score": row.get("score")}, frozenset())
+    more = {name: row[name] for name in row if name not in rewards and name not in ("input", "output", images.name)}
+    uid = label(row, "uid")
+    return Read(
+        "verl",
+        (*told, *asked),
+        in_turns(parts),
+        rewards,
+        prompt_id=label(row, "prompt_id") or uid.rsplit("_", 2)[0],
+        id=label(row, "id") or uid,
+        step=whole(row, "step"),
+        answer=row.get("gts"),
+        more=more,
+    )
+
+
+def _split(text: str) -> tuple[str, str]:
+    """What the system says, and the prompt."""
+    user = _USER.search(text)
+    system = text[: user.start()].removeprefix("system\n") if user else ""
+    return system, _ASSISTANT.sub("", text[user.end() :] if user else text)

@@ -1,0 +1,209 @@
+"""Pictures of any size: PNG, JPEG or WebP, as data or as files beside the rollouts, checked before they are decoded.
+
+Axes: H W pixels.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import re
+import warnings
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from PIL import Image
+
+from mmreason.disk import quoted
+from mmreason.errors import TraceError
+from mmreason.handed import Folder, inner_parts
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+MAX_PIXELS = 32_000_000  # 8000 × 4000
+MAX_PICTURE_BYTES = 32 * 2**20
+MAX_HELD_BYTES = 2**30  # of all pictures that are held in memory, packed as they are
+
+_DATA = re.compile(r"data:image/(?:png|jpe?g|webp);base64,", re.ASCII)
+
+
+class Beside(Protocol):
+    """Where the files stand that a file of rollouts names."""
+
+    def open(self, name: Any) -> BinaryIO:
+        """The file called ``name``; raises TraceError."""
+        ...
+
+
+class Nowhere:
+    """What came through a pipe or was pasted has no files beside it."""
+
+    def open(self, name: Any) -> BinaryIO:
+        """Refuse; raises TraceError."""
+        raise TraceError(f"picture {quoted(str(name))} must be data: no files stand beside what is piped or pasted")
+
+
+class Archive:
+    """The members of a zip file, those in its folder ``within``."""
+
+    def __init__(self, archive: zipfile.ZipFile, within: str = "") -> None:
+        self.archive, self.within = archive, within
+
+    def open(self, name: Any) -> BinaryIO:
+        """The member called ``name``, whole in memory; raises TraceError."""
+        called = f"picture {quoted(str(name))}"
+        parts = inner_parts(name)
+        if parts is None:
+            raise TraceError(f"{called} must be a path inside the zip file, without '..'; nothing else is opened")
+        return io.BytesIO(member(self.archive, self.within + "/".join(parts), MAX_PICTURE_BYTES, called))
+
+
+def member(archive: zipfile.ZipFile, name: str, max_bytes: int, called: str) -> bytes:
+    """The bytes of a zip's member, never more than ``max_bytes`` whatever its header claims; raises TraceError."""
+    try:
+        with archive.open(name) as file:
+            content = file.read(max_bytes + 1)
+    except KeyError:
+        raise TraceError(f"{called} is not in the zip file") from None
+    except Exception:  # zlib, lzma, a password, a forged header
+        raise TraceError(f"{called} cannot be read from the zip file") from None
+    if len(content) > max_bytes:
+        raise TraceError(f"{called} is larger than {max_bytes // 2**20} MB")
+    return content
+
+
+def folder(root: str | Path) -> Folder:
+    """The folder ``root`` as a place of pictures."""
+    return Folder(root, "picture", MAX_PICTURE_BYTES, TraceError)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture: its size and format from its header; the bytes are held, or read again from where they stand."""
+
+    width: int
+    height: int
+    format: str  # PNG, JPEG or WEBP
+    key: str  # equal for equal pictures of one file of rollouts
+    content: bytes | None = None
+    beside: Beside | None = None
+    name: str = ""
+
+    @property
+    def size(self) -> str:
+        return f"{self.width}×{self.height}"
+
+    def read(self) -> bytes:
+        """The file's bytes; raises TraceError."""
+        if self.content is not None:
+            return self.content
+        assert self.beside is not None
+        with self.beside.open(self.name) as file:
+            return file.read(MAX_PICTURE_BYTES)
+
+    def pixels(self) -> np.ndarray:
+        """(H, W, 3) uint8; raises TraceError if it is damaged."""
+        return np.asarray(decoded(self.read(), self.name or "picture"))
+
+    def url(self) -> str:
+        """The same as a data URL, inert whatever the file holds."""
+        return f"data:image/{self.format.lower()};base64,{base64.b64encode(self.read()).decode('ascii')}"
+
+
+class Shelf:
+    """The pictures of one file of rollouts; equal ones are held once."""
+
+    def __init__(self, beside: Beside) -> None:
+        self.beside = beside
+        self._known: dict[str, Picture] = {}
+        self._held_bytes = 0
+
+    def picture(self, value: Any) -> Picture:
+        """The picture that a field holds: bytes, a data URL, a path, or an object of one of these.
+
+        Objects are ``{"bytes": …, "path": …}`` (datasets) and ``{"url": …}`` (chat).  Raises TraceError.
+        """
+        if isinstance(value, dict):
+            given = [value.get(key) for key in ("bytes", "url", "image", "path") if value.get(key) is not None]
+            if not given:
+                raise TraceError("a picture must be a path, a data URL or bytes, got an object without any")
+            value = given[0]
+        if isinstance(value, bytes):
+            return self._held(value)
+        if not isinstance(value, str):
+            raise TraceError(f"a picture must be a path, a data URL or bytes, got {type(value).__name__}")
+        if value[:5].lower() == "data:":
+            return self._held(_decode_url(value))
+        return self._known.get(value) or self._named(value)
+
+    def _held(self, content: bytes) -> Picture:
+        if len(content) > MAX_PICTURE_BYTES:
+            raise TraceError(f"a picture is larger than {MAX_PICTURE_BYTES // 2**20} MB")
+        key = hashlib.sha256(content).hexdigest()
+        if key not in self._known:
+            self._held_bytes += len(content)
+            if self._held_bytes > MAX_HELD_BYTES:
+                raise TraceError(
+                    f"the pictures take more than {MAX_HELD_BYTES // 2**20} MB; give them as files beside"
+                )
+            self._known[key] = Picture(*_header(io.BytesIO(content), "a picture"), key, content)
+        return self._known[key]
+
+    def _named(self, name: str) -> Picture:
+        if "://" in name:
+            raise TraceError(f"picture {quoted(name)} is an address: nothing is fetched; give a file or a data URL")
+        with self.beside.open(name) as file:
+            size = _header(file, f"picture {quoted(name)}")
+            if isinstance(self.beside, Archive):  # closed before the picture is shown
+                file.seek(0)
+                found = replace(self._held(file.read()), name=name)
+            else:
+                found = Picture(*size, name, None, self.beside, name)
+        self._known[name] = found
+        return found
+
+
+def decoded(content: bytes, called: str) -> Image.Image:
+    """``content`` as an RGB picture; raises TraceError."""
+    _header(io.BytesIO(content), called)
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return image.convert("RGB")
+    except Exception:  # Pillow's readers raise many kinds on forged chunks
+        raise TraceError(f"{called} is damaged: its pixels cannot be decoded") from None
+
+
+def _header(file: BinaryIO, called: str) -> tuple[int, int, str]:
+    """Width, height and format, with nothing decoded; raises TraceError."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as image:
+                width, height, kind = *image.size, image.format or ""
+    except Image.DecompressionBombError:
+        raise TraceError(_too_many(called)) from None
+    except Exception:  # as in ``decoded``
+        raise TraceError(f"{called} is not a PNG, JPEG or WebP picture") from None
+    if width * height > MAX_PIXELS:
+        raise TraceError(_too_many(called))
+    return width, height, "JPEG" if kind == "MPO" else kind
+
+
+def _too_many(called: str) -> str:
+    return f"{called} holds more than {MAX_PIXELS // 10**6} million pixels"
+
+
+def _decode_url(url: str) -> bytes:
+    match = _DATA.match(url)
+    if match is None:
+        raise TraceError(f"a picture's data URL must begin with data:image/png;base64, got {quoted(url[:40])}")
+    if len(url) > MAX_PICTURE_BYTES * 4 // 3 + 100:
+        raise TraceError(f"a picture is larger than {MAX_PICTURE_BYTES // 2**20} MB")
+    try:
+        return base64.b64decode(url[match.end() :], validate=True)
+    except (binascii.Error, ValueError):
+        raise TraceError("a picture's data URL is not base64") from None

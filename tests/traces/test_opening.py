@@ -1,0 +1,478 @@
+"""Hostile rollouts, version 2 and every import format: refused in one sentence, with nothing opened outside."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import io
+import json
+import os
+import random
+import re
+import struct
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from PIL import Image
+
+from mmreason.analysis.rollouts.first_look import first_look
+from mmreason.analysis.rollouts.push import pushes
+from mmreason.analysis.rollouts.reading import check_pictures, reading
+from mmreason.errors import MMReasonError, TraceError
+from mmreason.traces.opening import open_content, open_rollouts
+from mmreason.traces.version_two import export_schema_two
+from tests.traces.test_hostile import assert_one_sentence, deep, forged_png
+
+ROOT = Path(__file__).parent.parent.parent
+SAMPLES = Path(__file__).parent / "samples"
+
+
+def picture(size: tuple[int, int] = (6, 5), kind: str = "PNG") -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", size, "red").save(data, kind)
+    return data.getvalue()
+
+
+def url(size: tuple[int, int] = (6, 5), kind: str = "PNG", said: str = "png") -> str:
+    return f"data:image/{said};base64," + base64.b64encode(picture(size, kind)).decode()
+
+
+START = url()
+VALID: dict[str, Any] = {
+    "version": 2,
+    "prompts": [{"id": "p", "parts": [{"type": "text", "text": "Draw."}, {"type": "image", "image": START}]}],
+    "rollouts": [
+        {
+            "id": "r",
+            "prompt": "p",
+            "parts": [
+                {"type": "text", "text": "I see.", "reward": 1.0, "tokens": ["I", " see."], "logprobs": [-0.1, -0.2]},
+                {
+                    "type": "image",
+                    "image": START,
+                    "region": {"unit": "pixels", "boxes": [[1, 1, 2, 2]]},
+                    "rewards": {"clean": 0.5, "path": None},
+                    "grid": [2, 2],
+                    "steps": [{"step": 1, "tokens": [3, None], "committed": [0], "probability": [0.5]}],
+                },
+                {"type": "text", "kind": "answer", "text": "Done.", "mine": {"a": [1]}},
+            ],
+            "rewards": {"all": 1.5},
+            "settings": {"temperature": 1.0},
+        }
+    ],
+}
+
+
+def changed(path: str, value: Any, valid: Any = VALID) -> Any:
+    data = copy.deepcopy(valid)
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
+    target = data
+    for key in parents:
+        target = target[key]
+    if value is ...:
+        del target[last]
+    else:
+        target[last] = value
+    return data
+
+
+def opened(data: Any, tmp_path: Path):
+    path = tmp_path / "rollouts.jsonl"
+    path.write_text(json.dumps(data))
+    found = open_rollouts(path).rollouts
+    check_pictures(found)
+    return found
+
+
+def test_version_two_is_read_with_all_that_it_says(tmp_path: Path) -> None:
+    found = opened(VALID, tmp_path)
+    text, image, answer = found.rollouts[0].parts
+    assert (found.format, text.tokens, text.logprobs) == ("trace version 2", ("I", " see."), (-0.1, -0.2))
+    assert image.region is not None and image.region.boxes == ((1, 1, 2, 2),) and image.grid == (2, 2)
+    assert (image.reward, image.rewards, answer.turn, answer.kind) == (0.5, {"clean": 0.5}, 2, "answer")
+    assert answer.more == {"mine": {"a": [1]}} and image.steps[0]["committed"] == [0]
+    assert image.picture is not None and image.picture.pixels().shape == (5, 6, 3)
+
+
+def test_version_two_in_lines_and_with_pictures_beside_reads_the_same(tmp_path: Path) -> None:
+    whole = opened(VALID, tmp_path)
+    (tmp_path / "images").mkdir()
+    for kind in ("PNG", "JPEG", "WEBP"):
+        (tmp_path / "images" / f"start.{kind.lower()}").write_bytes(picture(kind=kind))
+        beside = changed("rollouts.0.parts.1.image", f"images/start.{kind.lower()}")
+        lines = [{"version": 2, "prompts": beside["prompts"]}, {"version": 2, "rollouts": beside["rollouts"]}]
+        (tmp_path / "rollouts.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+        found = open_rollouts(tmp_path / "rollouts.jsonl").rollouts
+        assert reading(found) == reading(whole)
+        shown = found.rollouts[0].parts[1].picture
+        assert shown is not None and shown.format == kind and shown.url().startswith(f"data:image/{kind.lower()};")
+
+
+def test_the_shipped_schema_of_version_two_is_up_to_date(tmp_path: Path) -> None:
+    export_schema_two(tmp_path / "schema.json")
+    shipped = ROOT / "assets" / "trace-2.schema.json"
+    assert shipped.read_text() == (tmp_path / "schema.json").read_text(), "run `inspect --schema_two` again"
+
+
+# Version 2, field by field
+
+PICTURES: list[Any] = [
+    *("", "http://example.org/x.png", "https://example.org/x.png", "file:///etc/passwd", "/etc/passwd", "../x.png"),
+    *("images/../../x.png", "..", ".", "a\0b", "none.png", "c:/x.png", "a\\b", "x" * 5000, "images//x.png"),
+    *("data:image/png;base64,", START[:-30], "data:image/png;base64,!!!!", "data:image/svg+xml;base64,PHN2Zz4="),
+    *("data:text/html;base64,PHN2Zz4=", forged_png(60_000, 60_000), forged_png(20_000, 4096), forged_png(0, 128)),
+    *(url(kind="GIF"), url(kind="BMP"), url(kind="TIFF"), 7, True, [], {}),
+]
+HOSTILE: dict[str, Any] = {
+    "version": [0, 3, "2", True, 2.5, None, [2]],
+    "prompts": [None, {}, "p", [None], [[]], VALID["prompts"] + changed("0.parts", [], VALID["prompts"]), ...],
+    "prompts.0.id": ["", 7, None, ..., "x" * 501, "other"],
+    "prompts.0.parts": [None, {}, [None], [{"type": "video"}], [{}], [VALID["prompts"][0]["parts"][0]] * 1025],
+    "prompts.0.parts.0.text": [None, 7, ..., "x" * 1_000_001, "\ud800"],
+    "prompts.0.parts.1.image": [*PICTURES, None, ...],
+    "rollouts": [None, {}, [None], [[]], [], ...],
+    "rollouts.0.prompt": ["", "other", None, 7, ...],
+    "rollouts.0.parts": [None, {}, [None], [[]], [VALID["rollouts"][0]["parts"][0]] * 1025],
+    "rollouts.0.parts.0.type": ["image", "video", None, 7, ...],
+    "rollouts.0.parts.0.kind": ["edit", None, 7],
+    "rollouts.0.parts.0.turn": [0, -1, 1.5, "1", True, 10**9],
+    "rollouts.0.parts.0.text": [None, 7, [], "x" * 1_000_001],
+    "rollouts.0.parts.0.reward": [float("nan"), float("inf"), "1", True, 1e300],
+    "rollouts.0.parts.0.logprobs": [[], [0.5, 0.5], ["x", "y"], [-0.1], [float("nan")] * 2],
+    "rollouts.0.parts.0.tokens": [[1.5, 2.5], "I see", [[1]], [True]],
+    "rollouts.0.parts.1.image": [*PICTURES, ...],
+    "rollouts.0.parts.1.region": [
+        *([], {}, {"unit": "inches", "boxes": [[1, 1, 2, 2]]}, {"boxes": []}, {"boxes": [[1, 1, 2]]}),
+        *({"boxes": [[3, 1, 2, 2]]}, {"boxes": [[0, 1, 2, 2]]}, {"boxes": [[1, 1, 2, 10**9]]}, {"mask": "../x"}),
+        *({"mask": forged_png(60_000, 60_000)}, {"mask": START, "boxes": [[1, 1, 2, 2]]}),
+    ],
+    "rollouts.0.parts.1.rewards": [[], 1.0, {"a": "1"}, {"a": float("nan")}, {"": 1.0}, {"x" * 201: 1.0}, {"a": True}],
+    "rollouts.0.parts.1.grid": [[1], [0, 2], [1, 2, 3], 7, [1.5, 2]],
+    "rollouts.0.parts.1.steps": [{}, [[]], [{"step": -1}], [{"step": 1, "probability": [2.0]}], [{}]],
+    "rollouts.0.parts.2.mine": [deep(100), deep(900), float("nan"), "\udfff"],
+    "rollouts.0.rewards": [[], "1", {"a": []}, {"a": 1e300}],
+    "rollouts.0.success": [1, "true"],
+    "rollouts.0.settings": [[], 7, {"a": float("inf")}],
+    "rollouts.0.id": [7, "", "x" * 501],
+}
+
+
+@pytest.mark.parametrize("path", HOSTILE)
+def test_a_hostile_field_of_version_two_is_refused_in_one_sentence(path: str, tmp_path: Path) -> None:
+    for value in HOSTILE[path]:
+        with pytest.raises(TraceError) as error:
+            opened(changed(path, value), tmp_path)
+            pytest.fail(f"taken: {repr(value)[:100]}")
+        assert_one_sentence(error)
+
+
+# Every import format
+
+FORMATS: dict[str, list[Any]] = {
+    name: [json.loads(line) for line in (SAMPLES / path).read_text().splitlines()]
+    for name, path in (
+        ("chat", "chat-messages.jsonl"),
+        ("files", "image-files/rollouts.jsonl"),
+        ("zebra", "zebra/zebra.jsonl"),
+        ("verl", "verl/12.jsonl"),
+    )
+}
+PICTURE_OF = {
+    "chat": "messages.1.content.1.image_url.url",
+    "files": "prompt.0.content.0.image",
+    "zebra": "problem_image_1",
+    "verl": "images.0",
+}
+WRONG: dict[str, dict[str, list[Any]]] = {
+    "chat": {
+        "messages": [[None], [7], [{"role": 7}], [{"role": "user", "content": 7}], []],
+        "messages.2.content": [
+            7,
+            {},
+            [None],
+            [7],
+            [{"type": "video"}],
+            [{"type": "text"}],
+            [{"type": "text", "text": 7}],
+        ],
+        "messages.2.content.1.image_url": [7, {}, [], {"url": 7}, {"url": "http://example.org/x"}],
+        "segment_rewards": [7, {}, [1.0], ["a"] * 5, [True] * 5, [{"a": "b"}] * 5, [1e300] * 5],
+        "rewards": ["a", [1], {"a": "b"}, {"a": [1]}, True],
+    },
+    "files": {
+        "prompt": [7, {}, [7], [{"role": "user", "content": [{"type": "image"}]}]],
+        "completion": [7, {}, [[]]],
+        "completion.0.content.0.reward": ["1", [1], {"a": {}}, True],
+    },
+    "zebra": {
+        "Question": [7, None, [], "<image_start>[problem_image_9]<image_end>", "x" * 1_000_001],
+        "Text Reasoning Trace": [
+            7,
+            None,
+            {},
+            "<image_start>[../../etc/passwd]<image_end>",
+            "<image_start>[id]<image_end>",
+        ],
+        "Final Answer": [7, [], {}],
+        "reward_text": ["a", True, [], 1e300],
+    },
+    "verl": {
+        "input": ["user\n<image><image><image>\nassistant\n", "x" * 1_000_001],
+        "output": [7, None, [], "<image>" * 5000, "no picture"],
+        "images": [7, [None, None], [7, 7], ["http://a/b", "c"], []],
+        "answer": [1e300],
+    },
+}
+
+
+@pytest.fixture()
+def beside(tmp_path: Path) -> Path:
+    for folder in ("image-files", "zebra", "verl"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        for path in (SAMPLES / folder / "images").iterdir():
+            (tmp_path / "images" / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_hostile_field_of_another_system_is_refused_in_one_sentence(name: str, beside: Path) -> None:
+    opened(FORMATS[name][0], beside)
+    some = [value for value in PICTURES if value not in ("", {}, [], None)]
+    cases = {**WRONG[name], PICTURE_OF[name]: some}
+    for path, values in cases.items():
+        for value in values:
+            if name == "chat" and path == "messages" and value == []:
+                assert opened(changed(path, value, {"messages": []}), beside).rollouts[0].parts == ()
+                continue
+            with pytest.raises(TraceError) as error:
+                opened(changed(path, value, FORMATS[name][0]), beside)
+                pytest.fail(f"taken: {path} {repr(value)[:100]}")
+            assert_one_sentence(error)
+
+
+def test_nothing_outside_the_folder_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inner, secret = tmp_path / "inner", tmp_path / "secret.png"
+    (inner / "images").mkdir(parents=True)
+    secret.write_bytes(picture())
+    (inner / "link.png").symlink_to(secret)
+    (inner / "out").symlink_to(tmp_path)
+    (inner / "linked.jsonl").symlink_to(tmp_path / "other.jsonl")
+    (tmp_path / "other.jsonl").write_text(json.dumps(VALID))
+    os.mkfifo(inner / "pipe.png")
+    seen: list[Any] = []
+    kept = os.open
+    monkeypatch.setattr(os, "open", lambda *args, **named: (seen.append(args[0]), kept(*args, **named))[1])
+    outside = (
+        "../secret.png",
+        str(secret),
+        "link.png",
+        "out/secret.png",
+        "images/../../secret.png",
+        "pipe.png",
+        "images",
+    )
+    for name in outside:
+        with pytest.raises(TraceError) as error:
+            opened(changed("rollouts.0.parts.1.image", name), inner)
+        assert_one_sentence(error)
+    assert not any(str(path) == str(secret) or ".." in str(path) for path in seen)
+    (inner / "rollouts.jsonl").unlink()
+    with pytest.raises(TraceError, match="is a link"):
+        open_rollouts(inner)
+
+
+# Whole files
+
+
+def test_hostile_files_and_folders_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    files: dict[str, tuple[bytes, str]] = {
+        "a.jsonl": (b"", "is not JSON: it is empty"),
+        "b.jsonl": (b"{", "is not JSON"),
+        "c.jsonl": (b"\xff\xfe\x00\x01", "UTF-16"),
+        "d.jsonl": (b'{"version": 2}\n{"version": 2\n{"version": 2}', "line 2 of"),
+        "e.jsonl": (b'{"version": 2}\n[1]\n', "line 2 must be a JSON object, got list"),
+        "f.jsonl": (b"[" * 100_000, "nested deeper"),
+        "g.jsonl": (b'{"messages": []}\n{"other": 1}\n', "line 2 of .*: it is not of the kind of the first row"),
+        "h.jsonl": (b'{"messages": [], "messages": []}', "appears twice"),
+        "i.json": (b"[]", "holds no rollouts"),
+        "j.json": (b"[1]", "entry 1 must be a JSON object"),
+        "k.parquet": (b"PAR1" + b"\0" * 100, "is not a parquet file"),
+        "l.zip": (b"PK\x03\x04" + b"\0" * 100, "cannot be read"),
+        "m.jsonl": (b'{"version": 2}', "holds no rollouts"),
+        "n.jsonl": (b"null", "must be a JSON object"),
+    }
+    for name, (content, says) in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(TraceError, match=says) as error:
+            open_rollouts(tmp_path / name)
+        assert_one_sentence(error)
+    with pytest.raises(TraceError, match="holds no rollouts"):
+        open_rollouts(tmp_path / "empty")
+
+
+def test_a_last_line_that_is_being_written_is_left_out_and_noted(tmp_path: Path) -> None:
+    line = json.dumps(VALID)
+    (tmp_path / "r.jsonl").write_text(f"{line}\n{line[:200]}")
+    found = open_rollouts(tmp_path / "r.jsonl").rollouts
+    assert len(found.rollouts) == 1 and "line 2 of" in found.notes[0] and "not finished" in found.notes[0]
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return data.getvalue()
+
+
+def test_hostile_zips_are_refused() -> None:
+    line = json.dumps(changed("rollouts.0.parts.1.image", "x.png")).encode()
+    cases = {
+        "does not exist|is not in the zip": {"r.jsonl": line},
+        "is not a PNG": {"r.jsonl": line, "x.png": b"\0" * 100},
+        "is larger than": {"r.jsonl": line, "x.png": b"\0" * (33 * 2**20)},
+        "holds no rollouts": {"x.png": picture()},
+        "inside the zip": {"r.jsonl": line.replace(b"x.png", b"../x.png"), "../x.png": picture()},
+    }
+    for says, members in cases.items():
+        with pytest.raises(TraceError, match=says) as error:
+            open_content(zipped(members), "upload.zip")
+        assert_one_sentence(error)
+    assert open_content(zipped({"r.jsonl": line, "x.png": picture()}), "good.zip").rollouts.rollouts
+
+
+def table(rows: list[dict[str, Any]], tmp_path: Path) -> Path:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "t.parquet")
+    return tmp_path / "t.parquet"
+
+
+def test_hostile_parquet_is_refused(tmp_path: Path) -> None:
+    row = {"prompt": "<image> q", "completion": "a", "advantage": 0.0, "images": [{"bytes": picture(), "path": "x"}]}
+    assert open_rollouts(table([row], tmp_path)).rollouts.prompts[0].parts[0].picture
+    for value, says in (
+        ([{"bytes": b"GIF89a", "path": "x"}], "is not a PNG"),
+        ([{"bytes": None, "path": "/etc/passwd"}], "inside the file's folder"),
+        ([{"bytes": None, "path": "../x.png"}], "inside the file's folder"),
+        ([{"bytes": None, "path": "http://example.org/x.png"}], "nothing is fetched"),
+        ([{"bytes": None, "path": None}], "a picture must be"),
+        ([{"bytes": base64.b64decode(forged_png(60_000, 60_000)[22:]), "path": "x"}], "million pixels"),
+        ([], "fewer than the row names"),
+    ):
+        with pytest.raises(TraceError, match=says) as error:
+            open_rollouts(table([{**row, "images": value}], tmp_path))
+        assert_one_sentence(error)
+    with pytest.raises(TraceError, match="must hold at most 20000 rows"):
+        open_rollouts(table([{"prompt": "q", "completion": "a"}] * 20_001, tmp_path))
+
+
+# Fuzz
+
+SEEDS: list[bytes] = [
+    json.dumps(VALID).encode(),
+    *(re.sub(r"images/[\w.-]+", START, json.dumps(FORMATS[name][0])).encode() for name in ("files", "zebra", "verl")),
+    json.dumps({"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}).encode(),
+    zipped({"r.jsonl": json.dumps(VALID).encode(), "x.png": picture()}),
+]
+TOKENS = [
+    b"null",
+    b"-1",
+    b"1e999",
+    b"[]",
+    b"{}",
+    b'""',
+    b"true",
+    b'"\\ud800"',
+    b"2",
+    b"NaN",
+    b"[[",
+    b'"<image>"',
+    b"\n",
+]
+
+
+ANYTHING: list[Any] = [
+    *(None, True, 7, -1.5, "", "x", "<image>", "../x.png", START, 1e300, ...),
+    *([], {}, [None], [[]], {"a": None}, ["x"]),
+]
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """A field of its JSON that is something else, or one to three bytes or stretches changed."""
+    if content.startswith(b"{") and rng.random() < 0.5:
+        data = json.loads(content)
+        return json.dumps(changed(rng.choice(places(data)), rng.choice(ANYTHING), data)).encode()
+    return garbled(content, rng)
+
+
+def garbled(content: bytes, rng: random.Random) -> bytes:
+    data = bytearray(content)
+    for _ in range(rng.randint(1, 3)):
+        start = rng.randrange(len(data) + 1)
+        end = min(len(data), start + rng.choice((1, 1, 4, 20)))
+        kind = rng.randrange(5)
+        if kind == 0 and start < len(data):
+            data[start] = rng.randrange(256)
+        elif kind == 1:
+            del data[start:end]
+        elif kind == 2:
+            data[start:start] = data[start:end]
+        elif kind == 3:
+            data[start:end] = rng.choice(TOKENS)
+        elif len(data) > 4:
+            struct.pack_into("<I", data, rng.randrange(len(data) - 4), rng.choice((0, 1, 2**31 - 1, 2**32 - 1)))
+    return bytes(data)
+
+
+def small_parquet() -> bytes:
+    rows = [
+        {"prompt": "<image> q", "completion": "a", "advantage": 0.5, "images": [{"bytes": picture(), "path": "x"}]}
+    ]
+    data = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), data)
+    return data.getvalue()
+
+
+def outcome(content: bytes) -> str:
+    """``read`` or ``refused``, and anything else is raised."""
+    try:
+        found = open_content(content, "fuzz").rollouts
+        check_pictures(found)
+        json.dumps([reading(found), pushes(found), first_look(found)], allow_nan=False)
+    except MMReasonError as error:
+        message = str(error)
+        assert message.isprintable() and 10 < len(message) < 700, message
+        return "refused"
+    return "read"
+
+
+def test_ten_thousand_mutated_files_are_read_or_refused_without_a_traceback() -> None:
+    seeds = [*SEEDS, small_parquet()]
+    assert {outcome(seed) for seed in seeds} == {"read"}
+    rng = random.Random(7)
+    count = {"read": 0, "refused": 0}
+    for number in range(10_000):
+        count[outcome(mutated(seeds[number % len(seeds)], rng))] += 1
+    assert count["read"] > 1000 and count["refused"] > 3000, count
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_field_of_every_format_may_be_anything(name: str, beside: Path) -> None:
+    row = FORMATS[name][0]
+    for path in places(row):
+        for value in ANYTHING:
+            try:
+                found = opened(changed(path, value, row), beside)
+                json.dumps([reading(found), pushes(found), first_look(found)], allow_nan=False)
+            except TraceError as error:
+                assert str(error).isprintable() and len(str(error)) < 700
+
+
+def places(value: Any, path: str = "") -> list[str]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [p for key, item in items for p in (f"{path}{key}", *places(item, f"{path}{key}."))]

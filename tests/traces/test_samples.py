@@ -1,0 +1,132 @@
+"""Rollouts of other systems are read as ``samples/README.md`` says, one sample a format."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from mmreason.analysis.rollouts.reading import reading
+from mmreason.errors import ConfigError, TraceError
+from mmreason.traces.opening import open_content, open_rollouts, parse_map
+from tests.test_main import command
+
+SAMPLES = Path(__file__).parent / "samples"
+EXPECTED: dict[str, dict[str, Any]] = json.loads((SAMPLES / "expected.json").read_text(encoding="utf-8"))
+RENAMED = {"kind": "format"}
+
+
+def close(found: Any, wanted: Any) -> bool:
+    """Equal, numbers to the six digits that are written down."""
+    if isinstance(wanted, dict):
+        return set(found) == set(wanted) and all(close(found[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, float) and isinstance(found, float):
+        return abs(found - wanted) < 1e-6
+    return found == wanted
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_sample_is_read_as_it_is_described(name: str) -> None:
+    found, wanted = reading(open_rollouts(SAMPLES / name).rollouts), dict(EXPECTED[name])
+    mapped = wanted.pop("mean_reward_if_mapped", None)
+    assert wanted.pop("segments") == {"text": found["text_segments"], "image": found["image_segments"]}
+    for key, value in wanted.items():
+        assert close(found[RENAMED.get(key, key)], value), (key, found[RENAMED.get(key, key)], value)
+    if mapped is not None:
+        mapping = {modality: tuple(names) for modality, names in mapped["map"].items()}
+        rewards = reading(open_rollouts(SAMPLES / name, mapping).rollouts)["mean_reward"]
+        assert close(rewards, {"text": mapped["text"], "image": mapped["image"]})
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_command_says_the_same_of_a_file_its_folder_and_a_zip(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    inner = (SAMPLES / name).parent
+    if inner == SAMPLES:
+        folder.mkdir()
+        shutil.copy(SAMPLES / name, folder)
+    else:
+        shutil.copytree(inner, folder)
+    archive = tmp_path / "rollouts.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in sorted(folder.rglob("*")):
+            packed.write(path, Path("deep") / path.relative_to(folder))
+    told = []
+    for path in (SAMPLES / name, folder, archive):
+        found = open_rollouts(path).rollouts
+        told.append({key: value for key, value in reading(found).items() if key != "format"})
+        assert all(part.picture.read() for r in found.rollouts for part in r.parts if part.picture)
+    assert told[0] == told[1] == told[2]
+    assert open_content(archive.read_bytes(), "upload.zip").rollouts.format == EXPECTED[name]["kind"]
+
+
+def test_inspect_prints_one_object_with_what_is_asked_of_it() -> None:
+    done = command("inspect", SAMPLES / "verl", "--json", "--map", "text=answer,format", "image=drawing")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    wanted = {"valid": True, "format": "verl", "prompts": 2, "rollouts": 10, "text_segments": 20, "image_segments": 10}
+    assert {key: found[key] for key in wanted} == wanted and found["problems_found"] == []
+    assert found["mean_reward"] == {"text": 1.5, "image": pytest.approx(0.72)}
+    assert found["interference"]["turn"] is None  # whole rollouts were judged, no turns
+    assert 0 < found["interference"]["trace"]["sign_conflict"] < 1
+    kinds = {finding["finding"] for finding in found["first_look"]}
+    assert {"contradictions", "right_answer_wrong_picture", "wrong_answer_right_picture", "longest"} <= kinds
+
+
+def test_columns_of_an_unknown_table_are_named_by_hand(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jsonl"
+    picture = "data:image/png;base64," + png()
+    rows = [
+        {"q": "Where?", "gen": {"out": "There <image> so: 4"}, "pics": [picture], "scores": {"ok": i}, "n": i}
+        for i in range(2)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(TraceError, match="no known format has these columns: q, gen, pics, scores, n"):
+        open_rollouts(path)
+    mapping = parse_map(["prompt=q", "completion=gen.out", "images=pics", "rewards=scores", "text=ok"])
+    found = open_rollouts(path, mapping).rollouts
+    assert [(p.modality, p.kind, p.turn, p.text) for p in found.rollouts[1].parts] == [
+        ("text", "thought", 1, "There"),
+        ("image", "edit", 1, None),
+        ("text", "answer", 2, "so: 4"),
+    ]
+    assert reading(found)["mean_reward"] == {"text": 0.5, "image": None}
+    assert found.rollouts[1].more["n"] == 1, "unknown columns are kept"
+    for wrong, says in ((["text"], "NAME=COLUMN"), (["texts=a"], "one of text"), (["prompt=a,b"], "NAME=COLUMN")):
+        with pytest.raises(ConfigError, match=says):
+            parse_map(wrong)
+    with pytest.raises(ConfigError, match="must name a component of the rewards, one of ok, got 'okay'"):
+        open_rollouts(path, {**mapping, "text": ("okay",)})
+
+
+def test_pictures_that_no_placeholder_names_were_given_with_the_prompt(tmp_path: Path) -> None:
+    picture = "data:image/png;base64," + png()
+    row = {"prompt": "What is it?", "completion": "A dot.", "images": [picture], "advantage": 0.0, "right": 1.0}
+    (tmp_path / "t.jsonl").write_text(json.dumps(row))
+    found = open_rollouts(tmp_path / "t.jsonl").rollouts
+    assert [part.modality for part in found.prompts[0].parts] == ["image", "text"]
+    assert found.format == "trl" and found.rollouts[0].rewards == {"right": 1.0}
+
+
+def test_a_prompt_that_comes_back_at_another_step_is_another_group(tmp_path: Path) -> None:
+    for step in (10, 20):
+        rows = [{"prompt": "q", "completion": f"{i}", "advantage": 0.0, "step": step, "ok": i} for i in range(3)]
+        (tmp_path / f"completions_{step}.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    (tmp_path / "metrics.jsonl").write_text('{"loss": 1.0}\n')
+    found = open_rollouts(tmp_path).rollouts
+    assert [len(group) for group in found.groups] == [3, 3]
+    assert len({prompt.id for prompt in found.prompts}) == 2
+    assert len(found.notes) == 1 and "'metrics.jsonl' is left out" in found.notes[0]
+
+
+def png() -> str:
+    data = io.BytesIO()
+    Image.new("RGB", (5, 4), "red").save(data, "PNG")
+    return base64.b64encode(data.getvalue()).decode()
