@@ -1,0 +1,145 @@
+"""Rollouts recorded from anybody's training script, as lines of trace version 2.
+
+::
+
+    with Recorder("run/rollouts.jsonl") as record:
+        record.rollout(prompt).text("I see …", reward=1.0).image(picture, region=(1, 1, 64, 64), reward=0.5)
+
+Each rollout is one whole line, appended when the next one begins or the recorder closes, so that the file can be read
+while it grows.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mmreason.disk import append_line, finite
+from mmreason.errors import TraceError
+from mmreason.traces.version_two import VERSION_TWO, check_two
+
+Picture = Image.Image | np.ndarray
+Reward = float | Mapping[str, float | None] | None
+
+
+class Recorded:
+    """A rollout in the making; every method returns it, so that calls can be chained."""
+
+    def __init__(self, prompt: str, fields: Mapping[str, Any]) -> None:
+        self.entry: dict[str, Any] = {"prompt": prompt, "parts": [], **fields}
+
+    def text(self, text: str, reward: Reward = None, kind: str = "thought", **fields: Any) -> Recorded:
+        """Words that were generated; ``reward`` is a number, numbers by component, or None for not judged."""
+        return self._add({"type": "text", "text": text, "kind": kind}, reward, fields)
+
+    def answer(self, text: str, reward: Reward = None, **fields: Any) -> Recorded:
+        """The words that answer."""
+        return self.text(text, reward, "answer", **fields)
+
+    def image(
+        self, picture: Picture, region: Any = None, reward: Reward = None, unit: str = "pixels", **fields: Any
+    ) -> Recorded:
+        """The picture after an edit of ``region``; raises TraceError.
+
+        ``region`` is a box (top, left, bottom, right), inclusive and from 1, several of them, or a mask as a picture
+        or a boolean (H, W) array; None if the picture was made whole.
+        """
+        entry: dict[str, Any] = {"type": "image", "image": picture_url(picture)}
+        if region is not None:
+            entry["region"] = {"unit": unit, **_region(region)}
+        return self._add(entry, reward, fields)
+
+    def _add(self, entry: dict[str, Any], reward: Reward, fields: Mapping[str, Any]) -> Recorded:
+        entry["rewards" if isinstance(reward, Mapping) else "reward"] = reward
+        self.entry["parts"].append(_plain({**entry, **fields}))
+        return self
+
+
+class Recorder:
+    """The file that rollouts are appended to; one that exists is continued."""
+
+    def __init__(self, path: str | Path, judges: Mapping[str, Sequence[str]] | None = None) -> None:
+        """``judges`` says which components of ``rewards`` of a whole rollout judge words and pictures."""
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._judges = {modality: list(names) for modality, names in (judges or {}).items()}
+        self._written: set[str] = set()  # prompts
+        self._given: list[dict[str, Any]] = []
+        self._open: Recorded | None = None
+
+    def rollout(self, prompt: Any, **fields: Any) -> Recorded:
+        """Begin a rollout of ``prompt``: text, a picture, or a list of both; raises TraceError.
+
+        ``fields`` are of the whole: ``id``, ``rewards``, ``success``, ``answer``, ``settings``, ``cost`` or any other.
+        """
+        self.flush()
+        parts = [_given(part) for part in (prompt if isinstance(prompt, list | tuple) else [prompt])]
+        called = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        self._given = [] if called in self._written else [{"id": called, "parts": parts}]
+        self._open = Recorded(called, _plain(fields))
+        return self._open
+
+    def flush(self) -> None:
+        """Append the rollout in the making; raises TraceError if it holds what no trace may, or WriteError."""
+        recorded, self._open = self._open, None
+        if recorded is None:
+            return
+        line: dict[str, Any] = {"version": VERSION_TWO, "prompts": self._given, "rollouts": [recorded.entry]}
+        if self._judges:
+            line["judges"] = self._judges
+        check_two(line)
+        append_line(self.path, json.dumps(line, allow_nan=False, separators=(",", ":")))
+        self._written.add(recorded.entry["prompt"])
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, place: TracebackType | None
+    ) -> None:
+        if error is None:  # else the rollout in the making is half of one
+            self.flush()
+
+
+def picture_url(picture: Picture) -> str:
+    """A Pillow picture or an (H, W) or (H, W, 3) uint8 or boolean array as a PNG data URL; raises TraceError."""
+    if isinstance(picture, np.ndarray):
+        if picture.dtype not in (np.uint8, np.bool_) or picture.ndim not in (2, 3):
+            raise TraceError(f"a picture must be (H, W) or (H, W, 3) uint8, got {picture.shape} {picture.dtype}")
+        picture = Image.fromarray(picture.astype(np.uint8) * 255 if picture.dtype == np.bool_ else picture)
+    if not isinstance(picture, Image.Image):
+        raise TraceError(f"a picture must be a Pillow image or an array, got {type(picture).__name__}")
+    buffer = io.BytesIO()
+    (picture if picture.mode in ("RGB", "L", "P") else picture.convert("RGB")).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _given(part: Any) -> dict[str, Any]:
+    return {"type": "text", "text": part} if isinstance(part, str) else {"type": "image", "image": picture_url(part)}
+
+
+def _region(region: Any) -> dict[str, Any]:
+    if isinstance(region, Image.Image | np.ndarray):
+        return {"mask": picture_url(region)}
+    boxes = [list(region)] if len(region) == 4 and not isinstance(region[0], Sequence) else [list(b) for b in region]
+    return {"boxes": [[int(side) for side in box] for box in boxes]}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as JSON has it: numpy's and torch's numbers become Python's, what is not finite null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    return finite(value)

@@ -1,0 +1,89 @@
+"""Rollouts recorded from a training script, which can be read while the file grows."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmreason.analysis.rollouts.push import pushes
+from mmreason.analysis.rollouts.reading import reading
+from mmreason.errors import TraceError
+from mmreason.traces.opening import open_rollouts
+from mmreason.traces.recorder import Recorder
+from mmreason.traces.trl_callback import rollout_callback
+
+RED = Image.new("RGB", (64, 48), "red")
+
+
+def test_three_lines_record_what_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "rollouts.jsonl"
+    with Recorder(path) as record:
+        for i in range(4):
+            rollout = record.rollout(["Draw it.", RED], id=f"r{i}", rewards={"all": np.float32(i)}, success=i > 2)
+            rollout.text("I see.", reward=i).image(RED, region=(1, 2, 10, 20), reward={"clean": 0.5, "path": None})
+            rollout.image(RED, region=np.eye(48, 64, dtype=bool)).answer("Done.", reward=math.nan, logprobs=[-0.5])
+    found = open_rollouts(path).rollouts
+    counts = {"prompts": 1, "rollouts": 4, "text_segments": 8, "image_segments": 8}
+    assert {key: reading(found)[key] for key in counts} == counts
+    text, image, masked, answer = found.rollouts[3].parts
+    assert (text.reward, image.reward, masked.reward, answer.reward) == (3.0, 0.5, None, None)
+    assert image.region is not None and image.region.boxes == ((1, 2, 10, 20),)
+    assert masked.region is not None and masked.region.mask is not None and masked.region.mask.size == "64×48"
+    assert (answer.kind, answer.turn, answer.logprobs) == ("answer", 2, (-0.5,))
+    assert found.rollouts[3].success is True and found.rollouts[3].rewards == {"all": 3.0}
+
+
+def test_the_file_can_be_read_while_it_grows_and_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    for start in (0, 3):
+        with Recorder(path) as record:
+            for i in range(start, start + 3):
+                record.rollout("q").text(str(i))
+                if i:
+                    assert len(open_rollouts(path).rollouts.rollouts) == i
+    found = open_rollouts(path).rollouts
+    assert [r.parts[0].text for r in found.rollouts] == list("012345") and len(found.prompts) == 1
+
+
+def test_what_no_trace_may_hold_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    for wrong in (np.zeros((4, 4)), "x.png", 7):
+        with pytest.raises(TraceError, match="a picture must be"), Recorder(tmp_path / "r.jsonl") as record:
+            record.rollout("q").image(wrong)  # pyright: ignore[reportArgumentType]
+    record = Recorder(tmp_path / "r.jsonl")
+    record.rollout("q").text("x", reward=1e300)
+    with pytest.raises(TraceError, match="reward"):
+        record.flush()
+    record.rollout("q").text("good")
+    record.flush()
+    assert len(open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts) == 1
+
+
+def test_a_trl_trainer_records_each_batch_once(tmp_path: Path) -> None:
+    logs = {"prompt": deque(maxlen=4), "completion": deque(maxlen=4), "images": deque(maxlen=4)}
+    rewards = {"answer": deque(maxlen=4), "drawing": deque(maxlen=4)}
+    trainer = SimpleNamespace(_logs={**logs, "rewards": rewards})
+    path = tmp_path / "r.jsonl"
+    callback = rollout_callback(trainer, path, {"text": ["answer"], "image": ["drawing"]})
+    for step in (1, 2, 3):
+        if step != 2:  # the second step trains on the first one's rollouts again
+            for i in range(4):
+                logs["prompt"].append("q")
+                logs["completion"].append(f"step {step} rollout {i}")
+                logs["images"].append([RED])
+                rewards["answer"].append(float(i % 2))
+                rewards["drawing"].append(math.nan if i == 3 else float(i > 1))
+        state = SimpleNamespace(is_world_process_zero=True, global_step=step)
+        callback.on_step_end(None, state, None)
+        callback.on_step_end(None, SimpleNamespace(is_world_process_zero=False, global_step=step), None)
+    found = open_rollouts(path).rollouts
+    assert [r.more["step"] for r in found.rollouts] == [1] * 4 + [3] * 4
+    assert [part.modality for part in found.prompts[0].parts] == ["image", "text"]
+    assert found.rollouts[3].rewards == {"answer": 1.0}, "what is not a number was not judged"
+    assert reading(found)["mean_reward"] == {"text": 0.5, "image": pytest.approx(1 / 3)}
+    assert pushes(found)["trace"] is not None
