@@ -20,6 +20,8 @@ from mmreason.tasks import make_problem
 from mmreason.traces.file import load, save, to_json
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 
 

@@ -95,6 +95,7 @@ def test_a_shipped_checkpoint_is_the_run_that_its_card_names(arm):
     assert (found["arm"], found["fingerprint"]) == (arm, pipe.fingerprint)
 
 
+@pytest.mark.slow
 def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):
     (tmp_path / "spaces.py").write_text(
         "import sys\nassert 'torch' not in sys.modules, 'torch came first'\nasked = []\n"

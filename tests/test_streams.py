@@ -16,6 +16,8 @@ from mmreason.errors import ConfigError
 from mmreason.tasks import make_problem
 from mmreason.traces.file import load
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 PUZZLE = json.dumps(make_problem("maze", "easy", 7).spec)
 

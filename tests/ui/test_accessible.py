@@ -68,6 +68,7 @@ def violations(scripted_server, browser):
     return found
 
 
+@pytest.mark.slow
 def test_our_own_markup_has_no_serious_violation(violations):
     assert [found for found in violations if found["ours"]] == []
 
@@ -83,6 +84,7 @@ def test_axe_finds_what_is_planted(scripted, visit):
     assert any(found["rule"] == "button-name" and found["ours"] for found in page.evaluate(RUN))
 
 
+@pytest.mark.slow
 def test_the_keyboard_reaches_all_controls_of_every_tab(scripted, visit):
     page = visit(scripted.address)
     settle(page)
@@ -98,6 +100,7 @@ def test_the_keyboard_reaches_all_controls_of_every_tab(scripted, visit):
         assert set(controls) - reached == set(), tab
 
 
+@pytest.mark.slow
 def test_what_moves_stands_still_for_who_wants_less_motion(scripted, visit):
     lively, calm = visit(scripted.address), visit(scripted.address, reduced_motion="reduce")
     for page in (lively, calm):

@@ -18,6 +18,8 @@ from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.rundir import RunDirectory, saved_step
 from tests.helpers.learning import even_tokens, fresh_pipe
 
+pytestmark = pytest.mark.slow
+
 RUN = Run("factorized", "trace", 0)
 
 

@@ -81,6 +81,7 @@ def test_the_interval_draws_whole_groups(arms):
     assert 0 <= low <= high <= 1
 
 
+@pytest.mark.slow
 def test_peak_memory_grows_with_the_batch(tmp_path):
     folder = tmp_path / "checkpoint"
     pipeline_of(scripted_policy()).save_pretrained(folder)

@@ -106,6 +106,7 @@ def test_where_every_step_redraws_everything_ar_with_a_cache_is_cheaper():
     assert rollout_flops(config, "diffusion_local", below) < rollout_flops(config, "ar_full", below)
 
 
+@pytest.mark.slow
 def test_the_scaling_table_agrees_with_the_formula_it_stands_for():
     config = scripted_policy().config
     rows = scaling(config, SHAPE)

@@ -24,6 +24,8 @@ from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.rundir import RunDirectory, saved_step
 from tests.helpers.learning import assert_same_run, config, even_tokens, fresh_pipe, rows_in, weights_in
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 STEPS = 5
 

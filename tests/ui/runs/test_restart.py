@@ -57,6 +57,7 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_a_killed_server_is_told_its_training_goes_on_and_a_killed_training_offers_to_resume(serve, browser):
     port = free_port()
     address = f"http://127.0.0.1:{port}"

@@ -56,6 +56,7 @@ def two_steps_a_slice(run_id, arm, seconds):
 # The same trainer
 
 
+@pytest.mark.slow
 def test_a_run_in_slices_in_forked_processes_ends_bit_for_bit_where_the_uninterrupted_one_ends(folder):
     policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
     run = queue.submit(SMALL, OWNER)
@@ -214,6 +215,7 @@ def test_the_page_says_what_a_closed_tab_does(monkeypatch):
 # In a browser
 
 
+@pytest.mark.slow
 def test_closing_the_tab_pauses_the_run_and_opening_its_link_offers_resume(folder, visit, monkeypatch):
     policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
     for name, value in (

@@ -143,6 +143,7 @@ def test_a_newcomer_sees_an_example_and_may_overlay_it_on_a_run_of_their_own(tra
 # From start to finished
 
 
+@pytest.mark.slow
 def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, visit):
     page = open_train(visit, train_page.address)
     assert "loses it" in page.locator("#train-lost").inner_text()
@@ -181,6 +182,7 @@ def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, v
     assert other.locator("[role=listbox] [role=option]").count() == 1
 
 
+@pytest.mark.slow
 def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     page = open_train(visit, train_page.address)
     run_id = start(page, steps=1000, eval_steps=500, save_steps=500)
@@ -211,6 +213,7 @@ def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     assert store.find(run_id) is None
 
 
+@pytest.mark.slow
 def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
     page = open_train(visit, train_page.address)
     page.locator("#train-assignment").get_by_label("joint against factorized").click()
@@ -227,6 +230,7 @@ def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
 # Two visitors
 
 
+@pytest.mark.slow
 def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visit):
     first = open_train(visit, train_page.address)
     run_id = start(first, steps=1000)
@@ -310,6 +314,7 @@ def test_the_address_names_a_run_only_while_its_tab_is_seen(train_page, visit):
 # What is wrong
 
 
+@pytest.mark.slow
 def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
     page = open_train(visit, train_page.address)
     page.locator("#train-more button").first.click()

@@ -62,6 +62,7 @@ def test_the_checkpoint_solves_a_puzzle_and_its_trace_and_replay_can_be_taken_aw
     assert (tmp_path / "replay.gif").read_bytes().startswith(b"GIF8")
 
 
+@pytest.mark.slow
 def test_a_link_fills_the_controls_and_solves_again_token_for_token(app, visit, tmp_path):
     page = visit(app)
     settle(page)

@@ -58,6 +58,7 @@ def test_a_clock_that_is_far_off_is_said_and_breaks_no_run(monkeypatch, day):
     assert handlers.daily_result(Finished(trace([True], True), SHEET, SolveRequest())) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("zone", "locale"), [("Pacific/Kiritimati", "C"), ("nowhere/at all", "POSIX")])
 def test_zone_and_locale_of_the_machine_change_neither_day_nor_output(zone, locale):
     script = (
