@@ -1,12 +1,14 @@
 """The numbers that page, API, command line and training share: how low, how high, and what they are.
 
 Whoever takes such a number checks it here; help texts and README's table (``python -m mmreason limits``) are made
-from the same rows.  What a host grants its visitors is a setting of the page, and less.
+from the same rows.  A number of one setting alone stands at its field (``mmreason.settings``).  What a host grants
+its visitors is a setting of the page, and less.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -93,15 +95,10 @@ REWARD_WEIGHT = Number("reward_weights", 0, 100, "weight of the text rewards, or
 WEIGHT = Number("weight", 0, 100, "share of a task or difficulty among those that are drawn; 0 leaves it out")
 
 STEPS = Whole("steps", 1, 100_000, "updates of the weights")
-NUM_ITERATIONS = Whole("num_iterations", 1, 16, "updates with one batch of rollouts")
 LEARNING_RATE = Number("learning_rate", 1e-8, 0.1, "step size of the optimizer")
 WARMUP_STEPS = Whole("warmup_steps", 0, 100_000, "steps over which the learning rate rises")
 MAX_GRAD_NORM = Number("max_grad_norm", 1e-6, 1_000_000, "longest gradient; a longer one is scaled down")
-EPSILON = Number("epsilon", 0.001, 1, "the probability ratio is clipped to 1 ± this")
-EPSILON_HIGH = Number("epsilon_high", 0.001, 10, "clips the ratio above 1 in place of epsilon")
-BETA = Number("beta", 0, 10, "weight of the KL to the starting policy; 0 is off")
 MAX_TOKENS = Whole("max_tokens", 1, 2**24, "positions in one backward pass (less memory, less padding)")
-LORA_RANK = Whole("lora_rank", 0, 4096, "rank of low-rank adapters; 0 trains all weights")  # and see the matrices
 SAVE_STEPS = Whole("save_steps", 1, 100_000, "steps from one checkpoint to the next")
 LOGGING_STEPS = Whole("logging_steps", 1, 100_000, "steps from one line of metrics to the next")
 EVAL_STEPS = Whole("eval_steps", 1, 100_000, "steps from one evaluation to the next")
@@ -109,19 +106,16 @@ EVAL_PROBLEMS = Whole("eval_problems", 1, 1000, "held-out problems an evaluation
 LEAK_STEPS = Whole("leak_steps", 0, 100_000, "steps from one measurement of leak against signal to the next; 0 is off")
 HELD_OUT_TRACES = Whole("held_out_traces", 0, 1000, "traces that an evaluation keeps")
 SLICE_SECONDS = Number("slice_seconds", 0, 86_400, "seconds after which to save and end; 0 is off")
-NUM_COPIES = Whole("num_copies", 1, 16, "noisy copies of a segment in pretraining")
 LAYERS = Whole("num_hidden_layers", 1, 256, "layers of a new policy")
 WIDTH = Whole("hidden_size", 8, 8192, "width of a new policy")
 HEADS = Whole("num_attention_heads", 1, 128, "attention heads of a new policy")
-WORKERS = Whole("workers", 1, 256, "processes that make demonstrations")
-MAX_SECONDS = Number("max_seconds", 1, 10_000_000, "seconds by which pretraining ends, its rates fallen")
 SHARE = Number("share", 0, 1, "a share of the whole")
 THREADS = Whole("threads", 0, 1024, "CPU threads; 0 leaves the choice to torch")
 
 LIMITS = tuple(found for found in list(globals().values()) if isinstance(found, Number))
 
 
-def table() -> str:
-    """The limits as the table in ``mmreason/tasks/README.md``."""
-    rows = ["| Number | May be | Meaning |", "|---|---|---|"]
-    return "\n".join(rows + [f"| `{limit.name}` | {limit.words} | {limit.says} |" for limit in LIMITS])
+def table(rows: Sequence[Number]) -> str:
+    """``rows`` as the table in ``mmreason/tasks/README.md``."""
+    head = ["| Number | May be | Meaning |", "|---|---|---|"]
+    return "\n".join(head + [f"| `{row.name}` | {row.words} | {row.says} |" for row in rows])

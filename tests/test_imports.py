@@ -11,12 +11,13 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "mmreason"
 
-GROUND = {"records", "errors", "seeds", "limits", "places", "disk", "handed"}
+GROUND = {"records", "errors", "seeds", "limits", "settings", "places", "disk", "handed"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set() for room in GROUND},
     "disk": {"errors"},
     "handed": {"errors", "disk"},
     "limits": {"errors"},
+    "settings": {"errors", "limits"},
     **{room: GROUND for room in ("tasks", "models", "traces")},
 }
 MAY_IMPORT["tokenizers"] = GROUND | {"tasks"}

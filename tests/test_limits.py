@@ -12,16 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmreason.__main__ import main
+from mmreason.commands.limits import rows
 from mmreason.errors import ConfigError
-from mmreason.limits import LIMITS, SEED, TEMPERATURE, Whole, table
+from mmreason.limits import SEED, TEMPERATURE, Whole, table
 
 README = Path(__file__).parents[1] / "mmreason" / "tasks" / "README.md"
+LIMITS = rows()
 NAMES = [limit.name for limit in LIMITS]
 
 
 def test_readme_has_the_same_table() -> None:
     begin, end = "<!-- limits -->\n", "\n<!-- /limits -->"
-    assert README.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0] == table()
+    assert README.read_text(encoding="utf-8").partition(begin)[2].partition(end)[0] == table(LIMITS)
 
 
 def test_every_number_has_a_name_of_its_own_and_a_range() -> None:
@@ -73,4 +75,4 @@ def test_the_command_lists_the_limits_and_brings_a_readme_up_to_date(tmp_path, c
     listed = json.loads(capsys.readouterr().out)
     assert list(listed) == NAMES
     assert listed["num_steps"]["high"] == 64 and listed["num_steps"]["words"] == "a whole number from 1 to 64"
-    assert readme.read_text() == f"before\n<!-- limits -->\n{table()}\n<!-- /limits -->\nafter\n"
+    assert readme.read_text() == f"before\n<!-- limits -->\n{table(LIMITS)}\n<!-- /limits -->\nafter\n"

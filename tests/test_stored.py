@@ -28,7 +28,7 @@ from mmreason.training.rl.presets import TrainSettings
 from mmreason.training.rl.trainer import RESUME_WITH_OTHER
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable
 from mmreason.training.run.rundir import RunDirectory
-from mmreason.training.supervised.pretrain import PretrainConfig
+from mmreason.training.supervised.config import PretrainConfig
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import leak
 from mmreason.ui.runs import queue, store

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from mmreason.limits import LIMITS, Number, table
+
 HELP = "what every number may be"
 
 
@@ -13,15 +15,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--readme", metavar="FILE", help="page whose table is replaced, mmreason/tasks/README.md")
 
 
+def rows() -> list[Number]:
+    """The numbers that several share, then those of one setting alone."""
+    from mmreason.settings import NumberSetting, settings_of
+    from mmreason.training.rl.config import GRPOConfig
+    from mmreason.training.supervised.config import PretrainConfig
+
+    settings = [*settings_of(GRPOConfig).values(), *settings_of(PretrainConfig).values()]
+    found = [*LIMITS, *(setting.limit for setting in settings if isinstance(setting, NumberSetting))]
+    return list(dict.fromkeys(found))
+
+
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """List the limits; returns ``low``, ``high``, ``words`` and ``says`` by name."""
-    from mmreason.limits import LIMITS, table
-
+    found = rows()
     if args.readme is not None:
         from mmreason.analysis.tables import update_readme
 
-        update_readme(args.readme, "limits", table())
-    return {row.name: {"low": row.low, "high": row.high, "words": row.words, "says": row.says} for row in LIMITS}
+        update_readme(args.readme, "limits", table(found))
+    return {row.name: {"low": row.low, "high": row.high, "words": row.words, "says": row.says} for row in found}
 
 
 def readable(result: dict[str, Any]) -> str:

@@ -28,14 +28,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from mmreason import limits
-from mmreason.errors import ConfigError
 from mmreason.records import Segment, Trace, trace_rewards
 from mmreason.rewards.verify import NOTHING_TO_SAY
+from mmreason.settings import Control, check, choice, shares
 
 ASSIGNMENTS = ("joint", "factorized")
 SWAPPED = "swapped"  # each modality gets the other's reward: a control, not a choice for training
@@ -50,23 +50,34 @@ NO_SPREAD = 1e-8  # a σ or a difference below this counts as none: it is roundi
 class AssignmentConfig:
     """Which advantages."""
 
-    assignment: str = "factorized"
-    granularity: str = "trace"
-    scale_rewards: str = "group"
-    reward_weights: Mapping[str, float] = field(default_factory=lambda: {"text": 1.0, "image": 1.0})
+    assignment: str = choice(
+        "factorized",
+        ASSIGNMENTS,
+        "factorized: text and image tokens each get their own reward; joint: all get the sum",
+        also=(SWAPPED,),
+        page=Control(
+            "Assignment",
+            "Factorized gives words and pictures each their own reward, joint gives both the sum; against each other "
+            "trains both in turn on the same prompts.",
+            place="own",
+        ),
+    )
+    granularity: str = choice(
+        "trace",
+        GRANULARITIES,
+        "what is compared in a group: whole traces, or each turn with the same turn of the others",
+        page=Control(
+            "Compared by",
+            "Trace compares whole rollouts, turn compares each turn with the same turn of the others.",
+        ),
+    )
+    scale_rewards: str = choice(
+        "group", SCALES, "advantages are divided by the spread of the rewards in the group, in the batch, or not"
+    )
+    reward_weights: Mapping[str, float] = shares(dict.fromkeys(MODALITIES, 1.0), limits.REWARD_WEIGHT)
 
     def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("assignment", "joint" if self.assignment == SWAPPED else self.assignment, ASSIGNMENTS),
-            ("granularity", self.granularity, GRANULARITIES),
-            ("scale_rewards", self.scale_rewards, SCALES),
-        ):
-            if value not in allowed:
-                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {str(value)[:40]!r}")
-        if set(self.reward_weights) != set(MODALITIES):
-            raise ConfigError(f"reward_weights must give text and image a number, got {self.reward_weights}")
-        for name, weight in self.reward_weights.items():
-            limits.REWARD_WEIGHT.check(weight, f"reward_weights of {name}")
+        check(self)
 
 
 @dataclass(frozen=True, slots=True)

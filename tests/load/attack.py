@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ from tests.load.crowd import crowd, is_fine, report, wishes
 
 HEAVY = {"cost-measure": "measure", "cost-race-start": "race", "roll-out": "roll-out", "measure": "leak"}
 TRAINING = "train-start"
-LARGEST = replace(PRESETS["GPU"], assignment=BOTH, steps=1000, num_problems=32, num_generations=32)
+LARGEST = PRESETS["GPU"].but(assignment=BOTH, steps=1000, num_problems=32, num_generations=32)
 TRAININGS = (LARGEST, PRESETS["GPU"])  # more than one run may be, and as much as it may
 PAUSE_BEFORE = 3.0  # seconds that the attack goes on before the visitors come
 

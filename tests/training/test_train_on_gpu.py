@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from mmreason.commands import evaluate, pretrain
-from mmreason.commands._options.weights import weights
-from mmreason.training.supervised.corpus import CorpusConfig
+from mmreason.settings import weights
+from mmreason.training.supervised.config import CorpusConfig
 
 PATH = Path(__file__).parents[2] / "checkpoints" / "train_on_gpu.py"
 

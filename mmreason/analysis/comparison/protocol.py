@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mmreason.records import DIFFICULTIES
-from mmreason.rewards.assignment import SWAPPED, AssignmentConfig
+from mmreason.rewards.assignment import SWAPPED
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.settings import build, settings_of
 from mmreason.training.rl.config import GRPOConfig
 
 ARMS = ("joint", "factorized")
@@ -70,25 +71,20 @@ class Protocol:
 
     def training(self, run: Run, sampling: SamplingConfig) -> GRPOConfig:
         """The settings of ``run``."""
-        assignment = "joint" if run.arm == DOUBLE else run.arm
-        weights = {"text": self.reward_weights[0], "image": self.reward_weights[1]}
-        config = GRPOConfig(
-            max_steps=self.max_steps,
-            seed=run.seed,
-            num_problems=self.num_problems * (2 if run.arm == DOUBLE else 1),
-            num_generations=self.num_generations,
-            learning_rate=self.learning_rate,
-            lr_scheduler_type=self.lr_scheduler_type,
-            bf16=True,
-            save_steps=10,
-            eval_steps=10**5,  # beyond the last step: held-out problems are solved by the comparison itself
-            eval_problems=len(self.tasks) * len(self.difficulties),
-            tasks=dict.fromkeys(self.tasks, 1.0),
-            difficulties=self.difficulties,
-            sampling=sampling,
-            assignment=AssignmentConfig(assignment, run.granularity, reward_weights=weights),
-        )
-        return replace(config, loss=replace(config.loss, beta=self.beta))
+        shared = {name: getattr(self, name) for name in settings_of(GRPOConfig) if hasattr(self, name)}
+        doubled = run.arm == DOUBLE
+        own = {
+            "assignment": "joint" if doubled else run.arm,
+            "granularity": run.granularity,
+            "steps": self.max_steps,
+            "seed": run.seed,
+            "num_problems": self.num_problems * (2 if doubled else 1),
+            "bf16": True,
+            "save_steps": 10,
+            "eval_steps": 10**5,  # beyond the last step: held-out problems are solved by the comparison itself
+            "eval_problems": len(self.tasks) * len(self.difficulties),
+        }
+        return build(GRPOConfig, shared | own, sampling=sampling)
 
 
 @dataclass(frozen=True, slots=True)

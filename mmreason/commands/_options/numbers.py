@@ -11,11 +11,20 @@ from mmreason.limits import Number
 
 
 def add_number(
-    parser: argparse.ArgumentParser, limit: Number, default: Any = None, *options: str, says: str = "", **more: Any
+    parser: argparse.ArgumentParser,
+    limit: Number,
+    default: Any = None,
+    *options: str,
+    says: str = "",
+    shown: Any = None,
+    **more: Any,
 ) -> None:
-    """The option ``--name`` of ``limit``, or ``options``; ``says`` in place of the row's own words."""
-    shown = "" if default is None else f"; default: {default}"
-    text = f"{says or limit.says} ({limit.words}{shown})"
+    """The option ``--name`` of ``limit``, or ``options``; ``says`` in place of the row's own words.
+
+    ``shown`` is what help calls the default.
+    """
+    shown = default if shown is None else shown
+    text = f"{says or limit.says} ({limit.words}{'' if shown is None else f'; default: {shown}'})"
     parser.add_argument(*(options or [f"--{limit.name}"]), type=number(limit), default=default, help=text, **more)
 
 

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "preset": args.preset,
         "checkpoint": Path(args.checkpoint).name,
         "weights": weights_hash(Path(args.checkpoint)),
-        "settings": asdict(PRESETS[args.preset]),
+        "settings": PRESETS[args.preset].stored(),
     }
     kept = read_gain(Path(args.output), args.preset)
     rows = kept["seeds"] if kept is not None and kept.get("weights") == found["weights"] else []
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) -> dict[str, Any]:
     """Success before and after, in one training of ``seed``, and how long it took; raises ConfigError."""
-    settings = replace(settings, seed=seed)
+    settings = settings.but(seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         command = settings.arguments(settings.arms[-1], checkpoint, folder)
         began = time.perf_counter()

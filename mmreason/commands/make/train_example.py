@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmreason.disk import write_json, write_whole
+from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS
 from mmreason.training.run.rundir import STEP_FILE, saved_step
+from mmreason.training.run.traces import held_out, write_held_out
 
 if TYPE_CHECKING:
     from mmreason.ui.runs.store import Run
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_PRESET, Run
 
     preset = PRESETS[EXAMPLE_PRESET]
-    settings = preset if args.steps is None else replace(preset, steps=args.steps)
+    settings = preset if args.steps is None else preset.but(steps=args.steps)
     (arm,) = settings.arms
     example = Run(EXAMPLE, NOBODY, time.time(), settings, wanted=False)
     with tempfile.TemporaryDirectory() as folder:
@@ -63,9 +63,9 @@ def keep(folder: Path, run: Run, arm: str) -> None:
     to = run.arm_folder(arm)
     for name in ("metrics.jsonl", f"state/{STEP_FILE}"):
         write_whole(to / name, (folder / name).read_bytes())
-    first, *_, last = sorted((folder / "held_out").glob("step*.json"))
-    for path in (first, last):
-        write_json(to / "held_out" / path.name, drawn(json.loads(path.read_text(encoding="utf-8"))))
+    kept = held_out(folder)
+    for step in (min(kept), max(kept)):
+        write_held_out(to, step, drawn(json.loads(kept[step].read_text(encoding="utf-8"))))
     write(run)
 
 

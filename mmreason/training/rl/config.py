@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 from mmreason import limits
 from mmreason.errors import ConfigError
+from mmreason.limits import Number, Whole
 from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import AssignmentConfig
 from mmreason.sampling.config import SamplingConfig
+from mmreason.settings import Control, check, choice, number, switch, there, weighted
 from mmreason.tasks import TASKS
 
 LOSS_TYPES = ("dapo", "grpo", "dr_grpo")
@@ -21,68 +23,117 @@ SCHEDULES = ("constant", "linear")
 class LossConfig:
     """Names as in TRL's ``GRPOConfig``."""
 
-    epsilon: float = 0.2
-    epsilon_high: float | None = None  # None: same as epsilon
-    beta: float = 0.0
-    loss_type: str = "dapo"
+    epsilon: float = number(
+        0.2,
+        Number("epsilon", 0.001, 1, "the probability ratio is clipped to 1 ± this"),
+        page=Control("Epsilon", "The probability ratio is clipped to 1 ± this."),
+    )
+    epsilon_high: float | None = number(
+        None, Number("epsilon_high", 0.001, 10, "clips the ratio above 1 in place of epsilon"), left="epsilon"
+    )
+    beta: float = number(
+        0.0,
+        Number("beta", 0, 10, "weight of the KL to the starting policy; 0 is off"),
+        page=Control("Beta", "KL penalty towards the starting policy; 0 turns it off."),
+    )
+    loss_type: str = choice("dapo", LOSS_TYPES, "how the tokens' losses are averaged, as in TRL")
 
     def __post_init__(self) -> None:
-        if self.loss_type not in LOSS_TYPES:
-            raise ConfigError(f"loss_type must be one of {', '.join(LOSS_TYPES)}, got {self.loss_type!r}")
-        limits.EPSILON.check(self.epsilon)
-        limits.BETA.check(self.beta)
-        if self.epsilon_high is not None and limits.EPSILON_HIGH.check(self.epsilon_high) < self.epsilon:
+        check(self)
+        if self.epsilon_high is not None and self.epsilon_high < self.epsilon:
             raise ConfigError(f"epsilon_high must be at least epsilon ({self.epsilon}), got {self.epsilon_high}")
-
-
-NUMBERS = (
-    *(limits.SEED, limits.NUM_PROBLEMS, limits.NUM_GENERATIONS, limits.NUM_ITERATIONS, limits.LEARNING_RATE),
-    *(limits.WARMUP_STEPS, limits.MAX_GRAD_NORM, limits.LORA_RANK, limits.SAVE_STEPS, limits.LOGGING_STEPS),
-    *(limits.EVAL_STEPS, limits.EVAL_PROBLEMS),
-)
 
 
 @dataclass(frozen=True, slots=True)
 class GRPOConfig:
-    """Settings of the fine-tune; names as in TRL's ``GRPOConfig`` where it has them."""
+    """Settings of the fine-tune; names as in TRL's ``GRPOConfig`` where it has them.
 
-    max_steps: int = 60
-    seed: int = 0
-    num_problems: int = 16  # problems a step, over all processes
-    num_generations: int = 8
-    num_iterations: int = 1
-    learning_rate: float = 1e-4
-    warmup_steps: int = 5
-    lr_scheduler_type: str = "constant"  # or "linear": to zero at max_steps; both after the warmup
-    max_grad_norm: float = 1.0
-    max_tokens: int | None = None  # positions in one backward pass; None: as many as suit the device
-    likelihood: str = "trajectory"
-    bf16: bool = False  # bfloat16 autocast of rollouts and updates; the weights stay as they are
-    gradient_checkpointing: bool = False
-    lora_rank: int = 0  # 0: all weights
-    save_steps: int = 20
-    logging_steps: int = 1
-    eval_steps: int = 20
-    eval_problems: int = 80
-    tasks: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
-    difficulties: Mapping[str, float] = field(default_factory=lambda: {"medium": 1.0})
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    A field here is all that a new setting takes: see ``mmreason.settings``.
+    """
+
+    max_steps: int = number(
+        60, limits.STEPS, name="steps", metavar="N", page=Control("Steps", "Number of weight updates.", place="first")
+    )
+    num_problems: int = number(
+        16,
+        limits.NUM_PROBLEMS,
+        page=Control("Problems a step", "Fresh puzzles for each update.", place="first"),
+    )
+    num_generations: int = number(
+        8,
+        limits.NUM_GENERATIONS,
+        page=Control("Group size", "Rollouts of each puzzle, compared with one another.", place="first"),
+    )
+    learning_rate: float = number(
+        1e-4,
+        limits.LEARNING_RATE,
+        page=Control("Learning rate", "If it is too high, both rewards fall.", place="first"),
+    )
+    seed: int = number(0, limits.SEED, page=Control("Seed", "The same seed gives the same prompts.", place="first"))
+    tasks: Mapping[str, float] = weighted(
+        dict.fromkeys(TASKS, 1.0),
+        "puzzles it learns on, and their shares (default: all that the checkpoint knows, in equal shares)",
+        left="all that the checkpoint knows",
+        metavar="TASK[=WEIGHT]",
+        page=Control("Tasks", "The puzzles it learns on, in equal shares.", place="own"),
+    )
+    difficulties: Mapping[str, float] = weighted(
+        {"medium": 1.0},
+        "difficulties of the problems, and their shares (default: medium)",
+        name="difficulties",
+        flag="difficulty",
+        metavar="NAME[=WEIGHT]",
+        page=Control(
+            "Difficulty mix", "Problems are drawn in proportion to these weights; 0 leaves a level out.", place="own"
+        ),
+    )
     assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
+    sampling: SamplingConfig = field(
+        default_factory=SamplingConfig,
+        metadata=there(
+            temperature={
+                "limit": limits.TRAIN_TEMPERATURE,
+                "page": Control("Temperature", "How bold the rollouts are."),
+            }
+        ),
+    )
     loss: LossConfig = field(default_factory=LossConfig)
+    num_iterations: int = number(
+        1,
+        Whole("num_iterations", 1, 16, "updates with one batch of rollouts"),
+        page=Control("Updates a batch", "With more than 1, clipping matters."),
+    )
+    eval_problems: int = number(
+        80, limits.EVAL_PROBLEMS, page=Control("Held-out problems", "Solved by each evaluation.")
+    )
+    eval_steps: int = number(
+        20, limits.EVAL_STEPS, page=Control("Evaluate every", "Steps from one evaluation to the next.")
+    )
+    save_steps: int = number(
+        20, limits.SAVE_STEPS, metavar="N", page=Control("Save every", "Steps from one checkpoint to the next.")
+    )
+    logging_steps: int = number(1, limits.LOGGING_STEPS)
+    warmup_steps: int = number(5, limits.WARMUP_STEPS)
+    lr_scheduler_type: str = choice(
+        "constant", SCHEDULES, "the learning rate after the warmup; linear falls to zero at the last step"
+    )
+    max_grad_norm: float = number(1.0, limits.MAX_GRAD_NORM)
+    likelihood: str = choice("trajectory", LIKELIHOODS, "how the log-probability of a rollout is computed")
+    max_tokens: int | None = number(
+        None, limits.MAX_TOKENS, "positions in one backward pass", left="as many as suit the device"
+    )
+    lora_rank: int = number(0, Whole("lora_rank", 0, 4096, "rank of low-rank adapters; 0 trains all weights"))
+    bf16: bool = switch(
+        False,
+        "bfloat16 autocast of rollouts and updates; the weights stay as they are",
+        page=Control(
+            "bf16", "Half precision: faster on processors that compute in it, and for larger policies on a GPU."
+        ),
+    )
+    gradient_checkpointing: bool = switch(False, "compute activations again in the backward pass, to save memory")
 
     def __post_init__(self) -> None:
-        limits.STEPS.check(self.max_steps, "max_steps")
-        for limit in NUMBERS:
-            limit.check(getattr(self, limit.name))
-        if self.max_tokens is not None:
-            limits.MAX_TOKENS.check(self.max_tokens)
-        if self.lr_scheduler_type not in SCHEDULES:
-            raise ConfigError(
-                f"lr_scheduler_type must be one of {', '.join(SCHEDULES)}, got {self.lr_scheduler_type!r}"
-            )
-        if self.likelihood not in LIKELIHOODS:
-            raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {self.likelihood!r}")
-        limits.TRAIN_TEMPERATURE.check(self.sampling.temperature)
+        check(self)
         for name in ("tasks", "difficulties"):
             if not getattr(self, name):
                 raise ConfigError(f"{name} must name at least one, got none")

@@ -3,64 +3,93 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from mmreason.errors import ConfigError
-from mmreason.limits import exactly
 from mmreason.records import DIFFICULTIES
-from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES
+from mmreason.rewards.assignment import ASSIGNMENTS
+from mmreason.settings import settings_of
 from mmreason.tasks import task_named
+from mmreason.training.rl.config import GRPOConfig
 
 LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
 BOTH = "both"  # joint, then factorized, on the same prompts
-
-_KINDS: dict[Any, tuple[Any, str]] = {  # of a field's annotation: what JSON gives for it
-    "int": (int, "a whole number"),
-    "float": (int | float, "a number"),
-    "bool": (bool, "true or false"),
-    "str": (str, "a word"),
-    "tuple[str, ...]": (list | tuple, "a list"),
-    "Mapping[str, float]": (dict, "an object"),
-}
+SETTINGS = settings_of(GRPOConfig)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class TrainSettings:
-    """One fine-tune, or two arms of it; ``arguments`` says it as the command line does."""
+    """One fine-tune, or two arms of it; ``arguments`` says it as the command line does.
 
-    checkpoint: str = "base"
-    tasks: tuple[str, ...] = ("sudoku",)
-    difficulties: Mapping[str, float] = field(default_factory=lambda: {"medium": 1.0})  # weights
-    assignment: str = "factorized"  # or "joint", or BOTH
-    granularity: str = "trace"
-    steps: int = 60
-    num_problems: int = 8  # a step
-    num_generations: int = 8
-    num_iterations: int = 1
-    learning_rate: float = 1e-4
-    epsilon: float = 0.2
-    beta: float = 0.0
-    temperature: float = 1.0
-    seed: int = 0
-    eval_steps: int = 20
-    eval_problems: int = 80
-    save_steps: int = 20
-    bf16: bool = False
+    ``values`` are those of ``GRPOConfig``'s settings by name, as their flags give them; ``assignment`` may be BOTH.
+    """
 
-    def __post_init__(self) -> None:
-        for name, value, allowed in (
-            ("assignment", self.assignment, (*ASSIGNMENTS, BOTH)),
-            ("granularity", self.granularity, GRANULARITIES),
-        ):
-            if value not in allowed:
-                raise ConfigError(f"{name} must be one of {', '.join(allowed)}, got {str(value)[:40]!r}")
+    checkpoint: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def __init__(self, checkpoint: str = "base", **values: Any) -> None:
+        if not isinstance(checkpoint, str):
+            raise ConfigError(f"checkpoint must be a word, got {str(checkpoint)[:40]!r}")
+        read = {name: each.start if each.start is None else each.read(each.start) for name, each in SETTINGS.items()}
+        read |= {name: SETTINGS[name].read(value) for name, value in values.items() if value is not None}
+        if read["tasks"] is None:
+            read["tasks"] = SETTINGS["tasks"].default
+        object.__setattr__(self, "checkpoint", checkpoint)
+        object.__setattr__(self, "values", read)
+        if self.assignment not in (*ASSIGNMENTS, BOTH):
+            raise ConfigError(
+                f"assignment must be one of {', '.join((*ASSIGNMENTS, BOTH))}, got {self.assignment[:40]!r}"
+            )
+        SETTINGS["granularity"].check(read["granularity"], "granularity")
         if not self.tasks:
             raise ConfigError("tasks must name at least one, got none")
         for task in self.tasks:
             task_named(task)
         if not self.difficulties or not set(self.difficulties) <= set(DIFFICULTIES):
             raise ConfigError(f"difficulty must be one or more of {', '.join(DIFFICULTIES)}, got {self.mix or 'none'}")
+
+    @property
+    def assignment(self) -> str:
+        return self.values["assignment"]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(self.values["tasks"])
+
+    @property
+    def difficulties(self) -> Mapping[str, float]:
+        """Their weights."""
+        return self.values["difficulties"]
+
+    @property
+    def steps(self) -> int:
+        return self.values["steps"]
+
+    @property
+    def num_problems(self) -> int:
+        """Of one step."""
+        return self.values["num_problems"]
+
+    @property
+    def num_generations(self) -> int:
+        return self.values["num_generations"]
+
+    @property
+    def num_iterations(self) -> int:
+        return self.values["num_iterations"]
+
+    @property
+    def beta(self) -> float:
+        return self.values["beta"]
+
+    @property
+    def eval_steps(self) -> int:
+        return self.values["eval_steps"]
+
+    @property
+    def eval_problems(self) -> int:
+        return self.values["eval_problems"]
 
     @property
     def arms(self) -> tuple[str, ...]:
@@ -83,18 +112,28 @@ class TrainSettings:
         plain = len(set(self.difficulties.values())) == 1
         return ", ".join(name if plain else f"{name} × {weight:g}" for name, weight in self.difficulties.items())
 
+    def but(self, **changes: Any) -> TrainSettings:
+        """The same with ``changes``."""
+        return TrainSettings(**{"checkpoint": self.checkpoint} | dict(self.values) | changes)
+
     def arguments(self, arm: str, checkpoint: str, output: str) -> list[str]:
         """What follows ``python -m mmreason`` to train ``arm`` from folder ``checkpoint`` into ``output``."""
-        numbers = (
-            *("steps", "num_problems", "num_generations", "num_iterations", "learning_rate", "epsilon", "beta"),
-            *("temperature", "seed", "eval_steps", "eval_problems", "save_steps"),
-        )
         found = ["train", "--checkpoint", checkpoint, "--output", output, "--assignment", arm]
-        found += ["--granularity", self.granularity, "--tasks", *self.tasks]
-        found += ["--difficulty", *(f"{name}={exactly(weight)}" for name, weight in self.difficulties.items())]
-        for name in numbers:
-            found += [f"--{name}", exactly(getattr(self, name))]
-        return [*found, "--leak_steps", str(self.eval_steps), *(["--bf16"] if self.bf16 else [])]
+        for name, value in self._said().items():
+            if name != "assignment":
+                found += SETTINGS[name].words(value)
+        return [*found, "--leak_steps", str(self.eval_steps)]
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, which ``of`` reads."""
+        said = {"checkpoint": self.checkpoint} | self._said()
+        plain = all(weight == 1 for weight in self.values["tasks"].values())
+        return said | ({"tasks": list(self.tasks)} if plain else {})
+
+    def _said(self) -> dict[str, Any]:
+        """What the page asks for, and whatever else is not as it is without a word."""
+        values = self.values.items()
+        return {name: value for name, value in values if SETTINGS[name].page or value != SETTINGS[name].start}
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> TrainSettings:
@@ -102,19 +141,12 @@ class TrainSettings:
 
         What is missing has its default, and what is not known here is left out.
         """
-        known = {each.name: data[each.name] for each in fields(cls) if each.name in data}
-        for name, value in known.items():
-            wanted, said = _KINDS[next(each.type for each in fields(cls) if each.name == name)]
-            if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-                raise ConfigError(f"{name} must be {said}, got {str(value)[:40]!r}")
-        if "tasks" in known:
-            known["tasks"] = tuple(map(str, known["tasks"]))
-        return cls(**known)
+        return cls(**{name: data[name] for name in ("checkpoint", *SETTINGS) if name in data})
 
 
 PRESETS: dict[str, TrainSettings] = {
     "Two minutes on a CPU": TrainSettings(  # so bold that the start slips, which a few updates mend
-        tasks=("jigsaw",),
+        tasks=["jigsaw"],
         difficulties={"medium": 1.0},
         granularity="turn",
         steps=16,
@@ -127,7 +159,7 @@ PRESETS: dict[str, TrainSettings] = {
         save_steps=4,
     ),
     "GPU": TrainSettings(
-        tasks=("maze", "jigsaw", "sudoku", "transform"),
+        tasks=["maze", "jigsaw", "sudoku", "transform"],
         difficulties={"medium": 1.0, "hard": 1.0},
         granularity="turn",
         steps=300,

@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 
 from mmreason.disk import append_line, write_json, write_whole
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.training.run.traces import HELD_OUT, HELD_OUT_FILE, SAMPLE_FILE, SAMPLES
 
 STOP_FILE = "stop"  # its presence asks a running training to end with a checkpoint
 STEP_FILE = "step.json"  # in the state: the step that it holds
@@ -31,10 +32,10 @@ CONFIG_FILE = "config.json"
 LITTLE = 64.0  # MiB: with less, a failed write is for want of room
 
 # Everything that a run writes, by its path in the run directory.
-_NAMES = ("metrics.jsonl", "points.json", "samples", "held_out", "checkpoint", "state", "vqvae", CONFIG_FILE)
+_NAMES = ("metrics.jsonl", "points.json", SAMPLES, HELD_OUT, "checkpoint", "state", "vqvae", CONFIG_FILE)
 _WRITTEN = re.compile(
     r"config\.json|metrics\.jsonl|points\.json|stop|\.[0-9a-f]{16}\.tmp"
-    r"|samples/step\d+-\d+\.json|held_out/step\d+\.json"
+    rf"|{SAMPLES}/{SAMPLE_FILE}|{HELD_OUT}/{HELD_OUT_FILE}"
     r"|(state|\.state\.(old|new))/(state\.pt|step\.json)"
     r"|(vqvae|\.vqvae\.(old|new))/(config\.json|[\w.-]+\.safetensors(\.index\.json)?)"
     r"|(checkpoint(-\d+)?|\.checkpoint(-\d+)?\.(old|new))/(model_index\.json"

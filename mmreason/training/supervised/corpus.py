@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -17,10 +17,7 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
-from mmreason import limits
-from mmreason.errors import ConfigError
 from mmreason.records import (
-    DIFFICULTIES,
     END,
     FULL_BOX,
     MAX_TEXT_TOKENS,
@@ -44,62 +41,11 @@ from mmreason.tokenizers.layout import (
     problem_piece,
     text_piece,
 )
+from mmreason.training.supervised.config import CorpusConfig
 
 NO_TARGET = -1
 LAST_TURN = 12  # of a demonstration that begins at a later turn: two more than any problem needs
 LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP = 48, 4, 9  # padding to multiples, so that a compiled step sees few shapes
-
-
-@dataclass(frozen=True, slots=True)
-class CorpusConfig:
-    """Which demonstrations, and how many noisy copies of each segment."""
-
-    seed: int = 0
-    problems_per_batch: int = 96
-    num_copies: int = 2  # the first is fully masked, the others by a random ratio
-    full_region_share: float = 0.0  # demonstrations whose edits redraw the whole canvas
-    late_start_share: float = 0.0  # demonstrations whose turns are numbered from a later one
-    causal: bool = False  # for an autoregressive policy
-    tasks: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(TASKS, 1.0))
-    # by name; "jigsaw/hard" is the weight of that difficulty in that task alone
-    difficulties: Mapping[str, float] = field(default_factory=lambda: {"easy": 1.0, "medium": 2.0})
-    rows_per_part: int = 24  # forwarded at once, and of their tokens
-    tokens_per_part: int = 8_192  # (the memory that a step needs)
-
-    def __post_init__(self) -> None:
-        limits.SEED.check(self.seed)
-        limits.NUM_PROBLEMS.check(self.problems_per_batch, "problems_per_batch")
-        limits.NUM_COPIES.check(self.num_copies)
-        limits.BATCH_SIZE.check(self.rows_per_part, "rows_per_part")
-        limits.MAX_TOKENS.check(self.tokens_per_part, "tokens_per_part")
-        for share in ("full_region_share", "late_start_share"):
-            limits.SHARE.check(getattr(self, share), share)
-        for name in self.tasks:
-            if name not in TASKS:
-                raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
-        for name in self.difficulties:
-            task, _, difficulty = name.rpartition("/")
-            if difficulty not in DIFFICULTIES or (task and task not in TASKS):
-                raise ConfigError(
-                    f"difficulties must be of {', '.join(DIFFICULTIES)}, or of one task like jigsaw/hard, got {name!r}"
-                )
-        for task in self.tasks:
-            if not self.difficulties_of(task):
-                raise ConfigError(f"difficulties must name one for {task}, too, got {', '.join(self.difficulties)}")
-
-    @property
-    def drawn(self) -> list[str]:
-        """The difficulties that occur, the easiest first."""
-        return [name for name in DIFFICULTIES if any(name in self.difficulties_of(task) for task in self.tasks)]
-
-    def difficulties_of(self, task: str) -> dict[str, float]:
-        """The weight of each difficulty of ``task`` that is drawn."""
-        chosen = {name: weight for name, weight in self.difficulties.items() if "/" not in name}
-        for name, weight in self.difficulties.items():
-            own, _, difficulty = name.rpartition("/")
-            if own == task:
-                chosen[difficulty] = weight
-        return {name: weight for name, weight in chosen.items() if weight > 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,6 @@ from diffusers import VQModel
 from torch.utils.data import DataLoader, Subset
 from transformers import PreTrainedTokenizerFast
 
-from mmreason import limits
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.models.configuration import InterleavedDiffusionConfig
@@ -47,63 +45,14 @@ from mmreason.training.hardware import half_precision
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
 from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
-from mmreason.training.supervised.corpus import NO_TARGET, Batch, CorpusConfig, DemonstrationBatches, Encoder
+from mmreason.training.supervised.config import PretrainConfig
+from mmreason.training.supervised.corpus import NO_TARGET, Batch, DemonstrationBatches, Encoder
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 TAUGHT = SamplingConfig(num_steps=4, threshold=0.95)  # how the policy decodes what it then learns to do in one step
 
 # How fast and how much at once, not what is learnt; the loss does not depend on how a batch is cut into parts.
 RESUME_WITH_OTHER = ("compile", "keep_steps", "workers", "corpus.rows_per_part", "corpus.tokens_per_part")
-
-
-@dataclass(frozen=True, slots=True)
-class PretrainConfig:
-    """Settings of the supervised stage; learning rates are peaks of warmup, plateau and linear decay."""
-
-    steps: int = 4000
-    learning_rate: float = 2e-3  # AdamW: embeddings, norms, heads
-    muon_learning_rate: float = 0.02  # Muon: hidden matrices
-    weight_decay: float = 0.02
-    warmup_steps: int = 100
-    decay_share: float = 0.25  # last part of the run over which the rates fall to zero
-    max_grad_norm: float = 1.0
-    hint_weight: float = 0.5
-    ema_decay: float = 0.998
-    bf16: bool = True
-    compile: bool = False
-    save_steps: int = 200
-    logging_steps: int = 20
-    eval_steps: int = 500
-    eval_problems: int = 80
-    own_share: float = 0.0  # last part of the run in which the policy's own decoding is the target
-    max_seconds: float | None = None  # ends the run by then, rates and ``own_share`` by whichever is further on
-    keep_steps: int | None = None  # keeps the checkpoint of every so many steps
-    workers: int = 1  # processes that make demonstrations
-    corpus: CorpusConfig = field(default_factory=CorpusConfig)
-
-    def __post_init__(self) -> None:
-        for limit in (limits.STEPS, limits.SAVE_STEPS, limits.LOGGING_STEPS, limits.EVAL_STEPS, limits.EVAL_PROBLEMS):
-            limit.check(getattr(self, limit.name))
-        for name in ("learning_rate", "muon_learning_rate"):
-            limits.LEARNING_RATE.check(getattr(self, name), name)
-        for name in ("decay_share", "own_share"):
-            limits.SHARE.check(getattr(self, name), name)
-        limits.WORKERS.check(self.workers)
-        if self.keep_steps is not None:
-            limits.STEPS.check(self.keep_steps, "keep_steps")
-        if self.max_seconds is not None:
-            limits.MAX_SECONDS.check(self.max_seconds)
-        if self.own_share and self.corpus.causal:
-            raise ConfigError("own_share must be 0 for a causal policy, which is never shown masks")
-
-    def progress(self, step: int, seconds: float = 0.0) -> float:
-        """How much of the run is done after ``step`` steps and so many seconds, 1 at its end."""
-        return max(step / self.steps, seconds / self.max_seconds if self.max_seconds else 0.0)
-
-    def rate(self, step: int, seconds: float = 0.0) -> float:
-        """Share of the peak learning rate at ``step`` (from 0)."""
-        left = (1 - self.progress(step, seconds)) / self.decay_share if self.decay_share else 1.0
-        return max(0.0, min(1.0, (step + 1) / max(1, self.warmup_steps), left))
 
 
 class SupervisedLoss:

@@ -19,9 +19,10 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.traces.file import HANDED
 from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group, parse_group
+from mmreason.training.run.traces import samples
 from mmreason.ui.group.opened import Opened, open_files, open_traces
 from mmreason.ui.host import checkpoints, gpu
-from mmreason.ui.runs.samples import host_samples, steps_of
+from mmreason.ui.runs.samples import host_samples
 from mmreason.ui.runs.store import find
 from mmreason.ui.solve.request import SolveRequest, checked
 
@@ -77,7 +78,7 @@ def open_run(name: Any) -> Opened:
     match = _OF_RUN.match(str(name))
     run = find(match[1]) if match else None
     if match and run is not None:
-        files, said = steps_of(run.arm_folder(match[2])).get(int(match[3]), []), f"{match[2]}, step {match[3]}"
+        files, said = samples(run.arm_folder(match[2])).get(int(match[3]), []), f"{match[2]}, step {match[3]}"
     else:
         files, said = host_samples().get(str(name), []), str(name)
     if not files:

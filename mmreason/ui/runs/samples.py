@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
+from mmreason.training.run.traces import runs_with_samples, samples
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.choices import Choice
 from mmreason.ui.runs.store import find, runs_of
-
-_SAMPLE = re.compile(r"step(\d+)-\d+\.json\Z", re.ASCII)
 
 
 def run_samples(visitor: Any = None, linked: Any = None) -> list[Choice]:
@@ -26,7 +24,7 @@ def run_samples(visitor: Any = None, linked: Any = None) -> list[Choice]:
     for run in runs:
         whose = "yours" if run.is_of(visitor) else "by link"
         for arm in run.settings.arms:
-            steps = sorted(steps_of(run.arm_folder(arm)), reverse=True)
+            steps = sorted(samples(run.arm_folder(arm)), reverse=True)
             found += [(f"{whose}: {arm}, step {n} ({run.id[:4]})", f"run:{run.id}/{arm}, step {n}") for n in steps]
     return found + [(name, name) for name in host_samples()]
 
@@ -34,16 +32,7 @@ def run_samples(visitor: Any = None, linked: Any = None) -> list[Choice]:
 def host_samples() -> dict[str, list[Path]]:
     """The groups that runs of the command line have left, newest step first: name → files."""
     found: dict[str, list[Path]] = {}
-    for folder in sorted(path.parent for path in checkpoints.runs_folder().glob("*/samples")):
-        steps = steps_of(folder)
+    for folder in runs_with_samples(checkpoints.runs_folder()):
+        steps = samples(folder)
         found |= {f"{folder.name}, step {n}": steps[n] for n in sorted(steps, reverse=True)}
     return found
-
-
-def steps_of(run_directory: Path) -> dict[int, list[Path]]:
-    """The samples of a run directory by step."""
-    steps: dict[int, list[Path]] = {}
-    for path in sorted(run_directory.glob("samples/*")):
-        if match := _SAMPLE.match(path.name):
-            steps.setdefault(int(match[1]), []).append(path)
-    return steps

@@ -17,7 +17,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from threading import RLock
@@ -213,13 +213,17 @@ def end_of_line(known: Sequence[Run] | None = None) -> float:
 
 def write(run: Run) -> None:
     """Write ``run.json`` whole, with what another version noted there; raises WriteError."""
-    path, content = run.folder / "run.json", asdict(run)
+    path, content = run.folder / "run.json", _content(run)
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         content = kept | content | {"settings": kept["settings"] | content["settings"]}
     except (OSError, ValueError, KeyError, TypeError, RecursionError):  # a new one, or nothing to keep
         pass
     write_json(path, content, indent=1)
+
+
+def _content(run: Run) -> dict[str, Any]:
+    return {each.name: getattr(run, each.name) for each in fields(run)} | {"settings": run.settings.stored()}
 
 
 def change(run: Run, **changes: Any) -> Run:

@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mmreason.training.run.traces import held_out
 from mmreason.ui.runs.store import Run
 
-_FILE = re.compile(r"step(\d{5,9})\.json\Z", re.ASCII)
 KEPT = ("kind", "turn", "region", "cells", "reward", "verdict", "text")
-
-
-def held_out_steps(run: Run, arm: str) -> dict[int, Path]:
-    """The evaluations of ``arm`` whose traces were kept, by step."""
-    folder = run.arm_folder(arm) / "held_out"
-    found = {int(m[1]): path for path in folder.glob("step*.json") if (m := _FILE.match(path.name))}
-    return dict(sorted(found.items()))
 
 
 def held_out_key(run: Run) -> str:
     """Changes when there is something else to draw."""
-    return " ".join(f"{arm}{max(held_out_steps(run, arm), default=-1)}" for arm in run.settings.arms)
+    return " ".join(f"{arm}{max(held_out(run.arm_folder(arm)), default=-1)}" for arm in run.settings.arms)
 
 
 def held_out_value(run: Run) -> dict[str, Any] | None:
     """Columns "before" and one an arm, a row a problem; None before the first evaluation."""
     columns: list[tuple[str, dict[str, Any]]] = []
     for arm in run.settings.arms:
-        steps = held_out_steps(run, arm)
+        steps = held_out(run.arm_folder(arm))
         if steps and not columns and (first := _read(steps[min(steps)])):
             columns.append(("Before", first))
         if len(steps) > 1 and (last := _read(steps[max(steps)])):

@@ -8,22 +8,18 @@ import gradio as gr
 import plotly.graph_objects as go
 
 from mmreason.records import DIFFICULTIES
-from mmreason.rewards.assignment import GRANULARITIES
+from mmreason.settings import ChoiceSetting, NumberSetting, Setting
 from mmreason.tasks import TASKS
-from mmreason.training.rl.presets import PRESETS
+from mmreason.training.rl.presets import PRESETS, SETTINGS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.estimate import words
 from mmreason.ui.shell.component import component
 from mmreason.ui.train import push
 from mmreason.ui.train.events import EMPTY, Train, connect
-from mmreason.ui.train.form import ASSIGNMENT_CHOICES, FEW, MORE, NumberField, filled
+from mmreason.ui.train.form import ASSIGNMENT_CHOICES, FEW, MORE, filled
 from mmreason.ui.train.words import kept_words, preset_words
 
 POLL_SECONDS = 1.5
-MIX = [
-    ["plain", "Difficulty mix"],
-    ["quiet", "Problems are drawn in proportion to these weights; 0 leaves a level out."],
-]
 
 
 def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:
@@ -68,12 +64,12 @@ def _form() -> dict[str, Any]:
         "tasks": gr.CheckboxGroup(
             list(TASKS),
             value=start["tasks"],
-            label="Tasks",
-            info="The puzzles it learns on, in equal shares.",
+            **_says("tasks"),
             elem_id="train-tasks",
         ),
     }
-    component("prose", value=MIX, elem_id="train-mix")
+    mix = _says("difficulties")
+    component("prose", value=[["plain", mix["label"]], ["quiet", mix["info"]]], elem_id="train-mix")
     with gr.Row(elem_classes="train-numbers"):
         for name in DIFFICULTIES:
             key = f"weight_{name}"
@@ -81,27 +77,15 @@ def _form() -> dict[str, Any]:
     parts["assignment"] = gr.Radio(
         list(ASSIGNMENT_CHOICES),
         value=start["assignment"],
-        label="Assignment",
-        info="Factorized gives words and pictures each their own reward, joint gives both the sum; against each other "
-        "trains both in turn on the same prompts.",
+        **_says("assignment"),
         elem_id="train-assignment",
     )
     with gr.Row(elem_classes="train-numbers"):
-        parts |= {field.name: _number(field, start) for field in FEW}
+        parts |= {setting.name: _control(setting, start) for setting in FEW}
     with gr.Accordion("More settings", open=False, elem_id="train-more"):
         with gr.Row(elem_classes="train-numbers"):
-            parts |= {field.name: _number(field, start) for field in MORE}
-        parts["granularity"] = gr.Radio(
-            list(GRANULARITIES),
-            value=start["granularity"],
-            label="Compared by",
-            info="Trace compares whole rollouts, turn compares each turn with the same turn of the others.",
-        )
-        parts["bf16"] = gr.Checkbox(
-            start["bf16"],
-            label="bf16",
-            info="Half precision: faster on processors that compute in it, and for larger policies on a GPU.",
-        )
+            parts |= {each.name: _control(each, start) for each in MORE if isinstance(each, NumberSetting)}
+        parts |= {each.name: _control(each, start) for each in MORE if not isinstance(each, NumberSetting)}
     parts["estimate"] = component("notice", value=words(PRESETS[first]), elem_id="train-estimate")
     parts["start"] = gr.Button("Start training", variant="primary", elem_id="train-start")
     parts["form_says"] = component("notice", value="", elem_id="train-form-says")
@@ -109,8 +93,21 @@ def _form() -> dict[str, Any]:
     return parts
 
 
-def _number(field: NumberField, start: dict[str, Any]) -> gr.Number:
-    return gr.Number(start[field.name], label=field.label, info=field.help, elem_id=f"train-{field.name}")
+def _control(setting: Setting, start: dict[str, Any]) -> gr.Component:
+    """What asks for ``setting``."""
+    said = {**_says(setting.name), "value": start[setting.name], "elem_id": f"train-{setting.name}"}
+    if isinstance(setting, NumberSetting):
+        return gr.Number(**said)
+    if isinstance(setting, ChoiceSetting):
+        return gr.Radio(list(setting.choices), **said)
+    return gr.Checkbox(**said)
+
+
+def _says(name: str) -> dict[str, Any]:
+    """Label and help of the setting ``name``."""
+    page = SETTINGS[name].page
+    assert page is not None
+    return {"label": page.label, "info": page.info}
 
 
 def _run() -> dict[str, Any]:

@@ -416,7 +416,7 @@ def test_a_gradient_that_is_not_finite_skips_the_step():
         ({"max_grad_norm": math.inf}, "max_grad_norm must be"),
         ({"max_grad_norm": 0.0}, "max_grad_norm must be a number from"),
         ({"likelihood": "exact"}, "likelihood must be one of trajectory"),
-        ({"sampling": SamplingConfig(temperature=0)}, "temperature in training must be a number from 0.01"),
+        ({"sampling": SamplingConfig(temperature=0)}, "temperature must be a number from 0.01"),
         ({"tasks": {"chess": 1.0}}, "tasks must be of maze"),
         ({"difficulties": {"extreme": 1.0}}, "difficulty must be one of easy"),
         ({"tasks": {}}, "tasks must name at least one"),

@@ -12,7 +12,7 @@ from mmreason.rewards.assignment import AssignmentConfig
 from mmreason.training.rl.config import LossConfig
 from mmreason.training.run.resume import check_resumable, differences, write_settings
 from mmreason.training.run.rundir import RunDirectory
-from mmreason.training.supervised.pretrain import PretrainConfig
+from mmreason.training.supervised.config import PretrainConfig
 from tests.helpers.learning import config
 
 

@@ -15,10 +15,10 @@ from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, make_problem, split_of
 from mmreason.tasks.task import NO_HINT
 from mmreason.tokenizers.layout import PADDING
+from mmreason.training.supervised.config import CorpusConfig
 from mmreason.training.supervised.corpus import (
     NO_TARGET,
     Batch,
-    CorpusConfig,
     DemonstrationBatches,
     collate,
     noisy_row,

@@ -25,9 +25,9 @@ from mmreason.tasks import TASKS, atlas, make_problem
 from mmreason.training import hardware
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised import pretrain as module
-from mmreason.training.supervised.corpus import NO_TARGET, CorpusConfig, DemonstrationBatches
+from mmreason.training.supervised.config import CorpusConfig, PretrainConfig
+from mmreason.training.supervised.corpus import NO_TARGET, DemonstrationBatches
 from mmreason.training.supervised.pretrain import (
-    PretrainConfig,
     PretrainState,
     SupervisedLoss,
     build_policy,

@@ -8,7 +8,6 @@ import signal
 import time
 from argparse import ArgumentParser
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,10 +17,10 @@ import pytest
 
 from mmreason import places
 from mmreason.commands import train
-from mmreason.commands._options.weights import weights
 from mmreason.commands.make import train_example
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.limits import SEED, Whole
+from mmreason.settings import NumberSetting, weights
 from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
 from mmreason.training.run.rundir import STOP_FILE
 from mmreason.ui.host import checkpoints as host_checkpoints
@@ -185,7 +184,7 @@ def test_an_example_is_kept_from_a_run_directory_without_what_is_not_drawn(tmp_p
     kept = store.find(store.EXAMPLE)
     assert status_of(kept).state == "finished"
     assert held_out.held_out_value(kept) == held_out.held_out_value(source)
-    assert held_out.held_out_steps(kept, "factorized").keys() == {0, 60}
+    assert held_out.held_out(kept.arm_folder("factorized")).keys() == {0, 60}
 
 
 # The queue and the state
@@ -294,8 +293,8 @@ def test_the_command_holds_every_number_to_its_last_digit():
     parser = ArgumentParser()
     train.add_arguments(parser)
     args = parser.parse_args(settings.arguments("joint", "checkpoints/base", "out")[1:])
-    assert (args.seed, args.learning_rate) == (settings.seed, settings.learning_rate)
-    assert weights(args.difficulty) == settings.difficulties
+    assert (args.seed, args.learning_rate) == (settings.values["seed"], settings.values["learning_rate"])
+    assert weights(args.difficulties) == settings.difficulties
 
 
 def test_every_view_has_an_update_for_every_part_and_leaves_alone_what_has_not_changed():
@@ -368,7 +367,7 @@ def test_the_work_of_one_run_is_bounded_in_the_form_and_in_the_queue():
     with pytest.raises(ConfigError, match="rollouts of one run"):
         train_form.checked_settings(values(steps=1000, eval_steps=1, eval_problems=1000), OWNER)
     for settings in PRESETS.values():
-        quota.check_work(replace(settings, assignment=BOTH))
+        quota.check_work(settings.but(assignment=BOTH))
 
 
 def test_a_run_that_goes_on_too_long_is_stopped_says_so_and_can_be_resumed_behind_the_others(monkeypatch):
@@ -476,15 +475,10 @@ def test_the_presets_pass_their_own_check():
     for name in PRESETS:
         found = train_form.checked_settings({"checkpoint": "base"} | train_form.filled(train_form.preset(name)), OWNER)
         assert found == PRESETS[name]
-        assert TrainSettings.of(json.loads(json.dumps(train_form.filled(found) | vars_of(found)))) == found
+        assert TrainSettings.of(json.loads(json.dumps(found.stored()))) == found
 
 
-def vars_of(settings):
-    from dataclasses import asdict
-
-    return asdict(settings)
-
-
+NUMBERS = [each for each in (*train_form.FEW, *train_form.MORE) if isinstance(each, NumberSetting)]
 BAD = [
     ("checkpoint", "../x", "checkpoint must be one that is here"),
     ("checkpoint", None, "checkpoint must be one that is here"),
@@ -496,11 +490,12 @@ BAD = [
     ("assignment", "both ways", "assignment must be one of joint, factorized, both, got 'both ways'"),
     ("granularity", None, "compared by must be one of trace, turn"),
     *(
-        (field.name, bad, f"{field.label.lower()} must be a")
-        for field in (*train_form.FEW, *train_form.MORE)
+        (field.name, bad, f"{field.page.label.lower()} must be a")
+        for field in NUMBERS
         for bad in (field.limit.low - 1, field.limit.high * 10, None, "abc", float("nan"), True)
     ),
-    *((field.name, 2.5, "must be a whole number from") for field in train_form.FEW if isinstance(field.limit, Whole)),
+    *((field.name, 2.5, "must be a whole number from") for field in NUMBERS if isinstance(field.limit, Whole)),
+    ("bf16", "yes", "bf16 must be true or false"),
 ]
 
 

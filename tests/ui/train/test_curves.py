@@ -14,6 +14,7 @@ from mmreason.ui.train.curves import PICTURES, WORDS, figures, lines_of, smoothe
 from mmreason.ui.train.verdict import arm_verdict
 from tests.helpers.training_runs import evaluation, row
 
+SMALL = {"num_problems": 4, "num_generations": 5, "eval_steps": 5, "eval_problems": 10}
 ROWS = [evaluation(0, 0.5), row(1), row(2), evaluation(3, 0.6)]
 
 
@@ -76,18 +77,18 @@ def rates(tmp_path, monkeypatch):
 
 
 def test_the_estimate_is_arithmetic_on_measured_rates(rates):
-    settings = TrainSettings(steps=10, num_problems=4, num_generations=5, eval_steps=5, eval_problems=10)
+    settings = TrainSettings(steps=10, tasks=["sudoku"], **SMALL)
     found = estimate.estimate(settings)
     learning, evaluating, leak = 10 * 20 * 0.15, 3 * 10 * 0.1, 3 * 20 * 3 * 0.05
     assert found.seconds == pytest.approx(6 + learning + evaluating + leak)
     assert found.tokens == 10 * 20 * 100
-    both = estimate.estimate(TrainSettings(**{**_same(settings), "assignment": BOTH}))
+    both = estimate.estimate(settings.but(assignment=BOTH))
     assert both.seconds == pytest.approx(2 * found.seconds)
     assert "About 48 s" in estimate.words(settings)
 
 
 def test_on_a_gpu_a_batch_costs_something_besides_its_rollouts(rates, monkeypatch):
-    settings = TrainSettings(steps=10, num_problems=4, num_generations=5, eval_steps=5, eval_problems=10)
+    settings = TrainSettings(steps=10, tasks=["sudoku"], **SMALL)
     on_cpu = estimate.estimate(settings)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert estimate.estimate(settings) is None  # a CPU's rates say nothing of a GPU
@@ -110,10 +111,6 @@ def test_two_sizes_of_batch_tell_what_a_rollout_costs_and_what_the_batch(tiny_pi
         "update_seconds": pytest.approx(8 / 6, abs=1e-4),
         "update_batch_seconds": 0.0,
     }
-
-
-def _same(settings):
-    return {name: getattr(settings, name) for name in settings.__dataclass_fields__}
 
 
 def test_what_was_not_measured_is_not_estimated(rates):

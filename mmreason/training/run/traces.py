@@ -1,0 +1,59 @@
+"""The traces that a run keeps: a group of some steps (``samples/``), and held-out problems of each evaluation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmreason.disk import write_json
+from mmreason.traces.file import save, to_json
+from mmreason.traces.sheet import sheet_value
+
+if TYPE_CHECKING:
+    from mmreason.records import Trace
+    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+
+SAMPLES, HELD_OUT = "samples", "held_out"
+SAMPLE_FILE, HELD_OUT_FILE = r"step(\d+)-\d+\.json", r"step(\d+)\.json"  # in these folders
+
+
+def keep_samples(run: Path, step: int, group: Sequence[Trace], pipe: InterleavedReasoningPipeline) -> None:
+    """Write the traces of a group of ``step`` into the run directory ``run``."""
+    for g, trace in enumerate(group):
+        save(run / SAMPLES / f"step{step:05d}-{g:02d}.json", to_json(trace, pipe.words, pipe.sheet))
+
+
+def samples(run: Path) -> dict[int, list[Path]]:
+    """The files of the groups in a run directory, by step."""
+    found: dict[int, list[Path]] = {}
+    for path in sorted(run.glob(f"{SAMPLES}/*")):
+        if match := re.fullmatch(SAMPLE_FILE, path.name, re.ASCII):
+            found.setdefault(int(match[1]), []).append(path)
+    return found
+
+
+def runs_with_samples(folder: Path) -> list[Path]:
+    """The run directories in ``folder`` that hold samples."""
+    return sorted(path.parent for path in folder.glob(f"*/{SAMPLES}"))
+
+
+def keep_held_out(
+    run: Path, step: int, traces: Sequence[Trace], pipe: InterleavedReasoningPipeline, number: int
+) -> None:
+    """Write ``number`` of an evaluation's traces, evenly spread, into the run directory ``run``."""
+    chosen = sorted({i * len(traces) // number for i in range(number)})
+    files = [to_json(traces[i], pipe.words, pipe.sheet) for i in chosen]
+    write_held_out(run, step, {"step": step, "sheet": sheet_value(pipe.sheet), "traces": files})
+
+
+def write_held_out(run: Path, step: int, content: dict[str, Any]) -> None:
+    """Write the file of an evaluation, whole."""
+    write_json(run / HELD_OUT / f"step{step:05d}.json", content)
+
+
+def held_out(run: Path) -> dict[int, Path]:
+    """The files of the evaluations in a run directory, by step, the earliest first."""
+    names = ((re.fullmatch(HELD_OUT_FILE, path.name, re.ASCII), path) for path in (run / HELD_OUT).glob("step*.json"))
+    return dict(sorted((int(match[1]), path) for match, path in names if match))

@@ -1,0 +1,121 @@
+"""The settings of the supervised stage; loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mmreason import limits
+from mmreason.errors import ConfigError
+from mmreason.limits import Number, Whole
+from mmreason.records import DIFFICULTIES
+from mmreason.settings import check, number, switch, weighted
+from mmreason.tasks import TASKS
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusConfig:
+    """Which demonstrations, and how many noisy copies of each segment."""
+
+    seed: int = number(0, limits.SEED)
+    problems_per_batch: int = number(96, limits.NUM_PROBLEMS, "problems of one update")
+    num_copies: int = number(  # the first is fully masked, the others by a random ratio
+        2, Whole("num_copies", 1, 16, "noisy copies of a segment in pretraining")
+    )
+    tasks: Mapping[str, float] = weighted(
+        dict.fromkeys(TASKS, 1.0),
+        "puzzles it learns on, and their shares (default: all, in equal shares)",
+        metavar="TASK[=WEIGHT]",
+    )
+    difficulties: Mapping[str, float] = weighted(
+        {"easy": 1.0, "medium": 2.0},
+        "weights, of all tasks or of one: easy=1 medium=2 jigsaw/hard=0.1 (default: easy=1 medium=2)",
+        flag="difficulty",
+        metavar="[TASK/]NAME[=WEIGHT]",
+    )
+    full_region_share: float = number(0.0, limits.SHARE, "share of demonstrations whose edits redraw the whole canvas")
+    late_start_share: float = number(
+        0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
+    )
+    causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
+    rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once, and")
+    tokens_per_part: int = number(  # the memory that a step needs
+        8_192, limits.MAX_TOKENS, "of their tokens; more suit a GPU"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in self.tasks:
+            if name not in TASKS:
+                raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
+        for name in self.difficulties:
+            task, _, difficulty = name.rpartition("/")
+            if difficulty not in DIFFICULTIES or (task and task not in TASKS):
+                raise ConfigError(
+                    f"difficulties must be of {', '.join(DIFFICULTIES)}, or of one task like jigsaw/hard, got {name!r}"
+                )
+        for task in self.tasks:
+            if not self.difficulties_of(task):
+                raise ConfigError(f"difficulties must name one for {task}, too, got {', '.join(self.difficulties)}")
+
+    @property
+    def drawn(self) -> list[str]:
+        """The difficulties that occur, the easiest first."""
+        return [name for name in DIFFICULTIES if any(name in self.difficulties_of(task) for task in self.tasks)]
+
+    def difficulties_of(self, task: str) -> dict[str, float]:
+        """The weight of each difficulty of ``task`` that is drawn."""
+        chosen = {name: weight for name, weight in self.difficulties.items() if "/" not in name}
+        for name, weight in self.difficulties.items():
+            own, _, difficulty = name.rpartition("/")
+            if own == task:
+                chosen[difficulty] = weight
+        return {name: weight for name, weight in chosen.items() if weight > 0}
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainConfig:
+    """Settings of the supervised stage; learning rates are peaks of warmup, plateau and linear decay."""
+
+    steps: int = number(4000, limits.STEPS)
+    learning_rate: float = number(2e-3, limits.LEARNING_RATE, "peak rate of AdamW: embeddings, norms, heads")
+    muon_learning_rate: float = number(0.02, limits.LEARNING_RATE, "peak rate of Muon: hidden matrices")
+    weight_decay: float = number(0.02, Number("weight_decay", 0, 1, "weight decay of the hidden matrices"))
+    warmup_steps: int = number(100, limits.WARMUP_STEPS)
+    decay_share: float = number(0.25, limits.SHARE, "last part of the run, over which the rates fall to zero")
+    max_grad_norm: float = number(1.0, limits.MAX_GRAD_NORM)
+    hint_weight: float = number(
+        0.5, Number("hint_weight", 0, 100, "weight of the auxiliary labels on the start canvas in the loss")
+    )
+    ema_decay: float = number(
+        0.998, Number("ema_decay", 0, 0.999999, "what the exported average of the weights keeps of itself in a step")
+    )
+    bf16: bool = switch(True, "train in 32 bits (default: where that is faster)", flag="no_bf16")
+    compile: bool = switch(False, "torch.compile the training step")
+    save_steps: int = number(200, limits.SAVE_STEPS)
+    logging_steps: int = number(20, limits.LOGGING_STEPS)
+    eval_steps: int = number(500, limits.EVAL_STEPS)
+    eval_problems: int = number(80, limits.EVAL_PROBLEMS, "validation problems of each difficulty")
+    own_share: float = number(
+        0.0, limits.SHARE, "last part of the run, in which it learns to do in one step what takes four"
+    )
+    max_seconds: float | None = number(  # rates and ``own_share`` go by steps or time, by whichever is further on
+        None, Number("max_seconds", 1, 10_000_000, "seconds by which pretraining ends, its rates fallen")
+    )
+    keep_steps: int | None = number(None, limits.STEPS, "keep DIR/checkpoint-N of every N steps", metavar="N")
+    workers: int = number(1, Whole("workers", 1, 256, "processes that make demonstrations"))
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.own_share and self.corpus.causal:
+            raise ConfigError("own_share must be 0 for a causal policy, which is never shown masks")
+
+    def progress(self, step: int, seconds: float = 0.0) -> float:
+        """How much of the run is done after ``step`` steps and so many seconds, 1 at its end."""
+        return max(step / self.steps, seconds / self.max_seconds if self.max_seconds else 0.0)
+
+    def rate(self, step: int, seconds: float = 0.0) -> float:
+        """Share of the peak learning rate at ``step`` (from 0)."""
+        left = (1 - self.progress(step, seconds)) / self.decay_share if self.decay_share else 1.0
+        return max(0.0, min(1.0, (step + 1) / max(1, self.warmup_steps), left))
