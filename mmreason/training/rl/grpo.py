@@ -31,6 +31,7 @@ from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.likelihood import ScoredTokens, check_policy, pack_traces, score_tokens, token_budget
 from mmreason.training.rl.loss import TokenCounts, token_loss, token_weights
+from mmreason.training.rl.metrics import metrics_of
 from mmreason.training.rl.order import changed_orders
 from mmreason.training.validation import rollouts_at_once
 
@@ -283,18 +284,9 @@ class GRPO:
         for group, advantages in zip(rollouts.groups, rollouts.advantages, strict=True):
             rewards = [trace_rewards(trace) for trace in group]
             images += [image for _, image in rewards if image is not None]
-            text = torch.tensor([text for text, _ in rewards], dtype=torch.float64)
-            total = weights["text"] * text + weights["image"] * torch.tensor([image or 0.0 for _, image in rewards])
             rows.append(
-                {
-                    "reward": float(total.mean()),
-                    "reward_std": float(total.std()),
-                    "rewards/text/mean": float(text.mean()),
-                    "success_train": sum(trace.success for trace in group) / len(group),
-                    "frac_reward_zero_std": advantages.slots_without_spread / max(1, advantages.slots),
-                    "turns": sum(sum(s.kind == "edit" for s in trace.segments) for trace in group) / len(group),
-                    "rollout_flops": sum(trace.cost.flops for trace in group),
-                }
+                metrics_of(group, advantages, weights)
+                | {"rollout_flops": sum(trace.cost.flops for trace in group)}
                 | interference([advantages])
             )
         rows, images = gather_object(rows), gather_object(images)

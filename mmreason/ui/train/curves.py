@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mmreason.analysis.statistics import wilson
+from mmreason.training.rl.metrics import PANELS, Panel
 from mmreason.ui.runs.state import Rows
 from mmreason.ui.shell.figure import ACCENT, AXIS, GREY, error_bars, frame
 
@@ -54,24 +55,7 @@ def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[go.Figu
     return [
         _reward(lines, steps, smoothing),
         _success(lines, steps),
-        _stacked(
-            lines,
-            steps,
-            smoothing,
-            (
-                ("Leak / signal", (("", "leak_to_signal", ACCENT),)),
-                ("Pushed the wrong way, %", (("", "sign_conflict", GREY),)),
-            ),
-        ),
-        _stacked(
-            lines,
-            steps,
-            smoothing,
-            tuple(
-                (title, (("words", f"{key}/text", WORDS), ("pictures", f"{key}/image", PICTURES)))
-                for title, key in (("Entropy", "entropy"), ("KL to the start", "kl"), ("Clipped, %", "clip_ratio"))
-            ),
-        ),
+        *(_stacked(lines, steps, smoothing, figure) for figure in ("interference", "update")),
     ]
 
 
@@ -124,28 +108,33 @@ def _success(lines: Sequence[Line], steps: int) -> go.Figure:
     return _finished(figure, steps, {"range": [0, 104], "ticksuffix": " %"})
 
 
-def _stacked(lines: Sequence[Line], steps: int, smoothing: float, parts: Sequence[tuple[str, Any]]) -> go.Figure:
+def _stacked(lines: Sequence[Line], steps: int, smoothing: float, name: str) -> go.Figure:
     """Quantities of unlike size, one below the other; the first always, others only once they are not zero."""
-    first, *others = parts
-    keys = {title: [key for _, key, _ in series] for title, series in others}
     rows = [row for line in lines for row in line.rows]
-    parts = [first, *(part for part in others if any(row.get(key) for row in rows for key in keys[part[0]]))]
-    figure = make_subplots(
-        rows=len(parts), cols=1, shared_xaxes=True, vertical_spacing=0.12, subplot_titles=[t for t, _ in parts]
-    )
-    for place, (title, series) in enumerate(parts, start=1):
-        factor = 100.0 if title.endswith("%") else 1.0
+    first, *others = (panel for panel in PANELS if panel.figure == name)
+    panels = [first, *(each for each in others if any(row.get(key) for row in rows for _, key, _ in _series(each)))]
+    titles = [panel.title for panel in panels]
+    figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.12, subplot_titles=titles)
+    for place, panel in enumerate(panels, start=1):
+        factor = 100.0 if panel.title.endswith("%") else 1.0
         for line in lines:
-            for name, key, colour in series:
+            for series, key, colour in _series(panel, ACCENT if place == 1 else GREY):
 
                 def value(row: dict[str, Any], key: str = key, factor: float = factor) -> float | None:
                     found = row.get(key)
                     return None if found is None else factor * found
 
-                sparse = key == "leak_to_signal"  # measured at evaluations only: each point stands for itself
-                _add(figure, line, name, value, colour, 0.0 if sparse else smoothing, place, show=place == 1)
+                amount = smoothing if panel.smooth else 0.0
+                _add(figure, line, series, value, colour, amount, place, show=place == 1)
     figure.update_annotations(x=0, xanchor="left", font={"size": 12})
     return _finished(figure, steps, {"rangemode": "tozero", "nticks": 4})
+
+
+def _series(panel: Panel, colour: str = GREY) -> list[tuple[str, str, str]]:
+    """Name, metric and colour of a panel's curves."""
+    if not panel.by_modality:
+        return [("", panel.name, colour)]
+    return [("words", f"{panel.name}/text", WORDS), ("pictures", f"{panel.name}/image", PICTURES)]
 
 
 def _add(

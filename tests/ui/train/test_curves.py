@@ -7,9 +7,11 @@ import torch
 
 from mmreason import places
 from mmreason.analysis.train_rate import measure_rate, read_rates
+from mmreason.training.rl.metrics import Panel
 from mmreason.training.rl.presets import BOTH, TrainSettings
 from mmreason.ui.runs import estimate
 from mmreason.ui.shell.words import duration
+from mmreason.ui.train import curves
 from mmreason.ui.train.curves import PICTURES, WORDS, figures, lines_of, smoothed
 from mmreason.ui.train.verdict import arm_verdict
 from tests.helpers.training_runs import evaluation, row
@@ -128,3 +130,10 @@ def test_what_was_not_measured_is_not_estimated(rates):
 )
 def test_durations_are_said_as_exactly_as_they_are_known(seconds, said):
     assert duration(seconds) == said
+
+
+def test_a_metric_is_drawn_by_its_panel_alone(monkeypatch):
+    monkeypatch.setattr(curves, "PANELS", (*curves.PANELS, Panel("interference", "Turns", "turns")))
+    rows = [row(1, turns=3.0), row(2, turns=4.0)]
+    leak = figures(lines_of([("", rows, 80)], []), 60, 0.0)[2]
+    assert leak.layout.annotations[-1].text == "Turns" and list(leak.data[-1].y) == [3.0, 4.0]

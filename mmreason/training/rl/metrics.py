@@ -1,0 +1,63 @@
+"""The metrics of a step: what is computed of its rollouts, and which metrics are drawn on the page.
+
+A further one takes an entry in ``OF_GROUPS`` and, to be drawn, one in ``PANELS``, where any metric of
+``metrics.jsonl`` may stand by its name.  Loads no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmreason.records import Trace, trace_rewards
+from mmreason.rewards.assignment import GroupAdvantages
+
+Weights = Mapping[str, float]  # of the rewards, by modality
+OfGroup = Callable[[Sequence[Trace], GroupAdvantages, Weights], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Curves below one another in a figure of the page; by ``modality``, of text and of image."""
+
+    figure: str  # "interference" or "update"
+    title: str  # per cent where it ends so
+    name: str  # of the metric
+    by_modality: bool = False
+    smooth: bool = True  # False: each point stands for itself
+
+
+PANELS = (
+    Panel("interference", "Leak / signal", "leak_to_signal", smooth=False),  # measured at evaluations only
+    Panel("interference", "Pushed the wrong way, %", "sign_conflict"),
+    Panel("update", "Entropy", "entropy", by_modality=True),
+    Panel("update", "KL to the start", "kl", by_modality=True),
+    Panel("update", "Clipped, %", "clip_ratio", by_modality=True),
+)
+
+
+def _totals(group: Sequence[Trace], weights: Weights) -> np.ndarray:
+    """(G): the weighted rewards of both modalities."""
+    rewards = [trace_rewards(trace) for trace in group]
+    return np.array([weights["text"] * text + weights["image"] * (image or 0.0) for text, image in rewards])
+
+
+def _edits(trace: Trace) -> int:
+    return sum(segment.kind == "edit" for segment in trace.segments)
+
+
+OF_GROUPS: dict[str, OfGroup] = {  # the mean over groups is logged
+    "reward": lambda group, _, weights: float(_totals(group, weights).mean()),
+    "reward_std": lambda group, _, weights: float(_totals(group, weights).std(ddof=1)),
+    "rewards/text/mean": lambda group, *_: sum(trace_rewards(trace)[0] for trace in group) / len(group),
+    "success_train": lambda group, *_: sum(trace.success for trace in group) / len(group),
+    "frac_reward_zero_std": lambda _, advantages, __: advantages.slots_without_spread / max(1, advantages.slots),
+    "turns": lambda group, *_: sum(map(_edits, group)) / len(group),
+}
+
+
+def metrics_of(group: Sequence[Trace], advantages: GroupAdvantages, weights: Weights) -> dict[str, float]:
+    """What is logged of the rollouts of one problem."""
+    return {name: of(group, advantages, weights) for name, of in OF_GROUPS.items()}
