@@ -451,6 +451,7 @@ def outcome(content: bytes) -> str:
     return "read"
 
 
+@pytest.mark.slow
 def test_ten_thousand_mutated_files_are_read_or_refused_without_a_traceback() -> None:
     seeds = [*SEEDS, small_parquet()]
     assert {outcome(seed) for seed in seeds} == {"read"}
