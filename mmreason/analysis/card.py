@@ -29,8 +29,8 @@ def model_card(name: str, results: Mapping[str, Any], parameters: int, history: 
     return f"""{FRONT_MATTER}
 # mmreason {name}
 
-{KINDS[causal]} of {parameters:,} parameters that solves four kinds of visual puzzles
-(maze, jigsaw, 4×4 sudoku, pattern transforms) in turns of a thought in words and a localized edit of image
+{KINDS[causal]} of {parameters:,} parameters that solves visual puzzles
+({", ".join(any_result["by_task"])}) in turns of a thought in words and a localized edit of image
 tokens. Load it with `InterleavedReasoningPipeline.from_pretrained(<this folder>)` of the mmreason package.
 
 ## Training

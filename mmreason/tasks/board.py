@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -35,7 +36,7 @@ class Board:
 
     def holds(self, puzzle: Any) -> bool:
         """Is ``puzzle`` this many rows of this many marks, solvable or not?"""
-        rows = puzzle.get(self.field) if isinstance(puzzle, dict) else None
+        rows = puzzle.get(self.field) if isinstance(puzzle, Mapping) else None
         if not isinstance(rows, list) or len(rows) != self.side:
             return False
         if any(not isinstance(row, str | list) or len(row) != self.side for row in rows):

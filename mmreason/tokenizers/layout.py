@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError
 from mmreason.records import ANSWER, EDIT, END, GRID, MAX_TEXT_TOKENS, NUM_CELLS, BlockMask, cell_word
-from mmreason.tokenizers.text import MASK, PAD, UNKNOWN, is_generated
+from mmreason.tokenizers.text import MASK, PAD, UNKNOWN, check_known, is_generated
 
 POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
 NEXT_FIELDS = (1, 2, 4)  # row, column and slot: what an autoregressive model is told of the token to come
@@ -72,8 +72,7 @@ class Vocabulary:
 
     def task_token(self, task: str) -> int:
         """The token that begins a problem of ``task``; raises ConfigError where a checkpoint does not know it."""
-        if task not in self.tasks:
-            raise ConfigError(f"the checkpoint does not know the task {task}; it knows {', '.join(self.tasks)}")
+        check_known(task, self.tasks)
         return self.tasks[task]
 
     def known(self, tasks: Iterable[str]) -> list[str]:

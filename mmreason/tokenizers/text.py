@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
+from mmreason.errors import ConfigError
 from mmreason.records import ANSWER, EDIT, END, GRID, cell_word
 from mmreason.tasks import TASKS
 
@@ -20,6 +23,12 @@ FIRST_TASKS = ("maze", "jigsaw", "sudoku", "transform")
 def task_token(task: str) -> str:
     """The token that begins a problem of ``task``."""
     return f"<{task}>"
+
+
+def check_known(task: str, known: Iterable[str]) -> None:
+    """Refuse a ``task`` that a checkpoint, which knows others, was never trained on; raises ConfigError."""
+    if task not in known:
+        raise ConfigError(f"the checkpoint does not know the task {task}; it knows {', '.join(known)}")
 
 
 def is_generated(word: str) -> bool:

@@ -14,6 +14,7 @@ import gradio as gr
 
 from mmreason.analysis.review import review_all
 from mmreason.errors import MMReasonError
+from mmreason.tasks import TASKS
 from mmreason.traces.file import png_url
 from mmreason.traces.group import parse_group
 from mmreason.ui import health as healthy
@@ -23,7 +24,7 @@ from mmreason.ui.solve import solving
 from mmreason.ui.solve.request import SolveRequest, checked, link_query, parse_puzzle
 from mmreason.ui.watch import daily as daily_puzzles
 
-Task = Literal["maze", "jigsaw", "sudoku", "transform"]
+Task = Literal[tuple(TASKS)]  # pyright: ignore[reportInvalidTypeForm]  (the names are known when this runs)
 Difficulty = Literal["easy", "medium", "hard"]
 Region = Literal["stated", "full", "confidence"]
 
@@ -54,7 +55,7 @@ async def solve(
 ) -> AsyncGenerator[dict[str, Any], None]:
     """Solve a puzzle; progress while it goes on, at last the trace.
 
-    task: maze, jigsaw, sudoku or transform; difficulty: easy, medium or hard; seed: 0 to 9007199254740991.
+    task: one of those that the page shows; difficulty: easy, medium or hard; seed: 0 to 9007199254740991.
     puzzle: your own puzzle as JSON, in place of the three before.
     temperature: 0 (greedy) or 0.01 to 2; num_steps: 1 to 64; region: stated, full or confidence;
     threshold: 0 (off) to 1; sampling_seed: 0 to 9007199254740991.

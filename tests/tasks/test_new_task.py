@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,11 @@ from mmreason.tokenizers.layout import Vocabulary
 from mmreason.tokenizers.text import build_text_tokenizer, vocabulary
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO
+from mmreason.training.rl.presets import TrainSettings
 from mmreason.training.supervised.pretrain import build_policy
+from mmreason.ui.host import checkpoints
+from mmreason.ui.train.form import checked_settings, filled
+from mmreason.ui.watch.daily import FIRST_DAY, daily_puzzle
 from tests.helpers.stones import Stones
 
 BEFORE = tuple(TASKS)
@@ -113,3 +118,21 @@ def test_what_names_no_task_is_of_those_that_the_checkpoint_knows(tiny_checkpoin
     assert main(arguments.split()) == 0
     said = capsys.readouterr().out
     assert '"transform"' in said and '"stones"' not in said
+
+
+def test_the_page_tells_from_a_checkpoints_folder_what_it_knows(tiny_checkpoint: Path, tmp_path, added):
+    assert checkpoints.known_tasks(tiny_checkpoint) == list(BEFORE)
+    assert checkpoints.known_tasks(tmp_path) == [*BEFORE, "stones"]
+
+
+def test_the_puzzle_of_the_day_is_one_that_the_first_checkpoint_knows(tiny_checkpoint: Path, added, monkeypatch):
+    monkeypatch.setattr(checkpoints, "checkpoints_folder", lambda: tiny_checkpoint.parent)
+    days = [daily_puzzle(FIRST_DAY + timedelta(days=n)) for n in range(10)]
+    assert {puzzle.task for puzzle in days} == set(BEFORE)
+
+
+def test_a_training_asked_for_on_the_page_is_refused_in_the_form(tiny_checkpoint: Path, added, monkeypatch):
+    monkeypatch.setattr(checkpoints, "checkpoints_folder", lambda: tiny_checkpoint.parent)
+    values = filled(TrainSettings()) | {"checkpoint": "checkpoint", "tasks": ["maze", "stones"]}
+    with pytest.raises(ConfigError, match=SAYS):
+        checked_settings(values, "a visitor")

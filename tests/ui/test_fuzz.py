@@ -74,7 +74,7 @@ PARAMETERS = {
 
 numbers = st.one_of(st.integers(), st.integers(-3, 20), st.floats(), st.sampled_from([2**31, 2**63, 10**40, -1, 0.5]))
 texts = st.one_of(st.text(max_size=40), st.sampled_from(HOSTILE), st.text(string.digits + "-", max_size=12))
-GOOD = ["maze", "sudoku", "easy", "hard", "base", "full", "2026-11-24", json.dumps(own.FIRST["maze"])]
+GOOD = ["maze", "sudoku", "easy", "hard", "base", "full", "2026-11-24", json.dumps(own.first_board("maze"))]
 good = st.sampled_from(GOOD)
 leaves = st.one_of(st.none(), st.booleans(), numbers, texts, good, st.sampled_from(PATHS))
 values = st.recursive(

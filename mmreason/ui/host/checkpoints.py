@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from functools import lru_cache
@@ -13,6 +14,8 @@ import torch
 from mmreason import places
 from mmreason.errors import CheckpointError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.tasks import TASKS
+from mmreason.tokenizers.text import task_token
 from mmreason.ui.host import gpu, hub
 from mmreason.ui.host.settings import name_of, read_settings
 
@@ -51,6 +54,16 @@ def checkpoint_names() -> list[str]:
     """Subfolders with a ``model_index.json``, ``base`` first, then those of the Hub."""
     names = [path.parent.name for path in checkpoints_folder().glob("*/model_index.json")]
     return sorted(names, key=lambda name: (name != "base", name)) + hub_names()
+
+
+def known_tasks(folder: Path) -> list[str]:
+    """The tasks that the checkpoint in ``folder`` was trained on, by its tokenizer; all where it cannot be read."""
+    try:
+        text = (folder / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8")
+        words = json.loads(text)["model"]["vocab"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return list(TASKS)
+    return [task for task in TASKS if task_token(task) in words]
 
 
 def hub_names() -> list[str]:

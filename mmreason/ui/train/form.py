@@ -9,6 +9,7 @@ from mmreason.errors import CheckpointError, ConfigError
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting, Setting
 from mmreason.tasks import TASKS
+from mmreason.tokenizers.text import check_known
 from mmreason.training.rl.presets import BOTH, PRESETS, SETTINGS, TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.quota import check_work
@@ -50,6 +51,9 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
         assignment=str(values["assignment"]),
         **found,
     )
+    folder = checkpoints.checkpoint_folder(checkpoint)
+    for task in settings.tasks if folder else ():
+        check_known(task, checkpoints.known_tasks(folder))
     check_work(settings)
     return settings
 

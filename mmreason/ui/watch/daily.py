@@ -9,6 +9,7 @@ from typing import Any
 from mmreason.errors import ConfigError
 from mmreason.seeds import derive_seed
 from mmreason.tasks import TASKS
+from mmreason.ui.host import checkpoints
 from mmreason.ui.solve.request import SolveRequest
 
 FIRST_DAY, LAST_DAY = date(2026, 1, 1), date(2099, 12, 31)
@@ -40,10 +41,14 @@ def today() -> date:
 
 
 def daily_puzzle(day: date) -> Daily:
-    """The puzzle of ``day``: the tasks take turns, so that neighbouring days differ; raises ConfigError."""
+    """The puzzle of ``day``: the tasks take turns, so that neighbouring days differ; raises ConfigError.
+
+    They are those that the page's first checkpoint can be asked for.
+    """
     if not FIRST_DAY <= day <= LAST_DAY:
         raise ConfigError(f"date must be from {FIRST_DAY} to {LAST_DAY}, got {day}")
-    tasks = list(TASKS)
+    first = checkpoints.checkpoint_names()[:1]
+    tasks = checkpoints.known_tasks(checkpoints.checkpoints_folder() / first[0]) if first else list(TASKS)
     return Daily(day, tasks[day.toordinal() % len(tasks)], derive_seed("daily", day.isoformat()) % MAX_DAILY_SEED)
 
 

@@ -264,12 +264,12 @@ def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
 
 def on_kind(kind: str) -> tuple[Any, Any]:
     """Board or text for the chosen kind of puzzle."""
-    return _own_parts(kind, own.FIRST.get(kind), None)[1:]
+    return _own_parts(kind, own.first_board(kind), None)[1:]
 
 
 def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
     """Updates of kind, board and text; of the last two the one in use is visible."""
-    is_text = kind == "JSON"
+    is_text = kind == own.JSON
     shown = gr.HTML(visible=not is_text) if board is None else gr.HTML(board, visible=not is_text)
     return kind, shown, gr.Textbox(visible=is_text) if text is None else gr.Textbox(text, visible=is_text)
 

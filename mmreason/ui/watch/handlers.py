@@ -180,9 +180,9 @@ def filled(wish: SolveRequest) -> list[Any]:
 def own_filled(puzzle: str) -> tuple[str, Any, str | None]:
     """Kind, board and text that show a visitor's puzzle, given as JSON; None leaves a part as it is."""
     data = parse_puzzle(puzzle)
-    if data.get("task") in own.FIRST:
-        return str(data["task"]), data, None
-    return "JSON", None, puzzle
+    if data.get("task") in own.BOARDS:
+        return str(data["task"]), own.on_board(data), None
+    return own.JSON, None, puzzle
 
 
 def expect(checkpoint: Any, difficulty: str, task: str) -> str:

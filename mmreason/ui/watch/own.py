@@ -1,4 +1,4 @@
-"""The visitor's own puzzle: a board to click for maze and sudoku, JSON for all four tasks."""
+"""The visitor's own puzzle: a board to click for tasks that have one, JSON for every task."""
 
 from __future__ import annotations
 
@@ -7,42 +7,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmreason.errors import MMReasonError
-from mmreason.records import GRID, Problem
+from mmreason.records import Problem
 from mmreason.tasks import TASKS, atlas, problem_from_json
-from mmreason.tasks.maze import SYMBOLS
-from mmreason.tasks.sudoku import SIDE
 from mmreason.ui.solve.request import parse_puzzle
 
-KINDS = ("maze", "sudoku", "JSON")
+JSON = "JSON"
+BOARDS = {name: task.board for name, task in TASKS.items() if task.board is not None}
+KINDS = (*BOARDS, JSON)
+FIRST_TEXT = json.dumps(next((task.example for name, task in TASKS.items() if name not in BOARDS), {}))
 
-BOARDS: dict[str, tuple[str, int, tuple[Any, ...]]] = {  # field, side, and what a cell may hold
-    "maze": ("rows", GRID, tuple(SYMBOLS)),
-    "sudoku": ("grid", SIDE, tuple(range(SIDE + 1))),
-}
-FIRST: dict[str, dict[str, Any]] = {
-    "maze": {
-        "task": "maze",
-        "rows": [
-            "S.#.....",
-            "..#..##.",
-            ".....#..",
-            ".##..#.#",
-            "...D.#..",
-            ".#...##.",
-            ".#.#...G",
-            "....#...",
-        ],
-    },
-    "sudoku": {"task": "sudoku", "grid": [[1, 2, 3, 4], [3, 4, 1, 0], [2, 0, 4, 3], [0, 3, 0, 1]]},
-}
-FIRST_TEXT = json.dumps({"task": "jigsaw", "picture_seed": 7, "swaps": [["r1c1", "r2c4"], ["r3c2", "r4c3"]]})
+
+def on_board(puzzle: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of the board's component: a puzzle, and the board that its task has."""
+    return {"puzzle": dict(puzzle), "board": BOARDS[puzzle["task"]].plain}
+
+
+def first_board(kind: str) -> dict[str, Any] | None:
+    """The board of ``kind`` as it is at first; None where there is none."""
+    return on_board(TASKS[kind].example) if kind in BOARDS else None
 
 
 def own_puzzle(kind: str, board: Any, text: str) -> dict[str, Any]:
     """The puzzle as JSON, from the board or from the text; raises ProblemError."""
-    if kind == "JSON":
+    if kind == JSON:
         return parse_puzzle(text)
-    return dict(board) if isinstance(board, Mapping) else {"task": kind}
+    puzzle = _puzzle(board)
+    return dict(puzzle) if isinstance(puzzle, Mapping) else {"task": kind}
 
 
 def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
@@ -50,29 +40,32 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
     try:
         problem = problem_from_json(own_puzzle(kind, board, text))
     except MMReasonError as error:
-        return None, f"✗ This cannot be solved: {_on_a_board(str(error))}."
+        return None, f"✗ This cannot be solved: {_on_a_board(kind, str(error))}."
     turns = "1 turn" if problem.turns == 1 else f"{problem.turns} turns"
     return problem, f"✓ This {problem.task} can be solved, in {turns}."
 
 
 def as_it_stands(kind: str, board: Any) -> Problem | None:
     """What the visitor has put on the board, to be looked at only: it may be no puzzle yet, and needs no turns."""
-    name, side, marks = BOARDS.get(kind, ("", 0, ()))
-    lines = board.get(name) if isinstance(board, Mapping) else None
-    if not isinstance(lines, list) or len(lines) != side:
-        return None
-    if any(not isinstance(line, str | list) or len(line) != side for line in lines):
-        return None
-    if any(mark not in marks for line in lines for mark in line):
+    puzzle = _puzzle(board)
+    if kind not in BOARDS or not BOARDS[kind].holds(puzzle):
         return None
     task = TASKS[kind]
-    canvas_HW = task.canvas(board)
-    return Problem(kind, dict(board), canvas_HW, atlas().draw(kind, canvas_HW), task.question, turns=0)
+    canvas_HW = task.canvas(puzzle)
+    return Problem(kind, dict(puzzle), canvas_HW, atlas().draw(kind, canvas_HW), task.question, turns=0)
 
 
-def _on_a_board(reason: str) -> str:
-    """A reason without the names of the problem file's fields."""
-    for field, instead in (("rows: ", ""), ("grid: ", ""), ("rows ", "the maze "), ("grid ", "the grid ")):
-        if reason.startswith(field):
-            return instead + reason.removeprefix(field)
+def _puzzle(board: Any) -> Any:
+    """What is on the board, as the component says it."""
+    return board.get("puzzle") if isinstance(board, Mapping) else None
+
+
+def _on_a_board(kind: str, reason: str) -> str:
+    """A reason without the name of the problem file's field, which a board does not show."""
+    if kind not in BOARDS:
+        return reason
+    field = BOARDS[kind].field
+    for begins, instead in ((f"{field}: ", ""), (f"{field} ", f"the {kind} ")):
+        if reason.startswith(begins):
+            return instead + reason.removeprefix(begins)
     return reason

@@ -101,8 +101,9 @@ def _own_panel() -> dict[str, Any]:
     """The visitor's own puzzle, beside the canvas."""
     with gr.Column(visible=False, elem_id="own") as panel, gr.Row():
         with gr.Column(elem_id="own-board"):
-            kind = gr.Radio(list(own.KINDS), value="maze", label="Your own puzzle", elem_id="own-kind")
-            board = component("board", value=own.FIRST["maze"], elem_id="board")
+            first = own.KINDS[0]
+            kind = gr.Radio(list(own.KINDS), value=first, label="Your own puzzle", elem_id="own-kind")
+            board = component("board", value=own.first_board(first), elem_id="board")
             text = gr.Textbox(
                 own.FIRST_TEXT,
                 lines=12,

@@ -3,11 +3,11 @@
 import json
 import logging
 
+from mmreason.tasks import TASKS
 from mmreason.ui.host import logs
 from mmreason.ui.solve import solving
 from mmreason.ui.solve.request import checked
 from mmreason.ui.solve.worker import Worker
-from mmreason.ui.watch import own
 from tests.helpers.apart import run_apart
 from tests.helpers.scripted import ScriptedPipe
 
@@ -30,7 +30,7 @@ def test_a_line_is_a_json_object_with_the_places_of_an_error_and_not_its_text():
 
 def test_a_solve_is_logged_without_its_visitor(monkeypatch, caplog):
     monkeypatch.setattr(solving.checkpoints, "load_pipeline", lambda name: ScriptedPipe())
-    puzzle = own.FIRST["maze"]
+    puzzle = TASKS["maze"].example
     request = checked(task="maze", difficulty="easy", seed=987654321, checkpoint="base", own=puzzle)
     with caplog.at_level("DEBUG", logger="mmreason"):
         run_apart(solving.last_shown(solving.solve(request, "session-4711", Worker())))

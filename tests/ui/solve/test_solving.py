@@ -310,7 +310,7 @@ def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeyp
 
     preview = solving.preview
     monkeypatch.setattr(solving, "preview", slowly)
-    values = {"on_preview": ("maze", "easy", 3, "base"), "on_own": ("maze", own.FIRST["maze"], "", "base")}
+    values = {"on_preview": ("maze", "easy", 3, "base"), "on_own": ("maze", own.first_board("maze"), "", "base")}
     value, *_ = getattr(watch_events, shows)(SimpleNamespace(session_hash="me"), *values[shows])
     assert value["state"] == "ready"
     assert runs

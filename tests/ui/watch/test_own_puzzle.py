@@ -62,8 +62,9 @@ def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):
     ],
 )
 def test_a_board_that_is_no_puzzle_yet_is_shown_as_it_stands(kind, board):
-    task, problem = TASKS[kind], own.as_it_stands(kind, {"task": kind} | board)
-    assert own.check(kind, {"task": kind} | board, "")[0] is None
+    task, value = TASKS[kind], own.on_board({"task": kind} | board)
+    problem = own.as_it_stands(kind, value)
+    assert own.check(kind, value, "")[0] is None
     assert problem is not None
     assert problem.turns == 0
     marks = [str(mark) for line in next(iter(board.values())) for mark in line]
@@ -80,6 +81,7 @@ def test_a_board_that_is_no_puzzle_yet_is_shown_as_it_stands(kind, board):
 def test_what_is_no_board_is_not_shown(board):
     for kind in ("maze", "sudoku", "JSON", "chess"):
         assert own.as_it_stands(kind, board) is None
+        assert own.as_it_stands(kind, {"puzzle": board}) is None
 
 
 def test_the_maze_board_is_reached_by_keyboard(scripted, visit):

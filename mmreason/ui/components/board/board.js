@@ -1,20 +1,15 @@
-// A board of buttons; `value` is the puzzle: {task: "maze", rows} or {task: "sudoku", grid}.
+// A board of buttons.  Of `value`, `puzzle` is the puzzle as its file has it, and `board` says which field of it holds
+// the rows, what a cell may hold and what a click does (tasks/board.py).
 
 const { finder, node } = mm;
 
-/** @type {Record<string, [string, string]>} */
-const MAZE = {
-  '#': ['wall', ''],
-  '.': ['floor', ''],
-  S: ['start', '●'],
-  G: ['goal', '★'],
-  D: ['decoy', '◎'],
-};
+/** @typedef {{ value: string | number, name: string, glyph: string, ink: string, ground: string }} Mark */
 /** @type {Record<string, [number, number]>} */
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const find = finder(element);
 const cellsBox = find('cells');
-let tool = '#';
+/** @type {string | number} */
+let tool = ''; // the mark that a click puts down
 /** @type {HTMLButtonElement[][]} */
 let buttons = [];
 /** @type {HTMLButtonElement[]} */
@@ -22,22 +17,27 @@ let tools = [];
 let shape = '';
 let [row, column] = [0, 0]; // the cell that the tab key reaches
 
-const isMaze = () => props.value.task === 'maze';
-const size = () => (isMaze() ? 8 : 4);
+/** @returns {Mark[]} */
+const marks = () => props.value.board.marks;
+/** @returns {(string | (string | number)[])[]} */
+const lines = () => props.value.puzzle[props.value.board.field];
+/** @returns {number} */
+const size = () => props.value.board.side;
+const puts = () => props.value.board.click === 'put';
 
 /**
- * A maze's mark, or a sudoku's digit.
+ * The mark that a cell holds.
  * @param {number} r
  * @param {number} c
- * @returns {string}
  */
-const symbol = (r, c) => (isMaze() ? props.value.rows[r][c] : String(props.value.grid[r][c]));
+const markAt = (r, c) => marks().find((mark) => mark.value === lines()[r][c]) ?? marks()[0];
 
 function build() {
-  shape = props.value.task;
+  shape = props.value.puzzle.task;
   [row, column] = [0, 0];
-  cellsBox.className = `cells ${isMaze() ? 'maze' : 'sudoku'}`;
-  tools = isMaze() ? Object.entries(MAZE).map(([mark, [name, glyph]]) => toolButton(mark, name, glyph)) : [];
+  tool = marks()[1].value;
+  cellsBox.className = `cells${size() > 4 ? '' : ' large'}`;
+  tools = puts() ? marks().map(toolButton) : [];
   find('tools').replaceChildren(...tools);
   buttons = Array.from({ length: size() }, (_, r) => Array.from({ length: size() }, (_, c) => cellButton(r, c)));
   cellsBox.replaceChildren(
@@ -48,9 +48,10 @@ function build() {
       return line;
     }),
   );
-  find('hint').textContent = isMaze()
-    ? 'Click a cell to put down the chosen piece. With the keyboard: arrows move, # . S G D put down.'
-    : 'Click a cell to count it up, or type 1 to 4; 0 empties it.';
+  const [empty, ...others] = marks().map((mark) => mark.value);
+  find('hint').textContent = puts()
+    ? `Click a cell to put down the chosen piece. With the keyboard: arrows move, ${[...others, empty].join(' ')} put down.`
+    : `Click a cell to count it up, or type ${others[0]} to ${others[others.length - 1]}; ${empty} empties it.`;
 }
 
 /**
@@ -72,21 +73,18 @@ function cellButton(r, c) {
   return button;
 }
 
-/**
- * @param {string} mark
- * @param {string} name
- * @param {string} glyph
- */
-function toolButton(mark, name, glyph) {
-  const button = node('button', `tool ${name}`);
+/** @param {Mark} mark */
+function toolButton(mark) {
+  const button = node('button', 'tool');
   button.type = 'button';
   button.setAttribute('role', 'radio');
-  button.dataset.mark = mark;
-  const swatch = node('span', 'swatch', glyph || (mark === '#' ? '■' : '□'));
+  button.dataset.mark = String(mark.value);
+  const swatch = node('span', 'swatch', mark.glyph || (mark === marks()[0] ? '□' : '■'));
   swatch.setAttribute('aria-hidden', 'true');
-  button.append(swatch, node('span', '', name));
+  swatch.style.color = mark.ink;
+  button.append(swatch, node('span', '', mark.name));
   button.addEventListener('click', () => {
-    tool = mark;
+    tool = mark.value;
     show();
   });
   return button;
@@ -97,28 +95,25 @@ function toolButton(mark, name, glyph) {
  * @param {number} c
  */
 function click(r, c) {
-  if (isMaze()) put(r, c, symbol(r, c) === tool ? '.' : tool);
-  else put(r, c, String((Number(symbol(r, c)) + 1) % 5));
+  const now = markAt(r, c);
+  if (puts()) put(r, c, now.value === tool ? marks()[0].value : tool);
+  else put(r, c, marks()[(marks().indexOf(now) + 1) % marks().length].value);
 }
 
 /**
  * @param {number} r
  * @param {number} c
- * @param {string} mark
+ * @param {string | number} value
  */
-function put(r, c, mark) {
-  if (isMaze()) {
-    /** @type {string[][]} */
-    const rows = props.value.rows.map((/** @type {string} */ line) => [...line]);
-    const only = mark === 'S' || mark === 'G'; // one of each
-    const cleared = rows.map((line) => line.map((old) => (only && old === mark ? '.' : old)));
-    cleared[r][c] = mark;
-    props.value = { task: 'maze', rows: cleared.map((line) => line.join('')) };
-  } else {
-    const grid = props.value.grid.map((/** @type {number[]} */ line) => [...line]);
-    grid[r][c] = Number(mark);
-    props.value = { task: 'sudoku', grid };
-  }
+function put(r, c, value) {
+  const { board, puzzle } = props.value;
+  const only = board.single.includes(value); // a board holds one of it
+  const written = lines().map((line, i) => {
+    const cells = [...line].map((old) => (only && old === value ? marks()[0].value : old));
+    if (i === r) cells[c] = value;
+    return typeof line === 'string' ? cells.join('') : cells;
+  });
+  props.value = { board, puzzle: { ...puzzle, [board.field]: written } };
   show();
   trigger('put', {});
 }
@@ -134,29 +129,20 @@ function reach() {
   });
 }
 
-/**
- * Class, glyph and word of a cell's symbol.
- * @param {string} mark
- */
-function lookOf(mark) {
-  if (isMaze()) {
-    const [name, glyph] = MAZE[mark] ?? MAZE['.'];
-    return { name, glyph, says: name };
-  }
-  return mark === '0' ? { name: 'empty', glyph: '', says: 'empty' } : { name: 'digit', glyph: mark, says: mark };
-}
-
 function show() {
-  if (!props.value || !(Array.isArray(props.value.rows) || Array.isArray(props.value.grid))) return;
-  if (shape !== props.value.task) build();
+  if (!props.value?.board || !Array.isArray(lines())) return;
+  if (shape !== props.value.puzzle.task) build();
+  const { blocks } = props.value.board;
   eachCell((button, r, c) => {
-    const { name, glyph, says } = lookOf(symbol(r, c));
-    const shade = !isMaze() && (Math.floor(r / 2) + Math.floor(c / 2)) % 2 ? ' shade' : '';
-    button.className = `cell ${name}${shade}`;
-    button.textContent = glyph;
-    button.setAttribute('aria-label', `r${r + 1}c${c + 1}, ${says}`);
+    const mark = markAt(r, c);
+    const shade = blocks && (Math.floor(r / blocks) + Math.floor(c / blocks)) % 2 ? ' shade' : '';
+    button.className = `cell${shade}`;
+    button.style.color = mark.ink;
+    button.style.background = mark.ground;
+    button.textContent = mark.glyph;
+    button.setAttribute('aria-label', `r${r + 1}c${c + 1}, ${mark.name}`);
   });
-  for (const button of tools) button.setAttribute('aria-checked', String(button.dataset.mark === tool));
+  for (const button of tools) button.setAttribute('aria-checked', String(button.dataset.mark === String(tool)));
   reach();
 }
 
@@ -166,11 +152,12 @@ const within = (place) => Math.max(0, Math.min(size() - 1, place));
 cellsBox.addEventListener('keydown', (event) => {
   const move = MOVES[event.key];
   const empties = event.key === 'Backspace' || event.key === 'Delete';
-  const key = empties ? (isMaze() ? '.' : '0') : event.key.toUpperCase();
+  const key = empties ? String(marks()[0].value) : event.key;
+  const typed = marks().find((mark) => String(mark.value).toUpperCase() === key.toUpperCase());
   if (move) {
     [row, column] = [within(row + move[0]), within(column + move[1])];
     buttons[row][column].focus();
-  } else if (isMaze() ? Object.hasOwn(MAZE, key) : /^[0-4]$/.test(key)) put(row, column, key);
+  } else if (typed) put(row, column, typed.value);
   else return;
   event.preventDefault();
 });
