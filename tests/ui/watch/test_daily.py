@@ -63,7 +63,7 @@ def test_a_clock_that_is_far_off_is_said_and_breaks_no_run(monkeypatch, day):
 def test_zone_and_locale_of_the_machine_change_neither_day_nor_output(zone, locale):
     script = (
         "import datetime, locale; locale.setlocale(locale.LC_ALL, '');"
-        "from mmreason.ui.watch.tab.daily import daily_puzzle, today;"
+        "from mmreason.ui.watch.daily import daily_puzzle, today;"
         "print(today(), daily_puzzle(datetime.date(2026, 11, 24)).seed); print('✓')"
     )
     environment, before = os.environ | {"TZ": zone, "LC_ALL": locale}, daily.today()
