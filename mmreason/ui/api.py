@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import gradio as gr
 
@@ -24,7 +24,10 @@ from mmreason.ui.solve import solving
 from mmreason.ui.solve.request import SolveRequest, checked, link_query, parse_puzzle
 from mmreason.ui.watch import daily as daily_puzzles
 
-Task = Literal[tuple(TASKS)]  # pyright: ignore[reportInvalidTypeForm]  (the names are known when this runs)
+if TYPE_CHECKING:
+    Task = str
+else:  # gradio reads the names off this, for the page that documents the endpoints
+    Task = Literal[tuple(TASKS)]
 Difficulty = Literal["easy", "medium", "hard"]
 Region = Literal["stated", "full", "confidence"]
 

@@ -52,8 +52,9 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
         **found,
     )
     folder = checkpoints.checkpoint_folder(checkpoint)
-    for task in settings.tasks if folder else ():
-        check_known(task, checkpoints.known_tasks(folder))
+    if folder is not None:
+        for task in settings.tasks:
+            check_known(task, checkpoints.known_tasks(folder))
     check_work(settings)
     return settings
 
