@@ -53,7 +53,7 @@ def append_line(path: str | Path, line: str) -> None:
 
 @contextlib.contextmanager
 def writing(what: str) -> Iterator[None]:
-    """What a visitor is told when this server cannot write ``what``: raises ConfigError, in one sentence."""
+    """Raise ConfigError, the sentence a visitor reads, if this server cannot write ``what``."""
     try:
         yield
     except CheckpointError:  # of a checkpoint, though it is an OSError too

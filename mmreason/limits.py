@@ -17,7 +17,7 @@ from mmreason.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number and what it may be; ``off`` says what 0 means where 0 lies outside the range and is taken, too."""
+    """A number and what it may be; ``off`` says what 0 means if it is accepted although it lies outside the range."""
 
     name: str
     low: float
@@ -77,34 +77,34 @@ def exactly(number: float) -> str:
 SEED = Whole("seed", 0, 2**53 - 1, "the same seed gives the same problems, rollouts or weights")  # exact in JavaScript
 SAMPLING_SEED = replace(SEED, name="sampling_seed", says="the same seed gives the same solution of a problem")
 
-TEMPERATURE = Number("temperature", 0.01, 2, "how bold sampling is: logits are divided by it", "greedy")
+TEMPERATURE = Number("temperature", 0.01, 2, "randomness of sampling: logits are divided by it", "greedy")
 TRAIN_TEMPERATURE = replace(
-    TEMPERATURE, name="temperature in training", says="of rollouts: greedy ones have no likelihood", off=""
+    TEMPERATURE, name="temperature in training", says="of rollouts; greedy ones have no likelihood", off=""
 )
 NUM_STEPS = Whole("num_steps", 1, 64, "forward passes for one thought or one edit")
-THRESHOLD = Number("threshold", 0, 1, "commit at once whatever is surer than this; 0 is off")
-MAX_TURNS = Whole("max_turns", 1, 16, "turns of thought and edit after which a rollout ends")
+THRESHOLD = Number("threshold", 0, 1, "commit every token more certain than this at once; 0 is off")
+MAX_TURNS = Whole("max_turns", 1, 16, "turns of thought and edit before a rollout ends")
 
-PROBLEMS = Whole("problems", 1, 1_000_000, "problems that are solved, in all")
+PROBLEMS = Whole("problems", 1, 1_000_000, "problems to solve in total")
 BATCH_SIZE = Whole("batch_size", 1, 4096, "rollouts at once")
 NUM_PROBLEMS = Whole("num_problems", 1, 1024, "problems a step, a group of rollouts each")
-NUM_GENERATIONS = Whole("num_generations", 2, 256, "rollouts of a problem, which are compared")
-ROLLOUTS = Whole("rollouts", 1, 4096, "rollouts of a problem that are not compared")
-GROUP = Whole("group size on the page", 1, 16, "rollouts of a problem that Inspect rolls out at a visitor's wish")
-REWARD_WEIGHT = Number("reward_weights", 0, 100, "weight of the text rewards, or of the image rewards")
-WEIGHT = Number("weight", 0, 100, "share of a task or difficulty among those that are drawn; 0 leaves it out")
+NUM_GENERATIONS = Whole("num_generations", 2, 256, "rollouts of a problem, compared with one another")
+ROLLOUTS = Whole("rollouts", 1, 4096, "rollouts of a problem, not compared")
+GROUP = Whole("group size on the page", 1, 16, "rollouts of a problem that a visitor may ask for in Inspect")
+REWARD_WEIGHT = Number("reward_weights", 0, 100, "weight of the text or image rewards")
+WEIGHT = Number("weight", 0, 100, "share of a task or difficulty among the problems drawn; 0 leaves it out")
 
 STEPS = Whole("steps", 1, 100_000, "updates of the weights")
 LEARNING_RATE = Number("learning_rate", 1e-8, 0.1, "step size of the optimizer")
 WARMUP_STEPS = Whole("warmup_steps", 0, 100_000, "steps over which the learning rate rises")
-MAX_GRAD_NORM = Number("max_grad_norm", 1e-6, 1_000_000, "longest gradient; a longer one is scaled down")
+MAX_GRAD_NORM = Number("max_grad_norm", 1e-6, 1_000_000, "gradient norm above which gradients are scaled down")
 MAX_TOKENS = Whole("max_tokens", 1, 2**24, "positions in one backward pass (less memory, less padding)")
-SAVE_STEPS = Whole("save_steps", 1, 100_000, "steps from one checkpoint to the next")
-LOGGING_STEPS = Whole("logging_steps", 1, 100_000, "steps from one line of metrics to the next")
-EVAL_STEPS = Whole("eval_steps", 1, 100_000, "steps from one evaluation to the next")
-EVAL_PROBLEMS = Whole("eval_problems", 1, 1000, "held-out problems an evaluation solves")
-LEAK_STEPS = Whole("leak_steps", 0, 100_000, "steps from one measurement of leak against signal to the next; 0 is off")
-HELD_OUT_TRACES = Whole("held_out_traces", 0, 1000, "traces that an evaluation keeps")
+SAVE_STEPS = Whole("save_steps", 1, 100_000, "steps between checkpoints")
+LOGGING_STEPS = Whole("logging_steps", 1, 100_000, "steps between lines of metrics")
+EVAL_STEPS = Whole("eval_steps", 1, 100_000, "steps between evaluations")
+EVAL_PROBLEMS = Whole("eval_problems", 1, 1000, "held-out problems per evaluation")
+LEAK_STEPS = Whole("leak_steps", 0, 100_000, "steps between measurements of leak against signal; 0 is off")
+HELD_OUT_TRACES = Whole("held_out_traces", 0, 1000, "traces kept per evaluation")
 SLICE_SECONDS = Number("slice_seconds", 0, 86_400, "seconds after which to save and end; 0 is off")
 LAYERS = Whole("num_hidden_layers", 1, 256, "layers of a new policy")
 WIDTH = Whole("hidden_size", 8, 8192, "width of a new policy")

@@ -77,7 +77,7 @@ FULL_BOX = Box(1, 1, GRID, GRID)
 
 
 def parse_boxes(words: Sequence[str]) -> list[Box] | str:
-    """The boxes that a thought names after ``<edit>``, or a sentence that says why there are none."""
+    """The boxes that a thought names after ``<edit>``, or a sentence that says why it names none."""
     if EDIT not in words:
         return "the thought names no region: <edit> is missing"
     corners = words[words.index(EDIT) + 1 :]

@@ -86,7 +86,7 @@ class MeasureConfig:
 def roll_out(
     pipe: InterleavedReasoningPipeline, config: MeasureConfig, sampling: SamplingConfig, batch_size: int = 64
 ) -> list[list[Trace]]:
-    """Scored groups (P)(G) on validation problems, each problem with a random stream of its own."""
+    """Scored groups (P)(G) on validation problems, each problem with its own random stream."""
     problems = held_out(config.tasks, config.difficulties, config.num_problems, config.seed, "validation")
     seeds = [rollout_seed(config.seed, problem) for problem in problems]
     verifier, groups = Verifier(pipe.words, pipe.sheet), []
@@ -113,7 +113,7 @@ def measure(
 ) -> dict[str, Any]:
     """Leak against signal over ``groups`` of scored traces, in all, by modality, by layer and by task.
 
-    ``leak_to_signal`` and ``cosine`` compare the summed gradients; None where there is no signal.
+    ``leak_to_signal`` and ``cosine`` compare the summed gradients; None if there is no signal.
     ``snr_joint``, ``snr_signal`` (joint without its leak) and ``snr_factorized`` are lengths of the mean
     gradient over groups, in units of its standard error: about 1 is noise alone; None below two groups.
     """

@@ -1,4 +1,4 @@
-"""What a real model's shape costs on this machine, with random weights, beside the formula.
+"""What a real model's shape costs on this machine, with random weights, next to the formula.
 
 It needs torch, transformers and peft only, so that it runs on a bare GPU machine.  Each part is written as soon as
 it is done, the small ones first: something is known even if the time runs out.
@@ -57,7 +57,7 @@ class Measurement:
         self.result |= {"machine": machine(device), "parameters": self.shape.parameters, "parts": {}}
 
     def run(self) -> dict[str, Any]:
-        """Measure all that fits in the time; returns the result, which ``report`` was also told part by part."""
+        """Measure all that fits in the time; returns the result, which ``report`` also received part by part."""
         with self._part("weights", 0.0) as part:
             kind = torch.float32 if self.device.type == "cpu" else torch.bfloat16
             self.backbone = random_llama(self.shape, 0, "full", self.device, kind)
@@ -77,7 +77,7 @@ class Measurement:
 
     @contextmanager
     def _part(self, name: str, flops: float, memory: dict[str, int] | None = None) -> Iterator[dict[str, Any]]:
-        """Time one part, with its peak of memory; what the caller puts in the yielded record is kept, too."""
+        """Time one part, with its peak of memory; what the caller adds to the yielded record is kept as well."""
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
@@ -282,5 +282,5 @@ class Measurement:
 
 
 def measure(shape: str, device: torch.device, seconds: float, report: Report) -> dict[str, Any]:
-    """Measure ``shape`` on ``device`` within ``seconds``; ``report`` is told the result after every part."""
+    """Measure ``shape`` on ``device`` within ``seconds``; ``report`` receives the result after every part."""
     return Measurement(shape, device, seconds, report).run()

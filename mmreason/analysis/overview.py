@@ -14,7 +14,7 @@ PAPER_FLOPS = "−26.9 %"  # arXiv 2606.14792
 
 
 def overview_table() -> str:
-    """The main figures as Markdown, beside the paper's where it has one.  Raises OSError without a file."""
+    """The main figures as Markdown, next to the paper's if it has them.  Raises OSError without a file."""
     base = _read("evaluate")["base"]["by_difficulty"]
     cost, arms, speed, load = (_read(name) for name in ("compute", "reproduce", "benchmark", "load"))
     solved = ", ".join(f"{name} {_share(base[name]['success']['mean'])}" for name in DIFFICULTIES)

@@ -43,7 +43,7 @@ def weights_hash(checkpoint: Path) -> str:
 
 
 def read_gain(path: Path, preset: str) -> dict[str, Any] | None:
-    """What ``make preset-gain`` wrote of ``preset`` as it is now set; None where there is nothing of it."""
+    """What ``make preset-gain`` wrote of ``preset`` as it is now set; None if it has not been measured."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         is_same = found["preset"] == preset and TrainSettings.of(found["settings"]) == PRESETS[preset]

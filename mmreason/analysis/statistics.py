@@ -27,7 +27,7 @@ def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
 
 
 def overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:
-    """Have two intervals a point in common?"""
+    """Do two intervals overlap?"""
     return a[0] <= b[1] and b[0] <= a[1]
 
 

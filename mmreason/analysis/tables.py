@@ -139,14 +139,14 @@ def _estimate(row: Mapping[str, Any], form: str) -> str:
 
 
 def replace_block(text: str, name: str, content: str) -> str:
-    """``text`` with what stands between ``<!-- name -->`` and ``<!-- /name -->`` replaced, if they are there."""
+    """``text`` with the part between ``<!-- name -->`` and ``<!-- /name -->`` replaced, if it has these marks."""
     before, start, rest = text.partition(f"<!-- {name} -->")
     _, end, after = rest.partition(f"<!-- /{name} -->")
     return f"{before}{start}\n{content}\n{end}{after}" if end else text
 
 
 def update_readme(path: str | Path, name: str, content: str) -> None:
-    """Bring block ``name`` of a README up to date, if both are there."""
+    """Replace block ``name`` of the README at ``path``, if both exist."""
     if os.path.isfile(path):
         text = README.text(README.read(path), str(path))
         write_whole(path, replace_block(text, name, content).encode())

@@ -83,7 +83,7 @@ def _line(rollouts: Sequence[int], seconds: Sequence[float], name: str) -> dict[
 
 
 def read_rates(path: Path) -> dict[str, Any] | None:
-    """The file that ``make train-rate`` wrote, or None where there is none that can be used."""
+    """The file that ``make train-rate`` wrote, or None if it is missing or cannot be used."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         for by_difficulty in content["rates"].values():

@@ -20,7 +20,7 @@ class Adapter:
     """The adapters of a backbone; without one of them the backbone is the reference policy."""
 
     def __init__(self, backbone: LlamaBackbone, rank: int, seed: int = 0, base: str = "") -> None:
-        """Put adapters of ``rank`` beside every matrix of every block, in place.  ``base`` names the checkpoint."""
+        """Add adapters of ``rank`` to every matrix of every block, in place.  ``base`` names the checkpoint."""
         from peft import LoraConfig, get_peft_model
 
         if not 1 <= rank <= backbone.shape.width:

@@ -161,7 +161,7 @@ class LlamaBackbone:
         return network.norm(hidden)
 
     def _whole(self, lanes: Sequence[Lane]) -> list[torch.Tensor]:
-        """(M, D) hidden states of each lane's wanted slots, every lane a row of its own."""
+        """(M, D) hidden states of each lane's wanted slots, one row per lane."""
         hidden: list[torch.Tensor | None] = [None] * len(lanes)
         for batch in batches_of_equals([len(lane.view.seen_ids) for lane in lanes], self.max_tokens):
             ids_BL = np.stack([lanes[i].ids for i in batch])

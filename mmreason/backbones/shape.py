@@ -86,7 +86,7 @@ class Shape:
         return self.body_parameters + 2 * self.vocab * self.width
 
     def adapter_parameters(self, rank: int) -> int:
-        """Of low-rank adapters beside every matrix of every block."""
+        """Parameters of low-rank adapters on every matrix of every block."""
         return self.layers * rank * (4 * 2 * self.width + 3 * (self.width + self.inner))
 
     def cached_bytes(self, tokens: int, bytes_each: int = 2) -> int:

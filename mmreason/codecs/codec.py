@@ -26,7 +26,7 @@ class Codec(Protocol):
 
     @property
     def local(self) -> bool:
-        """True if the pixels of a code depend on it alone, wherever it stands."""
+        """True if the pixels of a code depend on it alone, wherever it is."""
         ...
 
     def encode(self, image: np.ndarray) -> np.ndarray:

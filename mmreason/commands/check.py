@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Check; raises UnsoundCheckpoint where there is a problem."""
+    """Check; raises UnsoundCheckpoint if there is a problem."""
     import io
 
     import numpy as np

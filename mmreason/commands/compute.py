@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``compute``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
     parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all that it knows")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all tasks that the checkpoint knows")
     add_number(parser, limits.PROBLEMS, 64, metavar="N")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
     add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(
         parser,
         limits.THRESHOLD,
-        says="commit at once whatever is surer; 0 is off; default: the checkpoint's",
+        says="commit every more certain token at once; 0 is off; default: the checkpoint's",
     )
     parser.add_argument("--no_frontier", action="store_true", help="leave out success against FLOPs")
     parser.add_argument("--no_scaling", action="store_true", help="leave out the seconds on larger canvases")

@@ -15,7 +15,7 @@ HELP = "success and rewards on fresh test problems"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``evaluate``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all that it knows")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all tasks that the checkpoint knows")
     add_number(parser, limits.PROBLEMS, 200, metavar="N")
     add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(
         parser,
         limits.THRESHOLD,
-        says="commit at once whatever is surer; 0 is off; default: the checkpoint's",
+        says="commit every more certain token at once; 0 is off; default: the checkpoint's",
     )
     parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
     parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one or several, measured on the same problems (default: checkpoints/base, or --run's)",
     )
     parser.add_argument("--run", metavar="DIR", help="a run directory: its checkpoint, and its metrics over steps")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all that it knows")
+    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all tasks that the checkpoint knows")
     parser.add_argument("--difficulty", nargs="+", default=["medium", "hard"], metavar="D", help="easy, medium, hard")
     add_number(parser, limits.NUM_PROBLEMS, 12, "--num_problems", "--problems", says="groups", metavar="N")
     add_number(parser, limits.NUM_GENERATIONS, 8, metavar="G")

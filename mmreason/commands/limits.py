@@ -7,7 +7,7 @@ from typing import Any
 
 from mmreason.limits import LIMITS, Number, table
 
-HELP = "what every number may be"
+HELP = "the limits of every number"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""``measure``: what a real model's shape costs on this machine, with random weights, beside the formula."""
+"""``measure``: what a real model's shape costs on this machine, with random weights, next to the formula."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ HELP = "time and memory of a real model's shape on this machine, with random wei
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``measure``."""
     parser.add_argument("--shape", choices=("dimoo", "tiny"), default="dimoo", help="dimoo: 8.08 B parameters")
-    parser.add_argument("--device", choices=("cuda", "cpu"), help="default: a GPU where there is one")
-    parser.add_argument("--seconds", type=float, default=330, help="leave out what would take longer (default: 330)")
+    parser.add_argument("--device", choices=("cuda", "cpu"), help="default: a GPU if there is one")
+    parser.add_argument("--seconds", type=float, default=330, help="skip parts that would take longer (default: 330)")
     parser.add_argument("--out", metavar="FILE", help="write the result to FILE after every part")
 
 

@@ -124,6 +124,6 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
 
 
 def _keep(directory: RunDirectory, vqvae: VQModel) -> None:
-    """Save the image tokenizer, with which a resumed run goes on."""
+    """Save the image tokenizer for a resumed run."""
     with directory.writing():
         directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))

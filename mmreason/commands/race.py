@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``race``."""
     parser.add_argument("--task", default="maze", help=f"one of {', '.join(TASKS)} (default: maze)")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
-    add_number(parser, limits.SEED, 0, says="of the problem")
-    add_number(parser, limits.SAMPLING_SEED, 0, says="of the sampler")
+    add_number(parser, limits.SEED, 0, says="problem seed")
+    add_number(parser, limits.SAMPLING_SEED, 0, says="sampling seed")
     parser.add_argument("--against", default="ar_full", help="ar_full or diffusion_full (default: ar_full)")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
     parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")

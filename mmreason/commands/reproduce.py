@@ -14,7 +14,7 @@ HELP = "joint against factorized rewards over seeds, written to assets/results"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``reproduce``."""
     parser.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
-    parser.add_argument("--only", nargs="+", metavar="RUN", help="carry out these runs alone")
+    parser.add_argument("--only", nargs="+", metavar="RUN", help="carry out only these runs")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
     parser.add_argument("--results", metavar="DIR", help="files of single runs (default: in assets/results)")
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
@@ -79,7 +79,7 @@ def _shown(line: Any, steps: int) -> Any:
 
 
 def readable(result: dict[str, Any]) -> str:
-    """Means with their intervals, then the gains beside the paper's."""
+    """Means with their intervals, then the gains next to the paper's."""
     missing = f"{len(result['finished'])} runs finished, missing: {', '.join(result['missing']) or 'none'}"
     if "gain_over_base" not in result:
         return missing

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``solve``."""
     parser.add_argument("--task", help=f"draw a problem of this task: {', '.join(TASKS)}")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
-    add_number(parser, limits.SEED, says="of the problem, with --task; default: 0")
+    add_number(parser, limits.SEED, says="problem seed, with --task; default: 0")
     parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file (- is standard input)")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
     parser.add_argument("--out", default="trace.json", metavar="FILE", help="the trace (default: trace.json)")
@@ -27,11 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(
         parser,
         limits.THRESHOLD,
-        says="commit at once whatever is surer; 0 is off; default: the checkpoint's",
+        says="commit every more certain token at once; 0 is off; default: the checkpoint's",
     )
     parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
     parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")
-    add_number(parser, limits.SAMPLING_SEED, 0, says="of the sampler")
+    add_number(parser, limits.SAMPLING_SEED, 0, says="sampling seed")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

@@ -25,7 +25,7 @@ HELP = "GRPO from a checkpoint"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``train``."""
-    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="where to start")
+    parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="start from this checkpoint")
     add_run(parser)
     add_settings(parser, GRPOConfig)
     parser.add_argument("--reward", action="append", default=[], metavar="MODULE:FUNCTION", help="add your own reward")

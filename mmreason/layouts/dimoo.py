@@ -125,7 +125,7 @@ class DimooLayout:
         return self.words.ids(f"<system>{SYSTEM[purpose]}</system><user>{user}</user>")
 
     def _head(self, purpose: Purpose, text: str | None, pictures: Sequence[np.ndarray]) -> list[int]:
-        """The prompt, pictures before its last id; without a text it says that there is none."""
+        """The prompt, pictures before its last id; without a text it says so."""
         prompt = self._prompt(purpose, "<uncondition>" if text is None else plain(text, (*PARTS, "<answer>")))
         return [*prompt[:-1], *(id for codes_HW in pictures for id in self.picture(codes_HW)), *prompt[-1:]]
 

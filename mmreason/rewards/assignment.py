@@ -57,8 +57,8 @@ class AssignmentConfig:
         also=(SWAPPED,),
         page=Control(
             "Assignment",
-            "Factorized gives words and pictures each their own reward, joint gives both the sum; against each other "
-            "trains both in turn on the same prompts.",
+            "Factorized rewards words and pictures separately, joint gives both the sum; against each other trains "
+            "one after the other on the same prompts.",
             place="own",
         ),
     )
@@ -68,7 +68,7 @@ class AssignmentConfig:
         "what is compared in a group: whole traces, or each turn with the same turn of the others",
         page=Control(
             "Compared by",
-            "Trace compares whole rollouts, turn compares each turn with the same turn of the others.",
+            "Trace compares whole rollouts; turn compares each turn with the same turn of the other rollouts.",
         ),
     )
     scale_rewards: str = choice(

@@ -33,7 +33,7 @@ from mmreason.tokenizers.layout import Vocabulary
 
 
 def fastest_device() -> torch.device:
-    """A GPU where there is one, of several the one of this process (``LOCAL_RANK``); else the CPU."""
+    """This process's GPU (``LOCAL_RANK``) if there is one, else the CPU."""
     if not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -145,7 +145,7 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         num_generations: int = 1,
         callback_on_step_end: Callable[[list[Trace]], None] | None = None,
     ) -> InterleavedReasoningOutput:
-        """Solve ``problems``; see ``stream``.  The callback is told the traces after every step."""
+        """Solve ``problems``; see ``stream``.  The callback receives the traces after every step."""
         sampler = self._sampler(problems, config, seeds, num_generations)
         for _ in sampler.run():
             if callback_on_step_end is not None:

@@ -115,7 +115,7 @@ class Rollout:
         return np.flatnonzero(region_mask(self.boxes))
 
     def trace(self, settings: Mapping[str, Any]) -> Trace:
-        """The rollout as it stands; an unfinished segment comes last."""
+        """The rollout so far; an unfinished segment comes last."""
         segments = list(self.segments)
         if self.draft is not None and self.draft.frames:
             segments.append(self._segment(self.draft))

@@ -75,7 +75,7 @@ def num_hints() -> int:
 
 
 def hint_labels(name: str, spec: Spec) -> np.ndarray:
-    """The (H, W) hints of a problem as labels that no other task's hints have, ``NO_HINT`` where there is none.
+    """The (H, W) hints of a problem as labels that no other task's hints have, ``NO_HINT`` elsewhere.
 
     Tasks follow one another in the order of ``TASKS``, so that a new one leaves the labels of the others alone.
     """

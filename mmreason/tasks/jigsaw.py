@@ -270,7 +270,7 @@ class Jigsaw(Task):
 
     @staticmethod
     def _is_useful(homes: Sequence[int | None], a: int, b: int) -> bool:
-        """Does the swap bring a tile home and take none away?  On a permutation it then saves a swap, too."""
+        """Does the swap bring a tile home and take none away?  On a permutation it then also saves a swap."""
         if homes[a] is None or homes[b] is None or homes[a] == a or homes[b] == b:
             return False
         return homes[a] == b or homes[b] == a

@@ -142,7 +142,7 @@ def draw_cell(name: str) -> Image.Image:
 
 
 def _search(blocked: list[bool], goal: int) -> tuple[list[int], list[int]]:
-    """Moves to ``goal`` from every place (``FAR`` where there is no path), and the places by distance."""
+    """Moves to ``goal`` from every place (``FAR`` if there is no path), and the places by distance."""
     distance = [FAR] * 100
     distance[goal] = 0
     order = [goal]

@@ -140,6 +140,6 @@ class Task(ABC):
         return np.full((GRID, GRID), NO_HINT, dtype=np.int16)
 
     def candidates(self, spec: Spec, canvas_HW: np.ndarray) -> Iterator[str]:
-        """Thoughts that may be right on the canvas shown, for advice; whoever asks has each checked."""
+        """Thoughts that may be right on the canvas shown, for advice; the caller checks each of them."""
         for step in self.demonstrate(spec).steps:
             yield step.thought

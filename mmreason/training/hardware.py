@@ -50,7 +50,7 @@ def training_seconds(half: bool, rows: int = 2048, width: int = 192, times: int 
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to give nothing back between steps; does nothing where there is no glibc.
+    """Tell glibc to give nothing back between steps; does nothing without glibc.
 
     Page faults on freshly mapped tensors otherwise cost as much as the arithmetic of a small model.
     """
@@ -61,9 +61,9 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Hand all that is free back to the kernel, whichever thread freed it; does nothing where there is no glibc.
+    """Hand all that is free back to the kernel, whichever thread freed it; does nothing without glibc.
 
-    Each thread allocates from an arena of its own, and that keeps the peak of whatever has run in it.
+    Each thread allocates from its own arena, which keeps the peak of whatever has run in it.
     """
     libc = _glibc()
     if libc is not None:

@@ -1,4 +1,4 @@
-"""The page's actions for programs: named endpoints with types; every wrong value is told in one sentence.
+"""The page's actions for programs: named endpoints with types; every wrong value is answered in one sentence.
 
 Gradio reads the types off the functions, so that they stand here as objects, not as text.
 """
@@ -56,7 +56,7 @@ async def solve(
     threshold: float = 0.0,
     sampling_seed: int = 0,
 ) -> AsyncGenerator[dict[str, Any], None]:
-    """Solve a puzzle; progress while it goes on, at last the trace.
+    """Solve a puzzle; yields progress and finally the trace.
 
     task: one of those that the page shows; difficulty: easy, medium or hard; seed: 0 to 9007199254740991.
     puzzle: your own puzzle as JSON, in place of the three before.

@@ -45,7 +45,7 @@ def fingerprints() -> dict[str, str | None]:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of what matters most, and the commit where there is one."""
+    """Versions of what matters most, and the commit, if known."""
     found = {}
     for name in PACKAGES:
         try:

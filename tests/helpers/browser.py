@@ -66,9 +66,9 @@ def settle(page: Page) -> None:
 
 
 def set_sampling_seed(page: Page, seed: int) -> None:
-    """Open the settings and type a seed of sampling, as slowly as a person."""
+    """Open the settings and type a sampling seed, as slowly as a person."""
     page.get_by_role("button", name="More settings").click()
-    field = page.get_by_label("Seed of sampling")
+    field = page.get_by_label("Sampling seed")
     field.wait_for()
     page.wait_for_timeout(300)
     field.fill(str(seed))

@@ -59,7 +59,7 @@ def unlearnt(by_task: Mapping[str, Mapping[str, Any]], arms: Sequence[str] = ARM
 
 
 def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol: Protocol) -> dict[str, Any]:
-    """The results file, of those runs that are there; both arms need a seed in common.
+    """The results file for the finished ``runs``; both arms need a common seed.
 
     ``gain_over_joint`` and ``gain_over_base`` are relative, of mean success at temperature 1.  ``own_turn`` sets
     both arms by turn against joint by trace, one reward for everything in a trace: what judging each turn on its

@@ -55,7 +55,7 @@ class Protocol:
 
     @property
     def tested(self) -> dict[str, Any]:
-        """What the outcomes of a policy depend on beside its weights."""
+        """What the outcomes of a policy depend on besides its weights."""
         names = ("tasks", "difficulties", "num_steps", "region", "bf16", "test_seed", "split")
         counts = ("problems_at_points", "problems_at_end", "problems_apart")
         return {name: value for name, value in asdict(self).items() if name in names + counts}

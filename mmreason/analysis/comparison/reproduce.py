@@ -65,7 +65,7 @@ class Reproduction:
         return self._path(run).is_file()
 
     def carry_out(self, run: Run, on_row: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """Train and evaluate ``run`` unless its file is there; goes on where a stopped one stands."""
+        """Train and evaluate ``run`` unless its file is there; a stopped one is resumed."""
         if self.has(run):
             return self._kept(self._path(run))
         directory = RunDirectory(self.work / run.name)

@@ -131,7 +131,7 @@ def arm_summary(arm: Arm, traces: Sequence[Trace], seconds: float, num_generatio
 def success_interval(traces: Sequence[Trace], num_generations: int, draws: int = 2000) -> list[float]:
     """95 % bootstrap interval of the mean success over tasks; problems are drawn, with their whole groups.
 
-    With one rollout a problem: the Wilson score interval, which holds for rates near 0 and 1, too.
+    With one rollout a problem: the Wilson score interval, which also holds for rates near 0 and 1.
     """
     if num_generations == 1:
         return list(wilson(success_by_task(traces)["mean"], len(traces)))
@@ -210,8 +210,8 @@ def unlearned(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
             mine, best = rows[arm]["success"], rows[other]["success"]
             if mine < best / 2:
                 notes[arm] = (
-                    f"This policy solves {100 * mine:.0f} % so, against {100 * best:.0f} % in its other format: it "
-                    "has not learned this one, and only its cost is to be read here."
+                    f"This policy solves {100 * mine:.0f} % in this format and {100 * best:.0f} % in its other "
+                    "one: it has not learned this format, so only its cost means anything here."
                 )
     return notes
 

@@ -49,7 +49,7 @@ def clock_times(race: dict[str, Any]) -> list[int]:
 
 
 def draw_moment(race: dict[str, Any], sheet: np.ndarray, passes: int) -> Image.Image:
-    """Both lanes after so many forward passes."""
+    """Both lanes after ``passes`` forward passes."""
     picture = Image.new("RGB", (2 * SIZE[0], SIZE[1]), PAPER)
     for place, lane in enumerate(race["lanes"]):
         picture.paste(draw_scene(scene_at(lane, passes), sheet), (place * SIZE[0], 0))
@@ -57,7 +57,7 @@ def draw_moment(race: dict[str, Any], sheet: np.ndarray, passes: int) -> Image.I
 
 
 def scene_at(lane: dict[str, Any], passes: int) -> Scene:
-    """What ``lane`` shows after so many forward passes."""
+    """What ``lane`` shows after ``passes`` forward passes."""
     done = [step for step in lane["steps"] if step[0] <= passes]
     codes, words, boxes = np.array(lane["canvas_codes"]), [], ()
     seen = done[-1][2] if done else -1

@@ -1,4 +1,4 @@
-"""Files that a command is told to write: checked before anything is computed."""
+"""Files that a command will write: checked before anything is computed."""
 
 from __future__ import annotations
 

@@ -11,6 +11,4 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", action="store_true", help="go on from the last saved step in --output, with the same settings"
     )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace the run in --output; what is none of its files stays"
-    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the run in --output; other files stay")

@@ -14,7 +14,7 @@ def add_threads(parser: argparse.ArgumentParser, default: int = 0) -> None:
 
 
 def use_threads(threads: int) -> None:
-    """Compute with so many."""
+    """Compute with ``threads`` threads."""
     import torch
 
     if threads:

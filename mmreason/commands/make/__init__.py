@@ -21,7 +21,7 @@ def things() -> dict[str, str]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """A command of its own for every thing."""
+    """One subcommand for every thing."""
     made = parser.add_subparsers(dest="thing", metavar="NAME", required=True, parser_class=type(parser))
     for name, where in things().items():
         module = importlib.import_module(where)

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def make_example(task: str, checkpoint: str, difficulty: str, tries: int) -> dict[str, Any] | None:
-    """The first success with enough turns among seeds 0, 1, 2, …; None if there is none."""
+    """The first success with enough turns among seeds 0, 1, 2, …, or None."""
     for seed in range(tries):
         request = SolveRequest(task=task, difficulty=difficulty, seed=seed, checkpoint=checkpoint)
         if request.problem().turns < MIN_TURNS:

@@ -19,7 +19,7 @@ def drawn_certainty(
 ) -> torch.Tensor:
     """(B, K) positive score of each slot: e to the log-probability of its draw plus ``noise`` times Gumbel noise.
 
-    ``uniform_BK`` in (0, 1) gives the noise; without it there is none.
+    ``uniform_BK`` in (0, 1) gives the noise; without it there is no noise.
     """
     score_BK = logp_BKW.gather(-1, drawn_BK[..., None]).squeeze(-1)
     if uniform_BK is not None and noise:

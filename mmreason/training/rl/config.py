@@ -29,11 +29,11 @@ class LossConfig:
         page=Control("Epsilon", "The probability ratio is clipped to 1 ± this."),
     )
     epsilon_high: float | None = number(
-        None, Number("epsilon_high", 0.001, 10, "clips the ratio above 1 in place of epsilon"), left="epsilon"
+        None, Number("epsilon_high", 0.001, 10, "upper clip of the ratio, if not epsilon"), left="epsilon"
     )
     beta: float = number(
         0.0,
-        Number("beta", 0, 10, "weight of the KL to the starting policy; 0 is off"),
+        Number("beta", 0, 10, "KL penalty towards the starting policy; 0 turns it off"),
         page=Control("Beta", "KL penalty towards the starting policy; 0 turns it off."),
     )
     loss_type: str = choice("dapo", LOSS_TYPES, "how the tokens' losses are averaged, as in TRL")
@@ -57,7 +57,7 @@ class GRPOConfig:
     num_problems: int = number(
         16,
         limits.NUM_PROBLEMS,
-        page=Control("Problems a step", "Fresh puzzles for each update.", place="first"),
+        page=Control("Problems a step", "New puzzles for each update.", place="first"),
     )
     num_generations: int = number(
         8,
@@ -75,7 +75,7 @@ class GRPOConfig:
         "puzzles it learns on, and their shares (default: all that the checkpoint knows, in equal shares)",
         left="all that the checkpoint knows",
         metavar="TASK[=WEIGHT]",
-        page=Control("Tasks", "The puzzles it learns on, in equal shares.", place="own"),
+        page=Control("Tasks", "Puzzles to train on, in equal shares.", place="own"),
     )
     difficulties: Mapping[str, float] = weighted(
         {"medium": 1.0},
@@ -93,24 +93,22 @@ class GRPOConfig:
         metadata=there(
             temperature={
                 "limit": limits.TRAIN_TEMPERATURE,
-                "page": Control("Temperature", "How bold the rollouts are."),
+                "page": Control("Temperature", "How random the rollouts are."),
             }
         ),
     )
     loss: LossConfig = field(default_factory=LossConfig)
     num_iterations: int = number(
         1,
-        Whole("num_iterations", 1, 16, "updates with one batch of rollouts"),
+        Whole("num_iterations", 1, 16, "updates per batch of rollouts"),
         page=Control("Updates a batch", "With more than 1, clipping matters."),
     )
     eval_problems: int = number(
-        80, limits.EVAL_PROBLEMS, page=Control("Held-out problems", "Solved by each evaluation.")
+        80, limits.EVAL_PROBLEMS, page=Control("Held-out problems", "Held-out problems per evaluation.")
     )
-    eval_steps: int = number(
-        20, limits.EVAL_STEPS, page=Control("Evaluate every", "Steps from one evaluation to the next.")
-    )
+    eval_steps: int = number(20, limits.EVAL_STEPS, page=Control("Evaluate every", "Steps between evaluations."))
     save_steps: int = number(
-        20, limits.SAVE_STEPS, metavar="N", page=Control("Save every", "Steps from one checkpoint to the next.")
+        20, limits.SAVE_STEPS, metavar="N", page=Control("Save every", "Steps between checkpoints.")
     )
     logging_steps: int = number(1, limits.LOGGING_STEPS)
     warmup_steps: int = number(5, limits.WARMUP_STEPS)
@@ -127,7 +125,7 @@ class GRPOConfig:
         False,
         "bfloat16 autocast of rollouts and updates; the weights stay as they are",
         page=Control(
-            "bf16", "Half precision: faster on processors that compute in it, and for larger policies on a GPU."
+            "bf16", "Half precision: faster on processors with native bfloat16, and for larger policies on a GPU."
         ),
     )
     gradient_checkpointing: bool = switch(False, "compute activations again in the backward pass, to save memory")

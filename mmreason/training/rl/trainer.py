@@ -40,7 +40,7 @@ Measure = Callable[[Rollouts, int], dict[str, Any]]
 
 
 def processes() -> Accelerator:
-    """This process and those that train with it, each on a device of its own."""
+    """This process and those that train with it, each on its own device."""
     return Accelerator(cpu=not torch.cuda.is_available())
 
 
@@ -240,7 +240,7 @@ def _write_state(folder: Path, state: dict[str, Any]) -> None:
 
 
 def _with_lora(model, config: GRPOConfig):
-    """Freeze ``model`` and put low-rank adapters beside its matrices, in place; returns the peft wrapper."""
+    """Freeze ``model`` and add low-rank adapters to its matrices, in place; returns the peft wrapper."""
     from peft import LoraConfig, get_peft_model
 
     sides = [min(m.weight.shape) for name, m in model.named_modules() if name.rpartition(".")[2] in LORA_TARGETS]

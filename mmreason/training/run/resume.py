@@ -1,4 +1,4 @@
-"""What a resumed run must have in common with the run that it goes on with."""
+"""What a resumed run must have in common with the run that it continues."""
 
 from __future__ import annotations
 

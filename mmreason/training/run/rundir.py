@@ -79,7 +79,7 @@ class RunDirectory:
             self._lock.release()
 
     def check(self, resume: bool, overwrite: bool, goes_on_from: Sequence[str] = ("state",)) -> None:
-        """Refuse to begin where something stands, and to go on where no run has begun; raises ConfigError.
+        """Refuse to start in a folder that is taken, and to resume where no run has started; raises ConfigError.
 
         ``goes_on_from`` names the folders from which a run can go on; it can, too, from settings alone, which were
         noted before its first step.

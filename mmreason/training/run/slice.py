@@ -1,4 +1,4 @@
-"""A slice of a training: so many seconds, and an end that leaves room for no step that would not fit."""
+"""A slice of a training: a number of seconds, ending before a step that would not fit."""
 
 from __future__ import annotations
 

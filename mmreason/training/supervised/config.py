@@ -38,9 +38,9 @@ class CorpusConfig:
         0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
     )
     causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
-    rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once, and")
+    rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once")
     tokens_per_part: int = number(  # the memory that a step needs
-        8_192, limits.MAX_TOKENS, "of their tokens; more suit a GPU"
+        8_192, limits.MAX_TOKENS, "tokens forwarded at once; raise both on a GPU"
     )
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class PretrainConfig:
     ema_decay: float = number(
         0.998, Number("ema_decay", 0, 0.999999, "what the exported average of the weights keeps of itself in a step")
     )
-    bf16: bool = switch(True, "train in 32 bits (default: where that is faster)", flag="no_bf16")
+    bf16: bool = switch(True, "train in 32 bits (default: if that is faster)", flag="no_bf16")
     compile: bool = switch(False, "torch.compile the training step")
     save_steps: int = number(200, limits.SAVE_STEPS)
     logging_steps: int = number(20, limits.LOGGING_STEPS)
@@ -100,7 +100,7 @@ class PretrainConfig:
         0.0, limits.SHARE, "last part of the run, in which it learns to do in one step what takes four"
     )
     max_seconds: float | None = number(  # rates and ``own_share`` go by steps or time, by whichever is further on
-        None, Number("max_seconds", 1, 10_000_000, "seconds by which pretraining ends, its rates fallen")
+        None, Number("max_seconds", 1, 10_000_000, "seconds of pretraining at most; the learning rates fall in time")
     )
     keep_steps: int | None = number(None, limits.STEPS, "keep DIR/checkpoint-N of every N steps", metavar="N")
     workers: int = number(1, Whole("workers", 1, 256, "processes that make demonstrations"))
@@ -112,7 +112,7 @@ class PretrainConfig:
             raise ConfigError("own_share must be 0 for a causal policy, which is never shown masks")
 
     def progress(self, step: int, seconds: float = 0.0) -> float:
-        """How much of the run is done after ``step`` steps and so many seconds, 1 at its end."""
+        """The share of the run that is done after ``step`` steps and ``seconds``, 1 at its end."""
         return max(step / self.steps, seconds / self.max_seconds if self.max_seconds else 0.0)
 
     def rate(self, step: int, seconds: float = 0.0) -> float:

@@ -68,7 +68,7 @@ def drawn_cells(config: VQTrainConfig) -> np.ndarray:
 
 
 def train_vqvae(config: VQTrainConfig, progress: Callable[[int, int, float], None] | None = None) -> VQModel:
-    """Train a ``VQModel``; ``progress`` is told step, steps in all, and the loss."""
+    """Train a ``VQModel``; ``progress`` receives the step, the number of steps, and the loss."""
     pixels_N = drawn_cells(config)
     if config.num_codes < len(pixels_N):
         raise ConfigError(f"num_codes must be at least the {len(pixels_N)} distinct cells, got {config.num_codes}")

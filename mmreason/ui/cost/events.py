@@ -49,7 +49,7 @@ def connect(cost: Cost, blocks: gr.Blocks) -> None:
 
 
 def measured_view(results: Results | None, why_not: str) -> tuple[Any, ...]:
-    """Headline, bars, frontier's title, figure and table, and larger canvases; without results, why there are none."""
+    """Headline, bars, frontier's title, figure and table, and larger canvases; without results, the reason."""
     if results is None:
         return [["lead", why_not]], None, [], None, None, None
     figure = frontier_figure(results)
@@ -58,10 +58,13 @@ def measured_view(results: Results | None, why_not: str) -> tuple[Any, ...]:
 
 
 def frontier_title(figure: Any) -> list[list[str]]:
-    """What stands above the frontier, where there is one."""
+    """The line above the frontier, if there is one."""
     if figure is None:
         return []
-    return [["title", "The frontier"], ["plain", "Success against FLOPs as the sampler takes more steps or is surer."]]
+    return [
+        ["title", "The frontier"],
+        ["plain", "Success against FLOPs for more sampling steps or a higher threshold."],
+    ]
 
 
 def on_arrive() -> tuple[Any, ...]:
@@ -74,7 +77,7 @@ def on_arrive() -> tuple[Any, ...]:
 
 
 async def on_measure(count: Any, request: gr.Request):
-    """Measure, and show the bars of this machine beside the shipped ones."""
+    """Measure, and show this machine's bars next to the shipped ones."""
     async with aclosing(
         in_line("measure", request, lambda is_stopped: _measured(count, is_stopped), *_SAYS)
     ) as states:

@@ -1,4 +1,4 @@
-"""The frontier as a plotly figure: success against FLOPs, each arm with a mark and a line of its own."""
+"""The frontier as a plotly figure: success against FLOPs, each arm with its own mark and line."""
 
 from __future__ import annotations
 

@@ -53,8 +53,8 @@ def headline(results: Results) -> list[list[str]]:
 def against_us(found: Sequence[str]) -> list[list[str]]:
     """What goes against us as a line, or as a list where it is more than one thing."""
     if len(found) > 1:
-        return [["against", "\n".join(["Against us:", *found])]]
-    return [["against", f"Against us: {words}."] for words in found]
+        return [["against", "\n".join(["Caveats:", *found])]]
+    return [["against", f"Caveats: {words}."] for words in found]
 
 
 def setbacks(results: Results) -> list[str]:
@@ -109,7 +109,7 @@ SAY = {
 
 
 def arm_bars(results: Results, here: Mapping[str, Row] | None = None, here_batch: int = 8) -> dict[str, Any]:
-    """The value of the component ``bars``: the shipped arms, and those measured on this machine beside them."""
+    """The value of the component ``bars``: the shipped arms, and next to them those measured on this machine."""
     sources = [("shipped", results.arms)] + ([("this machine", here)] if here else [])
     batch = f"The shipped seconds in a batch are those of {results.batch_size} rollouts at once"
     return _bars(

@@ -106,12 +106,12 @@ def _changed(opened: Opened, segment: Segment, change: Mapping[str, Any], pipe: 
     if segment.kind == "thought":
         text = " ".join(str(change.get("text", "")).split())
         if text == segment.text:
-            raise ConfigError("change the words first; as they are, the model would do what it did")
+            raise ConfigError("change the words first; with these, the model would do the same again")
         return reworded(segment, text, pipe.words, pipe.vocabulary), f"it thinks “{text}” instead of “{segment.text}”"
     cell, drawing = change.get("cell"), change.get("drawing")
     cells = TASKS[opened.problem.task].cells
     if not isinstance(cell, int) or not isinstance(drawing, int) or not 0 <= drawing < len(cells):
-        raise ConfigError("choose a cell of the region and what it shall show")
+        raise ConfigError("choose a cell of the region and what it should show")
     drawings = atlas().global_ids(opened.problem.task, np.array([drawing]))
     token = int(code_of_cell(pipe.sheet)[drawings][0]) + len(pipe.words)
     where = f"r{cell // 8 + 1}c{cell % 8 + 1}"

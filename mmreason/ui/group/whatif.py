@@ -91,12 +91,12 @@ def _with(config: AssignmentConfig, granularity: str) -> AssignmentConfig:
 def sentence(config: AssignmentConfig, pushed: dict[str, int], size: int) -> str:
     """How many segments are pushed the wrong way, for the line above the grid."""
     if size < 2:
-        return "One rollout alone has nothing to be compared with: every advantage is zero. Roll out a group."
+        return "A single rollout has nothing to be compared with: every advantage is zero. Roll out a group."
     of = f"of {pushed['all']} segments"
     if config.assignment == "factorized":
         would = f" Joint would push {pushed['joint']} {of} the wrong way." if pushed["joint"] else ""
         return f"No segment is pushed against its own reward: each modality follows its own.{would}"
-    idle = f" {pushed['idle']} more are pushed though their own reward says nothing." if pushed["idle"] else ""
+    idle = f" {pushed['idle']} more are pushed although their own reward says nothing." if pushed["idle"] else ""
     if not pushed["against"]:
         return f"None {of} is pushed against its own reward.{idle}"
     verb = "is" if pushed["against"] == 1 else "are"
@@ -191,7 +191,7 @@ def formula(config: AssignmentConfig, found: GroupAdvantages, size: int) -> list
         f"{own}; slot: {slot}; {how}",
     ]
     if config.granularity == "turn":
-        lines.append("words where nothing right could be said are in no slot: their d is 0")
+        lines.append("words on a board that can no longer be solved are in no slot: their d is 0")
     if found.slots_without_spread:
         slots = "slot has" if found.slots == 1 else "slots have"
         lines.append(

@@ -21,7 +21,7 @@ SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's l
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
 SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
 FULL = "too many events wait here already; please try again in a minute"
-NO_TEXT = "text must consist of whole characters; half of one stands in this"
+NO_TEXT = "text must consist of whole characters; this contains half of one"
 NO_SUCH_EVENT = "there is no such event; it may be of an earlier version of this page: reload it"
 TOO_MANY = f"more than {SESSION_EVENTS} of your events wait here already; please wait for some of them"
 

@@ -67,7 +67,7 @@ def known_tasks(folder: Path) -> list[str]:
 
 
 def hub_names() -> list[str]:
-    """Checkpoints of the Hub that whoever hosts the page has named."""
+    """Checkpoints on the Hub that the host of the page has named."""
     return [name for part in read_settings().hub_checkpoints.split(",") if (name := part.strip())]
 
 
@@ -120,7 +120,7 @@ def warm_up() -> None:
 
 
 def device() -> str:
-    """A GPU where there is one all the time."""
+    """The GPU, if there is one all the time, or else the CPU."""
     return "cuda" if torch.cuda.is_available() and not gpu.is_lent() else "cpu"
 
 

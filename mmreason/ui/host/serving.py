@@ -1,4 +1,4 @@
-"""How the page is served: what ``launch`` is told, and a plain answer to calls of the API that name nothing here."""
+"""How the page is served: the options of ``launch``, and a plain answer to API calls that name no endpoint."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class PlainRefusals:
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:
-    """What ``launch`` is told besides the address."""
+    """The options of ``launch`` besides the address."""
     return {
         "theme": theme(),
         "css": CSS,

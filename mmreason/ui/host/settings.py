@@ -27,39 +27,43 @@ def _place(default: str, says: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What whoever hosts the page may set; ``read_settings`` takes them from the environment."""
+    """What the host of the page may set; ``read_settings`` takes them from the environment."""
 
     max_batch: int = _limit(32, 1, 256, "puzzles that are solved at the same time")
     max_waiting: int = _limit(
-        64, 0, 1024, "visitors in line for a place in that batch; who comes after them is refused"
+        64, 0, 1024, "visitors in line for a place in that batch; later visitors are turned away"
     )
-    max_queue: int = _limit(256, 16, 4096, "events of the page that may wait, besides solves; a quarter of one kind")
-    visitor_solves: int = _limit(8, 1, 1024, "solves of one visitor that wait or run")
-    address_solves: int = _limit(48, 1, 2048, "the same, of all visitors who come from one address")
-    max_heavy: int = _limit(32, 1, 1024, "measurements, races, roll-outs and the like that wait or run")
-    address_heavy: int = _limit(8, 1, 1024, "the same, of all visitors who come from one address")
+    max_queue: int = _limit(256, 16, 4096, "page events that may wait, besides solves; at most a quarter of one kind")
+    visitor_solves: int = _limit(8, 1, 1024, "solves that one visitor may have waiting or running")
+    address_solves: int = _limit(48, 1, 2048, "the same, for all visitors from one address")
+    max_heavy: int = _limit(32, 1, 1024, "measurements, races, rollouts and the like that may wait or run")
+    address_heavy: int = _limit(8, 1, 1024, "the same, for all visitors from one address")
     max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
-    max_upload_mb: int = _limit(8, 1, 32, "megabytes of an uploaded file")
-    max_checkpoint_mb: int = _limit(200, 1, 10_000, "megabytes of a checkpoint that is taken from the Hub")
+    max_upload_mb: int = _limit(8, 1, 32, "size of an uploaded file, in megabytes")
+    max_checkpoint_mb: int = _limit(200, 1, 10_000, "size of a checkpoint from the Hub, in megabytes")
     max_temporary_mb: int = _limit(
-        2000, 50, 10**7, "megabytes of uploads and of files to take away; beyond it the oldest go"
+        2000, 50, 10**7, "size of all uploads and downloads, in megabytes; beyond it the oldest are deleted"
     )
     max_trainings: int = _limit(1, 0, 64, "trainings at the same time")
-    max_runs: int = _limit(64, 1, 10_000, "trainings that wait or run, of all visitors")
-    address_runs: int = _limit(16, 1, 10_000, "the same, of all visitors who come from one address")
-    run_rollouts: int = _limit(320_000, 1, 10**9, "rollouts of one run in all its steps, evaluations and arms")
-    run_minutes: int = _limit(240, 1, 10**5, "minutes after which one is stopped, to be resumed behind the others")
-    visitor_runs: int = _limit(4, 1, 1000, "runs of one visitor that wait or run")
-    visitor_steps: int = _limit(2000, 1, 10**6, "steps of these, in all")
-    visitor_mb: int = _limit(600, 0, 10**6, "megabytes of all runs of one visitor")
-    slice_seconds: int = _limit(60, 1, 110, "seconds of a training's slice where a GPU is lent for a call")
-    runs_mb: int = _limit(4000, 0, 10**7, "megabytes of all runs; beyond it the oldest that have ended go")
-    runs_days: int = _limit(7, 0, 10**4, "days after which a run that has ended goes")
-    checkpoints: str = _place("", "folder of checkpoints in place of `checkpoints`")
-    runs: str = _place("", "folder of training runs in place of `runs`; the page keeps its own in `page/` there")
-    hub_checkpoints: str = _place("", "checkpoints taken from the Hub at the start, as `owner/name`, by commas")
+    max_runs: int = _limit(64, 1, 10_000, "trainings that may wait or run, over all visitors")
+    address_runs: int = _limit(16, 1, 10_000, "the same, for all visitors from one address")
+    run_rollouts: int = _limit(320_000, 1, 10**9, "rollouts of one run, over all its steps, evaluations and arms")
+    run_minutes: int = _limit(240, 1, 10**5, "minutes after which a run is stopped; Resume puts it behind the others")
+    visitor_runs: int = _limit(4, 1, 1000, "runs that one visitor may have waiting or running")
+    visitor_steps: int = _limit(2000, 1, 10**6, "total steps of these runs")
+    visitor_mb: int = _limit(600, 0, 10**6, "size of all runs of one visitor, in megabytes")
+    slice_seconds: int = _limit(60, 1, 110, "seconds of a training slice on a GPU that is lent per call")
+    runs_mb: int = _limit(
+        4000, 0, 10**7, "size of all runs, in megabytes; beyond it the oldest finished ones are deleted"
+    )
+    runs_days: int = _limit(7, 0, 10**4, "days after which a finished run is deleted")
+    checkpoints: str = _place("", "folder of checkpoints instead of `checkpoints`")
+    runs: str = _place("", "folder of training runs instead of `runs`; the page keeps its own in the subfolder `page`")
+    hub_checkpoints: str = _place(
+        "", "checkpoints to fetch from the Hub at start, as `owner/name`, separated by commas"
+    )
     storage_key: str = _place(
-        "mmreason", "under which a browser keeps its visitor's token; no secret: another one, and all get new tokens"
+        "mmreason", "where a browser keeps its visitor's token; not a secret; changing it gives everyone a new token"
     )
     mcp: int = _limit(0, 0, 1, "1 offers the endpoints to agents over MCP; needs the extra `gradio[mcp]`")
     log_level: str = _place("INFO", "what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`")

@@ -90,8 +90,8 @@ def _told(found: Mapping[str, Any]) -> str:
             "(1 is noise alone)"
         )
     return (
-        f"{found['sign_conflict']:.1%} of segments pushed the wrong way, {found['idle_push']:.1%} pushed without "
-        f"a reason of their own{ratio}"
+        f"{found['sign_conflict']:.1%} of segments pushed the wrong way, {found['idle_push']:.1%} pushed although "
+        f"their own reward says nothing{ratio}"
     )
 
 
@@ -107,7 +107,7 @@ def lead(found: Mapping[str, Any]) -> str:
     )
     return (
         f"Under joint, the push that comes from the other modality's reward is {ratio:.2f} times as long as the "
-        f"push from the own one ({parts}), and points {towards} (cosine {cosine or 0:.2f})."
+        f"push from a segment's own ({parts}), and points {towards} (cosine {cosine or 0:.2f})."
     )
 
 

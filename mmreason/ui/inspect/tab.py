@@ -58,7 +58,7 @@ def _sources() -> dict[str, Any]:
         parts["seed"] = gr.Number(7, label="Seed", precision=0)
         parts["checkpoint"] = gr.Dropdown(names, value=first, label="Checkpoint")
         parts["temperature"] = gr.Number(1.0, label="Temperature", minimum=0, maximum=HOTTEST, step=0.1)
-        parts["sampling_seed"] = gr.Number(0, label="Seed of sampling", precision=0)
+        parts["sampling_seed"] = gr.Number(0, label="Sampling seed", precision=0)
         parts["size"] = gr.Number(8, label="Rollouts", precision=0, minimum=1, maximum=limits.GROUP.high)
         parts["roll_out"] = gr.Button("Roll out", variant="primary", elem_id="roll-out")
     with gr.Row(elem_id="from-run", elem_classes="source-row", visible=False) as parts["from_run"]:
@@ -82,7 +82,7 @@ def _what_if(size: int) -> dict[str, Any]:
             "scale": gr.Radio(list(SCALES), value="group", label="Scaled by", elem_id="scale"),
             "text_weight": gr.Number(1.0, label="Words ×", minimum=0, maximum=limits.REWARD_WEIGHT.high, step=0.5),
             "image_weight": gr.Number(1.0, label="Pictures ×", minimum=0, maximum=limits.REWARD_WEIGHT.high, step=0.5),
-            "first": gr.Slider(1, max(2, size), value=size, step=1, label="Use the first", elem_id="first"),
+            "first": gr.Slider(1, max(2, size), value=size, step=1, label="Rollouts counted", elem_id="first"),
         }
 
 

@@ -24,7 +24,7 @@ def build_results(blocks: gr.Blocks) -> None:
     with gr.Column(elem_id="results"):
         component("prose", value=[["title", "Claim 1: drawing only what changes is cheaper"]])
         parts: list[Any] = [component("prose", value=cost, elem_id="results-cost")]
-        component("prose", value=[["title", "Claim 2: rewarding words and pictures apart trains better"]])
+        component("prose", value=[["title", "Claim 2: rewarding words and pictures separately trains better"]])
         parts.append(component("prose", value=rewards, elem_id="results-rewards"))
         with gr.Row(elem_id="results-axes", visible=figure is not None):
             metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")

@@ -83,18 +83,20 @@ def reward_setbacks(found: Comparison) -> list[str]:
     low, high = found.difference.ci95
     said = []
     if len(found.difference.seeds) < FEWEST_SEEDS:
-        said.append(f"{_count(len(found.difference.seeds), 'seed')} cannot tell how much seeds differ")
+        said.append(f"{_count(len(found.difference.seeds), 'seed')} cannot show how much seeds vary")
     elif high < 0:
         said.append(f"joint is ahead, the paired difference is {_between(found.difference)}")
     elif low <= 0:
         said.append(f"no clear difference between the arms, the paired one is {_between(found.difference)}")
     if found.first_look:
         first, added = _count(len(found.first_look.seeds), "seed"), found.added
-        alone = f", which alone do not tell either ({_between(added)})" if added and _unclear(added) else ""
-        said.append(f"the first {first} did not tell ({_between(found.first_look)}), so more were added{alone}")
+        alone = (
+            f", which are inconclusive on their own as well ({_between(added)})" if added and _unclear(added) else ""
+        )
+        said.append(f"the first {first} were inconclusive ({_between(found.first_look)}), so more were added{alone}")
     greedy = Estimate.model_validate(found.greedy["difference"]) if found.greedy else None
     if greedy and _unclear(greedy):
-        said.append(f"greedy, the difference is not clear ({_between(greedy)})")
+        said.append(f"with greedy sampling the difference is not clear ({_between(greedy)})")
     if before := found.protocol.get("looks_before"):
         said.append(f"{_count(before, 'earlier comparison')} on the same problems showed no clear difference")
     if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
@@ -121,7 +123,7 @@ def protocol_words(found: Comparison) -> str:
     """What all runs share, in a few sentences."""
     protocol = found.protocol
     steps = protocol["num_steps"]
-    canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the region it states"
+    canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the stated region"
     p_value = found.difference.sign_flip_p
     flipped = (
         "" if p_value is None else f" The paired difference by an exact sign-flip test over seeds: p = {p_value:.3f}."

@@ -69,12 +69,12 @@ def _mean(rates: Mapping[str, Any], settings: TrainSettings, name: str) -> float
 
 
 def words(settings: TrainSettings) -> str:
-    """The estimate as a sentence, or that there is none."""
+    """The estimate as a sentence, or why it is missing."""
     found = estimate(settings)
     if found is None:
-        return f"How long this takes will show after the first step; nothing was measured for it here ({COMMAND})."
+        return f"How long this takes is known after the first step; nothing was measured for it here ({COMMAND})."
     arms = " for both arms" if len(settings.arms) > 1 else ""
     return (
         f"About {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
-        f"if {found.machine} has nothing else to do."
+        f"on an otherwise idle machine ({found.machine})."
     )

@@ -71,7 +71,7 @@ def _make_room(known: list[Run]) -> list[Run]:
     for run_id in set(_ADDRESSES) - {run.id for run in known}:
         del _ADDRESSES[run_id]
     if len(known) >= MAX_KEPT:
-        raise ConfigError("this server keeps as many runs as it can: try again another day, or delete one of yours")
+        raise ConfigError("this server has no room for more runs: delete one of yours, or try again another day")
     return known
 
 
@@ -150,7 +150,7 @@ def command_of(run: Run, arm: str) -> list[str]:
     """The arguments after ``python`` that train ``arm`` of ``run``; with ``--resume`` where it had begun."""
     start = checkpoints.checkpoint_folder(run.settings.checkpoint)
     if start is None:
-        raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is not here any more")
+        raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is no longer here")
     folder = run.arm_folder(arm)
     found = ["-m", "mmreason", *run.settings.arguments(arm, _from_root(start), _from_root(folder))]
     return [*found, "--resume"] if (folder / CONFIG_FILE).exists() else found

@@ -15,14 +15,14 @@ MB = 2**20
 
 
 def check_work(settings: TrainSettings) -> None:
-    """Refuse a run that would take too long whoever asks for it; raises ConfigError."""
+    """Refuse a run that would take too long, whoever asks for it; raises ConfigError."""
     most = read_settings().run_rollouts
     learning, looking = settings.steps * settings.rollouts, settings.evaluations * settings.eval_problems
     asked = len(settings.arms) * (learning + looking)
     if asked > most:
         raise ConfigError(
-            f"rollouts of one run, those of its evaluations included, may be {most} in all, and this one asks for "
-            f"{asked}: take fewer steps, problems a step or held-out problems, or a smaller group"
+            f"one run may have {most} rollouts in all, evaluations included, and this one asks for {asked}: "
+            "take fewer steps, problems a step or held-out problems, or a smaller group"
         )
 
 
@@ -34,9 +34,13 @@ def check_room(settings: TrainSettings, token: Any, known: Sequence[Run], from_t
     check_work(settings)
     bound, active = read_settings(), [run for run in known if waits(run)]
     if len(active) >= bound.max_runs:
-        raise ConfigError(f"{len(active)} trainings wait or run here already: try again when some have ended")
+        raise ConfigError(
+            f"{len(active)} trainings are waiting or running here already: try again when some have ended"
+        )
     if sum(run.id in from_there for run in active) >= bound.address_runs:
-        raise ConfigError(f"at most {bound.address_runs} trainings from one address may wait or run: wait for one")
+        raise ConfigError(
+            f"one address may have at most {bound.address_runs} trainings waiting or running: wait for one"
+        )
     _check_visitor(settings, [run for run in known if run.is_of(token)], [run for run in active if run.is_of(token)])
 
 
@@ -44,14 +48,14 @@ def _check_visitor(settings: TrainSettings, own: Sequence[Run], active: Sequence
     bound = read_settings()
     if len(active) >= bound.visitor_runs:
         raise ConfigError(
-            f"at most {bound.visitor_runs} runs of one visitor may wait or run, and {len(active)} of yours do: "
+            f"one visitor may have at most {bound.visitor_runs} runs waiting or running, and you have {len(active)}: "
             "wait for one, or stop one"
         )
     steps = sum(run.settings.steps * len(run.settings.arms) for run in active)
     asked = settings.steps * len(settings.arms)
     if steps + asked > bound.visitor_steps:
         raise ConfigError(
-            f"steps of your runs that wait or run may be {bound.visitor_steps} in all; "
+            f"your waiting and running runs may have {bound.visitor_steps} steps in all; "
             f"{steps} are taken and this one asks for {asked}"
         )
     disk = sum(map(size_of, own)) / MB

@@ -14,7 +14,7 @@ from mmreason.ui.runs.store import find, runs_of
 def run_samples(visitor: Any = None, linked: Any = None) -> list[Choice]:
     """Samples of trainings to choose from: the visitor's own, those of the run of a link, and the host's.
 
-    What visitors started is named by the run's id, which only its owner and whoever has its link know.
+    What visitors started is named by the run's id, which only its owner and those with its link know.
     """
     runs = runs_of(visitor)
     other = find(linked)

@@ -1,4 +1,4 @@
-"""Trainings on a GPU that is lent for a call, in slices: each goes on from what the one before it saved.
+"""Trainings on a GPU that is lent for a call, in slices: each continues from what the one before it saved.
 
 The tab of a run's owner asks for the slices, so that the visitor's own share of the GPU pays for them.  Without it
 the run pauses after the slice that has begun, and Resume goes on.
@@ -65,7 +65,7 @@ def _claim(run_id: Any, token: Any) -> bool:
 
 
 def _on_turn(run: Run) -> Status | None:
-    """How the run stands, its arm noted, if it is its turn; else None."""
+    """The run's state, with its arm noted, if it is its turn; else None."""
     with locked():
         if run.arm is None:
             others = [other for other in all_runs() if other.id != run.id and waits(other)]
@@ -77,7 +77,7 @@ def _on_turn(run: Run) -> Status | None:
 
 
 def _slice(status: Status) -> bool:
-    """Train one slice; what went wrong stands in the run's log."""
+    """Train one slice; what went wrong is in the run's log."""
     run, arm = status.run, status.arm
     try:
         return train_slice(run.id, arm, slice_seconds(status)) == 0

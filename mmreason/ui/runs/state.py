@@ -1,4 +1,4 @@
-"""How a run stands, read from its folder alone: its processes, its rows of metrics, what it saved last."""
+"""The state of a run, read from its folder alone: its processes, its rows of metrics, what it saved last."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _READING = Lock()
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """A run as it stands."""
+    """A run and its state."""
 
     run: Run
     state: str
@@ -96,7 +96,7 @@ def last_step(rows: Rows) -> int:
 
 
 def status_of(run: Run) -> Status:
-    """How ``run`` stands now, and who is before it in the queue."""
+    """The state of ``run`` now, and who is before it in the queue."""
     status = _standing(run)
     if status.state != "queued":
         return status

@@ -9,11 +9,11 @@ OUR_FAULT = "Something went wrong on our side, and this puzzle was given up; ple
 
 
 def place_in_line(ahead: int) -> str:
-    """What a visitor is told who has to wait."""
+    """What a waiting visitor reads."""
     if not ahead:
         return ""
     others = "1 other visitor is" if ahead == 1 else f"{ahead} other visitors are"
-    return f"{others} ahead; your puzzle is solved as soon as it is your turn."
+    return f"{others} ahead; yours is next after that."
 
 
 def sentence(error: MMReasonError) -> str:

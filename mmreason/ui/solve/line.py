@@ -1,4 +1,4 @@
-"""The line of heavy work: measurements, races, roll-outs and the like, one at a time, beside the solves.
+"""The line of heavy work: measurements, races, rollouts and the like, one at a time, alongside the solves.
 
 Events of this kind leave gradio's queue at once and wait here, where a visitor has one place for each kind, an address
 a few, and all together no more than a number.  Who has left when their turn comes is passed over.
@@ -31,7 +31,7 @@ GRACE = 3.0  # seconds that a visitor has to open the stream on which the answer
 LOOK_PERIOD = 0.1  # seconds between two looks at whether somebody has come
 IDLE_SECONDS = 30.0  # after which the thread ends; the next job starts another
 FULL = "too much is being measured and rolled out here already; please try again in a minute"
-ONE_EACH = "one of yours waits or runs already; this one starts when it has ended and you ask again"
+ONE_EACH = "one of yours is already waiting or running: ask again when it has ended"
 STOPPED = "stopped before it began"
 LEFT = "the visitor has left"
 _END = object()
@@ -92,7 +92,7 @@ class Line:
             self._changed.notify()
 
     def drop(self, job: Job) -> None:
-        """Nobody waits for this job any more."""
+        """Nobody waits for this job any longer."""
         with self._changed:
             job.is_dropped = True
             self._changed.notify()
@@ -231,7 +231,7 @@ async def in_line(
             is_over = job.is_over  # before what it yielded is taken: nothing comes afterwards
             if job.ahead not in (0, ahead):
                 ahead = job.ahead
-                yield waiting(waiting_words(ahead))
+                yield waiting(place_in_line(ahead))
             while job.states:
                 yield job.states.popleft()
         if job.error is not None:
@@ -253,8 +253,3 @@ def side_by_side(
             yield says(state) if isinstance(state, str) else (state, "")
 
     return in_line(kind, request, shown, says, says)
-
-
-def waiting_words(ahead: int) -> str:
-    """What a visitor is told who has to wait for heavy work."""
-    return place_in_line(ahead).replace("your puzzle is solved", "yours starts")

@@ -80,7 +80,7 @@ def checked(
         num_steps=limits.NUM_STEPS.check(num_steps, "steps per segment"),
         region=str(region),
         threshold=threshold or None,
-        sampling_seed=limits.SAMPLING_SEED.check(sampling_seed, "seed of sampling"),
+        sampling_seed=limits.SAMPLING_SEED.check(sampling_seed, "sampling seed"),
     )
     request.sampling()
     return request

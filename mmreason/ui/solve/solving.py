@@ -133,7 +133,7 @@ class Run:
         }
 
     def value(self, trace: Trace) -> dict[str, Any]:
-        """The player's value while the solve goes on."""
+        """The player's value during the solve."""
         return self.playback.update(self._with_origin(trace), "running")[1]
 
     def end(self, ticket: Ticket) -> Shown:
@@ -160,7 +160,7 @@ def _prepare(request: SolveRequest, session: str, address: str | None = None) ->
 
 
 def blame(error: BaseException | None) -> str:
-    """The sentence for an error: a visitor's own is told, ours goes to the log."""
+    """The sentence for an error: a visitor's own error is shown, ours goes to the log."""
     if isinstance(error, MMReasonError):
         return sentence(error)
     logging.getLogger(__name__).error("a solve failed", exc_info=error)

@@ -134,7 +134,7 @@ class Worker:
         self.stop(session)
 
     def drop(self, ticket: Ticket) -> None:
-        """Nobody waits for this ticket any more."""
+        """Nobody waits for this ticket any longer."""
         ticket.asked_to_stop = True
 
     def is_busy(self, session: str) -> bool:

@@ -1,4 +1,4 @@
-"""The four figures of a training: words indigo, pictures amber, and each arm with a dash and a mark of its own."""
+"""The four figures of a training: words indigo, pictures amber, and each arm with its own dash and mark."""
 
 from __future__ import annotations
 

@@ -103,12 +103,12 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
 
 
 def on_arrive(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
-    """Know the visitor again or give a token; open the run of a link, else the visitor's last one."""
+    """Recognise a returning visitor or give a token; open the run of a link, else the visitor's last one."""
     known = owner_of(visitor) is not None
     token = visitor if known else new_token()
     asked = dict(request.query_params).get("run")
     own, run = runs_of(token), find(asked)
-    says = _whose(run, token) if run or asked is None else "The run of this link is not here any more."
+    says = _whose(run, token) if run or asked is None else "The run of this link is no longer here."
     chosen = run.id if run else _first(own)
     choices = choices_of(token)
     start = gr.Dropdown(choices=choices, value=choices[0][1] if choices else None)
@@ -123,7 +123,7 @@ def _first(own: list[Run]) -> str | None:
 def _whose(run: Run | None, token: Any) -> str:
     if run is None or run.id == EXAMPLE or run.is_of(token):
         return ""
-    return "This run belongs to another visitor: you may look, and only they may stop, resume, delete or download it."
+    return "This run belongs to another visitor: you can watch it, only they can stop, resume, delete or download it."
 
 
 def _lists(chosen: str | None, own: list[Run]) -> tuple[Any, Any]:

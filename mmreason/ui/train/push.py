@@ -1,4 +1,4 @@
-"""Pushing a trained checkpoint to the Hub, on a Space where visitors can sign in; elsewhere there is nothing of it."""
+"""Pushing a trained checkpoint to the Hub, on a Space where visitors can sign in; hidden elsewhere."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _sent(run: Run, folder: Path, name: str, oauth: str) -> str:
         raise
     except ValueError as error:
         raise ConfigError(
-            f"repository must be a name that the Hub takes, got {name!r}: {one_line(str(error), 160)}"
+            f"repository must be a name that the Hub accepts, got {name!r}: {one_line(str(error), 160)}"
         ) from None
     except Exception as error:  # of the transport, whose classes are others in each version of the client
         _LOG.warning("a checkpoint could not be pushed", exc_info=True)
@@ -85,7 +85,7 @@ def _refusal(name: str, status: int, said: str) -> str:
         case 409:
             return f"repository {name!r} exists already: choose a name that is free, or delete that one first"
         case 401:
-            return "the sign-in is not valid any more: sign out, and in again"
+            return "the sign-in is no longer valid: sign out and in again"
         case 403:
             return f"repository {name!r} must be one that your account may write to; the Hub refused it"
     return f"the Hub refused {name!r} ({status}): {one_line(said, 120)}"

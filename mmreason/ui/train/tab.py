@@ -59,7 +59,7 @@ def _form() -> dict[str, Any]:
             names,
             value=names[0] if names else None,
             label="Start from",
-            info="The checkpoint that learns on; yours are listed too.",
+            info="Training starts from this checkpoint. Yours are listed too.",
         ),
         "tasks": gr.CheckboxGroup(
             list(TASKS),
@@ -111,7 +111,7 @@ def _says(name: str) -> dict[str, Any]:
 
 
 def _run() -> dict[str, Any]:
-    """Which run is shown, how it stands, and what its owner may do."""
+    """Which run is shown, its state, and what its owner may do."""
     with gr.Row(elem_id="train-choose"):
         parts: dict[str, Any] = {
             "run": gr.Dropdown([], label="Run", elem_id="train-run"),
@@ -157,7 +157,7 @@ def _results() -> dict[str, Any]:
             elem_id="train-command",
         )
         parts["link"] = gr.Textbox(
-            label="Link: whoever has it may look, only the owner may act",
+            label="Link: anyone with it can watch, only the owner can act",
             lines=1,
             interactive=False,
             buttons=["copy"],

@@ -1,4 +1,4 @@
-"""A run in words: how it stands, what it is called, what repeats it."""
+"""A run in words: its state, its name, the command that repeats it."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mmreason.ui.shell.words import count, duration, flops
 def kept_words() -> str:
     """What a run survives here, and what it does not."""
     survives = (
-        "The GPU is lent in slices: a run goes on while this tab is open, pauses after the slice in which you close "
-        "it, and goes on with Resume."
+        "The GPU is lent in slices: a run continues while this tab is open, pauses after the slice in which you "
+        "close it, and continues with Resume."
         if gpu.is_lent()
         else "A run survives a closed tab and a restarted server."
     )
     return (
-        f"{survives} A restart of the container it runs in, as a Space does when it sleeps, loses it: download the "
+        f"{survives} A restart of the container loses it (a Space restarts when it has slept): download the "
         "checkpoint you want to keep."
     )
 
@@ -110,7 +110,7 @@ def command_lines(run: Run) -> str:
     """The command lines that repeat the run, one an arm, into folders of their own."""
     start = checkpoints.checkpoint_folder(run.settings.checkpoint)
     if start is None:
-        return f"The checkpoint {run.settings.checkpoint} is not here any more."
+        return f"The checkpoint {run.settings.checkpoint} is no longer here."
     place = start.relative_to(places.ROOT) if start.is_relative_to(places.ROOT) else Path("checkpoints") / start.name
     commands = [run.settings.arguments(arm, str(place), f"runs/{run.id}-{arm}") for arm in run.settings.arms]
     return "\n".join(shlex.join(["python", "-m", "mmreason", *command]) for command in commands)
@@ -128,7 +128,7 @@ def notes(status: Status) -> list[list[str]]:
 
 
 def preset_words(preset: Any) -> str:
-    """A sentence or two, and nothing where the preset as it is now was not measured over several seeds."""
+    """A sentence or two; empty unless the preset as it is now was measured over several seeds."""
     found = read_gain(places.ASSETS / "results" / "preset_gain.json", str(preset))
     if found is None or found["gain_ci95"] is None:
         return ""

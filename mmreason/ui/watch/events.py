@@ -215,7 +215,7 @@ def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
 
 
 def on_today() -> tuple[Any, ...]:
-    """Task, difficulty, seed and seed of sampling of today's puzzle; they stay where the clock is far off."""
+    """Task, difficulty, seed and sampling seed of today's puzzle; they stay where the clock is far off."""
     try:
         asked = daily.daily_puzzle(daily.today()).request
     except MMReasonError:
@@ -230,7 +230,7 @@ def on_today_shown(request: gr.Request) -> Any:
     try:
         return daily.daily_puzzle(daily.today()).words
     except MMReasonError as error:
-        return f"There is no puzzle today, as the clock of this server is wrong: {error}."
+        return f"There is no puzzle today, because this server's clock is wrong: {error}."
 
 
 def on_daily_result(finished: Finished | None) -> Any:

@@ -100,8 +100,8 @@ def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:
     button = "Solve this puzzle" if request.own else "Solve"
     return (
         replace(request, checkpoint=instead, checkpoint_hash=None),
-        f"This link was made with the checkpoint {wanted}, which is not here any more. "
-        f"{filled_in}; “{button}” takes {instead} as it is now, so the solution may differ.",
+        f"This link was made with the checkpoint {wanted}, which is no longer here. "
+        f"{filled_in}; “{button}” uses {instead} as it is now, so the solution may differ.",
         False,
     )
 

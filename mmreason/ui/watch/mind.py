@@ -23,7 +23,7 @@ def build_mind(watch: Watch, blocks: gr.Blocks) -> None:
     with gr.Accordion("Change its mind", open=False, elem_id="mind"):
         with gr.Row(elem_classes="source-row"):
             thought = gr.Dropdown([], label="Thought", elem_id="mind-thought")
-            words = gr.Textbox(label="What it thinks instead", max_length=200, elem_id="mind-words")
+            words = gr.Textbox(label="New thought", max_length=200, elem_id="mind-words")
             go = gr.Button("Go on from here", elem_id="mind-go")
         says = component("notice", value="", elem_id="mind-says")
     duet = component("duet", value=None, elem_id="mind-duet")

@@ -80,11 +80,11 @@ def _settings(default: SolveRequest) -> dict[str, Any]:
                 *(0, 1, 0),
                 step=0.05,
                 label="Threshold",
-                info="commit at once all tokens surer than this; 0 is off",
+                info="commit every token more certain than this at once; 0 is off",
             ),
             "sampling_seed": gr.Number(
                 default.sampling_seed,
-                label="Seed of sampling",
+                label="Sampling seed",
                 info="the same seed gives the same solution",
             ),
             "region": gr.Radio(
@@ -92,7 +92,7 @@ def _settings(default: SolveRequest) -> dict[str, Any]:
                 value=default.region,
                 label="Region",
                 elem_id="region",
-                info="an edit redraws the stated cells, the full canvas, or as many cells where confidence is least",
+                info="an edit redraws the stated cells, the full canvas, or as many of the least certain cells",
             ),
         }
 

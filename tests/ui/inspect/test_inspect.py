@@ -283,7 +283,7 @@ def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):
     page = visit(app)
     page.get_by_role("button", name="Inspect this").click()
     page.get_by_text("the run from Watch").wait_for()
-    assert "One rollout alone" in sentence(page)
+    assert "A single rollout" in sentence(page)
     page.get_by_role("button", name="Open this rollout in Watch").click()
     page.locator(".mm-player[data-state=opened]").wait_for()
     part(page, "scrub").press("End")

@@ -137,7 +137,7 @@ def test_a_value_is_plain_json_and_the_group_can_be_cut():
     opened = open_traces(traces(), WORDS, SHEET, "test")
     value = group_value(opened, AssignmentConfig("joint"), 2)
     assert len(value["rows"]) == 2 and json.loads(json.dumps(value, allow_nan=False)) == value
-    assert "One rollout alone" in group_value(opened, AssignmentConfig("joint"), 1)["sentence"]
+    assert "A single rollout" in group_value(opened, AssignmentConfig("joint"), 1)["sentence"]
 
 
 @pytest.mark.parametrize("value", [None, "", "x", -1, 101, True, float("nan"), float("inf")])

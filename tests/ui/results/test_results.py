@@ -72,19 +72,22 @@ def test_of_two_seeds_none_is_said_to_be_ahead():
     runs = [run for run in RUNS if run["seed"] < 2]
     found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
     assert reward_claim(found, "")[0][1].startswith("Too few seeds to tell")
-    assert "2 seeds cannot tell how much seeds differ" in reward_setbacks(found)
+    assert "2 seeds cannot show how much seeds vary" in reward_setbacks(found)
 
 
 def test_one_thing_against_us_is_a_sentence_and_several_are_a_list():
     assert against_us([]) == []
-    assert against_us(["it rains"]) == [["against", "Against us: it rains."]]
-    assert against_us(["it rains", "it pours"]) == [["against", "Against us:\nit rains\nit pours"]]
+    assert against_us(["it rains"]) == [["against", "Caveats: it rains."]]
+    assert against_us(["it rains", "it pours"]) == [["against", "Caveats:\nit rains\nit pours"]]
 
 
 def test_seeds_that_were_added_go_against_us():
     content = written() | {"first_look": {"mean": 0.015, "ci95": [-0.002, 0.03], "seeds": [0.03, 0.0]}}
-    said = "the first 2 seeds did not tell (−0.2 to +3.0 points), so more were added"
-    for added, more in (([-0.01, 0.02], ", which alone do not tell either (−1.0 to +2.0 points)"), ([0.01, 0.02], "")):
+    said = "the first 2 seeds were inconclusive (−0.2 to +3.0 points), so more were added"
+    for added, more in (
+        ([-0.01, 0.02], ", which are inconclusive on their own as well (−1.0 to +2.0 points)"),
+        ([0.01, 0.02], ""),
+    ):
         found = Comparison.model_validate(content | {"added": {"mean": 0.01, "ci95": added, "seeds": [0.01]}})
         assert said + more in reward_setbacks(found)
         assert reward_claim(found, "")[0][1].startswith("Factorized is ahead at the second look")
@@ -96,7 +99,7 @@ def test_what_greedy_does_not_show_goes_against_us():
     for low in (-0.01, 0.01):
         content["greedy"]["difference"]["ci95"] = [low, 0.02]
         said.append(reward_setbacks(Comparison.model_validate(content)))
-    assert "greedy, the difference is not clear (−1.0 to +2.0 points)" in said[0]
+    assert "with greedy sampling the difference is not clear (−1.0 to +2.0 points)" in said[0]
     assert not any("greedy" in line for line in said[1])
 
 
@@ -216,7 +219,7 @@ def test_the_tab_shows_claims_and_curves_and_hostile_strings_stay_text(results_p
     assert page.locator("#results-rewards .lead").inner_text().startswith("Joint is ahead")
     against = page.locator("#results-rewards .against")
     assert against.locator("li").all_inner_texts()[0].startswith("joint is ahead, the paired difference is")
-    assert against.inner_text().startswith("Against us:")
+    assert against.inner_text().startswith("Caveats:")
     page.locator("#results-tasks summary").click()
     assert HOSTILE[1] in page.locator("#results-tasks tbody").inner_text()
     assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named

@@ -323,7 +323,7 @@ def test_a_visitor_may_not_take_everything(monkeypatch):
     with pytest.raises(MMReasonError, match="60 are taken and this one asks for 120"):
         queue.submit(TrainSettings(steps=60, assignment=BOTH), OWNER)
     run = queue.submit(SETTINGS, OWNER)
-    with pytest.raises(MMReasonError, match="at most 2 runs of one visitor"):
+    with pytest.raises(MMReasonError, match="one visitor may have at most 2 runs"):
         queue.submit(SETTINGS, OWNER)
     queue.stop(run.id, OWNER)
     monkeypatch.setenv("MMREASON_VISITOR_MB", "0")
@@ -343,7 +343,7 @@ def test_new_tokens_gain_nothing_where_too_many_trainings_wait(monkeypatch):
             queue.submit(SETTINGS, f"{number} {OWNER}")
             taken += 1
     assert taken == len(store.all_runs()) == 5
-    with pytest.raises(ConfigError, match="5 trainings wait or run here already"):
+    with pytest.raises(ConfigError, match="5 trainings are waiting or running here already"):
         queue.submit(SETTINGS, OWNER)
 
 
@@ -351,7 +351,7 @@ def test_an_address_may_not_take_all_places_with_new_tokens(monkeypatch):
     monkeypatch.setenv("MMREASON_ADDRESS_RUNS", "2")
     first = queue.submit(SETTINGS, OWNER, "8.8.8.8")
     queue.submit(SETTINGS, f"1 {OWNER}", "8.8.8.8")
-    with pytest.raises(ConfigError, match="at most 2 trainings from one address"):
+    with pytest.raises(ConfigError, match="one address may have at most 2 trainings"):
         queue.submit(SETTINGS, f"2 {OWNER}", "8.8.8.8")
     queue.submit(SETTINGS, f"3 {OWNER}", "9.9.9.9")
     queue.submit(SETTINGS, f"4 {OWNER}")
@@ -362,9 +362,11 @@ def test_an_address_may_not_take_all_places_with_new_tokens(monkeypatch):
 
 
 def test_the_work_of_one_run_is_bounded_in_the_form_and_in_the_queue():
-    with pytest.raises(ConfigError, match="may be 320000 in all, and this one asks for 2056160"):
+    with pytest.raises(
+        ConfigError, match="may have 320000 rollouts in all, evaluations included, and this one asks for 2056160"
+    ):
         queue.submit(HUGE, OWNER)
-    with pytest.raises(ConfigError, match="rollouts of one run"):
+    with pytest.raises(ConfigError, match="one run may have 320000 rollouts"):
         train_form.checked_settings(values(steps=1000, eval_steps=1, eval_problems=1000), OWNER)
     for settings in PRESETS.values():
         quota.check_work(settings.but(assignment=BOTH))
@@ -400,7 +402,7 @@ def test_what_is_resumed_counts_as_what_is_started(monkeypatch):
     kill(earlier[0])
     for _ in range(2):
         queue.submit(SETTINGS, OWNER)
-    with pytest.raises(ConfigError, match="at most 2 runs of one visitor"):
+    with pytest.raises(ConfigError, match="one visitor may have at most 2 runs"):
         queue.resume(earlier[0].id, OWNER)
 
 
@@ -410,7 +412,7 @@ def test_runs_that_were_taken_back_before_they_began_make_room_and_no_other_does
     queue.stop(back.id, f"2 {OWNER}")
     new = queue.submit(SETTINGS, OTHER)
     assert {run.id for run in store.all_runs()} == {runs_.id, waits_.id, new.id}
-    with pytest.raises(ConfigError, match="keeps as many runs as it can"):
+    with pytest.raises(ConfigError, match="has no room for more runs"):
         queue.submit(SETTINGS, OTHER)
 
 

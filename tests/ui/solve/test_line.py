@@ -182,7 +182,7 @@ def test_a_visitor_sees_their_place_and_then_what_is_done(here):
     joined(line, job("other", before))
     assert before.begun.wait(10)
     said = words("race", mine, line, at_each=lambda state: before.let.set())
-    assert said == [("waits", "1 other visitor is ahead; yours starts as soon as it is your turn."), "begun", "done"]
+    assert said == [("waits", "1 other visitor is ahead; yours is next after that."), "begun", "done"]
 
 
 def test_a_visitor_who_is_refused_reads_one_sentence(here):

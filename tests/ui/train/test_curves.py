@@ -118,7 +118,7 @@ def test_two_sizes_of_batch_tell_what_a_rollout_costs_and_what_the_batch(tiny_pi
 def test_what_was_not_measured_is_not_estimated(rates):
     unknown = TrainSettings(tasks=("maze",))
     assert estimate.estimate(unknown) is None
-    assert "will show after the first step" in estimate.words(unknown)
+    assert "is known after the first step" in estimate.words(unknown)
     estimate.rates_path().write_text("{")
     assert read_rates(estimate.rates_path()) is None
     assert "python -m mmreason make train-rate" in estimate.words(TrainSettings())

@@ -237,7 +237,7 @@ def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visi
     run_id = start(first, steps=1000)
     second = open_train(visit, f"{train_page.address}?run={run_id}")
     says(second, "")
-    expect(second.locator("#train-says")).to_contain_text("belongs to another visitor: you may look")
+    expect(second.locator("#train-says")).to_contain_text("belongs to another visitor: you can watch it")
     assert second.locator("#train-stop").is_hidden() and second.locator("#train-take").is_hidden()
     own = start(second, steps=2)
     assert own != run_id
@@ -347,7 +347,7 @@ def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
 )
 def test_a_link_to_nothing_says_so(train_page, visit, link):
     page = visit(train_page.address + link)
-    expect(page.locator("#train-says")).to_contain_text("is not here any more")
+    expect(page.locator("#train-says")).to_contain_text("is no longer here")
 
 
 def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page, visit):

@@ -90,7 +90,7 @@ def test_a_link_fills_the_controls_and_solves_again_token_for_token(app, visit, 
 
 def test_a_link_whose_checkpoint_is_gone_says_so_and_fills_the_controls(app, visit):
     page = visit(f"{app}/?task=sudoku&difficulty=easy&seed=5&checkpoint=old&hash=000000000000")
-    page.get_by_text("which is not here any more").wait_for()
+    page.get_by_text("which is no longer here").wait_for()
     assert page.get_by_role("radio", name="sudoku").get_attribute("aria-checked") == "true"
     assert page.get_by_label("Seed", exact=True).input_value() == "5"
     page.get_by_text("Sudoku, easy, seed 5").wait_for()
@@ -100,7 +100,7 @@ def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit)
     puzzle = json.dumps({"task": "maze", "rows": ["SG......", *["........"] * 7]})
     wish = SolveRequest(task="maze", own=puzzle, checkpoint="old", checkpoint_hash="000000000000")
     page = visit(app + "/" + link_query(wish, "000000000000"))
-    page.get_by_text("“Solve this puzzle” takes base as it is now").wait_for()
+    page.get_by_text("“Solve this puzzle” uses base as it is now").wait_for()
     page.get_by_text("Own maze").wait_for()
     page.get_by_text("This maze can be solved, in 1 turn.").wait_for()
     page.get_by_role("button", name="Solve this puzzle").click()

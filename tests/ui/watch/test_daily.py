@@ -54,7 +54,7 @@ def test_a_clock_that_is_far_off_is_said_and_breaks_no_run(monkeypatch, day):
     asked = SimpleNamespace(session_hash="me")
     assert watch_events.on_today() == (gr.skip(),) * 4
     says = watch_events.on_today_shown(asked)
-    assert says.startswith("There is no puzzle today, as the clock of this server is wrong: date must be from 2026")
+    assert says.startswith("There is no puzzle today, because this server's clock is wrong: date must be from 2026")
     assert handlers.daily_result(Finished(trace([True], True), SHEET, SolveRequest())) is None
 
 

@@ -215,7 +215,7 @@ def test_a_failure_names_the_first_wrong_turn_and_can_be_tried_again(scripted, v
     part(page, "result").wait_for(state="hidden")
     to_the_end(page)
     assert "Solved" in part(page, "result-line").inner_text()
-    assert page.get_by_label("Seed of sampling").input_value() != str(FAILS)
+    assert page.get_by_label("Sampling seed").input_value() != str(FAILS)
 
 
 def test_the_expected_solution_is_shown_on_demand(scripted, visit):
@@ -257,7 +257,7 @@ def test_on_a_phone_the_canvas_comes_into_view_when_a_run_begins(scripted, visit
 def test_a_wrong_setting_is_told_at_once_and_only_while_it_is_wrong(scripted, visit):
     page = visit(scripted.address)
     settle(page)
-    for label, wrong in (("Seed", "1.5"), ("Seed of sampling", "-1")):
+    for label, wrong in (("Seed", "1.5"), ("Sampling seed", "-1")):
         if label != "Seed":
             set_sampling_seed(page, 0)
         page.get_by_label(label, exact=True).fill(wrong)
