@@ -13,14 +13,12 @@ from mmreason.records import (
     DIFFICULTIES,
     FULL_BOX,
     GRID,
-    MAX_TEXT_TOKENS,
-    Box,
     cell_word,
-    parse_cell,
     region_mask,
 )
 from mmreason.tasks.jigsaw import PICTURES, TILE_BOXES, TILES, Jigsaw, picture_index
 from mmreason.tasks.task import FOREIGN
+from tests.tasks.laws import boxes_of, is_solved_by_its_demonstration
 
 TASK = Jigsaw()
 CELL_WORDS = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]
@@ -36,20 +34,6 @@ WORDS = [
     "<end>",
     "",
 ]
-
-
-def split_thought(thought):
-    """Words before <edit>, and boxes."""
-    said, boxed = thought.split(" <edit> ")
-    return said.split(), boxes_of(boxed.split())
-
-
-def boxes_of(words):
-    """Boxes that pairs of cell words name, or None when they name none."""
-    corners = [parse_cell(word) for word in words]
-    if len(corners) % 2 or None in corners:
-        return None
-    return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True)]
 
 
 def shuffled_spec(rng, num_swaps):
@@ -96,21 +80,7 @@ def fewest_swaps(canvas_HW, picture_HW):
 
 def test_demonstrations_are_accepted_step_by_step_and_end_solved():
     for spec in some_specs(60):
-        canvas_HW, demonstration = TASK.canvas(spec), TASK.demonstrate(spec)
-        assert len(demonstration.steps) == TASK.turns_needed(spec)
-        for turn, step in enumerate(demonstration.steps, 1):
-            assert not TASK.is_solved(spec, canvas_HW)
-            assert len(step.thought.split()) + 1 <= MAX_TEXT_TOKENS
-            words, boxes = split_thought(step.thought)
-            verdict = TASK.check_thought(spec, canvas_HW, words, boxes, turn)
-            assert verdict.right and verdict.reason == "true"
-            assert verdict.components == {"well_formed": 1.0, "true": 1.0, "useful": 1.0}
-            accepted = TASK.accepted_edits(spec, canvas_HW, region_mask(boxes), turn)
-            assert len(accepted) == 1 and np.array_equal(accepted[0], step.canvas)
-            canvas_HW = step.canvas
-        assert TASK.is_solved(spec, canvas_HW)
-        word, *answer = demonstration.answer.split()
-        assert word == "<answer>" and TASK.check_answer(spec, canvas_HW, answer).right
+        is_solved_by_its_demonstration(TASK, spec)
 
 
 def test_each_single_corruption_of_a_thought_is_rejected():
@@ -186,16 +156,6 @@ def test_useful_swaps_save_a_turn_and_the_canvas_given_is_left_alone():
         for edit_HW in TASK.accepted_edits(spec, canvas_HW, FULL_BOX.mask(), 1):
             assert len(tiles_out_of_place(edit_HW, picture_HW)) < len(tiles_out_of_place(before, picture_HW))
         assert np.array_equal(canvas_HW, before)
-
-
-def test_turns_are_uniform_over_the_range_of_each_difficulty():
-    for difficulty in DIFFICULTIES:
-        low, high = TASK.turns[difficulty]
-        rng = np.random.default_rng(3)
-        turns = [TASK.turns_needed(TASK.generate(difficulty, rng)) for _ in range(2000)]
-        counts = np.bincount(turns, minlength=high + 1)
-        assert counts[:low].sum() == 0 and len(counts) == high + 1
-        assert np.abs(counts[low:] / 2000 - 1 / (high - low + 1)).max() < 0.05
 
 
 def test_generated_specs_are_normal_and_pure_functions_of_the_generator():

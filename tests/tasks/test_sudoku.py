@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from itertools import combinations
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from mmreason.errors import ProblemError
 from mmreason.records import DIFFICULTIES, FULL_BOX, Box, Verdict, parse_cell, region_mask
 from mmreason.tasks.sudoku import CELLS, Sudoku, _solved_by_singles
 from mmreason.tasks.task import FOREIGN, NO_HINT
+from tests.tasks.laws import split_thought
 
 SUDOKU = Sudoku()
 VOCABULARY = [
@@ -52,15 +52,6 @@ def without(*cells: tuple[int, int]) -> dict:
 def specs(difficulty: str, count: int, seed: int = 0) -> list[dict]:
     rng = np.random.default_rng(seed)
     return [SUDOKU.generate(difficulty, rng) for _ in range(count)]
-
-
-def split_thought(text: str) -> tuple[list[str], list[Box]] | None:
-    """Words and boxes of a thought, or None where its boxes do not parse."""
-    words, _, rest = text.partition(" <edit> ")
-    corners = [parse_cell(word) for word in rest.split()]
-    if None in corners or len(corners) % 2:
-        return None
-    return words.split(), [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True)]
 
 
 def judge(spec, canvas, text: str) -> Verdict:
@@ -101,25 +92,6 @@ def reason_holds(grid: np.ndarray, r: int, c: int, digit: int, unit: str) -> boo
         "box": [(top + a, left + b) for a in range(2) for b in range(2)],
     }[unit]
     return sorted([int(grid[x]) for x in cells if x != (r, c)] + [digit]) == [1, 2, 3, 4]
-
-
-@pytest.mark.parametrize("difficulty", DIFFICULTIES)
-def test_every_step_of_the_demonstration_is_accepted_in_thought_edit_and_answer(difficulty):
-    for spec in specs(difficulty, 30):
-        canvas, demo = SUDOKU.canvas(spec), SUDOKU.demonstrate(spec)
-        for turn, step in enumerate(demo.steps, 1):
-            words, boxes = split_thought(step.thought)
-            assert len(step.thought.split()) + 1 <= 12
-            verdict = SUDOKU.check_thought(spec, canvas, words, boxes, turn)
-            assert verdict == Verdict(True, "true", {"well_formed": 1.0, "true": 1.0, "useful": 1.0})
-            accepted = SUDOKU.accepted_edits(spec, canvas, region_mask(boxes), turn)
-            assert len(accepted) == 1 and np.array_equal(step.canvas, accepted[0])
-            assert not SUDOKU.is_solved(spec, canvas)
-            assert not SUDOKU.check_answer(spec, canvas, ["solved"]).right
-            canvas = step.canvas
-        assert SUDOKU.is_solved(spec, canvas)
-        assert demo.answer == "<answer> solved" and SUDOKU.check_answer(spec, canvas, ["solved"]).right
-        assert len(demo.steps) == SUDOKU.turns_needed(spec)
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
@@ -263,12 +235,6 @@ def test_hints_are_the_solution_on_the_empty_cells():
 def test_the_canvas_shows_the_givens():
     for spec in specs("hard", 5, seed=6):
         assert shown(SUDOKU.canvas(spec)).tolist() == spec["grid"]
-
-
-def test_drawings_are_small_rgb_and_clearly_distinct():
-    drawings = [np.asarray(SUDOKU.draw_cell(name), dtype=float) for name in CELLS]
-    assert all(drawing.shape == (16, 16, 3) for drawing in drawings)
-    assert all(np.sqrt(((a - b) ** 2).mean()) >= 12 for a, b in combinations(drawings, 2))
 
 
 def with_cell(row: int, column: int, value) -> dict:

@@ -13,14 +13,12 @@ from mmreason.records import (
     DIFFICULTIES,
     FULL_BOX,
     GRID,
-    MAX_TEXT_TOKENS,
     Box,
     cell_word,
-    parse_cell,
-    region_mask,
 )
 from mmreason.tasks.task import FOREIGN, NO_HINT
 from mmreason.tasks.transform import COLOURS, OPERATIONS, PATTERN, PATTERN_BOX, Transform
+from tests.tasks.laws import boxes_of, is_solved_by_its_demonstration, split_thought
 
 TASK = Transform()
 CELL_WORDS = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]
@@ -47,20 +45,6 @@ BY_NUMPY = {
 }
 
 
-def split_thought(thought):
-    """Words before <edit>, and boxes."""
-    said, boxed = thought.split(" <edit> ")
-    return said.split(), boxes_of(boxed.split())
-
-
-def boxes_of(words):
-    """Boxes that pairs of cell words name, or None when they name none."""
-    corners = [parse_cell(word) for word in words]
-    if len(corners) % 2 or None in corners:
-        return None
-    return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True)]
-
-
 def shown(canvas_HW):
     """The 3 × 3 pattern read off by the names of the cells."""
     value = {TASK.cells.index(f"pattern_{name}"): index for index, name in enumerate(("empty", *COLOURS))}
@@ -78,20 +62,7 @@ def some_specs(count):
 
 def test_demonstrations_are_accepted_step_by_step_and_end_solved():
     for spec in some_specs(60):
-        canvas_HW, demonstration = TASK.canvas(spec), TASK.demonstrate(spec)
-        assert len(demonstration.steps) == TASK.turns_needed(spec) == len(spec["operations"])
-        for turn, step in enumerate(demonstration.steps, 1):
-            assert len(step.thought.split()) + 1 <= MAX_TEXT_TOKENS
-            words, boxes = split_thought(step.thought)
-            verdict = TASK.check_thought(spec, canvas_HW, words, boxes, turn)
-            assert verdict.right and verdict.reason == "true"
-            assert verdict.components == {"well_formed": 1.0, "true": 1.0, "useful": 1.0}
-            accepted = TASK.accepted_edits(spec, canvas_HW, region_mask(boxes), turn)
-            assert len(accepted) == 1 and np.array_equal(accepted[0], step.canvas)
-            canvas_HW = step.canvas
-        assert TASK.is_solved(spec, canvas_HW)
-        word, *answer = demonstration.answer.split()
-        assert word == "<answer>" and TASK.check_answer(spec, canvas_HW, answer).right
+        is_solved_by_its_demonstration(TASK, spec)
 
 
 def test_each_step_agrees_with_numpy():
@@ -205,16 +176,6 @@ def test_a_pattern_that_cannot_be_read_has_no_true_thought_and_no_edit():
         assert not verdict.right and verdict.components["true"] == 0.0
         assert TASK.accepted_edits(spec, canvas_HW, FULL_BOX.mask(), 1) == []
         assert not TASK.check_answer(spec, canvas_HW, ["0", "red"]).right
-
-
-def test_turns_are_uniform_over_the_range_of_each_difficulty():
-    for difficulty in DIFFICULTIES:
-        low, high = TASK.turns[difficulty]
-        rng = np.random.default_rng(3)
-        turns = [TASK.turns_needed(TASK.generate(difficulty, rng)) for _ in range(2000)]
-        counts = np.bincount(turns, minlength=high + 1)
-        assert counts[:low].sum() == 0 and len(counts) == high + 1
-        assert np.abs(counts[low:] / 2000 - 1 / (high - low + 1)).max() < 0.05
 
 
 def test_generated_specs_are_normal_pure_and_changed_by_each_operation():
