@@ -48,9 +48,9 @@ def command(start: Path, output: Path, *more: object, processes: int = 1, **envi
     words = [sys.executable, *(launcher if processes > 1 else []), "-m", "mmreason", "train", "--json"]
     words += ["--checkpoint", start, "--output", output, "--steps", STEPS, "--difficulty", "easy", "--threads", 1]
     words += ["--num_problems", 2, "--num_generations", 4, "--learning_rate", "1e-3", "--warmup_steps", 0]
-    words += ["--num_steps", 3, "--temperature", 0.7, "--reward", "learning:even_tokens"]
+    words += ["--num_steps", 3, "--temperature", 0.7, "--reward", "tests.helpers.learning:even_tokens"]
     words += ["--save_steps", 1, "--eval_steps", 100, "--eval_problems", 4, *more]
-    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    path = str(ROOT)
     return subprocess.Popen(
         list(map(str, words)),
         cwd=ROOT,
@@ -198,7 +198,7 @@ def test_a_resumed_run_with_other_settings_is_refused_and_left_as_it_is(tmp_path
         trainer(tmp_path, learning_rate=0.05).train(resume=True)
     with pytest.raises(ConfigError, match=r"lora_rank \(there 0, now 2\)"):
         trainer(tmp_path, lora_rank=2).train(resume=True)
-    with pytest.raises(ConfigError, match=r"rewards \(there \['learning:even_tokens'\], now \[\]\)"):
+    with pytest.raises(ConfigError, match=r"rewards \(there \['tests.helpers.learning:even_tokens'\], now \[\]\)"):
         Trainer(fresh_pipe(), config(), RunDirectory(tmp_path)).train(resume=True)
     assert ((tmp_path / "config.json").read_bytes(), rows_in(tmp_path)) == before
 
