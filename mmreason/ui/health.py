@@ -26,7 +26,7 @@ def health() -> dict[str, Any]:
     return {
         "status": WORKER.trouble() or "ok" if fine else "no checkpoint",
         "versions": versions(),
-        "fingerprints": loaded,
+        "checkpoints": loaded,
         "solves": WORKER.counts(),
         "uptime_seconds": round(time.monotonic() - STARTED),
     }
