@@ -225,13 +225,16 @@ ALLOWED = {
     ("rundir.py", "write_text"): "a probe of the folder that is gone at once",
     ("trainer.py", "save"): "into a folder that is moved to its place whole",
     ("pretrain.py", "save"): "into a folder that is moved to its place whole",
-    ("train_queue.py", "open"): "the log that a child process goes on writing",
-    ("train_queue.py", "touch"): "asks a run to stop: nothing is in it",
-    ("train_slices.py", "open"): "the log that takes what is printed",
+    ("queue.py", "open"): "the log that a child process goes on writing",
+    ("queue.py", "touch"): "asks a run to stop: nothing is in it",
+    ("slices.py", "open"): "the log that takes what is printed",
     ("race_gif.py", "save"): "into memory",
     ("replay.py", "save"): "into memory",
     ("file.py", "save"): "into memory",
-    ("train_files.py", "ZipFile"): "a large archive, into a place that is handed over once it is whole",
+    ("recorder.py", "save"): "into memory",
+    ("handed.py", "open"): "for reading, one step of a path at a time",
+    ("handed.py", "fdopen"): "for reading",
+    ("archive.py", "ZipFile"): "a large archive, into a place that is handed over once it is whole",
 }
 
 

@@ -177,8 +177,7 @@ def test_ctrl_c_ends_quietly_with_130(monkeypatch, capsys: pytest.CaptureFixture
     def interrupted(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("mmreason.analysis.review.review", interrupted)
-    monkeypatch.setattr("mmreason.traces.group.load_group", interrupted)
+    monkeypatch.setattr("mmreason.traces.opening.open_rollouts", interrupted)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     try:
         assert main(["inspect", "trace.json"]) == 130

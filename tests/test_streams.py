@@ -125,8 +125,8 @@ def test_one_file_under_two_options_is_refused(tmp_path, monkeypatch):
         "solve --task maze --out x --gif x",
         "solve --problem p --out p",
         "race --out x --gif ./x",
-        "report --checkpoint checkpoints/base --results README.md",
-        "compute --output README.md",
+        "report --checkpoint checkpoints/base --results checkpoints/README.md",
+        "compute --output mmreason/analysis/README.md",
         "inspect x --schema x",
     ],
 )

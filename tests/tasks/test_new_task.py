@@ -127,12 +127,14 @@ def test_the_page_tells_from_a_checkpoints_folder_what_it_knows(tiny_checkpoint:
 
 def test_the_puzzle_of_the_day_is_one_that_the_first_checkpoint_knows(tiny_checkpoint: Path, added, monkeypatch):
     monkeypatch.setattr(checkpoints, "checkpoints_folder", lambda: tiny_checkpoint.parent)
+    monkeypatch.setattr(checkpoints, "checkpoint_names", lambda: [tiny_checkpoint.name])
     days = [daily_puzzle(FIRST_DAY + timedelta(days=n)) for n in range(10)]
     assert {puzzle.task for puzzle in days} == set(BEFORE)
 
 
 def test_a_training_asked_for_on_the_page_is_refused_in_the_form(tiny_checkpoint: Path, added, monkeypatch):
     monkeypatch.setattr(checkpoints, "checkpoints_folder", lambda: tiny_checkpoint.parent)
+    monkeypatch.setattr(checkpoints, "checkpoint_names", lambda: [tiny_checkpoint.name])
     values = filled(TrainSettings()) | {"checkpoint": "checkpoint", "tasks": ["maze", "stones"]}
     with pytest.raises(ConfigError, match=SAYS):
         checked_settings(values, "a visitor")

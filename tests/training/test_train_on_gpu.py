@@ -47,7 +47,7 @@ RIGHT = dict.fromkeys(("maze", "jigsaw", "sudoku", "transform"), 0.4)
 def test_every_run_and_evaluation_is_one_that_the_commands_take(module):
     for run in module.RUNS.values():
         args = parsed(pretrain, ("--output", "x", *module.ON_A_GPU, *run.flags, *module.REHEARSAL))
-        CorpusConfig(tasks=weights(args.tasks or list(RIGHT)), difficulties=weights(args.difficulty))
+        CorpusConfig(tasks=weights(args.tasks or list(RIGHT)), difficulties=weights(args.difficulties))
         for flags in run.evaluations.values():
             parsed(evaluate, flags)
 

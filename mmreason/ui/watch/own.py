@@ -48,7 +48,7 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
 def as_it_stands(kind: str, board: Any) -> Problem | None:
     """What the visitor has put on the board, to be looked at only: it may be no puzzle yet, and needs no turns."""
     puzzle = _puzzle(board)
-    if kind not in BOARDS or not BOARDS[kind].holds(puzzle):
+    if not isinstance(kind, str) or kind not in BOARDS or not BOARDS[kind].holds(puzzle):
         return None
     task = TASKS[kind]
     canvas_HW = task.canvas(puzzle)
@@ -62,7 +62,7 @@ def _puzzle(board: Any) -> Any:
 
 def _on_a_board(kind: str, reason: str) -> str:
     """A reason without the name of the problem file's field, which a board does not show."""
-    if kind not in BOARDS:
+    if not isinstance(kind, str) or kind not in BOARDS:
         return reason
     field = BOARDS[kind].field
     for begins, instead in ((f"{field}: ", ""), (f"{field} ", f"the {kind} ")):

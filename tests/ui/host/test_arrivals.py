@@ -119,7 +119,7 @@ def test_who_has_a_place_already_reads_so_at_the_place(client, monkeypatch):
             if said.get("msg") == "process_completed" and said["event_id"] == begun[1]:
                 break
     assert said["success"]
-    assert said["output"]["data"][0].startswith("One of yours waits or runs already; ")
+    assert said["output"]["data"][0].startswith("One of yours is already waiting or running: ")
 
 
 @pytest.mark.parametrize("number", [-1, 10**6, 10**40])

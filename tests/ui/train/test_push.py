@@ -81,7 +81,7 @@ def test_another_accounts_repository_of_the_same_name_is_not_written_over(hub: F
 
 
 def test_a_sign_in_that_is_over_and_an_account_that_may_not_are_said(hub: FakeHub, run):
-    with pytest.raises(ConfigError, match="the sign-in is not valid any more"):
+    with pytest.raises(ConfigError, match="the sign-in is no longer valid"):
         push.push(run.id, OWNER, "mine", BAD)
     hub.refuse = 403
     with pytest.raises(ConfigError, match="repository 'club/mine' must be one that your account may write to"):
