@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ from tests.helpers.marks import pytest_collection_modifyitems, pytest_runtest_ma
 torch.set_num_threads(1)
 
 NUM_CODES = 24
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A command that a test runs in this process sets the threads of the tests after it: rounding hangs on them."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
