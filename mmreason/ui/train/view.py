@@ -46,9 +46,9 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
     run, seen = find(run_id), seen or {}
     if run is None:
         return RunView({}, is_here=False)
-    if seen.get("run") != run.id:
-        seen = {}
     status = status_of(run)
+    if seen.get("run") != run.id or not status.is_active:
+        seen = {}  # what has ended is told whole: of two looks that crossed, the older may have reached the page last
     others = [status_of(other) for name in (earlier or [])[:MAX_EARLIER] if name != run.id and (other := find(name))]
     lines = [(each, arm) for each in (status, *others) for arm in each.run.settings.arms]
     smoothing = min(0.98, max(0.0, float(smoothing or 0)))
