@@ -12,10 +12,12 @@ from typing import Any, cast
 from mmreason import places
 from mmreason.analysis.cost.compute import four_arms
 from mmreason.analysis.cost.race import LOCAL, VERSION, check_rival, joint_sheet, run_race
-from mmreason.traces.sheet import sheet_value
+from mmreason.errors import MMReasonError
+from mmreason.traces.sheet import sheet_pixels
 from mmreason.ui.cost import measuring
 from mmreason.ui.cost.words import arm_words
 from mmreason.ui.host import checkpoints
+from mmreason.ui.host.sheets import sheet_link
 from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.request import checked
 from mmreason.ui.solve.solving import PERIOD
@@ -39,8 +41,8 @@ def bundled_race() -> dict[str, Any] | None:
         try:
             race = json.loads(path.read_text(encoding="utf-8"))
             if race["version"] == VERSION and len(race["lanes"]) == 2:
-                return race_value(race, run=0)
-        except (OSError, ValueError, KeyError, TypeError):
+                return race_value(race | {"sheet": sheet_link(sheet_pixels(race["sheet"]))}, run=0)
+        except (OSError, ValueError, KeyError, TypeError, MMReasonError):
             continue
     return None
 
@@ -85,7 +87,7 @@ def race_live(task: Any, difficulty: Any, seed: Any, rival: Any, is_stopped: Cal
                 yield Raced("Stopped.", busy=False)
                 return
             if race is not None:
-                race["sheet"] = sheet_value(joint_sheet(arms))
+                race["sheet"] = sheet_link(joint_sheet(arms))
                 value = race_value(race, run_number())
                 yield Raced("", value, busy=False)
             elif time.monotonic() - sent >= PERIOD:

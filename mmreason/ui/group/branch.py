@@ -20,9 +20,9 @@ from mmreason.sampling.config import RECORDED, SamplingConfig
 from mmreason.sampling.given import redrawn, reworded
 from mmreason.tasks import TASKS, atlas
 from mmreason.tokenizers.image import encode_cells
-from mmreason.traces.sheet import sheet_value
 from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
+from mmreason.ui.host.sheets import sheet_link
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.request import SolveRequest
 
@@ -189,7 +189,7 @@ def duet_value(title: str, sides: Sequence[Side], differs: int | None = None, ch
         differs = apart[0] if apart else None
     return {
         "title": title,
-        "sheet": sheet_value(sheet),
+        "sheet": sheet_link(sheet),
         "sides": entries,
         "differs": differs,
         "changed": changed,

@@ -22,8 +22,8 @@ from mmreason.rewards.assignment import (
     slots_of,
 )
 from mmreason.tasks import TASKS
-from mmreason.traces.sheet import sheet_value
 from mmreason.ui.group.opened import Opened
+from mmreason.ui.host.sheets import sheet_link
 
 NAMES = {"text": "words", "image": "picture"}
 
@@ -73,7 +73,7 @@ def group_value(opened: Opened, config: AssignmentConfig, size: int) -> dict[str
         "problem": problem.summary,
         "source": opened.source,
         "notes": list(opened.notes[:4]),
-        "sheet": sheet_value(opened.sheet),
+        "sheet": sheet_link(opened.sheet),
         "assignment": config.assignment,
         "granularity": config.granularity,
         "columns": _columns(traces),

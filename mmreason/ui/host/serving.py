@@ -9,8 +9,10 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
+from mmreason.ui.host.compress import Compress
 from mmreason.ui.host.presence import WatchPresence
 from mmreason.ui.host.settings import Settings
+from mmreason.ui.host.sheets import ServeSheets
 from mmreason.ui.host.temporary import RoomForUploads
 from mmreason.ui.shell.component import shared_script
 from mmreason.ui.shell.theme import CSS, theme
@@ -48,6 +50,9 @@ class PlainRefusals:
             await send({"type": "http.response.body", "body": body})
 
 
+LAYERS = (ServeSheets, Compress, WatchPresence, RoomForUploads, PlainRefusals)
+
+
 def launch_options(settings: Settings) -> dict[str, Any]:
     """The options of ``launch`` besides the address."""
     return {
@@ -62,5 +67,5 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "footer_links": [],
         "ssr_mode": False,
         "mcp_server": bool(settings.mcp),
-        "app_kwargs": {"middleware": [Middleware(layer) for layer in (WatchPresence, RoomForUploads, PlainRefusals)]},
+        "app_kwargs": {"middleware": [Middleware(layer) for layer in LAYERS]},
     }

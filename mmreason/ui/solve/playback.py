@@ -17,7 +17,8 @@ from mmreason.records import NUM_CELLS, Problem, Segment, Trace
 from mmreason.rewards.advice import code_of_cell, expected_solution, first_wrong
 from mmreason.rewards.verify import Verifier
 from mmreason.tokenizers.text import MASK
-from mmreason.traces.sheet import sheet_pixels, sheet_value
+from mmreason.traces.sheet import sheet_pixels
+from mmreason.ui.host.sheets import sheet_link
 
 _NUMBERS = count(time.time_ns() // 1000)
 
@@ -34,7 +35,7 @@ class Playback:
         self.words, self.run = words, run_number()
         self.mask = list(words).index(MASK)
         self.verifier = Verifier(words, sheet)
-        self.sheet = sheet_value(sheet)
+        self.sheet = sheet_link(sheet)
         self.code_N = code_of_cell(sheet)
         self._scored: list[Segment] = []
         self._entries: list[dict[str, Any]] = []
@@ -127,23 +128,33 @@ def cost_entry(trace: Trace) -> dict[str, Any]:
 
 
 def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
-    """The player's value for a finished trace file that holds its ``sheet``."""
+    """The player's value for a finished trace file that holds its ``sheet``; of that, what it uses."""
+    sheet = sheet_pixels(data["sheet"])
+    expected = expected_solution(problem, code_of_cell(sheet))
     segments = [
         {key: value for key, value in segment.items() if key not in PICTURES} | {"done": True}
         for segment in data["segments"]
     ]
+    edits = [segment for segment in segments if segment["kind"] == "edit"]
+    frames = [frame["tokens"] for edit in edits for frame in edit["frames"]]
+    drawn = [data["canvas_codes"], *frames, *(step["codes"] for step in expected["steps"])]
+    used = sorted({code for codes in drawn for code in codes if code is not None})
+    place = {code: i for i, code in enumerate(used)} | {None: None}
+    for edit in edits:
+        edit["frames"] = [frame | {"tokens": [place[c] for c in frame["tokens"]]} for frame in edit["frames"]]
+    expected["steps"] = [step | {"codes": [place[c] for c in step["codes"]]} for step in expected["steps"]]
     return {
         "run": 0,
         "state": "example",
         "problem": problem.summary,
         "settings": dict(data["settings"]),
-        "sheet": data["sheet"],
-        "canvas_codes": data["canvas_codes"],
+        "sheet": sheet_link(sheet[used]),
+        "canvas_codes": [place[code] for code in data["canvas_codes"]],
         "segments": segments,
         "end_reason": data["end_reason"],
         "success": data["success"],
         "cost": data["cost"],
-        "expected": expected_solution(problem, code_of_cell(sheet_pixels(data["sheet"]))),
+        "expected": expected,
         "advice": None,
         "link": "",
     }

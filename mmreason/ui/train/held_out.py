@@ -7,7 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from mmreason.traces.sheet import sheet_pixels
 from mmreason.training.run.traces import held_out
+from mmreason.ui.host.sheets import sheet_link
 from mmreason.ui.runs.store import Run
 
 KEPT = ("kind", "turn", "region", "cells", "reward", "verdict", "text")
@@ -34,7 +36,7 @@ def held_out_value(run: Run) -> dict[str, Any] | None:
         return None
     count = min(len(content["traces"]) for _, content in columns)
     return {
-        "sheet": columns[0][1]["sheet"],
+        "sheet": sheet_link(columns[0][1]["pixels"]),
         "rows": [
             {
                 "title": columns[0][1]["traces"][i]["title"],
@@ -50,7 +52,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     """What is drawn of a kept evaluation, without the frames and pictures of its files."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {"sheet": content["sheet"], "traces": [_side(trace) for trace in content["traces"]]}
+        return {"pixels": sheet_pixels(content["sheet"]), "traces": [_side(trace) for trace in content["traces"]]}
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 

@@ -166,6 +166,20 @@ def test_playback_lags_behind_at_reading_pace_and_jumps_to_the_live_edge(scripte
     live(page, "Turn 3 · thought · step 1 · live")
 
 
+def test_what_arrives_meanwhile_does_not_hold_up_what_is_there(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    scripted.pipe.hold()
+    solve(page)
+    scripted.pipe.let(4)
+    live(page, "Turn 1")
+    began = time.monotonic()
+    while time.monotonic() - began < 3:  # a step more often than a frame stays
+        scripted.pipe.let(1)
+        page.wait_for_timeout(60)
+    assert int(part(page, "scrub").input_value()) >= 6
+
+
 def test_scrubbing_shows_every_frame_and_dims_what_is_still_to_come(scripted, visit):
     page = visit(scripted.address)
     solve(page)

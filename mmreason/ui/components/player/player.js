@@ -31,6 +31,7 @@ const player = {
 let speed = 1;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let timer;
+let since = 0; // when the position became what it is, or playing began
 
 const isRunning = () => player.value?.state === 'running';
 const last = () => player.spots.length - 1;
@@ -51,16 +52,23 @@ function receive() {
   player.sheet.use(next.sheet);
   Object.assign(player, timelineOf(next.canvas_codes, next.segments));
   if (isNew) restart();
-  else if (player.following) player.position = last();
-  else if (isRunning() && player.spots[player.position].s < 0 && last() >= 2) player.position = 2;
+  else if (player.following && player.position < last()) place(last());
+  else if (isRunning() && player.spots[player.position].s < 0 && last() >= 2) place(2);
   if (next.state === 'stopped') player.playing = player.playing && player.position < last();
   draw();
   schedule();
 }
 
+/** @param {number} position */
+function place(position) {
+  player.position = position;
+  since = performance.now();
+}
+
 function restart() {
   const { calm, value } = player;
-  player.position = player.seen = 0;
+  place(0);
+  player.seen = 0;
   player.following = false;
   player.said = '';
   player.cards = new Map();
@@ -88,11 +96,15 @@ function schedule() {
     }
     return;
   }
+  // Counted from when it was shown: what arrives meanwhile must not hold it up.
   const time = dwell(player.spots[player.position], player.value.segments) / speed;
-  timer = setTimeout(() => {
-    go(player.position + 1, true);
-    schedule();
-  }, time);
+  timer = setTimeout(
+    () => {
+      go(player.position + 1, true);
+      schedule();
+    },
+    since + time - performance.now(),
+  );
 }
 
 /**
@@ -100,7 +112,7 @@ function schedule() {
  * @param {boolean} [byTime]
  */
 function go(target, byTime) {
-  player.position = Math.max(0, Math.min(last(), target));
+  place(Math.max(0, Math.min(last(), target)));
   if (!byTime) player.following = false;
   draw();
 }
@@ -118,6 +130,7 @@ function toggle() {
   if (!player.playing && player.position >= last() && !isRunning()) player.position = 0;
   player.playing = !player.playing;
   player.following = false;
+  since = performance.now();
   draw();
   schedule();
 }

@@ -4,6 +4,9 @@ import { boxesOf, GRID } from './words.js';
 
 const CELL = 16;
 
+/** A picture in the value itself, or a file that the browser keeps. */
+const PICTURE = /^(data:image\/png;base64,|sheet\/[0-9a-f]{16}\.png$)/;
+
 /** The pictures of all codes, one for each component: the traces of two may come from two checkpoints. */
 export class Sheet {
   /** @param {() => void} redraw is called when the pictures are there */
@@ -20,7 +23,7 @@ export class Sheet {
   /** @param {SheetValue | null} [value] */
   use(value) {
     if (!value || value.image === this.source) return;
-    if (typeof value.image !== 'string' || !value.image.startsWith('data:image/png;base64,')) return;
+    if (typeof value.image !== 'string' || !PICTURE.test(value.image)) return;
     this.source = value.image;
     this.columns = Number(value.columns) || 16;
     this.ready = false;

@@ -1,7 +1,7 @@
 // Frames of traces: which there are, what the canvas shows at each, and how long it stays.  No element is touched.
 
-/** ms that a frame stays, by what it shows: fully masked, a step, the last step. */
-export const PACE = { start: 700, text: [140, 170, 850], image: [420, 260, 700] };
+/** ms that a frame stays, by what it shows: fully masked, a step, the last step.  Nothing stands still for longer. */
+export const PACE = { start: 250, text: [120, 160, 250], image: [220, 200, 250] };
 
 /** @param {{ kind: string }} segment */
 export const modality = (segment) => (segment.kind === 'edit' ? 'image' : 'text');

@@ -1,0 +1,77 @@
+"""Codebook sheets as files of their own, so that a browser fetches each once and keeps it.
+
+A sheet is named by what is on it; the server remembers those that it has named last.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from mmreason.traces.schema import PNG_PREFIX
+from mmreason.traces.sheet import sheet_value
+
+MAX_BYTES = 32_000_000  # of all sheets that are remembered
+_PATH = re.compile(r"/sheet/([0-9a-f]{16})\.png\Z")
+_FOR_EVER = b"public, max-age=31536000, immutable"
+
+
+class Sheets:
+    """Pictures by name; beyond ``most`` bytes those go that were asked for longest ago."""
+
+    def __init__(self, most: int = MAX_BYTES) -> None:
+        self.most, self._size = most, 0
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def link(self, sheet: np.ndarray) -> dict[str, Any]:
+        """As ``sheet_value``, with the picture's address in place of the picture."""
+        value = sheet_value(sheet)
+        content = base64.b64decode(value["image"][len(PNG_PREFIX) :])
+        name = hashlib.sha256(content).hexdigest()[:16]
+        with self._lock:
+            if name not in self._kept:
+                self._kept[name] = content
+                self._size += len(content)
+            self._kept.move_to_end(name)
+            while self._size > self.most and len(self._kept) > 1:
+                self._size -= len(self._kept.popitem(last=False)[1])
+        return value | {"image": f"sheet/{name}.png"}
+
+    def get(self, name: str) -> bytes | None:
+        """The picture called ``name``, if it is remembered."""
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+            return self._kept.get(name)
+
+
+SHEETS = Sheets()
+sheet_link = SHEETS.link
+
+
+class ServeSheets:
+    """Answers requests for sheets; all others go on."""
+
+    def __init__(self, app: Any, sheets: Sheets = SHEETS) -> None:
+        self.app, self.sheets = app, sheets
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        match = _PATH.search(scope["path"]) if scope["type"] == "http" else None
+        if match is None:
+            await self.app(scope, receive, send)
+            return
+        content = self.sheets.get(match[1])
+        status, kind, body = (404, b"text/plain", b"") if content is None else (200, b"image/png", content)
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+        if content is not None:
+            headers.append((b"cache-control", _FOR_EVER))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

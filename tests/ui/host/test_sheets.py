@@ -1,0 +1,61 @@
+"""A codebook's picture is fetched once, from an address that says what is on it."""
+
+import asyncio
+import base64
+
+import numpy as np
+
+from mmreason.traces.schema import PNG_PREFIX
+from mmreason.traces.sheet import sheet_pixels, sheet_value
+from mmreason.ui.host.sheets import ServeSheets, Sheets
+from tests.helpers.standin import SHEET
+
+
+def ask(sheets: Sheets, path: str, method: str = "GET") -> tuple[int, dict[bytes, bytes], bytes]:
+    told = []
+
+    async def beyond(scope, receive, send):
+        await send({"type": "http.response.start", "status": 299, "headers": []})
+        await send({"type": "http.response.body", "body": b"beyond"})
+
+    async def send(message):
+        told.append(message)
+
+    scope = {"type": "http", "path": path, "method": method}
+    asyncio.run(ServeSheets(beyond, sheets)(scope, None, send))
+    return told[0]["status"], dict(told[0]["headers"]), told[1]["body"]
+
+
+def test_the_address_answers_with_the_picture_for_ever():
+    sheets = Sheets()
+    value = sheets.link(SHEET)
+    status, headers, body = ask(sheets, f"/{value['image']}")
+    assert status == 200
+    assert b"immutable" in headers[b"cache-control"]
+    inline = value | {"image": PNG_PREFIX + base64.b64encode(body).decode()}
+    assert inline == sheet_value(SHEET)
+    assert (sheet_pixels(inline)[: len(SHEET)] == SHEET).all()
+    assert ask(sheets, f"/below/{value['image']}", "HEAD")[::2] == (200, b"")
+
+
+def test_the_same_pictures_have_one_address_and_others_another():
+    sheets = Sheets()
+    assert sheets.link(SHEET) == sheets.link(SHEET.copy())
+    assert sheets.link(SHEET) != sheets.link(255 - SHEET)
+
+
+def test_what_was_used_longest_ago_goes_first():
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (16, 16, 16, 3)).astype(np.uint8) for _ in range(3)]
+    sheets = Sheets(most=40_000)  # a picture of noise takes 12 kB and more
+    paths = [f"/{sheets.link(picture)['image']}" for picture in pictures]
+    assert [ask(sheets, path)[0] for path in paths] == [200, 200, 200]
+    ask(sheets, paths[0])
+    sheets.link(rng.integers(0, 256, (16, 16, 16, 3)).astype(np.uint8))
+    assert [ask(sheets, path)[0] for path in paths] == [200, 404, 200]
+
+
+def test_other_addresses_go_on():
+    for path in ("/", "/sheet/", "/sheet/ABCDEFABCDEFABCD.png", "/sheet/0123456789abcdef.png/more", "/sheet/../x.png"):
+        assert ask(Sheets(), path)[2] == b"beyond"
+    assert ask(Sheets(), "/sheet/0123456789abcdef.png")[0] == 404
