@@ -7,10 +7,12 @@ import pytest
 
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS
+from mmreason.tasks.chart_refocus import ChartRefocus
+from mmreason.tasks.visual_search import VisualSearch
 from tests.helpers.stones import Stones
 from tests.tasks import laws
 
-EVERY = [*TASKS.values(), Stones()]
+EVERY = [*TASKS.values(), VisualSearch(), ChartRefocus(), Stones()]
 every_task = pytest.mark.parametrize("task", EVERY, ids=lambda task: task.name)
 every_difficulty = pytest.mark.parametrize("difficulty", DIFFICULTIES)
 
