@@ -15,7 +15,7 @@ from mmreason.errors import ConfigError
 from mmreason.records import DIFFICULTIES, Cost, Trace, trace_rewards
 from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import task_named
-from mmreason.training.validation import held_out, solve_problems, success_by_task
+from mmreason.training.validation import answers_by_task, held_out, solve_problems, success_by_task
 
 WILSON = "Wilson score interval of the mean, over all problems"
 
@@ -38,7 +38,8 @@ def evaluate(
     depend on ``batch_size``.  Names given twice count once.  ``on_progress`` is told (done, in all).
 
     Returns a JSON object: ``success`` by task (those that got a problem) and their ``mean``, its ``ci95``
-    (Wilson score interval of the mean over all problems, conservative for an even split), ``text_reward``
+    (Wilson score interval of the mean over all problems, conservative for an even split), ``answer_accuracy``
+    likewise (right answers to finished puzzles, whatever happened on the way), ``text_reward``
     and ``image_reward`` (means over traces, those without a scored edit left out of the latter),
     ``by_task``, ``by_difficulty``, ``end_reasons``, ``cost`` in all, ``problems``, ``distinct_problems`` (there are
     few easy jigsaws and sudokus, and some are drawn twice) and ``seconds``.
@@ -70,13 +71,14 @@ def check_choice(
 
 def summary(traces: Sequence[Trace]) -> dict[str, Any]:
     """What ``evaluate`` says of scored ``traces``."""
-    success = success_by_task(traces)
+    success, answers = success_by_task(traces), answers_by_task(traces)
     text, image = _mean_rewards(traces)
     by_task = {}
     for task, own in _grouped(traces, "task").items():
         own_text, own_image = _mean_rewards(own)
         by_task[task] = {
             "success": success[task],
+            "answer_accuracy": answers[task],
             "text_reward": own_text,
             "image_reward": own_image,
             "problems": len(own),
@@ -89,6 +91,7 @@ def summary(traces: Sequence[Trace]) -> dict[str, Any]:
         "success": success,
         "ci95": list(wilson(success["mean"], len(traces))),
         "ci95_method": WILSON,
+        "answer_accuracy": answers,
         "text_reward": text,
         "image_reward": image,
         "by_task": by_task,

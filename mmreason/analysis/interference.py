@@ -39,8 +39,9 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed
 from mmreason.tasks import TASKS, task_named
+from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.likelihood import pack_traces, score_tokens, token_budget
-from mmreason.training.rl.loss import TokenCounts, token_weights
+from mmreason.training.rl.loss import POOLED, TokenCounts, sharing_tokens, token_weights, tokens_in
 from mmreason.training.validation import held_out
 
 MODALITIES = ("text", "image")
@@ -68,7 +69,7 @@ class MeasureConfig:
     num_generations: int = 8
     seed: int = 0
     assignment: AssignmentConfig = field(default_factory=lambda: AssignmentConfig("joint"))
-    loss_type: str = "dapo"
+    loss: LossConfig = field(default_factory=LossConfig)  # how tokens are weighed
 
     def __post_init__(self) -> None:
         for limit in (limits.NUM_PROBLEMS, limits.NUM_GENERATIONS, limits.SEED):
@@ -148,12 +149,12 @@ def measure(
 
 
 def token_counts(traces: Sequence[Trace]) -> dict[str, TokenCounts]:
-    """The denominators of the loss over ``traces``, by modality."""
-    counts = {}
-    for modality in MODALITIES:
-        lengths = [sum(len(s.tokens) for s in t.segments if s.modality == modality) for t in traces]
-        counts[modality] = TokenCounts(sum(lengths), sum(n > 0 for n in lengths), len(lengths))
-    return counts
+    """The denominators of the loss over ``traces``, by modality and of both."""
+    found = [tokens_in(trace) for trace in traces]
+    return {
+        name: TokenCounts(sum(n[name] for n in found), sum(n[name] > 0 for n in found), len(found))
+        for name in (*MODALITIES, POOLED)
+    }
 
 
 def group_gradients(
@@ -175,8 +176,8 @@ def group_gradients(
     for batch in pack_traces(group, pipe.vocabulary, "trajectory", token_budget(model.device)):
         logp_N = score_tokens(model, batch, pipe.vocabulary, temperature)
         where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
-        tokens_N = torch.tensor([_tokens_of(group[t], group[t].segments[s].modality) for t, s in where])
-        weight_N = token_weights(batch.is_image_N, tokens_N, counts, config.loss_type)
+        tokens_N = sharing_tokens([(group[t], s) for t, s in where], config.loss)
+        weight_N = token_weights(batch.is_image_N, tokens_N, counts, config.loss)
         for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
             for term, rows in values.items():
                 push_N = weight_N * torch.tensor([rows[t][s] for t, s in where], dtype=torch.float64)
@@ -205,10 +206,6 @@ def _factor(group: Sequence[Trace], advantages: GroupAdvantages, modality: str) 
                 ratios.append(factorized / signal if signal else math.inf)
     alike = bool(ratios) and max(ratios) - min(ratios) <= 1e-9 * max(ratios) < math.inf
     return ratios[0] if alike else None
-
-
-def _tokens_of(trace: Trace, modality: str) -> int:
-    return sum(len(s.tokens) for s in trace.segments if s.modality == modality)
 
 
 def trained(model: InterleavedDiffusionModel) -> list[tuple[str, torch.nn.Parameter]]:

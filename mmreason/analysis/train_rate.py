@@ -19,6 +19,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO
+from mmreason.training.rl.loss import POOLED
 
 DIGITS = 5
 FILES = {False: "train_rate.json", True: "train_rate_gpu.json"}  # in the folder of results; True: of a GPU
@@ -64,7 +65,7 @@ def measure_rate(
                 grpo.update(rollouts, 0)
                 timed["rollout"].append(rolled - began)
                 timed["update"].append(clock() - rolled)
-                tokens = sum(c.tokens for c in rollouts.counts.values()) / (num_problems * num_generations)
+                tokens = rollouts.counts[POOLED].tokens / (num_problems * num_generations)
             rates = {"tokens": round(tokens, 1)}
             for name, seconds in timed.items():
                 rates |= _line([size * num_generations for size in sizes], seconds, name)

@@ -53,14 +53,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def readable(result: dict[str, Any]) -> str:
     """A small table by task, then totals."""
-    lines = [f"{'task':<12}{'success':>9}{'text':>8}{'image':>8}{'problems':>10}"]
+    lines = [f"{'task':<12}{'success':>9}{'answer':>8}{'text':>8}{'image':>8}{'problems':>10}"]
     for task, row in result["by_task"].items():
         image = "–" if row["image_reward"] is None else f"{row['image_reward']:.3f}"
-        lines.append(f"{task:<12}{row['success']:>9.3f}{row['text_reward']:>8.3f}{image:>8}{row['problems']:>10}")
+        lines.append(
+            f"{task:<12}{row['success']:>9.3f}{row['answer_accuracy']:>8.3f}{row['text_reward']:>8.3f}"
+            f"{image:>8}{row['problems']:>10}"
+        )
     image = "–" if result["image_reward"] is None else f"{result['image_reward']:.3f}"
     low, high = result["ci95"]
     lines.append(
-        f"{'mean':<12}{result['success']['mean']:>9.3f}{result['text_reward']:>8.3f}{image:>8}{result['problems']:>10}"
+        f"{'mean':<12}{result['success']['mean']:>9.3f}{result['answer_accuracy']['mean']:>8.3f}"
+        f"{result['text_reward']:>8.3f}{image:>8}{result['problems']:>10}"
     )
     lines.append(f"95 % interval of the mean success: {low:.3f} to {high:.3f}; {result['seconds']:.1f} s")
     if result["distinct_problems"] < result["problems"]:

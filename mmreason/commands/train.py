@@ -98,9 +98,7 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     def keep_some(traces: Sequence[Trace], step: int) -> None:
         keep_held_out(directory.path, step, traces, pipe, args.held_out_traces)
 
-    measuring = MeasureConfig(
-        assignment=replace(config.assignment, assignment="joint"), loss_type=config.loss.loss_type
-    )
+    measuring = MeasureConfig(assignment=replace(config.assignment, assignment="joint"), loss=config.loss)
 
     def leak(rollouts: Rollouts, step: int) -> dict[str, Any]:
         if not args.leak_steps or (step != 1 and step % args.leak_steps):

@@ -33,7 +33,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmreason import limits
-from mmreason.records import Segment, Trace, trace_rewards
+from mmreason.records import Segment, Trace
+from mmreason.rewards.scores import IMAGE_SCORES, TEXT_SCORES, segment_score, trace_scores
 from mmreason.rewards.verify import NOTHING_TO_SAY
 from mmreason.settings import Control, check, choice, shares
 
@@ -75,6 +76,18 @@ class AssignmentConfig:
         "group", SCALES, "advantages are divided by the spread of the rewards in the group, in the batch, or not"
     )
     reward_weights: Mapping[str, float] = shares(dict.fromkeys(MODALITIES, 1.0), limits.REWARD_WEIGHT)
+    text_score: str = choice(
+        "segments",
+        TEXT_SCORES,
+        "what words are judged by: every thought and answer, or the answer alone (0.8 right, 0.2 well-formed)",
+        page=Control("Words judged by", "Every thought and answer, or the answer alone (0.8 right, 0.2 well-formed)."),
+    )
+    image_score: str = choice(
+        "exact",
+        IMAGE_SCORES,
+        "what pictures are judged by: all cells of an edit right or not, or the share of them that is",
+        page=Control("Pictures judged by", "All cells of an edit right or not, or the share of them that is."),
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -142,11 +155,11 @@ class Slot:
         return _spread(list(self.rewards.values()))
 
 
-def slots_of(group: Sequence[Trace], granularity: str) -> list[Slot]:
+def slots_of(group: Sequence[Trace], config: AssignmentConfig) -> list[Slot]:
     """The slots of one group with their members, in the order of their first appearance."""
     members: dict[tuple[Hashable, str], dict[int, float]] = defaultdict(dict)
     for g, trace in enumerate(group):
-        for place, by_modality in _slot_rewards(trace, granularity)[1].items():
+        for place, by_modality in _slot_rewards(trace, config)[1].items():
             for modality, reward in by_modality.items():
                 members[place, modality][g] = reward
     return [Slot(place, modality, rewards) for (place, modality), rewards in members.items()]
@@ -156,18 +169,20 @@ def _scaled(centred: float, sigma: float) -> float:
     return 0.0 if sigma < NO_SPREAD or abs(centred) < NO_SPREAD else centred / (sigma + EPSILON)
 
 
-def _slot_rewards(trace: Trace, granularity: str) -> tuple[list[Hashable], dict[Hashable, dict[str, float]]]:
+def _slot_rewards(trace: Trace, config: AssignmentConfig) -> tuple[list[Hashable], dict[Hashable, dict[str, float]]]:
     """The slot of each segment, and the rewards by slot and modality."""
     rewards: dict[Hashable, dict[str, float]] = defaultdict(dict)
-    if granularity == "trace":
-        text, image = trace_rewards(trace)
+    judged_by = config.text_score, config.image_score
+    if config.granularity == "trace":
+        text, image = trace_scores(trace, *judged_by)
         rewards["trace"]["text"] = text
         if image is not None:
             rewards["trace"]["image"] = image
         return ["trace"] * len(trace.segments), rewards
     for segment in trace.segments:
-        if segment.reward is not None and not _nothing_to_say(segment):
-            rewards[segment.turn][segment.modality] = segment.reward
+        score = segment_score(segment, *judged_by)
+        if score is not None and not _nothing_to_say(segment):
+            rewards[segment.turn][segment.modality] = score
     return [segment.turn for segment in trace.segments], rewards
 
 
@@ -181,7 +196,7 @@ def assign(groups: Sequence[Sequence[Trace]], config: AssignmentConfig) -> list[
     for group in groups:
         row = []
         for trace in group:
-            places, rewards = _slot_rewards(trace, config.granularity)
+            places, rewards = _slot_rewards(trace, config)
             row.append(Judged(places, [segment.modality for segment in trace.segments], rewards))
         judged.append(row)
     return assign_judged(judged, config)

@@ -58,8 +58,23 @@ def solve_problems(
 
 def success_by_task(traces: Sequence[Trace]) -> dict[str, float]:
     """Share of solved problems of each task that occurs, and ``mean`` over tasks."""
+    return _by_task(traces, lambda trace: trace.success)
+
+
+def answers_by_task(traces: Sequence[Trace]) -> dict[str, float]:
+    """Share of right answers of each task that occurs, and ``mean`` over tasks."""
+    return _by_task(traces, answered_right)
+
+
+def answered_right(trace: Trace) -> bool:
+    """Is the answer right, of a puzzle that is finished, whatever the thoughts and pictures on the way were?"""
+    last = trace.segments[-1] if trace.segments else None
+    return last is not None and last.kind == "answer" and last.verdict is not None and last.verdict.right
+
+
+def _by_task(traces: Sequence[Trace], holds: Callable[[Trace], bool]) -> dict[str, float]:
     outcomes: dict[str, list[bool]] = {}
     for trace in traces:
-        outcomes.setdefault(trace.problem.task, []).append(trace.success)
-    rates = {task: sum(solved) / len(solved) for task, solved in outcomes.items()}
+        outcomes.setdefault(trace.problem.task, []).append(holds(trace))
+    rates = {task: sum(found) / len(found) for task, found in outcomes.items()}
     return rates | {"mean": sum(rates.values()) / len(rates)}

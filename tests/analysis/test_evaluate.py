@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmreason.analysis.evaluate import evaluate
+from mmreason.analysis.evaluate import evaluate, summary
 from mmreason.analysis.statistics import wilson
 from mmreason.commands.evaluate import readable
 from mmreason.errors import ConfigError
 from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import TASKS, make_problem
+from mmreason.training.validation import solve_problems
 from tests.helpers.standin import StandInPipe
 
 CONFIG = SamplingConfig(num_steps=3)
@@ -80,6 +82,18 @@ def test_demonstrations_score_one_and_stopping_at_once_does_not_pay() -> None:
     wrong = results(StandInPipe(lambda p, s: False), ["transform"], ["easy"], 3)
     assert (wrong["text_reward"], wrong["image_reward"]) == (0.0, None)
     assert wrong["end_reasons"] == {"answered": 3}
+
+
+def test_answers_count_apart_from_what_happened_on_the_way() -> None:
+    problems = [make_problem("maze", "easy", 0, "test", index) for index in range(2)]
+    solved, other = solve_problems(StandInPipe(), problems, CONFIG, 0, batch_size=2)
+    stumbled, unanswered = replace(solved, success=False), replace(other, success=False, segments=other.segments[:-1])
+    found = summary([stumbled, unanswered])
+    assert found["success"]["mean"] == 0 and found["answer_accuracy"] == {"maze": 0.5, "mean": 0.5}
+    assert found["by_task"]["maze"]["answer_accuracy"] == 0.5
+    wrong = results(StandInPipe(lambda p, s: False), ["maze"], ["easy"], 3)
+    assert wrong["answer_accuracy"]["mean"] == 0
+    assert "answer" in readable(wrong | {"seconds": 1.0})
 
 
 def test_difficulties_are_reported_apart() -> None:

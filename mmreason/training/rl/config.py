@@ -16,6 +16,7 @@ from mmreason.tasks import TASKS
 
 LOSS_TYPES = ("dapo", "grpo", "dr_grpo")
 LIKELIHOODS = ("trajectory", "one_step", "random_mask")
+LOSS_DENOMINATORS = ("modality", "pooled")
 SCHEDULES = ("constant", "linear")
 
 
@@ -37,6 +38,16 @@ class LossConfig:
         page=Control("Beta", "KL penalty towards the starting policy; 0 turns it off."),
     )
     loss_type: str = choice("dapo", LOSS_TYPES, "how the tokens' losses are averaged, as in TRL")
+    loss_denominator: str = choice(
+        "modality",
+        LOSS_DENOMINATORS,
+        "modality: text and image tokens are averaged apart and the two means added; pooled: one mean over all tokens",
+        page=Control(
+            "Averaged over",
+            "Modality averages the tokens of words and of pictures apart and adds the two means; pooled takes one "
+            "mean over all tokens, in which the many tokens of pictures outweigh the few of words.",
+        ),
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -117,6 +128,11 @@ class GRPOConfig:
     )
     max_grad_norm: float = number(1.0, limits.MAX_GRAD_NORM)
     likelihood: str = choice("trajectory", LIKELIHOODS, "how the log-probability of a rollout is computed")
+    mask_share: float | None = number(
+        None,
+        Number("mask_share", 0.01, 1, "share of a rollout's tokens that random_mask hides"),
+        left="drawn anew for each segment",
+    )
     max_tokens: int | None = number(
         None, limits.MAX_TOKENS, "positions in one backward pass", left="as many as suit the device"
     )
@@ -132,6 +148,8 @@ class GRPOConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.mask_share is not None and self.likelihood != "random_mask":
+            raise ConfigError(f"mask_share is of the likelihood random_mask, got likelihood {self.likelihood}")
         for name in ("tasks", "difficulties"):
             if not getattr(self, name):
                 raise ConfigError(f"{name} must name at least one, got none")

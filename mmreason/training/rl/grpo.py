@@ -20,7 +20,7 @@ from accelerate.utils import gather_object
 from mmreason.errors import ConfigError
 from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import Problem, Trace, trace_rewards
+from mmreason.records import Problem, Trace
 from mmreason.rewards.assignment import GroupAdvantages, assign, interference
 from mmreason.rewards.custom import RewardFunction, add_rewards
 from mmreason.rewards.verify import Verifier
@@ -30,8 +30,8 @@ from mmreason.tasks import make_problem
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.likelihood import ScoredTokens, check_policy, pack_traces, score_tokens, token_budget
-from mmreason.training.rl.loss import TokenCounts, token_loss, token_weights
-from mmreason.training.rl.metrics import metrics_of
+from mmreason.training.rl.loss import POOLED, TokenCounts, sharing_tokens, token_loss, token_weights, tokens_in
+from mmreason.training.rl.metrics import metrics_of, scores_of
 from mmreason.training.rl.order import changed_orders
 from mmreason.training.validation import rollouts_at_once
 
@@ -142,10 +142,11 @@ class GRPO:
 
     def _counts(self, traces: Sequence[Trace]) -> dict[str, TokenCounts]:
         counts = {}
-        for modality in ("text", "image"):
-            lengths = [sum(len(s.tokens) for s in t.segments if s.modality == modality) for t in traces]
+        found = [tokens_in(trace) for trace in traces]
+        for name in ("text", "image", POOLED):
+            lengths = [each[name] for each in found]
             numbers = torch.tensor([sum(lengths), sum(n > 0 for n in lengths), len(lengths)], dtype=torch.float64)
-            counts[modality] = TokenCounts(*self._sum(numbers).tolist())
+            counts[name] = TokenCounts(*self._sum(numbers).tolist())
         return counts
 
     def _sum(self, values: torch.Tensor) -> torch.Tensor:
@@ -167,10 +168,11 @@ class GRPO:
             for i, trace in enumerate(traces)
         ]
         live = None if config.loss.beta else [row for group in rollouts.advantages for row in group.live]
-        packing = (config.likelihood, config.max_tokens or token_budget(self.policy.device), rngs, live)
+        budget = config.max_tokens or token_budget(self.policy.device)
+        packing = (config.likelihood, budget, rngs, live, config.mask_share)
         batches = list(pack_traces(traces, self.pipe.vocabulary, *packing))
         terms = [self._terms(batch, rollouts) for batch in batches]
-        old: list[torch.Tensor | None] = [None] * len(batches)
+        old: list[tuple[torch.Tensor, torch.Tensor | None] | None] = [None] * len(batches)
         metrics = {"skipped": 0.0, "train_flops": 0.0}
         self.policy.train()
         for _ in range(config.num_iterations):
@@ -201,12 +203,8 @@ class GRPO:
         advantage_N = torch.tensor(
             [rollouts.advantages[t // size].segments[t % size][s].advantage for t, s in where], dtype=torch.float32
         )
-        lengths = [
-            {m: sum(len(s.tokens) for s in trace.segments if s.modality == m) for m in ("text", "image")}
-            for trace in traces
-        ]
-        tokens_N = torch.tensor([lengths[t][traces[t].segments[s].modality] for t, s in where])
-        weight_N = token_weights(batch.is_image_N, tokens_N, rollouts.counts, self.config.loss.loss_type)
+        tokens_N = sharing_tokens([(traces[t], s) for t, s in where], self.config.loss)
+        weight_N = token_weights(batch.is_image_N, tokens_N, rollouts.counts, self.config.loss)
         return advantage_N, weight_N
 
     def _accumulate(
@@ -214,16 +212,20 @@ class GRPO:
         batch: ScoredTokens,
         advantage_N: torch.Tensor,
         weight_N: torch.Tensor,
-        old_logp_N: torch.Tensor | None,
+        before: tuple[torch.Tensor, torch.Tensor | None] | None,
         sums: dict[str, float],
-    ) -> torch.Tensor:
-        """Add one batch's gradient and metrics; returns the old policy's log-probabilities."""
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Add one batch's gradient and metrics; returns the log-probabilities of the old policy and the reference.
+
+        They are ``before`` in the iterations that follow the first.
+        """
         config, device = self.config, self.policy.device
         temperature = config.sampling.temperature
         advantage_N, weight_N = advantage_N.to(device), weight_N.to(device)
-        ref_logp_N = None
+        old_logp_N, ref_logp_N = before or (None, None)
+        asks = before is None and bool(config.loss.beta) and self.reference is not None
         with half_precision(self.policy.device, self.config.bf16):
-            if config.loss.beta and self.reference is not None:
+            if asks and self.reference is not None:
                 with torch.no_grad():
                     ref_logp_N = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)
             logp_N = score_tokens(self.policy, batch, self.pipe.vocabulary, temperature)
@@ -244,9 +246,9 @@ class GRPO:
         packed = batch.packed
         rows = packed.ids_BL.shape[0]
         once = packed_flops(self.policy.config, rows, packed.clean_length, packed.runs, len(advantage_N))
-        passes = 3 + config.gradient_checkpointing + (ref_logp_N is not None)  # a backward pass counts as two
+        passes = 3 + config.gradient_checkpointing + asks  # a backward pass counts as two
         sums["flops"] += passes * once
-        return old_logp_N
+        return old_logp_N, ref_logp_N
 
     def _optimizer_step(self, step: int, sums: dict[str, float]) -> dict[str, float]:
         """Sum gradients over processes, step unless something is not finite, and make metrics of the sums."""
@@ -280,12 +282,11 @@ class GRPO:
         """Means over all processes of rewards, success, spread and interference."""
         rows: list[dict[str, Any]] = []
         images: list[float] = []  # traces whose edits are all null have no image reward
-        weights = self.config.assignment.reward_weights
+        config = self.config.assignment
         for group, advantages in zip(rollouts.groups, rollouts.advantages, strict=True):
-            rewards = [trace_rewards(trace) for trace in group]
-            images += [image for _, image in rewards if image is not None]
+            images += [image for _, image in scores_of(group, config) if image is not None]
             rows.append(
-                metrics_of(group, advantages, weights)
+                metrics_of(group, advantages, config)
                 | {"rollout_flops": sum(trace.cost.flops for trace in group)}
                 | interference([advantages])
             )

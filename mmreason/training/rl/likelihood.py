@@ -2,7 +2,8 @@
 
 ``trajectory`` is exact: a noisy copy of a segment for every denoising step, as the sampler saw it, scored
 where it committed tokens.  ``one_step`` masks every segment fully, once (d1, arXiv 2504.12216);
-``random_mask`` masks a random part that old and new policy share (MMaDA, arXiv 2505.15809).
+``random_mask`` masks a random part that old and new policy share (MMaDA, arXiv 2505.15809), of each segment a share
+drawn for it, or of a whole rollout's tokens the same ``mask_share``.
 
 Axes: B traces in a batch, L packed positions, N scored tokens, V vocabulary.
 """
@@ -55,9 +56,9 @@ class ScoredTokens:
 
 
 def noisy_copies(
-    segment: Segment, kind: str, mask: int, rng: np.random.Generator | None
+    segment: Segment, kind: str, mask: int, rng: np.random.Generator | None, mask_share: float | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(ids, positions to score) of each noisy copy of a segment."""
+    """(ids, positions to score) of each noisy copy of a segment; none if ``mask_share`` happened to hide nothing."""
     tokens = np.array(segment.tokens)
     if kind == "trajectory":
         copies = []
@@ -70,8 +71,13 @@ def noisy_copies(
     if kind == "random_mask":
         if rng is None:
             raise ConfigError("random_mask needs a generator a trace, so that its masks can be drawn again")
-        hidden = rng.random(len(tokens)) < rng.random()
-        hidden[rng.integers(len(tokens))] = True
+        if mask_share is None:
+            hidden = rng.random(len(tokens)) < rng.random()
+            hidden[rng.integers(len(tokens))] = True
+        else:
+            hidden = rng.random(len(tokens)) < mask_share
+            if not hidden.any():
+                return []
     return [(np.where(hidden, mask, tokens), np.flatnonzero(hidden))]
 
 
@@ -118,6 +124,7 @@ def trace_row(
     kind: str = "trajectory",
     rng: np.random.Generator | None = None,
     wanted: Sequence[bool] | None = None,
+    mask_share: float | None = None,
 ) -> Row:
     """Noisy copies of a trace's segments, or of those ``wanted``, and clean ones as far as these look back."""
     chosen = [s for s in range(len(trace.segments)) if wanted is None or wanted[s]]
@@ -126,7 +133,7 @@ def trace_row(
     noisy: list[Piece] = []
     scored = []
     for s, segment in enumerate(trace.segments):
-        copies = noisy_copies(segment, kind, vocabulary.mask, rng)  # drawn for all, so that masks stay the same
+        copies = noisy_copies(segment, kind, vocabulary.mask, rng, mask_share)  # of all, so that masks stay the same
         for copy, (ids, positions) in enumerate(copies if s in chosen else [], start=1):
             scored += [(len(noisy), int(i), segment.tokens[int(i)], s) for i in positions]
             if segment.kind == "edit":
@@ -143,11 +150,13 @@ def pack_traces(
     max_tokens: int = MAX_TOKENS,
     rngs: Sequence[np.random.Generator] | None = None,
     wanted: Sequence[Sequence[bool]] | None = None,
+    mask_share: float | None = None,
 ) -> Iterator[ScoredTokens]:
     """Pack traces of like shape together, at most ``max_tokens`` positions (padding included) a batch.
 
     A trace that alone needs more is a batch of its own.  ``rngs``, one a trace, draw the masks of ``random_mask``.
-    ``wanted`` names the segments of each trace to score (default: all); a trace without any is left out.
+    ``mask_share`` is that of ``random_mask``, if it is not drawn anew for each segment.  ``wanted`` names the segments
+    of each trace to score (default: all); a trace without any is left out.
     """
     if kind not in LIKELIHOODS:
         raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {kind!r}")
@@ -158,6 +167,7 @@ def pack_traces(
             kind,
             rngs[i] if rngs else None,
             None if wanted is None else wanted[i],
+            mask_share,
         )
         for i, trace in enumerate(traces)
     ]

@@ -1,4 +1,4 @@
-"""The clipped policy-gradient loss, each modality divided by its own token count.
+"""The clipped policy-gradient loss, each modality divided by its own token count or all by one.
 
     l = −min(ρ A, clip(ρ, 1 − ε, 1 + ε_high) A) + β KL,   ρ = exp(log π − log π_old),
     KL = exp(log π_ref − log π) − (log π_ref − log π) − 1                      (k3, Schulman 2020)
@@ -14,18 +14,24 @@ accumulation and tokens of zero advantage included):
     grpo     1 / (n_m of its rollout · R_m)     every rollout weighs the same; R_m have tokens of m
     dr_grpo  1 / (C_m · R)                      C_m a constant: 12 · 17 text tokens, 64 image tokens
 
+With ``loss_denominator="pooled"`` n and C are sums over both modalities, or of one where the other has no tokens, and
+R_m counts rollouts with any tokens: one mean over all tokens, in which a modality weighs as much as it has tokens.  Of
+a batch with one modality both are the same.  A likelihood that scores some of the tokens takes its share of a mean.
+
 Axes: N scored tokens.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
+from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS, Trace
 from mmreason.training.rl.config import LossConfig
 
+POOLED = "pooled"  # both modalities, among the counts
 CONSTANT_LENGTH = {"text": MAX_TEXT_TOKENS * 17, "image": NUM_CELLS}
 
 
@@ -60,27 +66,43 @@ def token_loss(
 
 @dataclass(frozen=True, slots=True)
 class TokenCounts:
-    """Of one modality in the global batch: tokens, rollouts that have any, rollouts in all."""
+    """Of one modality, or of both, in the global batch: tokens, rollouts that have any, rollouts in all."""
 
     tokens: float
     rollouts_with: float
     rollouts: float
 
 
+def tokens_in(trace: Trace) -> dict[str, int]:
+    """Generated tokens of ``trace`` by modality, and of both."""
+    found = {m: sum(len(s.tokens) for s in trace.segments if s.modality == m) for m in CONSTANT_LENGTH}
+    return found | {POOLED: sum(found.values())}
+
+
+def sharing_tokens(segments: Sequence[tuple[Trace, int]], config: LossConfig) -> torch.Tensor:
+    """(N,): of each token's (trace, index of its segment), the tokens of that trace that share its mean."""
+    lengths = {id(trace): tokens_in(trace) for trace, _ in segments}
+    if config.loss_denominator == "pooled":
+        return torch.tensor([lengths[id(trace)][POOLED] for trace, _ in segments])
+    return torch.tensor([lengths[id(trace)][trace.segments[s].modality] for trace, s in segments])
+
+
 def token_weights(
     is_image_N: torch.Tensor,
     tokens_of_rollout_N: torch.Tensor,
     counts: dict[str, TokenCounts],
-    loss_type: str,
+    config: LossConfig,
 ) -> torch.Tensor:
-    """(N,) weight of each token; ``tokens_of_rollout_N`` counts its modality's tokens in its rollout."""
+    """(N,) weight of each token; ``tokens_of_rollout_N`` counts those of its rollout that share its mean."""
     weight_N = torch.zeros(len(is_image_N), dtype=torch.float32)
     for modality, chosen_N in (("text", ~is_image_N), ("image", is_image_N)):
-        count = counts[modality]
-        if loss_type == "dapo":
+        count, length = counts[modality], CONSTANT_LENGTH[modality]
+        if config.loss_denominator == "pooled":
+            count, length = counts[POOLED], sum(CONSTANT_LENGTH[m] for m in CONSTANT_LENGTH if counts[m].tokens)
+        if config.loss_type == "dapo":
             weight_N[chosen_N] = 1.0 / max(count.tokens, 1.0)
-        elif loss_type == "grpo":
+        elif config.loss_type == "grpo":
             weight_N[chosen_N] = 1.0 / (tokens_of_rollout_N[chosen_N].float() * max(count.rollouts_with, 1.0))
         else:
-            weight_N[chosen_N] = 1.0 / (CONSTANT_LENGTH[modality] * max(count.rollouts, 1.0))
+            weight_N[chosen_N] = 1.0 / (length * max(count.rollouts, 1.0))
     return weight_N

@@ -6,16 +6,16 @@ A further one takes an entry in ``OF_GROUPS`` and, to be drawn, one in ``PANELS`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from mmreason.records import Trace, trace_rewards
-from mmreason.rewards.assignment import GroupAdvantages
+from mmreason.records import Trace
+from mmreason.rewards.assignment import AssignmentConfig, GroupAdvantages
+from mmreason.rewards.scores import trace_scores
 
-Weights = Mapping[str, float]  # of the rewards, by modality
-OfGroup = Callable[[Sequence[Trace], GroupAdvantages, Weights], float]
+OfGroup = Callable[[Sequence[Trace], GroupAdvantages, AssignmentConfig], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,17 @@ PANELS = (
 )
 
 
-def _totals(group: Sequence[Trace], weights: Weights) -> np.ndarray:
-    """(G): the weighted rewards of both modalities."""
-    rewards = [trace_rewards(trace) for trace in group]
-    return np.array([weights["text"] * text + weights["image"] * (image or 0.0) for text, image in rewards])
+def scores_of(group: Sequence[Trace], config: AssignmentConfig) -> list[tuple[float, float | None]]:
+    """Text and image score of each rollout, as they are learnt from."""
+    return [trace_scores(trace, config.text_score, config.image_score) for trace in group]
+
+
+def _totals(group: Sequence[Trace], config: AssignmentConfig) -> np.ndarray:
+    """(G): the weighted scores of both modalities."""
+    weights = config.reward_weights
+    return np.array(
+        [weights["text"] * text + weights["image"] * (image or 0.0) for text, image in scores_of(group, config)]
+    )
 
 
 def _edits(trace: Trace) -> int:
@@ -49,15 +56,15 @@ def _edits(trace: Trace) -> int:
 
 
 OF_GROUPS: dict[str, OfGroup] = {  # the mean over groups is logged
-    "reward": lambda group, _, weights: float(_totals(group, weights).mean()),
-    "reward_std": lambda group, _, weights: float(_totals(group, weights).std(ddof=1)),
-    "rewards/text/mean": lambda group, *_: sum(trace_rewards(trace)[0] for trace in group) / len(group),
+    "reward": lambda group, _, config: float(_totals(group, config).mean()),
+    "reward_std": lambda group, _, config: float(_totals(group, config).std(ddof=1)),
+    "rewards/text/mean": lambda group, _, config: sum(text for text, _ in scores_of(group, config)) / len(group),
     "success_train": lambda group, *_: sum(trace.success for trace in group) / len(group),
     "frac_reward_zero_std": lambda _, advantages, __: advantages.slots_without_spread / max(1, advantages.slots),
     "turns": lambda group, *_: sum(map(_edits, group)) / len(group),
 }
 
 
-def metrics_of(group: Sequence[Trace], advantages: GroupAdvantages, weights: Weights) -> dict[str, float]:
+def metrics_of(group: Sequence[Trace], advantages: GroupAdvantages, config: AssignmentConfig) -> dict[str, float]:
     """What is logged of the rollouts of one problem."""
-    return {name: of(group, advantages, weights) for name, of in OF_GROUPS.items()}
+    return {name: of(group, advantages, config) for name, of in OF_GROUPS.items()}

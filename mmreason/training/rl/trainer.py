@@ -25,6 +25,7 @@ from mmreason.rewards.custom import RewardFunction
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts
+from mmreason.training.rl.loss import POOLED
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
 from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
@@ -118,7 +119,7 @@ class Trainer:
                 metrics |= {
                     "step": self.step,
                     "skipped": self.skipped,
-                    "tokens": sum(count.tokens for count in rollouts.counts.values()),
+                    "tokens": rollouts.counts[POOLED].tokens,
                     "seconds": time.perf_counter() - began,
                     "rollout_seconds": rollouts.seconds,
                 }

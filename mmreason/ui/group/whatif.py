@@ -6,6 +6,7 @@ Every number comes from ``mmreason.rewards.assignment``, as training takes it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from mmreason import limits
@@ -45,7 +46,7 @@ def group_value(opened: Opened, config: AssignmentConfig, size: int) -> dict[str
     """The group component's value for the first ``size`` rollouts."""
     traces = opened.traces[:size]
     found = {g: assign([traces], _with(config, granularity=g))[0] for g in GRANULARITIES}
-    slots = {g: slots_of(traces, g) for g in GRANULARITIES}
+    slots = {g: slots_of(traces, _with(config, granularity=g)) for g in GRANULARITIES}
     chosen = found[config.granularity]
     rows, pushed = [], {"against": 0, "idle": 0, "joint": 0, "all": 0}
     for g, row in enumerate(opened.rows[:size]):
@@ -85,7 +86,7 @@ def group_value(opened: Opened, config: AssignmentConfig, size: int) -> dict[str
 
 
 def _with(config: AssignmentConfig, granularity: str) -> AssignmentConfig:
-    return AssignmentConfig(config.assignment, granularity, config.scale_rewards, config.reward_weights)
+    return replace(config, granularity=granularity)
 
 
 def sentence(config: AssignmentConfig, pushed: dict[str, int], size: int) -> str:

@@ -314,6 +314,53 @@ def test_the_peers_likelihoods_train_too_and_repeat_themselves(likelihood):
     assert moved(one, weights(two)) == 0
 
 
+def test_the_gradient_of_a_pooled_loss_is_that_of_one_mean_over_all_tokens():
+    """By finite sums: pooled weighs the two means of the other by their shares of the tokens."""
+    pooled = learner(loss=LossConfig(loss_denominator="pooled"))
+    apart, rollouts = learner(), some_rollouts()
+    shares = {m: rollouts.counts[m].tokens / rollouts.counts["pooled"].tokens for m in ("text", "image")}
+    assert sum(shares.values()) == pytest.approx(1)
+    found = gradient(pooled, rollouts)
+    wanted = {name: torch.zeros_like(value) for name, value in found.items()}
+    for modality, share in shares.items():
+        rows = [
+            replace(
+                g,
+                segments=tuple(
+                    tuple(
+                        s if x.modality == modality else replace(s, advantage=0.0)
+                        for s, x in zip(row, t.segments, strict=True)
+                    )
+                    for row, t in zip(g.segments, group, strict=True)
+                ),
+            )
+            for g, group in zip(rollouts.advantages, rollouts.groups, strict=True)
+        ]
+        for name, value in gradient(apart, replace(rollouts, advantages=rows)).items():
+            wanted[name] += share * value
+    for name, value in found.items():
+        torch.testing.assert_close(value, wanted[name], atol=1e-6, rtol=1e-4)
+
+
+def test_the_authors_settings_train_and_repeat_themselves():
+    """Graded pictures, answers, one pooled mean, a shared mask of 15 %, two iterations, KL."""
+    changes = {
+        "loss": LossConfig(beta=0.04, loss_type="grpo", loss_denominator="pooled"),
+        "assignment": AssignmentConfig("joint", "trace", "none", {"text": 2.5, "image": 1.0}, "answer", "cells"),
+        "likelihood": "random_mask",
+        "mask_share": 0.15,
+        "num_iterations": 2,
+    }
+    ends = []
+    for _ in range(2):
+        grpo = learner(copy.deepcopy(fresh_pipe().transformer), **changes)
+        before = weights(grpo)
+        metrics = grpo.update(grpo.rollouts(0), 0)
+        assert moved(grpo, before) > 0 and metrics["skipped"] == 0
+        ends.append(weights(grpo))
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 def test_the_learning_rate_warms_up():
     grpo = learner(warmup_steps=4, learning_rate=1e-3)
     sums = [f"{name}/{m}" for name in ("tokens", "scored", "kl", "entropy", "clipped") for m in ("text", "image")]

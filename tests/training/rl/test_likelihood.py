@@ -338,6 +338,27 @@ def test_a_random_mask_does_not_depend_on_the_other_traces():
     torch.testing.assert_close(together[0], alone, atol=1e-5, rtol=1e-5)
 
 
+def test_a_mask_share_hides_that_share_of_all_tokens_whatever_their_segment():
+    pipe, traces = shared_pipe(), mixed_traces()
+    hidden = {"text": 0, "image": 0}
+    for seed in range(30):
+        rngs = [numpy_generator("share", seed, i) for i in range(len(traces))]
+        for batch in pack_traces(traces, pipe.vocabulary, "random_mask", rngs=rngs, mask_share=0.15):
+            images = int(batch.is_image_N.sum())
+            hidden["image"] += images
+            hidden["text"] += len(batch.is_image_N) - images
+            assert (batch.packed.ids_BL[batch.row_N, batch.column_N] == pipe.vocabulary.mask).all()
+    for modality, count in hidden.items():
+        number = 30 * sum(len(s.tokens) for t in traces for s in t.segments if s.modality == modality)
+        assert abs(count - 0.15 * number) < 5 * (number * 0.15 * 0.85) ** 0.5
+
+
+def test_a_rollout_of_which_nothing_is_hidden_is_left_out():
+    pipe, traces = shared_pipe(), mixed_traces()
+    rngs = [numpy_generator("share", 0, i) for i in range(len(traces))]
+    assert not list(pack_traces(traces, pipe.vocabulary, "random_mask", rngs=rngs, mask_share=1e-9))
+
+
 # Refused
 
 

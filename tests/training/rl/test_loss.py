@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from mmreason.errors import ConfigError
 from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
-from mmreason.training.rl.config import LOSS_TYPES, LossConfig
-from mmreason.training.rl.loss import TokenCounts, token_loss, token_weights
+from mmreason.training.rl.config import LOSS_DENOMINATORS, LOSS_TYPES, LossConfig
+from mmreason.training.rl.loss import POOLED, TokenCounts, token_loss, token_weights
 
 logps = st.floats(-8, 0, width=32)
 advantages = st.floats(-3, 3, width=32)
@@ -105,11 +105,16 @@ def test_the_kl_pulls_towards_the_reference():
 LENGTHS = ((24, 10), (12, 0))
 IS_IMAGE_N = torch.tensor([m for text, image in LENGTHS for m in [False] * text + [True] * image])
 OWN_N = torch.tensor([n for lengths in LENGTHS for n in (lengths[0],) * lengths[0] + (lengths[1],) * lengths[1]])
-COUNTS = {"text": TokenCounts(36, 2, 2), "image": TokenCounts(10, 1, 2)}
+COUNTS = {"text": TokenCounts(36, 2, 2), "image": TokenCounts(10, 1, 2), POOLED: TokenCounts(46, 2, 2)}
 
 
 def weights(loss_type: str) -> torch.Tensor:
-    return token_weights(IS_IMAGE_N, OWN_N, COUNTS, loss_type)
+    return token_weights(IS_IMAGE_N, OWN_N, COUNTS, LossConfig(loss_type=loss_type))
+
+
+def pooled_weights(loss_type: str) -> torch.Tensor:
+    all_N = torch.tensor([sum(lengths) for lengths in LENGTHS for _ in range(sum(lengths))])
+    return token_weights(IS_IMAGE_N, all_N, COUNTS, LossConfig(loss_type=loss_type, loss_denominator="pooled"))
 
 
 def test_dapo_weighs_every_token_of_a_modality_the_same():
@@ -141,15 +146,38 @@ def test_many_image_tokens_do_not_drown_few_text_tokens(loss_type):
 @pytest.mark.parametrize("loss_type", LOSS_TYPES)
 def test_a_modality_without_tokens_is_harmless(loss_type):
     counts = {"text": TokenCounts(12, 1, 1), "image": TokenCounts(0, 0, 1)}
-    weight_N = token_weights(torch.zeros(12, dtype=torch.bool), torch.full((12,), 12), counts, loss_type)
+    config = LossConfig(loss_type=loss_type)
+    weight_N = token_weights(torch.zeros(12, dtype=torch.bool), torch.full((12,), 12), counts, config)
     assert torch.isfinite(weight_N).all()
+
+
+def test_pooled_is_one_mean_over_all_tokens_in_which_a_modality_weighs_as_much_as_it_has_tokens():
+    assert pooled_weights("dapo").tolist() == pytest.approx([1 / 46] * 46)
+    weight_N = pooled_weights("grpo")  # the mean over rollouts of the mean over a rollout's tokens
+    assert weight_N[:34].tolist() == pytest.approx([1 / (34 * 2)] * 34)
+    assert weight_N[34:].tolist() == pytest.approx([1 / (12 * 2)] * 12)
+    constant = MAX_TEXT_TOKENS * 17 + NUM_CELLS
+    assert pooled_weights("dr_grpo").tolist() == pytest.approx([1 / (constant * 2)] * 46)
+
+
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_with_one_modality_only_both_denominators_agree(loss_type, modality):
+    own_N, is_image_N = torch.tensor([7] * 7 + [5] * 5), torch.full((12,), modality == "image")
+    nothing = TokenCounts(0, 0, 2)
+    counts = {"text": nothing, "image": nothing, modality: TokenCounts(12, 2, 2), POOLED: TokenCounts(12, 2, 2)}
+    both = [
+        token_weights(is_image_N, own_N, counts, LossConfig(loss_type=loss_type, loss_denominator=denominator))
+        for denominator in LOSS_DENOMINATORS
+    ]
+    assert torch.equal(*both)
 
 
 @pytest.mark.parametrize("loss_type", LOSS_TYPES)
 def test_a_share_of_the_batch_has_the_weights_that_it_has_in_the_whole(loss_type):
     """Counts are of the global batch, so processes and accumulation only split the sum."""
     share = slice(0, 20)
-    part_N = token_weights(IS_IMAGE_N[share], OWN_N[share], COUNTS, loss_type)
+    part_N = token_weights(IS_IMAGE_N[share], OWN_N[share], COUNTS, LossConfig(loss_type=loss_type))
     assert torch.equal(part_N, weights(loss_type)[share])
 
 
@@ -157,6 +185,7 @@ def test_a_share_of_the_batch_has_the_weights_that_it_has_in_the_whole(loss_type
     ("settings", "says"),
     [
         ({"loss_type": "bnpo"}, "loss_type must be one of dapo, grpo, dr_grpo, got 'bnpo'"),
+        ({"loss_denominator": "all"}, "loss_denominator must be one of modality, pooled, got 'all'"),
         ({"epsilon": 0.0}, "epsilon must be a number from 0.001 to 1, got '0.0'"),
         ({"epsilon": math.nan}, "epsilon must be a number"),
         ({"epsilon": 0.2, "epsilon_high": 0.1}, r"epsilon_high must be at least epsilon \(0.2\), got 0.1"),

@@ -17,6 +17,7 @@ import torch
 
 from mmreason.__main__ import main
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.rewards.assignment import AssignmentConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import LossConfig
@@ -169,6 +170,20 @@ def test_a_run_paused_after_every_step_is_the_uninterrupted_one_its_metrics_incl
     for step in (1, 2, 3, 4):
         said = trainer(tmp_path / "paused", **changes).train(resume=True, pause=lambda: True)
         assert (said["step"], saved_step(tmp_path / "paused")) == (step, step)
+    assert_same_run(tmp_path / "paused", tmp_path / "whole")
+
+
+def test_a_run_in_the_authors_setting_resumes_bit_for_bit(tmp_path):
+    changes = {
+        "loss": LossConfig(beta=0.04, loss_type="grpo", loss_denominator="pooled"),
+        "assignment": AssignmentConfig("joint", "trace", "none", {"text": 2.5, "image": 1.0}, "answer", "cells"),
+        "likelihood": "random_mask",
+        "mask_share": 0.15,
+        "num_iterations": 2,
+    }
+    trainer(tmp_path / "whole", **changes).train()
+    for _ in range(3):
+        trainer(tmp_path / "paused", **changes).train(resume=True, pause=lambda: True)
     assert_same_run(tmp_path / "paused", tmp_path / "whole")
 
 
