@@ -1,4 +1,4 @@
-"""Intervals and tests: Wilson scores, the bootstrap over seeds and problems, signs flipped.
+"""Intervals and tests: Wilson scores, the bootstrap over seeds and problems, Student's t, signs flipped.
 
 Axes: S seeds, T tasks, N problems of a task, R resamples.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -50,6 +51,23 @@ def resampled_means(arms: Mapping[str, np.ndarray], seed: int = 0) -> dict[str, 
 def interval(values_R: np.ndarray) -> list[float]:
     """The 2.5th and the 97.5th percentile."""
     return [float(bound) for bound in np.percentile(values_R, [2.5, 97.5])]
+
+
+def t_interval(values_S: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the mean of independent ``values_S``, two at least, by Student's t."""
+    values = np.array(values_S, dtype=np.float64)
+    half = t_quantile(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return float(values.mean()) - half, float(values.mean()) + half
+
+
+@cache
+def t_quantile(freedom: int) -> float:
+    """The 97.5th percentile of Student's t, by integrating its density."""
+    x = np.linspace(0.0, 64.0, 2**18 + 1)
+    scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+    density = np.exp(scale - (freedom + 1) / 2 * np.log1p(x * x / freedom))
+    below = np.cumsum((density[1:] + density[:-1]) / 2) * x[1]
+    return float(np.interp(0.475, below, x[1:]))
 
 
 def sign_flip_p(differences_S: Sequence[float]) -> float:

@@ -118,6 +118,68 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+ARM_WORDS = {
+    "base": "start",
+    "joint_pooled_trace": "joint, one mean over all tokens (joint as theirs)",
+    "factorized_trace": "factorized, a mean a modality (factorized as theirs)",
+    "joint_trace": "joint, a mean a modality",
+    "factorized_pooled_trace": "factorized, one mean over all tokens",
+    "text_only_trace": "text reward only",
+    "image_only_trace": "image reward only",
+    "joint_turn": "joint by turn",
+    "factorized_turn": "factorized by turn",
+}
+GAIN_WORDS = {
+    "gain_separate_over_unified": "factorized as theirs over joint as theirs (primary; the paper +11.2 %)",
+    "gain_assignment": "of it the assignment",
+    "gain_denominator": "of it the denominator",
+    "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, nothing else different",
+    "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, nothing else different",
+    "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
+    "gain_factorized_over_base": "factorized over the start (the paper +38.0 %)",
+}
+MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
+
+
+def setup_progress(row: Mapping[str, Any]) -> str:
+    """How far a set-up is, in words."""
+    if row["registered"] is None:
+        return "not registered" + (f": it waits for {row['needs']}" if row["needs"] else "")
+    runs, pilots = row["runs"], row["pilots"]
+    done = f"{runs['finished']} of {runs['registered']} runs done"
+    if row["learning_rate"] is None:
+        done += f", {len(pilots)} of the pilots that choose the learning rate"
+    complete = runs["finished"] == runs["registered"]
+    return done if complete else f"{done}; no arm is summarised before its registered seeds are complete"
+
+
+def setup_table(found: Mapping[str, Any]) -> str:
+    """What is known of the set-ups, as Markdown."""
+    lines = []
+    for name, row in found["setups"].items():
+        at = f", registered at `{row['registered'][:12]}`" if row["registered"] else ""
+        lines += [f"**Set-up {name}**{at}: {setup_progress(row)}.", ""]
+        arms = [key for key in ARM_WORDS if row.get(key)]
+        if not arms:
+            continue
+        other = next(key for key in row if key.startswith("by_") and key != "by_task")
+        heads = [MEASURE_WORDS[row["measure"]], MEASURE_WORDS[other.removeprefix("by_")]]
+        lines += [f"| | {heads[0]} (95 %) | each seed | {heads[1]} |", "|---|---|---|---|"]
+        for key in arms:
+            seeds = ", ".join(f"{value:.3f}" for value in row[key]["seeds"])
+            lines.append(
+                f"| {ARM_WORDS[key]} | {_over_seeds(row[key], '.3f')} | {seeds} | {row[other][key]['mean']:.3f} |"
+            )
+        gains = [f"- {words}: {_over_seeds(row[key], '+.1%')}" for key, words in GAIN_WORDS.items() if row.get(key)]
+        lines += ["", *gains, ""]
+    return "\n".join(lines).strip()
+
+
+def _over_seeds(row: Mapping[str, Any], form: str) -> str:
+    """A mean with its interval, where there are seeds enough for one."""
+    return _estimate(row, form) if row["ci95"] else f"{row['mean']:{form}} (too few seeds for an interval)"
+
+
 def _flipped(difference: Mapping[str, Any]) -> str:
     """The p-value of a paired difference, where there are seeds enough for one."""
     return (

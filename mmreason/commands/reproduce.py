@@ -14,7 +14,10 @@ HELP = "joint against factorized rewards over seeds, written to assets/results"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``reproduce``."""
     parser.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
+    parser.add_argument("--setup", metavar="NAME", help="a registered set-up instead: P, A or B")
     parser.add_argument("--only", nargs="+", metavar="RUN", help="carry out only these runs")
+    parser.add_argument("--beside", type=int, default=1, metavar="N", help="with --setup: runs beside each other")
+    parser.add_argument("--deadline", type=float, default=0.0, metavar="S", help="with --setup: stop after S seconds")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
     parser.add_argument("--results", metavar="DIR", help="files of single runs (default: in assets/results)")
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
@@ -28,12 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out the planned runs that are not finished; returns the comparison of those that are."""
+    from mmreason.errors import ConfigError
+
+    if args.setup:
+        return _setup(args)
+    if args.beside != 1 or args.deadline:
+        raise ConfigError("--beside and --deadline are of a --setup, got none")
     from mmreason.analysis.comparison.headline import compare
     from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Run, planned_runs
+    from mmreason.analysis.comparison.registry import all_setups
     from mmreason.analysis.comparison.reproduce import Reproduction
     from mmreason.analysis.tables import comparison_table, update_readme
     from mmreason.disk import write_json
-    from mmreason.errors import ConfigError
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
 
@@ -63,12 +72,63 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return state
     result = compare(comparison.base(), finished, protocol) | state
     result["command"] = "python -m mmreason reproduce" + " --quick" * args.quick
-    write_json(out, result, indent=1)
     if not args.quick:
+        result |= all_setups()
         update_readme(args.readme, name, comparison_table(result))
+    write_json(out, result, indent=1)
     if args.ship:
         result["shipped"] = comparison.ship(finished, args.ship, result["command"])
     return result
+
+
+def _setup(args: argparse.Namespace) -> dict[str, Any]:
+    """Carry out what is missing of a set-up; returns what is known of all of them, and what is missing of it."""
+    import json
+    from pathlib import Path
+
+    from mmreason.analysis.comparison.packing import Packing, one_job
+    from mmreason.analysis.comparison.registry import FOLDER, all_setups, check_registered
+    from mmreason.analysis.comparison.series import Series
+    from mmreason.analysis.comparison.setups import SETUPS
+    from mmreason.analysis.tables import setup_table, update_readme
+    from mmreason.disk import write_json
+    from mmreason.errors import ConfigError
+    from mmreason.training.hardware import keep_freed_memory
+    from mmreason.training.run.progress import ProgressLine
+
+    if args.setup not in SETUPS:
+        raise ConfigError(f"--setup must be one of {', '.join(SETUPS)}, got {args.setup!r}")
+    for name in ("quick", "ship"):
+        if getattr(args, name):
+            raise ConfigError(f"--{name} is of the comparison without a --setup")
+    if args.beside < 1 or args.deadline < 0:
+        raise ConfigError(f"--beside must be at least 1 and --deadline 0, got {args.beside} and {args.deadline:g}")
+    keep_freed_memory()
+    use_threads(args.threads)
+    setup, line = SETUPS[args.setup], ProgressLine("step", sys.stderr)
+    results, work = args.results or f"{FOLDER}/{setup.name}", args.work or f"runs/setup-{setup.name}"
+    series = Series(setup, results, work, line.close)
+    for only in args.only or []:
+        if only not in series.jobs:
+            raise ConfigError(f"--only must be of the set-up's runs ({', '.join(series.jobs)}), got {only!r}")
+    if not args.plan:
+        check_registered(setup)
+        if args.only:
+            for job in args.only:
+                line.close(job)
+                series.carry_out(job, _shown(line, setup.protocol.max_steps))
+        else:
+            Packing(series, one_job(setup.name, results, work), args.beside, line.close).run(args.deadline)
+    state = {"finished": [job for job in series.jobs if series.has(job)], "missing": series.missing}
+    if args.plan or args.only:
+        return state
+    found = all_setups({setup.name: series})
+    out = Path(args.out or "assets/results/reproduce.json")
+    if not args.results:
+        kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
+        write_json(out, kept | found, indent=1)
+        update_readme(args.readme, "setups", setup_table(found))
+    return found | state
 
 
 def _shown(line: Any, steps: int) -> Any:
@@ -82,7 +142,10 @@ def readable(result: dict[str, Any]) -> str:
     """Means with their intervals, then the gains next to the paper's."""
     missing = f"{len(result['finished'])} runs finished, missing: {', '.join(result['missing']) or 'none'}"
     if "gain_over_base" not in result:
-        return missing
+        from mmreason.analysis.tables import setup_progress
+
+        rows = [f"set-up {name}: {setup_progress(row)}" for name, row in result.get("setups", {}).items()]
+        return "\n".join([*rows, missing])
     lines = [f"{'':<12}{'success':>9}  95 % interval     seeds"]
     for arm in ("base", "joint", "factorized"):
         row = result[arm]

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mmreason.records import DIFFICULTIES
-from mmreason.rewards.assignment import SWAPPED
+from mmreason.rewards.assignment import MODALITIES, SWAPPED
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.settings import build, settings_of
@@ -16,6 +16,17 @@ from mmreason.training.rl.config import GRPOConfig
 ARMS = ("joint", "factorized")
 DOUBLE = "joint_double"  # joint with twice the rollouts
 CONTROLS = (SWAPPED, DOUBLE)
+ARM_SETTINGS: Mapping[str, Mapping[str, Any]] = {
+    "joint": {"assignment": "joint"},
+    "factorized": {"assignment": "factorized"},
+    "joint_pooled": {"assignment": "joint", "loss_denominator": "pooled"},
+    "factorized_pooled": {"assignment": "factorized", "loss_denominator": "pooled"},
+    "text_only": {"assignment": "factorized", "silent": "image"},
+    "image_only": {"assignment": "factorized", "silent": "text"},
+    SWAPPED: {"assignment": SWAPPED},
+    DOUBLE: {"assignment": "joint"},
+}
+"""What an arm has of its own; ``silent`` is a modality whose reward counts nothing."""
 GRANULARITIES = ("trace", "turn")
 
 
@@ -39,8 +50,17 @@ class Protocol:
     num_steps: int = 1  # denoising steps of a segment, in training and tests
     region: str = "full"  # every edit redraws the whole canvas, so that drawing is unsure, too
     reward_weights: tuple[float, float] = (1.0, 1.0)  # text, image
+    text_score: str = "segments"
+    image_score: str = "exact"
+    scale_rewards: str = "group"
+    loss_type: str = "dapo"
+    loss_denominator: str = "modality"  # of arms that have none of their own
     beta: float = 0.0
-    bf16: bool = True  # bfloat16 autocast of the held-out tests; trainings always have it
+    num_iterations: int = 1
+    likelihood: str = "trajectory"
+    mask_share: float | None = None
+    bf16: bool = True  # bfloat16 autocast of the held-out tests
+    bf16_training: bool = True  # of the trainings
     problems_at_points: int = 200  # a task
     problems_at_end: int = 1000  # a task
     problems_apart: int = 100  # a task and difficulty that no run trains on
@@ -72,14 +92,15 @@ class Protocol:
     def training(self, run: Run, sampling: SamplingConfig) -> GRPOConfig:
         """The settings of ``run``."""
         shared = {name: getattr(self, name) for name in settings_of(GRPOConfig) if hasattr(self, name)}
-        doubled = run.arm == DOUBLE
-        own = {
-            "assignment": "joint" if doubled else run.arm,
+        arm = dict(ARM_SETTINGS[run.arm])
+        silent, weights = arm.pop("silent", None), dict(zip(MODALITIES, self.reward_weights, strict=True))
+        own = arm | {
+            "reward_weights": {name: 0.0 if name == silent else weight for name, weight in weights.items()},
             "granularity": run.granularity,
             "steps": self.max_steps,
             "seed": run.seed,
-            "num_problems": self.num_problems * (2 if doubled else 1),
-            "bf16": True,
+            "num_problems": self.num_problems * (2 if run.arm == DOUBLE else 1),
+            "bf16": self.bf16_training,
             "save_steps": 10,
             "eval_steps": 10**5,  # beyond the last step: held-out problems are solved by the comparison itself
             "eval_problems": len(self.tasks) * len(self.difficulties),

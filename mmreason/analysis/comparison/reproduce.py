@@ -26,7 +26,13 @@ from mmreason.training.hardware import half_precision
 from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.resume import differences
 from mmreason.training.run.rundir import CONFIG_FILE, RunDirectory, saved_step
-from mmreason.training.validation import held_out, solve_problems, success_by_task
+from mmreason.training.validation import (
+    answered_right,
+    answers_by_task,
+    held_out,
+    solve_problems,
+    success_by_task,
+)
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
@@ -41,20 +47,38 @@ Say = Callable[[str], None]
 class Reproduction:
     """The comparison's files: ``results`` holds what is committed, ``work`` the run directories."""
 
-    def __init__(self, protocol: Protocol, results: str | Path, work: str | Path, say: Say = print) -> None:
+    def __init__(
+        self, protocol: Protocol, results: str | Path, work: str | Path, say: Say = print, base_name: str = ""
+    ) -> None:
         self.protocol, self.results, self.work, self.say = protocol, Path(results), Path(work), say
+        self.base_name = base_name  # of the file of the start checkpoint, if it is not to be named by what it is of
 
     def base(self) -> dict[str, Any]:
         """What the start checkpoint does on the same problems; measured once."""
-        tested = self.protocol.tested
-        digest = hashlib.sha256(json.dumps([self._fingerprint, tested]).encode()).hexdigest()[:8]
-        path = self.results / f"base-{digest}.json"
+        path = self._base_path
+        told = {"fingerprint": self._fingerprint, "tested": self.protocol.tested}
         if not path.is_file():
             self.say(f"base: {self.protocol.problems_at_end} problems a task")
             first, end = self._end(self._pipe())
-            found = {"version": VERSION, "fingerprint": self._fingerprint, "tested": tested}
-            write_json(path, found | {"start": outcomes_of(first["sampled"]), "end": end})
-        return _read(path, "start", "end")
+            write_json(path, {"version": VERSION} | told | {"start": outcomes_of(first["sampled"]), "end": end})
+        found = _read(path, "start", "end")
+        if self.base_name and any(found.get(name) != json.loads(json.dumps(told[name])) for name in told):
+            raise ConfigError(
+                f"{str(path)!r} is of other problems or another checkpoint: move it away to make it anew"
+            )
+        return found
+
+    @property
+    def measured(self) -> bool:
+        """Is it known what the start checkpoint does?"""
+        return self._base_path.is_file()
+
+    @property
+    def _base_path(self) -> Path:
+        if self.base_name:
+            return self.results / f"{self.base_name}.json"
+        digest = hashlib.sha256(json.dumps([self._fingerprint, self.protocol.tested]).encode()).hexdigest()[:8]
+        return self.results / f"base-{digest}.json"
 
     def finished(self, runs: Iterable[Run]) -> list[dict[str, Any]]:
         """The files of those of ``runs`` that have ended."""
@@ -234,17 +258,21 @@ def _point(directory: RunDirectory, step: int, traces: dict[str, list[Trace]]) -
 
 
 def outcomes_of(traces: list[Trace]) -> dict[str, Any]:
-    """Success and mean rewards, by task and over tasks, and ``solved``: a string of 0 and 1 for each task."""
+    """Success, right answers and mean rewards, by task and over tasks, and strings of 0 and 1 for each task:
+    ``solved`` and ``answered``.
+    """
     by_task: dict[str, list[Trace]] = {}
     for trace in traces:
         by_task.setdefault(trace.problem.task, []).append(trace)
     rewards = {task: _mean_rewards(own) for task, own in by_task.items()}
     return {
         "success": success_by_task(traces),
+        "answer_accuracy": answers_by_task(traces),
         "text_reward": _mean([row["text_reward"] for row in rewards.values()]),
         "image_reward": _mean([row["image_reward"] for row in rewards.values()]),
         "rewards": rewards,
         "solved": {task: "".join(str(int(trace.success)) for trace in own) for task, own in by_task.items()},
+        "answered": {task: "".join(str(int(answered_right(t))) for t in own) for task, own in by_task.items()},
     }
 
 

@@ -1,0 +1,115 @@
+"""A set-up's arms and gains over seeds, each arm only when all its registered runs are there.
+
+Every seed has test problems of its own, which its arms share, so that seeds are independent in problems, too, and a
+t-interval over seeds covers both.  A gain is the mean over seeds of log(second / first), as a relative difference.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmreason.analysis.comparison.headline import FEWEST_SEEDS
+from mmreason.analysis.comparison.series import Series
+from mmreason.analysis.comparison.setups import Arm, Setup
+from mmreason.analysis.statistics import t_interval
+
+MEASURES = ("answer_accuracy", "success")
+ARM_KEYS = ("joint_trace", "factorized_trace", "joint_turn", "factorized_turn")
+GAINS = {  # name: (second, first) by key
+    "gain_factorized_trace_over_joint_trace": ("factorized_trace", "joint_trace"),
+    "gain_factorized_turn_over_joint_turn": ("factorized_turn", "joint_turn"),
+    "gain_factorized_turn_over_joint_trace": ("factorized_turn", "joint_trace"),
+}
+SEPARATE, UNIFIED = "factorized_trace", "joint_pooled_trace"  # as theirs
+CELLS = ("joint_pooled_trace", "factorized_pooled_trace", "joint_trace", "factorized_trace")
+ALMOST_NONE = 1e-3  # of the problems: an arm that solves none has a gain all the same
+
+Values = Mapping[str, Mapping[int, float]]  # by arm's key or "base", by seed
+
+
+def summary(series: Series) -> dict[str, Any]:
+    """What is known of a set-up: arms and gains of the complete ones, else null, and how many runs are done.
+
+    Nothing is computed of an arm before its registered number of seeds is complete.
+    """
+    setup = series.setup
+    complete = [arm for arm in setup.arms if all(series.has(run.name) for run in _runs(setup, arm))]
+    found: dict[str, Any] = {
+        "measure": setup.measure,
+        "runs": {"finished": sum(map(series.has, series.runs)), "registered": len(series.runs)},
+        "learning_rate": series.rate,
+        "pilots": {str(rate): series.pilot_score(job) for job, rate in series.pilots.items() if series.has(job)},
+        "seeds": setup.seeds if len(complete) == len(setup.arms) else None,
+        "needs": setup.needs or None,
+    }
+    ends = {arm.key: {run["seed"]: run["end"] for run in series.outcomes(_runs(setup, arm))} for arm in complete}
+    if complete and all(series.has(f"start-{seed}") for seed in setup.seeds):
+        ends["base"] = dict(zip(setup.seeds, (start["end"] for start in series.starts(setup.seeds)), strict=True))
+    (other,) = (name for name in MEASURES if name != setup.measure)
+    found |= of_values(setup, _values(ends, "sampled", setup.measure))
+    found[f"by_{other}"] = of_values(setup, _values(ends, "sampled", other))
+    hows = ("greedy", *setup.protocol.difficulties_apart)
+    found["apart"] = {how: _estimates(_values(ends, how, setup.measure)) for how in hows}
+    tasks = setup.protocol.tasks
+    found["by_task"] = {task: _estimates(_values(ends, "sampled", setup.measure, task)) for task in tasks}
+    return found
+
+
+def _values(ends: Mapping[str, Mapping[int, Any]], how: str, measure: str, of: str = "mean") -> Values:
+    return {key: {seed: end[how][measure][of] for seed, end in rows.items()} for key, rows in ends.items()}
+
+
+def _estimates(values: Values) -> dict[str, Any]:
+    return {key: _estimate([*rows.values()]) for key, rows in values.items()}
+
+
+def of_values(setup: Setup, values: Values) -> dict[str, Any]:
+    """Arms and gains by name; null where ``values`` lack an arm."""
+    keys = ["base", *ARM_KEYS, *(arm.key for arm in setup.arms if arm.key not in ARM_KEYS)]
+    found: dict[str, Any] = {key: _estimate([*values[key].values()]) if key in values else None for key in keys}
+    found |= {name: _gain(values, *pair) for name, pair in GAINS.items()}
+    found["gain_factorized_over_base"] = _gain(values, "factorized_trace", "base")
+    if "factorized_turn" in values:
+        found["gain_factorized_over_base"] = _gain(values, "factorized_turn", "base")
+    if {arm.key for arm in setup.arms} >= set(CELLS):
+        found["gain_separate_over_unified"] = _gain(values, SEPARATE, UNIFIED)
+        found |= {"gain_assignment": None, "gain_denominator": None}
+        if set(CELLS) <= set(values):
+            theirs, factorized_pooled, joint, factorized = (_logs(values, CELLS, key) for key in CELLS)
+            found["gain_assignment"] = _relative((factorized + factorized_pooled - joint - theirs) / 2)
+            found["gain_denominator"] = _relative((factorized + joint - factorized_pooled - theirs) / 2)
+    return found
+
+
+def _runs(setup: Setup, arm: Arm) -> list[Any]:
+    return [run for run in setup.runs if (run.arm, run.granularity) == (arm.name, arm.granularity)]
+
+
+def _estimate(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, its interval over seeds (None below three) and each seed."""
+    low_high = list(t_interval(values)) if len(values) >= FEWEST_SEEDS else None
+    return {"mean": float(np.mean(values)), "ci95": low_high, "seeds": [float(value) for value in values]}
+
+
+def _gain(values: Values, second: str, first: str) -> dict[str, Any] | None:
+    pair = (second, first)
+    if not set(pair) <= set(values):
+        return None
+    return _relative(_logs(values, pair, second) - _logs(values, pair, first))
+
+
+def _logs(values: Values, keys: Sequence[str], key: str) -> np.ndarray:
+    """(S): of ``key`` on the seeds that all of ``keys`` have."""
+    shared = sorted(set.intersection(*(set(values[each]) for each in keys)))
+    return np.log([max(values[key][seed], ALMOST_NONE) for seed in shared])
+
+
+def _relative(logs_S: np.ndarray) -> dict[str, Any]:
+    """A relative difference from differences of logarithms by seed."""
+    found = _estimate(logs_S.tolist())
+    bounds = found["ci95"] and [math.expm1(bound) for bound in found["ci95"]]
+    return {"mean": math.expm1(found["mean"]), "ci95": bounds, "seeds": [math.expm1(x) for x in found["seeds"]]}

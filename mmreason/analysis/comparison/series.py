@@ -1,0 +1,95 @@
+"""A set-up's runs: pilots that choose the learning rate, then every arm and seed, each a file of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmreason.analysis.comparison.protocol import Run
+from mmreason.analysis.comparison.reproduce import Reproduction, Say
+from mmreason.analysis.comparison.setups import Setup
+from mmreason.errors import ConfigError
+
+OnRow = Callable[[dict[str, Any]], None]
+
+
+class Series:
+    """What of ``setup`` is done; ``results`` holds what is committed, ``work`` the run directories."""
+
+    def __init__(self, setup: Setup, results: str | Path, work: str | Path, say: Say = print) -> None:
+        self.setup, self.results, self.work, self.say = setup, Path(results), Path(work), say
+        self.runs = {run.name: run for run in setup.runs}
+        self.pilots = {f"rate-{rate:g}": rate for rate in (setup.rates if len(setup.rates) > 1 else ())}
+
+    @property
+    def jobs(self) -> list[str]:
+        """All that there is to do, in its order."""
+        return [*self.pilots, *(f"start-{seed}" for seed in self.setup.seeds), *self.runs]
+
+    @property
+    def missing(self) -> list[str]:
+        return [job for job in self.jobs if not self.has(job)]
+
+    @property
+    def ready(self) -> list[str]:
+        """Of the missing ones those that can begin: runs wait for the pilots."""
+        return self.missing if self.rate else [job for job in self.missing if job not in self.runs]
+
+    def has(self, job: str) -> bool:
+        """Has ``job`` ended?"""
+        if job in self.runs:
+            return (self.results / f"{job}.json").is_file()
+        if job in self.pilots:
+            return self._pilot(job)[0].has(self._pilot(job)[1])
+        return self.reproduction(_seed(job), self.setup.rates[0]).measured
+
+    @property
+    def rate(self) -> float | None:
+        """The chosen learning rate, at which the pilot answers most validation problems right, of equal ones the
+        lowest; None while a pilot is missing.
+        """
+        if not self.pilots:
+            return self.setup.rates[0]
+        if not all(map(self.has, self.pilots)):
+            return None
+        return max(sorted(self.pilots.values()), key=lambda rate: self.pilot_score(f"rate-{rate:g}"))
+
+    def pilot_score(self, job: str) -> float:
+        """What chooses: the measure on validation problems at the end of a pilot."""
+        found = self._pilot(job)[0].finished([self._pilot(job)[1]])[0]
+        return float(found["end"]["sampled"][self.setup.measure]["mean"])
+
+    def reproduction(self, seed: int, rate: float | None = None) -> Reproduction:
+        """The files of one seed."""
+        rate = rate or self.rate
+        if rate is None:
+            raise ConfigError(f"set-up {self.setup.name} has no learning rate yet: its pilots are to be run first")
+        protocol = self.setup.protocol_of(rate, seed)
+        return Reproduction(protocol, self.results, self.work, self.say, f"start-{seed}")
+
+    def carry_out(self, job: str, on_row: OnRow | None = None) -> None:
+        """Do ``job`` unless it is done; what was stopped goes on."""
+        if job in self.runs:
+            self.reproduction(self.runs[job].seed).carry_out(self.runs[job], on_row)
+        elif job in self.pilots:
+            reproduction, run = self._pilot(job)
+            reproduction.carry_out(run, on_row)
+        else:
+            self.reproduction(_seed(job), self.setup.rates[0]).base()
+
+    def outcomes(self, arm_runs: list[Run]) -> list[dict[str, Any]]:
+        """The files of ``arm_runs``, all of which have ended."""
+        return [self.reproduction(run.seed).finished([run])[0] for run in arm_runs]
+
+    def starts(self, seeds: list[int]) -> list[dict[str, Any]]:
+        """What the start checkpoint did on the test problems of ``seeds``."""
+        return [self.reproduction(seed, self.setup.rates[0]).base() for seed in seeds]
+
+    def _pilot(self, job: str) -> tuple[Reproduction, Run]:
+        protocol, run = self.setup.pilot(self.pilots[job])
+        return Reproduction(protocol, self.results / job, self.work / job, self.say), run
+
+
+def _seed(job: str) -> int:
+    return int(job.rpartition("-")[2])

@@ -1,0 +1,289 @@
+"""Set-ups that are fixed before their tests: what they hold fixed, when they are summarised, and their intervals."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from mmreason.__main__ import main
+from mmreason.analysis.comparison import registry
+from mmreason.analysis.comparison.gains import CELLS, GAINS, of_values, summary
+from mmreason.analysis.comparison.packing import Packing
+from mmreason.analysis.comparison.protocol import HEADLINE, Run
+from mmreason.analysis.comparison.series import Series
+from mmreason.analysis.comparison.setups import SETUPS, Arm, P
+from mmreason.analysis.statistics import t_interval
+from mmreason.analysis.tables import setup_table
+from mmreason.errors import ConfigError
+from mmreason.sampling.config import SamplingConfig
+from tests.helpers.learning import fresh_pipe
+
+SAMPLING = SamplingConfig(num_steps=1, region="full")
+
+
+# What is fixed
+
+
+def test_what_is_registered_is_what_stands_in_the_code():
+    for name, noted in registry.registered().items():
+        assert noted["digest"] == SETUPS[name].digest and len(noted["commit"]) == 40
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_no_seed_and_no_test_problem_is_of_an_earlier_comparison(name):
+    setup = SETUPS[name]
+    assert min(setup.seeds) >= HEADLINE.first_seed + HEADLINE.num_seeds
+    tests = [setup.protocol_of(1e-4, seed).test_seed for seed in setup.seeds]
+    assert len(set(tests)) == len(tests) and HEADLINE.test_seed not in tests
+    others = [other for other in SETUPS.values() if other is not setup]
+    assert not {*tests} & {other.first_test_seed + seed for other in others for seed in other.seeds}
+    pilot, run = setup.pilot(setup.rates[0])
+    assert pilot.split == "validation" and setup.protocol.split == "test" and run.seed not in setup.seeds
+
+
+def settings_of_arm(name: str, granularity: str = "trace") -> dict:
+    found = asdict(P.protocol.training(Run(name, granularity, 100), SAMPLING))
+    return {"assignment": found.pop("assignment"), "loss": found.pop("loss"), "rest": found}
+
+
+def test_the_arms_of_the_two_by_two_differ_in_assignment_and_denominator_alone():
+    arms = {name: settings_of_arm(name) for name in ("joint_pooled", "factorized", "joint", "factorized_pooled")}
+    said = {
+        name: (arm["assignment"].pop("assignment"), arm["loss"].pop("loss_denominator")) for name, arm in arms.items()
+    }
+    assert said == {
+        "joint_pooled": ("joint", "pooled"),
+        "factorized": ("factorized", "modality"),
+        "joint": ("joint", "modality"),
+        "factorized_pooled": ("factorized", "pooled"),
+    }
+    assert all(arm == arms["joint"] for arm in arms.values())
+
+
+def test_set_up_p_is_the_authors_own_as_far_as_their_public_repositories_show():
+    arm = settings_of_arm("joint_pooled")
+    assert arm["assignment"]["reward_weights"] == {"text": 2.5, "image": 1.0}
+    assert (arm["assignment"]["text_score"], arm["assignment"]["image_score"]) == ("answer", "cells")
+    assert (arm["assignment"]["scale_rewards"], arm["assignment"]["granularity"]) == ("none", "trace")
+    assert (arm["loss"]["beta"], arm["loss"]["epsilon"], arm["loss"]["loss_type"]) == (0.04, 0.2, "grpo")
+    rest = arm["rest"]
+    assert (rest["likelihood"], rest["mask_share"], rest["num_iterations"]) == ("random_mask", 0.15, 2)
+    assert (rest["num_generations"], rest["lr_scheduler_type"]) == (8, "constant")
+    for name, silent in (("text_only", "image"), ("image_only", "text")):
+        assert settings_of_arm(name)["assignment"]["reward_weights"][silent] == 0
+
+
+def test_the_primary_pair_comes_first_and_seed_by_seed():
+    names = [run.name for run in P.runs]
+    assert names[:4] == [
+        "joint_pooled-trace-100",
+        "factorized-trace-100",
+        "joint_pooled-trace-101",
+        "factorized-trace-101",
+    ]
+    assert len(names) == len(set(names)) == 4 * 10 + 2 * 5
+    assert all(names.index(name) >= 20 for name in names if name.startswith(("joint-", "text_only")))
+
+
+# Arms and gains of made-up values
+
+
+def values(**changes: float) -> dict[str, dict[int, float]]:
+    rates = {"base": 0.5, "joint_pooled": 0.6, "joint": 0.63, "factorized_pooled": 0.66, "factorized": 0.7} | changes
+    noise = np.random.default_rng(0).normal(0, 0.01, 10)
+    found = {name: {s: rate * float(np.exp(noise[s])) for s in range(10)} for name, rate in rates.items()}
+    return {name if name == "base" else f"{name}_trace": rows for name, rows in found.items()}
+
+
+def test_gains_are_relative_and_the_two_by_two_splits_the_primary_one():
+    found = of_values(P, values())
+    assert found["gain_separate_over_unified"]["mean"] == pytest.approx(0.7 / 0.6 - 1)
+    assert found["gain_factorized_trace_over_joint_trace"]["mean"] == pytest.approx(0.7 / 0.63 - 1)
+    assert found["gain_factorized_over_base"]["mean"] == pytest.approx(0.7 / 0.5 - 1)
+    parts = (1 + found["gain_assignment"]["mean"]) * (1 + found["gain_denominator"]["mean"])
+    assert parts == pytest.approx(0.7 / 0.6)
+    assert found["joint_turn"] is None and found["gain_factorized_turn_over_joint_turn"] is None
+
+
+@pytest.mark.parametrize("missing", CELLS)
+def test_what_lacks_an_arm_is_null(missing):
+    rows = values()
+    del rows[missing]
+    found = of_values(P, rows)
+    assert found[missing] is None and found["gain_assignment"] is None and found["gain_denominator"] is None
+    assert (found["gain_separate_over_unified"] is None) == (missing in ("joint_pooled_trace", "factorized_trace"))
+
+
+def test_there_is_no_interval_below_three_seeds():
+    two = {key: {seed: rows[seed] for seed in (0, 1)} for key, rows in values().items()}
+    found = of_values(P, two)
+    assert found["gain_separate_over_unified"]["ci95"] is None and found["base"]["ci95"] is None
+    three = {key: {seed: rows[seed] for seed in (0, 1, 2)} for key, rows in values().items()}
+    assert of_values(P, three)["base"]["ci95"] is not None
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_the_interval_of_a_gain_covers_the_truth_as_often_as_it_says(seeds):
+    """Seeds that differ, and 1,000 test problems of its own for each, the same in both arms."""
+    rng, problems, times = np.random.default_rng(seeds), 1000, 1200
+    held, truth = 0, 0.7 / 0.62 - 1
+    for _ in range(times):
+        luck = rng.normal(0, 0.02, (2, seeds))
+        draws = rng.random((seeds, problems))
+        arms = [
+            {s: float((draws[s] < rate * np.exp(luck[i, s])).mean()) for s in range(seeds)}
+            for i, rate in enumerate((0.62, 0.7))
+        ]
+        found = of_values(P, {"joint_trace": arms[0], "factorized_trace": arms[1]})
+        low, high = found["gain_factorized_trace_over_joint_trace"]["ci95"]
+        held += low <= truth <= high
+    assert abs(held / times - 0.95) < 0.025
+
+
+def test_students_t_is_that_of_the_tables():
+    low, high = t_interval([0.0, 1.0])
+    assert high - low == pytest.approx(12.706 * 2**0.5 / 2**0.5, rel=1e-3)
+    low, high = t_interval([1.0, 2.0, 3.0])
+    assert (low + high) / 2 == pytest.approx(2) and high - 2 == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
+
+
+# Runs
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """Set-up P on a policy that knows nothing: two rates, one step, two arms of three seeds."""
+    folder = tmp_path_factory.mktemp("start") / "checkpoint"
+    fresh_pipe().save_pretrained(folder)
+    protocol = replace(
+        P.protocol,
+        checkpoint=str(folder),
+        tasks=("maze", "transform"),
+        difficulties={"easy": 1.0},
+        points=(1, 2),
+        num_problems=1,
+        num_generations=2,
+        problems_at_points=1,
+        problems_at_end=1,
+        problems_apart=1,
+        first_seed=0,
+    )
+    arms = tuple(Arm(name, "trace", 3) for name in ("joint_pooled", "factorized"))
+    return replace(P, name="tiny", protocol=protocol, arms=arms, rates=(1e-4, 1e-3), pilot_problems=1)
+
+
+def series(setup, folder) -> Series:
+    return Series(setup, folder / "results", folder / "work", lambda text: None)
+
+
+@pytest.mark.slow
+def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_complete(tiny, tmp_path):
+    found = series(tiny, tmp_path)
+    assert found.rate is None and found.ready == ["rate-0.0001", "rate-0.001", "start-0", "start-1", "start-2"]
+    with pytest.raises(ConfigError, match="pilots are to be run first"):
+        found.carry_out("factorized-trace-0")
+    for job in found.ready:
+        found.carry_out(job)
+    assert found.rate in tiny.rates and found.missing == list(found.runs)
+    *most, last = found.runs
+    for job in most:
+        found.carry_out(job)
+    told = summary(found)
+    assert told["runs"] == {"finished": 5, "registered": 6} and told["factorized_trace"] is None
+    assert told["gain_factorized_over_base"] is None and told["seeds"] is None
+    found.carry_out(last)
+    told = summary(found)
+    assert not found.missing and told["seeds"] == [0, 1, 2] and len(told["factorized_trace"]["seeds"]) == 3
+    assert all(name in told for name in GAINS)
+    json.dumps(told, allow_nan=False)
+    assert "factorized as theirs" in setup_table({"setups": {"tiny": told | {"registered": "0" * 40}}})
+
+
+@pytest.mark.slow
+def test_a_file_of_other_test_problems_is_refused(tiny, tmp_path):
+    found = series(tiny, tmp_path)
+    found.carry_out("start-0")
+    moved = series(replace(tiny, first_test_seed=5), tmp_path)
+    with pytest.raises(ConfigError, match="of other problems or another checkpoint"):
+        moved.starts([0])
+
+
+# Beside each other
+
+
+class Made:
+    """Jobs that a process marks as done by making a file."""
+
+    def __init__(self, folder, jobs) -> None:
+        self.work, self.folder, self.jobs = folder / "work", folder, jobs
+
+    @property
+    def missing(self) -> list[str]:
+        return [job for job in self.jobs if not (self.folder / job).exists()]
+
+    ready = missing
+
+
+PROGRAM = """
+import pathlib, sys, time
+job = sys.argv[1]
+if job == "bad": sys.exit("no such luck")
+time.sleep(60 if job == "long" else 0)
+pathlib.Path(job).touch()
+"""
+
+
+@pytest.mark.parametrize("beside", [1, 3])
+def test_jobs_beside_each_other_are_all_done_and_one_that_fails_is_tried_once(beside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made, said = Made(tmp_path, ["a", "bad", "b", "c"]), []
+    packing = Packing(made, [sys.executable, "-c", PROGRAM], beside, said.append)
+    packing.run()
+    assert made.missing == ["bad"] and packing.failed == {"bad": "no such luck"}
+    assert said.count("bad begins") == 1
+
+
+def test_at_the_deadline_what_runs_is_told_to_stop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made, said = Made(tmp_path, ["long"]), []
+    packing = Packing(made, [sys.executable, "-c", PROGRAM], 1, said.append)
+    packing.run(deadline=1.5)
+    assert made.missing == ["long"] and not packing.running
+    assert "1.5 s are over: 1 running jobs are told to stop" in said
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--setup", "Z"], "--setup must be one of P, A, B, got 'Z'"),
+        (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
+        (["--setup", "P", "--beside", "0"], "--beside must be at least 1"),
+        (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
+        (["--setup", "B"], "set-up B is not registered: it waits for a small policy with bidirectional attention"),
+        (["--deadline", "3"], "--beside and --deadline are of a --setup"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(words, says, capsys):
+    assert main(["reproduce", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_the_plan_of_a_set_up_names_pilots_starts_and_runs(tmp_path, capsys):
+    assert main(["reproduce", "--setup", "P", "--plan", "--results", str(tmp_path), "--json"]) == 0
+    state = json.loads(capsys.readouterr().out)
+    assert state["finished"] == [] and state["missing"][:3] == ["rate-0.0001", "rate-0.0003", "rate-0.001"]
+    assert "factorized-trace-109" in state["missing"] and "start-104" in state["missing"]
+
+
+def test_a_set_up_that_was_changed_after_it_was_registered_is_refused(monkeypatch):
+    noted = {"P": {"commit": "c" * 40, "digest": "another"}}
+    monkeypatch.setattr(registry, "registered", lambda: noted)
+    with pytest.raises(ConfigError, match="set-up P differs from what was registered at cccccccccccc"):
+        registry.check_registered(P)
