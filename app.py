@@ -11,11 +11,13 @@ import threading
 
 from mmreason.errors import ConfigError
 from mmreason.ui.host.logs import log_as_json
+from mmreason.ui.host.own_tasks import add_host_tasks
 from mmreason.ui.host.settings import read_port, read_settings
 
 if __name__ == "__main__":
     try:
         settings, port = read_settings(), read_port()
+        add_host_tasks()
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from mmreason.commands import command_names
 from mmreason.disk import finite, one_line, reason_of
-from mmreason.errors import MMReasonError, RewardError, WriteError
+from mmreason.errors import MMReasonError, RewardError, TaskError, WriteError
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -206,7 +206,7 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
                 raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     if error is not None:
         print(f"python -m mmreason {args.command}: {one_line(str(error))}", file=sys.stderr)
-        if isinstance(error, RewardError) and error.__cause__ is not None:  # its author wants to see where
+        if isinstance(error, RewardError | TaskError) and error.__cause__ is not None:  # its author wants to see where
             traceback.print_exception(error.__cause__)
         return USER_ERROR
     return 0

@@ -13,6 +13,10 @@ class RewardError(ConfigError):
     """A user's own reward failed or gave what is no score; its cause, if any, is for the author of the reward."""
 
 
+class TaskError(ConfigError):
+    """A user's own task failed or breaks a law of tasks; its cause, if any, is for the author of the task."""
+
+
 class ProblemError(MMReasonError, ValueError):
     """A problem is malformed, unsolvable or ambiguous."""
 

@@ -103,7 +103,8 @@ class Problem:
     """One puzzle: what is drawn, what is asked, and what a verifier needs.
 
     ``spec`` is the problem as a JSON object in its task's file format.  ``canvas`` holds the start
-    image as (H, W) cell ids local to the task (indices into the task's ``CELLS``).
+    image as (H, W) cell ids local to the task (indices into the task's ``CELLS``), of a task on pictures as
+    (S, S, 3) pixels.
     """
 
     task: str
@@ -116,6 +117,7 @@ class Problem:
     seed: int | None = None
     split: str | None = None
     index: int | None = None
+    prompt: str = ""  # words that a policy is told besides the task's name
 
     @property
     def summary(self) -> dict[str, Any]:

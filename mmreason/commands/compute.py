@@ -8,6 +8,7 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``compute``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
     parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all tasks that the checkpoint knows")
+    add_tasks(parser)
     add_number(parser, limits.PROBLEMS, 64, metavar="N")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
     add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.tasks import TASKS
     from mmreason.training.validation import held_out
 
+    args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_files({"--output": args.output, "--readme": args.readme})
     use_threads(args.threads)
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     config = base.scheduler.sampling_config(**given(args, "temperature", "num_steps", "threshold"))
     arms, device = four_arms(base, ar), base.device.type
-    tasks = list(dict.fromkeys(args.tasks or ar.vocabulary.known(base.vocabulary.known(TASKS))))
+    tasks = args.tasks or tasks_of(ar.vocabulary, base.vocabulary.known(TASKS))
     problems = held_out(tasks, args.difficulty, args.problems, args.seed, "test")
 
     def show(name: str, done: int, total: int) -> None:

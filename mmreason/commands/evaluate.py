@@ -8,6 +8,7 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 
 HELP = "success and rewards on fresh test problems"
 
@@ -15,7 +16,7 @@ HELP = "success and rewards on fresh test problems"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``evaluate``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all tasks that the checkpoint knows")
+    add_tasks(parser)
     add_number(parser, limits.PROBLEMS, 200, metavar="N")
     add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
@@ -38,11 +39,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.sampling.config import SamplingConfig
     from mmreason.tasks import TASKS
 
+    args.tasks = named(args.tasks)
     settings = given(args, "temperature", "num_steps", "threshold", "region", "order")
     SamplingConfig(**settings)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     pipe = load_pipeline(args.checkpoint)
-    tasks = args.tasks or pipe.vocabulary.known(TASKS)
+    tasks = tasks_of(pipe.vocabulary, args.tasks)
     config = pipe.scheduler.sampling_config(**settings)
 
     def show(done: int, total: int) -> None:

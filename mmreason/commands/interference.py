@@ -9,6 +9,7 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 
 HELP = "leak of each modality's reward into the other's gradient"
 HISTORY = ("step", "sign_conflict", "idle_push", "sigma_ratio")  # what --run shows of each step
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one or several, measured on the same problems (default: checkpoints/base, or --run's)",
     )
     parser.add_argument("--run", metavar="DIR", help="a run directory: its checkpoint, and its metrics over steps")
-    parser.add_argument("--tasks", nargs="+", metavar="TASK", help="default: all tasks that the checkpoint knows")
+    add_tasks(parser)
     parser.add_argument("--difficulty", nargs="+", default=["medium", "hard"], metavar="D", help="easy, medium, hard")
     add_number(parser, limits.NUM_PROBLEMS, 12, "--num_problems", "--problems", says="groups", metavar="N")
     add_number(parser, limits.NUM_GENERATIONS, 8, metavar="G")
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     keep_freed_memory()
     weights = {"text": args.reward_weights[0], "image": args.reward_weights[1]}
     assignment = AssignmentConfig("joint", args.granularity, args.scale_rewards, weights)
+    args.tasks = named(args.tasks)
     tasks = args.tasks or list(TASKS)
     config = MeasureConfig(
         tasks,
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for path in paths:
         began = time.perf_counter()
         pipe = load_pipeline(path)
-        config = replace(config, tasks=args.tasks or pipe.vocabulary.known(TASKS))
+        config = replace(config, tasks=tasks_of(pipe.vocabulary, args.tasks))
         sampling = pipe.scheduler.sampling_config(temperature=args.temperature)
         print(f"{path}: {config.num_problems} × {config.num_generations} rollouts", file=sys.stderr)
         groups = roll_out(pipe, config, sampling)

@@ -10,6 +10,7 @@ from mmreason import limits
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.run import add_run
 from mmreason.commands._options.settings import add_settings, values_of
+from mmreason.commands._options.tasks import named
 from mmreason.commands._options.threads import add_threads, use_threads
 from mmreason.training.supervised.config import PretrainConfig
 
@@ -39,6 +40,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.rundir import RunDirectory
 
+    args.tasks = named(args.tasks)
     keep_freed_memory()
     use_threads(args.threads)
     directory = RunDirectory(args.output)
@@ -88,10 +90,10 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
     else:
         line = ProgressLine("tokenizer", sys.stderr)
         vqvae = train_vqvae(
-            VQTrainConfig(seed=args.seed, autoencode_steps=args.vq_steps),
+            VQTrainConfig(seed=args.seed, autoencode_steps=args.vq_steps, tasks=tuple(config.corpus.tasks)),
             lambda step, total, loss: line.show(step, total, {"loss": loss}),
         )
-        report = evaluate_vqvae(vqvae)
+        report = evaluate_vqvae(vqvae, tasks=tuple(config.corpus.tasks))
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
         _keep(directory, vqvae)
     if policy is None and (args.hidden_size or args.num_hidden_layers or args.num_attention_heads):
@@ -108,7 +110,7 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
         if args.num_hidden_layers:
             layers = args.num_hidden_layers
             sizes |= {"num_hidden_layers": layers, "hint_layer": max(1, layers - 2)}
-        vocabulary = Vocabulary.of(build_text_tokenizer(), vqvae.config["num_vq_embeddings"])
+        vocabulary = Vocabulary.of(build_text_tokenizer(config.corpus.tasks), vqvae.config["num_vq_embeddings"])
         policy = build_policy(vocabulary, args.seed, **sizes)
     line = ProgressLine("policy", sys.stderr)
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
-from mmreason.tasks import TASKS
+from mmreason.commands._options.tasks import HOW, task_named
 
 HELP = "local edits against full redraw on one puzzle, for the page and as a GIF"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``race``."""
-    parser.add_argument("--task", default="maze", help=f"one of {', '.join(TASKS)} (default: maze)")
+    parser.add_argument("--task", default="maze", help=f"{HOW} (default: maze)")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
     add_number(parser, limits.SEED, 0, says="problem seed")
     add_number(parser, limits.SAMPLING_SEED, 0, says="sampling seed")
@@ -35,8 +35,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
     from mmreason.tasks import make_problem
+    from mmreason.tasks.own import source_of
     from mmreason.traces.sheet import sheet_value
 
+    args.task = task_named(args.task)
     check_rival(args.against)
     check_files({"--out": args.out, "--gif": args.gif})
     problem = make_problem(args.task, args.difficulty, args.seed)
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     assert race is not None, "a race ends with its record"
     sheet = joint_sheet(arms)
     race["command"] = (
-        f"python -m mmreason race --task {args.task} --difficulty {args.difficulty} --seed {args.seed} "
+        f"python -m mmreason race --task {source_of(args.task)} --difficulty {args.difficulty} --seed {args.seed} "
         f"--sampling_seed {args.sampling_seed} --against {args.against}"
     )
     race["sheet"] = sheet_value(sheet)

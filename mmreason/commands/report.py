@@ -9,6 +9,7 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 
 HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
 MAX_BYTES = 8 * 2**20  # of a file that it reads
@@ -17,6 +18,7 @@ MAX_BYTES = 8 * 2**20  # of a file that it reads
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``report``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    add_tasks(parser)
     add_number(parser, limits.PROBLEMS, 400, says="a difficulty", metavar="N")
     add_number(parser, limits.SEED, 0)
     add_number(parser, limits.TEMPERATURE, 1.0)
@@ -40,8 +42,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.errors import ConfigError
     from mmreason.handed import Handed
     from mmreason.records import DIFFICULTIES
-    from mmreason.tasks import TASKS
 
+    args.tasks = named(args.tasks)
     history_path = Path(args.history) if args.history else Path(args.checkpoint) / "TRAINING.md"
     if not os.path.isfile(history_path):
         raise ConfigError(f"--history must be a Markdown file on the training, got {str(history_path)!r}")
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}
-    tasks = pipe.vocabulary.known(TASKS)
+    tasks = tasks_of(pipe.vocabulary, args.tasks)
     for difficulty in DIFFICULTIES:
         print(f"{difficulty}: {args.problems} problems", file=sys.stderr, flush=True)
         by_difficulty[difficulty] = evaluate(pipe, tasks, [difficulty], args.problems, args.seed, config)

@@ -8,14 +8,14 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
-from mmreason.tasks import TASKS
+from mmreason.commands._options.tasks import HOW, task_named
 
 HELP = "solve one problem and write its trace"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``solve``."""
-    parser.add_argument("--task", help=f"draw a problem of this task: {', '.join(TASKS)}")
+    parser.add_argument("--task", help=f"draw a problem of this task: {HOW}")
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
     add_number(parser, limits.SEED, says="problem seed, with --task; default: 0")
     parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file (- is standard input)")
@@ -47,6 +47,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.traces.file import save, to_json
     from mmreason.traces.replay import write_gif
 
+    args.task = task_named(args.task)
     settings = given(args, "temperature", "num_steps", "threshold", "region", "order")
     SamplingConfig(**settings)  # refuse a wrong setting before the checkpoint is loaded
     if (args.task is None) == (args.problem is None):

@@ -11,6 +11,7 @@ from mmreason import limits
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.run import add_run
 from mmreason.commands._options.settings import add_settings, values_of
+from mmreason.commands._options.tasks import named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
 from mmreason.training.rl.config import GRPOConfig
 
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
     from mmreason.training.rl.trainer import processes
     from mmreason.training.run.rundir import RunDirectory
 
+    args.tasks = named(args.tasks)
     keep_freed_memory()
     use_threads(args.threads)
     directory, accelerator = RunDirectory(args.output), processes()
@@ -63,7 +65,6 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from mmreason.rewards.custom import load_reward
     from mmreason.sampling.config import SamplingConfig
     from mmreason.settings import build, given
-    from mmreason.tasks import TASKS
     from mmreason.training.rl.grpo import Rollouts
     from mmreason.training.rl.presets import LEAK_GROUPS
     from mmreason.training.rl.trainer import Trainer
@@ -78,7 +79,7 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     build(GRPOConfig, values)  # what is wrong is said before weights are read
     pipe = load_pipeline(args.checkpoint)
     sampling = pipe.scheduler.sampling_config(**given(SamplingConfig, values))
-    values["tasks"] = values["tasks"] or pipe.vocabulary.known(TASKS)
+    values["tasks"] = values["tasks"] or tasks_of(pipe.vocabulary, None)
     config: GRPOConfig = build(GRPOConfig, values, sampling=sampling)
     if args.leak_steps and config.lora_rank:
         raise ConfigError("leak_steps must be 0 with lora_rank: the leak is measured on all weights")

@@ -9,31 +9,59 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.records import EDIT, GRID, NUM_CELLS, Problem, Segment, Step, Trace, parse_boxes
+from mmreason.records import CELL_PX, EDIT, GRID, NUM_CELLS, Problem, Segment, Step, Trace, parse_boxes
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, atlas
+from mmreason.tasks.atlas import split_cells
+from mmreason.tasks.picture import PictureTask
 
 
 def code_of_cell(sheet: np.ndarray) -> np.ndarray:
     """(N,) code whose decoded pixels come nearest to each drawing of the atlas; ``sheet`` is (C, 16, 16, 3)."""
-    cells = atlas().pixels.reshape(len(atlas().pixels), -1).astype(np.float32)
+    return _nearest(atlas().pixels, sheet)
+
+
+def _nearest(cells: np.ndarray, sheet: np.ndarray) -> np.ndarray:
+    flat = cells.reshape(len(cells), -1).astype(np.float32)
     codes = sheet.reshape(len(sheet), -1).astype(np.float32)
-    return ((codes**2).sum(1) - 2 * cells @ codes.T).argmin(1)
+    return ((codes**2).sum(1) - 2 * flat @ codes.T).argmin(1)
 
 
-def codes_of(problem: Problem, canvas_HW: np.ndarray, code_N: np.ndarray) -> list[int]:
-    """The 64 codes that draw a canvas of local cell ids."""
-    return code_N[atlas().global_ids(problem.task, canvas_HW)].ravel().tolist()
+class Codes:
+    """Canvases as codes of a (C, 16, 16, 3) ``sheet``, for showing what was right."""
+
+    def __init__(self, sheet: np.ndarray) -> None:
+        self.sheet = sheet
+        self._of_cell: np.ndarray | None = None
+
+    def of(self, problem: Problem, canvas_HW: np.ndarray) -> list[int] | None:
+        """The 64 codes that draw a canvas; None for one of cells that are none of the task's."""
+        task = TASKS[problem.task]
+        if isinstance(task, PictureTask):
+            return _nearest(
+                split_cells(task.image(canvas_HW)).reshape(NUM_CELLS, CELL_PX, CELL_PX, 3), self.sheet
+            ).tolist()
+        if (canvas_HW < 0).any():
+            return None
+        globals_HW = atlas().global_ids(problem.task, canvas_HW)
+        if self._of_cell is None or len(self._of_cell) <= globals_HW.max():
+            self._of_cell = code_of_cell(self.sheet)
+        return self._of_cell[globals_HW].ravel().tolist()
 
 
-def expected_solution(problem: Problem, code_N: np.ndarray) -> dict[str, Any]:
-    """The demonstration as the player shows it: ``steps`` of thought and canvas codes, and the ``answer``."""
+def expected_solution(problem: Problem, codes: Codes) -> dict[str, Any] | None:
+    """The demonstration as the player shows it: ``steps`` of thought and canvas codes, and the ``answer``.
+
+    None of a task that has no demonstrations.
+    """
+    if not TASKS[problem.task].demonstrates:
+        return None
     demonstration = TASKS[problem.task].demonstrate(problem.spec)
-    steps = [{"thought": s.thought, "codes": codes_of(problem, s.canvas, code_N)} for s in demonstration.steps]
+    steps = [{"thought": s.thought, "codes": codes.of(problem, s.canvas)} for s in demonstration.steps]
     return {"steps": steps, "answer": demonstration.answer}
 
 
-def first_wrong(trace: Trace, verifier: Verifier, code_N: np.ndarray) -> dict[str, Any] | None:
+def first_wrong(trace: Trace, verifier: Verifier, codes: Codes) -> dict[str, Any] | None:
     """The first wrong segment of a finished failure: its place, why, and what was right there.
 
     Keys: ``segment`` (from 0), ``turn``, ``kind``, ``why``, ``right`` (words, or None), ``codes`` (the
@@ -47,7 +75,7 @@ def first_wrong(trace: Trace, verifier: Verifier, code_N: np.ndarray) -> dict[st
         if segment.verdict is not None and not segment.verdict.right:
             canvas_HW = verifier.shown(trace.problem.task, tokens.tolist())
             thought = trace.segments[index - 1].text if segment.kind == "edit" else ""
-            right = _right_there(trace.problem, segment, thought, canvas_HW, code_N)
+            right = _right_there(trace.problem, segment, thought, canvas_HW, codes)
             return {
                 "segment": index,
                 "turn": segment.turn,
@@ -71,20 +99,21 @@ def first_wrong(trace: Trace, verifier: Verifier, code_N: np.ndarray) -> dict[st
 
 
 def _right_there(
-    problem: Problem, segment: Segment, thought: str, canvas_HW: np.ndarray, code_N: np.ndarray
+    problem: Problem, segment: Segment, thought: str, canvas_HW: np.ndarray, codes: Codes
 ) -> dict[str, Any]:
     """What was right instead of ``segment``, given the canvas that was shown and an edit's ``thought``."""
     task = TASKS[problem.task]
     if segment.kind == "edit":
-        region_HW = np.isin(np.arange(NUM_CELLS), segment.cells).reshape(GRID, GRID)
+        region_HW = task.region(np.isin(np.arange(NUM_CELLS), segment.cells).reshape(GRID, GRID))
         accepted = task.accepted_edits(problem.spec, canvas_HW, region_HW, segment.turn)
         said_HW = task.carry_out(problem.spec, canvas_HW, thought.partition(f" {EDIT}")[0].split(), segment.turn)
         if said_HW is not None and not accepted:  # a region that holds no useful drawing; the thought was right
             accepted = [said_HW]
         accepted.sort(key=lambda after_HW: said_HW is not None and np.array_equal(after_HW, said_HW))
-        drawable = [after_HW for after_HW in accepted if (after_HW >= 0).all()]
-        codes = codes_of(problem, drawable[-1], code_N) if drawable else None
-        return {"right": None, "codes": codes, "from_start": False}
+        drawn = [found for after_HW in accepted if (found := codes.of(problem, after_HW)) is not None]
+        return {"right": None, "codes": drawn[-1] if drawn else None, "from_start": False}
+    if not task.demonstrates:
+        return {"right": None, "codes": None, "from_start": False}
     demonstration = task.demonstrate(problem.spec)
     if task.is_solved(problem.spec, canvas_HW):
         return {"right": demonstration.answer, "codes": None, "from_start": False}
@@ -96,10 +125,10 @@ def _right_there(
             verdict = task.check_thought(problem.spec, canvas_HW, said, boxes, segment.turn)
             if verdict.right:
                 after_HW = task.carry_out(problem.spec, canvas_HW, said, segment.turn)
-                codes = None if after_HW is None or (after_HW < 0).any() else codes_of(problem, after_HW, code_N)
-                return {"right": thought, "codes": codes, "from_start": False}
+                drawn = None if after_HW is None else codes.of(problem, after_HW)
+                return {"right": thought, "codes": drawn, "from_start": False}
     steps: tuple[Step, ...] = demonstration.steps
     if segment.turn <= len(steps):
         step = steps[segment.turn - 1]
-        return {"right": step.thought, "codes": codes_of(problem, step.canvas, code_N), "from_start": True}
+        return {"right": step.thought, "codes": codes.of(problem, step.canvas), "from_start": True}
     return {"right": demonstration.answer, "codes": None, "from_start": True}

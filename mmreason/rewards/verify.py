@@ -11,7 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict, parse_cell
-from mmreason.tasks import TASKS, atlas
+from mmreason.tasks import FIRST_TASKS, atlas_for, blamed_on, task_named
+from mmreason.tasks.atlas import Atlas, join_cells
+from mmreason.tasks.picture import PictureTask, resized
 from mmreason.tasks.task import Spec, Task
 
 NOTHING_TO_DRAW = "nothing useful can be drawn there"
@@ -26,17 +28,37 @@ class Verifier:
     """
 
     def __init__(self, words: Sequence[str], sheet: np.ndarray) -> None:
-        self.num_text = len(words)
-        self.cell_of_code = atlas().nearest(sheet)  # recognition of decoded pixels, once a code
+        self.num_text, self.sheet = len(words), sheet
+        self._recognised: dict[str, np.ndarray] = {}  # task → the drawing nearest to each code, once a code
 
     def shown(self, task: str, canvas_tokens: Sequence[int] | np.ndarray) -> np.ndarray:
-        """(H, W) local cell ids that the decoded canvas shows, ``FOREIGN`` where it shows none of the task's."""
+        """(H, W) local cell ids that the decoded canvas shows, ``FOREIGN`` where it shows none of the task's.
+
+        Of a task on pictures, the decoded picture at its own size.
+        """
         codes = np.asarray(canvas_tokens) - self.num_text
-        return atlas().local_ids(task, self.cell_of_code[codes]).reshape(GRID, GRID)
+        maker = task_named(task)
+        if isinstance(maker, PictureTask):
+            return resized(join_cells(self.sheet[codes.reshape(GRID, GRID)]), maker.side)
+        atlas = atlas_for(task)
+        return atlas.local_ids(task, self._nearest(task, atlas)[codes]).reshape(GRID, GRID)
+
+    def _nearest(self, task: str, atlas: Atlas) -> np.ndarray:
+        key = FIRST_TASKS[0] if task in FIRST_TASKS else task  # these have one sheet in common
+        if key not in self._recognised:
+            self._recognised[key] = atlas.nearest(self.sheet)
+        return self._recognised[key]
 
     def score(self, trace: Trace) -> Trace:
-        """The trace with rewards, verdicts and transition scores of all finished segments, and success."""
-        task, spec = TASKS[trace.problem.task], trace.problem.spec
+        """The trace with rewards, verdicts and transition scores of all finished segments, and success.
+
+        Raises TaskError where a task of the user's fails.
+        """
+        with blamed_on(task_named(trace.problem.task)):
+            return self._scored(trace)
+
+    def _scored(self, trace: Trace) -> Trace:
+        task, spec = task_named(trace.problem.task), trace.problem.spec
         tokens = np.array(trace.canvas_tokens)
         segments: list[Segment] = []
         thought_canvas: np.ndarray | None = None  # what the last thought says will be drawn
@@ -49,16 +71,16 @@ class Verifier:
             if segment.kind == "edit":
                 tokens[list(segment.cells)] = segment.tokens
                 drawn_HW = self.shown(task.name, tokens)
-                verdict, reward = self._edit(trace, segment, canvas_HW, drawn_HW)
-                says = None if thought_canvas is None else float(np.array_equal(drawn_HW, thought_canvas))
+                verdict, reward = _edit(task, spec, segment, canvas_HW, drawn_HW)
+                says = None if thought_canvas is None else float(not task.differs(drawn_HW, thought_canvas).any())
                 segments.append(replace(segment, verdict=verdict, reward=reward, transition=says))
                 continue
             if segment.kind == "answer":
                 verdict = task.check_answer(spec, canvas_HW, words[1:])
             else:
-                verdict = self._thought(trace, segment, canvas_HW, words)
+                verdict = _thought(task, spec, segment, canvas_HW, words)
                 thought_canvas = task.carry_out(spec, canvas_HW, words[: _index(words, EDIT)], segment.turn)
-            if not verdict.right and _nothing_to_say(task, spec, canvas_HW, segment.turn):
+            if not verdict.right and not task.solvable(spec, canvas_HW, segment.turn):
                 verdict = replace(verdict, components={**verdict.components, NOTHING_TO_SAY: 1.0})
             drawn_before = any(earlier.kind == "edit" for earlier in segments)
             true = verdict.components.get("true") if drawn_before else None
@@ -67,36 +89,29 @@ class Verifier:
         success = finished and all(s.verdict is not None and s.verdict.right for s in segments)
         return replace(trace, segments=tuple(segments), success=success)
 
-    def _thought(self, trace: Trace, segment: Segment, canvas_HW: np.ndarray, words: list[str]) -> Verdict:
-        corners = [parse_cell(word) for word in words[_index(words, EDIT) + 1 :]]
-        if EDIT not in words or not corners or len(corners) % 2 or None in corners:
-            nothing = {"well_formed": 0.0, "true": 0.0, "useful": 0.0}
-            return Verdict(False, "names no region that can be followed", nothing)
-        boxes = [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
-        said = words[: words.index(EDIT)]
-        return TASKS[trace.problem.task].check_thought(trace.problem.spec, canvas_HW, said, boxes, segment.turn)
 
-    def _edit(
-        self, trace: Trace, segment: Segment, before_HW: np.ndarray, after_HW: np.ndarray
-    ) -> tuple[Verdict, float | None]:
-        region_HW = np.zeros(NUM_CELLS, dtype=bool)
-        region_HW[list(segment.cells)] = True
-        accepted = TASKS[trace.problem.task].accepted_edits(
-            trace.problem.spec, before_HW, region_HW.reshape(GRID, GRID), segment.turn
-        )
-        if not accepted:
-            return Verdict(False, NOTHING_TO_DRAW), None
-        wrong = min(int((after_HW != canvas_HW).sum()) for canvas_HW in accepted)
-        share = {"cells": 1.0 - wrong / len(segment.cells)}
-        if wrong == 0:
-            return Verdict(True, "drawn", share), 1.0
-        return Verdict(False, f"{wrong} of {len(segment.cells)} cells wrong", share), 0.0
+def _thought(task: Task, spec: Spec, segment: Segment, canvas_HW: np.ndarray, words: list[str]) -> Verdict:
+    corners = [parse_cell(word) for word in words[_index(words, EDIT) + 1 :]]
+    if EDIT not in words or not corners or len(corners) % 2 or None in corners:
+        nothing = {"well_formed": 0.0, "true": 0.0, "useful": 0.0}
+        return Verdict(False, "names no region that can be followed", nothing)
+    boxes = [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
+    return task.check_thought(spec, canvas_HW, words[: words.index(EDIT)], boxes, segment.turn)
 
 
-def _nothing_to_say(task: Task, spec: Spec, canvas_HW: np.ndarray, turn: int) -> bool:
-    """Is there neither an answer that would be right nor a thought, as nothing useful can be drawn anywhere?"""
-    everywhere_HW = np.ones((GRID, GRID), dtype=bool)
-    return not task.is_solved(spec, canvas_HW) and not task.accepted_edits(spec, canvas_HW, everywhere_HW, turn)
+def _edit(
+    task: Task, spec: Spec, segment: Segment, before_HW: np.ndarray, after_HW: np.ndarray
+) -> tuple[Verdict, float | None]:
+    cells = np.zeros(NUM_CELLS, dtype=bool)
+    cells[list(segment.cells)] = True
+    accepted = task.accepted_edits(spec, before_HW, task.region(cells.reshape(GRID, GRID)), segment.turn)
+    if not accepted:
+        return Verdict(False, NOTHING_TO_DRAW), None
+    wrong = min(int(task.differs(after_HW, canvas_HW).sum()) for canvas_HW in accepted)
+    share = {"cells": 1.0 - wrong / len(segment.cells)}
+    if wrong == 0:
+        return Verdict(True, "drawn", share), 1.0
+    return Verdict(False, f"{wrong} of {len(segment.cells)} cells wrong", share), 0.0
 
 
 def _index(words: Sequence[str], word: str) -> int:

@@ -21,7 +21,7 @@ from mmreason.models.cache import PrefixCache
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.unmask import log_distribution, sample_tokens
-from mmreason.tokenizers.layout import NEXT_FIELDS, Piece, pack, positions, problem_piece
+from mmreason.tokenizers.layout import NEXT_FIELDS, PADDING, Piece, pack, positions, problem_piece
 
 
 class AutoregressiveSampler(Sampler):
@@ -31,7 +31,7 @@ class AutoregressiveSampler(Sampler):
         super().__init__(*args, **kwargs)
         if self.config.region == "confidence":
             raise ConfigError("region must be stated or full for an autoregressive model, got 'confidence'")
-        tokens = [self.vocabulary.task_token(r.problem.task) for r in self.rollouts]
+        tokens = [self.vocabulary.prompt(r.problem) for r in self.rollouts]
         self.problems = [problem_piece(token, r.canvas_tokens) for token, r in zip(tokens, self.rollouts, strict=True)]
 
     def begin_with(self, segments, generator) -> None:
@@ -43,15 +43,24 @@ class AutoregressiveSampler(Sampler):
     def _encode_problems(self) -> None:
         first = self.rollouts[:: self.num_generations]
         packed = pack([[piece] for piece in self.problems[:: self.num_generations]], self.vocabulary.pad).with_next()
-        packed.positions_BLP[:, -1, -len(NEXT_FIELDS) :] = torch.from_numpy(positions("text", 1)[0, NEXT_FIELDS])
+        row_B, keep_BL = torch.arange(len(first)), packed.segment_BL != PADDING
+        last_B = keep_BL.sum(dim=1) - 1  # forwarded again, with the place of the first thought
+        packed.positions_BLP[row_B, last_B, -len(NEXT_FIELDS) :] = torch.from_numpy(
+            positions("text", 1)[0, NEXT_FIELDS]
+        )
+        keep_BL[row_B, last_B] = False
         self.cache.allocate(self.model.norm.weight, len(first))
         width = packed.ids_BL.shape[1]
         self.cache.reserve(width)
-        keep_BL = torch.ones(packed.ids_BL.shape, dtype=torch.bool, device=self.device)
-        keep_BL[:, -1] = False  # forwarded again, with the place of the first thought
         began = time.perf_counter()
         packed = packed.to(self.device)
-        self.model(packed.ids_BL, packed.positions_BLP, packed.causal_mask(), cache=self.cache, keep_BL=keep_BL)
+        self.model(
+            packed.ids_BL,
+            packed.positions_BLP,
+            packed.causal_mask(),
+            cache=self.cache,
+            keep_BL=keep_BL.to(self.device),
+        )
         self._count(first, width, 0, 0, time.perf_counter() - began)
         self._share_problems()
 

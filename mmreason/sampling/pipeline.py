@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerFast
 from mmreason import limits
 from mmreason.errors import CheckpointError, ConfigError, DistributionError
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import CELL_PX, GRID, NUM_CELLS, Problem, Segment, Trace
+from mmreason.records import CELL_PX, GRID, Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
@@ -28,7 +28,7 @@ from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tokenizers.image import decode_codebook, encode_cells
+from mmreason.tokenizers.image import decode_codebook, encode_picture
 from mmreason.tokenizers.layout import Vocabulary
 
 
@@ -97,7 +97,10 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
                 if not bool(weight.isfinite().all()):
                     return f"{part}'s {name} holds a number that is not finite"
         side = GRID * CELL_PX
-        blank = Problem("maze", {}, np.zeros((GRID, GRID), int), np.zeros((side, side, 3), np.uint8), "", 1)
+        if not self.vocabulary.tasks:
+            return "its tokenizer knows no task"
+        task = next(iter(self.vocabulary.tasks))
+        blank = Problem(task, {}, np.zeros((GRID, GRID), int), np.zeros((side, side, 3), np.uint8), "", 1)
         try:  # a first look at what the policy says, one step of one thought
             next(self.stream([blank], SamplingConfig(num_steps=1, temperature=0)))
         except DistributionError as error:
@@ -129,13 +132,7 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:
         """(128, 128, 3) uint8 → (H·W) image-token ids; equal cells are encoded once and remembered."""
-        patches = image.reshape(GRID, CELL_PX, GRID, CELL_PX, 3).swapaxes(1, 2).reshape(NUM_CELLS, CELL_PX, CELL_PX, 3)
-        keys = [patch.tobytes() for patch in patches]
-        new = {key: patch for key, patch in zip(keys, patches, strict=True) if key not in self._code_of_cell}
-        if new:
-            codes = encode_cells(self.vqvae, np.stack(list(new.values())))
-            self._code_of_cell.update(zip(new, codes.tolist(), strict=True))
-        return np.array([self._code_of_cell[key] for key in keys]) + self.vocabulary.num_text
+        return encode_picture(self.vqvae, image, self._code_of_cell) + self.vocabulary.num_text
 
     def __call__(
         self,

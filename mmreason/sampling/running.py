@@ -173,8 +173,8 @@ class RunningBatch:
 
     def _program(self, rollout: Rollout, config: SamplingConfig) -> Program:
         """The steps of ``Sampler.run`` for one row."""
-        task = self.vocabulary.task_token(rollout.problem.task)
-        yield Ask([problem_piece(task, rollout.canvas_tokens)], 0)
+        prompt = self.vocabulary.prompt(rollout.problem)
+        yield Ask([problem_piece(prompt, rollout.canvas_tokens)], 0)
         pending: Piece | None = None
         for turn in range(1, config.max_turns + 2):
             rollout.begin_text(turn, MAX_TEXT_TOKENS)

@@ -99,7 +99,7 @@ class Sampler:
 
     def _encode_problems(self) -> None:
         first = self.rollouts[:: self.num_generations]
-        pieces = [problem_piece(self.vocabulary.task_token(r.problem.task), r.canvas_tokens) for r in first]
+        pieces = [problem_piece(self.vocabulary.prompt(r.problem), r.canvas_tokens) for r in first]
         self.cache.allocate(self.model.norm.weight, len(first))
         self._forward([[piece] for piece in pieces], first, scored=0)
         self._share_problems()

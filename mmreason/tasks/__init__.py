@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from mmreason.errors import ConfigError, ProblemError
+from mmreason.disk import one_line
+from mmreason.errors import ConfigError, MMReasonError, ProblemError, TaskError
 from mmreason.handed import Handed
-from mmreason.records import DIFFICULTIES, SPLITS, Problem
+from mmreason.records import DIFFICULTIES, SPLITS, Difficulty, Problem, Split
 from mmreason.seeds import MAX_SEED, numpy_generator
 from mmreason.tasks.atlas import Atlas
 from mmreason.tasks.jigsaw import Jigsaw
@@ -23,6 +25,7 @@ from mmreason.tasks.task import NO_HINT, Spec, Task
 from mmreason.tasks.transform import Transform
 
 TASKS: dict[str, Task] = {task.name: task for task in (Maze(), Jigsaw(), Sudoku(), Transform())}
+FIRST_TASKS = ("maze", "jigsaw", "sudoku", "transform")  # of the shipped checkpoints, in the order of their tokens
 
 HANDED = Handed("problem file", 64 * 2**10, ProblemError)
 _MAX_DRAWS = 10_000
@@ -30,8 +33,24 @@ _MAX_DRAWS = 10_000
 
 @cache
 def atlas() -> Atlas:
-    """The sheet of all cell drawings, made once."""
+    """The sheet of the cell drawings of all tasks, made once; later tasks come last."""
     return Atlas.of(list(TASKS.values()))
+
+
+@cache
+def atlas_for(task: str) -> Atlas:
+    """The sheet in which cells of ``task`` are recognised: that of the first tasks, and its own drawings.
+
+    What a decoded cell shows must not depend on which other tasks somebody has added.
+    """
+    return Atlas.of([TASKS[name] for name in dict.fromkeys((*FIRST_TASKS, task))])
+
+
+def register(task: Task) -> None:
+    """Make ``task`` known to all that draws, solves, trains, measures and shows problems, after the others."""
+    TASKS[task.name] = task
+    atlas.cache_clear()
+    atlas_for.cache_clear()
 
 
 def task_named(name: str) -> Task:
@@ -41,14 +60,16 @@ def task_named(name: str) -> Task:
     return TASKS[name]
 
 
-def split_of(task: str, canvas_HW: np.ndarray) -> str:
-    """The split that a problem belongs to: a hash of what is drawn, 80 % train and 10 % each of the others."""
-    content = task.encode() + np.ascontiguousarray(canvas_HW, dtype=np.int16).tobytes()
+def split_of(task: str, canvas_HW: np.ndarray, prompt: str = "") -> Split:
+    """The split that a problem belongs to: a hash of what is drawn and asked, 80 % train and 10 % of each other."""
+    content = task.encode() + np.ascontiguousarray(canvas_HW, dtype=np.int16).tobytes() + prompt.encode()
     share = int.from_bytes(hashlib.blake2b(content, digest_size=4).digest(), "big") % 10
     return "test" if share == 0 else "validation" if share == 1 else "train"
 
 
-def make_problem(task: str, difficulty: str, seed: int, split: str = "test", index: int = 0) -> Problem:
+def make_problem(
+    task: str, difficulty: Difficulty | str, seed: int, split: Split | str = "test", index: int = 0
+) -> Problem:
     """The problem that is a pure function of (task, difficulty, seed, split, index)."""
     maker = task_named(task)
     if difficulty not in DIFFICULTIES:
@@ -59,29 +80,44 @@ def make_problem(task: str, difficulty: str, seed: int, split: str = "test", ind
         if not 0 <= number <= MAX_SEED:
             raise ConfigError(f"{name} must be from 0 to {MAX_SEED}, got {number}")
     rng = numpy_generator(task, difficulty, seed, split, index)
-    for _ in range(_MAX_DRAWS):
-        spec = maker.generate(difficulty, rng)
-        if spec is None:
-            continue
-        problem = _problem(maker, spec, difficulty=difficulty, seed=seed, split=split, index=index)
-        if split_of(task, problem.canvas) == split:
-            return problem
-    raise AssertionError(f"no {difficulty} {task} found in {_MAX_DRAWS} draws")
+    with blamed_on(maker):
+        for _ in range(_MAX_DRAWS):
+            spec = maker.draw(cast(Difficulty, difficulty), cast(Split, split), seed, index, rng)
+            if spec is None:
+                continue
+            problem = _problem(maker, spec, difficulty=difficulty, seed=seed, split=split, index=index)
+            if split_of(task, problem.canvas, problem.prompt) == split:
+                return problem
+    raise TaskError(f"the task {task} gave no {difficulty} problem of the {split} split in {_MAX_DRAWS} draws")
 
 
-def num_hints() -> int:
-    """How many labels the hints of all tasks have together."""
-    return sum(task.num_hints for task in TASKS.values())
+def num_hints(tasks: Iterable[str] = FIRST_TASKS) -> int:
+    """How many labels the hints of ``tasks`` have together."""
+    return sum(TASKS[task].num_hints for task in tasks)
 
 
-def hint_labels(name: str, spec: Spec) -> np.ndarray:
+def hint_labels(name: str, spec: Spec, tasks: Iterable[str] = FIRST_TASKS) -> np.ndarray:
     """The (H, W) hints of a problem as labels that no other task's hints have, ``NO_HINT`` elsewhere.
 
-    Tasks follow one another in the order of ``TASKS``, so that a new one leaves the labels of the others alone.
+    ``tasks`` are those of the checkpoint in their order, in which the labels follow one another; raises ConfigError
+    where one before ``name`` is not here, so that its number of labels is not known.
     """
-    before = itertools.takewhile(lambda other: other != name, TASKS)
     hints_HW = TASKS[name].hints(spec)
-    return np.where(hints_HW == NO_HINT, NO_HINT, hints_HW + sum(TASKS[other].num_hints for other in before))
+    before = list(itertools.takewhile(lambda other: other != name, tasks))
+    for other in before:
+        task_named(other)
+    return np.where(hints_HW == NO_HINT, NO_HINT, hints_HW + num_hints(before))
+
+
+@contextlib.contextmanager
+def blamed_on(task: Task) -> Iterator[None]:
+    """Whatever ``task`` fails with meanwhile is a TaskError that names it; errors of ours stay what they are."""
+    try:
+        yield
+    except MMReasonError:
+        raise
+    except Exception as error:  # a task of the user's may fail in any way
+        raise TaskError(f"the task {task.name} failed: {type(error).__name__}: {one_line(str(error), 200)}") from error
 
 
 def problem_from_json(data: Any) -> Problem:
@@ -94,7 +130,8 @@ def problem_from_json(data: Any) -> Problem:
         got = got if "task" in data else "nothing"
         raise ProblemError(f"'task' must be one of {', '.join(TASKS)}, got {got}")
     maker = TASKS[name]
-    return _problem(maker, maker.parse(data))
+    with blamed_on(maker):
+        return _problem(maker, maker.parse(data))
 
 
 def load_problem(path: str | Path) -> Problem:
@@ -104,12 +141,14 @@ def load_problem(path: str | Path) -> Problem:
 
 def _problem(maker: Task, spec: Spec, **origin: Any) -> Problem:
     canvas_HW = maker.canvas(spec)
+    image = maker.image(canvas_HW)
     return Problem(
         task=maker.name,
         spec=spec,
         canvas=canvas_HW,
-        image=atlas().draw(maker.name, canvas_HW),
-        question=maker.question,
+        image=atlas().draw(maker.name, canvas_HW) if image is None else image,
+        question=maker.asked(spec),
         turns=maker.turns_needed(spec),
+        prompt=maker.prompt(spec),
         **origin,
     )

@@ -27,6 +27,8 @@ class Atlas:
         """Draw every cell of ``tasks`` once."""
         drawings, first, count = [], {}, {}
         for task in tasks:
+            if not task.cells:  # it draws pictures
+                continue
             first[task.name], count[task.name] = len(drawings), len(task.cells)
             drawings += [np.asarray(task.draw_cell(name).convert("RGB"), dtype=np.uint8) for name in task.cells]
         return cls(np.stack(drawings), first, count)

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmreason.errors import ProblemError
-from mmreason.records import GRID, Box, Demonstration, Difficulty, Verdict, cell_word
+from mmreason.records import GRID, Box, Demonstration, Difficulty, Split, Verdict, cell_word
 from mmreason.tasks.board import Board
 
 Spec = Mapping[str, Any]  # a problem as a JSON object, in the file format of its task
@@ -59,8 +59,9 @@ def spoiled(canvas_HW: np.ndarray, start_HW: np.ndarray, free_HW: np.ndarray) ->
 class Task(ABC):
     """A family of puzzles: generator, solver, demonstration, drawing and verifier.
 
-    One file holds a task, and one line in ``mmreason.tasks`` makes it known to all that draws, solves, trains,
-    measures and shows puzzles.
+    One file holds a task.  The built-in ones are named in ``mmreason.tasks``; whoever writes another names its
+    file where a task is asked for (``--tasks my_task.py:MyTask``).  Its canvas is a grid of drawn cells; a task
+    on free pictures is a ``mmreason.tasks.picture.PictureTask``.
 
     Canvases that come *in* to a verifier were recognised from decoded pixels and may hold any local
     cell id at any place, or ``FOREIGN``; a verifier never raises on them.
@@ -95,9 +96,45 @@ class Task(ABC):
     def turns_needed(self, spec: Spec) -> int:
         """Turns that a shortest solution needs."""
 
-    @abstractmethod
+    @property
+    def demonstrates(self) -> bool:
+        """Has it demonstrations?  Without them it can be trained by rewards, and not be pretrained."""
+        return type(self).demonstrate is not Task.demonstrate
+
     def demonstrate(self, spec: Spec) -> Demonstration:
         """The canonical solution: a pure function of what the canvas shows."""
+        raise ProblemError(f"the task {self.name} has no demonstrations")
+
+    def draw(
+        self, difficulty: Difficulty, split: Split, seed: int, index: int, rng: np.random.Generator
+    ) -> Spec | None:
+        """A spec of ``split``, or None for another draw: what ``generate`` gives, whatever the split."""
+        return self.generate(difficulty, rng)
+
+    def prompt(self, spec: Spec) -> str:
+        """Words that a policy is told besides the task's name; those of a question that differs by problem."""
+        return ""
+
+    def asked(self, spec: Spec) -> str:
+        """The question of one problem, as people read it."""
+        return self.question
+
+    def differs(self, canvas_HW: np.ndarray, other_HW: np.ndarray) -> np.ndarray:
+        """Boolean (H, W): the cells in which two canvases show something else."""
+        return canvas_HW != other_HW
+
+    def region(self, cells_HW: np.ndarray) -> np.ndarray:
+        """Boolean (H, W) cells in the shape that ``accepted_edits`` takes."""
+        return cells_HW
+
+    def image(self, canvas_HW: np.ndarray) -> np.ndarray | None:
+        """The canvas as (S, S, 3) pixels; None where it is drawn cell by cell."""
+        return None
+
+    def solvable(self, spec: Spec, canvas_HW: np.ndarray, turn: int) -> bool:
+        """Can something right still be said or drawn on the canvas shown?"""
+        everywhere = self.region(np.ones((GRID, GRID), dtype=bool))
+        return self.is_solved(spec, canvas_HW) or bool(self.accepted_edits(spec, canvas_HW, everywhere, turn))
 
     @abstractmethod
     def check_thought(
@@ -141,5 +178,5 @@ class Task(ABC):
 
     def candidates(self, spec: Spec, canvas_HW: np.ndarray) -> Iterator[str]:
         """Thoughts that may be right on the canvas shown, for advice; the caller checks each of them."""
-        for step in self.demonstrate(spec).steps:
+        for step in self.demonstrate(spec).steps if self.demonstrates else ():
             yield step.thought

@@ -8,6 +8,8 @@ Axes: N cells, C codes, H W canvas, D code width.
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,6 +19,7 @@ from PIL import Image
 from mmreason.records import CELL_PX, GRID
 
 NUM_CODES = 256
+MAX_REMEMBERED = 50_000  # cells, of free pictures; about 50 MB
 
 
 def build_vqvae(num_codes: int = NUM_CODES, width: int = 32, code_width: int = 16) -> VQModel:
@@ -47,6 +50,30 @@ def encode_cells(vqvae: VQModel, pixels: np.ndarray) -> np.ndarray:
     """(N, 16, 16, 3) uint8 cells → (N,) codes."""
     latents = vqvae.quant_conv(vqvae.encoder(to_input(pixels).to(vqvae.device)))
     return vqvae.quantize(latents)[2][2].view(-1).cpu().numpy()
+
+
+def encode_picture(vqvae: VQModel, picture: np.ndarray, known: dict[bytes, int]) -> np.ndarray:
+    """(128, 128, 3) uint8 → (H·W) codes; equal cells are encoded once and remembered in ``known``."""
+    patches = picture.reshape(GRID, CELL_PX, GRID, CELL_PX, 3).swapaxes(1, 2).reshape(-1, CELL_PX, CELL_PX, 3)
+    keys = [patch.tobytes() for patch in patches]
+    if len(known) > MAX_REMEMBERED:
+        known.clear()
+    new = {key: patch for key, patch in zip(keys, patches, strict=True) if key not in known}
+    if new:
+        codes = encode_cells(vqvae, np.stack(list(new.values())))
+        known.update(zip(new, codes.tolist(), strict=True))
+    return np.array([known[key] for key in keys])
+
+
+class PictureCodes:
+    """``encode_picture`` with a memory of its own, on the CPU: for processes that make demonstrations."""
+
+    def __init__(self, vqvae: VQModel) -> None:
+        self.vqvae = copy.deepcopy(vqvae).cpu()
+        self.known: dict[bytes, int] = {}
+
+    def __call__(self, picture: np.ndarray) -> np.ndarray:
+        return encode_picture(self.vqvae, picture, self.known)
 
 
 @torch.no_grad()

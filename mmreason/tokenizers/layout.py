@@ -15,7 +15,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.errors import CheckpointError
-from mmreason.records import ANSWER, EDIT, END, GRID, MAX_TEXT_TOKENS, NUM_CELLS, BlockMask, cell_word
+from mmreason.records import ANSWER, EDIT, END, GRID, MAX_TEXT_TOKENS, NUM_CELLS, BlockMask, Problem, cell_word
 from mmreason.tokenizers.text import MASK, PAD, UNKNOWN, check_known, is_generated
 
 POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
@@ -40,6 +40,7 @@ class Vocabulary:
     first_cell: int  # id of r1c1; cell words follow by row and column
     generable_text: tuple[int, ...]  # text ids that may be sampled
     tasks: Mapping[str, int] = field(hash=False)  # the token of each task that is known
+    words: Mapping[str, int] = field(hash=False, repr=False)  # the id of every word
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerFast, num_codes: int) -> Vocabulary:
@@ -64,6 +65,7 @@ class Vocabulary:
                 for word, i in sorted(vocab.items(), key=lambda item: item[1])
                 if not is_generated(word) and word not in (PAD, MASK, UNKNOWN)
             },
+            words=vocab,
         )
 
     @property
@@ -72,8 +74,15 @@ class Vocabulary:
 
     def task_token(self, task: str) -> int:
         """The token that begins a problem of ``task``; raises ConfigError where a checkpoint does not know it."""
-        check_known(task, self.tasks)
+        check_known(task, self.tasks, self.words)
         return self.tasks[task]
+
+    def prompt(self, problem: Problem) -> list[int]:
+        """The ids that say what is asked: the task's token, then the words of ``problem.prompt`` if it has some."""
+        return [
+            self.task_token(problem.task),
+            *(self.words.get(w, self.words[UNKNOWN]) for w in problem.prompt.split()),
+        ]
 
     def known(self, tasks: Iterable[str]) -> list[str]:
         """Those of ``tasks`` that are known."""
@@ -138,10 +147,13 @@ class Piece:
         return replace(self, ids=self.ids[-1:], positions=self.positions[-1:])
 
 
-def problem_piece(task_token: int, canvas_tokens: Integers) -> Piece:
-    """The problem: its task token, then the start canvas in raster order."""
-    ids = np.concatenate([[task_token], np.asarray(canvas_tokens)])
-    return Piece(ids, np.concatenate([np.zeros((1, 5), np.int64), positions("image", 0)]), 0, 0)
+def problem_piece(prompt: int | Sequence[int], canvas_tokens: Integers) -> Piece:
+    """The problem: its task token, the start canvas in raster order, then up to 12 further words of the prompt."""
+    task_token, *asked = [prompt] if isinstance(prompt, int) else prompt
+    slots = np.zeros((len(asked), len(POSITION_FIELDS)), np.int64)
+    slots[:, -1] = np.arange(1, len(asked) + 1)
+    ids = np.concatenate([[task_token], np.asarray(canvas_tokens), asked]).astype(np.int64)
+    return Piece(ids, np.concatenate([np.zeros((1, 5), np.int64), positions("image", 0), slots]), 0, 0)
 
 
 def text_piece(ids: Integers, turn: int, copy: int = 0) -> Piece:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -11,13 +11,10 @@ from transformers import PreTrainedTokenizerFast
 
 from mmreason.errors import ConfigError
 from mmreason.records import ANSWER, EDIT, END, GRID, cell_word
-from mmreason.tasks import TASKS
+from mmreason.tasks import FIRST_TASKS, TASKS
 
 PAD, MASK, UNKNOWN = "<pad>", "<mask>", "<unk>"
 MAX_NUMBER = 64
-
-# Checkpoints were trained with the tokens of these before all words, so that later tasks come after them.
-FIRST_TASKS = ("maze", "jigsaw", "sudoku", "transform")
 
 
 def task_token(task: str) -> str:
@@ -25,10 +22,16 @@ def task_token(task: str) -> str:
     return f"<{task}>"
 
 
-def check_known(task: str, known: Iterable[str]) -> None:
-    """Refuse a ``task`` that a checkpoint, which knows others, was never trained on; raises ConfigError."""
+def check_known(task: str, known: Iterable[str], words: Container[str] | None = None) -> None:
+    """Refuse a ``task`` that a checkpoint was never trained on: it knows others, or fewer ``words``.
+
+    Raises ConfigError.
+    """
     if task not in known:
         raise ConfigError(f"the checkpoint does not know the task {task}; it knows {', '.join(known)}")
+    lacks = [word for word in TASKS[task].words if words is not None and word not in words] if task in TASKS else []
+    if lacks:
+        raise ConfigError(f"the checkpoint knows another task {task}: it lacks the words {', '.join(lacks[:8])}")
 
 
 def is_generated(word: str) -> bool:
@@ -36,19 +39,25 @@ def is_generated(word: str) -> bool:
     return not (word.startswith("<") and word.endswith(">")) or word in (END, EDIT, ANSWER)
 
 
-def vocabulary() -> list[str]:
-    """Every word in id order: specials, cell words by row and column, numbers, then the words of the tasks."""
+def vocabulary(tasks: Iterable[str] = FIRST_TASKS) -> list[str]:
+    """Every word of a checkpoint that learns ``tasks``, in id order.
+
+    Specials, cell words by row and column, numbers, then the words of the tasks; those of the first tasks have their
+    tokens before all words, as the shipped checkpoints do.
+    """
+    tasks = list(dict.fromkeys(tasks))
     cells = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]
-    words = [PAD, MASK, UNKNOWN, *map(task_token, FIRST_TASKS), END, EDIT, ANSWER]
+    words = [PAD, MASK, UNKNOWN, *(task_token(name) for name in FIRST_TASKS if name in tasks), END, EDIT, ANSWER]
     words += [*cells, *map(str, range(MAX_NUMBER + 1))]
-    for name, task in TASKS.items():
-        words += [task_token(name), *task.words]
+    for name in (*(name for name in FIRST_TASKS if name in tasks), *tasks):
+        words += [task_token(name), *TASKS[name].words]
     return list(dict.fromkeys(words))  # a word that several say has one id
 
 
-def build_text_tokenizer() -> PreTrainedTokenizerFast:
-    """The tokenizer of ``vocabulary()``; round-trips through ``AutoTokenizer``."""
-    core = Tokenizer(WordLevel({word: i for i, word in enumerate(vocabulary())}, unk_token=UNKNOWN))
+def build_text_tokenizer(tasks: Iterable[str] = FIRST_TASKS) -> PreTrainedTokenizerFast:
+    """The tokenizer of ``vocabulary(tasks)``; round-trips through ``AutoTokenizer``."""
+    words = vocabulary(tasks)
+    core = Tokenizer(WordLevel({word: i for i, word in enumerate(words)}, unk_token=UNKNOWN))
     core.pre_tokenizer = WhitespaceSplit()
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
@@ -56,6 +65,6 @@ def build_text_tokenizer() -> PreTrainedTokenizerFast:
         mask_token=MASK,
         unk_token=UNKNOWN,
         eos_token=END,
-        additional_special_tokens=[EDIT, ANSWER, *map(task_token, TASKS)],
+        additional_special_tokens=[EDIT, ANSWER, *(word for word in words[3:] if not is_generated(word))],
         clean_up_tokenization_spaces=False,
     )

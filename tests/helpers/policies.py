@@ -172,7 +172,7 @@ def demonstrated_trace(problem: Problem) -> Trace:
 def clean_pieces(problem: Problem) -> list[Piece]:
     """Problem and demonstration as the clean pieces that a sampler would have forwarded."""
     example = encoder().example(problem)
-    pieces = [problem_piece(example.task_token, example.canvas)]
+    pieces = [problem_piece(example.prompt, example.canvas)]
     for turn, cells, ids in example.segments:
         if cells is None:
             pieces.append(text_piece(ids[: clean_length(ids.tolist(), vocabulary().end)], turn))

@@ -36,7 +36,7 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
     """
     vocabulary = pipe.vocabulary
     prefixes: list[list[Piece]] = [
-        [problem_piece(vocabulary.task_token(trace.problem.task), trace.canvas_tokens)] for trace in traces
+        [problem_piece(vocabulary.prompt(trace.problem), trace.canvas_tokens)] for trace in traces
     ]
     for s in range(max(len(trace.segments) for trace in traces)):
         alive = [i for i, trace in enumerate(traces) if s < len(trace.segments)]

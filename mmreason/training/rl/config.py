@@ -83,7 +83,8 @@ class GRPOConfig:
     seed: int = number(0, limits.SEED, page=Control("Seed", "The same seed gives the same prompts.", place="first"))
     tasks: Mapping[str, float] = weighted(
         dict.fromkeys(TASKS, 1.0),
-        "puzzles it learns on, and their shares (default: all that the checkpoint knows, in equal shares)",
+        "tasks it learns on (built-in, FILE.py:CLASS or data:FOLDER), and their shares "
+        "(default: all that the checkpoint knows, in equal shares)",
         left="all that the checkpoint knows",
         metavar="TASK[=WEIGHT]",
         page=Control("Tasks", "Puzzles to train on, in equal shares.", place="own"),

@@ -128,7 +128,7 @@ def trace_row(
 ) -> Row:
     """Noisy copies of a trace's segments, or of those ``wanted``, and clean ones as far as these look back."""
     chosen = [s for s in range(len(trace.segments)) if wanted is None or wanted[s]]
-    clean = [problem_piece(vocabulary.task_token(trace.problem.task), trace.canvas_tokens)]
+    clean = [problem_piece(vocabulary.prompt(trace.problem), trace.canvas_tokens)]
     clean += [clean_piece(segment, vocabulary.end) for segment in trace.segments[: max(chosen, default=0)]]
     noisy: list[Piece] = []
     scored = []

@@ -24,7 +24,7 @@ class CorpusConfig:
     )
     tasks: Mapping[str, float] = weighted(
         dict.fromkeys(TASKS, 1.0),
-        "puzzles it learns on, and their shares (default: all, in equal shares)",
+        "tasks it learns on (built-in, FILE.py:CLASS or data:FOLDER), and their shares (default: all built-in ones)",
         metavar="TASK[=WEIGHT]",
     )
     difficulties: Mapping[str, float] = weighted(

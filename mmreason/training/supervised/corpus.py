@@ -8,7 +8,7 @@ Axes: B rows, L sequence positions.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -17,6 +17,8 @@ import torch
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from mmreason.disk import one_line
+from mmreason.errors import ConfigError, TaskError
 from mmreason.records import (
     END,
     FULL_BOX,
@@ -29,6 +31,7 @@ from mmreason.records import (
 )
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
+from mmreason.tasks.own import known, source_of
 from mmreason.tasks.task import NO_HINT
 from mmreason.tokenizers.layout import (
     Packed,
@@ -52,7 +55,7 @@ LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP = 48, 4, 9  # padding to multiples, so that
 class Example:
     """A demonstration in token ids.  ``segments`` holds (turn, cells or None, ids) in order."""
 
-    task_token: int
+    prompt: tuple[int, ...]  # the task's token, then further words of the question
     canvas: np.ndarray  # (H·W)
     segments: tuple[tuple[int, np.ndarray | None, np.ndarray], ...]
     hints: np.ndarray  # (H·W) labels or NO_HINT
@@ -76,17 +79,33 @@ class Batch:
 class Encoder:
     """Problems and demonstrations → token ids."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, vocabulary: Vocabulary, code_of_cell: np.ndarray) -> None:
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        vocabulary: Vocabulary,
+        code_of_cell: np.ndarray,
+        encode: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> None:
         self.words = tokenizer.get_vocab()
         self.vocabulary = vocabulary
         self.code_of_cell = code_of_cell  # code of each drawing in the atlas
+        self.encode = encode  # a (128, 128, 3) picture → its (H·W) codes
 
     def canvas_ids(self, task: str, canvas_HW: np.ndarray) -> np.ndarray:
-        """(H·W) image-token ids of a canvas of local cell ids."""
+        """(H·W) image-token ids of a canvas of local cell ids, or of a picture."""
+        picture = TASKS[task].image(canvas_HW)
+        if picture is not None:
+            if self.encode is None:
+                raise ConfigError(f"the task {task} is on pictures, which needs an image tokenizer")
+            return self.vocabulary.num_text + self.encode(picture)
         return self.vocabulary.num_text + self.code_of_cell[atlas().global_ids(task, canvas_HW).ravel()]
 
     def text_ids(self, text: str) -> np.ndarray:
         """The 12 ids of a text segment: its words, then ``<end>`` to the end."""
+        lacks = [word for word in text.split() if word not in self.words]
+        if lacks or len(text.split()) >= MAX_TEXT_TOKENS:
+            wrong = f"has the words {', '.join(lacks)}, which are none of the task's" if lacks else "is too long"
+            raise TaskError(f"the demonstration {one_line(text, 120)!r} {wrong}: at most {MAX_TEXT_TOKENS - 1} fit")
         ids = [self.words[word] for word in text.split()]
         return np.array(ids + [self.words[END]] * (MAX_TEXT_TOKENS - len(ids)))
 
@@ -101,10 +120,10 @@ class Encoder:
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
         segments.append((first_turn + len(demonstration.steps), None, self.text_ids(demonstration.answer)))
         return Example(
-            self.vocabulary.task_token(problem.task),
+            tuple(self.vocabulary.prompt(problem)),
             self.canvas_ids(problem.task, problem.canvas),
             tuple(segments),
-            hint_labels(problem.task, problem.spec).ravel(),
+            hint_labels(problem.task, problem.spec, self.vocabulary.tasks).ravel(),
         )
 
 
@@ -132,12 +151,12 @@ class Row:
     @property
     def widest(self) -> int:
         """Tokens of the largest edit."""
-        return max(len(piece.ids) for piece in self.noisy if piece.is_edit)
+        return max((len(piece.ids) for piece in self.noisy if piece.is_edit), default=0)
 
 
 def clean_pieces(example: Example, vocabulary: Vocabulary) -> list[Piece]:
     """The problem and the clean copy of every segment."""
-    pieces = [problem_piece(example.task_token, example.canvas)]
+    pieces = [problem_piece(example.prompt, example.canvas)]
     for turn, cells, ids in example.segments:
         if cells is not None:
             pieces.append(edit_piece(ids, cells, turn))
@@ -198,12 +217,15 @@ class DemonstrationBatches(Dataset):
     def __init__(self, config: CorpusConfig, encoder: Encoder, num_batches: int, split: str = "train") -> None:
         self.config, self.encoder = config, encoder
         self.num_batches, self.split = num_batches, split
+        self.sources = [source_of(task) for task in config.tasks]  # for a process that does not know them yet
 
     def __len__(self) -> int:
         return self.num_batches
 
     def __getitem__(self, index: int) -> list[Batch]:
         """The batch in parts of rows of like length, so that little is padding."""
+        for source in self.sources:
+            known(source)
         config, vocabulary = self.config, self.encoder.vocabulary
         rng = numpy_generator("demonstrations", config.seed, index)
         difficulties = {task: config.difficulties_of(task) for task in config.tasks}
@@ -219,7 +241,7 @@ class DemonstrationBatches(Dataset):
             examples.append(self.encoder.example(problem, full, first_turn))
         if config.causal:
             examples.sort(key=lambda example: example.length)
-            sizes = [1 + NUM_CELLS + example.length for example in examples]
+            sizes = [len(example.prompt) + NUM_CELLS + example.length for example in examples]
             return [collate_causal(examples[part], vocabulary) for part in _parts(sizes, config)]
         rows = [noisy_row(example, config.num_copies, vocabulary, rng) for example in examples]
         rows.sort(key=lambda row: (row.widest == NUM_CELLS, len(row.noisy), row.widest))

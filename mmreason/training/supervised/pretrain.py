@@ -38,7 +38,7 @@ from mmreason.sampling.scheduler import MaskedDiffusionScheduler, positions_to_c
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, atlas, num_hints
 from mmreason.tasks.task import NO_HINT
-from mmreason.tokenizers.image import encode_cells
+from mmreason.tokenizers.image import PictureCodes, encode_cells
 from mmreason.tokenizers.layout import PADDING, Packed, Vocabulary
 from mmreason.tokenizers.text import build_text_tokenizer
 from mmreason.training.hardware import half_precision
@@ -265,7 +265,10 @@ def build_policy(vocabulary: Vocabulary, seed: int, **sizes: Any) -> Interleaved
     """An untrained policy for ``vocabulary``; ``sizes`` override those of the configuration."""
     torch.manual_seed(seed)  # modules draw their first weights from torch's global generator
     config = InterleavedDiffusionConfig(
-        vocab_size=vocabulary.size, first_cell=vocabulary.first_cell, num_hints=num_hints(), **sizes
+        vocab_size=vocabulary.size,
+        first_cell=vocabulary.first_cell,
+        num_hints=max(1, num_hints(vocabulary.tasks)),
+        **sizes,
     )
     return InterleavedDiffusionModel(config)
 
@@ -286,11 +289,15 @@ def pretrain(
     ``resume`` it goes on from what was saved there, if anything was and the settings are the same.  Returns the last
     metrics, ``resumed_from`` among them; raises ConfigError and CheckpointError.
     """
-    tokenizer = tokenizer or build_text_tokenizer()
+    for task in config.corpus.tasks:
+        if not TASKS[task].demonstrates:
+            raise ConfigError(f"the task {task} has no demonstrations to pretrain on; train takes rewards alone")
+    tokenizer = tokenizer or build_text_tokenizer(config.corpus.tasks)
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
     for task in config.corpus.tasks:
         vocabulary.task_token(task)  # refuses one that the given policy does not know
-    encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels))
+    encode = PictureCodes(vqvae)
+    encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels), encode)
     policy = policy or build_policy(vocabulary, config.corpus.seed, causal=config.corpus.causal)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
     if policy.config.causal is not config.corpus.causal:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import ProblemError, TraceError
-from mmreason.records import EDIT, END, GRID, NUM_CELLS, Problem, Segment, Trace, trace_rewards
+from mmreason.records import CELL_PX, EDIT, END, GRID, NUM_CELLS, Problem, Segment, Trace, trace_rewards
 from mmreason.rewards.verify import NOTHING_TO_SAY, Verifier
 from mmreason.tasks import TASKS, atlas, problem_from_json
+from mmreason.tasks.atlas import split_cells
 from mmreason.traces.file import to_json
 from mmreason.traces.rebuild import rebuild_group, with_recorded
 from mmreason.ui.solve.playback import run_number
@@ -105,14 +106,15 @@ class _Drawn:
     def __init__(self, words: Sequence[str], sheet: np.ndarray) -> None:
         self.words, self.codebook = words, sheet
         self.verifier = Verifier(words, sheet)
-        self.added: dict[int, int] = {}
+        self.added: dict[bytes, int] = {}
 
-    def code(self, drawing: int) -> int:
-        """The code of drawing ``drawing`` of the atlas."""
-        return self.added.setdefault(drawing, len(self.codebook) + len(self.added))
+    def code(self, pixels: np.ndarray) -> int:
+        """A code for a cell of (16, 16, 3) pixels."""
+        return self.added.setdefault(pixels.tobytes(), len(self.codebook) + len(self.added))
 
     def sheet(self) -> np.ndarray:
-        return np.concatenate([self.codebook, atlas().pixels[list(self.added)]]) if self.added else self.codebook
+        added = [np.frombuffer(pixels, np.uint8).reshape(CELL_PX, CELL_PX, 3) for pixels in self.added]
+        return np.concatenate([self.codebook, added]) if added else self.codebook
 
 
 def _row(g: int, trace: Trace, drawn: _Drawn) -> dict[str, Any]:
@@ -189,17 +191,23 @@ def _pictures(problem: Problem, segment: Segment, thought: str, tokens: np.ndarr
     after[list(segment.cells)] = segment.tokens
     task = TASKS[problem.task]
     before_HW, after_HW = drawn.verifier.shown(task.name, tokens), drawn.verifier.shown(task.name, after)
-    accepted = task.accepted_edits(problem.spec, before_HW, region.reshape(GRID, GRID), segment.turn)
+    accepted = task.accepted_edits(problem.spec, before_HW, task.region(region.reshape(GRID, GRID)), segment.turn)
     codes = (after - len(drawn.words)).tolist()
     if not accepted:
         return {"before": before, "after": codes, "expected": None, "wrong": []}
     said_HW = task.carry_out(problem.spec, before_HW, thought.partition(f" {EDIT}")[0].split(), segment.turn)
-    best = min(accepted, key=lambda c: (int((c != after_HW).sum()), said_HW is None or not np.array_equal(c, said_HW)))
-    expected = list(before)
-    globals_HW = atlas().global_ids(problem.task, best)
-    for cell in np.flatnonzero(region & (best.ravel() >= 0)).tolist():
-        expected[cell] = drawn.code(int(globals_HW.ravel()[cell]))
-    wrong = np.flatnonzero((best != after_HW).ravel()).tolist()
+    best = min(
+        accepted,
+        key=lambda c: (int(task.differs(after_HW, c).sum()), said_HW is None or not np.array_equal(c, said_HW)),
+    )
+    expected, picture = list(before), task.image(best)
+    known = np.ones(NUM_CELLS, dtype=bool) if picture is not None else best.ravel() >= 0
+    if picture is None:
+        picture = atlas().draw(problem.task, np.maximum(best, 0))
+    cells = split_cells(picture).reshape(NUM_CELLS, CELL_PX, CELL_PX, 3)
+    for cell in np.flatnonzero(region & known).tolist():
+        expected[cell] = drawn.code(cells[cell])
+    wrong = np.flatnonzero(task.differs(after_HW, best).ravel()).tolist()
     return {"before": before, "after": codes, "expected": expected, "wrong": wrong}
 
 

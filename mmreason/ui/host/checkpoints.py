@@ -63,7 +63,7 @@ def known_tasks(folder: Path) -> list[str]:
         words = json.loads(text)["model"]["vocab"]
     except (OSError, ValueError, KeyError, TypeError):
         return list(TASKS)
-    return [task for task in TASKS if task_token(task) in words]
+    return [name for name, task in TASKS.items() if task_token(name) in words and words.keys() >= set(task.words)]
 
 
 def hub_names() -> list[str]:

@@ -59,6 +59,9 @@ class Settings:
     runs_days: int = _limit(7, 0, 10**4, "days after which a finished run is deleted")
     checkpoints: str = _place("", "folder of checkpoints instead of `checkpoints`")
     runs: str = _place("", "folder of training runs instead of `runs`; the page keeps its own in the subfolder `page`")
+    tasks: str = _place(
+        "", "tasks of one's own beside the built-in ones, as `FILE.py:CLASS` or `data:FOLDER`, separated by commas"
+    )
     hub_checkpoints: str = _place(
         "", "checkpoints to fetch from the Hub at start, as `owner/name`, separated by commas"
     )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.records import NUM_CELLS, Problem, Segment, Trace
-from mmreason.rewards.advice import code_of_cell, expected_solution, first_wrong
+from mmreason.rewards.advice import Codes, expected_solution, first_wrong
 from mmreason.rewards.verify import Verifier
 from mmreason.tokenizers.text import MASK
 from mmreason.traces.sheet import sheet_pixels
@@ -36,7 +36,7 @@ class Playback:
         self.mask = list(words).index(MASK)
         self.verifier = Verifier(words, sheet)
         self.sheet = sheet_link(sheet)
-        self.code_N = code_of_cell(sheet)
+        self.codes = Codes(sheet)
         self._scored: list[Segment] = []
         self._entries: list[dict[str, Any]] = []
 
@@ -55,8 +55,8 @@ class Playback:
             "end_reason": trace.end_reason,
             "success": trace.success,
             "cost": cost_entry(trace),
-            "expected": expected_solution(trace.problem, self.code_N) if finished else None,
-            "advice": first_wrong(trace, self.verifier, self.code_N) if finished else None,
+            "expected": expected_solution(trace.problem, self.codes) if finished else None,
+            "advice": first_wrong(trace, self.verifier, self.codes) if finished else None,
             "link": link,
         }
         return trace, value
@@ -130,19 +130,21 @@ def cost_entry(trace: Trace) -> dict[str, Any]:
 def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     """The player's value for a finished trace file that holds its ``sheet``; of that, what it uses."""
     sheet = sheet_pixels(data["sheet"])
-    expected = expected_solution(problem, code_of_cell(sheet))
+    expected = expected_solution(problem, Codes(sheet))
     segments = [
         {key: value for key, value in segment.items() if key not in PICTURES} | {"done": True}
         for segment in data["segments"]
     ]
     edits = [segment for segment in segments if segment["kind"] == "edit"]
     frames = [frame["tokens"] for edit in edits for frame in edit["frames"]]
-    drawn = [data["canvas_codes"], *frames, *(step["codes"] for step in expected["steps"])]
+    steps = expected["steps"] if expected is not None else []
+    drawn = [data["canvas_codes"], *frames, *(step["codes"] for step in steps)]
     used = sorted({code for codes in drawn for code in codes if code is not None})
     place = {code: i for i, code in enumerate(used)} | {None: None}
     for edit in edits:
         edit["frames"] = [frame | {"tokens": [place[c] for c in frame["tokens"]]} for frame in edit["frames"]]
-    expected["steps"] = [step | {"codes": [place[c] for c in step["codes"]]} for step in expected["steps"]]
+    if expected is not None:
+        expected["steps"] = [step | {"codes": [place[c] for c in step["codes"]]} for step in steps]
     return {
         "run": 0,
         "state": "example",

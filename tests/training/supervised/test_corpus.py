@@ -186,7 +186,7 @@ def test_hints_are_never_an_input(parts):
     assert int(ids.max()) < vocabulary().size
     problem = make_problem("sudoku", "easy", 0, "train")
     example = encoder().example(problem)
-    blind = type(example)(example.task_token, example.canvas, example.segments, np.full(NUM_CELLS, NO_HINT))
+    blind = type(example)(example.prompt, example.canvas, example.segments, np.full(NUM_CELLS, NO_HINT))
     one, other = (
         collate([noisy_row(e, 2, vocabulary(), numpy_generator("row"))], vocabulary()) for e in (example, blind)
     )

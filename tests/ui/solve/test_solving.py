@@ -288,9 +288,9 @@ def problems(task):
 
 
 def runtime_codes():
-    from mmreason.rewards.advice import code_of_cell
+    from mmreason.rewards.advice import Codes
 
-    return code_of_cell(SHEET)
+    return Codes(SHEET)
 
 
 def test_the_codebook_survives_its_picture():

@@ -1,0 +1,130 @@
+"""A task of one's own: named by its file, known from then on, and refused in a sentence where it is broken."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mmreason.__main__ import main
+from mmreason.errors import TaskError
+from mmreason.tasks import TASKS, atlas, atlas_for, make_problem, own
+from mmreason.ui.host.own_tasks import add_host_tasks
+
+STONES = Path(__file__).parent.parent / "helpers" / "stones.py"
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    """What a test makes known is not known after it."""
+    tasks, sources = dict(TASKS), dict(own._SOURCES)
+    yield
+    for kept, now in ((tasks, TASKS), (sources, own._SOURCES)):
+        now.clear()
+        now.update(kept)
+    atlas.cache_clear()
+    atlas_for.cache_clear()
+
+
+def written(folder: Path, change: tuple[str, str] = ("", "")) -> Path:
+    """The task of the tests as a file of its own, with one change."""
+    text = STONES.read_text().replace('name = "stones"', 'name = "pebbles"').replace(*change)
+    path = folder / "my_task.py"
+    path.write_text(text)
+    return path
+
+
+def test_a_file_names_a_task_which_is_known_by_its_name_from_then_on(tmp_path):
+    path = written(tmp_path)
+    assert own.known(f"{path}:Stones") == "pebbles"
+    assert own.known(f"{path}:Stones") == "pebbles"  # asked for again
+    assert own.known("pebbles") == "pebbles" and own.source_of("pebbles") == f"{path}:Stones"
+    assert make_problem("pebbles", "easy", 3).task == "pebbles"
+    assert own.known("maze") == "maze" and own.source_of("maze") == "maze"
+
+
+def test_an_installed_package_offers_a_task_by_an_entry_point(tmp_path, monkeypatch):
+    written(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    point = importlib.metadata.EntryPoint("pebbles", "my_task:Stones", own.GROUP)
+    monkeypatch.setattr(own, "entry_points", lambda group: [point] if group == own.GROUP else [])
+    assert own.known("pebbles") == "pebbles"
+
+
+def test_the_host_adds_tasks_for_the_page_and_for_what_it_starts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MMREASON_TASKS", f"{written(tmp_path)}:Stones, ")
+    assert add_host_tasks() == ["pebbles"]
+    monkeypatch.setenv("MMREASON_TASKS", "nowhere.py:Stones")
+    assert main(["evaluate", "--problems", "2"]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "MMREASON_TASKS: task 'nowhere.py:Stones': there is no file 'nowhere.py'" in said
+
+
+BROKEN = {  # change of the file → what is said
+    "no class": (("class Stones(Task)", "class Stones"), "it has no class that is a Task"),
+    "an import that fails": (
+        ("import numpy as np", "import numpy_is_not_here"),
+        "cannot be loaded: ModuleNotFoundError",
+    ),
+    "no Python": (("class Stones(Task):", "class Stones(Task)"), "cannot be loaded: SyntaxError"),
+    "a method that is missing": (("def check_answer", "def check_the_answer"), "lacks check_answer"),
+    "no name": (('    name = "pebbles"\n', ""), "name is missing"),
+    "a name in capitals": (('name = "pebbles"', 'name = "Pebbles!"'), "name must be lower-case letters"),
+    "a built-in name": (
+        ('name = "pebbles"', 'name = "maze"'),
+        "name must be another than 'maze', which is taken (built in)",
+    ),
+    "no question": (("How many stones make the picture symmetric?", " "), "question must be a sentence"),
+    "one string as words": (('("place", "stones")', '"place stones"'), "words must be a tuple, got 'place stones'"),
+    "two words in one": (('("place", "stones")', '("place stones",)'), "words must be single words"),
+    "a mark as a word": (('("place", "stones")', '("<edit>",)'), "words must be single words without < and >"),
+    "no hard level": ((', "hard": (6, 8)', ""), "turns must give hard two whole numbers, got None"),
+    "turns that fall": (('"hard": (6, 8)', '"hard": (8, 6)'), "turns of hard must rise from 0 to 16"),
+    "too many turns": (('"hard": (6, 8)', '"hard": (6, 99)'), "turns of hard must rise from 0 to 16"),
+    "no cells": (('("empty", "stone", "placed")', "()"), "cells must name the drawings of its cells, got ()"),
+    "a cell twice": (
+        ('("empty", "stone", "placed")', '("empty", "stone", "stone")'),
+        "cells must be at most 256 different",
+    ),
+    "a drawing of another size": (
+        ("(CELL_PX, CELL_PX)", "(20, 20)"),
+        "draw_cell must give 16 × 16 pixels, got 20 × 20",
+    ),
+    "a drawing that fails": (('"#d8b878"', '"no colour"'), "draw_cell failed for 'empty': ValueError"),
+    "a fraction of hints": (("num_hints = 2", "num_hints = 2.5"), "num_hints must be a whole number from 0, got 2.5"),
+}
+
+
+@pytest.mark.parametrize("change", BROKEN)
+def test_a_broken_task_is_refused_in_a_sentence(change, tmp_path):
+    path = written(tmp_path, BROKEN[change][0])
+    with pytest.raises(TaskError) as caught:
+        own.known(f"{path}")
+    message = str(caught.value)
+    assert BROKEN[change][1] in message and "\n" not in message and len(message) < 400
+    assert "pebbles" not in TASKS
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("checkers", "task must be one of maze, jigsaw, sudoku, transform"),
+        ("nowhere.py", "there is no file 'nowhere.py'"),
+        ("STONES:Pebbles", "must name a class of the file; it has Stones"),
+        ("STONES:GRID", "must be a class that derives from Task, got 8"),
+        ("mmreason.no_such_module:Stones", "cannot be loaded: ModuleNotFoundError"),
+    ],
+)
+def test_a_name_that_names_no_task_is_refused_in_a_sentence(text, said):
+    with pytest.raises(TaskError, match=said.replace("(", r"\(")):
+        own.known(text.replace("STONES", str(STONES)))
+
+
+def test_a_task_that_fails_while_it_is_used_is_blamed_by_name(tmp_path, capsys, tiny_checkpoint):
+    path = written(tmp_path, ("low, high = self.turns[difficulty]", "low, high = 1, 1 // 0"))
+    line = f"solve --task {path} --difficulty easy --checkpoint {tiny_checkpoint} --out {tmp_path / 'trace.json'}"
+    assert main(line.split()) == 2
+    said = capsys.readouterr().err
+    assert "the task pebbles failed: ZeroDivisionError" in said.splitlines()[0] and "1 // 0" in said
