@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmreason.codecs.cells import build_vqvae
+from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tokenizers.image import build_vqvae
-from mmreason.tokenizers.layout import Vocabulary
-from mmreason.tokenizers.text import build_text_tokenizer
 from tests.helpers.marks import pytest_collection_modifyitems, pytest_runtest_makereport  # noqa: F401
 
 torch.set_num_threads(1)

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmreason.codecs.cells import encode_cells
 from mmreason.sampling.config import RECORDED, SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS, atlas, problem_from_json
-from mmreason.tokenizers.image import encode_cells
 from mmreason.traces.file import to_json
 from mmreason.training.supervised.vqvae import evaluate_vqvae
 from mmreason.training.validation import held_out, solve_problems, success_by_task

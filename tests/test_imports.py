@@ -20,12 +20,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {"errors", "limits"},
     **{room: GROUND for room in ("tasks", "models", "traces")},
 }
-MAY_IMPORT["tokenizers"] = GROUND | {"tasks"}
-MAY_IMPORT["layouts"] = GROUND | {"tokenizers"}
+MAY_IMPORT["layouts"] = GROUND | {"tasks"}
 MAY_IMPORT["codecs"] = GROUND
 MAY_IMPORT["backbones"] = GROUND | {"codecs", "layouts", "models"}
-MAY_IMPORT["sampling"] = GROUND | {"tasks", "tokenizers", "codecs", "layouts", "models", "backbones"}
-MAY_IMPORT["rewards"] = GROUND | {"tasks", "tokenizers"}
+MAY_IMPORT["sampling"] = GROUND | {"tasks", "codecs", "layouts", "models", "backbones"}
+MAY_IMPORT["rewards"] = GROUND | {"tasks"}
 MAY_IMPORT["training"] = set(MAY_IMPORT)
 MAY_IMPORT["analysis"] = set(MAY_IMPORT)
 MAY_IMPORT["ui"] = set(MAY_IMPORT)

@@ -24,7 +24,6 @@ from mmreason.layouts.view import View
 from mmreason.records import GRID
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
-from mmreason.tokenizers.image import canvas_image
 
 SMALL_BYTES = 2**30  # weights up to this are forwarded once without being asked
 SENTENCE = "right 3 total 7 <edit> r2c2 r2c5"
@@ -98,8 +97,7 @@ def _check_own(folder: Path) -> dict[str, Any]:
         read = " ".join(pipe.words[words[word]] for word in SENTENCE.split() if word in words)
         report.facts |= {"ids": vocabulary.size, "codes": vocabulary.num_codes}
         start = make_problem("maze", "easy", 0).image
-        codes_HW = (pipe.encode_image(start) - len(pipe.words)).reshape(GRID, GRID)
-        drawn = np.asarray(canvas_image(pipe.sheet, codes_HW)).astype(int)
+        drawn = pipe.codec.decode(pipe.codec.encode(start)).astype(int)
         error = float(np.abs(drawn - start).mean())
         report.facts["round_trip"] = {"sentence": read == SENTENCE, "picture_error": error}
     report.facts |= {"native": True, "licence": licence_of(folder)}

@@ -173,8 +173,8 @@ def group_gradients(
     factors = {modality: _factor(group, advantages, modality) for modality in MODALITIES}
     if not any(value for rows in values.values() for row in rows for value in row):
         return {}
-    for batch in pack_traces(group, pipe.vocabulary, "trajectory", token_budget(model.device)):
-        logp_N = score_tokens(model, batch, pipe.vocabulary, temperature)
+    for batch in pack_traces(group, pipe.layout, "trajectory", token_budget(model.device)):
+        logp_N = score_tokens(model, batch, pipe.layout, temperature)
         where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
         tokens_N = sharing_tokens([(group[t], s) for t, s in where], config.loss)
         weight_N = token_weights(batch.is_image_N, tokens_N, counts, config.loss)

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 import torch
 
+from mmreason.errors import ConfigError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.records import Cost
@@ -81,3 +82,9 @@ def guided(logits: torch.Tensor, twins: Sequence[torch.Tensor], scales: Sequence
     for twin, scale in zip(twins, scales, strict=True):
         moved = moved + scale * (wide - twin)
     return moved
+
+
+def check_guidance(guidance: Sequence[float]) -> None:
+    """Refuse scales for twins that a family does not have; raises ConfigError."""
+    if any(guidance):
+        raise ConfigError(f"guidance must be left out for this checkpoint, which knows none, got {list(guidance)}")

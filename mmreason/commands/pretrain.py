@@ -97,8 +97,7 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
         _keep(directory, vqvae)
     if policy is None and (args.hidden_size or args.num_hidden_layers or args.num_attention_heads):
-        from mmreason.tokenizers.layout import Vocabulary
-        from mmreason.tokenizers.text import build_text_tokenizer
+        from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 
         width = args.hidden_size or 192
         sizes: dict[str, Any] = {

@@ -13,16 +13,20 @@ import torch
 
 from mmreason.errors import CheckpointError
 from mmreason.layouts.view import View
-from mmreason.records import Modality, SegmentKind
+from mmreason.records import Modality, Segment, SegmentKind
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
-    """What a segment may look at: the task in words, the picture as it is now, and what was thought before."""
+    """What a segment may look at: the task in words, a picture, and what was thought before.
+
+    The picture is the one as it is now; for a layout that shows ``segments`` as they came, the one at the start.
+    """
 
     instruction: str
     codes_HW: np.ndarray
     thoughts: tuple[str, ...] = ()
+    segments: tuple[Segment, ...] = ()
 
 
 class Layout(Protocol):

@@ -22,7 +22,6 @@ class View:
     ids: np.ndarray  # (N,)
     slots: np.ndarray  # (K,) places in ids, in the order of the segment's tokens
     positions: np.ndarray | None = None  # (N, P)
-    kept: int = 0  # leading tokens that the next view repeats unchanged
     unseen: int = 0
     twins: tuple[View, ...] = ()
 

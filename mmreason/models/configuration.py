@@ -31,3 +31,8 @@ class InterleavedDiffusionConfig(PreTrainedConfig):
     initializer_range: float = 0.02
     causal: bool = False  # autoregressive: the next token's place is told, and its identity predicted
     tie_word_embeddings: bool = False
+
+    @property
+    def head_dim(self) -> int:
+        """Width of an attention head."""
+        return self.hidden_size // self.num_attention_heads

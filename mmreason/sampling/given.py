@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 
 from mmreason.errors import ConfigError
-from mmreason.records import END, MAX_TEXT_TOKENS, Segment
-from mmreason.tokenizers.layout import Piece, Vocabulary, clean_length, edit_piece, text_piece
+from mmreason.layouts.cells import CellsLayout
+from mmreason.records import Segment
 
 
 def check_given(segments: Sequence[Segment], max_turns: int) -> None:
@@ -29,13 +29,6 @@ def check_given(segments: Sequence[Segment], max_turns: int) -> None:
         raise ConfigError(f"segments must end by turn {max_turns}, got turn {segments[-1].turn}")
 
 
-def clean_piece(segment: Segment, end: int) -> Piece:
-    """The clean copy of a finished segment."""
-    if segment.kind == "edit":
-        return edit_piece(segment.tokens, segment.cells, segment.turn)
-    return text_piece(segment.tokens[: clean_length(segment.tokens, end)], segment.turn)
-
-
 def skip_draws(generator: torch.Generator, segments: Sequence[Segment]) -> None:
     """Advance ``generator`` as the sampler did while it made ``segments``, so that what follows is the same."""
     for segment in segments:
@@ -43,19 +36,13 @@ def skip_draws(generator: torch.Generator, segments: Sequence[Segment]) -> None:
             torch.rand(len(segment.tokens), generator=generator)
 
 
-def reworded(thought: Segment, text: str, words: Sequence[str], vocabulary: Vocabulary) -> Segment:
+def reworded(thought: Segment, text: str, layout: CellsLayout) -> Segment:
     """``thought`` saying ``text``, in as many steps as before, each at probability 1; raises ConfigError."""
     said = text.split()
-    if not 0 < len(said) < MAX_TEXT_TOKENS:
-        raise ConfigError(f"a thought must have 1 to {MAX_TEXT_TOKENS - 1} words, got {len(said)}")
-    ids = []
-    for word in said:
-        token = words.index(word) if word in words else -1
-        if token not in vocabulary.generable_text or word == END:
-            raise ConfigError(f"the model does not know the word {word[:40]!r}")
-        ids.append(token)
-    ids += [vocabulary.end] * (MAX_TEXT_TOKENS - len(ids))
-    return replace(_forced(thought, ids, vocabulary.mask), text=" ".join(said))
+    if not 0 < len(said) < layout.text_length:
+        raise ConfigError(f"a thought must have 1 to {layout.text_length - 1} words, got {len(said)}")
+    ids = layout.filled(layout.write(text))
+    return replace(_forced(thought, ids, layout.mask), text=" ".join(said))
 
 
 def redrawn(edit: Segment, cell: int, token: int, mask: int) -> Segment:

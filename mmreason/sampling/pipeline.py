@@ -18,9 +18,13 @@ from diffusers.utils import BaseOutput
 from transformers import PreTrainedTokenizerFast
 
 from mmreason import limits
+from mmreason.backbones.blocks import CellBackbone
+from mmreason.codecs.cells import CellCodec
 from mmreason.errors import CheckpointError, ConfigError, DistributionError
+from mmreason.layouts.cells import CellsLayout
+from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import CELL_PX, GRID, Problem, Segment, Trace
+from mmreason.records import Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
@@ -28,8 +32,6 @@ from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tokenizers.image import decode_codebook, encode_picture
-from mmreason.tokenizers.layout import Vocabulary
 
 
 def fastest_device() -> torch.device:
@@ -63,13 +65,18 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
     ) -> None:
         super().__init__()
         self.register_modules(transformer=transformer, vqvae=vqvae, tokenizer=tokenizer, scheduler=scheduler)
-        self.vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
+        self.layout = CellsLayout(tokenizer, vqvae.config["num_vq_embeddings"], transformer.config.max_text_tokens)
+        self.codec = CellCodec(vqvae, self.layout.grid)
+        if transformer.config.grid_size != self.vocabulary.grid:
+            raise CheckpointError(
+                f"grid_size of the transformer must be {self.vocabulary.grid}, as the tokenizer's cell words say, "
+                f"got {transformer.config.grid_size}"
+            )
         if self.vocabulary.size != transformer.config.vocab_size:
             raise CheckpointError(
                 f"vocab_size of the transformer must be {self.vocabulary.size} (text ids and codes), "
                 f"got {transformer.config.vocab_size}"
             )
-        self._code_of_cell: dict[bytes, int] = {}
 
     @classmethod
     def from_pretrained(
@@ -96,26 +103,36 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             for name, weight in getattr(self, part).state_dict().items():
                 if not bool(weight.isfinite().all()):
                     return f"{part}'s {name} holds a number that is not finite"
-        side = GRID * CELL_PX
         if not self.vocabulary.tasks:
             return "its tokenizer knows no task"
-        task = next(iter(self.vocabulary.tasks))
-        blank = Problem(task, {}, np.zeros((GRID, GRID), int), np.zeros((side, side, 3), np.uint8), "", 1)
+        height, width = self.layout.grid
+        picture = np.zeros((height * self.codec.pixels_per_code, width * self.codec.pixels_per_code, 3), np.uint8)
+        blank = Problem(next(iter(self.vocabulary.tasks)), {}, np.zeros((height, width), int), picture, "", 1)
         try:  # a first look at what the policy says, one step of one thought
             next(self.stream([blank], SamplingConfig(num_steps=1, temperature=0)))
         except DistributionError as error:
             return str(error)
         return ""
 
-    @cached_property
+    @property
+    def backbone(self) -> CellBackbone:
+        """The transformer as it is now, by the protocol of all backbones."""
+        return CellBackbone(self.transformer, self.layout)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Ids of words and codes."""
+        return self.layout.vocabulary
+
+    @property
     def words(self) -> list[str]:
         """Text id → word; a joint id from ``len(words)`` on is an image code."""
-        return self.tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text)))
+        return self.layout.words
 
-    @cached_property
+    @property
     def sheet(self) -> np.ndarray:
         """(C, 16, 16, 3) uint8: the decoded codebook."""
-        return decode_codebook(self.vqvae)
+        return self.codec.sheet()
 
     @cached_property
     def fingerprint(self) -> str:
@@ -131,8 +148,8 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         return digest.hexdigest()
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:
-        """(128, 128, 3) uint8 → (H·W) image-token ids; equal cells are encoded once and remembered."""
-        return encode_picture(self.vqvae, image, self._code_of_cell) + self.vocabulary.num_text
+        """(height, width, 3) uint8 → (H·W) image-token ids."""
+        return self.codec.encode(image).ravel() + self.layout.first_code
 
     def __call__(
         self,

@@ -6,16 +6,17 @@ Axes: H W canvas.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 
+from mmreason.backbones.blocks import CellBackbone
+from mmreason.layouts.cells import CellsLayout
+from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tokenizers.layout import Vocabulary
 
 
 class Policy(Protocol):
@@ -23,15 +24,21 @@ class Policy(Protocol):
 
     transformer: InterleavedDiffusionModel
     scheduler: MaskedDiffusionScheduler
-    vocabulary: Vocabulary
+    layout: CellsLayout
 
-    @cached_property
+    @property
+    def backbone(self) -> CellBackbone: ...
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+
+    @property
     def words(self) -> list[str]:
         """Text id → word."""
         ...
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:
-        """(128, 128, 3) uint8 → (H·W) image-token ids."""
+        """(height, width, 3) uint8 → (H·W) image-token ids."""
         ...
 
     def stream(

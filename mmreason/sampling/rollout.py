@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmreason.layouts.cells import CellsLayout, Piece
 from mmreason.records import (
     ANSWER,
-    END,
-    FULL_BOX,
-    GRID,
-    NUM_CELLS,
     Box,
     Cost,
     Frame,
@@ -42,14 +39,20 @@ class Draft:
     tokens: tuple[int, ...] = ()
     frames: list[Frame] = field(default_factory=list)
 
+    def piece(self, layout: CellsLayout, ids: np.ndarray, copy: int = 1) -> Piece:
+        """The segment as it is forwarded while ``ids`` stand in it."""
+        if self.kind == "edit":
+            return layout.edit_piece(ids, self.cells, self.turn, copy)
+        return layout.text_piece(ids, self.turn, copy)
+
 
 class Rollout:
     """Mutable while it runs; ``trace`` freezes what there is."""
 
     def __init__(
-        self, problem: Problem, canvas_tokens: np.ndarray, generator: torch.Generator, words: Sequence[str]
+        self, problem: Problem, canvas_tokens: np.ndarray, generator: torch.Generator, layout: CellsLayout
     ) -> None:
-        self.problem, self.generator, self.words = problem, generator, words
+        self.problem, self.generator, self.layout = problem, generator, layout
         self.start_tokens = tuple(int(t) for t in canvas_tokens)
         self.canvas_tokens = np.array(canvas_tokens)
         self.segments: list[Segment] = []
@@ -65,16 +68,18 @@ class Rollout:
             if segment.kind == "edit":
                 self.canvas_tokens[list(segment.cells)] = segment.tokens
 
-    def begin_text(self, turn: int, length: int) -> None:
-        """Start a text segment of ``length`` tokens; whether thought or answer shows when it is done."""
-        self.draft = Draft("thought", turn, length)
+    def begin_text(self, turn: int, length: int | None = None) -> None:
+        """Start a text segment (of ``length`` tokens); whether thought or answer shows when it is done."""
+        self.draft = Draft("thought", turn, length or self.layout.text_length)
 
     def begin_edit(self, turn: int, cells: np.ndarray, stated: bool) -> None:
         """Start an edit of the flat canvas indices ``cells``; ``stated`` if they are the thought's own boxes."""
         boxes = tuple(self.boxes)
         if not stated:
-            full = len(cells) == NUM_CELLS
-            boxes = (FULL_BOX,) if full else tuple(Box(*(2 * (c // GRID + 1, c % GRID + 1))) for c in cells.tolist())
+            height, width = self.layout.grid
+            full = len(cells) == height * width
+            singles = tuple(Box(*(2 * (c // width + 1, c % width + 1))) for c in cells.tolist())
+            boxes = (Box(1, 1, height, width),) if full else singles
         self.draft = Draft("edit", turn, len(cells), boxes, tuple(cells.tolist()))
 
     def add_frame(self, step: int, tokens: list[int], committed: list[bool], logprobs: list[float]) -> None:
@@ -124,7 +129,6 @@ class Rollout:
     def _segment(self, draft: Draft) -> Segment:
         kind, text = draft.kind, ""
         if kind == "thought":
-            words = [self.words[token] for token in draft.tokens]
-            text = " ".join(words[: words.index(END)] if END in words else words)
-            kind = "answer" if words[0] == ANSWER else "thought"
+            text = self.layout.read(draft.tokens)
+            kind = "answer" if self.layout.words[draft.tokens[0]] == ANSWER else "thought"
         return Segment(kind, draft.turn, draft.tokens, tuple(draft.frames), text, draft.boxes, draft.cells)

@@ -9,24 +9,21 @@ Axes: L positions of an ask, D width.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
-from mmreason.models.cache import PrefixCache
-from mmreason.models.flops import forward_flops
-from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS, Cost, Problem, Trace
+from mmreason.layouts.cells import Piece
+from mmreason.records import Modality, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
-from mmreason.sampling.given import clean_piece
 from mmreason.sampling.policy import Policy
+from mmreason.sampling.regions import least_likely
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tokenizers.layout import PADDING, Piece, attention_rule, edit_piece, pack, problem_piece, text_piece
 
 NARROW = 32  # tokens; wider asks are forwarded apart, so that narrow ones are not padded to their width
 
@@ -35,12 +32,9 @@ NARROW = 32  # tokens; wider asks are forwarded apart, so that narrow ones are n
 class Ask:
     """What a row wants forwarded next; the hidden states of the first ``scored`` positions are read."""
 
-    pieces: list[Piece]
+    noisy: list[Piece]
     scored: int
-
-    @property
-    def width(self) -> int:
-        return sum(len(piece.ids) for piece in self.pieces)
+    finished: list[Piece] = field(default_factory=list)  # clean, and forwarded with it, once
 
 
 Program = Generator[Ask, torch.Tensor, None]
@@ -65,24 +59,22 @@ class RunningBatch:
     """Advances all its rows by one denoising step at a time."""
 
     def __init__(self, pipe: Policy) -> None:
-        self.pipe, self.vocabulary = pipe, pipe.vocabulary
+        self.pipe, self.layout, self.vocabulary = pipe, pipe.layout, pipe.vocabulary
         self.model, self.device = pipe.transformer, pipe.transformer.device
         self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in ("text", "image")}
         self.rows: list[Row] = []
-        sizes = self.model.config
-        heads = sizes.num_attention_heads
-        self.cache = PrefixCache(sizes.num_hidden_layers, heads, sizes.hidden_size // heads)
+        self.cells = pipe.backbone.rows()
 
     def join(self, problem: Problem, config: SamplingConfig, seed: int) -> Row:
         """A new row that takes part in the next step; it gives the trace that ``pipe.stream`` gives for ``seed``."""
         canvas = self.pipe.encode_image(problem.image)
-        row = Row(Rollout(problem, canvas, torch_generator("rollout", seed, 0), self.pipe.words), config)
+        row = Row(Rollout(problem, canvas, torch_generator("rollout", seed, 0), self.layout), config)
         row.program = self._program(row.rollout, config)
-        row.ask = next(row.program)
         if not self.rows:
-            self.cache.allocate(self.model.norm.weight, 0)
-        self.cache.append_row()
+            self.cells = self.pipe.backbone.rows()
+        self.cells.append_row()
         self.rows.append(row)
+        self._asked(len(self.rows) - 1, next(row.program))
         return row
 
     def leave(self, row: Row) -> None:
@@ -95,21 +87,21 @@ class RunningBatch:
         """One forward for every row; those that end or fail are out of ``rows`` afterwards."""
         for lane in self._lanes():
             for i, hidden_LD in self._answers(lane):
-                self._advance(self.rows[i], hidden_LD)
+                self._advance(i, hidden_LD)
         self._keep([not row.ended for row in self.rows])
 
     def _keep(self, kept: list[bool]) -> None:
         if all(kept):
             return
         self.rows = [row for row, stays in zip(self.rows, kept, strict=True) if stays]
-        self.cache = self.cache.select(torch.tensor(kept, device=self.device).nonzero()[:, 0])
-        self.cache.shrink()
+        self.cells = self.cells.select([i for i, stays in enumerate(kept) if stays])
+        self.cells.shrink()
 
     # Forwards
 
     def _lanes(self) -> list[list[int]]:
         """Numbers of the rows that share a forward."""
-        widths = [row.ask.width if row.ask else 0 for row in self.rows]
+        widths = [self.cells.width(i, row.ask.noisy) if row.ask else 0 for i, row in enumerate(self.rows)]
         narrow = [i for i, width in enumerate(widths) if width <= NARROW]
         wide = [i for i, width in enumerate(widths) if width > NARROW]
         return [lane for lane in (narrow, wide) if lane]
@@ -129,38 +121,24 @@ class RunningBatch:
             yield from self._answers([i])
 
     def _forward(self, lane: list[int]) -> list[torch.Tensor]:
-        """Forward the asks of ``lane``; clean positions are committed to the cache."""
-        rows = [self.rows[i] for i in lane]
-        asks = [row.ask for row in rows if row.ask is not None]
-        packed = pack([ask.pieces for ask in asks], self.vocabulary.pad).to(self.device)
-        numbers = torch.tensor(lane, device=self.device)
-        cache = self.cache if len(lane) == len(self.rows) else self.cache.select(numbers)
-        cached_B, columns = cache.length_B.tolist(), cache.num_columns
-        cache.reserve(columns + packed.ids_BL.shape[1])
-        inside = attention_rule(packed.segment_BL, packed.copy_BL, packed.segment_BL, packed.copy_BL)
-        before = cache.filled(columns)[:, None].expand(-1, inside.shape[1], -1)
-        keep_BL = (packed.segment_BL != PADDING) & (packed.copy_BL == 0)
-        keeps = bool(keep_BL.any())
-        began = time.perf_counter()
-        hidden_BLD = self.model(
-            packed.ids_BL,
-            packed.positions_BLP,
-            torch.cat((before, inside), dim=-1)[:, None],
-            cache=cache,
-            keep_BL=keep_BL if keeps else None,
-        ).hidden_BLD
-        seconds = (time.perf_counter() - began) / len(rows)
-        if keeps and cache is not self.cache:
-            self.cache.put(numbers, cache)
-        for row, ask, length in zip(rows, asks, cached_B, strict=True):  # as if alone: no padding of others
-            flops = forward_flops(self.model.config, 1, ask.width, length, ask.scored)
-            row.rollout.cost = row.rollout.cost + Cost(1, ask.width, flops, seconds)
-        return [hidden_BLD[b, : ask.scored] for b, ask in enumerate(asks)]
+        """Forward the asks of ``lane``; what is finished stays."""
+        asks = [ask for i in lane if (ask := self.rows[i].ask) is not None]
+        done = self.cells.forward([ask.noisy for ask in asks], lane)
+        for b, (i, ask) in enumerate(zip(lane, asks, strict=True)):
+            rollout = self.rows[i].rollout
+            rollout.cost = rollout.cost + done.cost_alone(b, ask.scored)
+        return [done.hidden_BLD[b, : ask.scored] for b, ask in enumerate(asks)]
 
-    def _advance(self, row: Row, hidden_LD: torch.Tensor) -> None:
+    def _asked(self, i: int, ask: Ask) -> None:
+        """Row ``i`` wants this forwarded next."""
+        self.rows[i].ask = ask
+        self.cells.add(i, ask.finished)
+
+    def _advance(self, i: int, hidden_LD: torch.Tensor) -> None:
+        row = self.rows[i]
         assert row.program is not None
         try:
-            row.ask = row.program.send(hidden_LD)
+            self._asked(i, row.program.send(hidden_LD))
         except StopIteration:
             row.ended, row.ask = True, None
         except BaseException as error:  # of this row alone: the others go on
@@ -174,51 +152,36 @@ class RunningBatch:
     def _program(self, rollout: Rollout, config: SamplingConfig) -> Program:
         """The steps of ``Sampler.run`` for one row."""
         prompt = self.vocabulary.prompt(rollout.problem)
-        yield Ask([problem_piece(prompt, rollout.canvas_tokens)], 0)
-        pending: Piece | None = None
+        yield Ask([], 0, [self.layout.problem_piece(prompt, rollout.canvas_tokens)])
+        finished: list[Piece] = []
         for turn in range(1, config.max_turns + 2):
-            rollout.begin_text(turn, MAX_TEXT_TOKENS)
-            yield from self._denoise(
-                rollout, config, "text", pending, lambda ids, turn=turn: text_piece(ids, turn, copy=1)
-            )
+            rollout.begin_text(turn)
+            yield from self._denoise(rollout, config, "text", finished)
             rollout.follow(turn, config.max_turns)
             if rollout.end_reason:
                 return
-            pending = clean_piece(rollout.segments[-1], self.vocabulary.end)
-            cells = rollout.stated_cells() if config.region != "full" else np.arange(NUM_CELLS)
+            finished = [self.layout.clean_piece(rollout.segments[-1])]
+            cells = rollout.stated_cells() if config.region != "full" else np.arange(self.layout.num_cells)
             if config.region == "confidence":
-                cells = yield from self._least_likely(rollout, config, pending, turn, len(cells))
-                pending = None
+                cells = yield from self._least_likely(rollout, config, finished, turn, len(cells))
+                finished = []
             rollout.begin_edit(turn, cells, stated=config.region == "stated")
-            yield from self._denoise(
-                rollout,
-                config,
-                "image",
-                pending,
-                lambda ids, cells=cells, turn=turn: edit_piece(ids, cells, turn, copy=1),
-            )
-            pending = clean_piece(rollout.segments[-1], self.vocabulary.end)
+            yield from self._denoise(rollout, config, "image", finished)
+            finished = [self.layout.clean_piece(rollout.segments[-1])]
 
-    def _denoise(
-        self,
-        rollout: Rollout,
-        config: SamplingConfig,
-        modality: str,
-        pending: Piece | None,
-        noisy: Callable[[np.ndarray], Piece],
-    ) -> Program:
-        """Denoise one segment; the first forward also commits the pending clean piece."""
-        assert rollout.draft is not None
-        length = rollout.draft.length
-        tokens_BL = torch.full((1, length), self.vocabulary.mask, device=self.device)
+    def _denoise(self, rollout: Rollout, config: SamplingConfig, modality: Modality, finished: list[Piece]) -> Program:
+        """Denoise the segment that is begun; ``finished`` pieces are forwarded with its first step."""
+        draft = rollout.draft
+        assert draft is not None
+        tokens_BL = torch.full((1, draft.length), self.vocabulary.mask, device=self.device)
         masked_BL = torch.ones_like(tokens_BL, dtype=torch.bool)
         step = 0
         while bool(masked_BL.any()):
-            piece = noisy(tokens_BL[0].cpu().numpy())
-            hidden_LD = yield Ask([piece] if pending is None or step else [piece, pending], length)
-            uniform_BL = torch.zeros(1, length)
+            piece = draft.piece(self.layout, tokens_BL[0].cpu().numpy())
+            hidden_LD = yield Ask([piece], draft.length, [] if step else finished)
+            uniform_BL = torch.zeros(1, draft.length)
             if config.temperature:
-                uniform_BL[0] = torch.rand(length, generator=rollout.generator)
+                uniform_BL[0] = torch.rand(draft.length, generator=rollout.generator)
             output = self.pipe.scheduler.step(
                 self.model.logits(hidden_LD[None]),
                 step,
@@ -234,16 +197,15 @@ class RunningBatch:
             rollout.add_frame(step, *(t[0].tolist() for t in shown))
 
     def _least_likely(
-        self, rollout: Rollout, config: SamplingConfig, pending: Piece, turn: int, count: int
+        self, rollout: Rollout, config: SamplingConfig, finished: list[Piece], turn: int, count: int
     ) -> Generator[Ask, torch.Tensor, np.ndarray]:
         """``count`` cells where the model finds the canvas least likely."""
-        everywhere, masks = np.arange(NUM_CELLS), np.full(NUM_CELLS, self.vocabulary.mask)
-        hidden_LD = yield Ask([edit_piece(masks, everywhere, turn, copy=1), pending], NUM_CELLS)
-        logp_BLV = log_distribution(self.model.logits(hidden_LD[None]), self.allowed["image"], config.temperature)
-        shown_BL = torch.from_numpy(rollout.canvas_tokens)[None].to(self.device)
-        likely_BL = logp_BLV.gather(-1, shown_BL[..., None]).squeeze(-1)
-        order = likely_BL.argsort(dim=-1, stable=True)[0].cpu().numpy()
-        return np.sort(order[:count])
+        size = self.layout.num_cells
+        blank = self.layout.edit_piece(np.full(size, self.vocabulary.mask), np.arange(size), turn, copy=1)
+        hidden_CD = yield Ask([blank], size, finished)
+        logp_BCV = log_distribution(self.model.logits(hidden_CD[None]), self.allowed["image"], config.temperature)
+        shown_BC = torch.from_numpy(rollout.canvas_tokens)[None].to(self.device)
+        return least_likely(logp_BCV, shown_BC, [count])[0]
 
 
 class StreamRow:

@@ -1,26 +1,24 @@
 """The sampler: rollouts of thoughts and edits in lockstep, on an exact prefix cache.
 
-Axes: B rollouts in a batch, L block positions, M cached positions, P position fields, V vocabulary.
+Axes: B rollouts in a batch, L block positions, V vocabulary.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 
-from mmreason.models.cache import PrefixCache
-from mmreason.models.flops import forward_flops
-from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS, Cost, Problem, Segment, Trace
+from mmreason.backbones.blocks import Forwarded
+from mmreason.records import Modality, Problem, Segment, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
-from mmreason.sampling.given import clean_piece, skip_draws
+from mmreason.sampling.given import skip_draws
 from mmreason.sampling.policy import Policy
+from mmreason.sampling.regions import least_likely
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tokenizers.layout import PADDING, Piece, attention_rule, edit_piece, pack, problem_piece, text_piece
 
 
 class Sampler:
@@ -38,20 +36,17 @@ class Sampler:
         seeds: Sequence[int],
         num_generations: int,
     ) -> None:
-        self.pipe, self.config, self.vocabulary = pipe, config, pipe.vocabulary
+        self.pipe, self.config, self.layout, self.vocabulary = pipe, config, pipe.layout, pipe.vocabulary
         self.model, self.device = pipe.transformer, pipe.transformer.device
         self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in ("text", "image")}
         self.num_generations = num_generations
         self.rollouts = [
-            Rollout(problem, pipe.encode_image(problem.image), torch_generator("rollout", seed, g), pipe.words)
+            Rollout(problem, pipe.encode_image(problem.image), torch_generator("rollout", seed, g), pipe.layout)
             for problem, seed in zip(problems, seeds, strict=True)
             for g in range(num_generations)
         ]
         self.given: Sequence[Segment] = ()
         self.turn_limit = config.max_turns
-        sizes = self.model.config
-        heads = sizes.num_attention_heads
-        self.cache = PrefixCache(sizes.num_hidden_layers, heads, sizes.hidden_size // heads)
 
     def begin_with(self, segments: Sequence[Segment], generator: torch.Generator) -> None:
         """Let the one rollout start from ``segments``, made with ``generator`` or in place of what was."""
@@ -71,100 +66,100 @@ class Sampler:
             return
         active = self.rollouts
         self._encode_problems()
-        pending: list[Piece | None] = [None] * len(active)
-        first, thought_given = 1, False
-        if self.given:
-            pending, first, thought_given = self._encode_given()
+        first, thought_given = self._encode_given() if self.given else (1, False)
         for turn in range(first, self.turn_limit + 2):
             if not thought_given:
-                yield from self._denoise_texts(active, pending, turn)
+                yield from self._denoise_texts(active, turn)
             thought_given = False
             for rollout in active:
                 rollout.follow(turn, self.turn_limit)
             going = [i for i, rollout in enumerate(active) if not rollout.end_reason]
-            active = [active[i] for i in going]
-            if not active:
+            if not going:
                 break
-            self.cache = self.cache.select(torch.tensor(going, device=self.device))
-            pending = [clean_piece(rollout.segments[-1], self.vocabulary.end) for rollout in active]
-            regions = [rollout.stated_cells() for rollout in active]
-            if self.config.region == "full":
-                regions = [np.arange(NUM_CELLS)] * len(active)
-            if self.config.region == "confidence":
-                regions = self._least_likely(active, pending, turn, regions)
-                pending = [None] * len(active)
-            yield from self._denoise_edits(active, pending, turn, regions)
-            pending = [clean_piece(rollout.segments[-1], self.vocabulary.end) for rollout in active]
+            active = [active[i] for i in going]
+            self._go_on(going, active)
+            yield from self._denoise_edits(active, turn, self._regions(active, turn))
+            self._finish(active)
         yield None  # the last yield shows every rollout ended
 
     def _encode_problems(self) -> None:
         first = self.rollouts[:: self.num_generations]
-        pieces = [problem_piece(self.vocabulary.prompt(r.problem), r.canvas_tokens) for r in first]
-        self.cache.allocate(self.model.norm.weight, len(first))
-        self._forward([[piece] for piece in pieces], first, scored=0)
-        self._share_problems()
+        self.rows = self.pipe.backbone.rows(len(first))
+        for row, rollout in enumerate(first):
+            prompt = self.vocabulary.prompt(rollout.problem)
+            self.rows.add(row, [self.layout.problem_piece(prompt, rollout.canvas_tokens)])
+        self._count(first, self.rows.forward([[] for _ in first]), 0)
+        if self.num_generations > 1:  # a row for each generation of a problem
+            self.rows = self.rows.select([row for row in range(len(first)) for _ in range(self.num_generations)])
 
-    def _share_problems(self) -> None:
-        """One row of the cache for each generation of a problem."""
-        if self.num_generations > 1:
-            rows = torch.arange(self.cache.num_rows, device=self.device).repeat_interleave(self.num_generations)
-            self.cache = self.cache.select(rows)
+    def _encode_given(self) -> tuple[int, bool]:
+        """Forward all given segments but the last, which stays pending.
 
-    def _encode_given(self) -> tuple[list[Piece | None], int, bool]:
-        """Cache all given segments but the last, which stays pending.
-
-        Also returns the turn to go on with, and whether its thought is given.
+        Returns the turn to go on with, and whether its thought is given.
         """
         *before, last = self.given
         self.rollouts[0].take(self.given)  # not before the problem, with its own canvas, is encoded
-        pieces = [clean_piece(segment, self.vocabulary.end) for segment in before]
-        if pieces:
-            self._forward([pieces], self.rollouts, scored=0)
-        pending: list[Piece | None] = [clean_piece(last, self.vocabulary.end)]
-        return (pending, last.turn + 1, False) if last.kind == "edit" else (pending, last.turn, True)
+        if before:
+            self.rows.add(0, [self.layout.clean_piece(segment) for segment in before])
+            self._count(self.rollouts, self.rows.forward([[]]), 0)
+        if last.kind != "edit":
+            return last.turn, True
+        self._finish(self.rollouts)
+        return last.turn + 1, False
 
-    def _denoise_texts(self, active: list[Rollout], pending: list[Piece | None], turn: int) -> Iterator[None]:
-        kinds = [(None, MAX_TEXT_TOKENS)] * len(active)
+    def _go_on(self, going: list[int], active: list[Rollout]) -> None:
+        """Leave out the rows that have ended; the thoughts of the others are finished."""
+        self.rows = self.rows.select(going)
+        self._finish(active)
+
+    def _finish(self, active: list[Rollout]) -> None:
+        """The last segment of each rollout is forwarded, clean, with the first step of the next."""
+        for row, rollout in enumerate(active):
+            self.rows.add(row, [self.layout.clean_piece(rollout.segments[-1])])
+
+    def _regions(self, active: list[Rollout], turn: int) -> list[np.ndarray]:
+        """The cells that each rollout draws anew."""
+        regions = [rollout.stated_cells() for rollout in active]
+        if self.config.region == "full":
+            return [np.arange(self.layout.num_cells)] * len(active)
+        if self.config.region == "confidence":
+            return self._least_likely(active, turn, [len(cells) for cells in regions])
+        return regions
+
+    def _denoise_texts(self, active: list[Rollout], turn: int) -> Iterator[None]:
         for rollout in active:
-            rollout.begin_text(turn, MAX_TEXT_TOKENS)
-        yield from self._denoise("text", active, pending, turn, kinds)
+            rollout.begin_text(turn)
+        yield from self._denoise("text", active)
 
-    def _denoise_edits(
-        self, active: list[Rollout], pending: list[Piece | None], turn: int, regions: list[np.ndarray]
-    ) -> Iterator[None]:
+    def _denoise_edits(self, active: list[Rollout], turn: int, regions: list[np.ndarray]) -> Iterator[None]:
         for rollout, cells in zip(active, regions, strict=True):
             rollout.begin_edit(turn, cells, stated=self.config.region == "stated")
-        yield from self._denoise("image", active, pending, turn, [(cells, len(cells)) for cells in regions])
+        yield from self._denoise("image", active)
 
-    def _denoise(self, modality, active, pending, turn, kinds) -> Iterator[None]:
-        """Denoise one segment a row; the first forward also commits the pending clean pieces.
-
-        Later forwards leave out the rows that are done, and commit nothing.
-        """
-        width = max(length for _, length in kinds)
-        lengths = torch.tensor([length for _, length in kinds], device=self.device)
-        masked_BL = torch.arange(width, device=self.device) < lengths[:, None]
+    def _denoise(self, modality: Modality, active: list[Rollout]) -> Iterator[None]:
+        """Denoise the segment that each row has begun; later forwards leave out the rows that are done."""
+        sizes = [rollout.draft.length if rollout.draft else 0 for rollout in active]
+        lengths = torch.tensor(sizes, device=self.device)
+        masked_BL = torch.arange(max(sizes), device=self.device) < lengths[:, None]
         tokens_BL = torch.full(masked_BL.shape, self.vocabulary.mask, device=self.device)
         step, going_B = 0, torch.arange(len(active), device=self.device)
         while len(going_B):
-            rows: list[list[Piece]] = []
             ids_host, going = tokens_BL.cpu().numpy(), going_B.tolist()
-            for b in going:
-                cells, length = kinds[b]
-                ids = ids_host[b, :length]
-                noisy = text_piece(ids, turn, copy=1) if cells is None else edit_piece(ids, cells, turn, copy=1)
-                clean = pending[b]
-                rows.append([noisy] if clean is None or step else [noisy, clean])
-            cache = self.cache if len(going) == len(active) else self.cache.select(going_B)
-            rollouts, width = [active[b] for b in going], max(kinds[b][1] for b in going)
-            hidden_BLD = self._forward(rows, rollouts, width, cache)
+            rollouts, width = [active[b] for b in going], max(sizes[b] for b in going)
+            noisy = [
+                [rollout.draft.piece(self.layout, ids_host[b, : sizes[b]])]
+                for b, rollout in zip(going, rollouts, strict=True)
+                if rollout.draft
+            ]
+            done = self.rows.forward(noisy, going)
+            self._count(rollouts, done, width)
             output = self.pipe.scheduler.step(
-                self.model.logits(hidden_BLD[:, :width]),
+                self.model.logits(done.hidden_BLD[:, :width]),
                 step,
                 tokens_BL[going_B, :width],
                 masked_BL[going_B, :width],
                 self.allowed[modality],
-                self._uniform(rollouts, width, [kinds[b] for b in going]),
+                self._uniform(rollouts, width, [sizes[b] for b in going]),
                 self.config,
             )
             tokens_BL[going_B, :width] = output.tokens_BL
@@ -178,56 +173,28 @@ class Sampler:
             going_B = masked_BL.any(dim=1).nonzero()[:, 0]
             yield None
 
-    def _uniform(self, active: list[Rollout], width: int, kinds) -> torch.Tensor:
+    def _uniform(self, active: list[Rollout], width: int, lengths: Sequence[int]) -> torch.Tensor:
         """(B, width) numbers in [0, 1), each row from its own generator; none of a row that is done."""
         uniform_BL = torch.zeros(len(active), width)
         if self.config.temperature:
             for b, rollout in enumerate(active):
-                length = kinds[b][1]
                 if rollout.draft is not None:
-                    uniform_BL[b, :length] = torch.rand(length, generator=rollout.generator)
+                    uniform_BL[b, : lengths[b]] = torch.rand(lengths[b], generator=rollout.generator)
         return uniform_BL.to(self.device)
 
-    def _forward(
-        self, rows: list[list[Piece]], active: list[Rollout], scored: int, cache: PrefixCache | None = None
-    ) -> torch.Tensor:
-        """Forward a block on the cache; its clean positions are committed to it."""
-        packed = pack(rows, self.vocabulary.pad)
-        segment_BL, copy_BL = packed.segment_BL.to(self.device), packed.copy_BL.to(self.device)
-        cache, width = cache or self.cache, packed.ids_BL.shape[1]
-        cache.reserve(cache.num_columns + width)
-        columns = cache.num_columns
-        inside = attention_rule(segment_BL, copy_BL, segment_BL, copy_BL)
-        cached = cache.filled(columns)[:, None].expand(-1, inside.shape[1], -1)
-        keep_BL = (segment_BL != PADDING) & (copy_BL == 0)
-        began = time.perf_counter()
-        output = self.model(
-            packed.ids_BL.to(self.device),
-            packed.positions_BLP.to(self.device),
-            torch.cat((cached, inside), dim=-1)[:, None],
-            cache=cache,
-            keep_BL=keep_BL if bool(keep_BL.any()) else None,
-        )
-        self._count(active, width, columns, scored, time.perf_counter() - began)
-        return output.hidden_BLD
-
-    def _count(self, active: list[Rollout], width: int, columns: int, scored: int, seconds: float) -> None:
-        """Add one forward of ``width`` tokens a row on ``columns`` cached ones to what the rollouts cost."""
-        flops = forward_flops(self.model.config, 1, width, columns, scored)
-        spent = Cost(1, width, flops, seconds / len(active))
+    def _count(self, active: list[Rollout], done: Forwarded, scored: int) -> None:
+        """Add a forward, of which ``scored`` positions of a row get logits, to what the rollouts cost."""
+        spent = done.cost(scored)
         for rollout in active:
             rollout.cost = rollout.cost + spent
 
-    def _least_likely(self, active, pending, turn, regions) -> list[np.ndarray]:
-        """As many cells as each stated region has, where the model finds the canvas least likely."""
-        everywhere = np.arange(NUM_CELLS)
-        masks = np.full(NUM_CELLS, self.vocabulary.mask)
-        rows = [[edit_piece(masks, everywhere, turn, copy=1), piece] for piece in pending]
-        hidden_BLD = self._forward(rows, active, scored=NUM_CELLS)
-        logp_BLV = log_distribution(
-            self.model.logits(hidden_BLD[:, :NUM_CELLS]), self.allowed["image"], self.config.temperature
-        )
-        shown_BL = torch.tensor(np.stack([r.canvas_tokens for r in active]), device=self.device)
-        likely_BL = logp_BLV.gather(-1, shown_BL[..., None]).squeeze(-1)
-        order = likely_BL.argsort(dim=-1, stable=True).cpu().numpy()
-        return [np.sort(order[b, : len(cells)]) for b, cells in enumerate(regions)]
+    def _least_likely(self, active: list[Rollout], turn: int, counts: Sequence[int]) -> list[np.ndarray]:
+        """``counts`` cells of each canvas, where the model finds it least likely."""
+        size = self.layout.num_cells
+        blank = self.layout.edit_piece(np.full(size, self.vocabulary.mask), np.arange(size), turn, copy=1)
+        done = self.rows.forward([[blank] for _ in active])
+        self._count(active, done, size)
+        logits_BCV = self.model.logits(done.hidden_BLD[:, :size])
+        logp_BCV = log_distribution(logits_BCV, self.allowed["image"], self.config.temperature)
+        shown_BC = torch.tensor(np.stack([r.canvas_tokens for r in active]), device=self.device)
+        return least_likely(logp_BCV, shown_BC, counts)

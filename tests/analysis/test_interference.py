@@ -70,7 +70,7 @@ def trained_gradient(assignment: AssignmentConfig) -> torch.Tensor:
     traces = [trace for group in groups() for trace in group]
     rollouts = Rollouts(groups(), assign(groups(), assignment), learner._counts(traces), 0.0)
     pipe().transformer.requires_grad_(True).zero_grad()
-    for batch in pack_traces(traces, learner.pipe.vocabulary):
+    for batch in pack_traces(traces, learner.pipe.layout):
         learner._accumulate(batch, *learner._terms(batch, rollouts), None, _sampled([]))
     found = [-p.grad if p.grad is not None else torch.zeros_like(p) for _, p in trained(pipe().transformer)]
     return flat(by_layer(pipe().transformer, found))

@@ -12,6 +12,10 @@ import torch
 from diffusers import VQModel
 from transformers import PreTrainedTokenizerFast
 
+from mmreason.codecs.cells import build_vqvae, to_input
+from mmreason.layouts.cells import CellsLayout, Piece, clean_length
+from mmreason.layouts.packing import Packed
+from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import ANSWER, EDIT, END, Box, Frame, Problem, Segment, Trace, region_mask
@@ -20,17 +24,6 @@ from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import TASKS, atlas, num_hints
-from mmreason.tokenizers.image import build_vqvae, to_input
-from mmreason.tokenizers.layout import (
-    Packed,
-    Piece,
-    Vocabulary,
-    clean_length,
-    edit_piece,
-    problem_piece,
-    text_piece,
-)
-from mmreason.tokenizers.text import build_text_tokenizer
 from mmreason.training.supervised.corpus import Encoder, boxes_of
 
 NUM_CODES = 256
@@ -42,13 +35,16 @@ def text_tokenizer() -> PreTrainedTokenizerFast:
 
 
 @cache
+def layout() -> CellsLayout:
+    return CellsLayout(text_tokenizer(), NUM_CODES)
+
+
 def vocabulary() -> Vocabulary:
-    return Vocabulary.of(text_tokenizer(), NUM_CODES)
+    return layout().vocabulary
 
 
-@cache
 def words() -> list[str]:
-    return text_tokenizer().convert_ids_to_tokens(list(range(vocabulary().num_text)))
+    return layout().words
 
 
 @cache
@@ -61,7 +57,7 @@ def sheet() -> np.ndarray:
 @cache
 def encoder() -> Encoder:
     """Code ``i`` is drawing ``i`` of the atlas."""
-    return Encoder(text_tokenizer(), vocabulary(), np.arange(len(atlas().pixels)))
+    return Encoder(layout(), np.arange(len(atlas().pixels)))
 
 
 def verifier() -> Verifier:
@@ -172,12 +168,12 @@ def demonstrated_trace(problem: Problem) -> Trace:
 def clean_pieces(problem: Problem) -> list[Piece]:
     """Problem and demonstration as the clean pieces that a sampler would have forwarded."""
     example = encoder().example(problem)
-    pieces = [problem_piece(example.prompt, example.canvas)]
+    pieces = [layout().problem_piece(example.prompt, example.canvas)]
     for turn, cells, ids in example.segments:
         if cells is None:
-            pieces.append(text_piece(ids[: clean_length(ids.tolist(), vocabulary().end)], turn))
+            pieces.append(layout().text_piece(ids[: clean_length(ids.tolist(), vocabulary().end)], turn))
         else:
-            pieces.append(edit_piece(ids, cells.tolist(), turn))
+            pieces.append(layout().edit_piece(ids, cells.tolist(), turn))
     return pieces
 
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from mmreason.layouts.vocabulary import MASK
 from mmreason.records import NUM_CELLS, Cost, Problem, Segment, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.running import StreamBatch
 from mmreason.tasks import atlas
-from mmreason.tokenizers.text import MASK
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 FAILS = 5000  # sampling seeds from here on lead to a failure; those that Try again draws lie below

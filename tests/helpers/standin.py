@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from mmreason.layouts.vocabulary import MASK, vocabulary
 from mmreason.records import (
     END,
     MAX_TEXT_TOKENS,
@@ -27,7 +28,6 @@ from mmreason.records import (
 )
 from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import TASKS, atlas
-from mmreason.tokenizers.text import MASK, vocabulary
 
 WORDS = vocabulary()
 SHEET = atlas().pixels

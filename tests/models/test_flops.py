@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from mmreason.layouts.cells import Piece
+from mmreason.layouts.packing import pack_blocks
 from mmreason.models.cache import PrefixCache
 from mmreason.models.flops import forward_flops, packed_flops
-from mmreason.tokenizers.layout import Piece, pack_blocks
 from tests.helpers.policies import random_policy, vocabulary
 
 

@@ -11,15 +11,15 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModel
 
+from mmreason.layouts.packing import PADDING, attention_rule, pack, pack_blocks
 from mmreason.models.cache import PrefixCache
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel, axial_rotary, rotate
 from mmreason.records import GRID
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import make_problem, num_hints
-from mmreason.tokenizers.layout import PADDING, attention_rule, pack, pack_blocks
 from mmreason.training.supervised.corpus import Row, noisy_row
-from tests.helpers.policies import clean_pieces, encoder, forward, random_policy, vocabulary
+from tests.helpers.policies import clean_pieces, encoder, forward, layout, random_policy, vocabulary
 
 CLOSE = {"rtol": 0, "atol": 1e-5}
 
@@ -78,7 +78,7 @@ def noisy_rows() -> list[Row]:
     wanted = (("sudoku", "easy"), ("jigsaw", "easy"), ("maze", "medium"))
     problems = [make_problem(task, difficulty, 2) for task, difficulty in wanted]
     rng = numpy_generator("noise")
-    return [noisy_row(encoder().example(problem), 2, vocabulary(), rng) for problem in problems]
+    return [noisy_row(encoder().example(problem), 2, layout(), rng) for problem in problems]
 
 
 def test_a_noisy_copy_in_a_packed_row_sees_what_it_sees_alone_on_the_finished_segments(model):

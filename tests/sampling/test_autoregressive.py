@@ -8,17 +8,18 @@ import torch
 from accelerate import Accelerator
 
 from mmreason.errors import ConfigError
+from mmreason.layouts.cells import clean_length
+from mmreason.layouts.packing import pack
 from mmreason.models.flops import forward_flops
 from mmreason.records import NUM_CELLS, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, make_problem
-from mmreason.tokenizers.layout import clean_length, edit_piece, pack, problem_piece, text_piece
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO
 from mmreason.training.rl.likelihood import pack_traces, score_tokens
-from tests.helpers.policies import pipeline_of, scripted_policy, vocabulary, words
+from tests.helpers.policies import layout, pipeline_of, scripted_policy, vocabulary, words
 
 CONFIG = SamplingConfig(temperature=0.7, max_turns=3)
 
@@ -52,9 +53,9 @@ def test_every_token_has_the_probability_that_one_forward_of_the_whole_sequence_
     """Cached, a token at a time, equals uncached and packed: at the temperature of sampling."""
     words = {word: i for i, word in enumerate(pipe.words)}
     for trace in traces:
-        pieces = [problem_piece(words[f"<{trace.problem.task}>"], trace.canvas_tokens)]
+        pieces = [layout().problem_piece(words[f"<{trace.problem.task}>"], trace.canvas_tokens)]
         for s in trace.segments:
-            pieces.append(edit_piece(s.tokens, s.cells, s.turn) if s.cells else text_piece(s.tokens, s.turn))
+            pieces.append(layout().clean_piece(s))
         packed = pack([pieces], vocabulary().pad).with_next()
         hidden = pipe.transformer(packed.ids_BL, packed.positions_BLP, packed.causal_mask()).hidden_BLD
         start = 1 + NUM_CELLS
@@ -69,8 +70,8 @@ def test_every_token_has_the_probability_that_one_forward_of_the_whole_sequence_
 
 
 def test_a_token_sees_none_after_it_but_the_problem_sees_all_of_itself(pipe):
-    problem = problem_piece(9, np.arange(200, 264))
-    rows = [[problem, text_piece([40, 41, 42], 1)], [problem, text_piece([40, 41, 50], 1)]]
+    problem = layout().problem_piece(9, np.arange(200, 264))
+    rows = [[problem, layout().text_piece([40, 41, 42], 1)], [problem, layout().text_piece([40, 41, 50], 1)]]
     packed = pack(rows, vocabulary().pad).with_next()
     hidden = pipe.transformer(packed.ids_BL, packed.positions_BLP, packed.causal_mask()).hidden_BLD
     assert torch.allclose(hidden[0, :-1], hidden[1, :-1], atol=1e-6)
@@ -139,8 +140,8 @@ def test_confidence_has_no_meaning_for_it(pipe):
 def test_it_is_no_policy_to_train_by_rewards_nor_to_go_on_from_changed_thoughts(pipe, traces):
     with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
         GRPO(pipe, GRPOConfig(), Accelerator(cpu=True))
-    (batch,) = pack_traces(traces[:1], vocabulary())
+    (batch,) = pack_traces(traces[:1], layout())
     with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
-        score_tokens(pipe.transformer, batch, vocabulary(), 1.0)
+        score_tokens(pipe.transformer, batch, layout(), 1.0)
     with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy"):
         next(pipe.resume(traces[0].problem, traces[0].segments[:1], CONFIG))

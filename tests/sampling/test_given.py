@@ -12,7 +12,7 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.given import check_given, redrawn, reworded
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
-from tests.helpers.policies import pipeline_of, talking_policy, vocabulary, words
+from tests.helpers.policies import layout, pipeline_of, talking_policy, vocabulary
 
 SAMPLED = SamplingConfig(num_steps=3, temperature=0.9, max_turns=4)
 PROBLEM = make_problem("maze", "medium", 8)
@@ -61,7 +61,7 @@ def test_every_step_shows_the_given_segments_first(pipe):
 
 def test_a_reworded_thought_is_followed(pipe):
     trace = max(whole(pipe, SAMPLED), key=lambda t: len(t.segments))
-    thought = reworded(trace.segments[2], "right 3 total 3 <edit> r2c2 r2c5", words(), vocabulary())
+    thought = reworded(trace.segments[2], "right 3 total 3 <edit> r2c2 r2c5", layout())
     after = resumed(pipe, [*trace.segments[:2], thought])
     assert after.segments[:2] == trace.segments[:2]
     assert after.segments[2].text == "right 3 total 3 <edit> r2c2 r2c5"
@@ -70,7 +70,7 @@ def test_a_reworded_thought_is_followed(pipe):
 
 def test_a_thought_that_names_no_region_ends_the_trace(pipe):
     trace = whole(pipe, SAMPLED)[0]
-    after = resumed(pipe, [reworded(trace.segments[0], "right 3", words(), vocabulary())])
+    after = resumed(pipe, [reworded(trace.segments[0], "right 3", layout())])
     assert len(after.segments) == 1 and "<edit> is missing" in after.end_reason
 
 
@@ -95,7 +95,7 @@ def test_a_redrawn_cell_is_what_the_model_sees_next(pipe):
 def test_words_that_no_thought_can_hold_are_refused(pipe, text, says):
     thought = whole(pipe, SAMPLED)[0].segments[0]
     with pytest.raises(ConfigError, match=says):
-        reworded(thought, text, words(), vocabulary())
+        reworded(thought, text, layout())
 
 
 def test_what_no_rollout_begins_with_is_refused(pipe):

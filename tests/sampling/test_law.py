@@ -20,8 +20,7 @@ from mmreason.sampling import scheduler
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.sampler import Sampler
 from mmreason.tasks import make_problem
-from mmreason.tokenizers.layout import text_piece
-from tests.helpers.policies import pipeline_of, random_policy, vocabulary
+from tests.helpers.policies import layout, pipeline_of, random_policy, vocabulary
 
 CELLS = np.array([9, 10, 27])  # the edited region
 CODES = [vocabulary().num_text + code for code in (3, 60, 141)]  # the image tokens that it may hold
@@ -66,8 +65,9 @@ def an_edit(config: SamplingConfig, num_rows: int) -> list[Segment]:
     """The edit segments of ``num_rows`` rollouts that share problem and thought."""
     sampler = a_sampler(config, num_rows)
     sampler.allowed["image"] = only(CODES)
-    pending = [text_piece(THOUGHT, 1)] * num_rows
-    for _ in sampler._denoise_edits(sampler.rollouts, pending, 1, [CELLS] * num_rows):
+    for row in range(num_rows):
+        sampler.rows.add(row, [layout().text_piece(THOUGHT, 1)])
+    for _ in sampler._denoise_edits(sampler.rollouts, 1, [CELLS] * num_rows):
         pass
     return [rollout.segments[-1] for rollout in sampler.rollouts]
 
@@ -78,7 +78,7 @@ def a_text(config: SamplingConfig, num_rows: int, ids: list[int]) -> list[Segmen
     sampler.allowed["text"] = only(ids)
     for rollout in sampler.rollouts:
         rollout.begin_text(1, WORDS)
-    for _ in sampler._denoise("text", sampler.rollouts, [None] * num_rows, 1, [(None, WORDS)] * num_rows):
+    for _ in sampler._denoise("text", sampler.rollouts):
         pass
     return [rollout.segments[-1] for rollout in sampler.rollouts]
 
@@ -86,7 +86,7 @@ def a_text(config: SamplingConfig, num_rows: int, ids: list[int]) -> list[Segmen
 def forced(monkeypatch, assignments: list[tuple[int, ...]]) -> None:
     tokens_BL = torch.tensor(assignments)
 
-    def row_numbers(sampler: Sampler, active, width: int, kinds) -> torch.Tensor:
+    def row_numbers(sampler: Sampler, active, width: int, lengths) -> torch.Tensor:
         rows = {id(rollout): float(b) for b, rollout in enumerate(sampler.rollouts)}
         return torch.tensor([[rows[id(rollout)]] * width for rollout in active])
 

@@ -16,6 +16,8 @@ import pytest
 import torch
 
 from mmreason.errors import CheckpointError, ConfigError, DistributionError
+from mmreason.layouts.cells import Piece, clean_length
+from mmreason.layouts.packing import pack
 from mmreason.models.flops import forward_flops
 from mmreason.records import FULL_BOX, MAX_TEXT_TOKENS, NUM_CELLS, Trace, parse_boxes, region_mask
 from mmreason.sampling.config import SamplingConfig
@@ -24,10 +26,10 @@ from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, make_problem
-from mmreason.tokenizers.layout import Piece, clean_length, edit_piece, pack, problem_piece, text_piece
 from tests.helpers.policies import (
     encoder,
     forward,
+    layout,
     pipeline_of,
     random_policy,
     talking_policy,
@@ -134,15 +136,15 @@ def test_the_start_canvas_is_the_encoded_picture(pipe, problems, traces):
 
 def test_the_noted_log_probabilities_are_those_of_a_forward_without_a_cache(pipe, traces):
     for trace in traces[:3]:
-        start = problem_piece(words().index(f"<{trace.problem.task}>"), trace.canvas_tokens)
+        start = layout().problem_piece(words().index(f"<{trace.problem.task}>"), trace.canvas_tokens)
         clean: list[Piece] = [start]
         for segment in trace.segments:
             shown = np.full(len(segment.tokens), vocabulary().mask)
             for frame in segment.frames:
                 if segment.kind == "edit":
-                    noisy = edit_piece(shown, segment.cells, segment.turn, copy=1)
+                    noisy = layout().edit_piece(shown, segment.cells, segment.turn, copy=1)
                 else:
-                    noisy = text_piece(shown, segment.turn, copy=1)
+                    noisy = layout().text_piece(shown, segment.turn, copy=1)
                 hidden = forward(pipe.transformer, pack([[*clean, noisy]], vocabulary().pad))[0]
                 logits = pipe.transformer.logits(hidden[-len(shown) :])
                 allowed = vocabulary().allowed(segment.modality)
@@ -151,10 +153,10 @@ def test_the_noted_log_probabilities_are_those_of_a_forward_without_a_cache(pipe
                 assert list(frame.logprobs) == pytest.approx(expected, abs=1e-4)
                 shown = np.array(frame.tokens)
             if segment.kind == "edit":
-                clean.append(edit_piece(segment.tokens, segment.cells, segment.turn))
+                clean.append(layout().edit_piece(segment.tokens, segment.cells, segment.turn))
             else:
                 kept = clean_length(segment.tokens, vocabulary().end)
-                clean.append(text_piece(segment.tokens[:kept], segment.turn))
+                clean.append(layout().text_piece(segment.tokens[:kept], segment.turn))
 
 
 # Batches and seeds
@@ -233,9 +235,9 @@ def test_a_confidence_region_has_the_stated_size_and_the_least_likely_cells(pipe
         kept = thought.tokens[: clean_length(thought.tokens, vocabulary().end)]
         masks = np.full(NUM_CELLS, vocabulary().mask)
         row = [
-            problem_piece(words().index(f"<{trace.problem.task}>"), trace.canvas_tokens),
-            text_piece(kept, 1),
-            edit_piece(masks, range(NUM_CELLS), 1, copy=1),
+            layout().problem_piece(words().index(f"<{trace.problem.task}>"), trace.canvas_tokens),
+            layout().text_piece(kept, 1),
+            layout().edit_piece(masks, range(NUM_CELLS), 1, copy=1),
         ]
         hidden = forward(pipe.transformer, pack([row], vocabulary().pad))[0, -NUM_CELLS:]
         logp = log_distribution(pipe.transformer.logits(hidden), vocabulary().allowed("image"), 1.0)

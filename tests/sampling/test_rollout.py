@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 
 from mmreason.records import EDIT, FULL_BOX, GRID, NUM_CELLS, Box, cell_word, parse_boxes
 from mmreason.sampling.generators import torch_generator
-from mmreason.sampling.given import clean_piece
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, Rollout
 from mmreason.tasks import make_problem
-from tests.helpers.policies import encoder, text_tokenizer, vocabulary, words
+from tests.helpers.policies import encoder, layout, text_tokenizer, vocabulary
 
 CELL = st.tuples(st.integers(1, GRID), st.integers(1, GRID))
 
@@ -46,7 +45,7 @@ def test_words_that_name_no_region_are_refused_with_a_sentence(text, reason):
 def a_rollout() -> Rollout:
     problem = make_problem("maze", "easy", 0)
     canvas = encoder().canvas_ids("maze", problem.canvas)
-    return Rollout(problem, canvas, torch_generator("rollout"), words())
+    return Rollout(problem, canvas, torch_generator("rollout"), layout())
 
 
 def say(rollout: Rollout, text: str, turn: int) -> None:
@@ -63,7 +62,7 @@ def test_words_after_end_are_sampled_but_neither_read_nor_kept_in_the_clean_copy
     rollout.follow(1, 16)
     assert rollout.segments[0].text == "<edit> r1c1 r2c2"
     assert rollout.segments[0].tokens == tuple(ids)
-    assert clean_piece(rollout.segments[-1], vocab.end).ids.tolist() == ids[:4]
+    assert layout().clean_piece(rollout.segments[-1]).ids.tolist() == ids[:4]
     assert rollout.boxes == [Box(1, 1, 2, 2)]
     assert not rollout.end_reason
 

@@ -86,7 +86,7 @@ def test_visitors_come_and_go_while_others_go_on(pipe, asked, alone):
                 batch.leave(rows[number])
                 assert rows[number] not in batch.rows
     assert all(same(rows[i].trace(), alone[i]) for i in range(30) if i not in gone)
-    assert batch.cache.num_rows == 0
+    assert batch.cells.cache.num_rows == 0
 
 
 def test_every_step_shows_one_frame_more_of_every_row(pipe, asked):
@@ -117,7 +117,7 @@ def test_a_forward_that_fails_is_tried_row_by_row(pipe, asked, alone):
     batch = RunningBatch(pipe)
     rows = [batch.join(*one) for one in asked[:6]]
     batch.step()
-    ids = rows[4].ask.pieces[0].ids
+    ids = rows[4].ask.noisy[0].ids
     ids[0] = 10**6  # outside the vocabulary: whatever forward holds it fails
     while batch.rows:
         batch.step()

@@ -12,16 +12,15 @@ from accelerate import Accelerator
 from PIL import Image
 
 from mmreason.__main__ import main
+from mmreason.codecs.cells import build_vqvae
 from mmreason.errors import ConfigError
+from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer, vocabulary
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, hint_labels, make_problem, num_hints
 from mmreason.tasks.task import NO_HINT
-from mmreason.tokenizers.image import build_vqvae
-from mmreason.tokenizers.layout import Vocabulary
-from mmreason.tokenizers.text import build_text_tokenizer, vocabulary
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO
 from mmreason.training.rl.presets import TrainSettings

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from mmreason.layouts.cells import Piece
+from mmreason.layouts.packing import pack
 from mmreason.records import Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
-from mmreason.sampling.given import clean_piece
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
-from mmreason.tokenizers.layout import Piece, edit_piece, pack, problem_piece, text_piece
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO
 from mmreason.training.rl.likelihood import ScoredTokens, noisy_copies, pack_traces, score_tokens
@@ -34,9 +34,9 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
     This is what a sampler without a prefix cache forwards, and how a likelihood is computed that scores
     every stored state on its own (CJ-GRPO).
     """
-    vocabulary = pipe.vocabulary
+    layout, vocabulary = pipe.layout, pipe.vocabulary
     prefixes: list[list[Piece]] = [
-        [problem_piece(vocabulary.prompt(trace.problem), trace.canvas_tokens)] for trace in traces
+        [layout.problem_piece(vocabulary.prompt(trace.problem), trace.canvas_tokens)] for trace in traces
     ]
     for s in range(max(len(trace.segments) for trace in traces)):
         alive = [i for i, trace in enumerate(traces) if s < len(trace.segments)]
@@ -50,9 +50,9 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
                 ids, positions = copies[i][step]
                 start = sum(len(piece.ids) for piece in prefixes[i])
                 noisy = (
-                    edit_piece(ids, segment.cells, segment.turn, 1)
+                    layout.edit_piece(ids, segment.cells, segment.turn, 1)
                     if segment.kind == "edit"
-                    else text_piece(ids, segment.turn, 1)
+                    else layout.text_piece(ids, segment.turn, 1)
                 )
                 row = len(rows)
                 rows.append([*prefixes[i], noisy])
@@ -62,7 +62,7 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
             packed = pack(rows, vocabulary.pad)
             yield ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N)
         for i in alive:
-            prefixes[i].append(clean_piece(traces[i].segments[s], vocabulary.end))
+            prefixes[i].append(layout.clean_piece(traces[i].segments[s]))
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -114,7 +114,7 @@ def benchmark(
     def score(batches: Iterator[ScoredTokens], backward: bool) -> None:
         for batch in batches:
             with torch.set_grad_enabled(backward):
-                logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, sampling.temperature)
+                logp_N = score_tokens(pipe.transformer, batch, pipe.layout, sampling.temperature)
                 if backward:
                     logp_N.sum().backward()
         pipe.transformer.zero_grad(set_to_none=True)
@@ -124,9 +124,9 @@ def benchmark(
     on_progress("stepwise likelihood")
     stepwise = seconds(lambda: score(stepwise_batches(pipe, traces), backward=True))
     on_progress("packed likelihood")
-    packed = seconds(lambda: score(pack_traces(traces, pipe.vocabulary), backward=True))
+    packed = seconds(lambda: score(pack_traces(traces, pipe.layout), backward=True))
     on_progress("packed likelihood of what has an advantage")
-    of_live = seconds(lambda: score(pack_traces(traces, pipe.vocabulary, wanted=live), backward=True))
+    of_live = seconds(lambda: score(pack_traces(traces, pipe.layout, wanted=live), backward=True))
     on_progress("one GRPO step with bf16 and one without")
     config = GRPOConfig(
         num_problems=num_problems,

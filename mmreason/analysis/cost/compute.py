@@ -33,13 +33,13 @@ from mmreason.analysis.cost.workload import (
     tokens_forwarded,
 )
 from mmreason.analysis.statistics import wilson
+from mmreason.layouts.cells import clean_length
 from mmreason.models.flops import forward_flops, packed_flops
 from mmreason.records import Problem, Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed, numpy_generator
-from mmreason.tokenizers.layout import clean_length
 from mmreason.training.rl.likelihood import pack_traces
 from mmreason.training.validation import success_by_task
 
@@ -168,7 +168,7 @@ def likelihood_flops(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
             generated = sum(clean_lengths(pipe, trace))
             total += forward_flops(config, 1, 1 + len(trace.canvas_tokens) + generated, 0, generated)
         return total
-    for batch in pack_traces(traces, pipe.vocabulary):
+    for batch in pack_traces(traces, pipe.layout):
         packed = batch.packed
         total += packed_flops(config, len(packed.ids_BL), packed.clean_length, packed.runs, len(batch.token_N))
     return total

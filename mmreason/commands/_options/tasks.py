@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 from mmreason.limits import WEIGHT
 
 if TYPE_CHECKING:
-    from mmreason.tokenizers.layout import Vocabulary
+    from mmreason.layouts.vocabulary import Vocabulary
 
 HOW = "a built-in task, FILE.py:CLASS or data:FOLDER"
 

@@ -170,7 +170,7 @@ class GRPO:
         live = None if config.loss.beta else [row for group in rollouts.advantages for row in group.live]
         budget = config.max_tokens or token_budget(self.policy.device)
         packing = (config.likelihood, budget, rngs, live, config.mask_share)
-        batches = list(pack_traces(traces, self.pipe.vocabulary, *packing))
+        batches = list(pack_traces(traces, self.pipe.layout, *packing))
         terms = [self._terms(batch, rollouts) for batch in batches]
         old: list[tuple[torch.Tensor, torch.Tensor | None] | None] = [None] * len(batches)
         metrics = {"skipped": 0.0, "train_flops": 0.0}
@@ -189,7 +189,7 @@ class GRPO:
             if batches and config.sampling.num_steps != 1:
                 batch = batches[len(batches) // 2]
                 with half_precision(self.policy.device, self.config.bf16):
-                    counts = changed_orders(self.policy, batch, self.pipe.vocabulary, config.sampling)
+                    counts = changed_orders(self.policy, batch, self.pipe.layout, config.sampling)
             changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
             metrics["order_changed"] = changed / max(1.0, steps)
             metrics["train_flops"] += flops
@@ -227,8 +227,8 @@ class GRPO:
         with half_precision(self.policy.device, self.config.bf16):
             if asks and self.reference is not None:
                 with torch.no_grad():
-                    ref_logp_N = score_tokens(self.reference, batch, self.pipe.vocabulary, temperature)
-            logp_N = score_tokens(self.policy, batch, self.pipe.vocabulary, temperature)
+                    ref_logp_N = score_tokens(self.reference, batch, self.pipe.layout, temperature)
+            logp_N = score_tokens(self.policy, batch, self.pipe.layout, temperature)
         if old_logp_N is None:
             old_logp_N = logp_N.detach()
         terms = token_loss(logp_N, old_logp_N, advantage_N, config.loss, ref_logp_N)

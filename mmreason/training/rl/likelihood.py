@@ -18,19 +18,11 @@ import numpy as np
 import torch
 
 from mmreason.errors import ConfigError
+from mmreason.layouts.cells import CellsLayout, Piece
+from mmreason.layouts.packing import Packed, pack_blocks
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import MAX_TEXT_TOKENS, Segment, Trace
-from mmreason.sampling.given import clean_piece
+from mmreason.records import Segment, Trace
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tokenizers.layout import (
-    Packed,
-    Piece,
-    Vocabulary,
-    edit_piece,
-    pack_blocks,
-    problem_piece,
-    text_piece,
-)
 from mmreason.training.rl.config import LIKELIHOODS
 
 MAX_TOKENS = 8192  # positions forwarded at once where nothing else is said: they keep a GPU busy
@@ -82,16 +74,17 @@ def noisy_copies(
 
 
 class Extent(NamedTuple):
-    """Columns of packed rows: clean ones, blocks of text, blocks of edits and the width of these."""
+    """Columns of packed rows: clean ones, blocks of text, blocks of edits and the width of either."""
 
     clean: int = 0
     texts: int = 0
     edits: int = 0
     width: int = 0
+    text_width: int = 0
 
     @property
     def columns(self) -> int:
-        return self.clean + self.texts * MAX_TEXT_TOKENS + self.edits * self.width
+        return self.clean + self.texts * self.text_width + self.edits * self.width
 
     def around(self, other: Extent) -> Extent:
         """The extent of a batch that holds both; it may exceed either."""
@@ -115,12 +108,14 @@ class Row:
     def extent(self) -> Extent:
         """What this row needs when it is packed alone."""
         edits = sum(piece.is_edit for piece in self.noisy)
-        return Extent(sum(len(piece.ids) for piece in self.clean), len(self.noisy) - edits, edits, self.widest)
+        text_width = max((len(piece.ids) for piece in self.noisy if not piece.is_edit), default=0)
+        clean = sum(len(piece.ids) for piece in self.clean)
+        return Extent(clean, len(self.noisy) - edits, edits, self.widest, text_width)
 
 
 def trace_row(
     trace: Trace,
-    vocabulary: Vocabulary,
+    layout: CellsLayout,
     kind: str = "trajectory",
     rng: np.random.Generator | None = None,
     wanted: Sequence[bool] | None = None,
@@ -128,24 +123,24 @@ def trace_row(
 ) -> Row:
     """Noisy copies of a trace's segments, or of those ``wanted``, and clean ones as far as these look back."""
     chosen = [s for s in range(len(trace.segments)) if wanted is None or wanted[s]]
-    clean = [problem_piece(vocabulary.prompt(trace.problem), trace.canvas_tokens)]
-    clean += [clean_piece(segment, vocabulary.end) for segment in trace.segments[: max(chosen, default=0)]]
+    clean = [layout.problem_piece(layout.vocabulary.prompt(trace.problem), trace.canvas_tokens)]
+    clean += [layout.clean_piece(segment) for segment in trace.segments[: max(chosen, default=0)]]
     noisy: list[Piece] = []
     scored = []
     for s, segment in enumerate(trace.segments):
-        copies = noisy_copies(segment, kind, vocabulary.mask, rng, mask_share)  # of all, so that masks stay the same
+        copies = noisy_copies(segment, kind, layout.mask, rng, mask_share)  # of all, so that masks stay the same
         for copy, (ids, positions) in enumerate(copies if s in chosen else [], start=1):
             scored += [(len(noisy), int(i), segment.tokens[int(i)], s) for i in positions]
             if segment.kind == "edit":
-                noisy.append(edit_piece(ids, segment.cells, segment.turn, copy))
+                noisy.append(layout.edit_piece(ids, segment.cells, segment.turn, copy))
             else:
-                noisy.append(text_piece(ids, segment.turn, copy))
+                noisy.append(layout.text_piece(ids, segment.turn, copy))
     return Row(clean, noisy, scored)
 
 
 def pack_traces(
     traces: Sequence[Trace],
-    vocabulary: Vocabulary,
+    layout: CellsLayout,
     kind: str = "trajectory",
     max_tokens: int = MAX_TOKENS,
     rngs: Sequence[np.random.Generator] | None = None,
@@ -163,7 +158,7 @@ def pack_traces(
     rows = [
         trace_row(
             trace,
-            vocabulary,
+            layout,
             kind,
             rngs[i] if rngs else None,
             None if wanted is None else wanted[i],
@@ -178,17 +173,17 @@ def pack_traces(
     for i in sorted(scored, key=lambda i: (extents[i].width, extents[i].columns, i)):
         filled = filled.around(extents[i])
         if batch and (len(batch) + 1) * filled.columns > max_tokens:
-            yield _scored_tokens(traces, rows, batch, vocabulary)
+            yield _scored_tokens(traces, rows, batch, layout)
             batch, filled = [], extents[i]
         batch.append(i)
     if batch:
-        yield _scored_tokens(traces, rows, batch, vocabulary)
+        yield _scored_tokens(traces, rows, batch, layout)
 
 
 def _scored_tokens(
-    traces: Sequence[Trace], rows: Sequence[Row], batch: list[int], vocabulary: Vocabulary
+    traces: Sequence[Trace], rows: Sequence[Row], batch: list[int], layout: CellsLayout
 ) -> ScoredTokens:
-    packed, columns = pack_blocks([rows[i].clean for i in batch], [rows[i].noisy for i in batch], vocabulary.pad)
+    packed, columns = pack_blocks([rows[i].clean for i in batch], [rows[i].noisy for i in batch], layout.pad)
     entries = [
         (b, columns[b][n] + at, token, i, s, traces[i].segments[s].kind == "edit")
         for b, i in enumerate(batch)
@@ -210,7 +205,7 @@ def check_policy(model: InterleavedDiffusionModel) -> None:
 
 
 def score_tokens(
-    model: InterleavedDiffusionModel, scored: ScoredTokens, vocabulary: Vocabulary, temperature: float
+    model: InterleavedDiffusionModel, scored: ScoredTokens, layout: CellsLayout, temperature: float
 ) -> torch.Tensor:
     """Log-probability (nats) of every scored token, (N,), with gradients.
 
@@ -227,7 +222,7 @@ def score_tokens(
     logp_N = hidden_ND.new_zeros(len(hidden_ND), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
     token_N, is_image_N = scored.token_N.to(device), scored.is_image_N.to(device)
     for modality, chosen_N in (("text", ~is_image_N), ("image", is_image_N)):
-        allowed_V = vocabulary.allowed(modality).to(device)
+        allowed_V = layout.allowed(modality).to(device)
         logp_MV = log_distribution(model.logits(hidden_ND[chosen_N]), allowed_V, temperature)
         picked_M = logp_MV.gather(-1, token_N[chosen_N][:, None]).squeeze(-1)
         logp_N = logp_N.masked_scatter(chosen_N, picked_M)

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import torch
 
+from mmreason.layouts.cells import CellsLayout
+from mmreason.layouts.packing import PADDING
 from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.scheduler import positions_to_commit
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tokenizers.layout import PADDING, Vocabulary
 from mmreason.training.rl.likelihood import ScoredTokens
 
 
 @torch.no_grad()
 def changed_orders(
-    model: InterleavedDiffusionModel, scored: ScoredTokens, vocabulary: Vocabulary, config: SamplingConfig
+    model: InterleavedDiffusionModel, scored: ScoredTokens, layout: CellsLayout, config: SamplingConfig
 ) -> tuple[int, int, float]:
     """(denoising steps that would now commit other positions, denoising steps in all, FLOPs of finding out).
 
@@ -45,8 +46,8 @@ def changed_orders(
             for copy in copy_BK[own_BK].unique().tolist():
                 chosen_BK = own_BK & (copy_BK == copy)
                 logits = model.logits(hidden_BKWD[chosen_BK])
-                logp = log_distribution(logits, vocabulary.allowed(modality).to(model.device), config.temperature)
-                masked = ids_BKW[chosen_BK] == vocabulary.mask
+                logp = log_distribution(logits, layout.allowed(modality).to(model.device), config.temperature)
+                masked = ids_BKW[chosen_BK] == layout.mask
                 now = positions_to_commit(logp, copy - 1, masked, config)
                 changed += int((now != was_BKW[chosen_BK]).any(dim=-1).sum())
                 steps += len(now)

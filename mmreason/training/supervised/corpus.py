@@ -8,42 +8,24 @@ Axes: B rows, L sequence positions.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from transformers import PreTrainedTokenizerFast
 
+from mmreason.codecs.cells import CellCodec
 from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TaskError
-from mmreason.records import (
-    END,
-    FULL_BOX,
-    MAX_TEXT_TOKENS,
-    NUM_CELLS,
-    Box,
-    Problem,
-    parse_cell,
-    region_mask,
-)
+from mmreason.layouts.cells import CellsLayout, Piece, clean_length
+from mmreason.layouts.packing import Packed, pack, pack_blocks
+from mmreason.records import Box, Problem, parse_cell, region_mask
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
 from mmreason.tasks.own import known, source_of
 from mmreason.tasks.task import NO_HINT
-from mmreason.tokenizers.layout import (
-    Packed,
-    Piece,
-    Vocabulary,
-    clean_length,
-    edit_piece,
-    pack,
-    pack_blocks,
-    problem_piece,
-    text_piece,
-)
 from mmreason.training.supervised.config import CorpusConfig
 
 NO_TARGET = -1
@@ -79,51 +61,45 @@ class Batch:
 class Encoder:
     """Problems and demonstrations → token ids."""
 
-    def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerFast,
-        vocabulary: Vocabulary,
-        code_of_cell: np.ndarray,
-        encode: Callable[[np.ndarray], np.ndarray] | None = None,
-    ) -> None:
-        self.words = tokenizer.get_vocab()
-        self.vocabulary = vocabulary
+    def __init__(self, layout: CellsLayout, code_of_cell: np.ndarray, codec: CellCodec | None = None) -> None:
+        self.words = layout.vocabulary.words
+        self.layout = layout
         self.code_of_cell = code_of_cell  # code of each drawing in the atlas
-        self.encode = encode  # a (128, 128, 3) picture → its (H·W) codes
+        self.codec = codec  # of tasks on pictures
 
     def canvas_ids(self, task: str, canvas_HW: np.ndarray) -> np.ndarray:
         """(H·W) image-token ids of a canvas of local cell ids, or of a picture."""
         picture = TASKS[task].image(canvas_HW)
         if picture is not None:
-            if self.encode is None:
+            if self.codec is None:
                 raise ConfigError(f"the task {task} is on pictures, which needs an image tokenizer")
-            return self.vocabulary.num_text + self.encode(picture)
-        return self.vocabulary.num_text + self.code_of_cell[atlas().global_ids(task, canvas_HW).ravel()]
+            return self.layout.first_code + self.codec.encode(picture).ravel()
+        return self.layout.first_code + self.code_of_cell[atlas().global_ids(task, canvas_HW).ravel()]
 
     def text_ids(self, text: str) -> np.ndarray:
-        """The 12 ids of a text segment: its words, then ``<end>`` to the end."""
+        """The ids of a text segment: its words, then ``<end>`` to the end."""
         lacks = [word for word in text.split() if word not in self.words]
-        if lacks or len(text.split()) >= MAX_TEXT_TOKENS:
+        if lacks or len(text.split()) >= self.layout.text_length:
             wrong = f"has the words {', '.join(lacks)}, which are none of the task's" if lacks else "is too long"
-            raise TaskError(f"the demonstration {one_line(text, 120)!r} {wrong}: at most {MAX_TEXT_TOKENS - 1} fit")
-        ids = [self.words[word] for word in text.split()]
-        return np.array(ids + [self.words[END]] * (MAX_TEXT_TOKENS - len(ids)))
+            most = self.layout.text_length - 1
+            raise TaskError(f"the demonstration {one_line(text, 120)!r} {wrong}: at most {most} fit")
+        return np.array(self.layout.filled([self.words[word] for word in text.split()]))
 
     def example(self, problem: Problem, full_region: bool = False, first_turn: int = 1) -> Example:
         """The canonical solution of ``problem`` in token ids, its turns numbered from ``first_turn``."""
         demonstration = TASKS[problem.task].demonstrate(problem.spec)
         segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
         for turn, step in enumerate(demonstration.steps, first_turn):
-            boxes = [FULL_BOX] if full_region else boxes_of(step.thought)
-            cells = np.flatnonzero(region_mask(boxes))
+            everywhere = np.arange(self.layout.num_cells)
+            cells = everywhere if full_region else np.flatnonzero(region_mask(boxes_of(step.thought)))
             segments.append((turn, None, self.text_ids(step.thought)))
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
         segments.append((first_turn + len(demonstration.steps), None, self.text_ids(demonstration.answer)))
         return Example(
-            tuple(self.vocabulary.prompt(problem)),
+            tuple(self.layout.vocabulary.prompt(problem)),
             self.canvas_ids(problem.task, problem.canvas),
             tuple(segments),
-            hint_labels(problem.task, problem.spec, self.vocabulary.tasks).ravel(),
+            hint_labels(problem.task, problem.spec, self.layout.vocabulary.tasks).ravel(),
         )
 
 
@@ -154,60 +130,67 @@ class Row:
         return max((len(piece.ids) for piece in self.noisy if piece.is_edit), default=0)
 
 
-def clean_pieces(example: Example, vocabulary: Vocabulary) -> list[Piece]:
+def clean_pieces(example: Example, layout: CellsLayout) -> list[Piece]:
     """The problem and the clean copy of every segment."""
-    pieces = [problem_piece(example.prompt, example.canvas)]
+    pieces = [layout.problem_piece(example.prompt, example.canvas)]
     for turn, cells, ids in example.segments:
         if cells is not None:
-            pieces.append(edit_piece(ids, cells, turn))
+            pieces.append(layout.edit_piece(ids, cells, turn))
         else:
-            pieces.append(text_piece(ids[: clean_length(ids, vocabulary.end)], turn))
+            pieces.append(layout.text_piece(ids[: clean_length(ids, layout.vocabulary.end)], turn))
     return pieces
 
 
-def noisy_row(example: Example, num_copies: int, vocabulary: Vocabulary, rng: np.random.Generator) -> Row:
+def noisy_row(example: Example, num_copies: int, layout: CellsLayout, rng: np.random.Generator) -> Row:
     """One example with ``num_copies`` noisy copies of each segment, the first fully masked.
 
     A redraw of the whole canvas, long and mostly copied, gets one copy, fully masked in one row of ``num_copies``.
     """
-    clean = clean_pieces(example, vocabulary)[:-1]  # nothing follows the answer, so its clean copy is never seen
+    clean = clean_pieces(example, layout)[:-1]  # nothing follows the answer, so its clean copy is never seen
     noisy, targets = [], []
     for turn, cells, ids in example.segments:
-        redraw = cells is not None and len(cells) == NUM_CELLS
+        redraw = cells is not None and len(cells) == layout.num_cells
         for copy in range(1, 2 if redraw else num_copies + 1):
             hidden = np.ones(len(ids), dtype=bool)
             if copy > 1 or (redraw and rng.random() > 1 / num_copies):
                 hidden = rng.random(len(ids)) < rng.random()
                 hidden[rng.integers(len(ids))] = True
-            shown = np.where(hidden, vocabulary.mask, ids)
-            noisy.append(text_piece(shown, turn, copy) if cells is None else edit_piece(shown, cells, turn, copy))
+            shown = np.where(hidden, layout.mask, ids)
+            noisy.append(
+                layout.text_piece(shown, turn, copy) if cells is None else layout.edit_piece(shown, cells, turn, copy)
+            )
             targets.append(np.where(hidden, ids, NO_TARGET))
     return Row(clean, noisy, targets, example.hints)
 
 
-def collate(rows: Sequence[Row], vocabulary: Vocabulary) -> Batch:
+def collate(rows: Sequence[Row], layout: CellsLayout) -> Batch:
     """Pack rows and lay their targets alongside."""
     packed, columns = pack_blocks(
-        [row.clean for row in rows], [row.noisy for row in rows], vocabulary.pad, LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP
+        [row.clean for row in rows],
+        [row.noisy for row in rows],
+        layout.pad,
+        LENGTH_STEP,
+        BLOCKS_STEP,
+        WIDTH_STEP,
     )
     target_BL = torch.full(packed.ids_BL.shape, NO_TARGET)
     hint_BL = torch.full(packed.ids_BL.shape, NO_HINT)
     for b, row in enumerate(rows):
         for start, target in zip(columns[b], row.targets, strict=True):
             target_BL[b, start : start + len(target)] = torch.from_numpy(target)
-        hint_BL[b, 1 : 1 + NUM_CELLS] = torch.from_numpy(row.hints)
+        hint_BL[b, 1 : 1 + len(row.hints)] = torch.from_numpy(row.hints)
     return Batch(packed, target_BL, hint_BL, len(rows))
 
 
-def collate_causal(examples: Sequence[Example], vocabulary: Vocabulary) -> Batch:
+def collate_causal(examples: Sequence[Example], layout: CellsLayout) -> Batch:
     """Pack clean sequences; the target of each token is the next one, the problem's own tokens left out."""
-    rows = [clean_pieces(example, vocabulary) for example in examples]
-    packed = pack(rows, vocabulary.pad, LENGTH_STEP).with_next()
+    rows = [clean_pieces(example, layout) for example in examples]
+    packed = pack(rows, layout.pad, LENGTH_STEP).with_next()
     target_BL = torch.full(packed.ids_BL.shape, NO_TARGET)
     generated_BL = packed.segment_BL[:, 1:] > 0
     target_BL[:, :-1][generated_BL] = packed.ids_BL[:, 1:][generated_BL]
     hint_BL = torch.full(packed.ids_BL.shape, NO_HINT)
-    hint_BL[:, 1 : 1 + NUM_CELLS] = torch.from_numpy(np.stack([example.hints for example in examples]))
+    hint_BL[:, 1 : 1 + layout.num_cells] = torch.from_numpy(np.stack([example.hints for example in examples]))
     return Batch(packed, target_BL, hint_BL, len(rows))
 
 
@@ -226,7 +209,7 @@ class DemonstrationBatches(Dataset):
         """The batch in parts of rows of like length, so that little is padding."""
         for source in self.sources:
             known(source)
-        config, vocabulary = self.config, self.encoder.vocabulary
+        config, layout = self.config, self.encoder.layout
         rng = numpy_generator("demonstrations", config.seed, index)
         difficulties = {task: config.difficulties_of(task) for task in config.tasks}
         examples = []
@@ -241,11 +224,11 @@ class DemonstrationBatches(Dataset):
             examples.append(self.encoder.example(problem, full, first_turn))
         if config.causal:
             examples.sort(key=lambda example: example.length)
-            sizes = [len(example.prompt) + NUM_CELLS + example.length for example in examples]
-            return [collate_causal(examples[part], vocabulary) for part in _parts(sizes, config)]
-        rows = [noisy_row(example, config.num_copies, vocabulary, rng) for example in examples]
-        rows.sort(key=lambda row: (row.widest == NUM_CELLS, len(row.noisy), row.widest))
-        return [collate(rows[part], vocabulary) for part in _parts([row.length for row in rows], config)]
+            sizes = [len(example.prompt) + layout.num_cells + example.length for example in examples]
+            return [collate_causal(examples[part], layout) for part in _parts(sizes, config)]
+        rows = [noisy_row(example, config.num_copies, layout, rng) for example in examples]
+        rows.sort(key=lambda row: (row.widest == layout.num_cells, len(row.noisy), row.widest))
+        return [collate(rows[part], layout) for part in _parts([row.length for row in rows], config)]
 
 
 def _parts(lengths: Sequence[int], config: CorpusConfig) -> list[slice]:

@@ -27,8 +27,12 @@ from diffusers import VQModel
 from torch.utils.data import DataLoader, Subset
 from transformers import PreTrainedTokenizerFast
 
+from mmreason.codecs.cells import CellCodec, encode_cells
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
+from mmreason.layouts.cells import CellsLayout
+from mmreason.layouts.packing import PADDING, Packed
+from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import BlockMask
@@ -38,9 +42,6 @@ from mmreason.sampling.scheduler import MaskedDiffusionScheduler, positions_to_c
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, atlas, num_hints
 from mmreason.tasks.task import NO_HINT
-from mmreason.tokenizers.image import PictureCodes, encode_cells
-from mmreason.tokenizers.layout import PADDING, Packed, Vocabulary
-from mmreason.tokenizers.text import build_text_tokenizer
 from mmreason.training.hardware import half_precision
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
 from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
@@ -206,7 +207,7 @@ class PretrainState:
 def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str, float]]:
     """Train from ``state.step`` to the end; yields the metrics of each step."""
     config, model = state.config, state.model
-    loss_of = SupervisedLoss(encoder.vocabulary, config.hint_weight)
+    loss_of = SupervisedLoss(encoder.layout.vocabulary, config.hint_weight)
     forward = model
     if config.compile:
         torch._dynamo.config.recompile_limit = 64  # one graph for each shape of a part
@@ -293,11 +294,12 @@ def pretrain(
         if not TASKS[task].demonstrates:
             raise ConfigError(f"the task {task} has no demonstrations to pretrain on; train takes rewards alone")
     tokenizer = tokenizer or build_text_tokenizer(config.corpus.tasks)
-    vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
+    length = InterleavedDiffusionConfig().max_text_tokens if policy is None else policy.config.max_text_tokens
+    layout = CellsLayout(tokenizer, vqvae.config["num_vq_embeddings"], length)
+    vocabulary = layout.vocabulary
     for task in config.corpus.tasks:
         vocabulary.task_token(task)  # refuses one that the given policy does not know
-    encode = PictureCodes(vqvae)
-    encoder = Encoder(tokenizer, vocabulary, encode_cells(vqvae, atlas().pixels), encode)
+    encoder = Encoder(layout, encode_cells(vqvae, atlas().pixels), CellCodec(vqvae, layout.grid).apart())
     policy = policy or build_policy(vocabulary, config.corpus.seed, causal=config.corpus.causal)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
     if policy.config.causal is not config.corpus.causal:

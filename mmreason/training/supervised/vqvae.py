@@ -13,6 +13,13 @@ import torch
 from diffusers import VQModel
 
 from mmreason import limits
+from mmreason.codecs.cells import (
+    build_vqvae,
+    decode_codebook,
+    encode_cells,
+    reconstruction_loss,
+    to_input,
+)
 from mmreason.errors import ConfigError
 from mmreason.records import CELL_PX, DIFFICULTIES
 from mmreason.sampling.generators import torch_generator
@@ -20,13 +27,6 @@ from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, atlas_for, make_problem
 from mmreason.tasks.atlas import join_cells, split_cells
 from mmreason.tasks.picture import PictureTask, resized
-from mmreason.tokenizers.image import (
-    build_vqvae,
-    decode_codebook,
-    encode_cells,
-    reconstruction_loss,
-    to_input,
-)
 
 
 @dataclass(frozen=True, slots=True)

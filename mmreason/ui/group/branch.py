@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mmreason.codecs.cells import encode_cells
 from mmreason.errors import ConfigError
 from mmreason.records import MAX_TEXT_TOKENS, Frame, Problem, Segment, Trace, trace_rewards
 from mmreason.rewards.advice import code_of_cell
@@ -19,7 +20,6 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import RECORDED, SamplingConfig
 from mmreason.sampling.given import redrawn, reworded
 from mmreason.tasks import TASKS, atlas
-from mmreason.tokenizers.image import encode_cells
 from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.sheets import sheet_link
@@ -107,7 +107,7 @@ def _changed(opened: Opened, segment: Segment, change: Mapping[str, Any], pipe: 
         text = " ".join(str(change.get("text", "")).split())
         if text == segment.text:
             raise ConfigError("change the words first; with these, the model would do the same again")
-        return reworded(segment, text, pipe.words, pipe.vocabulary), f"it thinks “{text}” instead of “{segment.text}”"
+        return reworded(segment, text, pipe.layout), f"it thinks “{text}” instead of “{segment.text}”"
     cell, drawing = change.get("cell"), change.get("drawing")
     cells = TASKS[opened.problem.task].cells
     if not isinstance(cell, int) or not isinstance(drawing, int) or not 0 <= drawing < len(cells):

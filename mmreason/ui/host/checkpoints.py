@@ -13,9 +13,9 @@ import torch
 
 from mmreason import places
 from mmreason.errors import CheckpointError
+from mmreason.layouts.vocabulary import task_token
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS
-from mmreason.tokenizers.text import task_token
 from mmreason.ui.host import gpu, hub
 from mmreason.ui.host.settings import name_of, read_settings
 

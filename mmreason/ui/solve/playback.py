@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from mmreason.layouts.vocabulary import MASK
 from mmreason.records import NUM_CELLS, Problem, Segment, Trace
 from mmreason.rewards.advice import Codes, expected_solution, first_wrong
 from mmreason.rewards.verify import Verifier
-from mmreason.tokenizers.text import MASK
 from mmreason.traces.sheet import sheet_pixels
 from mmreason.ui.host.sheets import sheet_link
 

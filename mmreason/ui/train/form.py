@@ -6,10 +6,10 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.layouts.vocabulary import check_known
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting, Setting
 from mmreason.tasks import TASKS
-from mmreason.tokenizers.text import check_known
 from mmreason.training.rl.presets import BOTH, PRESETS, SETTINGS, TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.quota import check_work

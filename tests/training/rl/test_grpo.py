@@ -66,7 +66,7 @@ def with_advantages(rollouts: Rollouts, of) -> Rollouts:
 
 def gradient(grpo: GRPO, rollouts: Rollouts) -> dict[str, torch.Tensor]:
     """The gradient of a step at the old policy, before clipping."""
-    batches = pack_traces(rollouts.traces, grpo.pipe.vocabulary)
+    batches = pack_traces(rollouts.traces, grpo.pipe.layout)
     grpo.policy.zero_grad()
     for batch in batches:
         grpo._accumulate(batch, *grpo._terms(batch, rollouts), None, _sampled([]))
@@ -159,7 +159,7 @@ def test_the_counts_are_of_all_generated_tokens_zero_advantage_or_not():
 
 def test_each_token_gets_the_advantage_of_its_own_segment():
     grpo, rollouts = learner(), some_rollouts()
-    for batch in pack_traces(rollouts.traces, grpo.pipe.vocabulary, max_tokens=2000):
+    for batch in pack_traces(rollouts.traces, grpo.pipe.layout, max_tokens=2000):
         advantage_N, _ = grpo._terms(batch, rollouts)
         for t, s, advantage in zip(
             batch.trace_N.tolist(), batch.segment_N.tolist(), advantage_N.tolist(), strict=True
@@ -172,7 +172,7 @@ def test_each_token_gets_the_advantage_of_its_own_segment():
 def test_the_weights_of_each_modality_sum_to_one_in_both_arms(loss_type):
     grpo = learner(loss=LossConfig(loss_type=loss_type))
     rollouts = some_rollouts()
-    batches = list(pack_traces(rollouts.traces, grpo.pipe.vocabulary, max_tokens=2000))
+    batches = list(pack_traces(rollouts.traces, grpo.pipe.layout, max_tokens=2000))
     assert len(batches) > 1
     arms = (rollouts, with_advantages(rollouts, lambda s: s.joint), with_advantages(rollouts, lambda s: 0.0))
     weight_arms = [torch.cat([grpo._terms(batch, arm)[1] for batch in batches]) for arm in arms]
@@ -188,12 +188,12 @@ def test_the_weights_of_each_modality_sum_to_one_in_both_arms(loss_type):
 
 def test_an_update_makes_what_was_good_likelier():
     grpo, rollouts = learner(learning_rate=1e-4), some_rollouts()
-    (batch,) = pack_traces(rollouts.traces, grpo.pipe.vocabulary)
+    (batch,) = pack_traces(rollouts.traces, grpo.pipe.layout)
     advantage_N, weight_N = grpo._terms(batch, rollouts)
 
     def gain() -> float:
         with torch.no_grad():
-            logp_N = score_tokens(grpo.policy, batch, grpo.pipe.vocabulary, 0.7)
+            logp_N = score_tokens(grpo.policy, batch, grpo.pipe.layout, 0.7)
         return float((weight_N * advantage_N * logp_N).sum())
 
     before, start = gain(), weights(grpo)
@@ -206,7 +206,7 @@ def test_an_update_makes_what_was_good_likelier():
 
 def test_the_loss_of_the_first_iteration_is_the_weighted_mean_advantage_with_its_sign_turned():
     grpo, rollouts = learner(), some_rollouts()
-    (batch,) = pack_traces(rollouts.traces, grpo.pipe.vocabulary)
+    (batch,) = pack_traces(rollouts.traces, grpo.pipe.layout)
     advantage_N, weight_N = grpo._terms(batch, rollouts)
     assert grpo.update(rollouts, 0)["loss"] == pytest.approx(-float((weight_N * advantage_N).sum()), abs=1e-6)
 
@@ -236,10 +236,10 @@ def test_kl_is_the_mean_over_the_tokens_that_were_scored():
         numpy_generator("likelihood", grpo.config.seed, 0, trace.problem.index or 0, i % grpo.config.num_generations)
         for i, trace in enumerate(still.traces)
     ]
-    (batch,) = pack_traces(still.traces, grpo.pipe.vocabulary, "random_mask", max_tokens=10**9, rngs=rngs)
+    (batch,) = pack_traces(still.traces, grpo.pipe.layout, "random_mask", max_tokens=10**9, rngs=rngs)
     with torch.no_grad():
         policies = (random_policy(seed=5), learner().policy)
-        ref_N, logp_N = (score_tokens(policy, batch, grpo.pipe.vocabulary, 0.7) for policy in policies)
+        ref_N, logp_N = (score_tokens(policy, batch, grpo.pipe.layout, 0.7) for policy in policies)
     kl_N = (ref_N - logp_N).exp() - (ref_N - logp_N) - 1
     for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
         assert metrics[f"kl/{modality}"] == pytest.approx(float(kl_N[chosen_N].mean()), rel=1e-4)
@@ -485,15 +485,15 @@ def test_the_policy_that_sampled_would_commit_in_the_same_order(order, threshold
     rollouts = grpo.rollouts(0)
     frames = sum(len(s.frames) for trace in rollouts.traces for s in trace.segments)
     counts = [
-        changed_orders(grpo.policy, batch, grpo.pipe.vocabulary, grpo.config.sampling)
-        for batch in pack_traces(rollouts.traces, grpo.pipe.vocabulary)
+        changed_orders(grpo.policy, batch, grpo.pipe.layout, grpo.config.sampling)
+        for batch in pack_traces(rollouts.traces, grpo.pipe.layout)
     ]
     assert sum(steps for _, steps, _ in counts) == frames
     assert sum(changed for changed, _, _ in counts) == 0
     with torch.no_grad():
         grpo.policy.output.weight.normal_()
-    (batch,) = pack_traces(rollouts.traces, grpo.pipe.vocabulary, max_tokens=10**9)
-    assert changed_orders(grpo.policy, batch, grpo.pipe.vocabulary, grpo.config.sampling)[0] > 0
+    (batch,) = pack_traces(rollouts.traces, grpo.pipe.layout, max_tokens=10**9)
+    assert changed_orders(grpo.policy, batch, grpo.pipe.layout, grpo.config.sampling)[0] > 0
 
 
 def test_a_large_update_changes_orders_and_a_tiny_one_does_not():

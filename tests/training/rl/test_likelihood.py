@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmreason.analysis.cost.benchmark import stepwise_batches
 from mmreason.errors import ConfigError
+from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.flops import packed_flops
 from mmreason.records import ANSWER, EDIT, MAX_TEXT_TOKENS, Trace
 from mmreason.sampling import scheduler
@@ -26,7 +27,6 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import make_problem
-from mmreason.tokenizers.layout import Vocabulary
 from mmreason.training.rl.config import LIKELIHOODS
 from mmreason.training.rl.likelihood import ScoredTokens, pack_traces, score_tokens
 from tests.helpers.learning import SAMPLING, mixed_traces, shared_pipe
@@ -45,7 +45,7 @@ def packs(traces: Sequence[Trace], kind: str = "trajectory", max_tokens: int = 6
     """Batches of ``traces``; the same ``seed`` draws the same masks."""
     pipe = shared_pipe()
     rngs = [numpy_generator("masks", seed, i) for i in range(len(traces))]
-    return list(pack_traces(traces, pipe.vocabulary, kind, max_tokens, rngs))
+    return list(pack_traces(traces, pipe.layout, kind, max_tokens, rngs))
 
 
 @torch.no_grad()
@@ -59,7 +59,7 @@ def scores(
     pipe = pipe or shared_pipe()
     parts: list[list[torch.Tensor]] = [[] for _ in range(num_traces)]
     for batch in batches:
-        logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, temperature)
+        logp_N = score_tokens(pipe.transformer, batch, pipe.layout, temperature)
         for i in batch.trace_N.unique().tolist():
             parts[i].append(logp_N[batch.trace_N == i])
     return [torch.cat(part) for part in parts]
@@ -209,7 +209,7 @@ def test_blocked_attention_equals_the_dense_mask():
     assert len(batch.packed.runs) == 2
     dense = replace(batch, packed=replace(batch.packed, runs=()))
     pipe = shared_pipe()
-    blocked_N, dense_N = (score_tokens(pipe.transformer, s, pipe.vocabulary, 0.7) for s in (batch, dense))
+    blocked_N, dense_N = (score_tokens(pipe.transformer, s, pipe.layout, 0.7) for s in (batch, dense))
     torch.testing.assert_close(blocked_N, dense_N, atol=1e-5, rtol=1e-5)
 
 
@@ -217,7 +217,7 @@ def test_the_formula_counts_the_products_of_a_packed_forward():
     (batch,) = packs(mixed_traces()[:6])
     pipe = shared_pipe()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7)
+        score_tokens(pipe.transformer, batch, pipe.layout, 0.7)
     packed = batch.packed
     formula = packed_flops(
         pipe.transformer.config, len(packed.ids_BL), packed.clean_length, packed.runs, len(batch.token_N)
@@ -238,8 +238,8 @@ def test_segments_scored_alone_have_the_log_probabilities_that_they_have_among_a
     def scores(wanted: list[list[bool]] | None) -> dict[tuple[int, int], list[float]]:
         rngs = [numpy_generator("masks", i) for i in range(len(traces))]
         found = defaultdict(list)
-        for batch in pack_traces(traces, pipe.vocabulary, kind, 2000, rngs, wanted):
-            logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7).tolist()
+        for batch in pack_traces(traces, pipe.layout, kind, 2000, rngs, wanted):
+            logp_N = score_tokens(pipe.transformer, batch, pipe.layout, 0.7).tolist()
             for t, s, logp in zip(batch.trace_N.tolist(), batch.segment_N.tolist(), logp_N, strict=True):
                 found[t, s].append(logp)
         return found
@@ -262,7 +262,7 @@ def test_the_gradient_equals_finite_differences(kind):
     weight_N = torch.randn(len(batch.token_N), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
     def objective() -> torch.Tensor:
-        return (weight_N * score_tokens(model, batch, pipe.vocabulary, 0.7)).sum()
+        return (weight_N * score_tokens(model, batch, pipe.layout, 0.7)).sum()
 
     objective().backward()
     names = ("tokens.weight", "rows.weight", "output.weight", "blocks.0.attention.qkv.weight", "blocks.1.up.weight")
@@ -284,7 +284,7 @@ def test_a_policy_that_knows_nothing_gives_every_allowed_word_the_same_probabili
     for table in (pipe.transformer.output, pipe.transformer.rows, pipe.transformer.columns):
         torch.nn.init.zeros_(table.weight)
     (batch,) = packs(mixed_traces())
-    logp_N = score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7)
+    logp_N = score_tokens(pipe.transformer, batch, pipe.layout, 0.7)
     for is_image, count in ((False, len(pipe.vocabulary.generable_text)), (True, pipe.vocabulary.num_codes)):
         chosen_N = batch.is_image_N == is_image
         torch.testing.assert_close(logp_N[chosen_N], torch.full((int(chosen_N.sum()),), -math.log(count)))
@@ -324,7 +324,7 @@ def test_random_masks_are_drawn_once_for_old_and_new_policy_and_anew_by_other_ge
     traces = mixed_traces()
     (batch,) = packs(traces, "random_mask", seed=1)
     pipe = shared_pipe()
-    first, second = (score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.7) for _ in range(2))
+    first, second = (score_tokens(pipe.transformer, batch, pipe.layout, 0.7) for _ in range(2))
     assert torch.equal(first, second)
     (same,), (other,) = packs(traces, "random_mask", seed=1), packs(traces, "random_mask", seed=2)
     assert torch.equal(batch.packed.ids_BL, same.packed.ids_BL)
@@ -343,7 +343,7 @@ def test_a_mask_share_hides_that_share_of_all_tokens_whatever_their_segment():
     hidden = {"text": 0, "image": 0}
     for seed in range(30):
         rngs = [numpy_generator("share", seed, i) for i in range(len(traces))]
-        for batch in pack_traces(traces, pipe.vocabulary, "random_mask", rngs=rngs, mask_share=0.15):
+        for batch in pack_traces(traces, pipe.layout, "random_mask", rngs=rngs, mask_share=0.15):
             images = int(batch.is_image_N.sum())
             hidden["image"] += images
             hidden["text"] += len(batch.is_image_N) - images
@@ -356,7 +356,7 @@ def test_a_mask_share_hides_that_share_of_all_tokens_whatever_their_segment():
 def test_a_rollout_of_which_nothing_is_hidden_is_left_out():
     pipe, traces = shared_pipe(), mixed_traces()
     rngs = [numpy_generator("share", 0, i) for i in range(len(traces))]
-    assert not list(pack_traces(traces, pipe.vocabulary, "random_mask", rngs=rngs, mask_share=1e-9))
+    assert not list(pack_traces(traces, pipe.layout, "random_mask", rngs=rngs, mask_share=1e-9))
 
 
 # Refused
@@ -366,11 +366,11 @@ def test_greedy_sampling_has_no_likelihood():
     pipe = shared_pipe()
     (batch,) = packs(mixed_traces()[:1])
     with pytest.raises(ConfigError, match="temperature must be above 0"):
-        score_tokens(pipe.transformer, batch, pipe.vocabulary, 0.0)
+        score_tokens(pipe.transformer, batch, pipe.layout, 0.0)
 
 
 def test_an_unknown_likelihood_and_random_masks_without_a_generator_are_refused():
     pipe = shared_pipe()
     for kind, says in (("exact", "trajectory, one_step, random_mask, got 'exact'"), ("random_mask", "generator")):
         with pytest.raises(ConfigError, match=says):
-            list(pack_traces(mixed_traces()[:1], pipe.vocabulary, kind))
+            list(pack_traces(mixed_traces()[:1], pipe.layout, kind))

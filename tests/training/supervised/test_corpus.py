@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from mmreason.errors import ConfigError
+from mmreason.layouts.packing import PADDING
 from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, make_problem, split_of
 from mmreason.tasks.task import NO_HINT
-from mmreason.tokenizers.layout import PADDING
 from mmreason.training.supervised.config import CorpusConfig
 from mmreason.training.supervised.corpus import (
     NO_TARGET,
@@ -23,7 +23,7 @@ from mmreason.training.supervised.corpus import (
     collate,
     noisy_row,
 )
-from tests.helpers.policies import encoder, vocabulary, words
+from tests.helpers.policies import encoder, layout, vocabulary, words
 
 CONFIG = CorpusConfig(seed=3, problems_per_batch=30, num_copies=3)
 TEXT = 1  # segment numbers are odd for texts, even and above zero for edits
@@ -127,7 +127,7 @@ def test_something_is_asked_exactly_where_a_token_is_masked(parts):
 def test_targets_put_into_the_masks_give_the_demonstration():
     problem = make_problem("jigsaw", "medium", 0, "train")
     example = encoder().example(problem)
-    row = noisy_row(example, 3, vocabulary(), numpy_generator("row"))
+    row = noisy_row(example, 3, layout(), numpy_generator("row"))
     assert len(row.noisy) == len(row.targets) == 3 * len(example.segments)
     for i, (piece, target) in enumerate(zip(row.noisy, row.targets, strict=True)):
         _, _, ids = example.segments[i // 3]
@@ -152,7 +152,7 @@ def test_text_asks_for_words_and_edits_ask_for_codes(parts):
 
 def test_every_segment_has_its_noisy_copies_and_a_clean_one_unless_it_is_the_answer():
     problem = make_problem("maze", "medium", 1, "train")
-    part = collate([noisy_row(encoder().example(problem), 2, vocabulary(), numpy_generator("row"))], vocabulary())
+    part = collate([noisy_row(encoder().example(problem), 2, layout(), numpy_generator("row"))], layout())
     segment, copy = part.packed.segment_BL[0], part.packed.copy_BL[0]
     answer = 2 * problem.turns + 1
     for number in range(1, answer + 1):
@@ -187,9 +187,7 @@ def test_hints_are_never_an_input(parts):
     problem = make_problem("sudoku", "easy", 0, "train")
     example = encoder().example(problem)
     blind = type(example)(example.prompt, example.canvas, example.segments, np.full(NUM_CELLS, NO_HINT))
-    one, other = (
-        collate([noisy_row(e, 2, vocabulary(), numpy_generator("row"))], vocabulary()) for e in (example, blind)
-    )
+    one, other = (collate([noisy_row(e, 2, layout(), numpy_generator("row"))], layout()) for e in (example, blind))
     assert torch.equal(one.packed.ids_BL, other.packed.ids_BL)
 
 

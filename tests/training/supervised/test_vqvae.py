@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from mmreason.codecs.cells import encode_cells
 from mmreason.errors import ConfigError
 from mmreason.tasks import TASKS, atlas, make_problem
 from mmreason.tasks.atlas import split_cells
-from mmreason.tokenizers.image import encode_cells
 from mmreason.training.supervised.vqvae import VQTrainConfig, drawn_cells, evaluate_vqvae, train_vqvae
 
 CONFIG = VQTrainConfig(autoencode_steps=3, quantize_steps=2, problems_per_task=2)

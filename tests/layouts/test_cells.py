@@ -12,24 +12,13 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.errors import CheckpointError
+from mmreason.layouts.cells import Piece, clean_length
+from mmreason.layouts.packing import PADDING, attention_rule, pack, pack_blocks
+from mmreason.layouts.vocabulary import Vocabulary, is_generated
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.records import ANSWER, EDIT, END, GRID, MAX_TEXT_TOKENS, NUM_CELLS, cell_word, parse_cell
 from mmreason.sampling.config import SamplingConfig
-from mmreason.tokenizers.layout import (
-    PADDING,
-    Piece,
-    Vocabulary,
-    attention_rule,
-    clean_length,
-    edit_piece,
-    pack,
-    pack_blocks,
-    positions,
-    problem_piece,
-    text_piece,
-)
-from mmreason.tokenizers.text import is_generated
-from tests.helpers.policies import NUM_CODES, text_tokenizer, vocabulary, words
+from tests.helpers.policies import NUM_CODES, layout, text_tokenizer, vocabulary, words
 
 INDEX, ROW, COLUMN, TURN, SLOT = range(5)
 
@@ -72,7 +61,7 @@ def test_a_tokenizer_without_consecutive_cell_words_is_refused():
 def test_the_running_index_grows_from_segment_to_segment_and_along_a_text():
     last = 0
     for turn in range(1, 18):
-        text, image = positions("text", turn)[:, INDEX], positions("image", turn)[:, INDEX]
+        text, image = layout().text_positions(turn)[:, INDEX], layout().image_positions(turn)[:, INDEX]
         assert text.tolist() == list(range(last + 1, last + 1 + MAX_TEXT_TOKENS))
         assert len(set(image)) == 1
         assert image[0] > text[-1]
@@ -80,9 +69,9 @@ def test_the_running_index_grows_from_segment_to_segment_and_along_a_text():
 
 
 def test_an_edited_cell_has_the_row_and_column_of_the_start_cell_that_it_replaces():
-    problem = problem_piece(0, np.arange(NUM_CELLS))
+    problem = layout().problem_piece(0, np.arange(NUM_CELLS))
     cells = [3, 17, 40, 63]
-    edit = edit_piece([7, 8, 9, 10], cells, turn=5)
+    edit = layout().edit_piece([7, 8, 9, 10], cells, turn=5)
     start = problem.positions[1:][cells]
     assert edit.positions[:, [ROW, COLUMN]].tolist() == start[:, [ROW, COLUMN]].tolist()
     assert edit.positions[:, ROW].tolist() == [1, 3, 6, 8]
@@ -92,25 +81,25 @@ def test_an_edited_cell_has_the_row_and_column_of_the_start_cell_that_it_replace
 
 
 def test_text_has_slots_and_no_place_and_the_task_token_has_nothing():
-    text = text_piece(range(MAX_TEXT_TOKENS), turn=3).positions
+    text = layout().text_piece(range(MAX_TEXT_TOKENS), turn=3).positions
     assert text[:, SLOT].tolist() == list(range(1, MAX_TEXT_TOKENS + 1))
     assert not text[:, [ROW, COLUMN]].any()
-    assert not positions("image", 3)[:, SLOT].any()
-    assert not problem_piece(0, np.arange(NUM_CELLS)).positions[0].any()
+    assert not layout().image_positions(3)[:, SLOT].any()
+    assert not layout().problem_piece(0, np.arange(NUM_CELLS)).positions[0].any()
 
 
 def test_every_position_of_the_longest_rollout_has_an_embedding():
     config, turns = InterleavedDiffusionConfig(), SamplingConfig(max_turns=16).max_turns + 1
-    both = np.concatenate([positions("text", turns), positions("image", turns)])
+    both = np.concatenate([layout().text_positions(turns), layout().image_positions(turns)])
     assert both[:, [ROW, COLUMN]].max() <= config.grid_size
     assert both[:, TURN].max() <= config.max_turns + 1
     assert both[:, SLOT].max() <= config.max_text_tokens
 
 
 def test_segments_are_numbered_problem_thought_edit_thought_edit():
-    numbers = [problem_piece(0, np.arange(NUM_CELLS)).segment]
+    numbers = [layout().problem_piece(0, np.arange(NUM_CELLS)).segment]
     for turn in (1, 2, 3):
-        numbers += [text_piece([1], turn).segment, edit_piece([1], [0], turn).segment]
+        numbers += [layout().text_piece([1], turn).segment, layout().edit_piece([1], [0], turn).segment]
     assert numbers == list(range(7))
 
 

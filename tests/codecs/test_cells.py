@@ -7,16 +7,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmreason.records import CELL_PX, GRID, NUM_CELLS
-from mmreason.seeds import numpy_generator
-from mmreason.tasks import atlas, make_problem
-from mmreason.tokenizers.image import (
-    canvas_image,
+from mmreason.codecs.cells import (
+    canvas_pixels,
     decode_codebook,
     encode_cells,
     reconstruction_loss,
     to_input,
 )
+from mmreason.records import CELL_PX, GRID, NUM_CELLS
+from mmreason.seeds import numpy_generator
+from mmreason.tasks import atlas, make_problem
 from tests.helpers.policies import NUM_CODES, sheet, vqvae
 
 
@@ -53,9 +53,9 @@ def test_a_codes_picture_does_not_depend_on_the_codes_beside_it():
 def test_changing_one_code_changes_the_pixels_of_its_cell_only(cell, code):
     pictures = numpy_generator("sheet").integers(0, 256, (NUM_CODES, CELL_PX, CELL_PX, 3)).astype(np.uint8)
     codes = numpy_generator("codes").integers(0, NUM_CODES, NUM_CELLS)
-    before = np.asarray(canvas_image(pictures, codes.reshape(GRID, GRID)))
+    before = np.asarray(canvas_pixels(pictures, codes.reshape(GRID, GRID)))
     codes[cell] = code
-    after = np.asarray(canvas_image(pictures, codes.reshape(GRID, GRID)))
+    after = np.asarray(canvas_pixels(pictures, codes.reshape(GRID, GRID)))
     y, x = CELL_PX * (cell // GRID), CELL_PX * (cell % GRID)
     assert np.array_equal(after[y : y + CELL_PX, x : x + CELL_PX], pictures[code])
     outside = np.ones(after.shape[:2], dtype=bool)
@@ -65,7 +65,7 @@ def test_changing_one_code_changes_the_pixels_of_its_cell_only(cell, code):
 
 def test_a_perfect_sheet_gives_back_the_drawing():
     problem = make_problem("sudoku", "medium", 1)
-    drawn = canvas_image(sheet(), atlas().global_ids("sudoku", problem.canvas))
+    drawn = canvas_pixels(sheet(), atlas().global_ids("sudoku", problem.canvas))
     assert np.array_equal(np.asarray(drawn), problem.image)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from transformers import AutoTokenizer
 
+from mmreason.layouts.vocabulary import MASK, PAD, UNKNOWN, is_generated, task_token, vocabulary
 from mmreason.places import ROOT
 from mmreason.records import ANSWER, DIFFICULTIES, EDIT, END, MAX_TEXT_TOKENS
 from mmreason.tasks import TASKS, make_problem
-from mmreason.tokenizers.text import MASK, PAD, UNKNOWN, is_generated, task_token, vocabulary
 from tests.helpers.policies import encoder, text_tokenizer, words
 
 

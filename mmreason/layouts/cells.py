@@ -1,0 +1,188 @@
+"""The small model's layout: a problem, then thoughts and edits in turn, at places of their own.
+
+A token carries five position numbers (``index``, ``row``, ``column``, ``turn``, ``slot``).  What a turn draws is laid
+out as the patches that it changes, so that the view of a segment repeats those before it and adds to them.
+
+Axes: N tokens, H W canvas, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from mmreason.errors import ConfigError
+from mmreason.layouts.layout import State
+from mmreason.layouts.view import View
+from mmreason.layouts.vocabulary import Vocabulary
+from mmreason.records import END, MAX_TEXT_TOKENS, Modality, Segment, SegmentKind
+
+POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
+NEXT_FIELDS = (1, 2, 4)  # row, column and slot: what an autoregressive model is told of the token to come
+
+Integers = Sequence[int] | np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A run of tokens of one segment copy: ids (n,), positions (n, 5), segment and copy number.
+
+    The problem is segment 0, the text of turn t 2t − 1, its edit 2t.
+    """
+
+    ids: np.ndarray
+    positions: np.ndarray
+    segment: int
+    copy: int
+
+    @property
+    def is_edit(self) -> bool:
+        return self.segment > 0 and self.segment % 2 == 0
+
+    @property
+    def last(self) -> Piece:
+        """Its last token alone."""
+        return replace(self, ids=self.ids[-1:], positions=self.positions[-1:])
+
+
+def clean_length(ids: Integers, end: int) -> int:
+    """Tokens of a text segment that its clean copy keeps: up to and with the first ``<end>``."""
+    for i, token in enumerate(ids):
+        if token == end:
+            return i + 1
+    return len(ids)
+
+
+def thought_segment(turn: int) -> int:
+    """Number of the text segment of ``turn`` (from 1); its edit has the next number, the problem 0."""
+    return 2 * turn - 1
+
+
+@lru_cache(maxsize=512)
+def _text_positions(length: int, turn: int) -> np.ndarray:
+    slot = np.arange(length)
+    zero = np.zeros_like(slot)
+    index = 1 + (length + 1) * (turn - 1) + slot  # a turn: the slots of a thought, then one step for its edit
+    return np.stack([index, zero, zero, zero + turn, slot + 1], axis=1)
+
+
+@lru_cache(maxsize=512)
+def _image_positions(grid: int, length: int, turn: int) -> np.ndarray:
+    cell = np.arange(grid * grid)
+    zero = np.zeros_like(cell)
+    index = zero + (length + 1) * turn
+    return np.stack([index, cell // grid + 1, cell % grid + 1, zero + turn, zero], axis=1)
+
+
+class CellsLayout:
+    """Views of the small model, and the pieces that its own samplers and packed rows are made of."""
+
+    family = "cells"
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, num_codes: int, text_length: int = MAX_TEXT_TOKENS) -> None:
+        """The grid is that of the tokenizer's cell words; raises CheckpointError where they are not consecutive."""
+        self.vocabulary = Vocabulary.of(tokenizer, num_codes)
+        self.words: list[str] = tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text)))
+        self.text_length = text_length
+        self.pad, self.mask = self.vocabulary.pad, self.vocabulary.mask
+        self.first_code, self.num_codes = self.vocabulary.num_text, num_codes
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of image tokens."""
+        return self.vocabulary.grid, self.vocabulary.grid
+
+    @property
+    def num_cells(self) -> int:
+        """Image tokens of a canvas."""
+        return self.vocabulary.grid**2
+
+    def allowed(self, modality: Modality) -> torch.Tensor:
+        """Boolean (V,): the ids that a segment of ``modality`` may hold."""
+        return self.vocabulary.allowed(modality)
+
+    def read(self, ids: Integers) -> str:
+        """The words of a text segment before ``<end>``."""
+        words = [self.words[int(id)] for id in ids]
+        return " ".join(words[: words.index(END)] if END in words else words)
+
+    def write(self, text: str) -> list[int]:
+        """The ids of the words of ``text``; raises ConfigError for a word that the model does not say."""
+        ids = []
+        for word in text.split():
+            id = self.words.index(word) if word in self.words else -1
+            if id not in self.vocabulary.generable_text or word == END:
+                raise ConfigError(f"the model does not know the word {word[:40]!r}")
+            ids.append(id)
+        return ids
+
+    def filled(self, ids: Integers) -> list[int]:
+        """``ids``, ended and filled up to the length of a text segment."""
+        return [*ids, *[self.vocabulary.end] * (self.text_length - len(ids))]
+
+    def view(self, state: State, kind: SegmentKind, cells: np.ndarray | None = None) -> View:
+        """What the model is shown for the next segment after ``state.segments``.
+
+        The instruction is a task's name and what else is asked; after the start canvas, ``codes_HW``, come patches.
+        """
+        codes = np.asarray(state.codes_HW).ravel() + self.first_code
+        task, _, asked = state.instruction.partition(" ")
+        before = [self.problem_piece(self.vocabulary.asked(task, asked), codes)]
+        before += [self.clean_piece(segment) for segment in state.segments]
+        turn = 1 + sum(segment.kind == "edit" for segment in state.segments)
+        where = np.arange(self.num_cells) if cells is None else np.asarray(cells)
+        slots = len(where) if kind == "edit" else self.text_length
+        masks = np.full(slots, self.mask)
+        blank = self.edit_piece(masks, where, turn) if kind == "edit" else self.text_piece(masks, turn)
+        ids = np.concatenate([piece.ids for piece in (*before, blank)])
+        positions = np.concatenate([piece.positions for piece in (*before, blank)])
+        return View(ids, np.arange(len(ids) - slots, len(ids)), positions)
+
+    def pieces(self, ids: np.ndarray, positions: np.ndarray, copy: int = 0) -> list[Piece]:
+        """The tokens of a view, or some of them, cut into segments."""
+        turn, slot = positions[:, POSITION_FIELDS.index("turn")], positions[:, POSITION_FIELDS.index("slot")]
+        segment = np.where(turn == 0, 0, 2 * turn - (slot > 0))
+        cuts = [0, *(np.flatnonzero(np.diff(segment)) + 1).tolist(), len(ids)]
+        spans = [slice(a, b) for a, b in pairwise(cuts) if a < b]
+        return [Piece(ids[span], positions[span], int(segment[span.start]), copy) for span in spans]
+
+    def text_positions(self, turn: int) -> np.ndarray:
+        """(T, 5) positions of the text segment of ``turn``."""
+        return _text_positions(self.text_length, turn)
+
+    def image_positions(self, turn: int) -> np.ndarray:
+        """(H·W, 5) positions of the whole canvas at ``turn`` (0: the problem)."""
+        return _image_positions(self.vocabulary.grid, self.text_length, turn)
+
+    def problem_piece(self, prompt: int | Sequence[int], canvas_tokens: Integers) -> Piece:
+        """The problem: its task token, the start canvas in raster order, then further words of the prompt.
+
+        These take the slots of a text, so that there are at most as many.
+        """
+        task_token, *asked = [prompt] if isinstance(prompt, int) else prompt
+        slots = np.zeros((len(asked), len(POSITION_FIELDS)), np.int64)
+        slots[:, -1] = np.arange(1, len(asked) + 1)
+        ids = np.concatenate([[task_token], np.asarray(canvas_tokens), asked]).astype(np.int64)
+        return Piece(ids, np.concatenate([np.zeros((1, 5), np.int64), self.image_positions(0), slots]), 0, 0)
+
+    def text_piece(self, ids: Integers, turn: int, copy: int = 0) -> Piece:
+        """The first ``len(ids)`` positions of the text segment of ``turn``."""
+        return Piece(np.asarray(ids), self.text_positions(turn)[: len(ids)], thought_segment(turn), copy)
+
+    def edit_piece(self, ids: Integers, cells: Integers, turn: int, copy: int = 0) -> Piece:
+        """The image tokens ``ids`` at the flat canvas indices ``cells``, edited at ``turn``."""
+        places = self.image_positions(turn)[np.asarray(cells)]
+        return Piece(np.asarray(ids), places, thought_segment(turn) + 1, copy)
+
+    def clean_piece(self, segment: Segment) -> Piece:
+        """The clean copy of a finished segment; a text's ends with its first ``<end>``."""
+        if segment.kind == "edit":
+            return self.edit_piece(segment.tokens, segment.cells, segment.turn)
+        kept = clean_length(segment.tokens, self.vocabulary.end)
+        return self.text_piece(segment.tokens[:kept], segment.turn)

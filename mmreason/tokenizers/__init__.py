@@ -1,1 +1,0 @@
-"""Text and image tokenizers, and the one place that knows where ids, positions and segments lie."""
