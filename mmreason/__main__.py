@@ -20,7 +20,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from mmreason.commands import command_names
+from mmreason.commands import command_names, module_of
 from mmreason.disk import finite, one_line, reason_of
 from mmreason.errors import MMReasonError, RewardError, TaskError, WriteError
 
@@ -89,7 +89,7 @@ def build_parser(argv: Sequence[str]) -> tuple[Parser, dict[str, Parser]]:
         if chosen not in (None, name):
             parsers[name] = commands.add_parser(name)
             continue
-        module = importlib.import_module(f"mmreason.commands.{name}")
+        module = importlib.import_module(module_of(name))
         parsers[name] = commands.add_parser(name, help=module.HELP, description=module.__doc__)
         module.add_arguments(parsers[name])
         parsers[name].add_argument("--json", action="store_true", help="print one JSON object only")
@@ -187,7 +187,7 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' bars while they read and write weights; ours are lines
-    command = importlib.import_module(f"mmreason.commands.{args.command}")
+    command = importlib.import_module(module_of(args.command))
     error: MMReasonError | None = None
     try:
         with quiet_output() if args.json else contextlib.nullcontext():

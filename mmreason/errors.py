@@ -14,7 +14,12 @@ class RewardError(ConfigError):
 
 
 class TaskError(ConfigError):
-    """A user's own task failed or breaks a law of tasks; its cause, if any, is for the author of the task."""
+    """A user's own task failed or breaks a law of tasks; its cause, if any, is for the author of the task.
+
+    ``result`` is what a command says of it with ``--json``.
+    """
+
+    result: dict[str, object] | None = None
 
 
 class ProblemError(MMReasonError, ValueError):

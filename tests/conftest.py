@@ -14,6 +14,7 @@ from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.tasks import TASKS, atlas, atlas_for, own
 from tests.helpers.marks import pytest_collection_modifyitems, pytest_runtest_makereport  # noqa: F401
 
 torch.set_num_threads(1)
@@ -58,3 +59,15 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_pipe(tiny_checkpoint: Path) -> InterleavedReasoningPipeline:
     """The tiny checkpoint, loaded."""
     return InterleavedReasoningPipeline.from_pretrained(tiny_checkpoint)
+
+
+@pytest.fixture
+def own_tasks_forgotten() -> Iterator[None]:
+    """Tasks of one's own that a test makes known are not known after it."""
+    tasks, sources = dict(TASKS), dict(own._SOURCES)
+    yield
+    for kept, now in ((tasks, TASKS), (sources, own._SOURCES)):
+        now.clear()
+        now.update(kept)
+    atlas.cache_clear()
+    atlas_for.cache_clear()

@@ -1,6 +1,6 @@
 """The commands of ``python -m mmreason``, one file each.
 
-A file here is a command of its name, with
+A file here is a command of its name, underscores as hyphens, with
 
 - ``HELP``: one line that says what it does;
 - ``add_arguments(parser)``: its arguments (``--json`` is added for all);
@@ -21,5 +21,10 @@ FIRST = ("solve", "evaluate", "pretrain", "train")  # the others follow by name
 def command_names() -> list[str]:
     """Every command, in the order that the help shows."""
     names = (module.name for module in pkgutil.iter_modules(__path__))
-    found = sorted(name for name in names if not name.startswith("_"))
+    found = sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
     return [name for name in FIRST if name in found] + [name for name in found if name not in FIRST]
+
+
+def module_of(name: str) -> str:
+    """The module of a command."""
+    return f"{__name__}.{name.replace('-', '_')}"

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from mmreason.errors import ProblemError
 from mmreason.records import DIFFICULTIES, FULL_BOX, GRID, Box, cell_word, region_mask
 from mmreason.tasks.chart_refocus import CELL_ID, CELLS, TERMS, ChartRefocus
+from mmreason.tasks.laws import boxes_of, split_thought
 from mmreason.tasks.task import FOREIGN
-from tests.tasks.laws import boxes_of, split_thought
 
 TASK = ChartRefocus()
 EXAMPLE = TASK.parse(dict(TASK.example))

@@ -17,8 +17,8 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.tasks.jigsaw import PICTURES, TILE_BOXES, TILES, Jigsaw, picture_index
+from mmreason.tasks.laws import boxes_of, is_solved_by_its_demonstration
 from mmreason.tasks.task import FOREIGN
-from tests.tasks.laws import boxes_of, is_solved_by_its_demonstration
 
 TASK = Jigsaw()
 CELL_WORDS = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]

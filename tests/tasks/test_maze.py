@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mmreason.errors import ProblemError
 from mmreason.records import DIFFICULTIES, FULL_BOX, GRID, Box, Verdict, region_mask
+from mmreason.tasks.laws import split_thought
 from mmreason.tasks.maze import AGENT, AGENT_ON_GOAL, DIRECTIONS, FLOOR, TRAIL, Maze
 from mmreason.tasks.task import FOREIGN, NO_HINT
-from tests.tasks.laws import split_thought
 
 MAZE = Maze()
 CELL_WORDS = [f"r{r}c{c}" for r in range(1, 9) for c in range(1, 9)]

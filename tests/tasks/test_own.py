@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mmreason.__main__ import main
 from mmreason.errors import TaskError
-from mmreason.tasks import TASKS, atlas, atlas_for, make_problem, own
+from mmreason.tasks import TASKS, make_problem, own
 from mmreason.ui.host.own_tasks import add_host_tasks
 
 STONES = Path(__file__).parent.parent / "helpers" / "stones.py"
 
 
 @pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
+def forgotten(own_tasks_forgotten) -> None:
     """What a test makes known is not known after it."""
-    tasks, sources = dict(TASKS), dict(own._SOURCES)
-    yield
-    for kept, now in ((tasks, TASKS), (sources, own._SOURCES)):
-        now.clear()
-        now.update(kept)
-    atlas.cache_clear()
-    atlas_for.cache_clear()
 
 
 def written(folder: Path, change: tuple[str, str] = ("", "")) -> Path:

@@ -11,8 +11,8 @@ from PIL import Image
 from mmreason.records import CELL_PX, DIFFICULTIES, GRID, region_mask
 from mmreason.tasks.atlas import Atlas, split_cells
 from mmreason.tasks.chart_refocus import ChartRefocus
+from mmreason.tasks.laws import split_thought
 from mmreason.tasks.visual_search import VisualSearch
-from tests.tasks.laws import split_thought
 
 TASKS = [VisualSearch(), ChartRefocus()]
 SIDE = 256

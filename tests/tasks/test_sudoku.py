@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from mmreason.errors import ProblemError
 from mmreason.records import DIFFICULTIES, FULL_BOX, Box, Verdict, parse_cell, region_mask
+from mmreason.tasks.laws import split_thought
 from mmreason.tasks.sudoku import CELLS, Sudoku, _solved_by_singles
 from mmreason.tasks.task import FOREIGN, NO_HINT
-from tests.tasks.laws import split_thought
 
 SUDOKU = Sudoku()
 VOCABULARY = [

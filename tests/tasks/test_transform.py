@@ -16,9 +16,9 @@ from mmreason.records import (
     Box,
     cell_word,
 )
+from mmreason.tasks.laws import boxes_of, is_solved_by_its_demonstration, split_thought
 from mmreason.tasks.task import FOREIGN, NO_HINT
 from mmreason.tasks.transform import COLOURS, OPERATIONS, PATTERN, PATTERN_BOX, Transform
-from tests.tasks.laws import boxes_of, is_solved_by_its_demonstration, split_thought
 
 TASK = Transform()
 CELL_WORDS = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from mmreason.errors import ProblemError
 from mmreason.records import DIFFICULTIES, FULL_BOX, GRID, Box, cell_word, region_mask
+from mmreason.tasks.laws import boxes_of, split_thought
 from mmreason.tasks.task import FOREIGN
 from mmreason.tasks.visual_search import CELL_ID, CELLS, CROWD, KINDS, VisualSearch
-from tests.tasks.laws import boxes_of, split_thought
 
 TASK = VisualSearch()
 EXAMPLE = TASK.parse(dict(TASK.example))
