@@ -1,4 +1,4 @@
-"""Intervals and tests: Wilson scores, the bootstrap over seeds and problems, Student's t, signs flipped.
+"""Intervals and tests: Wilson scores, pairs of outcomes, the bootstrap, Student's t, signs flipped.
 
 Axes: S seeds, T tasks, N problems of a task, R resamples.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
@@ -25,6 +26,37 @@ def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
     half = z / (1 + z * z / count) * math.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count))
     low = 0.0 if rate == 0 else max(0.0, centre - half)
     return low, 1.0 if rate == 1 else min(1.0, centre + half)
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """Two outcomes of each of the same problems, against one another."""
+
+    gained: int  # solved by the second alone
+    lost: int  # solved by the first alone
+    difference: float  # of the rates, second less first
+    ci95: tuple[float, float]
+    p: float  # exact and two-sided
+
+    @property
+    def is_clear(self) -> bool:
+        """Is it unlikely, at 5 %, that there is no difference?"""
+        return self.p < 0.05
+
+
+def paired(first: Sequence[bool], second: Sequence[bool]) -> Paired:
+    """The exact test of McNemar (1947) on the problems whose outcome differs, and the interval of the difference.
+
+    The interval is Wald's with half a problem added to each of the four cells (Bonett and Price, 2012).
+    """
+    pairs = list(zip(first, second, strict=True))
+    gained, lost = pairs.count((False, True)), pairs.count((True, False))
+    apart, n = gained + lost, len(pairs)
+    tail = sum(math.comb(apart, k) for k in range(min(gained, lost) + 1)) / 2**apart
+    up, down = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
+    half = 1.959964 * math.sqrt((up + down - (up - down) ** 2) / (n + 2))
+    bounds = max(-1.0, up - down - half), min(1.0, up - down + half)
+    return Paired(gained, lost, (gained - lost) / max(1, n), bounds, min(1.0, 2 * tail))
 
 
 def overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:

@@ -38,16 +38,20 @@ def solve_problems(
     seed: int,
     batch_size: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    is_stopped: Callable[[], bool] | None = None,
 ) -> list[Trace]:
     """Scored traces of ``problems``, in order.
 
     Each problem has its own random stream, a function of ``seed`` and the problem, so that results do not
-    depend on the batch; without a ``batch_size`` it is what suits the device.
+    depend on the batch; without a ``batch_size`` it is what suits the device.  ``is_stopped`` is asked before each
+    batch; at a yes the traces are those of the batches so far.
     """
     at_once = batch_size or rollouts_at_once(pipe.transformer.device)
     verifier = Verifier(pipe.words, pipe.sheet)
     traces: list[Trace] = []
     for start in range(0, len(problems), at_once):
+        if is_stopped is not None and is_stopped():
+            break
         batch = problems[start : start + at_once]
         seeds = [derive_seed("sampling", seed, p.task, p.difficulty, p.index or 0) for p in batch]
         traces += [verifier.score(trace) for trace in pipe(batch, config, seeds).traces]

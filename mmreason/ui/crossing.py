@@ -10,12 +10,20 @@ from mmreason.ui.group.opened import Opened, finished_of, open_finished
 from mmreason.ui.inspect.events import Inspect, show_group
 from mmreason.ui.runs.choices import Choice, choices_of
 from mmreason.ui.runs.samples import run_samples
+from mmreason.ui.runs.state import status_of
+from mmreason.ui.runs.store import find
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import PRIVATE
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.solving import Finished
 from mmreason.ui.train.events import Train
 from mmreason.ui.watch.events import Watch
+
+TO_COMPARE_JS = """() => {
+  const compare = document.getElementById('compare');
+  compare?.querySelector('button[aria-expanded=false], .label-wrap:not(.open)')?.click();
+  compare?.scrollIntoView({ block: 'start' });
+}"""
 
 
 def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
@@ -59,6 +67,43 @@ def connect_checkpoints(train: Train, watch: Watch, inspect: Inspect) -> None:
     """Offer what a visitor's runs have trained and sampled in the other tabs, as soon as it is there."""
     offered = [inspect.run, train.checkpoint, watch.checkpoint, inspect.checkpoint, inspect.left, inspect.right]
     train.trained.change(on_trained, [train.visitor, train.chosen], offered, **PRIVATE)
+
+
+def connect_trained(tabs: gr.Tabs, train: Train, watch: Watch, inspect: Inspect) -> None:
+    """Hand what a run has trained to Watch and to Inspect."""
+    asked = [train.visitor, train.chosen]
+    train.to_watch.click(on_watch_it, asked, [watch.checkpoint, tabs], **PRIVATE)
+    train.to_inspect.click(on_inspect_it, asked, [inspect.source, inspect.run, tabs], **PRIVATE)
+    train.to_compare.click(on_compare_it, asked, [inspect.left, inspect.right, tabs], **PRIVATE).then(
+        None, None, None, js=TO_COMPARE_JS
+    )
+
+
+def on_watch_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:
+    """Choose the last checkpoint of the run in Watch."""
+    own = _checkpoints(visitor, chosen)
+    return (gr.Dropdown(value=own[-1]) if own else gr.skip()), gr.Tabs(selected="watch")
+
+
+def on_inspect_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:
+    """Choose the newest group that the run has kept in Inspect."""
+    samples = [name for _, name in run_samples(visitor, chosen) if name.startswith(f"run:{chosen}/")]
+    return "Training run", (gr.Dropdown(value=samples[0]) if samples else gr.skip()), gr.Tabs(selected="inspect")
+
+
+def on_compare_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:
+    """Choose both arms, or the start and what became of it, to be compared on one puzzle."""
+    own, run = _checkpoints(visitor, chosen), find(chosen)
+    if not own or run is None:
+        return gr.skip(), gr.skip(), gr.skip()
+    left = own[0] if len(own) > 1 else run.settings.checkpoint
+    return gr.Dropdown(value=left), gr.Dropdown(value=own[-1]), gr.Tabs(selected="inspect")
+
+
+def _checkpoints(visitor: Any, chosen: Any) -> list[str]:
+    """Names of the checkpoints of the visitor's own run."""
+    run = find(chosen)
+    return list(status_of(run).checkpoints.values()) if run is not None and run.is_of(visitor) else []
 
 
 def on_trained(visitor: Any, chosen: Any) -> tuple[Any, ...]:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from mmreason.ui.api import connect_api
 from mmreason.ui.cost.tab import build_cost
-from mmreason.ui.crossing import connect_checkpoints, connect_tabs
+from mmreason.ui.crossing import connect_checkpoints, connect_tabs, connect_trained
 from mmreason.ui.health import footer_words
 from mmreason.ui.host.arrivals import bound_arrivals
 from mmreason.ui.host.sessions import keep_sessions_small
@@ -44,6 +44,7 @@ def build_page() -> gr.Blocks:
         connect_api()
         connect_tabs(tabs, watch, inspect)
         connect_checkpoints(train, watch, inspect)
+        connect_trained(tabs, train, watch, inspect)
     keep_sessions_small()
     page.queue(api_open=False, default_concurrency_limit=4)
     bound_arrivals(page)

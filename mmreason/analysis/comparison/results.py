@@ -92,6 +92,26 @@ class Comparison(BaseModel):
         return self
 
 
+class Place(BaseModel):
+    """Factorized less joint at one setting of the map."""
+
+    place: str
+    difference: Finite
+    ci95: tuple[Finite, Finite]
+    seeds: int = Field(ge=1)
+
+
+class Map(BaseModel):
+    """The differences at settings around those of the comparison, one short run or a few each."""
+
+    places: list[Place] = Field(min_length=1)
+
+
+def read_map() -> Map | None:
+    """The map as it was measured, or None."""
+    return results_file.read_results(Map, "earlier/map.json", COMMAND, "a map")[0]
+
+
 def read_comparison() -> tuple[Comparison | None, str]:
     """The comparison, or None and why not."""
     return results_file.read_results(Comparison, "reproduce.json", COMMAND, "joint against factorized rewards")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -56,10 +57,11 @@ def scaling(config: InterleavedDiffusionConfig, load: Workload) -> list[dict[str
 def break_even_share(config: InterleavedDiffusionConfig, load: Workload) -> float | None:
     """The smallest region share at which local diffusion costs as much as AR's full redraw; None if none does."""
     full = rollout_flops(config, "ar_full", load)
-    for region in range(1, load.canvas + 1):
-        if rollout_flops(config, "diffusion_local", replace(load, region=region)) >= full:
-            return region / load.canvas
-    return None
+    regions = range(1, load.canvas + 1)  # the larger one is, the more it costs
+    found = bisect_left(
+        regions, full, key=lambda region: rollout_flops(config, "diffusion_local", replace(load, region=region))
+    )
+    return None if found == len(regions) else regions[found] / load.canvas
 
 
 def measured_scaling(

@@ -144,7 +144,7 @@ def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:
 def _train(page: Any, folder: Path) -> Path:
     """The tab Train with the run that it shows a new visitor."""
     page.get_by_role("tab", name="Train", exact=True).click()
-    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for(timeout=60_000)
+    page.locator("#train-figures .mm-chart .point").first.wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
     path = folder / "train.png"
     write_whole(path, page.screenshot(full_page=True))
@@ -154,7 +154,7 @@ def _train(page: Any, folder: Path) -> Path:
 def _curves(page: Any, folder: Path) -> Path:
     """The curves of the tab Results by themselves."""
     page.get_by_role("tab", name="Results", exact=True).click()
-    curves = page.locator("#results-curves .js-plotly-plot")
+    curves = page.locator("#results-curves .plot")
     curves.wait_for(timeout=60_000)
     page.wait_for_timeout(1200)
     path = folder / "results-curves.png"

@@ -1,7 +1,7 @@
 """``make train-example``: the run that the tab Train shows before a visitor has one of their own.
 
-It trains the first preset as the page does, and keeps in ``assets/train_example/`` what the tab draws: settings,
-metrics, and the held-out traces of the first and the last evaluation.
+It trains both arms of the first preset as the page does, and keeps in ``assets/train_example/`` what the tab draws:
+settings, metrics, and the held-out traces of the first and the last evaluation.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
-from mmreason.training.rl.presets import PRESETS
+from mmreason.training.rl.presets import BOTH, PRESETS
 from mmreason.training.run.rundir import STEP_FILE, saved_step
 from mmreason.training.run.traces import held_out, write_held_out
 
@@ -41,31 +42,33 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train and keep; returns ``written``, the folder."""
     from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_PRESET, Run
 
-    preset = PRESETS[EXAMPLE_PRESET]
+    preset = PRESETS[EXAMPLE_PRESET].but(assignment=BOTH)
     settings = preset if args.steps is None else preset.but(steps=args.steps)
-    (arm,) = settings.arms
     example = Run(EXAMPLE, NOBODY, time.time(), settings, wanted=False)
-    with tempfile.TemporaryDirectory() as folder:
-        words = settings.arguments(arm, f"checkpoints/{settings.checkpoint}", folder)
-        command = [sys.executable, "-m", "mmreason", *words, "--threads", str(args.threads)]
-        code = subprocess.run(command, stdout=sys.stderr).returncode
-        if code or saved_step(Path(folder)) != settings.steps:
-            raise ConfigError(f"the training ended with exit code {code} before step {settings.steps}")
-        keep(Path(folder), example, arm)
+    with tempfile.TemporaryDirectory() as parent:
+        folders = {arm: Path(parent) / arm for arm in settings.arms}
+        for arm, folder in folders.items():
+            words = settings.arguments(arm, f"checkpoints/{settings.checkpoint}", str(folder))
+            command = [sys.executable, "-m", "mmreason", *words, "--threads", str(args.threads)]
+            code = subprocess.run(command, stdout=sys.stderr).returncode
+            if code or saved_step(folder) != settings.steps:
+                raise ConfigError(f"the training of {arm} ended with exit code {code} before step {settings.steps}")
+        keep(folders, example)
     return {"written": [str(example.folder)]}
 
 
-def keep(folder: Path, run: Run, arm: str) -> None:
-    """Put what the tab draws of the run directory ``folder`` in place of the example that was there."""
+def keep(folders: Mapping[str, Path], run: Run) -> None:
+    """Put what the tab draws of the run directories of the arms in place of the example that was there."""
     from mmreason.ui.runs.store import write
 
     shutil.rmtree(run.folder, ignore_errors=True)
-    to = run.arm_folder(arm)
-    for name in ("metrics.jsonl", f"state/{STEP_FILE}"):
-        write_whole(to / name, (folder / name).read_bytes())
-    kept = held_out(folder)
-    for step in (min(kept), max(kept)):
-        write_held_out(to, step, drawn(json.loads(kept[step].read_text(encoding="utf-8"))))
+    for arm, folder in folders.items():
+        to = run.arm_folder(arm)
+        for name in ("metrics.jsonl", f"state/{STEP_FILE}"):
+            write_whole(to / name, (folder / name).read_bytes())
+        kept = held_out(folder)
+        for step in (min(kept), max(kept)):
+            write_held_out(to, step, drawn(json.loads(kept[step].read_text(encoding="utf-8"))))
     write(run)
 
 

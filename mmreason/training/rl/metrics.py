@@ -20,9 +20,8 @@ OfGroup = Callable[[Sequence[Trace], GroupAdvantages, AssignmentConfig], float]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Curves below one another in a figure of the page; by ``modality``, of text and of image."""
+    """A figure of the page; by ``modality``, with a curve of text and one of image."""
 
-    figure: str  # "interference" or "update"
     title: str  # per cent where it ends so
     name: str  # of the metric
     by_modality: bool = False
@@ -30,11 +29,11 @@ class Panel:
 
 
 PANELS = (
-    Panel("interference", "Leak / signal", "leak_to_signal", smooth=False),  # measured at evaluations only
-    Panel("interference", "Pushed the wrong way, %", "sign_conflict"),
-    Panel("update", "Entropy", "entropy", by_modality=True),
-    Panel("update", "KL to the start", "kl", by_modality=True),
-    Panel("update", "Clipped, %", "clip_ratio", by_modality=True),
+    Panel("Leak / signal", "leak_to_signal", smooth=False),  # measured at evaluations only
+    Panel("Pushed the wrong way, %", "sign_conflict"),
+    Panel("Entropy", "entropy", by_modality=True),
+    Panel("KL to the start", "kl", by_modality=True),
+    Panel("Clipped, %", "clip_ratio", by_modality=True),
 )
 
 

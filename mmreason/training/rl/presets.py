@@ -145,7 +145,7 @@ class TrainSettings:
 
 
 PRESETS: dict[str, TrainSettings] = {
-    "Two minutes on a CPU": TrainSettings(  # hot rollouts, so success dips first
+    "Short (CPU)": TrainSettings(  # hot rollouts, so success dips first
         tasks=["jigsaw"],
         difficulties={"medium": 1.0},
         granularity="turn",

@@ -90,10 +90,11 @@ class Trainer:
         """Train to ``max_steps`` or until asked to stop; returns the last metrics and ``resumed_from``.
 
         With ``resume`` the run that is in the directory goes on, if its settings are the same, from its last saved
-        step or from the start; without, what a run wrote there is removed.  Ctrl-C, SIGTERM and the stop file end it
-        after the step, saved.  ``on_held_out`` is given the traces of each evaluation.  ``measure`` is given a step's
-        rollouts and its number before the update, and returns more metrics of that step.  ``pause`` is asked after
-        each step; at a yes the run is saved and left as it is, so that with ``resume`` it is the uninterrupted one.
+        step or from the start; without, what a run wrote there is removed.  Ctrl-C, SIGTERM and the stop file end it,
+        saved, after the step or between two batches of held-out problems.  ``on_held_out`` is given the traces of
+        each evaluation.  ``measure`` is given a step's rollouts and its number before the update, and returns more
+        metrics of that step.  ``pause`` is asked after each step; at a yes the run is saved and left as it is, so
+        that with ``resume`` it is the uninterrupted one.
 
         Raises ConfigError and CheckpointError, also where another process trains or nothing can be written.
         """
@@ -102,9 +103,16 @@ class Trainer:
             resumed_from = self._begin(resume)
             row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if resumed_from is not None else {}
             stop = False
-            if self.step == 0 and not row:
-                row = self._log({"step": 0} | self._evaluate(on_held_out), on_row)
-                stop = self._agree(bool(interrupted))
+
+            def stopped() -> bool:
+                return self._agree(self.run.stop_requested or bool(interrupted))
+
+            if self._lacks_evaluation(row):
+                evaluated = self._evaluate(on_held_out, stopped)
+                if evaluated:
+                    self._rewind(self.step - 1)
+                    row = self._log(row | {"step": self.step} | evaluated, on_row)
+                stop = stopped()
                 if stop:
                     self._save()
             while self.step < config.max_steps and not stop:
@@ -115,7 +123,7 @@ class Trainer:
                 metrics |= self.grpo.update(rollouts, self.step)
                 self.step += 1
                 self.skipped += metrics["skipped"]
-                stop = self._agree(self.run.stop_requested or bool(interrupted)) or self.step == config.max_steps
+                stop = stopped() or self.step == config.max_steps
                 metrics |= {
                     "step": self.step,
                     "skipped": self.skipped,
@@ -123,11 +131,12 @@ class Trainer:
                     "seconds": time.perf_counter() - began,
                     "rollout_seconds": rollouts.seconds,
                 }
-                if self.step % config.eval_steps == 0 or stop:
-                    metrics |= self._evaluate(on_held_out)
-                    if on_samples is not None and main:
-                        with self.run.writing():
-                            on_samples(rollouts, self.step)
+                if self._is_due():
+                    metrics |= self._evaluate(on_held_out, stopped)
+                    stop = stop or stopped()
+                if (self._is_due() or stop) and on_samples is not None and main:
+                    with self.run.writing():
+                        on_samples(rollouts, self.step)
                 if self.step % config.logging_steps == 0 or stop:
                     row = self._log(metrics, on_row)
                 pauses = not stop and pause is not None and self._agree(pause())
@@ -163,13 +172,34 @@ class Trainer:
                 on_row(row)
         return row
 
-    def _evaluate(self, on_held_out: OnHeldOut | None) -> dict[str, Any]:
-        """Success on the same held-out validation problems each time, sampled as in training."""
+    def _is_due(self) -> bool:
+        """Is there an evaluation after this step?"""
+        return self.step % self.config.eval_steps == 0 or self.step == self.config.max_steps
+
+    def _lacks_evaluation(self, row: dict[str, Any]) -> bool:
+        """Has nothing been evaluated yet, or was the evaluation of the last ``row`` broken off?"""
+        if not row:
+            return self.step == 0
+        return row["step"] == self.step and self._is_due() and "success" not in row
+
+    def _rewind(self, step: int) -> None:
+        """Drop the rows after ``step``."""
+        if self.accelerator.is_main_process:
+            with self.run.writing():
+                self.run.rewind_metrics(step)
+
+    def _evaluate(self, on_held_out: OnHeldOut | None, is_stopped: Callable[[], bool]) -> dict[str, Any]:
+        """Success on the same held-out validation problems each time, sampled as in training.
+
+        Nothing where it was stopped between two batches of problems: a resumed run evaluates that step again.
+        """
         config, began = self.config, time.perf_counter()
         problems = held_out(
             list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
         )
-        traces = solve_problems(self.pipe, problems, config.sampling, config.seed)
+        traces = solve_problems(self.pipe, problems, config.sampling, config.seed, is_stopped=is_stopped)
+        if len(traces) < len(problems):
+            return {}
         rewards = [trace_rewards(trace) for trace in traces]
         image = [i for _, i in rewards if i is not None]
         if on_held_out is not None and self.accelerator.is_main_process:
@@ -177,6 +207,7 @@ class Trainer:
                 on_held_out(traces, self.step)
         return {
             "success": success_by_task(traces),
+            "solved": "".join(str(int(trace.success)) for trace in traces),  # of the problems in order, to be paired
             "eval_seconds": time.perf_counter() - began,
             "eval_text_reward": sum(t for t, _ in rewards) / len(rewards),
             "eval_image_reward": sum(image) / len(image) if image else None,
@@ -222,9 +253,7 @@ class Trainer:
         with self.run.loading():
             self.pipe.transformer.load_state_dict(state["model"])
             self.grpo.optimizer.load_state_dict(state["optimizer"])
-        if self.accelerator.is_main_process:
-            with self.run.writing():
-                self.run.rewind_metrics(self.step)
+        self._rewind(self.step)
         return self.step
 
 

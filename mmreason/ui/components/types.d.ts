@@ -15,17 +15,65 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/frames.js') &
   typeof import('./shared/canvas.js') &
   typeof import('./shared/cards.js') &
+  typeof import('./shared/save.js') &
+  typeof import('./shared/chart.js') &
   typeof import('./player/draw.js') &
   typeof import('./group/segment.js');
 
-interface PlotlyBox extends HTMLElement {
-  data?: unknown;
+interface ChartAxis {
+  says?: string;
+  low: number;
+  high: number;
+  log?: boolean;
+  /** What follows its numbers, such as " %". */
+  unit?: string;
+  ticks?: [number, string][];
 }
-interface Window {
-  Plotly?: {
-    react(box: PlotlyBox, data: unknown, layout: object, config: object): void;
-    Plots: { resize(box: PlotlyBox): void };
-  };
+type ChartPoint = [x: number, y: number, low?: number | null, high?: number | null, says?: string];
+interface ChartLine {
+  name: string;
+  /** Of the page's variables, such as "words" or "arm-joint". */
+  colour: string;
+  dash?: 'solid' | 'dash' | 'dot' | 'dashdot';
+  /** Such as "circle" or "square-open"; none: no marks. */
+  mark?: string;
+  size?: number;
+  /** Of the line in px; 0: points alone. */
+  weight?: number;
+  faint?: boolean;
+  unnamed?: boolean;
+  points: ChartPoint[];
+}
+interface ChartRule {
+  axis: 'x' | 'y';
+  at: number;
+  says: string;
+}
+/** A line to drag over whole numbers from `low` to `high`, and what is said at each. */
+interface ChartDrag {
+  name: string;
+  low: number;
+  high: number;
+  at: number;
+  says: string[];
+}
+interface Chart {
+  /** Name of its files, without an ending. */
+  file: string;
+  title: string;
+  says?: string;
+  x: ChartAxis;
+  y: ChartAxis;
+  lines: ChartLine[];
+  /** Intervals lie along x, and rows are named by y's ticks. */
+  across?: boolean;
+  labels?: 'ends' | 'below' | 'none';
+  rules?: ChartRule[];
+  drag?: ChartDrag;
+  height: number;
+  span?: '' | 'half' | 'third';
+  /** Headings of x and y in its CSV. */
+  columns: [string, string];
 }
 
 /** Finds the one part of a component with a class; throws if there is none, or one of another kind. */

@@ -13,8 +13,8 @@ from mmreason.analysis.cost.results import Results, read_results
 from mmreason.errors import MMReasonError
 from mmreason.ui.cost import measuring, racing
 from mmreason.ui.cost.formula import recompute
-from mmreason.ui.cost.frontier import frontier_figure
-from mmreason.ui.cost.words import arm_bars, bars_here, canvas_table, frontier_table, headline
+from mmreason.ui.cost.frontier import frontier_chart
+from mmreason.ui.cost.words import arm_bars, bars_here, canvas_table, cheapest, frontier_table, headline
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, HEAVY, PRIVATE
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
@@ -33,7 +33,7 @@ class Cost(Parts):
 def connect(cost: Cost, blocks: gr.Blocks) -> None:
     """Connect all events of the tab."""
     c = cost
-    blocks.load(on_arrive, None, [c.head, c.arms, c.frontier_title, c.frontier, c.table, c.canvases], **PRIVATE)
+    blocks.load(on_arrive, None, [c.title, c.head, c.arms, c.frontier, c.table, c.canvases], **PRIVATE)
     measure_buttons = [c.measure, c.measure_stop]
     run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **HEAVY)
     run.then(on_measure_idle, None, measure_buttons, **AT_ONCE)
@@ -44,33 +44,23 @@ def connect(cost: Cost, blocks: gr.Blocks) -> None:
     run.then(on_race_idle, None, race_buttons, **AT_ONCE)
     c.race_stop.click(on_race_stop, None, race_buttons, **AT_ONCE)
     changed = [slider.change for slider in c.sliders] + [c.model.change]
-    gr.on(changed, on_sizes, [*c.sliders, c.model], [c.formula_says, c.formula_bars], **CHANGING)
+    gr.on(changed, on_sizes, [*c.sliders, c.model], [c.formula_says, c.sizes], **CHANGING)
     blocks.unload(on_unload)
 
 
 def measured_view(results: Results | None, why_not: str) -> tuple[Any, ...]:
-    """Headline, bars, frontier's title, figure and table, and larger canvases; without results, the reason."""
+    """Title, headline, bars, frontier as a figure and a table, and larger canvases; without results, the reason."""
     if results is None:
-        return [["lead", why_not]], None, [], None, None, None
-    figure = frontier_figure(results)
+        return [], [["lead", why_not]], None, None, None, None
+    found = frontier_chart(results)
+    frontier = None if found is None else {"charts": [found]}
     table = frontier_table(results.frontier, results) if results.frontier else None
-    return headline(results), arm_bars(results), frontier_title(figure), figure, table, canvas_table(results)
-
-
-def frontier_title(figure: Any) -> list[list[str]]:
-    """The line above the frontier, if there is one."""
-    if figure is None:
-        return []
-    return [
-        ["title", "The frontier"],
-        ["plain", "Success against FLOPs for more sampling steps or a higher threshold."],
-    ]
+    return cheapest(results), headline(results), arm_bars(results), frontier, table, canvas_table(results)
 
 
 def on_arrive() -> tuple[Any, ...]:
     """The results as they are now."""
-    head, arms, title, figure, *tables = measured_view(*read_results())
-    return head, arms, title, gr.Plot(figure, visible=figure is not None), *tables
+    return measured_view(*read_results())
 
 
 # Measure here
@@ -113,6 +103,7 @@ async def on_race(task: Any, difficulty: Any, seed: Any, rival: Any, request: gr
     """Run the race that the controls name."""
 
     def raced(is_stopped: Any) -> Iterator[tuple[Any, ...]]:
+        yield gr.skip(), None, *_buttons(busy=True)  # of the race before nothing is left to be taken for this one
         for state in racing.race_live(task, difficulty, seed, rival, is_stopped):
             yield state.notice, gr.skip() if state.value is None else state.value, *_buttons(state.busy)
 
@@ -140,10 +131,10 @@ def on_sizes(*values: Any) -> tuple[Any, Any]:
     *sizes, model = values
     results, _ = read_results()
     try:
-        bars, words = recompute(tuple(sizes), model, results.workload if results else {})
+        chart, words = recompute(tuple(sizes), model, results.workload if results else {})
     except MMReasonError as error:
         return [["against", sentence(error)]], gr.skip()
-    return words, bars
+    return words, {"charts": [chart]}
 
 
 def on_unload(request: gr.Request) -> None:

@@ -18,20 +18,17 @@ from mmreason.ui.shell.component import component
 def build_cost(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
     results, why_not = read_results()
-    head, arms, title, figure, table, canvases = measured_view(results, why_not)
+    title, head, arms, frontier, table, canvases = measured_view(results, why_not)
     with gr.Column(elem_id="cost"):
-        parts: dict[str, Any] = {
-            "head": component("prose", value=head, elem_id="cost-head"),
-            "arms": component("bars", value=arms, elem_id="cost-arms"),
-        }
-        parts |= _here()
-        component("prose", value=[["title", "The race"]])
+        parts: dict[str, Any] = {"title": component("prose", value=title, elem_id="cost-title")}
         parts |= _race()
-        parts["frontier_title"] = component("prose", value=title, elem_id="cost-frontier-title")
-        parts["frontier"] = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="cost-frontier")
+        parts["arms"] = component("bars", value=arms, elem_id="cost-arms")
+        parts |= _here()
+        parts["head"] = component("prose", value=head, elem_id="cost-head")
+        parts["frontier"] = component("chart", value=frontier, elem_id="cost-frontier")
         parts["table"] = component("table", value=table, elem_id="cost-table")
         component("prose", value=[["title", "Other sizes, by formula"]])
-        cost = Cost(parts, _sliders(parts, results))
+        cost = Cost(parts, _sizes(parts, results))
         parts["canvases"] = component("table", value=canvases, elem_id="cost-canvases")
     connect(cost, blocks)
 
@@ -48,9 +45,10 @@ def _here() -> dict[str, Any]:
 
 
 def _race() -> dict[str, Any]:
-    """Its controls and its two canvases."""
+    """Its two canvases, and under them what another race is run with."""
+    parts: dict[str, Any] = {"race": component("race", value=racing.bundled_race(), elem_id="cost-race")}
     with gr.Row(elem_id="cost-race-controls"):
-        parts = {
+        parts |= {
             "task": gr.Dropdown(list(TASKS), value="maze", label="Task", elem_id="cost-task"),
             "difficulty": gr.Dropdown(
                 list(DIFFICULTIES), value="medium", label="Difficulty", elem_id="cost-difficulty"
@@ -59,28 +57,24 @@ def _race() -> dict[str, Any]:
             "rival": gr.Dropdown(
                 list(racing.RIVAL_CHOICES), value="ar_full", label="Against the full redraw of", elem_id="cost-rival"
             ),
-            "race_start": gr.Button("Race", variant="primary", elem_id="cost-race-start"),
+            "race_start": gr.Button("Race", elem_id="cost-race-start"),
             "race_stop": gr.Button("Stop", interactive=False, elem_id="cost-race-stop"),
         }
-    parts["race_says"] = component("notice", value="", elem_id="cost-race-says")
-    value = racing.bundled_race()
-    return parts | {"race": component("race", value=value, elem_id="cost-race")}
+    return parts | {"race_says": component("notice", value="", elem_id="cost-race-says")}
 
 
-def _sliders(parts: dict[str, Any], results: Results | None) -> list[Any]:
+def _sizes(parts: dict[str, Any], results: Results | None) -> list[Any]:
     workload = results.workload if results else {}
     described = sliders(workload)
-    bars, words = recompute(tuple(slider.start for slider in described), MODEL_NAMES[0], workload)
-    with gr.Row(elem_id="cost-formula"):
-        with gr.Column(elem_id="cost-sliders"):
-            made = [gr.Slider(s.low, s.high, s.start, step=s.step, label=s.label) for s in described]
-            parts["model"] = gr.Dropdown(
-                [(name if name == MODEL_NAMES[0] else f"{name} parameters", name) for name in MODEL_NAMES],
-                value=MODEL_NAMES[0],
-                label="Model",
-                elem_id="cost-model",
-            )
-        with gr.Column(elem_id="cost-computed"):
-            parts["formula_says"] = component("prose", value=words, elem_id="cost-formula-says")
-            parts["formula_bars"] = component("bars", value=bars, elem_id="cost-formula-bars")
-    return made
+    sizes, words = recompute(tuple(slider.start for slider in described), MODEL_NAMES[0], workload)
+    parts["sizes"] = component("chart", value={"charts": [sizes]}, elem_id="cost-sizes")
+    parts["formula_says"] = component("prose", value=words, elem_id="cost-formula-says")
+    with gr.Accordion("Model, steps, turns, canvas", open=False, elem_id="cost-formula"):
+        parts["model"] = gr.Dropdown(
+            [(name if name == MODEL_NAMES[0] else f"{name} parameters", name) for name in MODEL_NAMES],
+            value=MODEL_NAMES[0],
+            label="Model",
+            elem_id="cost-model",
+        )
+        with gr.Row(elem_id="cost-sliders"):
+            return [gr.Slider(s.low, s.high, s.start, step=s.step, label=s.label) for s in described]

@@ -20,6 +20,16 @@ ARM_WORDS = {
 }
 
 
+def cheapest(results: Results) -> list[list[str]]:
+    """Which arm spends least of what, as a title."""
+    by_arm: dict[str, list[str]] = {}
+    for key, words in (("flops", "FLOPs"), ("forward_passes", "forward passes"), ("seconds_single", "seconds")):
+        best = min(ARMS, key=lambda name: getattr(results.arms[name], key))
+        by_arm.setdefault(best, []).append(words)
+    said = [f"{arm_words(arm)}: fewest {' and '.join(words)}" for arm, words in by_arm.items()]
+    return [["title", ". ".join(said) + "."]]
+
+
 def headline(results: Results) -> list[list[str]]:
     """[kind, sentence] pairs: the finding first, what it is worth, how it was made, and notes that no bar shows."""
     full, local = results.arms["ar_full"], results.arms["diffusion_local"]
@@ -95,8 +105,8 @@ def success_words(difference: float) -> str:
 
 Metric = tuple[str, str, str]  # key of a row, what the choice is called, how a value is said
 METRICS: tuple[Metric, ...] = (
-    ("flops", "FLOPs", "flops"),
     ("seconds_single", "Seconds, one visitor", "seconds"),
+    ("flops", "FLOPs", "flops"),
     ("seconds", "Seconds, in a batch", "seconds"),
     ("forward_passes", "Forward passes", "passes"),
 )
@@ -104,7 +114,6 @@ SAY = {
     "flops": flops,
     "seconds": seconds,
     "passes": lambda value: f"{three_figures(value)} passes",
-    "tokens": lambda value: f"{three_figures(value)} tokens",
 }
 
 
@@ -125,12 +134,6 @@ def bars_here(here: Mapping[str, Row], batch: int) -> dict[str, Any]:
     """Bars of this machine alone, where nothing is shipped."""
     rows = [("this machine", {name: here[name].model_dump() for name in ARMS})]
     return _bars("Four arms, per rollout", METRICS, rows, remark=f"Seconds in a batch: {batch} rollouts at once.")
-
-
-def formula_bars(by_arm: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """Bars of what the formula gives."""
-    metrics = (METRICS[0], METRICS[3], ("tokens_forwarded", "Tokens forwarded", "tokens"))
-    return _bars("By formula, per rollout", metrics, [("formula", by_arm)])
 
 
 def _bars(

@@ -1,62 +1,137 @@
-"""Held-out curves of the comparison as a plotly figure: every seed thin, the mean thick with its interval."""
+"""The figures of the tab Results: a forest of what each arm solves, held-out curves, and the map of settings."""
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
+from mmreason.analysis.comparison.results import Comparison, Estimate, Map
+from mmreason.ui.shell.figure import ARM_LOOKS, QUIET, Data, around, axis, chart, line
+from mmreason.ui.shell.words import points
 
-from mmreason.analysis.comparison.results import Comparison
-from mmreason.ui.shell.figure import ACCENT, AXIS, GREY, error_bars, frame
-
-METRICS = {"success": "Solved, %", "text_reward": "Text reward", "image_reward": "Image reward"}
-AXES = {"step": "Step", "flops": "FLOPs of training and rollouts"}
-STYLES = {"factorized": (ACCENT, "solid", "circle"), "joint": (GREY, "dash", "diamond-open")}
+METRICS = {"success": "solved", "text_reward": "text reward", "image_reward": "image reward"}
+AXES = {"step": "step", "flops": "FLOPs of training and rollouts"}
+ROW = 44  # px of a row
 
 
-def comparison_figure(
-    found: Comparison | None, metric: str = "success", axis: str = "step", task: str | None = None
-) -> go.Figure | None:
-    """Curves of one metric over steps or FLOPs, of all tasks or one; arms differ in colour, dash and mark."""
+def forest(found: Comparison | None) -> Data | None:
+    """Base, joint and factorized with their intervals, and where the paper's gains would put them; in points."""
+    if found is None:
+        return None
+    base, joint, factorized = found.base, found.joint, found.factorized
+    over_base = _at(base.mean * (1 + found.paper["gain_over_base"]))
+    over_joint = _at(joint.mean * (1 + found.paper["gain_over_joint"]))
+    rows = [
+        ("base", "base", base, f"{100 * base.mean:.1f}"),
+        ("joint", "joint", joint, _gained(joint, base.mean, "base")),
+        ("factorized", "factorized", factorized, _gained(factorized, joint.mean, "joint")),
+        ("the paper’s gain over base", "", over_base, _gained(over_base, base.mean, "base")),
+        ("the paper’s gain over joint", "", over_joint, _gained(over_joint, joint.mean, "joint")),
+    ]
+    lines, ticks = [], []
+    for i, (name, arm, value, says) in enumerate(rows):
+        place = len(rows) - i
+        low, high = value.ci95
+        bounds = (100 * low, 100 * high) if arm else (None, None)
+        look = ARM_LOOKS[arm] if arm else {"colour": QUIET, "mark": "triangle-open"}
+        lines.append(line(name, [(100 * value.mean, place, *bounds, f"{name}: {says}")], **look, size=6, weight=0))
+        ticks.append((place, f"{name}: {says}"))
+    low, high = around([100 * bound for _, _, value, _ in rows for bound in (*value.ci95, value.mean)], 5)
+    return chart(
+        "base-joint-factorized",
+        "What training on rewards brings, and what rewarding words and pictures apart adds",
+        axis("solved of 100 held-out puzzles, with 95 % intervals", max(0, low), min(100, high)),
+        axis("", 0.4, len(rows) + 0.6, ticks=ticks),
+        lines,
+        ("solved of 100", "arm"),
+        across=True,
+        labels="none",
+        height=56 + ROW * len(rows),
+        says="The hollow triangles are the paper’s relative gains applied to our base and to our joint arm.",
+    )
+
+
+def _at(mean: float) -> Estimate:
+    return Estimate(mean=mean, ci95=(mean, mean))
+
+
+def _gained(value: Estimate, start: float, over: str) -> str:
+    """``44.6, +1.2 over joint (+2.7 %)``."""
+    relative = f"{points(value.mean / start - 1)} %" if start else "–"
+    return f"{100 * value.mean:.1f}, {points(value.mean - start)} over {over} ({relative})"
+
+
+def comparison_chart(
+    found: Comparison | None, metric: str = "success", over: str = "step", task: str | None = None
+) -> Data | None:
+    """Curves of one metric over steps or FLOPs, of all tasks or one: every seed thin, the mean with its interval."""
     if found is None:
         return None
     curves = found.curves if task is None else found.task_curves[task]
-    figure = go.Figure()
     factor = 100 if metric == "success" else 1
-    for arm, (colour, dash, mark) in STYLES.items():
+    lines = []
+    for arm in ("joint", "factorized"):
+        look = ARM_LOOKS[arm]
         for curve in curves[arm].seeds:
-            points = [p for p in curve.points if getattr(p, metric) is not None]
-            figure.add_trace(
-                go.Scatter(
-                    x=[getattr(p, axis) for p in points],
-                    y=[factor * getattr(p, metric) for p in points],
-                    mode="lines",
-                    line={"color": colour, "width": 1, "dash": dash},
-                    opacity=0.5,
-                    showlegend=False,
-                    hoverinfo="text",
-                    text=[
-                        f"{arm}, seed {curve.seed}, step {p.step}: {factor * getattr(p, metric):.3g}" for p in points
-                    ],
-                )
-            )
-        mean = [p for p in curves[arm].mean if getattr(p, metric) is not None]
-        heights = [factor * getattr(p, metric) for p in mean]
-        bounds = [getattr(p, f"{metric}_ci95") for p in mean]
-        figure.add_trace(
-            go.Scatter(
-                x=[getattr(p, axis) for p in mean],
-                y=heights,
-                error_y=error_bars([getattr(p, metric) for p in mean], bounds, colour, factor),
-                mode="lines+markers",
-                name=f"{arm}, mean",
-                line={"color": colour, "width": 3, "dash": dash},
-                marker={"symbol": mark, "size": 9, "color": colour},
-                hoverinfo="text",
-                text=[f"{arm}, mean at step {p.step}: {y:.3g}" for p, y in zip(mean, heights, strict=True)],
-            )
-        )
-    figure.update_layout(
-        **frame(400, (56, 16, 16, 48), -0.2),
-        xaxis=AXIS | {"title": AXES[axis], "exponentformat": "SI"},
-        yaxis=AXIS | {"title": METRICS[metric]},
+            drawn = [(getattr(p, over), factor * getattr(p, metric)) for p in curve.points if _has(p, metric)]
+            thin = {"colour": look["colour"], "dash": look["dash"], "weight": 1, "faint": True, "unnamed": True}
+            lines.append(line(f"{arm}, seed {curve.seed}", drawn, **thin))
+        mean = []
+        for p in (p for p in curves[arm].mean if _has(p, metric)):
+            value, (low, high) = getattr(p, metric), getattr(p, f"{metric}_ci95")
+            says = f"{arm}, mean at step {p.step}: {factor * value:.3g} ({factor * low:.3g} to {factor * high:.3g})"
+            mean.append((getattr(p, over), factor * value, factor * low, factor * high, says))
+        lines.append(line(f"{arm}, mean", mean, **look, size=5, weight=3))
+    spread = [bound for each in lines for point in each["points"] for bound in (point[1], *point[2:4])]
+    along = [point[0] for each in lines for point in each["points"]]
+    low, high = around(spread)
+    return chart(
+        f"held-out-{metric.replace('_', '-')}" + (f"-{task}" if task else ""),
+        f"Held-out {'success' if metric == 'success' else METRICS[metric]} while training",
+        axis(AXES[over], 0, max([1, *along])),
+        axis(METRICS[metric], low, high, unit=" %" if metric == "success" else ""),
+        lines,
+        (AXES[over], METRICS[metric]),
+        labels="ends",
+        height=380,
+        says=_problems_words(found),
     )
-    return figure
+
+
+def _problems_words(found: Comparison) -> str:
+    """Which problems the curves are of: not all of those that the figures above are of."""
+    at_points, at_end = found.protocol.get("problems_at_points"), found.protocol.get("problems_at_end")
+    if not at_points or at_points == at_end:
+        return "Every seed thin, the mean thick, with 95 % intervals."
+    return (
+        f"Every seed thin, the mean thick, with 95 % intervals, on {at_points} problems a task; the final "
+        f"figures above are of all {at_end}, so that the last point differs a little from them."
+    )
+
+
+def _has(point: object, metric: str) -> bool:
+    return getattr(point, metric) is not None
+
+
+def map_chart(found: Map | None) -> Data | None:
+    """Factorized less joint at each setting, in points."""
+    if found is None:
+        return None
+    places = list(reversed(found.places))
+    drawn, ticks = [], []
+    for i, place in enumerate(places, start=1):
+        low, high = (100 * bound for bound in place.ci95)
+        says = f"{place.place}: {points(place.difference)} points ({points(low / 100)} to {points(high / 100)})"
+        drawn.append((100 * place.difference, i, low, high, says))
+        ticks.append((i, place.place))
+    low, high = around([0, *(bound for point in drawn for bound in point[2:4])])
+    return chart(
+        "map-of-settings",
+        "Where factorized rewards help: short runs around the comparison’s settings",
+        axis("factorized less joint, points of 100 puzzles", low, high),
+        axis("", 0.4, len(places) + 0.6, ticks=ticks),
+        [line("factorized less joint", drawn, colour=QUIET, mark="circle", weight=0)],
+        ("factorized less joint", "setting"),
+        across=True,
+        labels="none",
+        rules=[{"axis": "x", "at": 0, "says": "no difference"}],
+        height=64 + 26 * len(places),
+        says="A dot is one short run, or the mean of a few, with its 95 % interval: hints where to look, no findings.",
+    )

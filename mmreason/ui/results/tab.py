@@ -1,4 +1,4 @@
-"""The tab Results: the two claims, our figures beside the paper's."""
+"""The tab Results: what training on rewards brings, the two claims, what goes against them, and how it was found."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.analysis.comparison.results import Comparison, read_comparison
+from mmreason.analysis.comparison.results import Comparison, read_comparison, read_map
 from mmreason.analysis.cost.results import read_results
-from mmreason.ui.results.figure import AXES, METRICS, comparison_figure
+from mmreason.ui.results.figure import AXES, METRICS, comparison_chart, forest, map_chart
 from mmreason.ui.results.words import DIFFERS, cost_claim, reward_claim, task_table
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import CHANGING, PRIVATE
@@ -20,56 +20,78 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 def build_results(blocks: gr.Blocks) -> None:
     """Lay out the tab inside ``blocks`` and connect its events."""
-    choices, cost, rewards, figure, tasks = _view()
+    choices, *shown, curves, places, tasks = results_view()
     with gr.Column(elem_id="results"):
-        component("prose", value=[["title", "Claim 1: drawing only what changes is cheaper"]])
-        parts: list[Any] = [component("prose", value=cost, elem_id="results-cost")]
-        component("prose", value=[["title", "Claim 2: rewarding words and pictures separately trains better"]])
-        parts.append(component("prose", value=rewards, elem_id="results-rewards"))
-        with gr.Row(elem_id="results-axes", visible=figure is not None):
+        parts: list[Any] = [
+            component("chart", value=shown[0], elem_id="results-forest"),
+            *(
+                component("prose", value=said, elem_id=f"results-{name}")
+                for name, said in zip(("cost", "rewards", "caveats"), shown[1:4], strict=True)
+            ),
+        ]
+        with gr.Row(elem_id="results-axes", visible=curves is not None):
             metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")
             axis = gr.Radio(AXIS_CHOICES, value="step", label="Over", elem_id="results-axis")
             task = gr.Radio(choices, value=ALL, label="Of", elem_id="results-task")
-        plot = gr.Plot(figure, show_label=False, visible=figure is not None, elem_id="results-curves")
-        parts += [plot, component("table", value=tasks, elem_id="results-tasks")]
-        component("prose", value=[["title", "What differs from the paper"], ["plain", DIFFERS]])
+        plot = component("chart", value=curves, elem_id="results-curves")
+        parts += [
+            plot,
+            component("chart", value=places, elem_id="results-map"),
+            component("table", value=tasks, elem_id="results-tasks"),
+            component("prose", value=shown[4], elem_id="results-how"),
+        ]
     chosen = [metric, axis, task]
     gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)
     blocks.load(on_arrive, chosen, [task, *parts], **PRIVATE)
 
 
-def _view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:
-    """What each part shows, of the files as they are now."""
+def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:
+    """What each part shows, of the files as they are now: the tasks to choose from, then the parts in their order."""
     comparison, no_comparison = read_comparison()
+    cost, rewards = cost_claim(*read_results()), reward_claim(comparison, no_comparison)
+    caveats = [line for line in (*cost, *rewards) if line[0] == "against"]
+    how = [line for line in (*rewards[1:], *cost[1:]) if line[0] != "against"]
+    how = [["title", "How this was found"], *how, ["title", "What differs from the paper"], ["plain", DIFFERS]]
     return (
         [ALL, *_tasks(comparison)],
-        cost_claim(*read_results()),
-        reward_claim(comparison, no_comparison),
-        _figure(comparison, metric, axis, task),
+        _figure(forest(comparison)),
+        [["title", "Drawing only what changes is cheaper"], *cost[:1]],
+        [["title", "Rewarding words and pictures apart trains better"], *rewards[:1]],
+        caveats,
+        how,
+        _curves(comparison, metric, axis, task),
+        _figure(map_chart(read_map())),
         task_table(comparison),
     )
 
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
     """The results as they are now."""
-    choices, cost, rewards, figure, tasks = _view(metric, axis, task)
-    return gr.Radio(choices), cost, rewards, gr.Plot(figure, visible=figure is not None), tasks
+    choices, *said, how, curves, places, tasks = results_view(metric, axis, task)
+    return gr.Radio(choices), *said, curves, places, tasks, how
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:
     """The chosen curve."""
-    return _figure(read_comparison()[0], metric, axis, task)
+    return _curves(read_comparison()[0], metric, axis, task)
 
 
 def _tasks(found: Comparison | None) -> list[str]:
     return list(found.task_curves) if found is not None else []
 
 
-def _figure(found: Comparison | None, metric: Any, axis: Any, task: Any) -> Any:
+def _curves(found: Comparison | None, metric: Any, axis: Any, task: Any) -> dict[str, Any] | None:
     """The chosen curve, the first choice in place of what is none."""
-    return comparison_figure(
-        found,
-        metric if metric in METRICS else "success",
-        axis if axis in AXES else "step",
-        task if task in _tasks(found) else None,
+    return _figure(
+        comparison_chart(
+            found,
+            metric if metric in METRICS else "success",
+            axis if axis in AXES else "step",
+            task if task in _tasks(found) else None,
+        )
     )
+
+
+def _figure(chart: dict[str, Any] | None) -> dict[str, Any] | None:
+    """As the component ``chart`` takes it."""
+    return None if chart is None else {"charts": [chart]}

@@ -10,7 +10,7 @@ from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.cost.results import Results
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.cost.words import PAPER_REDUCTION, against_us, setbacks, success_words
-from mmreason.ui.shell.words import flops, percent
+from mmreason.ui.shell.words import flops, percent, points
 
 CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint, twice the rollouts"}
 DIFFERS = (
@@ -111,8 +111,8 @@ def reward_setbacks(found: Comparison) -> list[str]:
         brought, ours = doubled["difference"]["mean"], sum(ours) / max(1, len(ours))
         if brought > ours:
             said.append(
-                f"joint with twice the rollouts gains more than factorizing does ({_points(brought)} points "
-                f"against {_points(ours)}, on {_count(len(doubled['paired_seeds']), 'seed')})"
+                f"joint with twice the rollouts gains more than factorizing does ({points(brought)} points "
+                f"against {points(ours)}, on {_count(len(doubled['paired_seeds']), 'seed')})"
             )
     if found.missing:
         said.append(f"{len(found.missing)} of the planned runs are still missing")
@@ -148,18 +148,13 @@ def rate(estimate: Estimate) -> str:
 
 def signed(share: float) -> str:
     """``+11.2 %``."""
-    return f"{_points(share)} %"
-
-
-def _points(share: float) -> str:
-    """``+11.2``."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+    return f"{points(share)} %"
 
 
 def _between(estimate: Estimate) -> str:
     """The interval of a difference."""
     low, high = estimate.ci95
-    return f"{_points(low)} to {_points(high)} points"
+    return f"{points(low)} to {points(high)} points"
 
 
 def _unclear(estimate: Estimate) -> bool:

@@ -12,6 +12,7 @@ import torch
 from mmreason import places
 from mmreason.analysis.train_rate import FILES, read_rates
 from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
+from mmreason.ui.runs.state import Left
 from mmreason.ui.shell.words import count, duration
 
 COMMAND = "python -m mmreason make train-rate"
@@ -21,7 +22,8 @@ COMMAND = "python -m mmreason make train-rate"
 class Estimate:
     """All arms together."""
 
-    seconds: float
+    seconds: float  # the start of the processes included
+    left: Left
     tokens: float
     machine: str
 
@@ -48,7 +50,8 @@ def estimate(settings: TrainSettings) -> Estimate | None:
     groups = min(LEAK_GROUPS, settings.num_problems)  # four backward passes and one forward, of three in an update
     leak = (1 + steps // settings.eval_steps) * 3 * update(groups * settings.num_generations)
     seconds = arms * (measured["start_seconds"] + learning + evaluating + leak)
-    return Estimate(seconds, arms * steps * settings.rollouts * tokens, measured["machine"])
+    left = Left(arms * (learning + leak), arms * evaluating)
+    return Estimate(seconds, left, arms * steps * settings.rollouts * tokens, measured["machine"])
 
 
 def _batch(rates: Mapping[str, Any], settings: TrainSettings, name: str) -> Callable[[int], float]:

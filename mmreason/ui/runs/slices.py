@@ -90,7 +90,8 @@ def _slice(status: Status) -> bool:
 def slice_seconds(status: Status) -> float:
     """What the rest of the run takes, or a whole slice where that is less or nothing is known yet."""
     guess = estimate(status.run.settings)
-    left = status.seconds_left(guess and guess.seconds)
+    remaining = status.left(guess and guess.left, now=0.0)  # nothing goes on between two slices
+    left = remaining and remaining.steps + remaining.evaluations
     most = float(read_settings().slice_seconds)
     return most if left is None else min(most, LOAD_SECONDS + SLACK * left)
 

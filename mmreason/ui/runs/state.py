@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,6 +32,14 @@ _READING = Lock()
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """Seconds that a run still needs, all arms together."""
+
+    steps: float
+    evaluations: float
+
+
+@dataclass(frozen=True, slots=True)
 class Status:
     """A run and its state."""
 
@@ -40,6 +49,7 @@ class Status:
     saved: dict[str, int | None]  # the step of each arm's last checkpoint
     ahead: int = 0  # runs before it in the queue
     trouble: str = ""  # the last words of a process that failed, or why it was stopped
+    told: float = 0.0  # when the current arm wrote its last row; 0 before
 
     @property
     def arm(self) -> str:
@@ -77,17 +87,25 @@ class Status:
         seconds = sum((row.get("seconds") or 0.0) + (row.get("eval_seconds") or 0.0) for row in rows)
         return {"tokens": sum(row.get("tokens", 0.0) for row in rows), "flops": flops, "seconds": seconds}
 
-    def seconds_left(self, before: float | None = None) -> float | None:
-        """Until all arms are done, from this run's own pace; ``before`` (seconds) where it has none yet."""
+    def left(self, before: Left | None = None, now: float | None = None) -> Left | None:
+        """Until all arms are done, from this run's own pace; ``before`` where it has none yet.
+
+        What has passed of the step or the evaluation that is going on is taken off.
+        """
         settings, rows = self.run.settings, [row for found in self.rows.values() for row in found]
         steps = [row["seconds"] for row in rows if row.get("seconds")]
         evaluations = [row["eval_seconds"] for row in rows if row.get("eval_seconds")]
-        if not steps:
-            return before
-        left = sum(settings.steps - last_step(self.rows[arm]) for arm in settings.arms)
-        seen = sum("success" in row for row in rows)
-        still = max(0, settings.evaluations * len(settings.arms) - seen)
-        return left * statistics.median(steps[-10:]) + still * (statistics.median(evaluations) if evaluations else 0.0)
+        still = settings.steps * len(settings.arms) - sum(last_step(self.rows[arm]) for arm in settings.arms)
+        seen = max(0, settings.evaluations * len(settings.arms) - sum("success" in row for row in rows))
+        known = before or Left(0.0, 0.0)
+        if not (steps or evaluations or before):
+            return None
+        step = statistics.median(steps[-10:]) if steps else known.steps / max(1, still)
+        evaluation = statistics.median(evaluations) if evaluations else known.evaluations / max(1, seen)
+        passed = max(0.0, (time.time() if now is None else now) - self.told) if self.told else 0.0
+        if not self.rows[self.arm]:  # the first evaluation goes on
+            return Left(still * step, max(0.0, seen * evaluation - min(passed, evaluation)))
+        return Left(max(0.0, still * step - min(passed, step)), seen * evaluation)
 
 
 def last_step(rows: Rows) -> int:
@@ -123,7 +141,14 @@ def _standing(run: Run) -> Status:
     state = _state(status, alive)
     trouble = last_words(run.log(run.arm)) if state == "failed" and run.arm is not None else ""
     trouble = last_words(run.folder / OUT_OF_TIME) if state == "stopped" else trouble
-    return replace(status, state=state, trouble=trouble)
+    return replace(status, state=state, trouble=trouble, told=_told(folders[status.arm]))
+
+
+def _told(folder: Path) -> float:
+    try:
+        return (folder / "metrics.jsonl").stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _state(status: Status, alive: bool) -> str:

@@ -18,6 +18,7 @@ _EVALUATED = ("${", "{{", "`", "\\")  # what a template literal or Handlebars wo
 # Modules that components share, each after those that it imports.
 MODULES = (
     *("shared/dom", "shared/words", "shared/frames", "shared/canvas", "shared/cards"),
+    *("shared/save", "shared/chart"),
     *("player/draw", "group/segment"),
 )
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)

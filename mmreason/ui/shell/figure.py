@@ -1,35 +1,51 @@
-"""What the page's plotly figures share: colours that are readable on light and on dark, frame, error bars."""
+"""The page's figures as plain data, which ``components/shared/chart.js`` draws: axes, lines, charts.
+
+A point is (x, y), (x, y, low, high) or (x, y, low, high, says).  A colour is the name of one of the page's variables.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-ACCENT, GREY = "#2a8f87", "#7b8190"
-AXIS: dict[str, Any] = {"showline": False, "zeroline": False, "fixedrange": True}
+Point = tuple[Any, ...]
+Data = dict[str, Any]
+
+WORDS, PICTURES, QUIET = "words", "picture", "quiet"
+ARM_LOOKS: dict[str, Data] = {  # colour, dash and mark of whatever an assignment has trained
+    "base": {"colour": QUIET, "dash": "dot", "mark": "square-open"},
+    "joint": {"colour": "arm-joint", "dash": "dash", "mark": "diamond-open"},
+    "factorized": {"colour": "arm-factorized", "dash": "solid", "mark": "circle"},
+}
 
 
-def frame(height: int, margin: tuple[int, int, int, int], legend_y: float, font_size: int = 14) -> dict[str, Any]:
-    """Arguments of ``update_layout``; ``margin`` is left, right, top, bottom in pixels."""
-    return {
-        "height": height,
-        "margin": dict(zip("lrtb", margin, strict=True)),
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": font_size},
-        "legend": {"orientation": "h", "y": legend_y, "x": 0, "itemclick": False, "itemdoubleclick": False},
-    }
+def axis(says: str, low: float, high: float, **more: Any) -> Data:
+    """``more``: ``log``, ``unit`` after its numbers, ``ticks`` as (value, text)."""
+    return {"says": says, "low": low, "high": high, **more}
 
 
-def error_bars(
-    values: Sequence[float], bounds: Sequence[Sequence[float]], colour: str, factor: float = 1.0
-) -> dict[str, Any]:
-    """Bars from the (low, high) ``bounds`` around ``values``, all times ``factor``."""
-    return {
-        "type": "data",
-        "array": [factor * (high - value) for value, (_, high) in zip(values, bounds, strict=True)],
-        "arrayminus": [factor * (value - low) for value, (low, _) in zip(values, bounds, strict=True)],
-        "color": colour,
-        "thickness": 1,
-        "width": 3,
-    }
+def line(name: str, points: Iterable[Point], **look: Any) -> Data:
+    """``look``: ``colour``, ``dash``, ``mark``, ``size``, ``weight``, ``faint``, ``unnamed``."""
+    return {"name": name, "points": [list(point) for point in points], "colour": QUIET, **look}
+
+
+def chart(
+    file: str, title: str, x: Data, y: Data, lines: Sequence[Data], columns: tuple[str, str], **more: Any
+) -> Data:
+    """A figure, ``file`` the name of what it is saved as and ``columns`` the headings of x and y there.
+
+    ``more``: ``says``, ``across``, ``labels``, ``rules``, ``drag``, ``height``, ``span``.
+    """
+    made = {"file": file, "title": title, "x": x, "y": y, "lines": list(lines), "columns": list(columns)}
+    return made | {"height": 280, **more}
+
+
+def around(values: Iterable[float], least: float = 0.0) -> tuple[float, float]:
+    """A range that holds all ``values`` with a margin, at least ``least`` wide; (0, 1) of none."""
+    found = [value for value in values if math.isfinite(value)]
+    if not found:
+        return 0.0, 1.0
+    low, high = min(found), max(found)
+    margin = max(0.08 * (high - low), (least - (high - low)) / 2, 1e-9)
+    return low - margin, high + margin

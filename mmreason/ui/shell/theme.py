@@ -30,6 +30,8 @@ LIGHT = {
     "accent-over": "#0b5753",
     "on-accent": "#ffffff",
     "focus": "#0f6b66",
+    "arm-joint": "#a02a6b",
+    "arm-factorized": "#0f6b66",
 }
 DARK = {
     "page": "#15171c",
@@ -51,6 +53,8 @@ DARK = {
     "accent-over": "#6ccbc1",
     "on-accent": "#08201e",
     "focus": "#4fb8ae",
+    "arm-joint": "#ef8fc0",
+    "arm-factorized": "#4fb8ae",
 }
 
 
@@ -59,7 +63,7 @@ def _variables(colours: dict[str, str]) -> str:
 
 
 _HERE = Path(__file__).parent
-_STYLES = (_HERE / "page.css", *sorted(path for path in _HERE.parent.glob("*/*.css") if path.parent != _HERE))
+_STYLES = sorted(_HERE.parent.glob("*/*.css"), key=lambda path: (path.parent != _HERE, path.name != "page.css", path))
 _LAYOUT = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)  # the page's, then those of single tabs
 CSS = f":root {{ {_variables(LIGHT)} }}\n.dark {{ {_variables(DARK)} }}\n{_LAYOUT}"
 

@@ -27,6 +27,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def points(share: float) -> str:
+    """A difference of shares in points of a hundred, with its sign: ``+11.2``, ``−0.4``."""
+    return f"{100 * share:+.1f}".replace("-", "−")
+
+
 def flops(value: float) -> str:
     """FLOPs with a word for the power of ten, three figures."""
     for size, word in ((1e18, "quintillion"), (1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion")):

@@ -1,24 +1,20 @@
-"""The four figures of a training: words indigo, pictures amber, and each arm with its own dash and mark."""
+"""The figures of a training: words indigo, pictures amber, and each arm with its own colour, dash and mark."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
-
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from mmreason.analysis.statistics import wilson
 from mmreason.training.rl.metrics import PANELS, Panel
 from mmreason.ui.runs.state import Rows
-from mmreason.ui.shell.figure import ACCENT, AXIS, GREY, error_bars, frame
+from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, Point, around, axis, chart, line
 
-WORDS, PICTURES = "#6f72f2", "#d18a16"  # both readable on light and on dark
-STYLES = (("solid", "circle"), ("dash", "square-open"))  # of this run's arms
-EARLIER = (("dot", "x"), ("dashdot", "diamond-open"), ("longdash", "triangle-up-open"), ("longdashdot", "star-open"))
-TITLES = ("Reward by modality", "Solved of the held-out problems", "Interference", "The update")
+EARLIER = (("dot", "cross"), ("dashdot", "diamond"), ("dash", "triangle-open"), ("dot", "square"))  # dash and mark
+MODALITIES = (("words", "text", WORDS), ("pictures", "image", PICTURES))
+MANY = 60  # points of a line that are too many to mark each
 
 Value = Callable[[dict[str, Any]], float | None]
 
@@ -30,14 +26,18 @@ class Line:
     name: str
     rows: Rows
     eval_problems: int
+    colour: str
     dash: str
     mark: str
 
 
-def lines_of(arms: Sequence[tuple[str, Rows, int]], earlier: Sequence[tuple[str, Rows, int]]) -> list[Line]:
-    """Names, rows and held-out problems as lines, none like another."""
-    styles = [*STYLES[: len(arms)], *(EARLIER[i % len(EARLIER)] for i in range(len(earlier)))]
-    return [Line(*line, *style) for line, style in zip([*arms, *earlier], styles, strict=True)]
+def lines_of(arms: Sequence[tuple[str, str, Rows, int]], earlier: Sequence[tuple[str, str, Rows, int]]) -> list[Line]:
+    """Names, arms, rows and held-out problems as lines, none like another."""
+    looks = [(ARM_LOOKS[arm]["colour"], ARM_LOOKS[arm]["dash"], ARM_LOOKS[arm]["mark"]) for _, arm, *_ in arms]
+    looks += [(QUIET, *style) for _, style in zip(earlier, cycle(EARLIER), strict=False)]
+    return [
+        Line(name, rows, count, *look) for (name, _, rows, count), look in zip([*arms, *earlier], looks, strict=True)
+    ]
 
 
 def smoothed(values: Sequence[float], smoothing: float) -> list[float]:
@@ -50,137 +50,94 @@ def smoothed(values: Sequence[float], smoothing: float) -> list[float]:
     return found
 
 
-def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[go.Figure]:
-    """Reward, held-out success, interference, and the update, in the order of ``TITLES``."""
+def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[Data]:
+    """Held-out success, reward, and the panels of the update and of interference that there is something of."""
+    rows = [row for each in lines for row in each.rows]
+    shown = [panel for panel in PANELS if any(row.get(key) for row in rows for _, key, _ in _series(panel))]
     return [
-        _reward(lines, steps, smoothing),
         _success(lines, steps),
-        *(_stacked(lines, steps, smoothing, figure) for figure in ("interference", "update")),
+        _reward(lines, steps, smoothing),
+        *(_panel(panel, lines, steps, smoothing) for panel in shown),
     ]
 
 
-def curves_value(lines: Sequence[Line], steps: int, smoothing: float) -> dict[str, Any]:
-    """The value of the component ``curves``."""
-    made = [json.loads(figure.to_json() or "{}") for figure in figures(lines, steps, smoothing)]
-    return {
-        "figures": [
-            {
-                "title": title,
-                "data": figure["data"],
-                "layout": {k: v for k, v in figure["layout"].items() if k != "template"},
-            }
-            for title, figure in zip(TITLES, made, strict=True)
-        ]
-    }
+def _across(steps: int) -> Data:
+    return axis("step", 0, max(1, steps))
 
 
-def _reward(lines: Sequence[Line], steps: int, smoothing: float) -> go.Figure:
-    figure = go.Figure()
-    for line in lines:
-        for name, key, colour in (
-            ("words", "rewards/text/mean", WORDS),
-            ("pictures", "rewards/image/mean", PICTURES),
-        ):
-            _add(figure, line, name, lambda row, key=key: row.get(key), colour, smoothing)
-    return _finished(figure, steps, {"range": [0, 1.04]})
-
-
-def _success(lines: Sequence[Line], steps: int) -> go.Figure:
+def _success(lines: Sequence[Line], steps: int) -> Data:
     """With the 95 % interval of each evaluation."""
-    figure = go.Figure()
-    for i, line in enumerate(lines):
-        points = [(row["step"], row["success"]["mean"]) for row in line.rows if "success" in row]
-        colour = ACCENT if i < 2 else GREY
-        bounds = [wilson(rate, line.eval_problems) for _, rate in points]
-        figure.add_trace(
-            go.Scatter(
-                x=[step for step, _ in points],
-                y=[100 * rate for _, rate in points],
-                error_y=error_bars([rate for _, rate in points], bounds, colour, 100),
-                mode="lines+markers",
-                name=line.name,
-                showlegend=len(lines) > 1,
-                line={"color": colour, "dash": line.dash, "width": 2},
-                marker={"symbol": line.mark, "size": 8, "color": colour},
-                hovertemplate="step %{x}: %{y:.1f} %<extra></extra>",
-            )
-        )
-    return _finished(figure, steps, {"range": [0, 104], "ticksuffix": " %"})
+    drawn, bounds = [], []
+    for each in lines:
+        points: list[Point] = []
+        for row in each.rows:
+            if "success" in row:
+                rate = row["success"]["mean"]
+                low, high = wilson(rate, each.eval_problems)
+                bounds += [100 * low, 100 * high]
+                says = f"step {row['step']}: {100 * rate:.1f} % ({100 * low:.0f} to {100 * high:.0f})"
+                points.append((row["step"], 100 * rate, 100 * low, 100 * high, says))
+        drawn.append(line(each.name, points, colour=each.colour, dash=each.dash, mark=each.mark, size=5))
+    low, high = around(bounds)
+    y = axis("solved, with 95 % intervals", max(0, low), min(100, high), unit=" %")
+    title = "Solved of the held-out problems"
+    return chart("held-out-success", title, _across(steps), y, drawn, ("step", "solved %"), **_two(lines))
 
 
-def _stacked(lines: Sequence[Line], steps: int, smoothing: float, name: str) -> go.Figure:
-    """Quantities of unlike size, one below the other; the first always, others only once they are not zero."""
-    rows = [row for line in lines for row in line.rows]
-    first, *others = (panel for panel in PANELS if panel.figure == name)
-    panels = [first, *(each for each in others if any(row.get(key) for row in rows for _, key, _ in _series(each)))]
-    titles = [panel.title for panel in panels]
-    figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.12, subplot_titles=titles)
-    for place, panel in enumerate(panels, start=1):
-        factor = 100.0 if panel.title.endswith("%") else 1.0
-        for line in lines:
-            for series, key, colour in _series(panel, ACCENT if place == 1 else GREY):
-
-                def value(row: dict[str, Any], key: str = key, factor: float = factor) -> float | None:
-                    found = row.get(key)
-                    return None if found is None else factor * found
-
-                amount = smoothing if panel.smooth else 0.0
-                _add(figure, line, series, value, colour, amount, place, show=place == 1)
-    figure.update_annotations(x=0, xanchor="left", font={"size": 12})
-    return _finished(figure, steps, {"rangemode": "tozero", "nticks": 4})
+def _two(lines: Sequence[Line]) -> dict[str, Any]:
+    return {"span": "half", "labels": "below" if len(lines) > 1 else "none"}
 
 
-def _series(panel: Panel, colour: str = GREY) -> list[tuple[str, str, str]]:
-    """Name, metric and colour of a panel's curves."""
+def _reward(lines: Sequence[Line], steps: int, smoothing: float) -> Data:
+    drawn = []
+    for each in lines:
+        for name, key, colour in MODALITIES:
+            drawn += _curve(each, name, lambda row, key=key: row.get(f"rewards/{key}/mean"), colour, smoothing)
+    low, high = around(point[1] for each in drawn for point in each["points"])
+    y = axis("mean reward of a rollout", max(0, low), min(1.04, high))
+    more = {"span": "half", "labels": "below"}
+    return chart("reward-by-modality", "Reward by modality", _across(steps), y, drawn, ("step", "reward"), **more)
+
+
+def _panel(panel: Panel, lines: Sequence[Line], steps: int, smoothing: float) -> Data:
+    """One quantity that the trainer logs."""
+    factor = 100.0 if panel.title.endswith("%") else 1.0
+    drawn = []
+    for each in lines:
+        for name, key, colour in _series(panel):
+
+            def value(row: dict[str, Any], key: str = key) -> float | None:
+                found = row.get(key)
+                return None if found is None else factor * found
+
+            amount = smoothing if panel.smooth else 0.0
+            drawn += _curve(each, name, value, colour or each.colour, amount)
+    _, high = around(point[1] for each in drawn for point in each["points"])
+    y = axis("", 0, max(high, 1e-6), unit=" %" if factor == 100 else "")
+    title, file = panel.title.removesuffix(", %"), panel.name.replace("_", "-").replace("/", "-")
+    more = {"span": "third", "labels": "below" if len(drawn) > 1 else "none", "height": 220}
+    return chart(file, title, _across(steps), y, drawn, ("step", panel.title), **more)
+
+
+def _series(panel: Panel) -> Iterable[tuple[str, str, str]]:
+    """Name, metric and colour of a panel's curves; no colour: the arm's."""
     if not panel.by_modality:
-        return [("", panel.name, colour)]
-    return [("words", f"{panel.name}/text", WORDS), ("pictures", f"{panel.name}/image", PICTURES)]
+        return [("", panel.name, "")]
+    return [(name, f"{panel.name}/{key}", colour) for name, key, colour in MODALITIES]
 
 
-def _add(
-    figure: go.Figure,
-    line: Line,
-    name: str,
-    value: Value,
-    colour: str,
-    smoothing: float,
-    place: int | None = None,
-    show: bool = True,
-) -> None:
+def _curve(each: Line, name: str, value: Value, colour: str, smoothing: float) -> list[Data]:
     """A curve; smoothed, its points stay as faint marks."""
-    points = [(row["step"], found) for row in line.rows if (found := value(row)) is not None]
+    points = [(row["step"], found) for row in each.rows if (found := value(row)) is not None]
+    shown = " ".join(part for part in (each.name, name) if part)
     steps, raw = [step for step, _ in points], [found for _, found in points]
-    where: dict[str, Any] = {} if place is None else {"row": place, "col": 1}
-    shown = " ".join(part for part in (line.name, name) if part)
-    if smoothing:
-        figure.add_trace(
-            go.Scatter(
-                x=steps,
-                y=raw,
-                mode="markers",
-                marker={"symbol": line.mark, "size": 4, "color": colour, "opacity": 0.35},
-                showlegend=False,
-                hoverinfo="skip",
-            ),
-            **where,
-        )
-    figure.add_trace(
-        go.Scatter(
-            x=steps,
-            y=smoothed(raw, smoothing),
-            mode="lines+markers",
-            name=shown or "all",
-            showlegend=show and bool(shown),
-            line={"color": colour, "dash": line.dash, "width": 2},
-            marker={"symbol": line.mark, "size": 5 if len(points) <= 60 else 2, "color": colour},
-            hovertemplate="step %{x}: %{y:.3g}<extra></extra>",
-        ),
-        **where,
-    )
-
-
-def _finished(figure: go.Figure, steps: int, vertical: dict[str, Any]) -> go.Figure:
-    figure.update_layout(**frame(288, (44, 8, 24, 32), -0.14, font_size=12), uirevision="kept")
-    figure.update_xaxes(**AXIS, range=[-0.02 * steps, 1.02 * steps], nticks=6)
-    figure.update_yaxes(**AXIS, **vertical)
-    return figure
+    look = {"colour": colour, "dash": each.dash, "mark": each.mark}
+    means = [
+        (step, mean, None, None, f"step {step}: {mean:.3g}")
+        for step, mean in zip(steps, smoothed(raw, smoothing), strict=True)
+    ]
+    curve = line(shown, means, **look | ({"size": 3} if len(points) <= MANY else {"mark": ""}))
+    if not smoothing:
+        return [curve]
+    faint = line(f"{shown}, not smoothed".lstrip(", "), points, **look, weight=0, size=2, faint=True, unnamed=True)
+    return [faint, curve]

@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from mmreason.errors import MMReasonError
+from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.host import gpu
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.runs import queue
@@ -23,9 +24,9 @@ from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import push
-from mmreason.ui.train.form import CONTROLS, checked_settings, filled, preset
+from mmreason.ui.train.form import CONTROLS, CUSTOM, checked_settings, filled, preset_of
 from mmreason.ui.train.view import RunView, Seen, look
-from mmreason.ui.train.words import label, preset_words
+from mmreason.ui.train.words import claim, label
 
 LINK_JS = """(id) => {
   if (!id) return '';
@@ -40,10 +41,13 @@ OPEN_LINK_JS = """() => {
   for (const tab of document.querySelectorAll('[role=tab]')) if (tab.textContent.trim() === 'Train') tab.click();
 }"""
 
+# The run that was started comes into view; where nothing was started, the reason stands at the button.
+TO_HEAD_JS = "(says) => { if (!says) document.getElementById('train-head')?.scrollIntoView({ block: 'start' }); }"
+
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
 EXAMPLE_WORDS = [
     ["lead", "An example, until you start a run of your own"],
-    ["plain", f"A real training with the preset “{EXAMPLE_PRESET}”, made by this command:"],
+    ["plain", f"Both arms of the preset “{EXAMPLE_PRESET}”, trained by this command:"],
     ["code", EXAMPLE_COMMAND],
 ]
 DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
@@ -64,27 +68,29 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
     queue.keep_going()
     asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
     shown = [
-        *(t.seen, t.empty, t.head, t.actions, t.stop, t.resume, t.delete, t.curves, t.figures),
+        *(t.seen, t.empty, t.head, t.start, t.going, t.actions, t.stop, t.resume, t.delete, t.curves, t.figures),
         *(t.verdict, t.held_out, t.results, t.command, t.take, t.hub, t.timer, t.trained, t.ready),
     ]
     lists = [t.run, t.earlier]
 
-    def then_look(event: Any) -> None:
-        event.then(on_look, asked, shown, **PRIVATE)
+    def then_look(event: Any) -> Any:
+        return event.then(on_look, asked, shown, **PRIVATE)
 
     blocks.load(None, None, None, js=OPEN_LINK_JS)
     arrived = [t.visitor, t.chosen, t.says, *lists, t.checkpoint]
     then_look(blocks.load(on_arrive, t.visitor, arrived, **PRIVATE))
-    t.preset.input(on_preset, t.preset, [*t.controls[1:], t.estimate, t.preset_says], **PRIVATE)
+    t.preset.input(on_preset, t.preset, t.controls[1:], **PRIVATE)
     changed = [control.change for control in t.controls]
-    gr.on(changed, on_form, [t.visitor, *t.controls], [t.estimate, t.form_says], **CHANGING)
+    said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says]
+    gr.on(changed, on_form, [t.visitor, *t.controls], said, **CHANGING)
     started = [t.form_says, t.says, t.chosen, *lists]
     start = t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE)
-    then_look(start)
+    then_look(start).then(None, t.form_says, None, js=TO_HEAD_JS)
     then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
     t.timer.tick(on_look, asked, shown, **PRIVATE)
     gr.on([t.smoothing.change, t.earlier.change], on_look, asked, shown, **CHANGING)
-    then_look(t.stop.click(on_stop, [t.chosen, t.visitor], t.says, **PRIVATE))
+    for button in (t.stop, t.going):
+        then_look(button.click(on_stop, [t.chosen, t.visitor], t.says, **PRIVATE))
     resume = t.resume.click(on_resume, [t.chosen, t.visitor], t.says, **PRIVATE)
     then_look(resume)
     if gpu.is_lent():
@@ -137,21 +143,22 @@ def _lists(chosen: str | None, own: list[Run]) -> tuple[Any, Any]:
 
 
 def on_preset(name: Any) -> tuple[Any, ...]:
-    """Fill the fields; the checkpoint stays."""
-    try:
-        settings = preset(name)
-    except MMReasonError as error:
-        return *[gr.skip()] * (len(CONTROLS) - 1), sentence(error), ""
-    values = filled(settings)
-    return *(values[control] for control in CONTROLS[1:]), words(settings), preset_words(name)
+    """Fill the fields; the checkpoint stays, and all of them where the fields themselves are the preset."""
+    if name not in PRESETS:
+        return tuple([gr.skip()] * (len(CONTROLS) - 1))
+    values = filled(PRESETS[name])
+    return tuple(values[control] for control in CONTROLS[1:])
 
 
-def on_form(visitor: Any, *values: Any) -> tuple[Any, Any]:
-    """The estimate, or what is wrong with a field; what Start said of a field stays until none is wrong."""
+def on_form(visitor: Any, *values: Any) -> tuple[Any, ...]:
+    """The estimate, or what is wrong with a field and no Start; and which preset the fields are."""
     try:
-        return words(checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)), ""
+        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)
     except MMReasonError as error:
-        return sentence(error), gr.skip()
+        return [], sentence(error), gr.Button(interactive=False), CUSTOM, []
+    name = preset_of(settings)
+    estimate = [["quiet", words(settings)]]
+    return estimate, "", gr.Button(interactive=True), name, claim(name, settings.checkpoint)
 
 
 def on_start(request: gr.Request, visitor: Any, *values: Any) -> tuple[Any, ...]:
@@ -182,20 +189,22 @@ def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
     """A view as updates in the order of ``shown`` in ``connect``; what has not changed is left alone."""
     if not view.is_here:
         column, row = gr.Column(visible=False), gr.Row(visible=False)
-        above = ({}, EMPTY, None, row, *[gr.skip()] * 3, column, None)
+        above = ({}, EMPTY, None, *_start_or_stop(view), row, *[gr.skip()] * 3, column, None)
         return *above, [], None, column, "", row, row, gr.Timer(active=False), gr.skip(), ""
     if not view.changed:
-        return *[gr.skip()] * 2, view.head, *[gr.skip()] * 12, gr.Timer(active=view.is_active), *_SAME
+        same = [gr.skip()] * 12
+        return *[gr.skip()] * 2, view.head, *_start_or_stop(view), *same, gr.Timer(active=view.is_active), *_SAME
     stoppable, can_take = view.state in ("queued", "running"), view.is_mine and view.has_checkpoint
     return (
         view.seen,
         EXAMPLE_WORDS if view.seen["run"] == EXAMPLE else [],
         view.head,
+        *_start_or_stop(view),
         gr.Row(visible=view.is_mine),
         gr.Button(interactive=stoppable),
         gr.Button(interactive=view.state in ("stopped", "failed")),
         gr.Button(interactive=not view.is_active or view.state == "queued"),
-        gr.Column(visible=view.has_rows),
+        gr.Column(visible=view.has_rows or view.is_active),
         gr.skip() if view.figures is None else view.figures,
         list(view.verdict),
         view.held_out if "held_out" in view.changed else gr.skip(),
@@ -207,6 +216,13 @@ def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
         [trained_by(visitor), run_samples(visitor, view.seen["run"])],
         f"{view.seen['run']} {view.seen['state']}",
     )
+
+
+def _start_or_stop(view: RunView) -> tuple[Any, Any]:
+    """Start; while the visitor's own run is shown and goes on, the button that stops it in its place."""
+    goes_on = view.is_mine and bool(view.going)
+    can_stop = view.state in ("queued", "running")
+    return gr.Button(visible=not goes_on), gr.Button(view.going, visible=goes_on, interactive=can_stop)
 
 
 # Acting

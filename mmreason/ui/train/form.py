@@ -16,7 +16,8 @@ from mmreason.ui.runs.quota import check_work
 from mmreason.ui.runs.store import find
 
 MAX_ROLLOUTS = 1024  # of one step
-ASSIGNMENT_CHOICES = (("factorized", "factorized"), ("joint", "joint"), ("joint against factorized", BOTH))
+ASSIGNMENT_CHOICES = (("joint against factorized", BOTH), ("factorized", "factorized"), ("joint", "joint"))
+CUSTOM = "custom"  # what the fields make is no preset
 
 
 def _placed(place: str) -> tuple[Setting, ...]:
@@ -82,14 +83,13 @@ def _checkpoint(name: Any, token: Any) -> str:
 
 
 def filled(settings: TrainSettings) -> dict[str, Any]:
-    """The controls' values that make ``settings``; the checkpoint stays as it is."""
+    """The controls' values that make ``settings``, in both arms; the checkpoint stays as it is."""
     values: dict[str, Any] = {setting.name: settings.values[setting.name] for setting in (*FEW, *MORE)}
     values |= {f"weight_{name}": settings.difficulties.get(name, 0) for name in DIFFICULTIES}
-    return values | {"tasks": list(settings.tasks), "assignment": settings.assignment}
+    return values | {"tasks": list(settings.tasks), "assignment": BOTH}
 
 
-def preset(name: Any) -> TrainSettings:
-    """The preset called ``name``; raises ConfigError."""
-    if name not in PRESETS:
-        raise ConfigError(f"preset must be one of {', '.join(PRESETS)}, got {str(name)[:40]!r}")
-    return PRESETS[name]
+def preset_of(settings: TrainSettings) -> str:
+    """The preset that ``settings`` are, whatever they start from and whichever arm they train, or CUSTOM."""
+    same = {"checkpoint": settings.checkpoint, "assignment": settings.assignment}
+    return next((name for name, each in PRESETS.items() if each.but(**same) == settings), CUSTOM)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import gradio as gr
-import plotly.graph_objects as go
 
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import ChoiceSetting, NumberSetting, Setting
@@ -16,8 +15,8 @@ from mmreason.ui.runs.estimate import words
 from mmreason.ui.shell.component import component
 from mmreason.ui.train import push
 from mmreason.ui.train.events import EMPTY, Train, connect
-from mmreason.ui.train.form import ASSIGNMENT_CHOICES, FEW, MORE, filled
-from mmreason.ui.train.words import kept_words, preset_words
+from mmreason.ui.train.form import ASSIGNMENT_CHOICES, CUSTOM, FEW, MORE, filled
+from mmreason.ui.train.words import claim, kept_words
 
 POLL_SECONDS = 1.5
 
@@ -37,8 +36,9 @@ def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:
             parts |= _form()
         with gr.Column(elem_id="train-view"):
             parts |= _run()
-            parts |= _curves()
             parts["verdict"] = component("prose", value=[], elem_id="train-verdict")
+            parts |= _next()
+            parts |= _curves()
             parts["held_out"] = component("held_out", value=None, elem_id="train-held-out")
             parts |= _results()
     train = Train(parts)
@@ -47,48 +47,48 @@ def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:
 
 
 def _form() -> dict[str, Any]:
-    """Presets, the few fields that matter, the rest, the estimate, Start."""
+    """What most runs need: preset, start, tasks, arm, Start; all other settings are folded."""
     first = next(iter(PRESETS))
     start, names = filled(PRESETS[first]), checkpoints.checkpoint_names()
+    begin = names[0] if names else None
     parts: dict[str, Any] = {
-        "preset": gr.Radio(
-            list(PRESETS), value=first, label="Preset", info="Fills all fields below.", elem_id="train-preset"
-        ),
-        "preset_says": component("notice", value=preset_words(first), elem_id="train-preset-says"),
+        "preset": gr.Radio([*PRESETS, CUSTOM], value=first, label="Preset", elem_id="train-preset"),
+        "preset_says": component("prose", value=claim(first, begin), elem_id="train-preset-says"),
         "checkpoint": gr.Dropdown(
             names,
-            value=names[0] if names else None,
+            value=begin,
             label="Start from",
-            info="Training starts from this checkpoint. Yours are listed too.",
+            elem_id="train-checkpoint",
         ),
         "tasks": gr.CheckboxGroup(
             list(TASKS),
             value=start["tasks"],
-            **_says("tasks"),
+            label=_says("tasks")["label"],
             elem_id="train-tasks",
         ),
-    }
-    mix = _says("difficulties")
-    component("prose", value=[["plain", mix["label"]], ["quiet", mix["info"]]], elem_id="train-mix")
-    with gr.Row(elem_classes="train-numbers"):
-        for name in DIFFICULTIES:
-            key = f"weight_{name}"
-            parts[key] = gr.Number(start[key], label=f"{name.capitalize()} ×", elem_id=f"train-{key}")
-    parts["assignment"] = gr.Radio(
-        list(ASSIGNMENT_CHOICES),
-        value=start["assignment"],
-        **_says("assignment"),
-        elem_id="train-assignment",
-    )
-    with gr.Row(elem_classes="train-numbers"):
-        parts |= {setting.name: _control(setting, start) for setting in FEW}
+        "assignment": gr.Radio(
+            list(ASSIGNMENT_CHOICES),
+            value=start["assignment"],
+            **_says("assignment"),
+            elem_id="train-assignment",
+        ),
+        "start": gr.Button("Start training", variant="primary", elem_id="train-start"),
+        "going": gr.Button("", variant="stop", visible=False, elem_id="train-going"),
+        "form_says": component("notice", value="", elem_id="train-form-says"),
+        "estimate": component("prose", value=[["quiet", words(PRESETS[first].but(assignment=start["assignment"]))]],
+            elem_id="train-estimate"),
+    }  # fmt: skip
     with gr.Accordion("More settings", open=False, elem_id="train-more"):
+        mix = _says("difficulties")
+        component("prose", value=[["plain", mix["label"]], ["quiet", mix["info"]]], elem_id="train-mix")
         with gr.Row(elem_classes="train-numbers"):
-            parts |= {each.name: _control(each, start) for each in MORE if isinstance(each, NumberSetting)}
-        parts |= {each.name: _control(each, start) for each in MORE if not isinstance(each, NumberSetting)}
-    parts["estimate"] = component("notice", value=words(PRESETS[first]), elem_id="train-estimate")
-    parts["start"] = gr.Button("Start training", variant="primary", elem_id="train-start")
-    parts["form_says"] = component("notice", value="", elem_id="train-form-says")
+            for name in DIFFICULTIES:
+                key = f"weight_{name}"
+                parts[key] = gr.Number(start[key], label=f"{name.capitalize()} ×", elem_id=f"train-{key}")
+        numbers = [each for each in (*FEW, *MORE) if isinstance(each, NumberSetting)]
+        with gr.Row(elem_classes="train-numbers"):
+            parts |= {each.name: _control(each, start) for each in numbers}
+        parts |= {each.name: _control(each, start) for each in MORE if each not in numbers}
     component("prose", value=[["quiet", kept_words()]], elem_id="train-lost")
     return parts
 
@@ -112,11 +112,7 @@ def _says(name: str) -> dict[str, Any]:
 
 def _run() -> dict[str, Any]:
     """Which run is shown, its state, and what its owner may do."""
-    with gr.Row(elem_id="train-choose"):
-        parts: dict[str, Any] = {
-            "run": gr.Dropdown([], label="Run", elem_id="train-run"),
-            "earlier": gr.Dropdown([], multiselect=True, label="Overlay earlier runs", elem_id="train-earlier"),
-        }
+    parts: dict[str, Any] = {"run": gr.Dropdown([], label="Run", elem_id="train-run")}
     parts["empty"] = component(
         "prose",
         value=EMPTY,
@@ -138,14 +134,28 @@ def _run() -> dict[str, Any]:
 def _curves() -> dict[str, Any]:
     parts: dict[str, Any] = {}
     with gr.Column(visible=False, elem_id="train-curves") as parts["curves"]:
-        parts["smoothing"] = gr.Slider(0, 0.95, 0.5, step=0.05, label="Smoothing", elem_id="train-smoothing")
-        parts["figures"] = component("curves", value=None, elem_id="train-figures")
-        gr.Plot(go.Figure(), show_label=False, elem_id="train-plotly")  # only brings in the library
+        parts["figures"] = component("chart", value=None, elem_id="train-figures")
+        with gr.Row(elem_id="train-lines"):
+            parts["smoothing"] = gr.Slider(0, 0.95, 0.5, step=0.05, label="Smoothing", elem_id="train-smoothing")
+            parts["earlier"] = gr.Dropdown([], multiselect=True, label="Overlay earlier runs", elem_id="train-earlier")
+    return parts
+
+
+def _next() -> dict[str, Any]:
+    """What one does with a trained checkpoint."""
+    parts: dict[str, Any] = {}
+    with gr.Row(visible=False, elem_id="train-take") as parts["take"]:
+        parts["to_watch"] = gr.Button("Watch it solve", elem_id="train-to-watch")
+        parts["to_inspect"] = gr.Button("Inspect its groups", elem_id="train-to-inspect")
+        parts["to_compare"] = gr.Button("Side by side", elem_id="train-to-compare")
+        parts["archive"] = gr.DownloadButton("Download (zip)", interactive=False, elem_id="train-archive")
+    with gr.Row(visible=False, elem_id="train-hub") as parts["hub"]:
+        parts |= push.build_hub()
     return parts
 
 
 def _results() -> dict[str, Any]:
-    """What is left of a run: link, command, archive, Hub."""
+    """What is left of a run: the command that repeats it, and its link."""
     parts: dict[str, Any] = {}
     with gr.Column(visible=False, elem_id="train-results") as parts["results"]:
         parts["command"] = gr.Textbox(
@@ -163,8 +173,4 @@ def _results() -> dict[str, Any]:
             buttons=["copy"],
             elem_id="train-link",
         )
-        with gr.Row(visible=False, elem_id="train-take") as parts["take"]:
-            parts["archive"] = gr.DownloadButton("Checkpoint (zip)", interactive=False, elem_id="train-archive")
-        with gr.Row(visible=False, elem_id="train-hub") as parts["hub"]:
-            parts |= push.build_hub()
     return parts

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmreason.ui.runs.state import ACTIVE, Rows, Status, last_step, status_of
-from mmreason.ui.runs.store import find
-from mmreason.ui.train.curves import curves_value, lines_of
+from mmreason.ui.runs.store import EXAMPLE, find
+from mmreason.ui.train.curves import figures, lines_of
 from mmreason.ui.train.held_out import held_out_key, held_out_value
 from mmreason.ui.train.verdict import verdict
-from mmreason.ui.train.words import command_lines, head, label, notes
+from mmreason.ui.train.words import command_lines, going_words, head, label, notes
 
 MAX_EARLIER = 4
+STAND_IN = "The example’s curves, until yours has its first point."
 
 Seen = dict[str, Any]  # what the parts of the tab show, by name
 
@@ -28,7 +29,8 @@ class RunView:
     state: str = ""
     changed: frozenset[str] = frozenset()
     head: dict[str, Any] | None = None
-    figures: dict[str, Any] | None = None  # of the component ``curves``
+    going: str = ""  # what the button says that stops it
+    figures: dict[str, Any] | None = None  # of the component ``chart``
     verdict: Sequence[list[str]] = ()
     held_out: dict[str, Any] | None = None
     command: str = ""
@@ -66,6 +68,7 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
         state=status.state,
         changed=changed,
         head=head(status),
+        going=going_words(status) if status.is_active else "",
         figures=_figures(status, lines, smoothing) if "figures" in changed else None,
         verdict=[*verdict(status), *notes(status)] if changed else (),
         held_out=held_out_value(run) if "held_out" in changed else None,
@@ -76,13 +79,22 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
 
 
 def _figures(status: Status, lines: Sequence[tuple[Status, str]], smoothing: float) -> dict[str, Any]:
-    named: list[tuple[str, Rows, int]] = []
+    """The run's figures; before its first point those of the example, dimmed."""
+    example = find(EXAMPLE)
+    if status.is_active and not any(status.rows.values()) and example is not None:
+        other = status_of(example)
+        return _drawn(other, [(other, arm) for arm in other.rows], smoothing) | {"dimmed": True, "note": STAND_IN}
+    return _drawn(status, lines, smoothing)
+
+
+def _drawn(status: Status, lines: Sequence[tuple[Status, str]], smoothing: float) -> dict[str, Any]:
+    named: list[tuple[str, str, Rows, int]] = []
     for other, arm in lines:
         is_own = other.run.id == status.run.id
         name = (
             arm if is_own and len(status.rows) > 1 else "" if is_own else f"{label(other.run).split(' · ')[0]} {arm}"
         )
-        named.append((name, other.rows[arm], other.run.settings.eval_problems))
+        named.append((name, arm, other.rows[arm], other.run.settings.eval_problems))
     count = len(status.rows)
     steps = max(other.run.settings.steps for other, _ in lines)
-    return curves_value(lines_of(named[:count], named[count:]), steps, smoothing)
+    return {"charts": figures(lines_of(named[:count], named[count:]), steps, smoothing)}

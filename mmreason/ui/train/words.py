@@ -14,7 +14,7 @@ from mmreason.ui.host import checkpoints, gpu
 from mmreason.ui.runs.estimate import estimate
 from mmreason.ui.runs.state import Status, last_step
 from mmreason.ui.runs.store import EXAMPLE, Run
-from mmreason.ui.shell.words import count, duration, flops
+from mmreason.ui.shell.words import count, duration, flops, points
 
 
 def kept_words() -> str:
@@ -36,16 +36,26 @@ def head(status: Status) -> dict[str, Any]:
     settings = status.run.settings
     done = sum(last_step(rows) for rows in status.rows.values())
     before = estimate(settings)
-    left = status.seconds_left(before.seconds if before else None)
-    is_going = status.state == "running" and left is not None
+    left = status.left(before.left if before else None) if status.state == "running" else None
     return {
         "state": status.state,
-        "says": state_words(status) + (f", {duration(left)} left" if is_going and left is not None else ""),
+        "says": state_words(status),
         "left": _place(status),
+        "seconds": None if left is None else {"steps": left.steps, "evaluations": left.evaluations},
         "share": done / (settings.steps * len(settings.arms)),
         "spent": spent_words(status),
         "trouble": status.trouble,
     }
+
+
+def going_words(status: Status) -> str:
+    """The button that stops what its visitor has started."""
+    if status.state == "stopping":
+        return "Stopping…"
+    if status.state == "queued":
+        return "Waiting in line · Stop"
+    arm = f"{status.arm}, " if len(status.run.settings.arms) > 1 else ""
+    return f"Training… {arm}step {status.step} of {status.run.settings.steps} · Stop"
 
 
 def state_words(status: Status) -> str:
@@ -60,10 +70,11 @@ def state_words(status: Status) -> str:
             return "Waiting" if not any(status.rows.values()) else f"{arm}waiting at step {of}"
         case "running":
             if not status.rows[status.arm]:
-                return f"{arm}{'loading, then ' if arm else 'Loading, then '}the first evaluation"
+                what = f"evaluating {status.run.settings.eval_problems} held-out problems before the first step"
+                return f"{arm}{what}" if arm else what.capitalize()
             return f"{arm}step {of}" if arm else f"Step {of}"
         case "stopping":
-            return f"{arm}stopping after this step, {of}" if arm else f"Stopping after this step, {of}"
+            return f"{arm}stopping at step {of}" if arm else f"Stopping at step {of}"
         case "stopped":
             if saved is None:
                 return "Stopped before the first step"
@@ -120,24 +131,30 @@ def notes(status: Status) -> list[list[str]]:
     """What the figures cannot show with these settings."""
     settings, said = status.run.settings, []
     if not settings.beta:
-        said.append("KL to the start is measured, and drawn, only with beta above 0.")
+        said.append("KL to the start is drawn only with beta above 0.")
     if settings.num_iterations == 1:
-        said.append("With one update a batch nothing can be clipped, so that is not drawn either.")
+        said.append("With one update a batch nothing can be clipped.")
     said.append("Leak against signal is measured at every evaluation, sign conflict at every step.")
     return [["quiet", " ".join(said)]]
 
 
-def preset_words(preset: Any) -> str:
-    """A sentence or two; empty unless the preset as it is now was measured over several seeds."""
+def preset_words(preset: Any, checkpoint: Any) -> str:
+    """What the preset was measured to do from ``checkpoint``; empty where that was not measured."""
     found = read_gain(places.ASSETS / "results" / "preset_gain.json", str(preset))
-    if found is None or found["gain_ci95"] is None:
+    if found is None or found["gain_ci95"] is None or found["checkpoint"] != checkpoint:
         return ""
     seeds, problems = len(found["seeds"]), found["settings"]["eval_problems"]
-    low, high = (100 * bound for bound in found["gain_ci95"])
+    low, high = found["gain_ci95"]
+    rates = f"from {100 * found['before']:.0f} % solved to {100 * found['after']:.0f} %"
     what = "no clear change on average" if low <= 0 <= high else "better on average" if low > 0 else "worse on average"
     return (
-        f"Measured over {seeds} seeds, each on the same {problems} held-out problems before and after: {what}, from "
-        f"{100 * found['before']:.0f} % solved to {100 * found['after']:.0f} % ({100 * found['gain']:+.1f} points, "
-        f"95 % interval {low:+.1f} to {high:+.1f}), clear by itself for {found['clear']} of {seeds}. The longest took "
-        f"{duration(found['longest_seconds'])}."
+        f"Measured with {found['settings']['assignment']} rewards over {seeds} seeds, each on the same {problems} "
+        f"held-out problems before and after: {what}, {rates} ({points(found['gain'])} points, 95 % interval "
+        f"{points(low)} to {points(high)})."
     )
+
+
+def claim(preset: Any, checkpoint: Any) -> list[list[str]]:
+    """The same as ``prose`` takes it."""
+    said = preset_words(preset, checkpoint)
+    return [["quiet", said]] if said else []

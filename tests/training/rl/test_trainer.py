@@ -115,7 +115,7 @@ def test_several_processes_end_together_at_sigterm_with_a_state_to_resume_from(s
     process.send_signal(signal.SIGTERM)  # torchrun sends it to all
     process.communicate(timeout=300)
     last = rows_in(tmp_path / "run")[-1]
-    assert "success" in last and last["step"] < STEPS and saved_step(tmp_path / "run") == last["step"]
+    assert last["step"] < STEPS and saved_step(tmp_path / "run") == last["step"]
     InterleavedReasoningPipeline.from_pretrained(tmp_path / "run" / "checkpoint")
 
 
@@ -150,11 +150,11 @@ def test_two_processes_train_as_one(start, uninterrupted, tmp_path):
 
 def test_a_run_stopped_at_any_step_and_resumed_is_the_uninterrupted_one(tmp_path):
     trainer(tmp_path / "whole").train()
-    for stop in (1, 2):
+    for asked, stop in ((0, 0), (1, 2)):  # of a row that has been logged the next step has begun
         run = tmp_path / f"stopped{stop}"
 
-        def ask(row: dict, run: Path = run, stop: int = stop) -> None:
-            if row["step"] == stop - 1:
+        def ask(row: dict, run: Path = run, asked: int = asked) -> None:
+            if row["step"] == asked:
                 (run / "stop").touch()
 
         assert trainer(run).train(on_row=ask)["step"] == stop
@@ -162,6 +162,22 @@ def test_a_run_stopped_at_any_step_and_resumed_is_the_uninterrupted_one(tmp_path
         assert trainer(run).train(resume=True)["resumed_from"] == stop
         a, b = weights_in(tmp_path / "whole" / "checkpoint"), weights_in(run / "checkpoint")
         assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_an_evaluation_is_broken_off_by_a_stop_and_made_up_for_when_the_run_goes_on(tmp_path):
+    changes = {"max_steps": 4, "eval_steps": 2}
+    trainer(tmp_path / "whole", **changes).train()
+
+    def ask(rollouts, step: int) -> dict:
+        if step == 2:
+            (tmp_path / "run" / "stop").touch()
+        return {}
+
+    assert trainer(tmp_path / "run", **changes).train(measure=ask)["step"] == 2
+    assert "success" not in rows_in(tmp_path / "run")[-1]
+    assert trainer(tmp_path / "run", **changes).train(resume=True)["resumed_from"] == 2
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+    assert all(len(row["solved"]) == 4 for row in rows_in(tmp_path / "run") if "success" in row)
 
 
 def test_a_run_paused_after_every_step_is_the_uninterrupted_one_its_metrics_included(tmp_path):

@@ -17,8 +17,8 @@ from mmreason.analysis.results_file import results_path
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.tasks import make_problem
 from mmreason.ui.cost import formula, measuring, racing
-from mmreason.ui.cost.frontier import frontier_figure
-from mmreason.ui.cost.words import arm_bars, frontier_table, headline
+from mmreason.ui.cost.frontier import frontier_chart
+from mmreason.ui.cost.words import arm_bars, arm_words, cheapest, frontier_table, headline
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.words import flops, seconds
 from tests.helpers import policies
@@ -155,12 +155,22 @@ def test_times_are_said_in_their_unit():
 
 def test_the_frontier_has_a_row_and_a_point_for_each_setting():
     found = checked()
-    table, figure = frontier_table(found.frontier, found), frontier_figure(found)
+    table, figure = frontier_table(found.frontier, found), frontier_chart(found)
     assert len(table["rows"]) == 8
     assert {row[1] for row in table["rows"]} == {"1 step", "4 steps", "threshold 0.9", "–"}
     assert figure is not None
-    assert sum(len(curve["x"]) for curve in figure.to_dict()["data"]) == 8
-    assert frontier_figure(checked(frontier=[])) is None
+    assert sum(len(curve["points"]) for curve in figure["lines"]) == 8
+    assert figure["x"]["log"] and figure["y"]["low"] <= 40  # the lowest interval is inside
+    assert frontier_chart(checked(frontier=[])) is None
+
+
+def test_the_title_says_which_arm_is_cheapest_in_what():
+    content = results()
+    content["arms"]["diffusion_local"] |= {"forward_passes": 9.0, "seconds_single": 0.01}
+    ((_, title),) = cheapest(Results.model_validate(content))
+    assert title == (
+        "Autoregressive, local edits: fewest FLOPs. Diffusion, local edits: fewest forward passes and seconds."
+    )
 
 
 # The formula
@@ -172,29 +182,31 @@ def starts(**changes):
 
 
 def test_the_sliders_give_what_the_formula_gives():
-    bars, words = formula.recompute(starts(region_share=25, turns=3, canvas_side=16), "1 billion", {})
+    chart, words = formula.recompute(starts(turns=3, canvas_side=16), "1 billion", {})
     typical = Workload()
     load = Workload(256, 3, 64, typical.thought, 12, 1.5, 1.2, 8)
     config = formula.model_config("1 billion")
-    local = next(arm for arm in bars["arms"] if arm["name"] == "diffusion_local")
-    assert local["lines"][0]["text"]["flops"] == flops(rollout_flops(config, "diffusion_local", load))
-    saving = 1 - rollout_flops(config, "diffusion_local", load) / rollout_flops(config, "ar_full", load)
-    assert f"{100 * saving:.1f} % fewer FLOPs" in words[0][1]
+    lines = {each["name"]: dict(each["points"]) for each in chart["lines"]}
+    spent = {arm: rollout_flops(config, arm, load) for arm in ARMS}
+    assert {arm: lines[arm_words(arm)][25] for arm in ARMS} == pytest.approx(spent)
+    saving = 1 - spent["diffusion_local"] / spent["ar_full"]
+    assert f"At 25 % of the canvas local diffusion spends {100 * saving:.1f} % fewer" in chart["drag"]["says"][24]
     share = break_even_share(config, load)
     assert share is not None
-    assert f"once an edit redraws {100 * share:.1f} % of the canvas" in words[1][1]
+    assert f"once an edit redraws {100 * share:.1f} % of the canvas" in words[0][1]
+    assert lines["crossing"] == {100 * share: spent["ar_full"]}
+    assert chart["rules"][0]["at"] == 100 * share
 
 
 def test_where_autoregression_always_wins_is_said():
-    _, words = formula.recompute(starts(text_steps=12, image_steps=12, canvas_side=4), "this one", {})
-    assert "wins on FLOPs however small the edits are" in words[1][1]
-    assert "more FLOPs" in words[0][1]
+    chart, words = formula.recompute(starts(text_steps=12, image_steps=12, canvas_side=4), "this one", {})
+    assert "wins on FLOPs however small the edits are" in words[0][1]
+    assert "more FLOPs" in chart["drag"]["says"][0] and not chart["rules"]
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"region_share": 0}, "region share must be a whole number from 1 to 100, got '0'"),
         ({"turns": 2.5}, "turns must be a whole number from 1 to 16, got '2.5'"),
         ({"canvas_side": 1e9}, "canvas side must be a whole number from 4 to 32"),
         ({"text_steps": None}, "text steps must be a number from 1 to 12, got nothing"),
@@ -327,11 +339,12 @@ def test_the_tab_shows_bars_and_words_and_hostile_strings_stay_text(cost_page, v
     assert HOSTILE[1] in page.locator("#cost-head code").inner_text()
     bars = page.locator("#cost-arms")
     assert HOSTILE[0] in bars.inner_text()
+    bars.get_by_role("radio", name="FLOPs").click()
     assert bars.get_by_text("1.50 billion").count() == 1
     assert bars.get_by_text("solves 80 % (70 to 90)").count() == 4
     bars.get_by_role("radio", name="Forward passes").click()
     assert bars.get_by_text("300 passes").count() == 1
-    page.locator("#cost-frontier .js-plotly-plot").wait_for()
+    page.locator("#cost-frontier svg .point").first.wait_for()
     page.get_by_text("The frontier as a table").click()
     assert page.locator("#cost-table tbody tr").count() == 8
 
@@ -359,11 +372,18 @@ def test_a_race_is_run_and_plays_and_the_local_lane_ends_first(cost_page, visit)
 
 def test_a_slider_changes_the_figures_and_measuring_here_adds_bars(cost_page, visit):
     page = open_cost(visit, cost_page.address)
-    says = page.locator("#cost-formula-says")
-    before = says.inner_text()
+    reads, knob = page.locator("#cost-sizes .reads"), page.locator("#cost-sizes [role=slider]")
+    before = reads.inner_text()
+    knob.press("End")
+    assert reads.inner_text().startswith("At 100 % of the canvas") and knob.get_attribute("aria-valuenow") == "100"
+    knob.press("ArrowLeft")
+    assert reads.inner_text().startswith("At 99 % of the canvas")
+    page.locator("#cost-formula button").first.click()
+    page.get_by_label("number input for Turns").wait_for()
+    before = reads.inner_text()
     page.get_by_label("number input for Turns").fill("12")
     page.get_by_label("number input for Turns").press("Tab")
-    changed = "before => document.querySelector('#cost-formula-says').innerText !== before"
+    changed = "before => document.querySelector('#cost-sizes .reads').innerText !== before"
     page.wait_for_function(changed, arg=before)
     page.get_by_role("button", name="Measure here").click()
     page.get_by_text("Measured here on 4 medium problems").wait_for(timeout=120_000)
@@ -372,5 +392,5 @@ def test_a_slider_changes_the_figures_and_measuring_here_adds_bars(cost_page, vi
 
 def test_the_tab_fits_a_phone(cost_page, visit):
     page = open_cost(visit, cost_page.address, width=390, height=844)
-    page.locator("#cost-frontier .js-plotly-plot").wait_for()
+    page.locator("#cost-frontier svg .point").first.wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 from dataclasses import asdict
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 
 from mmreason import places as mmreason_places
 from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, DOUBLE
-from mmreason.analysis.comparison.results import Comparison, read_comparison
+from mmreason.analysis.comparison.results import Comparison, Map, read_comparison, read_map
 from mmreason.analysis.results_file import results_path
 from mmreason.ui.cost.words import against_us
-from mmreason.ui.results.figure import comparison_figure
+from mmreason.ui.results.figure import comparison_chart, forest, map_chart
 from mmreason.ui.results.words import (
     cost_claim,
     protocol_words,
@@ -159,13 +163,32 @@ def test_missing_runs_are_said():
 def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
     found = Comparison.model_validate(written())
     for metric in ("success", "text_reward"):
-        lines = comparison_figure(found, metric, "flops").data
-        assert [line.line.width for line in lines] == [1, 1, 1, 3] * 2
-        assert len({line.line.dash for line in lines}) == 2
-        assert all(line.error_y.array is not None for line in lines if line.line.width == 3)
-    one, other = (comparison_figure(found, task=task).data[3].y for task in PROTOCOL.tasks)
-    assert list(one) != list(other)
-    assert comparison_figure(None) is None
+        lines = comparison_chart(found, metric, "flops")["lines"]
+        assert [line["weight"] for line in lines] == [1, 1, 1, 3] * 2
+        assert len({(line["dash"], line["colour"]) for line in lines}) == 2
+        assert all(low <= high for line in lines if line["weight"] == 3 for _, _, low, high, _ in line["points"])
+    one, other = (comparison_chart(found, task=task)["lines"][3]["points"] for task in PROTOCOL.tasks)
+    assert one != other
+    assert comparison_chart(None) is None
+
+
+def test_the_forest_has_the_papers_gains_in_our_unit():
+    found = Comparison.model_validate(written())
+    chart = forest(found)
+    at = {line["name"]: line["points"][0][0] for line in chart["lines"]}
+    assert at["joint"] == pytest.approx(100 * found.joint.mean)
+    assert at["the paper’s gain over joint"] == pytest.approx(100 * found.joint.mean * 1.112)
+    assert all(chart["x"]["low"] < value < chart["x"]["high"] for value in at.values())
+    assert all(low < high for line in chart["lines"][:3] for _, _, low, high, _ in line["points"])
+    assert forest(None) is None
+
+
+def test_the_map_has_a_dot_and_an_interval_for_each_setting(assets):
+    assert map_chart(read_map()) is None
+    places = [{"place": name, "difference": 0.02, "ci95": [-0.01, 0.05], "seeds": 1} for name in ("one", "two")]
+    chart = map_chart(Map.model_validate({"places": places}))
+    assert [text for _, text in chart["y"]["ticks"]] == ["two", "one"]
+    assert [point[:4] for point in chart["lines"][0]["points"]] == [[2, 1, -1, 5], [2, 2, -1, 5]]
 
 
 def test_the_table_holds_every_seed_and_the_controls():
@@ -208,31 +231,51 @@ def results_page(tmp_path_factory):
 def open_results(visit, address, **options):
     page = visit(address, **options)
     page.get_by_role("tab", name="Results", exact=True).click()
-    page.locator("#results-curves .js-plotly-plot").wait_for()
+    page.locator("#results-curves svg .point").first.wait_for()
     return page
 
 
 def test_the_tab_shows_claims_and_curves_and_hostile_strings_stay_text(results_page, visit):
     page = open_results(visit, results_page.address)
-    assert HOSTILE[0] in page.locator("#results-rewards code").inner_text()
+    assert HOSTILE[0] in page.locator("#results-how").inner_text()
     assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
     assert page.locator("#results-rewards .lead").inner_text().startswith("Joint is ahead")
-    against = page.locator("#results-rewards .against")
+    against = page.locator("#results-caveats .against").first
     assert against.locator("li").all_inner_texts()[0].startswith("joint is ahead, the paired difference is")
     assert against.inner_text().startswith("Caveats:")
     page.locator("#results-tasks summary").click()
     assert HOSTILE[1] in page.locator("#results-tasks tbody").inner_text()
     assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
     title = page.locator("#results-curves .ytitle")
-    assert title.text_content() == "Solved, %"
+    assert title.text_content() == "solved"
     page.get_by_role("radio", name="text reward").click()
-    page.wait_for_function("document.querySelector('#results-curves .ytitle').textContent === 'Text reward'")
-    plot = "document.querySelector('#results-curves .js-plotly-plot')"
-    drawn = page.evaluate(f"JSON.stringify({plot}.data.map(line => line.y))")
+    page.wait_for_function("document.querySelector('#results-curves .ytitle').textContent === 'text reward'")
+    paths = "[...document.querySelectorAll('#results-curves path')].map(path => path.getAttribute('d')).join()"
+    drawn = page.evaluate(paths)
     page.locator("#results-task").get_by_label(PROTOCOL.tasks[1]).click()
-    page.wait_for_function(f"before => JSON.stringify({plot}.data.map(line => line.y)) !== before", arg=drawn)
+    page.wait_for_function(f"before => {paths} !== before", arg=drawn)
     page.get_by_role("radio", name="FLOPs", exact=True).locator("visible=true").click()
     page.wait_for_function("document.querySelector('#results-curves .xtitle').textContent.startsWith('FLOPs')")
+
+
+def test_every_figure_can_be_saved_and_its_csv_holds_what_is_drawn(results_page, visit):
+    page = open_results(visit, results_page.address)
+    figure = page.locator("#results-curves")
+    content = {}
+    for kind in ("CSV", "SVG", "PNG"):
+        figure.locator(".mm-save summary").click()
+        with page.expect_download() as download:
+            figure.get_by_role("button", name=kind).click()
+        assert download.value.suggested_filename == f"held-out-success.{kind.lower()}"
+        content[kind] = Path(str(download.value.path())).read_bytes()
+    head, *rows = csv.reader(io.StringIO(content["CSV"].decode()))
+    assert head == ["line", "step", "solved", "low", "high"]
+    chart = comparison_chart(Comparison.model_validate(written((0.7, 0.4))))
+    drawn = [(line["name"], *point[:2]) for line in chart["lines"] for point in line["points"]]
+    assert [(name, float(x), float(y)) for name, x, y, *_ in rows] == [(n, x, pytest.approx(y)) for n, x, y in drawn]
+    assert b"var(" not in content["SVG"] and b"Held-out success while training" in content["SVG"]
+    picture = Image.open(io.BytesIO(content["PNG"])).convert("RGB")
+    assert picture.width > 1200 and len(picture.getcolors(1 << 24)) > 20
 
 
 def test_the_tab_fits_a_phone(results_page, visit):

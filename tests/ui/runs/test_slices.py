@@ -228,6 +228,7 @@ def test_closing_the_tab_pauses_the_run_and_opening_its_link_offers_resume(folde
         page.get_by_role("tab", name="Train", exact=True).click()
         page.locator("#train-lost").get_by_text("pauses after the slice in which you close it").wait_for()
         page.locator("#train-more button").first.click()
+        page.locator("#train-assignment").get_by_label("factorized", exact=True).click()
         small = {"steps": 200, "num_problems": 2, "num_generations": 2, "eval_problems": 3, "eval_steps": 100}
         for name, value in small.items():
             field = page.locator(f"#train-{name} input")

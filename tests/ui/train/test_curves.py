@@ -9,12 +9,13 @@ from mmreason import places
 from mmreason.analysis.train_rate import measure_rate, read_rates
 from mmreason.training.rl.metrics import Panel
 from mmreason.training.rl.presets import BOTH, TrainSettings
-from mmreason.ui.runs import estimate
+from mmreason.ui.runs import estimate, store
+from mmreason.ui.runs.state import status_of
 from mmreason.ui.shell.words import duration
 from mmreason.ui.train import curves
 from mmreason.ui.train.curves import PICTURES, WORDS, figures, lines_of, smoothed
-from mmreason.ui.train.verdict import arm_verdict
-from tests.helpers.training_runs import evaluation, row
+from mmreason.ui.train.verdict import arm_verdict, verdict
+from tests.helpers.training_runs import OWNER, empty_store, evaluation, leave, row
 
 SMALL = {"num_problems": 4, "num_generations": 5, "eval_steps": 5, "eval_problems": 10}
 ROWS = [evaluation(0, 0.5), row(1), row(2), evaluation(3, 0.6)]
@@ -26,43 +27,83 @@ def test_smoothing_is_a_mean_without_the_bias_of_its_start():
     assert smoothed([0.0, 1.0], 0.5) == pytest.approx([0.0, 2 / 3])
 
 
-def test_words_are_indigo_pictures_amber_and_no_two_lines_alike():
-    lines = lines_of([("joint", ROWS, 80), ("factorized", ROWS, 80)], [("24 Nov factorized", ROWS, 80)])
-    reward, success, leak, update = figures(lines, 60, 0.0)
-    assert [curve.line.color for curve in reward.data] == [WORDS, PICTURES] * 3
-    for figure, count in ((reward, 6), (success, 3)):
-        looks = {(curve.line.color, curve.line.dash, curve.marker.symbol) for curve in figure.data}
-        assert len(looks) == len(figure.data) == count
-    assert [curve.name for curve in reward.data][:2] == ["joint words", "joint pictures"]
-    assert list(success.data[0].y) == [50, 60] and success.data[0].error_y.array[0] > 0
-    assert list(leak.data[0].y) == [0.7, 0.7] and list(leak.data[3].y) == pytest.approx([20.0] * 4)
-    assert len(update.data) == 6  # entropy alone: nothing was clipped, and KL was not measured
+def of_arms(*arms, rows=None, earlier=()):
+    """Lines of ``arms`` of a run, and of earlier ones."""
+    return lines_of([(arm, arm, rows or ROWS, 80) for arm in arms], [(name, name, ROWS, 80) for name in earlier])
+
+
+def look(line):
+    return line["colour"], line["dash"], line["mark"]
+
+
+def test_words_are_indigo_pictures_amber_arms_have_colours_of_their_own_and_no_two_lines_are_alike():
+    lines = of_arms("joint", "factorized", earlier=["24 Nov factorized"])
+    success, reward, leak, conflict, entropy = figures(lines, 60, 0.0)
+    assert [line["colour"] for line in reward["lines"]] == [WORDS, PICTURES] * 3
+    assert len({line["colour"] for line in success["lines"]}) == 3
+    for figure, count in ((reward, 6), (success, 3), (entropy, 6)):
+        assert len({look(line) for line in figure["lines"]}) == len(figure["lines"]) == count
+        assert len({look(line)[1:] for line in success["lines"]}) == 3  # a dash and a mark, not the colour alone
+    assert [line["name"] for line in reward["lines"]][:2] == ["joint words", "joint pictures"]
+    (_, first, low, high, _), (_, last, *_) = success["lines"][0]["points"]
+    assert low < first == 50 < high and last == 60
+    assert [point[1] for point in leak["lines"][0]["points"]] == [0.7, 0.7]
+    assert [point[1] for point in conflict["lines"][0]["points"]] == pytest.approx([20.0] * 4)
 
 
 def test_kl_and_clipping_are_drawn_once_there_is_something_of_them():
     rows = [*ROWS, row(4, **{"kl/text": 0.1}), row(5, **{"clip_ratio/image": 0.02})]
-    update = figures(lines_of([("", rows, 80)], []), 60, 0.0)[3]
-    assert [title.text for title in update.layout.annotations] == ["Entropy", "KL to the start", "Clipped, %"]
-    assert max(update.data[5].y) == 2
+    drawn = {figure["title"]: figure for figure in figures(of_arms("factorized", rows=rows), 60, 0.0)}
+    assert [*drawn][-3:] == ["Entropy", "KL to the start", "Clipped"]
+    assert max(point[1] for point in drawn["Clipped"]["lines"][1]["points"]) == 2
 
 
 def test_smoothed_curves_keep_their_points():
-    reward = figures(lines_of([("", ROWS, 80)], []), 60, 0.5)[0]
-    assert [curve.mode for curve in reward.data] == ["markers", "lines+markers"] * 2
+    reward = figures(of_arms("joint"), 60, 0.5)[1]
+    assert [line.get("weight", 2) for line in reward["lines"]] == [0, 2] * 2
+    raw, smooth = reward["lines"][:2]
+    assert len(raw["points"]) == len(smooth["points"]) and raw["points"] != [each[:2] for each in smooth["points"]]
 
 
 def test_a_figure_without_rows_is_a_figure():
-    assert len(figures(lines_of([("", [], 80)], []), 60, 0.5)) == 4
+    assert len(figures(lines_of([("", "joint", [], 80)], []), 60, 0.5)) == 2
+
+
+def solved(step, right, of=80):
+    """An evaluation that solved the first ``right`` problems."""
+    return evaluation(step, right / of, solved="1" * right + "0" * (of - right))
 
 
 @pytest.mark.parametrize(
-    ("after", "said"), [(0.55, "no clear change"), (0.95, "clearly better"), (0.1, "clearly worse")]
+    ("before", "after", "said", "counts"),
+    [
+        (40, 44, "no clear change", "4 gained, 0 lost, +5.0 points"),
+        (40, 50, "clearly better", "10 gained, 0 lost, +12.5 points"),  # the intervals of the rates overlap
+        (40, 20, "clearly worse", "0 gained, 20 lost, −25.0 points"),
+    ],
 )
-def test_a_verdict_compares_intervals_on_the_same_problems(after, said):
-    text = arm_verdict([evaluation(0, 0.5), row(1), evaluation(2, after)], 80)
-    assert text.startswith(f"{said}. Of the same 80 held-out problems it solved 50 % (39 to 61) at the start")
-    assert ("overlap" in text) == (said == "no clear change")
-    assert arm_verdict([evaluation(0, 0.5)], 80) == ""
+def test_a_verdict_is_paired_on_the_same_problems(before, after, said, counts):
+    text = arm_verdict([solved(0, before), row(1), solved(2, after)], 80)
+    assert text.startswith(f"{said}, from 50 % to ") and "of the same 80 held-out problems by step 2" in text
+    assert counts in text and "exact McNemar test" in text
+    assert arm_verdict([solved(0, 40)], 80) == ""
+
+
+def test_a_run_that_has_not_noted_its_problems_is_judged_by_intervals():
+    text = arm_verdict([evaluation(0, 0.5), row(1), evaluation(2, 0.55)], 80)
+    assert text.startswith("no clear change, from 50 % to 55 %") and "overlap" in text
+    assert arm_verdict([evaluation(0, 0.5), evaluation(2, 0.95)], 80).startswith("clearly better")
+
+
+def test_the_arms_are_compared_on_the_same_problems(tmp_path, monkeypatch):
+    empty_store(tmp_path, monkeypatch)
+    run = store.create(TrainSettings(assignment=BOTH, eval_problems=80, steps=2), OWNER, [])
+    leave(run, "joint", [solved(0, 40), solved(2, 42)], saved=2)
+    leave(run, "factorized", [solved(0, 40), solved(2, 60)], saved=2)
+    text = verdict(status_of(store.find(run.id)))[-1][1]
+    assert text.startswith(
+        "Factorized against joint after step 2, on the same problems: factorized is ahead, 18 gained"
+    )
 
 
 # The estimate
@@ -133,7 +174,7 @@ def test_durations_are_said_as_exactly_as_they_are_known(seconds, said):
 
 
 def test_a_metric_is_drawn_by_its_panel_alone(monkeypatch):
-    monkeypatch.setattr(curves, "PANELS", (*curves.PANELS, Panel("interference", "Turns", "turns")))
+    monkeypatch.setattr(curves, "PANELS", (*curves.PANELS, Panel("Turns", "turns")))
     rows = [row(1, turns=3.0), row(2, turns=4.0)]
-    leak = figures(lines_of([("", rows, 80)], []), 60, 0.0)[2]
-    assert leak.layout.annotations[-1].text == "Turns" and list(leak.data[-1].y) == [3.0, 4.0]
+    last = figures(of_arms("joint", rows=rows), 60, 0.0)[-1]
+    assert last["title"] == "Turns" and [point[1] for point in last["lines"][0]["points"]] == [3.0, 4.0]

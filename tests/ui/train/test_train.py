@@ -78,6 +78,11 @@ def fill(page: Page, name: str, value: object) -> None:
     field.press("Tab")
 
 
+def one_arm(page: Page) -> None:
+    """Choose factorized alone."""
+    page.locator("#train-assignment").get_by_label("factorized", exact=True).click()
+
+
 def start(page: Page, steps: int = 4, **more: object) -> str:
     """Start a small run; returns its id."""
     if not page.locator("#train-eval_problems input").is_visible():
@@ -108,7 +113,8 @@ def says(page: Page, text: str) -> None:
 def at_least(page: Page, count: int) -> None:
     """Wait until the figure of held-out success has so many points."""
     page.wait_for_function(
-        "count => document.querySelectorAll('#train-figures .figure:nth-child(2) .point').length >= count",
+        "count => document.querySelectorAll('#train-figures .mm-charts:not(.dimmed) .figure:first-child .point')"
+        ".length >= count",
         arg=count,
         timeout=PATIENCE,
     )
@@ -135,8 +141,11 @@ def test_a_newcomer_sees_an_example_and_may_overlay_it_on_a_run_of_their_own(tra
     page = open_train(visit, train_page.address)
     expect(page.locator("#train-empty")).to_contain_text("An example, until you start a run of your own")
     expect(page.locator("#train-empty code")).to_have_text("python -m mmreason make train-example")
-    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for()
-    assert page.locator("#train-held-out canvas").count() == 6
+    page.locator("#train-figures .mm-chart").nth(3).wait_for()
+    assert page.locator("#train-held-out canvas").count() == 9  # before, and both arms
+    names = page.locator("#train-figures .figure:first-child .key text").all_text_contents()
+    assert names == ["joint", "factorized"]
+    assert "Factorized against joint after step" in page.locator("#train-verdict").inner_text()
     assert page.locator("#train-stop").is_hidden() and page.locator("#train-take").is_hidden()
     assert "run=" not in page.url or page.url.endswith("?run=example")
 
@@ -148,14 +157,21 @@ def test_a_newcomer_sees_an_example_and_may_overlay_it_on_a_run_of_their_own(tra
 def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, visit):
     page = open_train(visit, train_page.address)
     assert "loses it" in page.locator("#train-lost").inner_text()
+    one_arm(page)
     run_id = start(page, steps=4)
+    expect(page.locator("#train-start")).to_be_hidden()
+    expect(page.locator("#train-going")).to_have_text(re.compile("Training… step 0 of 4 · Stop|Waiting in line"))
+    expect(page.locator("#train-head .state")).to_be_in_viewport()
+    expect(page.locator("#train-figures .dimmed .note")).to_contain_text("until yours has its first point")
+    expect(page.locator("#train-preset").get_by_label("custom")).to_be_checked()
+    assert page.locator("#train-preset-says p").count() == 0  # what was measured was measured of other settings
     expect(page.locator("#train-empty")).to_be_hidden(timeout=PATIENCE)  # the example has gone
     at_least(page, 1)
-    page.locator("#train-figures .js-plotly-plot .main-svg").first.wait_for()
-    page.evaluate("document.querySelector('#train-figures .js-plotly-plot .main-svg').dataset.same = 'yes'")
+    page.evaluate("document.querySelector('#train-figures .mm-chart').dataset.same = 'yes'")
     at_least(page, 3)
     assert page.locator("#train-figures [data-same=yes]").count() == 1  # drawn in place
     says(page, "Finished: 4 steps")
+    expect(page.locator("#train-start")).to_be_visible()
     assert "tokens learnt from" in page.locator("#train-head .spent").inner_text()
     assert "no clear change" in page.locator("#train-verdict").inner_text().lower()
     assert page.locator("#train-held-out canvas").count() == 6
@@ -186,6 +202,7 @@ def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, v
 @pytest.mark.slow
 def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     page = open_train(visit, train_page.address)
+    one_arm(page)
     run_id = start(page, steps=1000, eval_steps=500, save_steps=500)
     page.wait_for_function(
         "() => /^Step [1-9]/.test(document.querySelector('#train-head .state').textContent)", timeout=PATIENCE
@@ -194,7 +211,7 @@ def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     page.reload()
     says(page, "of 1000")
     assert page.get_by_role("tab", name="Train", exact=True).get_attribute("aria-selected") == "true"
-    page.locator("#train-stop").click()
+    page.locator("#train-going").click()  # where it was started
     says(page, "Resume goes on from there")
     stopped = status_of(store.find(run_id))
     assert 0 < stopped.step == stopped.saved["factorized"] < 1000
@@ -217,14 +234,16 @@ def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
 @pytest.mark.slow
 def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
     page = open_train(visit, train_page.address)
-    page.locator("#train-assignment").get_by_label("joint against factorized").click()
-    start(page, steps=2)
+    start(page, steps=2)  # both are what the page proposes
     says(page, "Joint, arm 1 of 2")
     says(page, "Factorized, arm 2 of 2")
     says(page, "Finished: 2 steps in both arms")
-    names = page.locator("#train-figures .figure:nth-child(2) .legendtext").all_text_contents()
-    assert {"joint", "factorized"} <= set(names)
+    keys = page.locator("#train-figures .figure:first-child .key")
+    assert keys.locator("text").all_text_contents() == ["joint", "factorized"]
+    strokes = keys.locator("line").evaluate_all("all => all.map((each) => getComputedStyle(each).stroke)")
+    assert len(set(strokes)) == 2
     assert page.locator("#train-verdict .lead").count() == 2
+    assert "Factorized against joint after step 2" in page.locator("#train-verdict").inner_text()
     assert len(page.locator("#train-command textarea").input_value().splitlines()) == 2
 
 
@@ -234,11 +253,13 @@ def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
 @pytest.mark.slow
 def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visit):
     first = open_train(visit, train_page.address)
+    one_arm(first)
     run_id = start(first, steps=1000)
     second = open_train(visit, f"{train_page.address}?run={run_id}")
     says(second, "")
     expect(second.locator("#train-says")).to_contain_text("belongs to another visitor: you can watch it")
     assert second.locator("#train-stop").is_hidden() and second.locator("#train-take").is_hidden()
+    one_arm(second)
     own = start(second, steps=2)
     assert own != run_id
     says(second, "Waiting")
@@ -325,20 +346,19 @@ def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
         wrong = f"{field.page.label.capitalize()} must be a {field.limit.kind} from"
         for bad in (field.limit.low - 1, field.limit.high * 10):
             fill(page, field.name, f"{bad:.10g}")
-            expect(page.locator("#train-estimate")).to_contain_text(wrong)
-        page.locator("#train-start").click()
-        expect(page.locator("#train-form-says")).to_contain_text(wrong)
+            expect(page.locator("#train-form-says")).to_contain_text(wrong)
+        expect(page.locator("#train-start")).to_be_disabled()
         fill(page, field.name, kept)
-        expect(page.locator("#train-estimate")).not_to_contain_text("must be")
         expect(page.locator("#train-form-says")).not_to_contain_text("must be")
+        expect(page.locator("#train-start")).to_be_enabled()
     for level in DIFFICULTIES:
         kept = page.locator(f"#train-weight_{level} input").input_value()
         fill(page, f"weight_{level}", -1)
-        expect(page.locator("#train-estimate")).to_contain_text(f"Weight of {level} must be a number from 0 to 100")
+        expect(page.locator("#train-form-says")).to_contain_text(f"Weight of {level} must be a number from 0 to 100")
         fill(page, f"weight_{level}", kept)
-    for task in PRESETS["Two minutes on a CPU"].tasks:
+    for task in PRESETS["Short (CPU)"].tasks:
         page.locator("#train-tasks").get_by_label(task).click()
-    expect(page.locator("#train-estimate")).to_contain_text("Tasks must name at least one")
+    expect(page.locator("#train-form-says")).to_contain_text("Tasks must name at least one")
     assert store.all_runs() == []
 
 
@@ -382,8 +402,8 @@ def test_the_tab_fits_a_phone(train_page, visit):
     store.change(run, arm="factorized", pid=0, born=0.0)
     page = visit(f"{train_page.address}?run={run.id}", width=390, height=844)
     says(page, "Finished: 60 steps")
-    page.locator("#train-figures .js-plotly-plot").nth(3).wait_for()
+    page.locator("#train-figures .mm-chart").nth(3).wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    expect(page.locator("#train-verdict")).to_contain_text("Clearly better.")
+    expect(page.locator("#train-verdict")).to_contain_text("Clearly better")
     assert not is_alive(run) and last_step(status_of(run).rows["factorized"]) == 60
     assert Path(os.environ[checkpoints.RUNS_SETTING]).is_dir()

@@ -16,11 +16,11 @@ function show() {
   root.hidden = !value;
   if (!value) return;
   drawn = [];
+  root.style.setProperty('--columns', String(Math.max(...value.rows.map(({ sides }) => sides.length))));
   find('problems').replaceChildren(
     ...value.rows.map(({ title, sides }) => {
       const box = node('div', 'problem');
       const row = node('div', 'sides');
-      row.style.setProperty('--columns', String(sides.length));
       row.append(...sides.map((side) => sideOf(title, side)));
       box.append(node('p', 'title', title), row);
       return box;

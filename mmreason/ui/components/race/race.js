@@ -145,7 +145,13 @@ function setClock(name) {
 
 function receive() {
   const next = props.value;
-  if (!next || !Array.isArray(next.lanes) || next.lanes.length !== parts.length) return;
+  if (!next) {
+    playing = false;
+    value = null;
+    draw();
+    return;
+  }
+  if (!Array.isArray(next.lanes) || next.lanes.length !== parts.length) return;
   const isNew = !value || value.run !== next.run;
   value = next;
   sheet.use(next.sheet);

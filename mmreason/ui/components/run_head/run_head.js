@@ -1,7 +1,10 @@
-// How a run stands: `value` is {state, says, left, share, spent, trouble}, or null.  Text by textContent only, and
-// the state is announced when it becomes another one, not at every step.
+// How a run stands: `value` is {state, says, left, seconds, share, spent, trouble}, or null.  Text by textContent
+// only, and the state is announced when it becomes another one, not at every step.  The seconds that steps and
+// evaluations still need count down between two looks.
 
-const find = mm.finder(element);
+const { durationWords, finder } = mm;
+
+const find = finder(element);
 const root = find('mm-run');
 
 /**
@@ -14,6 +17,22 @@ function put(name, text) {
   if (target.textContent !== said) target.textContent = said;
 }
 
+/** @type {{ steps: number, evaluations: number } | null} */
+let left = null;
+let since = 0;
+
+function countDown() {
+  if (!left) return;
+  const passed = (performance.now() - since) / 1000;
+  const steps = Math.max(0, left.steps - passed);
+  const evaluations = Math.max(0, left.evaluations - Math.max(0, passed - left.steps));
+  const parts = [
+    [steps, 'of steps'],
+    [evaluations, 'of evaluations'],
+  ].flatMap(([seconds, what]) => (seconds ? [`${durationWords(Number(seconds))} ${what}`] : []));
+  put('left', parts.length ? `About ${parts.join(' and ')} left` : 'Almost done');
+}
+
 function show() {
   const value = props.value && typeof props.value === 'object' ? props.value : null;
   root.hidden = !value;
@@ -21,7 +40,10 @@ function show() {
   find('state').setAttribute('aria-live', root.dataset.state === value.state ? 'off' : 'polite');
   root.dataset.state = String(value.state);
   put('state', value.says);
-  put('left', value.left);
+  left = value.seconds ?? null;
+  since = performance.now();
+  if (left) countDown();
+  else put('left', value.left);
   put('spent', value.spent);
   put('trouble', value.trouble);
   find('trouble').hidden = !value.trouble;
@@ -30,5 +52,9 @@ function show() {
   find('groove').setAttribute('aria-valuenow', String(Math.round(100 * share)));
 }
 
+const timer = setInterval(() => {
+  if (element.isConnected) countDown();
+  else clearInterval(timer);
+}, 1000);
 watch('value', show);
 show();

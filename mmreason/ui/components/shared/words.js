@@ -27,6 +27,17 @@ export function percent(share) {
   return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
 }
 
+/**
+ * A time that is left, to the second below a minute and to five seconds above.
+ * @param {number} seconds
+ */
+export function durationWords(seconds) {
+  if (seconds < 60) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds >= 5400) return `${(seconds / 3600).toFixed(1)} h`;
+  const whole = seconds < 600 ? Math.round(seconds / 5) * 5 : Math.round(seconds / 60) * 60;
+  return whole % 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole / 60} min`;
+}
+
 /** @param {number} speed */
 export const speedWord = (speed) => `${speed === 0.5 ? '½' : speed}×`;
 

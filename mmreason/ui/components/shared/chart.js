@@ -1,0 +1,350 @@
+// A figure as SVG, from plain data: lines or points with intervals, linear or logarithmic, labelled at their ends.
+
+const SVG = 'http://www.w3.org/2000/svg';
+const TEXT = 12; // px
+const ROW = 18; // of a legend
+const NARROW = 560; // px; below it lines are named under the figure, and rows above their marks
+const DASHES = { solid: '', dash: '7 4', dot: '2 3', dashdot: '7 3 2 3' };
+
+/** @type {CanvasRenderingContext2D | null | undefined} */
+let ruler;
+let clips = 0;
+
+/** @param {string} text */
+function widthOf(text) {
+  ruler ??= document.createElement('canvas').getContext('2d');
+  if (!ruler) return 7 * text.length;
+  ruler.font = `${TEXT}px system-ui, sans-serif`;
+  return ruler.measureText(text).width;
+}
+
+/**
+ * @param {string} tag
+ * @param {Record<string, string | number>} [attributes]
+ * @param {string} [style]
+ */
+function shape(tag, attributes = {}, style = '') {
+  const made = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
+  if (style) made.setAttribute('style', style);
+  return made;
+}
+
+/**
+ * @param {number} x
+ * @param {number} y
+ * @param {string} text
+ * @param {{ anchor?: string, className?: string, style?: string }} [options]
+ */
+function words(x, y, text, { anchor = 'start', className = '', style = '' } = {}) {
+  const made = shape('text', { x, y, 'text-anchor': anchor, class: className }, style);
+  made.textContent = text;
+  return made;
+}
+
+/**
+ * A number as an axis says it: 2.5 k, 10 M, 1 B, 3 T.
+ * @param {number} value
+ */
+export function short(value) {
+  for (const [size, letter] of /** @type {[number, string][]} */ ([
+    [1e18, 'E'],
+    [1e15, 'P'],
+    [1e12, 'T'],
+    [1e9, 'B'],
+    [1e6, 'M'],
+    [1e4, 'k'],
+  ])) {
+    const unit = letter === 'k' ? 1e3 : size;
+    if (Math.abs(value) >= size) return `${Number((value / unit).toPrecision(3))} ${letter}`;
+  }
+  return String(Number(value.toPrecision(3))).replace('-', '−');
+}
+
+/**
+ * About `count` round values of an axis: 1, 2 or 5 times a power of ten; its own, where it has some.
+ * @param {ChartAxis} axis
+ * @param {number} count
+ * @returns {[number, string][]}
+ */
+export function ticksOf(axis, count) {
+  if (axis.ticks) return axis.ticks;
+  const { low, high, log, unit = '' } = axis;
+  /** @type {number[]} */
+  const found = [];
+  if (log) {
+    const decades = Math.log10(high / low);
+    const steps = decades > 4 ? [1] : decades > 1.2 ? [1, 3] : [1, 2, 3, 5];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+      for (const step of steps) found.push(step * 10 ** power);
+    }
+  } else {
+    const rough = (high - low) / Math.max(1, count);
+    const power = 10 ** Math.floor(Math.log10(rough || 1));
+    const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough) ?? rough;
+    for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i++) found.push(i * step);
+  }
+  return found.filter((value) => value >= low && value <= high).map((value) => [value, `${short(value)}${unit}`]);
+}
+
+/**
+ * @param {ChartAxis} axis
+ * @param {number} from where its lowest value stands
+ * @param {number} to
+ * @returns {(value: number) => number}
+ */
+export function scaleOf({ low, high, log }, from, to) {
+  const at = log ? Math.log10 : (/** @type {number} */ value) => value;
+  const span = at(high) - at(low) || 1;
+  return (value) => from + ((at(value) - at(low)) / span) * (to - from);
+}
+
+/**
+ * Places for labels, in their order, at least `gap` apart and inside [low, high].
+ * @param {number[]} wanted
+ * @param {number} gap
+ * @param {number} low
+ * @param {number} high
+ */
+export function apart(wanted, gap, low, high) {
+  const order = wanted.map((_, i) => i).sort((a, b) => wanted[a] - wanted[b]);
+  const places = wanted.slice();
+  order.forEach((i, n) => {
+    places[i] = Math.max(n ? places[order[n - 1]] + gap : low, wanted[i]);
+  });
+  for (let n = order.length - 1; n >= 0; n--) {
+    const most = n === order.length - 1 ? high : places[order[n + 1]] - gap;
+    places[order[n]] = Math.min(places[order[n]], most);
+  }
+  return places;
+}
+
+/**
+ * @param {string} kind
+ * @param {number} x
+ * @param {number} y
+ * @param {number} r
+ * @param {string} colour
+ */
+function markOf(kind, x, y, r, colour) {
+  const [name, hollow] = kind.split('-');
+  const fill = hollow ? 'var(--mm-page)' : colour;
+  const style = `fill:${fill};stroke:${colour};stroke-width:1.5`;
+  if (name === 'square') return shape('rect', { x: x - r, y: y - r, width: 2 * r, height: 2 * r }, style);
+  if (name === 'diamond') {
+    const s = 1.3 * r;
+    return shape('path', { d: `M${x} ${y - s}L${x + s} ${y}L${x} ${y + s}L${x - s} ${y}Z` }, style);
+  }
+  if (name === 'triangle') {
+    return shape('path', { d: `M${x} ${y - 1.2 * r}L${x + 1.2 * r} ${y + r}L${x - 1.2 * r} ${y + r}Z` }, style);
+  }
+  if (name === 'cross') {
+    const d = `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`;
+    return shape('path', { d }, `fill:none;stroke:${colour};stroke-width:2.5`);
+  }
+  return shape('circle', { cx: x, cy: y, r }, style);
+}
+
+/** @param {ChartLine} line */
+const colourOf = (line) => `var(--mm-${/^[a-z-]+$/.test(line.colour) ? line.colour : 'quiet'})`;
+
+/**
+ * Draws `chart` into `svg`, `width` px wide; the height is the chart's own.
+ * @param {SVGSVGElement} svg
+ * @param {Chart} chart
+ * @param {number} width
+ */
+export function drawChart(svg, chart, width) {
+  const narrow = width < NARROW;
+  const named = chart.lines.filter((line) => line.name && !line.unnamed);
+  const atEnds = chart.labels === 'ends' && !narrow;
+  const legend = !atEnds && chart.labels !== 'none' && (named.length > 1 || chart.labels === 'below') ? named : [];
+  const rows = chart.across && narrow; // names of rows above their marks
+  const yTicks = ticksOf(chart.y, (chart.height - 64) / 48);
+  const nameWidth = rows ? 0 : Math.max(0, ...yTicks.map(([, text]) => widthOf(text)));
+  const left = Math.min(width / 2, nameWidth + 12);
+  const right = atEnds ? Math.max(...named.map((line) => 1.1 * widthOf(line.name)), 0) + 16 : 12;
+  const top = chart.y.says ? 24 : 10;
+  const legendRows = layOut(legend, width);
+  const bottom = chart.height - 24 - (chart.x.says ? 18 : 0);
+  const height = chart.height + legendRows.length * ROW + (legendRows.length ? 6 : 0);
+  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
+  svg.setAttribute('width', String(width));
+  svg.setAttribute('height', String(height));
+  svg.setAttribute('role', 'img');
+  svg.setAttribute('aria-label', `${chart.title}. ${chart.says ?? ''}`);
+  const x = scaleOf(chart.x, left, width - right);
+  const y = scaleOf(chart.y, bottom, top);
+  const grid = shape('g', { class: 'grid' });
+  for (const [value, text] of ticksOf(chart.x, (width - left - right) / 90)) {
+    grid.append(shape('line', { x1: x(value), x2: x(value), y1: top, y2: bottom }));
+    grid.append(words(x(value), bottom + 16, text, { anchor: 'middle' }));
+  }
+  for (const [value, text] of yTicks) {
+    grid.append(shape('line', { x1: left, x2: width - right, y1: y(value), y2: y(value) }));
+    grid.append(rows ? words(0, y(value) - 12, text) : words(left - 8, y(value) + 4, text, { anchor: 'end' }));
+  }
+  if (chart.y.says) grid.append(words(0, 12, chart.y.says, { className: 'axis ytitle' }));
+  if (chart.x.says) {
+    grid.append(words(width - right, bottom + 34, chart.x.says, { anchor: 'end', className: 'axis xtitle' }));
+  }
+  const clip = `mm-clip-${++clips}`;
+  const window = shape('clipPath', { id: clip });
+  window.append(
+    shape('rect', { x: left - 7, y: top - 7, width: width - right - left + 14, height: bottom - top + 14 }),
+  );
+  const inside = shape('g', { 'clip-path': `url(#${clip})` });
+  for (const rule of chart.rules ?? []) inside.append(...ruleOf(rule, x, y, [left, width - right, top, bottom]));
+  for (const line of chart.lines) inside.append(lineOf(line, chart.across ?? false, x, y));
+  svg.replaceChildren(window, grid, inside);
+  if (atEnds) svg.append(...endNames(named, x, y, top, bottom, width - right));
+  legendRows.forEach((row, n) => {
+    const height = chart.height + 6 + n * ROW;
+    for (const [line, at] of row) svg.append(keyOf(line, at, height));
+  });
+  return { x, y, left, right: width - right, top, bottom };
+}
+
+/**
+ * @param {ChartRule} rule
+ * @param {(value: number) => number} x
+ * @param {(value: number) => number} y
+ * @param {number[]} box
+ */
+function ruleOf(rule, x, y, [left, right, top, bottom]) {
+  const upright = rule.axis === 'x';
+  const at = upright ? x(rule.at) : y(rule.at);
+  const place = upright ? { x1: at, x2: at, y1: top, y2: bottom } : { x1: left, x2: right, y1: at, y2: at };
+  const beside = at > (left + right) / 2 ? -6 : 6;
+  const said = upright
+    ? words(at + beside, top + 10, rule.says, { anchor: beside < 0 ? 'end' : 'start' })
+    : words(left + 4, at - 5, rule.says);
+  return [shape('line', { ...place, class: 'rule' }), said];
+}
+
+/**
+ * @param {ChartLine} line
+ * @param {boolean} across whether intervals lie along x
+ * @param {(value: number) => number} x
+ * @param {(value: number) => number} y
+ */
+function lineOf(line, across, x, y) {
+  const colour = colourOf(line);
+  const group = shape('g', { class: 'line', 'data-name': line.name }, line.faint ? 'opacity:0.45' : '');
+  const weight = line.weight ?? 2;
+  if (weight && line.points.length > 1) {
+    const d = line.points.map(([a, b], i) => `${i ? 'L' : 'M'}${x(a).toFixed(2)} ${y(b).toFixed(2)}`).join('');
+    const dash = DASHES[line.dash ?? 'solid'];
+    group.append(
+      shape('path', { d }, `fill:none;stroke:${colour};stroke-width:${weight};stroke-dasharray:${dash || 'none'}`),
+    );
+  }
+  for (const [a, b, low, high, says] of line.points) {
+    const point = shape('g', { class: 'point' });
+    if (low !== null && high !== null && low !== undefined && high !== undefined) {
+      const [from, to] = across ? [x(low), x(high)] : [y(low), y(high)];
+      const place = across ? { x1: from, x2: to, y1: y(b), y2: y(b) } : { x1: x(a), x2: x(a), y1: from, y2: to };
+      point.append(shape('line', place, `stroke:${colour};stroke-width:${across ? 3 : 1.25}`));
+    }
+    if (line.mark) point.append(markOf(line.mark, x(a), y(b), line.size ?? 4, colour));
+    if (says) {
+      const title = shape('title');
+      title.textContent = says;
+      point.append(shape('circle', { cx: x(a), cy: y(b), r: 9 }, 'fill:transparent;stroke:none'), title);
+    }
+    if (point.childNodes.length) group.append(point);
+  }
+  return group;
+}
+
+/**
+ * Names beside the last point of each line.
+ * @param {ChartLine[]} lines
+ * @param {(value: number) => number} x
+ * @param {(value: number) => number} y
+ * @param {number} top
+ * @param {number} bottom
+ * @param {number} right
+ */
+function endNames(lines, x, y, top, bottom, right) {
+  const ends = lines.map((line) => line.points.at(-1) ?? [0, 0]);
+  const places = apart(
+    ends.map(([, b]) => y(b)),
+    15,
+    top + 4,
+    bottom - 4,
+  );
+  return lines.flatMap((line, i) => {
+    const [from, colour] = [x(ends[i][0]) + 7, colourOf(line)];
+    const far = right - from > 24 || Math.abs(places[i] - y(ends[i][1])) > 6;
+    const lead = shape(
+      'path',
+      { d: `M${from} ${y(ends[i][1])}L${right + 6} ${places[i]}` },
+      `fill:none;stroke:${colour};stroke-width:0.75;stroke-dasharray:2 3`,
+    );
+    const name = words(right + 10, places[i] + 4, line.name, { className: 'name', style: `fill:${colour}` });
+    return far ? [lead, name] : [name];
+  });
+}
+
+/**
+ * Where the names of a legend stand: rows of [line, x].
+ * @param {ChartLine[]} lines
+ * @param {number} width
+ */
+function layOut(lines, width) {
+  /** @type {[ChartLine, number][][]} */
+  const rows = [];
+  let at = width;
+  for (const line of lines) {
+    const wide = widthOf(line.name) + 52;
+    if (at + wide > width) {
+      rows.push([]);
+      at = 0;
+    }
+    rows[rows.length - 1].push([line, at]);
+    at += wide;
+  }
+  return rows;
+}
+
+/**
+ * @param {ChartLine} line
+ * @param {number} at
+ * @param {number} y
+ */
+function keyOf(line, at, y) {
+  const group = shape('g', { class: 'key' });
+  const colour = colourOf(line);
+  const dash = DASHES[line.dash ?? 'solid'] || 'none';
+  if (line.weight !== 0) {
+    const stroke = `stroke:${colour};stroke-width:2;stroke-dasharray:${dash}`;
+    group.append(shape('line', { x1: at, x2: at + 28, y1: y + 6, y2: y + 6 }, stroke));
+  }
+  if (line.mark) group.append(markOf(line.mark, at + 14, y + 6, 4, colour));
+  group.append(words(at + 34, y + 10, line.name));
+  return group;
+}
+
+/**
+ * The data of a chart, as its CSV has them: a row a point.
+ * @param {Chart} chart
+ * @returns {(string | number | null)[][]}
+ */
+export function rowsOf(chart) {
+  const [first, second] = chart.columns;
+  const bounds = chart.lines.some((line) => line.points.some(([, , low]) => low !== null && low !== undefined));
+  const names = new Map(chart.across ? chart.y.ticks : []);
+  const head = ['line', first, second, ...(bounds ? ['low', 'high'] : [])];
+  return [
+    head,
+    ...chart.lines.flatMap((line) =>
+      line.points.map(([a, b, low, high]) => [
+        line.name,
+        a,
+        names.get(b) ?? b,
+        ...(bounds ? [low ?? null, high ?? null] : []),
+      ]),
+    ),
+  ];
+}
