@@ -28,6 +28,7 @@ class Handed:
     what: str  # "problem file"
     max_bytes: int
     error: type[MMReasonError]
+    kind: str = "a JSON file"
 
     def load(self, path: str | Path) -> Any:
         """The JSON of the file at ``path``, or of standard input for ``-``; raises ``error``, one sentence."""
@@ -41,7 +42,7 @@ class Handed:
             if descriptor is None:
                 state = Path(path).stat()
                 if stat.S_ISDIR(state.st_mode):
-                    raise self.error(f"{called} is a directory; give the path of a JSON file")
+                    raise self.error(f"{called} is a directory; give the path of {self.kind}")
                 if stat.S_ISREG(state.st_mode) and state.st_size > self.max_bytes:
                     raise self.error(self._too_large(called))
             with open(path if descriptor is None else os.dup(descriptor), "rb") as file:
@@ -55,7 +56,7 @@ class Handed:
             if name.lstrip().startswith("{"):
                 raise self.error(f"{called} is JSON; give the path of a file, or - and pipe the JSON in") from None
             if isinstance(error, FileNotFoundError):
-                raise self.error(f"{called} does not exist; give the path of a JSON file") from None
+                raise self.error(f"{called} does not exist; give the path of {self.kind}") from None
             raise self.error(f"{called} cannot be read: {reason_of(error)}") from None
 
     def lines(self, file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:

@@ -110,7 +110,7 @@ class Problem:
     task: str
     spec: Mapping[str, Any]
     canvas: np.ndarray
-    image: np.ndarray  # (128, 128, 3) uint8, the start picture
+    image: np.ndarray  # (height, width, 3) uint8, the start picture; of a puzzle 128 × 128
     question: str
     turns: int  # turns that a shortest solution needs
     difficulty: str = "custom"  # easy, medium, hard, or custom for one that a user wrote
@@ -118,6 +118,8 @@ class Problem:
     split: str | None = None
     index: int | None = None
     prompt: str = ""  # words that a policy is told besides the task's name
+    region: np.ndarray | None = field(default=None, compare=False)
+    # (height, width) bool: the pixels to redraw where a thought names none
 
     @property
     def summary(self) -> dict[str, Any]:
@@ -174,6 +176,8 @@ class Segment:
     reward: float | None = None  # None: left out (an edit that no correct action fits)
     verdict: Verdict | None = None
     transition: float | None = None  # edits: text_to_image; thoughts: image_to_text
+    picture: np.ndarray | None = field(default=None, compare=False)
+    # edits by a codec whose codes are no pictures of their own: (height, width, 3) uint8, the canvas afterwards
 
     @property
     def modality(self) -> Modality:
@@ -208,12 +212,13 @@ class Trace:
     """A problem, the segments that a policy generated for it, and what they cost."""
 
     problem: Problem
-    canvas_tokens: tuple[int, ...]  # (H·W) image-token ids of the start canvas
+    canvas_tokens: tuple[int, ...]  # (H·W) image-token ids of the start canvas, ``grid`` says of which H and W
     segments: tuple[Segment, ...]
     end_reason: str  # "answered", "out of turns", or why a thought could not be followed
     success: bool = False
     cost: Cost = Cost()
     settings: Mapping[str, Any] = field(default_factory=dict)  # sampling settings and checkpoint hash
+    grid: tuple[int, int] = (GRID, GRID)  # rows and columns of image tokens
 
 
 def trace_rewards(trace: Trace) -> tuple[float, float | None]:

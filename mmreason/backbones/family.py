@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 
+from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.backbone import Attention
 from mmreason.backbones.llama import LlamaBackbone
-from mmreason.backbones.loading import load_llama, read_json, stored_shape
+from mmreason.backbones.loading import load_llama, read_json, shards, stored_shape
 from mmreason.backbones.shape import Shape
-from mmreason.codecs.codec import Codec
-from mmreason.codecs.vq import VQCodec
+from mmreason.codecs.vq import WEIGHTS, VQCodec
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError
 from mmreason.layouts.dimoo import DimooLayout
@@ -32,6 +32,8 @@ LAYOUTS: dict[str, type[DimooLayout] | type[MmadaLayout]] = {
 }
 CODEC = "vqvae"  # folder of the codec in a checkpoint
 FETCHED = ("*.json", "*.safetensors", "*.md", "LICENSE*", f"{CODEC}/*.json", f"{CODEC}/*.safetensors")
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+SMALL_BYTES = 2**30  # of weights; a CPU is slower in half precision, and has room for these in 32 bits
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
 
@@ -40,7 +42,7 @@ def find(checkpoint: str) -> Path:
     folder = Path(checkpoint)
     if os.path.isdir(folder):
         return folder
-    if not _HUB_ID.fullmatch(checkpoint) or os.path.exists(folder.parent):
+    if not may_be_on_hub(checkpoint):
         raise CheckpointError(f"checkpoint must be a folder or owner/name of the Hub, got {checkpoint[:100]!r}")
     from huggingface_hub import snapshot_download
 
@@ -53,9 +55,25 @@ def find(checkpoint: str) -> Path:
         ) from None
 
 
+def may_be_on_hub(checkpoint: str) -> bool:
+    """True for owner/name where no folder ``owner`` is here."""
+    return bool(_HUB_ID.fullmatch(checkpoint)) and not os.path.exists(Path(checkpoint).parent)
+
+
 def is_public(folder: Path) -> bool:
-    """True for a checkpoint as the public families publish it, False for one of ours."""
-    return (folder / "config.json").is_file() and not (folder / "model_index.json").is_file()
+    """True for a checkpoint as the public families publish it, or an adapter on one; False for one of ours."""
+    named = any((folder / name).is_file() for name in ("config.json", ADAPTER))
+    return named and not (folder / "model_index.json").is_file()
+
+
+def base_of(folder: Path) -> str | None:
+    """The checkpoint that the adapter in ``folder`` stands on, None where it is no adapter; raises CheckpointError."""
+    if not (folder / ADAPTER).is_file():
+        return None
+    base = read_json(folder / ADAPTER).get("base_model_name_or_path")
+    if not isinstance(base, str) or not base:
+        raise CheckpointError(f"adapter {str(folder)!r} does not name its base: base_model_name_or_path is {base!r}")
+    return base
 
 
 def family_of(folder: Path, config: dict[str, Any]) -> str:
@@ -105,15 +123,18 @@ def codec_of(folder: Path, device: torch.device | str = "cpu") -> VQCodec:
     return VQCodec.load(folder / CODEC, device)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PublicModel:
-    """A checkpoint of a public family, ready to denoise."""
+    """A checkpoint of a public family, ready to denoise; ``adapter`` is the one that it was loaded with or given."""
 
     family: str
+    folder: Path  # of the base
     backbone: LlamaBackbone
     layout: AnyLayout
-    codec: Codec
+    codec: VQCodec
     licence: str | None
+    adapter: Adapter | None = None
+    adapter_folder: Path | None = None
 
 
 def load_public(
@@ -123,10 +144,42 @@ def load_public(
     dtype: torch.dtype | None = None,
     family: str | None = None,
 ) -> PublicModel:
-    """Load folder or Hub id ``checkpoint``; ``family`` overrides what its name says.  Raises CheckpointError."""
+    """Load folder or Hub id ``checkpoint``, an adapter with its base; ``family`` overrides what its name says.
+
+    Without a ``dtype`` weights stay as they are stored.  Raises CheckpointError.
+    """
     folder = find(checkpoint)
+    base = base_of(folder)
+    if base is not None:
+        return _with_adapter(load_public(base, attention, device, dtype, family), folder, base)
     config = read_json(folder / "config.json")
     family = family or family_of(folder, config)
     codec = codec_of(folder, device)
     layout = layout_of(family, folder, config, stored_shape(folder, config), codec.num_codes)
-    return PublicModel(family, load_llama(folder, attention, device, dtype), layout, codec, licence_of(folder))
+    return PublicModel(family, folder, load_llama(folder, attention, device, dtype), layout, codec, licence_of(folder))
+
+
+def quick_type(folder: Path, device: torch.device | str) -> torch.dtype | None:
+    """The type in which the checkpoint, or the adapter's base, in ``folder`` runs best; None: as it is stored."""
+    if torch.device(device).type != "cpu":
+        return None
+    base = base_of(folder)
+    files = shards(folder if base is None else find(base))
+    return torch.float32 if sum(file.stat().st_size for file in files) <= SMALL_BYTES else None
+
+
+def _with_adapter(model: PublicModel, folder: Path, base: str) -> PublicModel:
+    """``model`` with the adapter in ``folder``."""
+    rank = read_json(folder / ADAPTER).get("r")
+    if type(rank) is not int or not 1 <= rank <= model.backbone.shape.width:
+        raise CheckpointError(f"adapter {str(folder)!r} must name its rank, a number up to the width, got {rank!r}")
+    model.adapter = Adapter(model.backbone, rank, base=base)
+    model.adapter.load(folder)
+    model.adapter_folder = folder
+    return model
+
+
+def weight_files(model: PublicModel) -> list[Path]:
+    """The files that the weights of ``model`` were read from: network, codec, adapter."""
+    files = [*shards(model.folder), model.folder / CODEC / WEIGHTS]
+    return files if model.adapter_folder is None else [*files, model.adapter_folder / ADAPTER_WEIGHTS]

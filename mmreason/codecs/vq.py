@@ -69,6 +69,11 @@ class VQCodec:
                 raise CheckpointError(f"codec {str(folder)!r} {word} tensor {sorted(told[kind])[0]}")
         return cls(vq.to(device))
 
+    def to(self, device: torch.device | str) -> VQCodec:
+        """The same on ``device``."""
+        self.vq.to(device)
+        return self
+
     @property
     def pixels_per_code(self) -> int:
         return 2 ** (len(self.vq.config["block_out_channels"]) - 1)

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.settings import add_settings
 from mmreason.commands._options.tasks import HOW, task_named
+from mmreason.sampling.config import REGIONS
+from mmreason.sampling.views.config import ViewsConfig
+
+if TYPE_CHECKING:
+    from mmreason.records import Problem, Trace
+    from mmreason.sampling.config import SamplingConfig
+    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+    from mmreason.sampling.views.pipeline import ViewsPipeline
 
 HELP = "solve one problem and write its trace"
 
@@ -19,9 +28,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
     add_number(parser, limits.SEED, says="problem seed, with --task; default: 0")
     parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file (- is standard input)")
+    parser.add_argument(
+        "--image", metavar="FILE", help="edit this picture of your own, with a checkpoint of a public family"
+    )
+    parser.add_argument("--instruction", metavar="TEXT", help="what to do with --image")
+    parser.add_argument("--mask", metavar="FILE", help="a picture as large as --image, white where it is to change")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
     parser.add_argument("--out", default="trace.json", metavar="FILE", help="the trace (default: trace.json)")
     parser.add_argument("--gif", metavar="FILE", help="also write a replay")
+    parser.add_argument("--picture", metavar="FILE", help="also write the last canvas (PNG), of a public checkpoint")
     add_number(parser, limits.TEMPERATURE, 0.0)
     add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
     add_number(
@@ -29,63 +44,148 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         limits.THRESHOLD,
         says="commit every more certain token at once; 0 is off; default: the checkpoint's",
     )
-    parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
-    parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")
+    parser.add_argument(
+        "--region",
+        default="stated",
+        help="stated, full or confidence (default: stated); with --image also the cells to change where a thought "
+        "names none: two corners like r2c2:r5c6, several with commas, a cell being one code of the codec",
+    )
+    parser.add_argument("--order", help="confidence or entropy; maskgit to watch public checkpoints")
+    add_number(parser, limits.MAX_TURNS, says="default: the checkpoint's; 1 with --image")
     add_number(parser, limits.SAMPLING_SEED, 0, says="sampling seed")
+    add_settings(parser, ViewsConfig)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Solve; returns ``success``, ``segments``, ``cost``, ``end_reason`` and ``out``."""
-    from dataclasses import replace
-
-    from mmreason.commands._options.checkpoint import checkpoint_name, given, load_pipeline
+    from mmreason.commands._options.checkpoint import given, is_public, load_policy, views_given
     from mmreason.commands._options.files import check_files
+    from mmreason.commands._options.picture import read_mask, read_picture
     from mmreason.errors import ConfigError
-    from mmreason.rewards.verify import Verifier
     from mmreason.sampling.config import SamplingConfig
+    from mmreason.sampling.views.pipeline import OWN_TURNS, ViewsPipeline
     from mmreason.tasks import load_problem, make_problem
-    from mmreason.traces.file import save, to_json
-    from mmreason.traces.replay import write_gif
 
     args.task = task_named(args.task)
-    settings = given(args, "temperature", "num_steps", "threshold", "region", "order")
+    boxes = None if args.region in REGIONS or args.image is None else args.region
+    settings = given(args, "temperature", "num_steps", "threshold", "order", "max_turns")
+    settings["region"] = args.region if boxes is None else "stated"
     SamplingConfig(**settings)  # refuse a wrong setting before the checkpoint is loaded
-    if (args.task is None) == (args.problem is None):
-        raise ConfigError("give either --task with --seed, or --problem FILE")
-    if args.problem is not None and args.seed is not None:
-        raise ConfigError("--seed goes with --task; a problem file is one problem already")
-    check_files({"--out": args.out, "--gif": args.gif}, {"--problem": args.problem})
-    if args.problem is not None:
+    views = views_given(args)
+    _check_what(args)
+    reads = {"--problem": args.problem, "--image": args.image, "--mask": args.mask}
+    check_files({"--out": args.out, "--gif": args.gif, "--picture": args.picture}, reads)
+    for option in ("image", "picture"):
+        if getattr(args, option) is not None and not is_public(args.checkpoint):
+            raise ConfigError(
+                f"--{option} needs a checkpoint of a public family, such as Lumina-DiMOO; {args.checkpoint!r} is none "
+                "(python -m mmreason check says what a checkpoint is)"
+            )
+    image = mask = None
+    if args.image is not None:
+        image = read_picture(args.image)
+        mask = None if args.mask is None else read_mask(args.mask)
+        settings.setdefault("max_turns", OWN_TURNS)
+    elif args.problem is not None:
         problem = load_problem(args.problem)
     else:
         problem = make_problem(args.task, args.difficulty, args.seed or 0)
-    pipe = load_pipeline(args.checkpoint)
-    config = pipe.scheduler.sampling_config(**settings)
-    print(f"solving {problem.task} ({problem.difficulty}), {problem.turns} turns needed", file=sys.stderr)
-    trace = pipe([problem], config, seeds=[args.sampling_seed]).traces[0]
-    trace = Verifier(pipe.words, pipe.sheet).score(trace)
+    pipe = load_policy(args.checkpoint, views)
+    config = pipe.sampling_config(**settings)
+    if image is not None:
+        assert isinstance(pipe, ViewsPipeline)
+        problem = pipe.own_problem(image, args.instruction, boxes, mask)
+        height, width = problem.image.shape[:2]
+        print(f"editing {width} × {height} pixels", file=sys.stderr)
+    else:
+        print(f"solving {problem.task} ({problem.difficulty}), {problem.turns} turns needed", file=sys.stderr)
+    return _solved(args, pipe, problem, config)
+
+
+def _check_what(args: argparse.Namespace) -> None:
+    """Refuse what is to be solved if it is nothing, or several things at once; raises ConfigError."""
+    from mmreason.errors import ConfigError
+
+    own = ("instruction", "mask")
+    if args.image is None:
+        for option in own:
+            if getattr(args, option) is not None:
+                raise ConfigError(f"--{option} goes with --image, the picture that it is about")
+        if (args.task is None) == (args.problem is None):
+            raise ConfigError("give either --task with --seed, or --problem FILE, or --image with --instruction")
+        if args.problem is not None and args.seed is not None:
+            raise ConfigError("--seed goes with --task; a problem file is one problem already")
+        return
+    for option in ("task", "problem", "seed"):
+        if getattr(args, option) is not None:
+            raise ConfigError(f"--{option} does not go with --image, which is a problem of its own")
+    if args.instruction is None or not args.instruction.strip():
+        raise ConfigError("--image needs --instruction, which says what to do with the picture")
+    if args.mask is not None and args.region != "stated":
+        raise ConfigError(f"give --mask or --region, not both; got --region {args.region!r}")
+
+
+def _solved(
+    args: argparse.Namespace,
+    pipe: InterleavedReasoningPipeline | ViewsPipeline,
+    problem: Problem,
+    config: SamplingConfig,
+) -> dict[str, Any]:
+    from dataclasses import replace
+
+    from mmreason.commands._options.checkpoint import checkpoint_name
+    from mmreason.rewards.pixels import judge_of
+    from mmreason.sampling.views.pipeline import ViewsPipeline
+    from mmreason.traces.file import save, to_json
+    from mmreason.traces.replay import write_gif
+    from mmreason.traces.views import save_two, to_two, write_picture, write_pictures_gif
+
+    trace = judge_of(pipe).score(pipe([problem], config, seeds=[args.sampling_seed]).traces[0])
     origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}
-    settings = {**trace.settings, "seed": args.sampling_seed, **origin}
-    data = to_json(replace(trace, settings=settings), pipe.words, pipe.sheet)
-    save(args.out, data)
-    if args.gif is not None:
-        write_gif(data, pipe.sheet, args.gif)
+    trace = replace(trace, settings={**trace.settings, "seed": args.sampling_seed, **origin})
+    found = _result(trace)
+    if isinstance(pipe, ViewsPipeline):
+        save_two(args.out, to_two([trace], pipe))
+        if args.gif is not None:
+            write_pictures_gif(trace, args.gif)
+        if args.picture is not None:
+            write_picture(trace, args.picture)
+    else:
+        data = to_json(trace, pipe.words, pipe.sheet)
+        save(args.out, data)
+        if args.gif is not None:
+            write_gif(data, pipe.sheet, args.gif)
+        found |= {"reward": data["reward"], "cost": data["cost"]}
+    return found | {"out": str(args.out), "gif": args.gif, "picture": args.picture}
+
+
+def _result(trace: Trace) -> dict[str, Any]:
+    """What is said of it; ``success`` is null where nothing judges."""
+    from dataclasses import asdict
+
+    from mmreason.records import trace_rewards
+
+    judged = any(segment.reward is not None for segment in trace.segments)
+    text, image = trace_rewards(trace)
     return {
-        "success": data["success"],
-        "end_reason": data["end_reason"],
-        "segments": [_brief(segment) for segment in data["segments"]],
-        "reward": data["reward"],
-        "cost": data["cost"],
-        "out": str(args.out),
-        "gif": args.gif,
+        "success": trace.success if judged else None,
+        "end_reason": trace.end_reason,
+        "segments": [_brief(segment, trace) for segment in trace.segments],
+        "reward": {"text": text, "image": image} if judged else {"text": None, "image": None},
+        "cost": asdict(trace.cost),
+        "attention": trace.settings.get("attention", "blocks"),
     }
 
 
-def _brief(segment: dict[str, Any]) -> dict[str, Any]:
-    says = "text" if segment["modality"] == "text" else "region"
-    names = ("modality", "kind", "turn", says, "reward")
-    verdict = segment["verdict"]
-    return {name: segment[name] for name in names} | {"reason": verdict["reason"] if verdict else None}
+def _brief(segment: Any, trace: Trace) -> dict[str, Any]:
+    from mmreason.traces.views import region_words
+
+    said = {"text": segment.text} if segment.modality == "text" else {"region": region_words(segment, trace.grid)}
+    return {name: getattr(segment, name) for name in ("modality", "kind", "turn")} | {
+        **said,
+        "reward": segment.reward,
+        "reason": segment.verdict.reason if segment.verdict else None,
+    }
 
 
 def readable(result: dict[str, Any]) -> str:
@@ -94,11 +194,13 @@ def readable(result: dict[str, Any]) -> str:
     for segment in result["segments"]:
         said = segment["text"] if segment["modality"] == "text" else ", ".join(segment["region"])
         mark = "–" if segment["reward"] is None else "✓" if segment["reward"] >= 1 else "✗"
-        lines.append(f"{mark} {segment['turn']:>2} {segment['kind']:<7} {said}   ({segment['reason']})")
+        why = f"   ({segment['reason']})" if segment["reason"] else ""
+        lines.append(f"{mark} {segment['turn']:>2} {segment['kind']:<7} {said}{why}")
     cost = result["cost"]
+    how = "not judged" if result["success"] is None else "solved" if result["success"] else "not solved"
     lines.append(
-        f"{'solved' if result['success'] else 'not solved'} ({result['end_reason']}), "
-        f"{cost['forward_passes']} forward passes, {cost['tokens_forwarded']} tokens, {cost['seconds']:.2f} s"
+        f"{how} ({result['end_reason']}), {cost['forward_passes']} forward passes, "
+        f"{cost['tokens_forwarded']} tokens, {cost['seconds']:.2f} s"
     )
-    lines.append("written: " + ", ".join(filter(None, (result["out"], result["gif"]))))
+    lines.append("written: " + ", ".join(filter(None, (result["out"], result["gif"], result["picture"]))))
     return "\n".join(lines)

@@ -84,6 +84,7 @@ class CellsLayout:
     """Views of the small model, and the pieces that its own samplers and packed rows are made of."""
 
     family = "cells"
+    prompt_marks: tuple[str, ...] = ()  # it is not asked in words
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast, num_codes: int, text_length: int = MAX_TEXT_TOKENS) -> None:
         """The grid is that of the tokenizer's cell words; raises CheckpointError where they are not consecutive."""

@@ -42,6 +42,7 @@ class DimooLayout:
     family = "dimoo"
     mask = MASK
     first_code = FIRST_CODE
+    prompt_marks = (*PARTS, "<answer>")
 
     def __init__(
         self, tokenizer: Tokenizer, vocab: int, num_codes: int = 8192, mask: int = MASK, text_length: int = 128
@@ -126,7 +127,7 @@ class DimooLayout:
 
     def _head(self, purpose: Purpose, text: str | None, pictures: Sequence[np.ndarray]) -> list[int]:
         """The prompt, pictures before its last id; without a text it says so."""
-        prompt = self._prompt(purpose, "<uncondition>" if text is None else plain(text, (*PARTS, "<answer>")))
+        prompt = self._prompt(purpose, "<uncondition>" if text is None else plain(text, self.prompt_marks))
         return [*prompt[:-1], *(id for codes_HW in pictures for id in self.picture(codes_HW)), *prompt[-1:]]
 
     def _picture_view(

@@ -39,6 +39,7 @@ class MmadaLayout:
 
     family = "mmada"
     mask = MASK
+    prompt_marks = tuple(MARKS)
 
     def __init__(
         self, tokenizer: Tokenizer, vocab: int, num_codes: int = 8192, mask: int = MASK, text_length: int = 512

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
-from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.config import WATCHED_ORDER, SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
@@ -147,6 +148,10 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
                 digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
         return digest.hexdigest()
 
+    def sampling_config(self, **changes: Any) -> SamplingConfig:
+        """The scheduler's defaults with ``changes``."""
+        return self.scheduler.sampling_config(**changes)
+
     def encode_image(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 → (H·W) image-token ids."""
         return self.codec.encode(image).ravel() + self.layout.first_code
@@ -207,6 +212,10 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
 
     def _sampler(self, problems, config, seeds, num_generations) -> Sampler:
         config = config or self.scheduler.sampling_config()
+        if config.order == WATCHED_ORDER:
+            raise ConfigError(
+                f"order {WATCHED_ORDER} is for watching checkpoints of public families; not for this one"
+            )
         seeds = [0] * len(problems) if seeds is None else list(seeds)
         if len(seeds) != len(problems):
             raise ConfigError(f"seeds must hold one number a problem ({len(problems)}), got {len(seeds)}")

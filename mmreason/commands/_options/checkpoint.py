@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmreason.errors import CheckpointError
+from mmreason.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+    from mmreason.sampling.views.pipeline import ViewsPipeline
 
 
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
@@ -35,3 +37,36 @@ def load_pipeline(path: str) -> InterleavedReasoningPipeline:
     from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 
     return InterleavedReasoningPipeline.from_pretrained(path).to(fastest_device())
+
+
+def views_given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of views that were given, which only checkpoints of public families know; checked."""
+    from mmreason.sampling.views.config import ViewsConfig
+    from mmreason.settings import settings_of
+
+    found = given(args, *settings_of(ViewsConfig))
+    ViewsConfig(**found)
+    return found
+
+
+def is_public(path: str) -> bool:
+    """Does ``path`` name a checkpoint of a public family: a folder as they publish it, an adapter, or owner/name?"""
+    from mmreason.backbones import family
+
+    return family.is_public(Path(path)) if os.path.isdir(path) else family.may_be_on_hub(path)
+
+
+def load_policy(path: str, views: Mapping[str, Any] | None = None) -> InterleavedReasoningPipeline | ViewsPipeline:
+    """The policy that ``path`` names, ours or of a public family, on the fastest device.
+
+    Raises CheckpointError, and ConfigError where ``views`` are set for a checkpoint that knows none.
+    """
+    if is_public(path):
+        from mmreason.sampling.pipeline import fastest_device
+        from mmreason.sampling.views.pipeline import ViewsPipeline
+
+        return ViewsPipeline.from_pretrained(path, fastest_device(), views)
+    pipe = load_pipeline(path)
+    if views:
+        raise ConfigError(f"--{next(iter(views))} is for checkpoints of public families; {path!r} is one of ours")
+    return pipe

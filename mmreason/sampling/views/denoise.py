@@ -19,6 +19,8 @@ from mmreason.sampling.unmask import TIE, certainty, choose_positions, log_distr
 from mmreason.sampling.views.maskgit import drawn_certainty
 from mmreason.sampling.views.schedule import block_shares
 
+LARGEST = 2**27  # logits of one look at some views: half a gigabyte, and several times that while tokens are drawn
+
 Uniform = Callable[[int, int], torch.Tensor]  # (step from 0, slots) → (B, K) numbers in [0, 1)
 
 
@@ -58,36 +60,34 @@ def denoise(
     tokens_BK = torch.full((len(views), width), mask)
     masked_BK = torch.arange(width) < torch.tensor(sizes, dtype=torch.long)[:, None]
     for step in range(max(map(len, plans), default=0)):
-        rows = [b for b, plan in enumerate(plans) if step < len(plan)]
-        logits_RKW = session.logits(tokens_BK[rows], rows)
-        alphabet = alphabet.to(logits_RKW.device)
-        open_RK, quota_R = masked_BK[rows].clone(), torch.tensor([plans[b][step][1] for b in rows])
-        for r, b in enumerate(rows):
-            if config.block_length is not None:
-                start = plans[b][step][0] * config.block_length
-                open_RK[r, :start] = open_RK[r, start + config.block_length :] = False
-        open_RK, quota_R = open_RK.to(logits_RKW.device), quota_R.to(logits_RKW.device)
-        logp_RKW = log_distribution(logits_RKW, alphabet.allowed_W, config.temperature)
-        drawn_RK = sample_tokens(logp_RKW, _numbers(uniform, step, width, rows, logp_RKW), config.temperature)
-        if config.order == "maskgit":
-            score_RK = drawn_certainty(logp_RKW, drawn_RK)
-        else:
-            score_RK = certainty(logp_RKW, config.order)
-        chosen_RK = choose_positions(score_RK, open_RK, quota_R, tie=config.tie)
-        logprob_RK = logp_RKW.gather(-1, drawn_RK[..., None]).squeeze(-1).cpu()
-        chosen_RK, ids_RK = chosen_RK.cpu(), (drawn_RK + alphabet.first).cpu()
-        tokens_BK[rows] = torch.where(chosen_RK, ids_RK, tokens_BK[rows])
-        masked_BK[rows] &= ~chosen_RK
-        frames = {}
-        for r, b in enumerate(rows):
-            committed = chosen_RK[r].nonzero()[:, 0].tolist()
-            logprobs = logprob_RK[r, committed].tolist()
-            frames[b] = Frame(step + 1, tuple(tokens_BK[b, : sizes[b]].tolist()), tuple(committed), tuple(logprobs))
+        going = [b for b, plan in enumerate(plans) if step < len(plan)]
+        frames: dict[int, Frame] = {}
+        numbers_BK = None if uniform is None else uniform(step, width)
+        at_once = max(1, LARGEST // max(1, width * alphabet.width))
+        for rows in (going[i : i + at_once] for i in range(0, len(going), at_once)):
+            logits_RKW = session.logits(tokens_BK[rows], rows)
+            alphabet = alphabet.to(logits_RKW.device)
+            open_RK, quota_R = masked_BK[rows].clone(), torch.tensor([plans[b][step][1] for b in rows])
+            for r, b in enumerate(rows):
+                if config.block_length is not None:
+                    start = plans[b][step][0] * config.block_length
+                    open_RK[r, :start] = open_RK[r, start + config.block_length :] = False
+            open_RK, quota_R = open_RK.to(logits_RKW.device), quota_R.to(logits_RKW.device)
+            logp_RKW = log_distribution(logits_RKW, alphabet.allowed_W, config.temperature)
+            numbers_RK = torch.zeros(len(rows), width) if numbers_BK is None else numbers_BK[rows]
+            drawn_RK = sample_tokens(logp_RKW, numbers_RK.to(logp_RKW.device), config.temperature)
+            if config.order == "maskgit":
+                score_RK = drawn_certainty(logp_RKW, drawn_RK)
+            else:
+                score_RK = certainty(logp_RKW, config.order)
+            chosen_RK = choose_positions(score_RK, open_RK, quota_R, tie=config.tie)
+            logprob_RK = logp_RKW.gather(-1, drawn_RK[..., None]).squeeze(-1).cpu()
+            chosen_RK, ids_RK = chosen_RK.cpu(), (drawn_RK + alphabet.first).cpu()
+            tokens_BK[rows] = torch.where(chosen_RK, ids_RK, tokens_BK[rows])
+            masked_BK[rows] &= ~chosen_RK
+            for r, b in enumerate(rows):
+                committed = chosen_RK[r].nonzero()[:, 0].tolist()
+                logprobs = logprob_RK[r, committed].tolist()
+                tokens = tuple(tokens_BK[b, : sizes[b]].tolist())
+                frames[b] = Frame(step + 1, tokens, tuple(committed), tuple(logprobs))
         yield frames
-
-
-def _numbers(uniform: Uniform | None, step: int, width: int, rows: list[int], like: torch.Tensor) -> torch.Tensor:
-    """(R, K) of ``uniform`` for the rows that still go on; zeros without it."""
-    if uniform is None:
-        return torch.zeros(like.shape[:2], device=like.device)
-    return uniform(step, width)[rows].to(like.device)

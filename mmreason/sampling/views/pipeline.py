@@ -1,0 +1,212 @@
+"""A checkpoint of a public family as a policy: it takes the problems and gives the traces that ours does.
+
+Axes: pictures are (height, width, 3) uint8.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.utils import BaseOutput
+
+from mmreason import limits
+from mmreason.backbones.family import PublicModel, find, load_public, quick_type, weight_files
+from mmreason.backbones.loading import read_json
+from mmreason.errors import ConfigError
+from mmreason.records import Problem, Trace
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.running import StreamBatch
+from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of
+from mmreason.sampling.views.config import OWN_PIXELS, ViewsConfig, views_config
+from mmreason.sampling.views.region import boxes_of
+from mmreason.sampling.views.sampler import ViewSampler
+
+FREE = "free"  # the task of a picture and an instruction of one's own
+NUM_STEPS, MAX_TURNS, OWN_TURNS = 8, 10, 1  # where nothing else is said
+VIEWS_FILE = "views.json"  # beside an adapter: how it was trained to see
+
+
+@dataclass
+class ViewsOutput(BaseOutput):
+    """``traces``: one finished trace a problem, in order."""
+
+    traces: list[Trace]
+
+
+class AnyTask:
+    """The tasks that a checkpoint knows: all, as what is asked is written out in words."""
+
+    tasks: tuple[str, ...] = ()
+
+    def known(self, tasks: Iterable[str]) -> list[str]:
+        """All of ``tasks``."""
+        return list(tasks)
+
+
+class ViewsPipeline:
+    """Denoises texts and edits of a public checkpoint in turns; ``views`` says how its segments are laid out."""
+
+    vocabulary = AnyTask()
+    words: Sequence[str] = ()
+    sheet: np.ndarray | None = None  # a code's pixels hang on its neighbours
+
+    def __init__(self, model: PublicModel, views: ViewsConfig | None = None) -> None:
+        self.model, self.views = model, views or ViewsConfig()
+        model.backbone.attention = self.views.attention
+        model.layout.text_length = self.views.text_length
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        checkpoint: str,
+        device: torch.device | str = "cpu",
+        changes: Mapping[str, Any] | None = None,
+        family: str | None = None,
+    ) -> ViewsPipeline:
+        """The checkpoint in a folder or of the Hub, an adapter on its base too; raises CheckpointError, ConfigError.
+
+        ``changes`` are settings of its views, in place of those that an adapter was trained with.
+        """
+        folder = find(checkpoint)
+        stored = read_json(folder / VIEWS_FILE) if (folder / VIEWS_FILE).is_file() else {}
+        views = views_config(stored | dict(changes or {}))
+        return cls(load_public(checkpoint, views.attention, device, quick_type(folder, device), family), views)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Twelve hex digits of the files of weights, an adapter's and its base's."""
+        digest = hashlib.blake2b(digest_size=6)
+        for file in weight_files(self.model):
+            digest.update(file.name.encode())
+            with file.open("rb") as opened:
+                while block := opened.read(2**24):
+                    digest.update(block)
+        return digest.hexdigest()
+
+    @property
+    def mask(self) -> int:
+        """The id of what is masked."""
+        return self.model.layout.mask
+
+    @property
+    def first_code(self) -> int:
+        """The id of the codec's first code."""
+        return self.model.layout.first_code
+
+    def word(self, id: int) -> str:
+        """The text of one id."""
+        return self.model.layout.words.text([id])
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.backbone.device
+
+    def to(self, device: torch.device | str) -> ViewsPipeline:
+        """The same, its networks on ``device``."""
+        self.model.backbone.model.to(device)
+        self.model.codec.to(device)
+        return self
+
+    def sampling_config(self, **changes: Any) -> SamplingConfig:
+        """The defaults with ``changes``; raises ConfigError for what only our own checkpoints know."""
+        if changes.get("threshold"):
+            raise ConfigError(
+                "threshold must be 0 for checkpoints of public families: a schedule says what is committed"
+            )
+        return SamplingConfig(**({"num_steps": NUM_STEPS, "max_turns": MAX_TURNS} | changes))
+
+    def own_problem(
+        self, image: np.ndarray, instruction: str, region: str | None = None, mask: np.ndarray | None = None
+    ) -> Problem:
+        """A picture and an instruction of one's own; ``region`` in cells of a code each, or a ``mask`` of pixels.
+
+        Raises ConfigError with a sentence for what cannot be edited.
+        """
+        step = self.model.codec.pixels_per_code
+        if not instruction.strip():
+            raise ConfigError("instruction must say what to do, got an empty one")
+        if region is not None and mask is not None:
+            raise ConfigError("give region or mask, not both")
+        picture = fitted(image, self.views.pixels or OWN_PIXELS, step)
+        grid = (picture.shape[0] // step, picture.shape[1] // step)
+        said: list[str] | None = None
+        pixels = None
+        if region is not None:
+            boxes = boxes_of(region, grid)
+            said = [box.words for box in boxes]
+            cells = {
+                row * grid[1] + column
+                for box in boxes
+                for row in range(box.top - 1, box.bottom)
+                for column in range(box.left - 1, box.right)
+            }
+            pixels = pixels_of(tuple(cells), grid, step)
+        if mask is not None:
+            if mask.shape != image.shape[:2]:
+                raise ConfigError(
+                    f"mask must be as large as the picture ({image.shape[1]} × {image.shape[0]} pixels), "
+                    f"got {mask.shape[1]} × {mask.shape[0]}"
+                )
+            if not mask.any():
+                raise ConfigError("mask must be white where the picture is to change, got none that is")
+            drawn = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=-1)
+            inside = fitted(drawn, self.views.pixels or OWN_PIXELS, step)[..., 0] > 127
+            if not inside.any():
+                raise ConfigError("mask must be white somewhere in the middle, to which the picture is cropped")
+            pixels = pixels_of(tuple(np.flatnonzero(codes_under(inside, step)).tolist()), grid, step)
+        spec = {"instruction": instruction, "region": said}
+        problem = Problem(FREE, spec, np.zeros((0, 0), int), picture, instruction, 1, region=pixels)
+        self.model.layout.write(instruction)  # refuse what would be taken for a part of the prompt
+        return problem
+
+    def __call__(
+        self,
+        problems: Sequence[Problem],
+        config: SamplingConfig | None = None,
+        seeds: Sequence[int] | None = None,
+        num_generations: int = 1,
+        callback_on_step_end: Callable[[list[Trace]], None] | None = None,
+    ) -> ViewsOutput:
+        """Solve ``problems``; the callback receives the traces after every step."""
+        sampler = self._sampler(problems, config, seeds, num_generations)
+        for _ in sampler.run():
+            if callback_on_step_end is not None:
+                callback_on_step_end(sampler.traces())
+        return ViewsOutput(sampler.traces())
+
+    def stream(
+        self,
+        problems: Sequence[Problem],
+        config: SamplingConfig | None = None,
+        seeds: Sequence[int] | None = None,
+        num_generations: int = 1,
+    ) -> Iterator[list[Trace]]:
+        """Yield the traces after every denoising step, the last time finished; ``seeds`` one a problem."""
+        sampler = self._sampler(problems, config, seeds, num_generations)
+        for _ in sampler.run():
+            yield sampler.traces()
+
+    def running_batch(self) -> StreamBatch:
+        """A batch that rollouts join and leave while others go on."""
+        return StreamBatch(self)
+
+    def _sampler(
+        self,
+        problems: Sequence[Problem],
+        config: SamplingConfig | None,
+        seeds: Sequence[int] | None,
+        num_generations: int,
+    ) -> ViewSampler:
+        config = config or self.sampling_config()
+        seeds = [0] * len(problems) if seeds is None else list(seeds)
+        if len(seeds) != len(problems):
+            raise ConfigError(f"seeds must hold one number a problem ({len(problems)}), got {len(seeds)}")
+        limits.ROLLOUTS.check(num_generations, "num_generations")
+        self.views.steps_of_text(config)
+        return ViewSampler(self.model, self.views, problems, config, seeds, num_generations)

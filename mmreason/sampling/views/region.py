@@ -1,0 +1,43 @@
+"""Where an edit goes: the boxes that a thought or a user names, on a grid of any size."""
+
+from __future__ import annotations
+
+import re
+
+from mmreason.errors import ConfigError
+from mmreason.records import EDIT, Box, parse_cell
+
+MOST = 99  # rows or columns that a cell's word can name
+_BOX = re.compile(r"(r[1-9]\d?c[1-9]\d?)(?:[: ](r[1-9]\d?c[1-9]\d?))?", re.ASCII)
+
+
+def boxes_in(thought: str, cells: tuple[int, int]) -> list[Box]:
+    """The boxes of cells that ``thought`` names after ``<edit>``; none where one is no pair of cells of the grid."""
+    _, mark, named = thought.partition(EDIT)
+    corners = [_cell(word, cells) for word in named.split()] if mark else []
+    if len(corners) % 2 or None in corners:
+        return []
+    return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
+
+
+def boxes_of(text: str, cells: tuple[int, int]) -> list[Box]:
+    """The boxes of a user's ``r2c2:r5c6``, several with commas, a cell alone too; raises ConfigError."""
+    boxes = []
+    for word in text.split(","):
+        match = _BOX.fullmatch(word.strip())
+        if match is None:
+            raise ConfigError(f"region must be two cells like r2c2:r5c6, several with commas, got {word[:40]!r}")
+        corners = [_cell(match[1], cells), _cell(match[2] or match[1], cells)]
+        first, last = corners
+        if first is None or last is None:
+            raise ConfigError(
+                f"region must lie inside the picture, which has {cells[0]} rows and {cells[1]} columns of cells; "
+                f"got {word.strip()!r}"
+            )
+        boxes.append(Box.between(first, last))
+    return boxes
+
+
+def _cell(word: str, cells: tuple[int, int]) -> tuple[int, int] | None:
+    found = parse_cell(word, MOST)
+    return found if found is not None and found[0] <= cells[0] and found[1] <= cells[1] else None
