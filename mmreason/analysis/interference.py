@@ -38,7 +38,7 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed
-from mmreason.tasks import TASKS, task_named
+from mmreason.tasks import FIRST_TASKS, task_named
 from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.likelihood import pack_traces, score_tokens, token_budget
 from mmreason.training.rl.loss import POOLED, TokenCounts, sharing_tokens, token_weights, tokens_in
@@ -63,7 +63,7 @@ def _over(centred: float, sigma: float) -> float:
 class MeasureConfig:
     """Which rollouts, and which advantages are compared."""
 
-    tasks: Sequence[str] = tuple(TASKS)
+    tasks: Sequence[str] = FIRST_TASKS
     difficulties: Sequence[str] = ("medium", "hard")
     num_problems: int = 12  # groups in all, split evenly over tasks and difficulties
     num_generations: int = 8

@@ -71,7 +71,7 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
     from mmreason.sampling.pipeline import fastest_device
     from mmreason.training.run.progress import ProgressLine
     from mmreason.training.supervised.pretrain import build_policy, pretrain
-    from mmreason.training.supervised.vqvae import VQTrainConfig, evaluate_vqvae, train_vqvae
+    from mmreason.training.supervised.vqvae import VQTrainConfig, codes_needed, evaluate_vqvae, train_vqvae
 
     device = fastest_device()
     policy = tokenizer = None
@@ -89,11 +89,12 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
         _keep(directory, vqvae)
     else:
         line = ProgressLine("tokenizer", sys.stderr)
+        tasks = tuple(config.corpus.tasks)
         vqvae = train_vqvae(
-            VQTrainConfig(seed=args.seed, autoencode_steps=args.vq_steps, tasks=tuple(config.corpus.tasks)),
+            VQTrainConfig(codes_needed(tasks), args.vq_steps, seed=args.seed, tasks=tasks),
             lambda step, total, loss: line.show(step, total, {"loss": loss}),
         )
-        report = evaluate_vqvae(vqvae, tasks=tuple(config.corpus.tasks))
+        report = evaluate_vqvae(vqvae, tasks=tasks)
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
         _keep(directory, vqvae)
     if policy is None and (args.hidden_size or args.num_hidden_layers or args.num_attention_heads):

@@ -18,13 +18,17 @@ from mmreason.handed import Handed
 from mmreason.records import DIFFICULTIES, SPLITS, Difficulty, Problem, Split
 from mmreason.seeds import MAX_SEED, numpy_generator
 from mmreason.tasks.atlas import Atlas
+from mmreason.tasks.chart_refocus import ChartRefocus
 from mmreason.tasks.jigsaw import Jigsaw
 from mmreason.tasks.maze import Maze
 from mmreason.tasks.sudoku import Sudoku
 from mmreason.tasks.task import NO_HINT, Spec, Task
 from mmreason.tasks.transform import Transform
+from mmreason.tasks.visual_search import VisualSearch
 
-TASKS: dict[str, Task] = {task.name: task for task in (Maze(), Jigsaw(), Sudoku(), Transform())}
+TASKS: dict[str, Task] = {
+    task.name: task for task in (Maze(), Jigsaw(), Sudoku(), Transform(), VisualSearch(), ChartRefocus())
+}
 FIRST_TASKS = ("maze", "jigsaw", "sudoku", "transform")  # of the shipped checkpoints, in the order of their tokens
 
 HANDED = Handed("problem file", 64 * 2**10, ProblemError)

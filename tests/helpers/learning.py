@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from mmreason.records import DIFFICULTIES, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks import FIRST_TASKS, make_problem
 from mmreason.training.rl.config import GRPOConfig
 from tests.helpers.policies import pipeline_of, talking_policy
 
@@ -38,7 +38,7 @@ def fresh_pipe() -> InterleavedReasoningPipeline:
 @cache
 def mixed_traces(sampling: SamplingConfig = SAMPLING, generations: int = 2) -> list[Trace]:
     """Rollouts of every task and difficulty, not scored."""
-    problems = [make_problem(task, level, 3, "train", 0) for task in TASKS for level in DIFFICULTIES]
+    problems = [make_problem(task, level, 3, "train", 0) for task in FIRST_TASKS for level in DIFFICULTIES]
     return shared_pipe()(problems, sampling, range(60, 60 + len(problems)), generations).traces
 
 

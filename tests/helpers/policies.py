@@ -23,7 +23,7 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tasks import TASKS, atlas, num_hints
+from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, num_hints
 from mmreason.training.supervised.corpus import Encoder, boxes_of
 
 NUM_CODES = 256
@@ -50,8 +50,8 @@ def words() -> list[str]:
 @cache
 def sheet() -> np.ndarray:
     """(C, 16, 16, 3): what a perfect decoder makes of each code, code ``i`` being drawing ``i``."""
-    spare = NUM_CODES - len(atlas().pixels)
-    return np.concatenate([atlas().pixels, np.zeros((spare, *atlas().pixels.shape[1:]), np.uint8)])
+    drawings = atlas_for(FIRST_TASKS[0]).pixels
+    return np.concatenate([drawings, np.zeros((NUM_CODES - len(drawings), *drawings.shape[1:]), np.uint8)])
 
 
 @cache
@@ -70,7 +70,7 @@ def vqvae() -> VQModel:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = build_vqvae(NUM_CODES, width=16, code_width=8).eval().requires_grad_(False)
-    inputs = to_input(atlas().pixels)
+    inputs = to_input(atlas_for(FIRST_TASKS[0]).pixels)
     codes_CD = model.quantize.embedding.weight
     codes_CD.fill_(1e3)
     codes_CD[: len(inputs)] = model.quant_conv(model.encoder(inputs)).flatten(1)

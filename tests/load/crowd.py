@@ -26,7 +26,7 @@ import httpx
 
 from mmreason.commands.make.screenshots import free_port, served
 from mmreason.places import ROOT
-from mmreason.tasks import TASKS
+from mmreason.tasks import FIRST_TASKS
 from mmreason.training.run.rundir import read_metrics
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.runs.queue import NICENESS
@@ -38,7 +38,7 @@ FIRST_LIMIT, WHOLE_LIMIT = 10.0, 30.0  # seconds that a visitor waits, at the 95
 
 def wishes(visitors: int, first: int) -> list[SolveRequest]:
     """What each visitor asks for: tasks take turns, and everyone has other seeds."""
-    tasks = list(TASKS)
+    tasks = list(FIRST_TASKS)
     return [
         SolveRequest(task=tasks[i % len(tasks)], difficulty="medium", seed=i, sampling_seed=i)
         for i in range(first, first + visitors)

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 
 from mmreason.commands.make.screenshots import free_port, served
-from mmreason.tasks import TASKS
+from mmreason.tasks import FIRST_TASKS
 from tests.load.crowd import memory_mb
 
 SLACK = 0.10
@@ -91,7 +91,7 @@ class Page:
 
 def actions() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Session, kind and settings of one action after the other, without end; tasks, seeds and visitors take turns."""
-    tasks = list(TASKS)
+    tasks = list(FIRST_TASKS)
     for number, kind in enumerate(itertools.cycle(MIX)):
         yield (
             f"visitor{number % VISITORS}",

@@ -15,7 +15,7 @@ from mmreason.records import NUM_CELLS, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks import FIRST_TASKS, make_problem
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO
 from mmreason.training.rl.likelihood import pack_traces, score_tokens
@@ -31,7 +31,7 @@ def pipe() -> InterleavedReasoningPipeline:
 
 @pytest.fixture(scope="module")
 def traces(pipe) -> list[Trace]:
-    problems = [make_problem(task, "easy", 5) for task in TASKS]
+    problems = [make_problem(task, "easy", 5) for task in FIRST_TASKS]
     return pipe(problems, CONFIG, [1, 2, 3, 4]).traces
 
 
@@ -85,7 +85,7 @@ def test_a_token_sees_none_after_it_but_the_problem_sees_all_of_itself(pipe):
 
 def test_a_trace_does_not_depend_on_its_batch_nor_on_its_group(pipe, traces):
     alone = pipe([make_problem("sudoku", "easy", 5)], CONFIG, [3]).traces[0]
-    assert generated(alone) == generated(traces[list(TASKS).index("sudoku")])
+    assert generated(alone) == generated(traces[list(FIRST_TASKS).index("sudoku")])
     group = pipe([make_problem("sudoku", "easy", 5)], CONFIG, [3], 3).traces
     assert generated(group[0]) == generated(alone)
     assert generated(group[1]) != generated(group[0])
@@ -119,7 +119,7 @@ def uneven() -> InterleavedReasoningPipeline:
 
 
 def test_a_row_that_is_done_is_not_forwarded_until_the_longest_is(uneven):
-    problems, seeds = [make_problem(task, "easy", 5) for task in TASKS] * 3, list(range(12))
+    problems, seeds = [make_problem(task, "easy", 5) for task in FIRST_TASKS] * 3, list(range(12))
     together = uneven(problems, CONFIG, seeds).traces
     assert len({len(trace.segments[0].tokens) for trace in together}) > 2
     assert any(len(trace.segments) > 2 for trace in together)  # what was cached of a row that left is read again

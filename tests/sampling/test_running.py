@@ -8,7 +8,7 @@ from mmreason.errors import DistributionError
 from mmreason.records import Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.running import NARROW, RunningBatch, StreamBatch
-from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks import FIRST_TASKS, make_problem
 from tests.helpers.policies import pipeline_of, random_policy, talking_policy
 
 CONFIGS = [
@@ -28,7 +28,7 @@ def pipe():
 @pytest.fixture(scope="module")
 def asked():
     """Thirty visitors: problem, settings and seed of each."""
-    tasks = list(TASKS)
+    tasks = list(FIRST_TASKS)
     return [(make_problem(tasks[i % 4], "medium", i), CONFIGS[i % len(CONFIGS)], 50 + i) for i in range(30)]
 
 
@@ -145,7 +145,7 @@ def test_policies_that_cannot_share_a_forward_take_steps_in_turn():
     pipe = pipeline_of(random_policy(3, causal=True).requires_grad_(False))
     batch = pipe.running_batch()
     assert isinstance(batch, StreamBatch)
-    problems = [make_problem(task, "easy", 5) for task in TASKS]
+    problems = [make_problem(task, "easy", 5) for task in FIRST_TASKS]
     config = SamplingConfig(max_turns=2)
     rows = [batch.join(problem, config, seed) for seed, problem in enumerate(problems)]
     gone = rows.pop()

@@ -15,12 +15,10 @@ from mmreason.errors import TaskError
 from mmreason.places import ROOT
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, laws
-from mmreason.tasks.chart_refocus import ChartRefocus
-from mmreason.tasks.visual_search import VisualSearch
 from tests.helpers.stones import Stones
 
 STONES = Path(__file__).parent.parent / "helpers" / "stones.py"
-EVERY = [*TASKS.values(), VisualSearch(), ChartRefocus(), Stones()]
+EVERY = [*TASKS.values(), Stones()]
 every_task = pytest.mark.parametrize("task", EVERY, ids=lambda task: task.name)
 every_difficulty = pytest.mark.parametrize("difficulty", DIFFICULTIES)
 

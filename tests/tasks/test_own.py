@@ -102,7 +102,7 @@ def test_a_broken_task_is_refused_in_a_sentence(change, tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("checkers", "task must be one of maze, jigsaw, sudoku, transform"),
+        ("checkers", "task must be one of maze, jigsaw, sudoku, transform, visual_search, chart_refocus"),
         ("nowhere.py", "there is no file 'nowhere.py'"),
         ("STONES:Pebbles", "must name a class of the file; it has Stones"),
         ("STONES:GRID", "must be a class that derives from Task, got 8"),

@@ -12,7 +12,7 @@ from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import AssignmentConfig
 from mmreason.sampling.config import SamplingConfig
 from mmreason.settings import Control, check, choice, number, switch, there, weighted
-from mmreason.tasks import TASKS
+from mmreason.tasks import FIRST_TASKS, TASKS
 
 LOSS_TYPES = ("dapo", "grpo", "dr_grpo")
 LIKELIHOODS = ("trajectory", "one_step", "random_mask")
@@ -82,7 +82,7 @@ class GRPOConfig:
     )
     seed: int = number(0, limits.SEED, page=Control("Seed", "The same seed gives the same prompts.", place="first"))
     tasks: Mapping[str, float] = weighted(
-        dict.fromkeys(TASKS, 1.0),
+        dict.fromkeys(FIRST_TASKS, 1.0),
         "tasks it learns on (built-in, FILE.py:CLASS or data:FOLDER), and their shares "
         "(default: all that the checkpoint knows, in equal shares)",
         left="all that the checkpoint knows",

@@ -10,7 +10,7 @@ from mmreason.errors import ConfigError
 from mmreason.limits import Number, Whole
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import check, number, switch, weighted
-from mmreason.tasks import TASKS
+from mmreason.tasks import FIRST_TASKS, TASKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,9 @@ class CorpusConfig:
         2, Whole("num_copies", 1, 16, "noisy copies of a segment in pretraining")
     )
     tasks: Mapping[str, float] = weighted(
-        dict.fromkeys(TASKS, 1.0),
-        "tasks it learns on (built-in, FILE.py:CLASS or data:FOLDER), and their shares (default: all built-in ones)",
+        dict.fromkeys(FIRST_TASKS, 1.0),
+        "tasks it learns on (built-in, FILE.py:CLASS or data:FOLDER), and their shares "
+        f"(default: {', '.join(FIRST_TASKS)})",
         metavar="TASK[=WEIGHT]",
     )
     difficulties: Mapping[str, float] = weighted(

@@ -14,6 +14,7 @@ from diffusers import VQModel
 
 from mmreason import limits
 from mmreason.codecs.cells import (
+    NUM_CODES,
     build_vqvae,
     decode_codebook,
     encode_cells,
@@ -24,7 +25,7 @@ from mmreason.errors import ConfigError
 from mmreason.records import CELL_PX, DIFFICULTIES
 from mmreason.sampling.generators import torch_generator
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, atlas, atlas_for, make_problem
+from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, make_problem
 from mmreason.tasks.atlas import join_cells, split_cells
 from mmreason.tasks.picture import PictureTask, resized
 
@@ -33,13 +34,13 @@ from mmreason.tasks.picture import PictureTask, resized
 class VQTrainConfig:
     """Settings of the tokenizer's training."""
 
-    num_codes: int = 256
+    num_codes: int = NUM_CODES
     autoencode_steps: int = 1000  # without a codebook, so that every drawing finds its place
     quantize_steps: int = 300  # decoder only, from the codebook set on those places
     learning_rate: float = 2e-3
     problems_per_task: int = 200  # drawings looked at, a task and difficulty
     seed: int = 0
-    tasks: tuple[str, ...] = tuple(TASKS)
+    tasks: tuple[str, ...] = FIRST_TASKS
     cells_at_once: int = 512  # cells of one step
 
     def __post_init__(self) -> None:
@@ -54,6 +55,11 @@ class VQReport:
     recognised: float
     psnr: float
     codes_used: int
+
+
+def codes_needed(tasks: Sequence[str]) -> int:
+    """A codebook's size that holds every drawing of ``tasks``: a multiple of 64, and as shipped at least."""
+    return max(NUM_CODES, -(-sum(len(TASKS[task].cells) for task in tasks) // 64) * 64)
 
 
 def drawn_cells(config: VQTrainConfig) -> np.ndarray:
@@ -149,7 +155,7 @@ def evaluate_vqvae(
     problems_per_task: int = 20,
     seed: int = 0,
     split: str = "test",
-    tasks: Sequence[str] = tuple(TASKS),
+    tasks: Sequence[str] = FIRST_TASKS,
 ) -> VQReport:
     """Encode and decode held-out drawings of every difficulty of ``tasks``; cells of pictures count by tolerance."""
     sheet = decode_codebook(vqvae)

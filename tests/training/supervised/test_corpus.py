@@ -13,7 +13,7 @@ from mmreason.errors import ConfigError
 from mmreason.layouts.packing import PADDING
 from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, atlas, make_problem, split_of
+from mmreason.tasks import FIRST_TASKS, TASKS, atlas, make_problem, split_of
 from mmreason.tasks.task import NO_HINT
 from mmreason.training.supervised.config import CorpusConfig
 from mmreason.training.supervised.corpus import (
@@ -96,19 +96,19 @@ def test_every_problem_of_a_batch_belongs_to_the_split_asked_for(split):
     config = CorpusConfig(problems_per_batch=60, num_copies=1, difficulties={"easy": 1.0})
     drawn = [pair for part in batches(config, split=split)[0] for pair in canvases(part)]
     assert len(drawn) == 60
-    assert {task for task, _ in drawn} == set(TASKS)
+    assert {task for task, _ in drawn} == set(FIRST_TASKS)
     assert {split_of(task, canvas_HW) for task, canvas_HW in drawn} == {split}
 
 
 def test_a_difficulty_of_one_task_comes_in_that_task_alone_as_often_as_its_weight_says():
     config = CorpusConfig(problems_per_batch=300, num_copies=1, difficulties={"easy": 3.0, "transform/hard": 1.0})
     assert config.drawn == ["easy", "hard"]
-    turns = {task: [] for task in TASKS}
+    turns = {task: [] for task in FIRST_TASKS}
     for part in batches(config)[0]:
         last = part.packed.segment_BL.amax(dim=1)
         for (task, _), segment in zip(canvases(part), last.tolist(), strict=True):
             turns[task].append((segment + 1) // 2 - 1)
-    limits = {task: TASKS[task].turns["easy"][1] for task in TASKS}
+    limits = {task: TASKS[task].turns["easy"][1] for task in FIRST_TASKS}
     for task, found in turns.items():
         beyond = sum(count > limits[task] for count in found) / len(found)
         assert (0.1 < beyond < 0.4) if task == "transform" else beyond == 0, task

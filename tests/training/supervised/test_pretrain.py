@@ -21,7 +21,7 @@ from mmreason.errors import ConfigError
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.tasks import FIRST_TASKS, atlas, make_problem
 from mmreason.training import hardware
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised import pretrain as module
@@ -265,7 +265,7 @@ def test_a_fully_masked_copy_is_taught_what_the_sampler_decodes_there_and_other_
     other_BL = ~whole_BL & (packed.copy_BL != 2)
     assert torch.equal(taught_BL[other_BL], part.target_BL[other_BL])
     pipe = InterleavedReasoningPipeline(policy, vqvae(), text_tokenizer(), MaskedDiffusionScheduler())
-    tasks = {int(pipe.words.index(f"<{name}>")): name for name in TASKS}
+    tasks = {int(pipe.words.index(f"<{name}>")): name for name in FIRST_TASKS}
     for row in range(len(taught_BL)):
         canvas = packed.ids_BL[row, 1:65].numpy() - vocabulary().num_text
         (problem,) = [

@@ -8,9 +8,9 @@ import torch
 
 from mmreason.codecs.cells import encode_cells
 from mmreason.errors import ConfigError
-from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.tasks import FIRST_TASKS, TASKS, atlas, make_problem
 from mmreason.tasks.atlas import split_cells
-from mmreason.training.supervised.vqvae import VQTrainConfig, drawn_cells, evaluate_vqvae, train_vqvae
+from mmreason.training.supervised.vqvae import VQTrainConfig, codes_needed, drawn_cells, evaluate_vqvae, train_vqvae
 
 CONFIG = VQTrainConfig(autoencode_steps=3, quantize_steps=2, problems_per_task=2)
 
@@ -25,7 +25,7 @@ def test_every_cell_of_start_canvases_and_edits_is_looked_at_once():
     pixels = drawn_cells(CONFIG)
     assert len({cell.tobytes() for cell in pixels}) == len(pixels)
     known = {cell.tobytes() for cell in pixels}
-    for task in TASKS:
+    for task in FIRST_TASKS:
         problem = make_problem(task, "hard", CONFIG.seed, "train", 1)
         last = TASKS[task].demonstrate(problem.spec).steps[-1].canvas
         for image in (problem.image, atlas().draw(task, last)):
@@ -52,6 +52,11 @@ def test_the_report_counts_recognised_cells_of_held_out_drawings(trained):
     assert 0 <= report.recognised <= 1
     assert np.isfinite(report.psnr)
     assert 20 < report.codes_used <= CONFIG.num_codes
+
+
+def test_a_codebook_of_all_built_in_tasks_has_room_for_every_drawing():
+    assert codes_needed(FIRST_TASKS) == codes_needed(["visual_search", "chart_refocus"]) == 256
+    assert codes_needed(list(TASKS)) == 448 >= sum(len(task.cells) for task in TASKS.values())
 
 
 def test_fewer_codes_than_drawings_are_refused():

@@ -13,7 +13,7 @@ import pytest
 from mmreason import places
 from mmreason.rewards.advice import expected_solution, first_wrong
 from mmreason.rewards.verify import Verifier
-from mmreason.tasks import TASKS
+from mmreason.tasks import FIRST_TASKS
 from mmreason.traces.file import check, draw_codes
 from mmreason.traces.sheet import sheet_pixels, sheet_value
 from mmreason.ui.host import checkpoints
@@ -64,7 +64,7 @@ def solved(request, worker=None, session="me", at_each=lambda state: None):
     return run_apart(watch())
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FIRST_TASKS)
 def test_every_step_is_shown_and_a_stream_only_grows(pipe, task):
     pipe.hold()
     pipe.let(1)
@@ -229,7 +229,7 @@ def test_after_a_wrong_drawing_the_drawing_that_the_thought_meant_is_shown(pipe)
     assert advice["codes"] == last.value["expected"]["steps"][0]["codes"]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FIRST_TASKS)
 def test_after_a_drawing_in_a_useless_place_the_drawing_that_the_thought_meant_is_shown(task):
     problem = next(problems(task))
     thought, edit, *_ = stand_in_trace(problem).segments
@@ -243,7 +243,7 @@ def test_after_a_drawing_in_a_useless_place_the_drawing_that_the_thought_meant_i
     assert advice["codes"] == expected_solution(problem, runtime_codes())["steps"][0]["codes"]
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", FIRST_TASKS)
 @pytest.mark.parametrize("turn", [1, 2])
 def test_the_thought_given_as_right_is_right_on_the_canvas_shown(task, turn):
     problem = next(p for p in (problems(task)) if p.turns >= turn)
