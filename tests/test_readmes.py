@@ -13,7 +13,7 @@ import pytest
 
 from mmreason.__main__ import build_parser
 from mmreason.analysis.overview import overview_table
-from mmreason.analysis.tables import comparison_table, cost_table, success_table
+from mmreason.analysis.tables import comparison_table, cost_table, setup_table, success_table
 from mmreason.commands import command_names
 
 ROOT = Path(__file__).parents[1]
@@ -32,6 +32,7 @@ BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
     ("README.md", "overview"): overview_table,
     ("mmreason/analysis/README.md", "compute"): lambda: cost_table(read("compute")),
     ("mmreason/analysis/README.md", "reproduce"): lambda: comparison_table(read("reproduce")),
+    ("mmreason/analysis/README.md", "setups"): lambda: setup_table(read("reproduce")),
     **{
         ("checkpoints/README.md", f"success:{name}"): lambda n=name: success_table(
             read("evaluate")[n]["by_difficulty"]

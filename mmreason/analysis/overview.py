@@ -32,6 +32,12 @@ def overview_table() -> str:
             f"{cost['time_ratio_single']:.1f} times alone",
             "",
         ),
+        (
+            "FLOPs, local edits against a full redraw of the same family",
+            f"autoregressive {_saved(cost, 'ar')}, diffusion {_saved(cost, 'diffusion')}",
+            "",
+        ),
+        ("An autoregressive policy with the same local edits", _same_edits(cost["arms"]), ""),
         (f"Factorized over joint rewards ({_seeds(arms)})", _gain(arms["gain_over_joint"]), paper["gain_over_joint"]),
         ("Factorized rewards over the supervised base", _gain(arms["gain_over_base"]), paper["gain_over_base"]),
         ("Joint rewards over the base", _signed(arms["joint"]["mean"] / arms["base"]["mean"] - 1), ""),
@@ -46,6 +52,20 @@ def overview_table() -> str:
     ]
     lines = ["| | here | the paper |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(line.replace("|  |", "| |") for line in lines)
+
+
+def _saved(cost: Mapping[str, Any], family: str) -> str:
+    full, local = (cost["arms"][f"{family}_{redraw}"]["flops"] for redraw in ("full", "local"))
+    return _signed(local / full - 1)
+
+
+def _same_edits(arms: Mapping[str, Any]) -> str:
+    theirs, ours = arms["ar_local"], arms["diffusion_local"]
+    return (
+        f"{theirs['flops'] / ours['flops']:.0%} of diffusion's FLOPs, ".replace("%", " %")
+        + f"{theirs['forward_passes'] / ours['forward_passes']:.1f} times its passes, "
+        + f"{theirs['seconds_single'] / ours['seconds_single']:.1f} times its time alone"
+    )
 
 
 def _read(name: str) -> dict[str, Any]:

@@ -59,6 +59,18 @@ def paired(first: Sequence[bool], second: Sequence[bool]) -> Paired:
     return Paired(gained, lost, (gained - lost) / max(1, n), bounds, min(1.0, 2 * tail))
 
 
+def difference_interval(
+    first: float, first_ci: Sequence[float], second: float, second_ci: Sequence[float]
+) -> tuple[float, float]:
+    """The 95 % interval of ``second`` − ``first`` from the intervals of both, as if independent.
+
+    Newcombe's hybrid score (1998, method 10); for arms on the same problems it is wider than need be.
+    """
+    low = math.hypot(second - second_ci[0], first_ci[1] - first)
+    high = math.hypot(second_ci[1] - second, first - first_ci[0])
+    return second - first - low, second - first + high
+
+
 def overlap(a: tuple[float, float], b: tuple[float, float]) -> bool:
     """Do two intervals overlap?"""
     return a[0] <= b[1] and b[0] <= a[1]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
+from mmreason.analysis.statistics import difference_interval
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
 from mmreason.handed import Handed
@@ -52,7 +53,8 @@ def cost_table(result: Mapping[str, Any]) -> str:
         "",
         f"`diffusion_local` against `ar_full`: {-100 * result['flops_reduction']:+.1f} % FLOPs (the paper: −26.9 %), "
         f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']} and "
-        f"{result['time_ratio_single']:.1f} times alone, success {100 * result['success_difference']:+.1f} points.",
+        f"{result['time_ratio_single']:.1f} times alone, success "
+        f"{100 * result['success_difference']:+.1f} points ({_points(result['arms'])}).",
     ]
     for row in result.get("scaling_measured", []):
         if row["region_share"] == min(other["region_share"] for other in result["scaling_measured"]):
@@ -70,6 +72,13 @@ def cost_table(result: Mapping[str, Any]) -> str:
             f"region, turns and model, all of which redraw at least {100 * least:.0f} % of the canvas at each edit."
         )
     return "\n".join(lines)
+
+
+def _points(arms: Mapping[str, Any]) -> str:
+    """The interval of the difference of success."""
+    full, local = arms["ar_full"], arms["diffusion_local"]
+    bounds = difference_interval(full["success"], full["ci95"], local["success"], local["ci95"])
+    return " to ".join(f"{100 * bound:+.1f}" for bound in bounds)
 
 
 def comparison_table(result: Mapping[str, Any]) -> str:
@@ -148,9 +157,9 @@ def setup_progress(row: Mapping[str, Any]) -> str:
     runs, pilots = row["runs"], row["pilots"]
     done = f"{runs['finished']} of {runs['registered']} runs done"
     if row["learning_rate"] is None:
-        done += f", {len(pilots)} of the pilots that choose the learning rate"
+        done = f"{len(pilots)} of {row['pilots_registered']} pilots done, which choose the learning rate, and {done}"
     complete = runs["finished"] == runs["registered"]
-    return done if complete else f"{done}; no arm is summarised before its registered seeds are complete"
+    return done if complete else f"{done} (no arm is summarised before its registered seeds are complete)"
 
 
 def setup_table(found: Mapping[str, Any]) -> str:

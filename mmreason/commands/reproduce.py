@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--beside", type=int, default=1, metavar="N", help="with --setup: runs beside each other")
     parser.add_argument("--deadline", type=float, default=0.0, metavar="S", help="with --setup: stop after S seconds")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
+    parser.add_argument("--summary", action="store_true", help="run nothing: make the tables of what is finished")
     parser.add_argument("--results", metavar="DIR", help="files of single runs (default: in assets/results)")
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {only!r}")
     if args.ship:
         comparison.check_ship(args.ship)
-    if not args.plan:
+    if not (args.plan or args.summary):
         for run in runs:
             if not args.only or run.name in args.only:
                 line.close(run.name)
@@ -111,7 +112,7 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     for only in args.only or []:
         if only not in series.jobs:
             raise ConfigError(f"--only must be of the set-up's runs ({', '.join(series.jobs)}), got {only!r}")
-    if not args.plan:
+    if not (args.plan or args.summary):
         check_registered(setup)
         if args.only:
             for job in args.only:

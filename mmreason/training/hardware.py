@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -47,6 +47,14 @@ def training_seconds(half: bool, rows: int = 2048, width: int = 192, times: int 
         out_ND.sum().backward()
         taken.append(time.process_time() - began)
     return min(taken[1:])  # the first one warms up
+
+
+def fair_clock() -> Callable[[], float]:
+    """What to time this process by: the processor's seconds on one thread of a CPU, so that neighbours on the machine
+    do not matter, and those of the wall otherwise.
+    """
+    alone = not torch.cuda.is_available() and torch.get_num_threads() == 1
+    return time.process_time if alone else time.perf_counter
 
 
 def keep_freed_memory() -> None:

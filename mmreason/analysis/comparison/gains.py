@@ -41,6 +41,7 @@ def summary(series: Series) -> dict[str, Any]:
     found: dict[str, Any] = {
         "measure": setup.measure,
         "runs": {"finished": sum(map(series.has, series.runs)), "registered": len(series.runs)},
+        "pilots_registered": len(series.pilots),
         "learning_rate": series.rate,
         "pilots": {str(rate): series.pilot_score(job) for job, rate in series.pilots.items() if series.has(job)},
         "seeds": setup.seeds if len(complete) == len(setup.arms) else None,

@@ -80,6 +80,8 @@ class Comparison(BaseModel):
     controls: dict[str, dict[str, Any]] = {}
     own_turn: dict[str, dict[str, Any]] = {}
     missing: list[str] = []
+    setups: dict[str, dict[str, Any]] = {}
+    registered: str | None = None
     paper: dict[str, Finite]
     command: str = COMMAND
 

@@ -5,15 +5,15 @@
     diffusion_full   masked diffusion, redraws the whole image
     diffusion_local  masked diffusion, draws the stated region only
 
-Costs are means over rollouts.  A problem is encoded once and shared by its group, in every arm; padding,
-finished rows and masked products count.
+Costs are means over rollouts.  A problem is encoded once and shared by its group, in every arm; padding and masked
+products count, and finished rows leave the batch.  Seconds on one thread of a CPU are the processor's, so that
+neighbours on the machine do not matter.
 """
 
 from __future__ import annotations
 
 import resource
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -40,6 +40,7 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed, numpy_generator
+from mmreason.training.hardware import fair_clock
 from mmreason.training.rl.likelihood import pack_traces
 from mmreason.training.validation import success_by_task
 
@@ -84,19 +85,20 @@ def measure(
     batch_size: int,
     on_progress: Progress = lambda name, done, total: None,
 ) -> dict[str, tuple[list[Trace], float]]:
-    """Scored traces of each arm, and its wall seconds; the arms take turns at every batch of rollouts."""
+    """Scored traces of each arm, and its seconds; the arms take turns at every batch of rollouts."""
     out: dict[str, tuple[list[Trace], float]] = {arm.name: ([], 0.0) for arm in arms}
+    clock = fair_clock()
     verifiers = {arm.name: Verifier(arm.pipe.words, arm.pipe.sheet) for arm in arms}
     per_batch = max(1, batch_size // num_generations)
     for start in range(0, len(problems), per_batch):
         batch = problems[start : start + per_batch]
         seeds = [rollout_seed(problem, seed) for problem in batch]
         for arm in arms:
-            began = time.perf_counter()
+            began = clock()
             traces = arm.pipe(batch, arm.settings(config), seeds, num_generations).traces
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
-            seconds = time.perf_counter() - began
+            seconds = clock() - began
             done, before = out[arm.name]
             done += [verifiers[arm.name].score(trace) for trace in traces]
             out[arm.name] = (done, before + seconds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from mmreason.analysis.cost.workload import ARMS, Workload, forward_passes, forw
 from mmreason.models.cache import PrefixCache
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
+from mmreason.training.hardware import fair_clock
 
 CANVASES = (64, 256, 1024)  # 8×8, 16×16, 32×32 cells
 TURNS = (2, 4, 8, 16)
@@ -112,17 +112,17 @@ def rollout_seconds(model: InterleavedDiffusionModel, arm: str, load: Workload) 
     )
     cache.allocate(model.norm.weight, 1)
     steps = list(forwards(arm, load))
-    seconds = 0.0
+    seconds, clock = 0.0, fair_clock()
     for step, after in zip(steps, [*steps[1:], steps[-1]], strict=True):
         ids = torch.zeros(1, step.width, dtype=torch.long, device=device)
         places = torch.zeros(1, step.width, 8 if config.causal else 5, dtype=torch.long, device=device)
         mask = torch.ones(1, 1, step.width, step.cached + step.width, dtype=torch.bool, device=device)
         keep = torch.arange(step.width, device=device)[None] < after.cached - step.cached
-        began = time.perf_counter()
+        began = clock()
         cache.reserve(step.cached + step.width)
         output = model(ids, places, mask, cache=cache, keep_BL=keep if bool(keep.any()) else None)
         scores = model.logits(output.hidden_BLD[:, : step.scored])
         if device.type != "cpu":
             float(scores.sum())  # waits for the device
-        seconds += step.count * (time.perf_counter() - began)
+        seconds += step.count * (clock() - began)
     return seconds

@@ -154,14 +154,11 @@ def test_students_t_is_that_of_the_tables():
 # Runs
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    """Set-up P on a policy that knows nothing: two rates, one step, two arms of three seeds."""
-    folder = tmp_path_factory.mktemp("start") / "checkpoint"
-    fresh_pipe().save_pretrained(folder)
+def tiny_setup(checkpoint: str, seeds: int = 3, rates: tuple[float, ...] = (1e-4, 1e-3)):
+    """Set-up P in two small steps, with two arms."""
     protocol = replace(
         P.protocol,
-        checkpoint=str(folder),
+        checkpoint=checkpoint,
         tasks=("maze", "transform"),
         difficulties={"easy": 1.0},
         points=(1, 2),
@@ -172,8 +169,16 @@ def tiny(tmp_path_factory):
         problems_apart=1,
         first_seed=0,
     )
-    arms = tuple(Arm(name, "trace", 3) for name in ("joint_pooled", "factorized"))
-    return replace(P, name="tiny", protocol=protocol, arms=arms, rates=(1e-4, 1e-3), pilot_problems=1)
+    arms = tuple(Arm(name, "trace", seeds) for name in ("joint_pooled", "factorized"))
+    return replace(P, name="tiny", protocol=protocol, arms=arms, rates=rates, pilot_problems=1)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """The same on a policy that knows nothing: two pilots, three seeds."""
+    folder = tmp_path_factory.mktemp("start") / "checkpoint"
+    fresh_pipe().save_pretrained(folder)
+    return tiny_setup(str(folder))
 
 
 def series(setup, folder) -> Series:
@@ -254,6 +259,27 @@ def test_at_the_deadline_what_runs_is_told_to_stop(tmp_path, monkeypatch):
     packing.run(deadline=1.5)
     assert made.missing == ["long"] and not packing.running
     assert "1.5 s are over: 1 running jobs are told to stop" in said
+
+
+SETUP_JOB = """
+import sys
+from pathlib import Path
+from tests.analysis.comparison.test_setups import series, tiny_setup
+series(tiny_setup(sys.argv[1], seeds=1, rates=(1e-3,)), Path(sys.argv[2])).carry_out(sys.argv[3])
+"""
+
+
+@pytest.mark.slow
+def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
+    """As on a GPU, at a tiny size: every job a process, and run files and nothing else among the results."""
+    checkpoint = tiny.protocol.checkpoint
+    found = series(tiny_setup(checkpoint, seeds=1, rates=(1e-3,)), tmp_path)
+    packing = Packing(found, [sys.executable, "-c", SETUP_JOB, checkpoint, str(tmp_path)], 3, print)
+    packing.run(deadline=300)
+    assert not packing.failed and not found.missing
+    kept = sorted(path.name for path in (tmp_path / "results").iterdir())
+    assert kept == ["factorized-trace-0.json", "joint_pooled-trace-0.json", "start-0.json"]
+    assert summary(found)["gain_factorized_over_base"]["ci95"] is None
 
 
 # The command

@@ -74,7 +74,9 @@ def test_the_headline_says_the_saving_the_papers_and_the_command():
     assert "50.0 % fewer FLOPs" in lines[0][1] and "26.9 % fewer" in lines[0][1]
     assert "1.50 billion against 3.00 billion" in lines[0][1]
     assert "6.0 times as fast for a single visitor" in lines[1][1] and "1.2 puzzles in 100 more" in lines[1][1]
-    assert "spends 900 million FLOPs, less than diffusion does" in lines[2][1]
+    assert "saves an autoregressive policy 70.0 % of its FLOPs and diffusion 75.0 %" in lines[2][1]
+    assert "spends 60.0 % of diffusion's FLOPs" in lines[2][1]
+    assert "local edits save 87.5 % of the steps here, where an edit draws 8 of 64 cells" in lines[3][1]
     assert ["code", "python -m mmreason compute --problems 64"] in lines
     assert not [line for line in lines if line[0] == "note"]  # the arm's bar shows it
     assert ["note", "other: A sentence."] in headline(checked(notes={"other": "A sentence."}))

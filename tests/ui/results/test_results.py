@@ -25,6 +25,7 @@ from mmreason.ui.results.words import (
     protocol_words,
     reward_claim,
     reward_setbacks,
+    setup_claim,
     signed,
     task_table,
 )
@@ -158,6 +159,19 @@ def test_what_judging_each_turn_brings_is_said_where_it_was_measured():
 def test_missing_runs_are_said():
     found = Comparison.model_validate(written() | {"missing": ["joint-trace-4"]})
     assert "1 of the planned runs are still missing" in reward_setbacks(found)
+
+
+def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before_it_is_complete():
+    row = {"runs": {"finished": 3, "registered": 50}, "pilots": {"0.0001": 0.5}, "pilots_registered": 3}
+    row |= {"learning_rate": None, "registered": "c" * 40, "needs": None, "gain_separate_over_unified": None}
+    content = written() | {"setups": {"P": row}, "registered": "c" * 40}
+    text = " ".join(line for _, line in setup_claim(Comparison.model_validate(content)))
+    assert "1 of 3 pilots done" in text and "3 of 50 runs done" in text and "cccccccccccc" in text
+    row["gain_separate_over_unified"] = {"mean": 0.05, "ci95": [0.01, 0.09], "seeds": []}
+    row["gain_assignment"] = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": []}
+    text = setup_claim(Comparison.model_validate(content))[0][1]
+    assert "+5.0 % (+1.0 % to +9.0 %)" in text and "the assignment alone +2.0 % (−1.0 % to +5.0 %)" in text
+    assert setup_claim(Comparison.model_validate(written())) == []
 
 
 def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
