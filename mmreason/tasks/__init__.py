@@ -71,6 +71,12 @@ def split_of(task: str, canvas_HW: np.ndarray, prompt: str = "") -> Split:
     return "test" if share == 0 else "validation" if share == 1 else "train"
 
 
+def split_of_problem(problem: Problem) -> Split:
+    """The split that ``problem`` belongs to, whoever made it."""
+    own = task_named(problem.task).own_split(problem.spec)
+    return own or split_of(problem.task, problem.canvas, problem.prompt)
+
+
 def make_problem(
     task: str, difficulty: Difficulty | str, seed: int, split: Split | str = "test", index: int = 0
 ) -> Problem:
@@ -90,7 +96,7 @@ def make_problem(
             if spec is None:
                 continue
             problem = _problem(maker, spec, difficulty=difficulty, seed=seed, split=split, index=index)
-            if split_of(task, problem.canvas, problem.prompt) == split:
+            if split_of_problem(problem) == split:
                 return problem
     raise TaskError(f"the task {task} gave no {difficulty} problem of the {split} split in {_MAX_DRAWS} draws")
 

@@ -31,7 +31,8 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import blamed_on, make_problem, split_of
+from mmreason.tasks import blamed_on, make_problem, split_of_problem
+from mmreason.tasks.data import DataTask
 from mmreason.tasks.picture import PictureTask
 from mmreason.tasks.task import FOREIGN, NO_HINT, Spec, Task
 
@@ -206,7 +207,7 @@ def has_disjoint_splits(task: Task, difficulty: Difficulty, count: int = 12) -> 
             content = problem.canvas.tobytes() + problem.prompt.encode()
             there = seen.setdefault(content, split)
             _hold(there == split, f"a {difficulty} problem occurs in {there} and in {split}")
-            found = split_of(task.name, problem.canvas, problem.prompt)
+            found = split_of_problem(problem)
             _hold(found == split, f"a {difficulty} problem of {found} is given as one of {split}")
 
 
@@ -308,7 +309,8 @@ def laws_of(task: Task, count: int = 12) -> dict[str, Law]:
 
     laws: dict[str, Law] = {"pure": of_difficulties(is_pure_and_normal), "example": partial(shows_an_example, task)}
     laws["refusals"] = partial(refuses_what_is_no_problem, task)
-    laws["turns"] = of_difficulties(partial(has_uniform_turns, draws=300))
+    if not isinstance(task, DataTask):  # its rows are what they are
+        laws["turns"] = of_difficulties(partial(has_uniform_turns, draws=300))
     if not isinstance(task, PictureTask):
         laws["drawings"] = partial(has_drawings_that_differ, task)
     laws["hints"] = of_specs(has_hints_in_range)
@@ -318,8 +320,9 @@ def laws_of(task: Task, count: int = 12) -> dict[str, Law]:
         laws |= {
             "solvable": of_specs(is_solved_by_its_demonstration),
             "words": of_specs(says_known_words),
-            "corruptions": random(rejects_single_corruptions),
         }
+    if task.demonstrates and not isinstance(task, DataTask):  # whose rewards are known, and may take longer answers
+        laws["corruptions"] = random(rejects_single_corruptions)
     return laws
 
 

@@ -1,7 +1,8 @@
 """Tasks of one's own: found in a file, a module or an installed package, checked, and made known by their name.
 
 A task is named as ``FILE.py:CLASS`` (``FILE.py`` alone where it holds one), ``MODULE:CLASS``, or by the name of an
-entry point in the group ``mmreason.tasks`` of an installed package.  Built-in tasks go by their name.
+entry point in the group ``mmreason.tasks`` of an installed package; a dataset as ``data:FOLDER``.
+Built-in tasks go by their name.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ from mmreason.disk import one_line
 from mmreason.errors import MMReasonError, TaskError
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, register
+from mmreason.tasks.data import DataTask
 from mmreason.tasks.picture import PictureTask
 from mmreason.tasks.task import Task
 
+DATA = "data:"
 GROUP = "mmreason.tasks"  # of entry points
 MAX_CELLS = 256  # drawings of one task
 MAX_TURNS = 16
@@ -69,6 +72,8 @@ def source_of(name: str) -> str:
 
 def _found(text: str) -> Task:
     """The task that ``text`` names; raises TaskError."""
+    if text.startswith(DATA):
+        return _tried(lambda: DataTask(text.removeprefix(DATA)), text)
     where, _, name = text.rpartition(":")
     if text.endswith(".py"):
         where, name = text, ""

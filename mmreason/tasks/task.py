@@ -111,6 +111,10 @@ class Task(ABC):
         """A spec of ``split``, or None for another draw: what ``generate`` gives, whatever the split."""
         return self.generate(difficulty, rng)
 
+    def own_split(self, spec: Spec) -> Split | None:
+        """The split of a problem, if the task decides it by a hash of the content; None leaves it to what is drawn."""
+        return None
+
     def prompt(self, spec: Spec) -> str:
         """Words that a policy is told besides the task's name; those of a question that differs by problem."""
         return ""

@@ -1,0 +1,187 @@
+"""A dataset as a task: ``data:FOLDER``; what a folder holds is in ``mmreason.tasks.dataset``.
+
+A row with a target takes one turn: the thought reads ``look <edit> r1c1 r2c3`` and names the region, the edit draws
+what the target shows there.  A row without one is answered at once.  Answers are judged by the row's own reward,
+whatever was drawn; edits by the pixels inside the region against the target, with those outside unchanged.
+
+Axes: H W cells, S pixels along a side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmreason.errors import ProblemError, TaskError
+from mmreason.records import ANSWER, EDIT, GRID, Box, Demonstration, Difficulty, Split, Step, Verdict, region_mask
+from mmreason.seeds import numpy_generator
+from mmreason.tasks.dataset import Dataset, Row, number_of
+from mmreason.tasks.picture import SMALL, PictureTask
+from mmreason.tasks.task import Spec, checked_object, shown, verdict
+
+LOOK = "look"  # how a thought begins
+OVERLAP = 0.5  # of a named region with the true one, intersection over union
+REMEMBERED = 2048  # decoded pictures, 48 KB each
+
+
+class DataTask(PictureTask):
+    """The problems of a folder."""
+
+    tolerance = 24.0
+
+    def __init__(self, folder: str | Path) -> None:
+        self.rows = Dataset(folder)
+        slug = re.sub(r"[^a-z0-9]+", "_", self.rows.path.resolve().name.lower()).strip("_")
+        self.name = (slug if slug[:1].isalpha() else f"data_{slug}").strip("_")[:40]
+        self.question = "What is asked stands in each row."
+        self.words = tuple(dict.fromkeys((LOOK, *self.rows.words)))
+        turns = {len(row.region) > 0 for row in self.rows.rows.values()}
+        self.turns: Mapping[Difficulty, tuple[int, int]] = dict.fromkeys(
+            ("easy", "medium", "hard"), (int(min(turns)), int(max(turns)))
+        )
+        self.example: Spec = self._spec(next(iter(self.rows.rows)))
+        self._by_split: dict[str, list[str]] = {}
+        for key in self.rows.rows:
+            self._by_split.setdefault(_split(key), []).append(key)
+        self._pixels = lru_cache(maxsize=REMEMBERED)(lambda picture: self.rows.pixels(picture, SMALL))
+
+    def _spec(self, key: str) -> dict[str, Any]:
+        return {"task": self.name, "row": key}
+
+    def row(self, spec: Spec) -> Row:
+        """The row of a spec."""
+        return self.rows.rows[spec["row"]]
+
+    def generate(self, difficulty: Difficulty, rng: np.random.Generator) -> Spec:
+        """Any row."""
+        keys = list(self.rows.rows)
+        return self._spec(keys[int(rng.integers(len(keys)))])
+
+    def draw(self, difficulty: Difficulty, split: Split, seed: int, index: int, rng: np.random.Generator) -> Spec:
+        """The rows of a split one after the other, shuffled by ``seed`` and anew each time they are through."""
+        keys = self._by_split.get(split, [])
+        if not keys:
+            raise TaskError(
+                f"the dataset {self.name} has no rows of the {split} split, which a hash of their content decides; "
+                f"of its {len(self.rows.rows)} rows about a tenth should be: it needs more"
+            )
+        order = numpy_generator("rows", seed, split, index // len(keys)).permutation(len(keys))
+        return self._spec(keys[int(order[index % len(keys)])])
+
+    def own_split(self, spec: Spec) -> Split:
+        """A hash of picture and prompt: 80 % train and 10 % each of the others."""
+        return _split(spec["row"])
+
+    def parse(self, data: Mapping[str, Any]) -> Spec:
+        """A row by its key; raises ProblemError."""
+        key = checked_object(self.name, data, "row")["row"]
+        if not isinstance(key, str) or key not in self.rows.rows:
+            raise ProblemError(f"row must be the key of a row of the dataset {self.name}, got {shown(key)}")
+        return self._spec(key)
+
+    def asked(self, spec: Spec) -> str:
+        return self.row(spec).question
+
+    def prompt(self, spec: Spec) -> str:
+        return " ".join(self.row(spec).prompt)
+
+    def canvas(self, spec: Spec) -> np.ndarray:
+        """The picture, (S, S, 3)."""
+        return self._pixels(self.row(spec).image)
+
+    def goal(self, spec: Spec) -> np.ndarray:
+        """The picture in the end: the target inside the region, the start outside it."""
+        row = self.row(spec)
+        if row.target is None:
+            return self.canvas(spec)
+        inside = self.region(region_mask(self.boxes(spec)))[..., None]
+        return np.where(inside, self._pixels(row.target), self.canvas(spec))
+
+    def boxes(self, spec: Spec) -> list[Box]:
+        """The region in whole cells."""
+        found = []
+        for left, top, right, bottom in self.row(spec).region:
+            rows, columns = _cells(top, bottom), _cells(left, right)
+            found.append(Box(rows[0], columns[0], rows[1], columns[1]))
+        return found
+
+    def turns_needed(self, spec: Spec) -> int:
+        return 1 if self.row(spec).region else 0
+
+    def demonstrate(self, spec: Spec) -> Demonstration:
+        """Name the region, draw the target there, answer."""
+        boxes, answer = self.boxes(spec), f"{ANSWER} {' '.join(self.row(spec).answer)}"
+        if not boxes:
+            return Demonstration((), answer)
+        thought = f"{LOOK} {EDIT} {' '.join(box.words for box in boxes)}"
+        return Demonstration((Step(thought, self.goal(spec)),), answer)
+
+    def check_thought(
+        self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], boxes: Sequence[Box], turn: int
+    ) -> Verdict:
+        """``look``, and a region that overlaps the true one by at least half, while it is not drawn yet."""
+        if list(words) != [LOOK] or not boxes:
+            return verdict(f"a thought reads: {LOOK}, and names a region", well_formed=False)
+        wanted, named = region_mask(self.boxes(spec)), region_mask(boxes)
+        if not wanted.any():
+            return verdict("nothing is to be drawn; the answer is due")
+        overlap = float((wanted & named).sum() / (wanted | named).sum())
+        due, right = not self.is_solved(spec, canvas_HW), overlap >= OVERLAP
+        reason = "true" if right else f"the region overlaps the right one by {overlap:.0%}, at least {OVERLAP:.0%}"
+        return verdict(reason if due else "it is drawn already", true=right, useful=due)
+
+    def carry_out(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], turn: int) -> np.ndarray | None:
+        """The picture in the end, if there is something to draw."""
+        return self.goal(spec) if list(words) == [LOOK] and self.row(spec).region else None
+
+    def accepted_edits(self, spec: Spec, canvas_HW: np.ndarray, region_HW: np.ndarray, turn: int) -> list[np.ndarray]:
+        """The target where the picture is not yet as in the end, if all of that lies inside the region."""
+        goal = self.goal(spec)
+        left = self.region(self.differs(canvas_HW, goal))
+        if not left.any() or (left & ~region_HW).any():
+            return []
+        return [np.where(left[..., None], goal, canvas_HW)]
+
+    def check_answer(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str]) -> Verdict:
+        """The row's own reward, whatever the picture shows."""
+        return judge_answer(self.row(spec), tuple(words))
+
+    def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:
+        """Is the target drawn, and nothing else changed?"""
+        return not self.differs(canvas_HW, self.goal(spec)).any()
+
+
+def judge_answer(row: Row, said: tuple[str, ...]) -> Verdict:
+    """Is ``said`` the answer of ``row``, by its reward?"""
+    right, told = row.answer, " ".join(said)
+    if row.reward == "number":
+        number, wanted = number_of(said), number_of(right)
+        if number is None or wanted is None:
+            return verdict(f"{told!r} is no number", well_formed=False)
+        true = abs(number - wanted) <= row.tolerance
+    elif row.reward == "choice":
+        if said not in row.choices:
+            return verdict(f"{told!r} is none of the choices", well_formed=False)
+        true = said == right
+    elif row.reward == "contains":
+        true = any(said[k : k + len(right)] == right for k in range(len(said)))
+    else:
+        true = said == right
+    return verdict("true" if true else f"the answer is {' '.join(right)}, not {told}", bool(said), true, useful=True)
+
+
+def _split(key: str) -> Split:
+    share = hashlib.blake2b(key.encode(), digest_size=4).digest()[0] % 10
+    return "test" if share == 0 else "validation" if share == 1 else "train"
+
+
+def _cells(low: float, high: float) -> tuple[int, int]:
+    """First and last cell, from 1, that a span of shares touches; a touch of less than a tenth of a cell is none."""
+    first, last = int(low * GRID + 0.1), int(np.ceil(high * GRID - 0.1))
+    return min(first, GRID - 1) + 1, max(min(last, GRID), min(first, GRID - 1) + 1)

@@ -1,0 +1,292 @@
+"""The rows of a dataset folder, each checked before anybody learns from it.
+
+A folder holds ``data.jsonl``, one JSON object a line, with pictures beside it, or parquet files, a Hub dataset's for
+instance.  The fields of a row:
+
+- ``image``: the path of a picture inside the folder; in parquet its bytes, too, as ``{"bytes": …}``
+- ``prompt`` (or ``question``): what is asked, up to 12 words; ``answer``: what is right, up to 10 words or a number
+- ``target``, optional: the picture as it should become, of any size
+- ``region``, with a target: where it changes, boxes ``[left, top, right, bottom]`` in pixels of ``image``
+- ``reward``, optional: how answers are judged, ``exact``, ``number``, ``contains`` or ``choice``; with ``choices`` the
+  answers to choose from, with ``tolerance`` how far a number may be off
+
+Nothing outside the folder is opened, no link is followed, nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from mmreason.disk import quoted
+from mmreason.errors import TaskError
+from mmreason.handed import Folder, Handed
+
+ROWS = "data.jsonl"
+MAX_ROWS = 20_000
+MAX_PICTURE_BYTES = 16 * 2**20
+MAX_PICTURE_SIDE = 4096
+MAX_PROMPT, MAX_ANSWER, MAX_BOXES = 12, 10, 4
+MAX_WORDS = 4096  # different ones in all
+REWARDS = ("exact", "number", "contains", "choice")
+FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward", "choices", "tolerance")
+
+HANDED = Handed("dataset", 256 * 2**20, TaskError)
+_EDGES = ".,;:!?\"'()[]{}<>"
+_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,6})?\Z", re.ASCII)
+
+Picture = str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One problem of a dataset; texts are in the words that a small policy reads and says."""
+
+    place: str  # as errors call it
+    key: str  # twelve hex digits of picture and prompt
+    image: Picture
+    question: str  # as it is written
+    prompt: tuple[str, ...]
+    answer: tuple[str, ...]
+    target: Picture | None
+    region: tuple[tuple[float, float, float, float], ...]  # left, top, right, bottom as shares of the picture
+    reward: str
+    choices: tuple[tuple[str, ...], ...]
+    tolerance: float
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """A text in words as a small policy has them: lower case, without marks at their edges."""
+    return tuple(word for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
+
+
+def number_of(words: tuple[str, ...]) -> float | None:
+    """The number that one word writes."""
+    return float(words[0]) if len(words) == 1 and _NUMBER.match(words[0]) else None
+
+
+class Dataset:
+    """The rows of ``folder``, by key in their order; raises TaskError that names file, line and field."""
+
+    def __init__(self, folder: str | Path) -> None:
+        self.path = Path(folder)
+        if not self.path.is_dir():
+            raise TaskError(f"data:{folder} must name a folder, which {quoted(str(folder))} is not")
+        self._inside = Folder(self.path, "picture", MAX_PICTURE_BYTES, TaskError)
+        self.rows: dict[str, Row] = {}
+        for place, data in self._read():
+            row = self._row(place, data)
+            there = self.rows.setdefault(row.key, row)
+            if there is not row:
+                same = "with another answer" if there.answer != row.answer else "twice"
+                raise TaskError(f"{place}: image and prompt are those of {there.place}, {same}")
+            if len(self.rows) > MAX_ROWS:
+                raise TaskError(f"{place}: a dataset may have at most {MAX_ROWS} rows")
+        if not self.rows:
+            raise TaskError(f"{self._called()} has no rows")
+        if len(self.words) > MAX_WORDS:
+            raise TaskError(f"{self._called()} has {len(self.words)} different words, at most {MAX_WORDS} fit")
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Every word of prompts, answers and choices, once."""
+        found: dict[str, None] = {}
+        for row in self.rows.values():
+            found |= dict.fromkeys((*row.prompt, *row.answer, *(word for each in row.choices for word in each)))
+        return tuple(found)
+
+    def pixels(self, picture: Picture, side: int) -> np.ndarray:
+        """(side, side, 3) uint8: a picture of the folder, stretched to a square."""
+        return np.asarray(self._opened(picture, "").convert("RGB").resize((side, side), Image.Resampling.BOX))
+
+    def _called(self) -> str:
+        return f"dataset {quoted(str(self.path))}"
+
+    def _read(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        lines = self.path / ROWS
+        if lines.is_file():
+            with self._lines() as file:
+                for number, line in HANDED.lines(file, ROWS):
+                    place = f"{ROWS} line {number}"
+                    try:
+                        row = HANDED.parse(line)
+                    except TaskError as error:
+                        raise TaskError(f"{place}: {error}") from None
+                    if not isinstance(row, dict):
+                        raise TaskError(f"{place}: must be a JSON object, got {type(row).__name__}")
+                    yield place, row
+            return
+        files = sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*.parquet"))
+        if not files:
+            raise TaskError(f"{self._called()} must hold {ROWS} or parquet files, and holds neither")
+        for name in files:
+            yield from self._parquet(name)
+
+    def _lines(self):
+        return Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(ROWS)
+
+    def _parquet(self, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        try:
+            import pyarrow.parquet
+        except ImportError:
+            raise TaskError(f"{name} is parquet, which needs pyarrow: pip install pyarrow") from None
+        with Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(name) as file:
+            number = 0
+            try:
+                for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=32, use_threads=False):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS and v is not None}
+            except (TaskError, GeneratorExit):
+                raise
+            except Exception:  # pyarrow raises many kinds on forged files
+                raise TaskError(f"{name} is not a parquet file that can be read, after row {number}") from None
+
+    def _row(self, place: str, data: Mapping[str, Any]) -> Row:
+        for key in data:
+            if key not in FIELDS:
+                raise TaskError(f"{place}: field {str(key)[:40]!r} is unknown; a row has {', '.join(FIELDS)}")
+        asked = "question" if "question" in data and "prompt" not in data else "prompt"
+        question, answer = _text(place, data, asked, MAX_PROMPT), _text(place, data, "answer", MAX_ANSWER)
+        image = _picture(place, data.get("image"), "image")
+        size = self._opened(image, f"{place}: field 'image': ").size
+        target = None if data.get("target") is None else _picture(place, data["target"], "target")
+        if target is not None:
+            self._opened(target, f"{place}: field 'target': ")
+        region = _region(place, data, size)
+        reward, choices, tolerance = _judging(place, data, words_of(answer))
+        content = self._bytes(image, place) + "\x1f".join(words_of(question)).encode()
+        return Row(
+            place=place,
+            key=hashlib.blake2b(content, digest_size=6).hexdigest(),
+            image=image,
+            question=" ".join(question.split()),
+            prompt=words_of(question),
+            answer=words_of(answer),
+            target=target,
+            region=region,
+            reward=reward,
+            choices=choices,
+            tolerance=tolerance,
+        )
+
+    def _bytes(self, picture: Picture, _: str) -> bytes:
+        return picture if isinstance(picture, bytes) else self._inside.read(picture)
+
+    def _opened(self, picture: Picture, place: str) -> Image.Image:
+        """A decoded picture; raises TaskError that begins with ``place``."""
+        try:
+            content = self._bytes(picture, place)
+        except TaskError as error:
+            raise TaskError(f"{place}{error}") from None
+        called = "the picture" if isinstance(picture, bytes) else quoted(picture)
+        if len(content) > MAX_PICTURE_BYTES:
+            raise TaskError(f"{place}{called} is larger than {MAX_PICTURE_BYTES // 2**20} MB")
+        try:
+            found = Image.open(io.BytesIO(content))
+        except Exception:
+            raise TaskError(f"{place}{called} is no picture that can be read (PNG, JPEG, WebP)") from None
+        if found.format not in ("PNG", "JPEG", "WEBP", "GIF", "BMP"):
+            raise TaskError(f"{place}{called} must be PNG, JPEG, WebP, GIF or BMP, got {found.format}")
+        if not 8 <= min(found.size) <= max(found.size) <= MAX_PICTURE_SIDE:
+            sides = " × ".join(map(str, found.size))
+            raise TaskError(f"{place}{called} must be 8 to {MAX_PICTURE_SIDE} pixels a side, got {sides}")
+        try:
+            found.load()
+        except Exception:
+            raise TaskError(f"{place}{called} is damaged or cut off") from None
+        return found
+
+
+def _text(place: str, data: Mapping[str, Any], name: str, most: int) -> str:
+    value = data.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        value = f"{value:g}"
+    if not isinstance(value, str):
+        got = "nothing" if value is None else f"{type(value).__name__}"
+        raise TaskError(f"{place}: field {name!r} must be text, got {got}")
+    words = words_of(value)
+    if not 1 <= len(words) <= most:
+        raise TaskError(f"{place}: field {name!r} must have 1 to {most} words, got {len(words)}")
+    if any(len(word) > 40 or not word.isprintable() for word in words):
+        raise TaskError(f"{place}: field {name!r} must have words of at most 40 letters")
+    return value
+
+
+def _picture(place: str, value: Any, name: str) -> Picture:
+    if isinstance(value, Mapping):
+        value = value.get("bytes") or value.get("path")
+    if isinstance(value, str | bytes) and value:
+        return value
+    got = "nothing" if value is None else type(value).__name__
+    raise TaskError(f"{place}: field {name!r} must be the path of a picture in the folder, got {got}")
+
+
+def _region(
+    place: str, data: Mapping[str, Any], size: tuple[int, int]
+) -> tuple[tuple[float, float, float, float], ...]:
+    boxes = data.get("region")
+    if boxes is None:
+        if data.get("target") is not None:
+            raise TaskError(f"{place}: field 'region' must say where 'target' differs, got nothing")
+        return ()
+    if data.get("target") is None:
+        raise TaskError(f"{place}: field 'target' must be the picture that 'region' is to become, got nothing")
+    if not isinstance(boxes, list) or not 1 <= len(boxes) <= MAX_BOXES:
+        got = f"{len(boxes)}" if isinstance(boxes, list) else type(boxes).__name__
+        raise TaskError(f"{place}: field 'region' must be a list of 1 to {MAX_BOXES} boxes, got {got}")
+    found = []
+    for number, box in enumerate(boxes, 1):
+        called = f"{place}: field 'region', box {number}"
+        if not isinstance(box, list) or len(box) != 4 or any(_is_no_number(each) for each in box):
+            raise TaskError(f"{called} must be [left, top, right, bottom] in pixels, got {str(box)[:60]}")
+        left, top, right, bottom = box
+        width, height = size
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise TaskError(f"{called} must lie in the picture of {width} × {height} pixels, got {box}")
+        found.append((left / width, top / height, right / width, bottom / height))
+    return tuple(found)
+
+
+def _is_no_number(value: Any) -> bool:
+    return isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+
+
+def _judging(
+    place: str, data: Mapping[str, Any], answer: tuple[str, ...]
+) -> tuple[str, tuple[tuple[str, ...], ...], float]:
+    """How answers are judged: the reward's name, the choices, the tolerance."""
+    given = data.get("choices")
+    reward = data.get(
+        "reward", "choice" if given is not None else "number" if number_of(answer) is not None else "exact"
+    )
+    if reward not in REWARDS:
+        raise TaskError(f"{place}: field 'reward' must be one of {', '.join(REWARDS)}, got {str(reward)[:40]!r}")
+    choices: tuple[tuple[str, ...], ...] = ()
+    if reward == "choice":
+        if (
+            not isinstance(given, list)
+            or not 2 <= len(given) <= 64
+            or not all(isinstance(each, str) for each in given)
+        ):
+            raise TaskError(f"{place}: field 'choices' must be a list of 2 to 64 texts, got {str(given)[:40]}")
+        choices = tuple(words_of(each) for each in given)
+        if any(not 1 <= len(each) <= MAX_ANSWER for each in choices) or len(set(choices)) < len(choices):
+            raise TaskError(f"{place}: field 'choices' must be different texts of 1 to {MAX_ANSWER} words")
+        if answer not in choices:
+            raise TaskError(f"{place}: field 'answer' must be one of the choices, got {' '.join(answer)!r}")
+    if reward == "number" and number_of(answer) is None:
+        raise TaskError(f"{place}: field 'answer' must be a number for the reward 'number', got {' '.join(answer)!r}")
+    tolerance = data.get("tolerance", 0.0)
+    if _is_no_number(tolerance) or tolerance < 0:
+        raise TaskError(f"{place}: field 'tolerance' must be a number from 0, got {str(tolerance)[:40]!r}")
+    return reward, choices, float(tolerance)

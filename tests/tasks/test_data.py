@@ -1,0 +1,241 @@
+"""A dataset as a task: what a folder's rows become, how they are judged, and what is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmreason.__main__ import main
+from mmreason.errors import TaskError
+from mmreason.records import DIFFICULTIES, SPLITS, Box
+from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks.data import DataTask, judge_answer
+from mmreason.tasks.laws import kept_laws
+from mmreason.tasks.own import known
+from tests.helpers.shapes import write_shapes
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory) -> Path:
+    return write_shapes(tmp_path_factory.mktemp("data") / "Shapes 1")
+
+
+def test_a_folder_is_a_task_named_after_it_that_keeps_the_laws(shapes, own_tasks_forgotten):
+    name = known(f"data:{shapes}")
+    assert name == "shapes_1"
+    assert {law: said for law, said in kept_laws(TASKS[name], 4).items() if said is not True} == {}
+    assert main(["check-task", f"data:{shapes}", "--problems", "2"]) == 0
+
+
+def test_parquet_with_pictures_in_it_gives_the_same_rows(shapes, tmp_path):
+    one, other = DataTask(shapes), DataTask(write_shapes(tmp_path / "shapes_1", parquet=True))
+    assert one.words == other.words and list(one.rows.rows) == list(other.rows.rows)
+    spec = one.example
+    assert (
+        np.array_equal(one.goal(spec), other.goal(spec))
+        and one.demonstrate(spec).answer == other.demonstrate(spec).answer
+    )
+
+
+def test_every_row_occurs_once_before_any_occurs_again_and_in_one_split_only(shapes, own_tasks_forgotten):
+    task = TASKS[known(f"data:{shapes}")]
+    seen: dict[str, set[str]] = {}
+    for split in SPLITS:
+        count = len(task._by_split[split])
+        rows = [make_problem(task.name, "easy", 5, split, index).spec["row"] for index in range(2 * count)]
+        assert set(rows[:count]) == set(rows[count:]) and len(set(rows)) == count
+        assert rows[:count] != rows[count:] or count == 1
+        seen[split] = set(rows)
+    assert sum(map(len, seen.values())) == 60 == len(set.union(*seen.values()))
+    grown = DataTask(write_shapes(shapes.parent / "grown" / shapes.name, 80))
+    assert all(grown.own_split({"row": key}) == split for split, keys in seen.items() for key in keys)
+
+
+def test_the_prompt_is_told_to_the_policy_and_the_question_to_people(shapes, own_tasks_forgotten):
+    problem = make_problem(known(f"data:{shapes}"), "medium", 0, "train", 0)
+    assert problem.question.startswith("Which colour is square ") and problem.question.endswith("?")
+    assert problem.prompt == problem.question.lower().strip("?")
+    assert problem.image.shape == (128, 128, 3) and problem.turns == 1
+
+
+def test_a_thought_names_the_region_and_an_edit_draws_the_target_there_alone(shapes):
+    task = DataTask(shapes)
+    spec, canvas = task.example, task.canvas(task.example)
+    (box,), (step,) = task.boxes(spec), task.demonstrate(spec).steps
+    assert step.thought == f"look <edit> {box.words}" and box.bottom - box.top == box.right - box.left == 1
+    assert task.check_thought(spec, canvas, ["look"], [box], 1).right
+    elsewhere = Box(1, 1, 2, 2) if box.top > 3 or box.left > 3 else Box(7, 7, 8, 8)
+    assert "overlaps the right one by 0%" in task.check_thought(spec, canvas, ["look"], [elsewhere], 1).reason
+    assert not task.check_thought(spec, canvas, ["see"], [box], 1).components["well_formed"]
+    assert "it is drawn already" in task.check_thought(spec, step.canvas, ["look"], [box], 2).reason
+    (goal,) = task.accepted_edits(spec, canvas, task.region(box.mask()), 1)
+    assert (
+        np.array_equal(goal, task.goal(spec))
+        and task.accepted_edits(spec, canvas, task.region(elsewhere.mask()), 1) == []
+    )
+    spoiled = goal.copy()
+    spoiled[task.region(elsewhere.mask())] = 0
+    assert task.is_solved(spec, goal) and not task.is_solved(spec, spoiled) and task.differs(spoiled, goal).sum() == 4
+
+
+def test_noise_of_a_codec_is_no_difference_and_another_colour_is(shapes):
+    task = DataTask(shapes)
+    goal = task.goal(task.example).astype(int)
+    noisy = np.clip(goal + np.random.default_rng(0).integers(-30, 31, goal.shape), 0, 255).astype(np.uint8)
+    assert task.is_solved(task.example, noisy)
+    assert not task.is_solved(task.example, np.ascontiguousarray(task.goal(task.example)[..., ::-1] // 2))
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "right"),
+    [
+        ({"answer": "Dark red."}, "dark red", True),
+        ({"answer": "dark red"}, "red", False),
+        ({"answer": "red", "reward": "contains"}, "it is red", True),
+        ({"answer": "red", "reward": "contains"}, "it is redder", False),
+        ({"answer": 3}, "3", True),
+        ({"answer": "3.0"}, "3", True),
+        ({"answer": 3}, "4", False),
+        ({"answer": 3, "tolerance": 1}, "4", True),
+        ({"answer": 3}, "three", False),
+        ({"answer": "b", "choices": ["a", "b"]}, "b", True),
+        ({"answer": "b", "choices": ["a", "b"]}, "a", False),
+        ({"answer": "b", "choices": ["a", "b"]}, "c", False),
+    ],
+)
+def test_answers_are_judged_by_the_reward_of_their_row(more, said, right, tmp_path):
+    task = DataTask(folder_of(tmp_path, [{"image": "a.png", "prompt": "Which?"} | more]))
+    (row,) = task.rows.rows.values()
+    verdict = judge_answer(row, tuple(said.split()))
+    assert verdict.right == right
+    assert verdict.components["well_formed"] == (said not in ("three", "c"))
+
+
+def folder_of(folder: Path, rows: list[Any]) -> Path:
+    folder.mkdir(exist_ok=True)
+    Image.new("RGB", (40, 20), "#808080").save(folder / "a.png")
+    Image.new("RGB", (40, 20), "#203040").save(folder / "b.jpg")
+    (folder / "text.png").write_text("no picture")
+    (folder / "half.png").write_bytes((folder / "a.png").read_bytes()[:60])
+    Image.new("RGB", (4, 4)).save(folder / "small.png")
+    Image.new("RGB", (40, 20)).save(folder / "a.tiff")
+    lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
+    (folder / "data.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+GOOD: dict[str, Any] = {"image": "a.png", "prompt": "What is it?", "answer": "grey"}
+EDITED = GOOD | {"target": "b.jpg", "region": [[0, 0, 10, 10]]}
+BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
+    "no JSON": ("{", "data.jsonl line 2: "),
+    "a list": ("[1]", "data.jsonl line 2: must be a JSON object, got list"),
+    "a key twice": ('{"image": "a.png", "image": "b.jpg"}', "data.jsonl line 2: "),
+    "an unknown field": (GOOD | {"colour": 1}, "line 2: field 'colour' is unknown"),
+    "no image": (
+        {"prompt": "a", "answer": "b"},
+        "line 2: field 'image' must be the path of a picture in the folder, got nothing",
+    ),
+    "a number as image": (GOOD | {"image": 3}, "field 'image' must be the path of a picture in the folder, got int"),
+    "an image that is not there": (GOOD | {"image": "c.png"}, "line 2: field 'image': picture 'c.png' does not exist"),
+    "an image elsewhere": (GOOD | {"image": "../a.png"}, "field 'image': picture '../a.png' must be a path inside"),
+    "an absolute path": (
+        GOOD | {"image": "/etc/passwd"},
+        "field 'image': picture '/etc/passwd' must be a path inside",
+    ),
+    "an address": (GOOD | {"image": "https://example.org/a.png"}, "must be a path inside the file's folder"),
+    "a link": (GOOD | {"image": "link.png"}, "field 'image': picture 'link.png' cannot be read: it is a link"),
+    "an image that is none": (
+        GOOD | {"image": "text.png"},
+        "field 'image': 'text.png' is no picture that can be read",
+    ),
+    "half an image": (GOOD | {"image": "half.png"}, "field 'image': 'half.png' is "),
+    "a tiny image": (GOOD | {"image": "small.png"}, "'small.png' must be 8 to 4096 pixels a side, got 4 × 4"),
+    "an image of another kind": (GOOD | {"image": "a.tiff"}, "'a.tiff' must be PNG, JPEG, WebP, GIF or BMP, got TIFF"),
+    "no prompt": ({"image": "a.png", "answer": "b"}, "field 'prompt' must be text, got nothing"),
+    "an empty prompt": (GOOD | {"prompt": " ?"}, "field 'prompt' must have 1 to 12 words, got 0"),
+    "a long prompt": (GOOD | {"prompt": "a " * 13}, "field 'prompt' must have 1 to 12 words, got 13"),
+    "a long word": (GOOD | {"prompt": "a" * 41}, "field 'prompt' must have words of at most 40 letters"),
+    "no answer": ({"image": "a.png", "prompt": "b"}, "field 'answer' must be text, got nothing"),
+    "a list as answer": (GOOD | {"answer": ["a"]}, "field 'answer' must be text, got list"),
+    "a long answer": (GOOD | {"answer": "a " * 11}, "field 'answer' must have 1 to 10 words, got 11"),
+    "a target without a region": (GOOD | {"target": "b.jpg"}, "field 'region' must say where 'target' differs"),
+    "a region without a target": (GOOD | {"region": [[0, 0, 1, 1]]}, "field 'target' must be the picture"),
+    "a target that is not there": (EDITED | {"target": "c.png"}, "field 'target': picture 'c.png' does not exist"),
+    "a box as region": (EDITED | {"region": [0, 0, 1, 1]}, "field 'region', box 1 must be [left, top, right, bottom]"),
+    "no box": (EDITED | {"region": []}, "field 'region' must be a list of 1 to 4 boxes, got 0"),
+    "five boxes": (EDITED | {"region": [[0, 0, 1, 1]] * 5}, "field 'region' must be a list of 1 to 4 boxes, got 5"),
+    "three corners": (
+        EDITED | {"region": [[0, 0, 1]]},
+        "box 1 must be [left, top, right, bottom] in pixels, got [0, 0, 1]",
+    ),
+    "a text as corner": (EDITED | {"region": [[0, 0, 1, "1"]]}, "box 1 must be [left, top, right, bottom] in pixels"),
+    "a box that is turned": (
+        EDITED | {"region": [[9, 0, 1, 5]]},
+        "must lie in the picture of 40 × 20 pixels, got [9, 0, 1, 5]",
+    ),
+    "a box beyond": (EDITED | {"region": [[0, 0, 41, 20]]}, "must lie in the picture of 40 × 20 pixels"),
+    "an unknown reward": (GOOD | {"reward": "judge"}, "field 'reward' must be one of exact, number, contains, choice"),
+    "a number that is none": (
+        GOOD | {"reward": "number"},
+        "field 'answer' must be a number for the reward 'number', got 'grey'",
+    ),
+    "no choices": (GOOD | {"reward": "choice"}, "field 'choices' must be a list of 2 to 64 texts, got None"),
+    "one choice": (GOOD | {"choices": ["grey"]}, "field 'choices' must be a list of 2 to 64 texts"),
+    "a choice twice": (GOOD | {"choices": ["grey", "Grey."]}, "field 'choices' must be different texts"),
+    "another answer than the choices": (
+        GOOD | {"choices": ["a", "b"]},
+        "field 'answer' must be one of the choices, got 'grey'",
+    ),
+    "a negative tolerance": (GOOD | {"tolerance": -1}, "field 'tolerance' must be a number from 0, got '-1'"),
+    "a row twice": (GOOD | {"prompt": "What was it first?"}, "image and prompt are those of data.jsonl line 1, twice"),
+    "two answers": (
+        GOOD | {"prompt": "What was it first?", "answer": "blue"},
+        "line 2: image and prompt are those of data.jsonl line 1, with another answer",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_row_is_refused_in_a_sentence_that_names_line_and_field(case, tmp_path):
+    row, said = BROKEN[case]
+    folder = folder_of(tmp_path / "broken", [GOOD | {"prompt": "What was it first?"}, row])
+    (tmp_path / "secret.png").write_bytes((folder / "a.png").read_bytes())
+    os.symlink(tmp_path / "secret.png", folder / "link.png")
+    with pytest.raises(TaskError) as caught:
+        DataTask(folder)
+    message = str(caught.value)
+    assert said in message and message.startswith("data.jsonl line 2") and "\n" not in message and len(message) < 300
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "must name a folder, which "),
+        ({}, "must hold data.jsonl or parquet files, and holds neither"),
+        ({"data.jsonl": b"\n"}, "has no rows"),
+        ({"data.jsonl": b"\xff\xfe{"}, "data.jsonl line 1: "),
+        ({"a.parquet": b"PAR1 no parquet PAR1"}, "a.parquet is not a parquet file that can be read"),
+    ],
+)
+def test_a_folder_without_rows_is_refused_in_a_sentence(content, said, tmp_path):
+    folder = tmp_path / "empty"
+    if content is not None:
+        folder.mkdir()
+        for name, data in content.items():
+            (folder / name).write_bytes(data)
+    with pytest.raises(TaskError) as caught:
+        known(f"data:{folder}")
+    assert said in str(caught.value)
+
+
+def test_a_dataset_without_rows_of_a_split_says_so(tmp_path, own_tasks_forgotten, capsys):
+    folder = folder_of(tmp_path / "few", [GOOD])
+    missing = next(split for split in SPLITS if split != DataTask(folder).own_split(DataTask(folder).example))
+    with pytest.raises(TaskError, match=f"the dataset few has no rows of the {missing} split"):
+        make_problem(known(f"data:{folder}"), DIFFICULTIES[0], 0, missing, 0)
