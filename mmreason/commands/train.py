@@ -29,7 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="start from this checkpoint")
     add_run(parser)
     add_settings(parser, GRPOConfig)
-    parser.add_argument("--reward", action="append", default=[], metavar="MODULE:FUNCTION", help="add your own reward")
+    parser.add_argument(
+        "--reward",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION[=WEIGHT]",
+        help="add a reward of your own, or FILE.py:FUNCTION; several may be given",
+    )
     add_number(parser, limits.SLICE_SECONDS, 0.0, says="save and end within S seconds, to be resumed", metavar="S")
     add_number(parser, limits.LEAK_STEPS, 0, metavar="N")
     add_number(parser, limits.HELD_OUT_TRACES, 3, metavar="N")
@@ -62,7 +68,7 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from mmreason.analysis.interference import MeasureConfig, measure
     from mmreason.commands._options.checkpoint import load_pipeline
     from mmreason.errors import ConfigError
-    from mmreason.rewards.custom import load_reward
+    from mmreason.rewards.custom import load_rewards
     from mmreason.sampling.config import SamplingConfig
     from mmreason.settings import build, given
     from mmreason.training.rl.grpo import Rollouts
@@ -74,7 +80,7 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
 
     known = directory.read_metrics() if args.resume and args.slice_seconds else ()
     pause = Slice(args.slice_seconds, known).is_over if args.slice_seconds else None
-    functions = [load_reward(path) for path in args.reward]
+    functions = load_rewards(args.reward)
     values = values_of(args, GRPOConfig)
     build(GRPOConfig, values)  # what is wrong is said before weights are read
     pipe = load_pipeline(args.checkpoint)

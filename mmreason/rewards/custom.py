@@ -1,65 +1,187 @@
-"""Users' own rewards: plain functions ``(trace) -> scores``, one number or None a segment."""
+"""Users' own rewards: functions ``(trace) -> scores``, one number or None a segment.
+
+``--reward MODULE:FUNCTION`` or ``FILE.py:FUNCTION`` names one, ``=WEIGHT`` after it says how much it counts, and
+several add up.  An ``async`` function is awaited for all traces of a step at once; one whose attribute ``batched`` is
+true is given all traces of a step in one call and gives a list of scores for each.  What each gives is kept beside
+the verifier's components, as ``rewards/<name>``.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import importlib.util
+import inspect
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 
 from mmreason.errors import ConfigError, RewardError
-from mmreason.records import MAX_REWARD, Segment, Trace
+from mmreason.limits import REWARD_WEIGHT
+from mmreason.records import MAX_REWARD, Segment, Trace, Verdict
 from mmreason.rewards.verify import NOTHING_TO_SAY
 
-RewardFunction = Callable[[Trace], Sequence[float | None]]
+Scores = Sequence[float | None]
+RewardFunction = Callable[[Trace], Scores]
+
+AT_ONCE = 32  # awaited scores
+COMPONENT = "rewards/"  # begins the component that a reward's score is
 
 
-def load_reward(path: str) -> RewardFunction:
-    """The function named ``module:function``; raises ConfigError."""
-    module_name, _, name = path.partition(":")
-    if not module_name or not name:
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """A function of the user's, what it is called, and how much it counts."""
+
+    name: str
+    function: Callable[..., Any]
+    weight: float = 1.0
+
+    @property
+    def batched(self) -> bool:
+        """Is it given all traces at once?"""
+        return bool(getattr(self.function, "batched", False))
+
+    @property
+    def component(self) -> str:
+        return f"{COMPONENT}{self.name}"
+
+    @property
+    def source(self) -> str:
+        """As ``--reward`` has it; of a callable without a name, its class."""
+        named = self.function if hasattr(self.function, "__qualname__") else type(self.function)
+        weight = "" if self.weight == 1 else f"={self.weight:g}"
+        return f"{named.__module__}:{named.__qualname__}{weight}"
+
+
+def load_reward(path: str) -> Reward:
+    """The function named ``module:function`` or ``file.py:function``, ``=weight`` after it; raises ConfigError."""
+    where, _, last = path.rpartition(":")
+    name, equals, weight = last.partition("=")
+    if not where or not name:
         raise ConfigError(f"reward must read module:function, got {path!r}")
+    counts = REWARD_WEIGHT.check(weight, f"the weight of reward {name!r}") if equals else 1.0
     try:
-        function = getattr(importlib.import_module(module_name), name)
+        function = getattr(_of_file(where) if where.endswith(".py") else importlib.import_module(where), name)
     except (Exception, SystemExit) as error:  # a module of the user's may fail in any way while it is imported
         raise ConfigError(f"reward {path!r} cannot be imported: {error}") from error
     if not callable(function):
         raise ConfigError(f"reward {path!r} must be a function of a trace, got {type(function).__name__}")
-    return cast(RewardFunction, function)
+    return Reward(name, function, counts)
 
 
-def add_rewards(trace: Trace, functions: Sequence[RewardFunction]) -> Trace:
-    """Add the scores of ``functions`` to the segments' rewards; None leaves a segment as it is.
+def load_rewards(paths: Sequence[str]) -> list[Reward]:
+    """Several, each by a name of its own; raises ConfigError."""
+    rewards = [load_reward(path) for path in paths]
+    names = [reward.name for reward in rewards]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"reward must name functions that are called differently, got {name!r} twice")
+    return rewards
 
-    Raises RewardError, naming the function, the problem and what it gave, if one fails or gives what is no score.
+
+def _of_file(path: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"mmreason_reward_{Path(path).stem}", path)
+    if spec is None or spec.loader is None or not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path!r}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def add_rewards(trace: Trace, functions: Sequence[Reward | RewardFunction]) -> Trace:
+    """``add_rewards_to`` for one trace."""
+    return add_rewards_to([trace], functions)[0]
+
+
+def add_rewards_to(traces: Sequence[Trace], functions: Sequence[Reward | RewardFunction]) -> list[Trace]:
+    """Add the weighted scores of ``functions`` to the segments' rewards; None leaves a segment as it is.
+
+    Each sees the traces as the verifier left them.  Raises RewardError, naming the function, the problem and what it
+    gave, if one fails or gives what is no score.
     """
-    segments = list(trace.segments)
-    for function in functions:
-        name = getattr(function, "__name__", repr(function))
-        for i, score in enumerate(_scores(function, name, trace)):
-            if score is not None:
-                segments[i] = _with_reward(segments[i], score)
-                if abs(segments[i].reward or 0.0) > MAX_REWARD:
-                    raise RewardError(
-                        f"reward {name} must give scores of at most {MAX_REWARD:.0e} in size, got {score}{_on(trace)}"
-                    )
-    return replace(trace, segments=tuple(segments))
+    rewards = [as_reward(each) for each in functions]
+    given = [(reward, _all_scores(reward, traces)) for reward in rewards]
+    out = []
+    for i, trace in enumerate(traces):
+        segments = list(trace.segments)
+        for reward, scores in given:
+            for s, score in enumerate(scores[i]):
+                if score is not None:
+                    segments[s] = _with_reward(segments[s], score, reward)
+                    if abs(segments[s].reward or 0.0) > MAX_REWARD:
+                        raise RewardError(
+                            f"reward {reward.name} must give scores of at most {MAX_REWARD:.0e} in size, "
+                            f"got {score}{_on(trace)}"
+                        )
+        out.append(replace(trace, segments=tuple(segments)))
+    return out
 
 
-def _scores(function: RewardFunction, name: str, trace: Trace) -> list[float | None]:
-    """What ``function`` gives for ``trace``, checked: a finite number or None a segment."""
+def as_reward(function: Reward | RewardFunction) -> Reward:
+    """A plain function as a reward that counts once."""
+    if isinstance(function, Reward):
+        return function
+    return Reward(getattr(function, "__name__", repr(function)), function)
+
+
+def _all_scores(reward: Reward, traces: Sequence[Trace]) -> list[list[float | None]]:
+    """What ``reward`` gives for each trace, checked."""
+    where = _on(traces[0]) if traces else ""
     try:
-        given = function(trace)
-        scores = list(given) if isinstance(given, Iterable) else None
+        given = reward.function(list(traces)) if reward.batched else [_tried(reward, trace) for trace in traces]
+        if inspect.isawaitable(given):
+            given = asyncio.run(_one(given))
+        elif not reward.batched and any(inspect.isawaitable(each) for each in given):
+            given = asyncio.run(_together(reward, given, traces))
+        if reward.batched:
+            given = list(given) if isinstance(given, Iterable) else given
+    except RewardError:
+        raise
     except (Exception, SystemExit) as error:  # a function of the user's may fail in any way
-        reason = f"{type(error).__name__}: {error}"
-        raise RewardError(f"reward {name} failed{_on(trace)}: {reason}") from error
-    if scores is None:
+        raise RewardError(f"reward {reward.name} failed{where}: {type(error).__name__}: {error}") from error
+    if not isinstance(given, list) or len(given) != len(traces):
+        got = f"{len(given)}" if isinstance(given, list) else repr(given)
+        raise RewardError(f"reward {reward.name} must give scores for each of the {len(traces)} traces, got {got}")
+    return [_scores(each, reward.name, trace) for each, trace in zip(given, traces, strict=True)]
+
+
+def _tried(reward: Reward, trace: Trace) -> Any:
+    try:
+        given = reward.function(trace)
+        return given if inspect.isawaitable(given) or not isinstance(given, Iterable) else list(given)
+    except (Exception, SystemExit) as error:
+        raise RewardError(f"reward {reward.name} failed{_on(trace)}: {type(error).__name__}: {error}") from error
+
+
+async def _one(given: Awaitable[Any]) -> Any:
+    return await given
+
+
+async def _together(reward: Reward, given: Sequence[Any], traces: Sequence[Trace]) -> list[Any]:
+    """Awaits some at a time; the first that fails is told of, and the others are dropped."""
+    some = asyncio.Semaphore(AT_ONCE)
+
+    async def one(each: Any, trace: Trace) -> Any:
+        async with some:
+            try:
+                return await each if inspect.isawaitable(each) else each
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                raise RewardError(f"reward {reward.name} failed{_on(trace)}: {reason}") from error
+
+    return list(await asyncio.gather(*(one(each, trace) for each, trace in zip(given, traces, strict=True))))
+
+
+def _scores(given: Any, name: str, trace: Trace) -> list[float | None]:
+    """What a function gave for ``trace``, checked: a finite number or None a segment."""
+    if not isinstance(given, Iterable):
         raise RewardError(f"reward {name} must give a list of scores, got {given!r}{_on(trace)}")
-    wanted = len(trace.segments)
+    scores, wanted = list(given), len(trace.segments)
     if len(scores) != wanted:
         raise RewardError(f"reward {name} must give one score a segment ({wanted}), got {len(scores)}{_on(trace)}")
     return [None if score is None else _number(score, name, trace) for score in scores]
@@ -86,10 +208,9 @@ def _on(trace: Trace) -> str:
     return f" on {problem.task} ({', '.join([problem.difficulty, *whence])})"
 
 
-def _with_reward(segment: Segment, number: float) -> Segment:
-    """``segment`` with ``number`` added to its reward, so that it counts where the verifier alone left it out."""
-    verdict = segment.verdict
-    if verdict is not None and NOTHING_TO_SAY in verdict.components:
-        others = {name: score for name, score in verdict.components.items() if name != NOTHING_TO_SAY}
-        verdict = replace(verdict, components=others)
-    return replace(segment, reward=(segment.reward or 0.0) + number, verdict=verdict)
+def _with_reward(segment: Segment, score: float, reward: Reward) -> Segment:
+    """``segment`` with the weighted score added, so that it counts where the verifier alone left it out."""
+    verdict = segment.verdict or Verdict(False, "judged by rewards of one's own alone")
+    kept = {name: value for name, value in verdict.components.items() if name != NOTHING_TO_SAY}
+    verdict = replace(verdict, components={**kept, reward.component: score})
+    return replace(segment, reward=(segment.reward or 0.0) + reward.weight * score, verdict=verdict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from mmreason.__main__ import main
 from mmreason.errors import ConfigError, RewardError
 from mmreason.records import Segment, Trace, Verdict
-from mmreason.rewards.custom import add_rewards, load_reward
+from mmreason.rewards.custom import AT_ONCE, add_rewards, add_rewards_to, load_reward, load_rewards
 from mmreason.tasks import make_problem
 from tests.helpers.policies import demonstrated_trace, pipeline_of, talking_policy
 
@@ -177,5 +178,79 @@ def test_a_reward_of_ones_own_counts_where_the_verifier_left_a_text_out():
     trace = replace(trace, segments=(first, *trace.segments[1:]))
     others = [None] * (len(trace.segments) - 1)
     scored = add_rewards(trace, [lambda trace: [0.25, *others]])
-    assert scored.segments[0].reward == 0.25 and scored.segments[0].verdict.components == {"true": 0.0}
+    assert scored.segments[0].reward == 0.25
+    assert scored.segments[0].verdict.components == {"true": 0.0, "rewards/<lambda>": 0.25}
     assert add_rewards(trace, [lambda trace: [None, *others]]) == trace
+
+
+def test_rewards_are_weighted_and_each_is_kept_by_its_name(trace, module):
+    scored = add_rewards(trace, [load_reward(f"{module}:length=0.5")])
+    assert rewards(scored) == [2.0, 0.5, 0.5]
+    assert [s.verdict.components["rewards/length"] for s in scored.segments] == [2.0, 1.0, 1.0]
+    assert load_reward(f"{module}:length=0.5").source == f"{module}:length=0.5"
+    assert load_reward(f"{module}:length").source == f"{module}:length"
+
+
+def test_a_file_names_a_reward_as_well(trace, module, tmp_path):
+    assert rewards(add_rewards(trace, [load_reward(f"{tmp_path / 'rewards_of_a_user.py'}:length")])) == [3.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("paths", "says"),
+    [
+        (["M:length=-1"], "the weight of reward 'length' must be a number from 0 to 100, got '-1'"),
+        (["M:length=much"], "the weight of reward 'length' must be a number from 0 to 100, got 'much'"),
+        (["M:length", "M:length=2"], "must name functions that are called differently, got 'length' twice"),
+        (["nowhere.py:length"], "'nowhere.py:length' cannot be imported: there is no file 'nowhere.py'"),
+    ],
+)
+def test_several_rewards_have_weights_and_names_of_their_own(module, paths, says):
+    with pytest.raises(ConfigError, match=says):
+        load_rewards([path.replace("M:", f"{module}:") for path in paths])
+
+
+def test_an_async_reward_judges_traces_at_the_same_time(trace):
+    going, most = 0, 0
+
+    async def judge(trace: Trace) -> list[float]:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        await asyncio.sleep(0.01)
+        going -= 1
+        return [0.5] * len(trace.segments)
+
+    scored = add_rewards_to([trace] * 40, [judge])
+    assert [rewards(each) for each in scored] == [[1.5, 0.5, 0.5]] * 40
+    assert most == AT_ONCE
+
+
+def test_a_batched_reward_is_given_all_traces_in_one_call(trace):
+    calls = []
+
+    def rank(traces: list[Trace]) -> list[list[float]]:
+        calls.append(len(traces))
+        return [[float(i)] * len(each.segments) for i, each in enumerate(traces)]
+
+    async def rank_later(traces: list[Trace]) -> list[list[float]]:
+        return rank(traces)
+
+    for function in (rank, rank_later):
+        function.batched = True
+        scored = add_rewards_to([trace] * 3, [function])
+        assert [each.segments[2].reward for each in scored] == [0.0, 1.0, 2.0]
+    assert calls == [3, 3]
+
+
+def test_an_async_or_batched_reward_that_fails_is_named(trace):
+    async def judge(trace: Trace) -> list[float]:
+        raise TimeoutError("no answer")
+
+    def rank(traces: list[Trace]) -> list[list[float]]:
+        return [[0.0] * 3]
+
+    rank.batched = True
+    with pytest.raises(RewardError, match=r"reward judge failed on maze \(easy, seed 0, .*TimeoutError: no answer"):
+        add_rewards_to([trace] * 2, [judge])
+    with pytest.raises(RewardError, match="reward rank must give scores for each of the 2 traces, got 1"):
+        add_rewards_to([trace] * 2, [rank])

@@ -99,6 +99,16 @@ class GRPOConfig:
             "Difficulty mix", "Problems are drawn in proportion to these weights; 0 leaves a level out.", place="own"
         ),
     )
+    curriculum: bool = switch(
+        False,
+        "draw those of the difficulties more often that are neither always nor never solved",
+        page=Control("Curriculum", "Draws those difficulties more often that are neither always nor never solved."),
+    )
+    resample: int = number(
+        0,
+        Whole("resample", 0, 8, "how often a group whose rewards are all the same is drawn again; 0 is off"),
+        page=Control("Resample", "How often a group whose rewards are all the same is drawn again (as in DAPO)."),
+    )
     assignment: AssignmentConfig = field(default_factory=AssignmentConfig)
     sampling: SamplingConfig = field(
         default_factory=SamplingConfig,
@@ -157,6 +167,8 @@ class GRPOConfig:
         for name in self.tasks:
             if name not in TASKS:
                 raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
+        if self.curriculum and len(self.difficulties) < 2:
+            raise ConfigError(f"curriculum needs several difficulties, got {', '.join(self.difficulties)}")
         for name in self.difficulties:
             if name not in DIFFICULTIES:
                 raise ConfigError(f"difficulty must be one of {', '.join(DIFFICULTIES)}, got {name!r}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import torch
@@ -22,13 +22,14 @@ from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Problem, Trace
 from mmreason.rewards.assignment import GroupAdvantages, assign, interference
-from mmreason.rewards.custom import RewardFunction, add_rewards
+from mmreason.rewards.custom import Reward, RewardFunction, add_rewards_to, as_reward
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed, numpy_generator
 from mmreason.tasks import make_problem
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.curriculum import Curriculum, Outcome, outcomes_of
 from mmreason.training.rl.likelihood import ScoredTokens, check_policy, pack_traces, score_tokens, token_budget
 from mmreason.training.rl.loss import POOLED, TokenCounts, sharing_tokens, token_loss, token_weights, tokens_in
 from mmreason.training.rl.metrics import metrics_of, scores_of
@@ -38,16 +39,23 @@ from mmreason.training.validation import rollouts_at_once
 MEANS = (("kl", "scored", "kl"), ("entropy", "tokens", "entropy"), ("clip_ratio", "scored", "clipped"))  # of, sum
 
 
-def step_problems(config: GRPOConfig, step: int) -> list[tuple[Problem, int]]:
-    """The problems of a step, over all processes, each with the seed of its rollouts."""
-    rng = numpy_generator("grpo", config.seed, step)
+def step_problems(
+    config: GRPOConfig, step: int, curriculum: Curriculum | None = None, again: int = 0
+) -> list[tuple[Problem, int]]:
+    """The problems of a step, over all processes, each with the seed of its rollouts.
+
+    ``again`` counts from 1 those that come in place of problems without spread.
+    """
+    keys: list[int | str] = ["again", again] if again else []
+    rng = numpy_generator("grpo", config.seed, step, *keys)
     chosen = []
     for p in range(config.num_problems):
         task = _draw(config.tasks, rng.random())
-        difficulty = _draw(config.difficulties, rng.random())
+        weights = curriculum.weights(task, config.difficulties) if curriculum is not None else config.difficulties
+        difficulty = _draw(weights, rng.random())
         index = step * config.num_problems + p
-        problem = make_problem(task, difficulty, derive_seed("grpo", config.seed), "train", index)
-        chosen.append((problem, derive_seed("rollouts", config.seed, index)))
+        problem = make_problem(task, difficulty, derive_seed("grpo", config.seed, *keys), "train", index)
+        chosen.append((problem, derive_seed("rollouts", config.seed, index, *keys)))
     return chosen
 
 
@@ -79,6 +87,9 @@ class Rollouts:
     advantages: list[GroupAdvantages]  # (P)
     counts: dict[str, TokenCounts]  # by modality, over all processes
     seconds: float
+    outcomes: list[Outcome] = field(default_factory=list)  # of all groups, those that were replaced included
+    resampled: int = 0  # groups that were replaced, as their rewards were all the same
+    dropped_flops: float = 0.0  # of their rollouts
 
     @property
     def traces(self) -> list[Trace]:
@@ -94,14 +105,15 @@ class GRPO:
         config: GRPOConfig,
         accelerator: Accelerator,
         reference: InterleavedDiffusionModel | None = None,
-        reward_functions: Sequence[RewardFunction] = (),
+        reward_functions: Sequence[Reward | RewardFunction] = (),
     ) -> None:
         check_policy(pipe.transformer)
         for task in config.tasks:
             pipe.vocabulary.task_token(task)
         self.pipe, self.config, self.accelerator = pipe, config, accelerator
         self.policy, self.reference = pipe.transformer, reference
-        self.reward_functions = reward_functions
+        self.rewards = [as_reward(each) for each in reward_functions]
+        self.curriculum = Curriculum() if config.curriculum else None
         self.verifier = Verifier(pipe.words, pipe.sheet)
         self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
@@ -116,20 +128,37 @@ class GRPO:
         """Roll out and score this process's share of the step's problems."""
         began = time.perf_counter()
         config, world = self.config, self.accelerator.num_processes
-        mine = step_problems(config, step)[self.accelerator.process_index :: world]
+        mine = slice(self.accelerator.process_index, None, world)
         self.policy.eval()
-        problems, seeds = [p for p, _ in mine], [seed for _, seed in mine]
-        with half_precision(self.policy.device, self.config.bf16):
-            traces = self._roll_out(problems, seeds)
-        traces = [add_rewards(self.verifier.score(trace), self.reward_functions) for trace in traces]
-        size = config.num_generations
-        groups = [traces[i : i + size] for i in range(0, len(traces), size)]
-        advantages = assign(groups, config.assignment)
+        groups = self._groups(step_problems(config, step, self.curriculum)[mine])
+        advantages, outcomes = assign(groups, config.assignment), outcomes_of(groups)
+        resampled, dropped = 0, 0.0
+        for again in range(1, config.resample + 1):
+            flat = [g for g, found in enumerate(advantages) if not any(any(row) for row in found.live)]
+            if not flat:
+                break
+            others = step_problems(config, step, self.curriculum, again)[mine]
+            replaced = self._groups([others[g] for g in flat])
+            outcomes += outcomes_of(replaced)
+            resampled, dropped = resampled + len(flat), dropped + sum(t.cost.flops for g in flat for t in groups[g])
+            for g, group in zip(flat, replaced, strict=True):
+                groups[g] = group
+            advantages = assign(groups, config.assignment)
+        traces = [trace for group in groups for trace in group]
         if config.assignment.scale_rewards == "batch" and world > 1:
             everyone = gather_object(groups)
             first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
             advantages = assign(everyone, config.assignment)[first : first + len(groups)]
-        return Rollouts(groups, advantages, self._counts(traces), time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        return Rollouts(groups, advantages, self._counts(traces), seconds, outcomes, resampled, dropped)
+
+    def _groups(self, chosen: Sequence[tuple[Problem, int]]) -> list[list[Trace]]:
+        """Scored rollouts of each problem."""
+        with half_precision(self.policy.device, self.config.bf16):
+            traces = self._roll_out([problem for problem, _ in chosen], [seed for _, seed in chosen])
+        traces = add_rewards_to([self.verifier.score(trace) for trace in traces], self.rewards)
+        size = self.config.num_generations
+        return [traces[i : i + size] for i in range(0, len(traces), size)]
 
     def _roll_out(self, problems: Sequence[Problem], seeds: Sequence[int]) -> list[Trace]:
         """``num_generations`` traces a problem, some problems at a time."""
@@ -293,4 +322,20 @@ class GRPO:
         rows, images = gather_object(rows), gather_object(images)
         means: dict[str, float | None] = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
         means["rewards/image/mean"] = sum(images) / len(images) if images else None
-        return means | {"rollout_flops": sum(row["rollout_flops"] for row in rows)}
+        flops = sum(row["rollout_flops"] for row in rows) + sum(gather_object([rollouts.dropped_flops]))
+        means |= {"rollout_flops": flops, **self._own_rewards(rollouts)}
+        if self.config.resample:
+            means["resampled"] = sum(gather_object([rollouts.resampled]))
+        if self.curriculum is not None:
+            self.curriculum.update(gather_object(rollouts.outcomes))
+            means |= self.curriculum.metrics(self.config.tasks, self.config.difficulties)
+        return means
+
+    def _own_rewards(self, rollouts: Rollouts) -> dict[str, float | None]:
+        """The mean score of each of the user's rewards over the segments that it judged."""
+        means: dict[str, float | None] = {}
+        for reward in self.rewards:
+            components = [s.verdict.components for t in rollouts.traces for s in t.segments if s.verdict is not None]
+            scores = gather_object([found[reward.component] for found in components if reward.component in found])
+            means[f"rewards/{reward.name}/mean"] = sum(scores) / len(scores) if scores else None
+        return means

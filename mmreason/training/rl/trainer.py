@@ -21,7 +21,7 @@ from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace, trace_rewards
-from mmreason.rewards.custom import RewardFunction
+from mmreason.rewards.custom import Reward, RewardFunction, as_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts
@@ -54,12 +54,12 @@ class Trainer:
         config: GRPOConfig,
         run: RunDirectory,
         accelerator: Accelerator | None = None,
-        reward_functions: Sequence[RewardFunction] = (),
+        reward_functions: Sequence[Reward | RewardFunction] = (),
     ) -> None:
         self.pipe, self.config, self.run = pipe, config, run
         self.accelerator = accelerator or processes()
         self.pipe.to(self.accelerator.device)
-        self.origin: dict[str, Any] = {"rewards": [_name_of(each) for each in reward_functions]}
+        self.origin: dict[str, Any] = {"rewards": [as_reward(each).source for each in reward_functions]}
         if self.accelerator.is_main_process:  # who alone reads and writes the settings
             self.origin["checkpoint"] = pipe.current_fingerprint()
         self.adapter = None
@@ -222,6 +222,8 @@ class Trainer:
                 "model": self.pipe.transformer.state_dict(),
                 "optimizer": self.grpo.optimizer.state_dict(),
             }
+            if self.grpo.curriculum is not None:
+                state["curriculum"] = self.grpo.curriculum.counts
             with self.run.writing():
                 self.run.write_folder("checkpoint", self.export)
                 self.run.write_folder("state", lambda folder: _write_state(folder, state))
@@ -253,14 +255,10 @@ class Trainer:
         with self.run.loading():
             self.pipe.transformer.load_state_dict(state["model"])
             self.grpo.optimizer.load_state_dict(state["optimizer"])
+            if self.grpo.curriculum is not None:
+                self.grpo.curriculum.counts = state.get("curriculum", {})
         self._rewind(self.step)
         return self.step
-
-
-def _name_of(function: RewardFunction) -> str:
-    """As ``--reward`` has it; of a callable without a name, its class."""
-    named = function if hasattr(function, "__qualname__") else type(function)
-    return f"{named.__module__}:{named.__qualname__}"
 
 
 def _write_state(folder: Path, state: dict[str, Any]) -> None:

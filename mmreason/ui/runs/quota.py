@@ -17,7 +17,10 @@ MB = 2**20
 def check_work(settings: TrainSettings) -> None:
     """Refuse a run that would take too long, whoever asks for it; raises ConfigError."""
     most = read_settings().run_rollouts
-    learning, looking = settings.steps * settings.rollouts, settings.evaluations * settings.eval_problems
+    learning, looking = (
+        settings.steps * settings.rollouts * (1 + settings.resample),
+        settings.evaluations * settings.eval_problems,
+    )
     asked = len(settings.arms) * (learning + looking)
     if asked > most:
         raise ConfigError(

@@ -53,12 +53,23 @@ def smoothed(values: Sequence[float], smoothing: float) -> list[float]:
 def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[Data]:
     """Held-out success, reward, and the panels of the update and of interference that there is something of."""
     rows = [row for each in lines for row in each.rows]
-    shown = [panel for panel in PANELS if any(row.get(key) for row in rows for _, key, _ in _series(panel))]
+    shown = [
+        panel
+        for panel in (*PANELS, *own_panels(rows))
+        if any(row.get(key) for row in rows for _, key, _ in _series(panel))
+    ]
     return [
         _success(lines, steps),
         _reward(lines, steps, smoothing),
         *(_panel(panel, lines, steps, smoothing) for panel in shown),
     ]
+
+
+def own_panels(rows: Rows) -> list[Panel]:
+    """A panel for each reward that the user added, by its name."""
+    names = dict.fromkeys(key.split("/")[1] for row in rows for key in row if key.startswith("rewards/"))
+    mine = [name for name in names if name not in ("text", "image")]
+    return [Panel("update", f"Own reward: {name}", f"rewards/{name}/mean") for name in mine]
 
 
 def _across(steps: int) -> Data:

@@ -11,7 +11,7 @@ from mmreason.__main__ import main
 from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Protocol, Run, planned_runs
 from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.errors import CheckpointError, ConfigError
-from mmreason.rewards.custom import add_rewards
+from mmreason.rewards.custom import add_rewards_to
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.rl import grpo
 from mmreason.training.rl.trainer import Trainer
@@ -27,7 +27,7 @@ RUN = Run("factorized", "trace", 0)
 def rewards_with_spread():
     """Beside the verifier's, which a random policy never earns."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grpo, "add_rewards", lambda trace, _: add_rewards(trace, [even_tokens]))
+        patch.setattr(grpo, "add_rewards_to", lambda traces, _: add_rewards_to(traces, [even_tokens]))
         yield
 
 

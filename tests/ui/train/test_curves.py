@@ -178,3 +178,10 @@ def test_a_metric_is_drawn_by_its_panel_alone(monkeypatch):
     rows = [row(1, turns=3.0), row(2, turns=4.0)]
     last = figures(of_arms("joint", rows=rows), 60, 0.0)[-1]
     assert last["title"] == "Turns" and [point[1] for point in last["lines"][0]["points"]] == [3.0, 4.0]
+
+
+def test_every_reward_of_ones_own_has_a_figure_by_its_name():
+    rows = [row(step, **{"rewards/length/mean": 3.5 * step, "rewards/judge/mean": None}) for step in (1, 2)]
+    drawn = figures(of_arms("joint", rows=rows), 2, 0.0)
+    assert [each["title"] for each in drawn if "Own reward" in each["title"]] == ["Own reward: length"]
+    assert not any("Own reward" in each["title"] for each in figures(of_arms("joint"), 2, 0.0))
