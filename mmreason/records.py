@@ -27,6 +27,7 @@ MAX_REWARD = 1e6  # of a segment, either way; a sum of them stays exact
 CELL_PX = 16  # pixels along the side of one canvas cell
 GRID = 8  # canvas cells along one side
 NUM_CELLS = GRID * GRID
+MAX_GRID = 99  # rows or columns that a cell word can name
 MAX_TEXT_TOKENS = 12  # length of a text segment, <end> included
 
 EDIT, ANSWER, END = "<edit>", "<answer>", "<end>"
@@ -39,13 +40,14 @@ def cell_word(row: int, column: int) -> str:
     return f"r{row}c{column}"
 
 
-def parse_cell(word: str, size: int = GRID) -> tuple[int, int] | None:
-    """Row and column (from 1) that ``word`` names on a ``size`` × ``size`` grid, or None."""
+def parse_cell(word: str, size: int | tuple[int, int] = GRID) -> tuple[int, int] | None:
+    """Row and column (from 1) that ``word`` names on a grid of ``size`` rows and columns, or None."""
     match = _CELL_WORD.match(word)
     if match is None:
         return None
     row, column = int(match[1]), int(match[2])
-    return (row, column) if row <= size and column <= size else None
+    rows, columns = (size, size) if isinstance(size, int) else size
+    return (row, column) if row <= rows and column <= columns else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,9 @@ class Box:
     def words(self) -> str:
         return f"{cell_word(self.top, self.left)} {cell_word(self.bottom, self.right)}"
 
-    def mask(self) -> np.ndarray:
+    def mask(self, grid: tuple[int, int] = (GRID, GRID)) -> np.ndarray:
         """Boolean (H, W): True inside the box."""
-        mask_HW = np.zeros((GRID, GRID), dtype=bool)
+        mask_HW = np.zeros(grid, dtype=bool)
         mask_HW[self.top - 1 : self.bottom, self.left - 1 : self.right] = True
         return mask_HW
 
@@ -76,25 +78,31 @@ class Box:
 FULL_BOX = Box(1, 1, GRID, GRID)
 
 
-def parse_boxes(words: Sequence[str]) -> list[Box] | str:
+def parse_box(words: str, size: int | tuple[int, int] = MAX_GRID) -> Box | None:
+    """The box that two cells name, e.g. ``r2c2:r5c6`` or ``r2c2 r5c6``, on a grid of ``size``; None if none."""
+    corners = [parse_cell(word, size) for word in words.replace(":", " ").split(" ")]
+    return Box.between(*corners) if len(corners) == 2 and all(corners) else None  # pyright: ignore[reportArgumentType]
+
+
+def parse_boxes(words: Sequence[str], grid: tuple[int, int] = (GRID, GRID)) -> list[Box] | str:
     """The boxes that a thought names after ``<edit>``, or a sentence that says why it names none."""
     if EDIT not in words:
         return "the thought names no region: <edit> is missing"
     corners = words[words.index(EDIT) + 1 :]
     if not corners or len(corners) % 2:
         return f"the thought must name its region by pairs of corners, got {len(corners)} words after <edit>"
-    cells = [parse_cell(word) for word in corners]
+    cells = [parse_cell(word, grid) for word in corners]
     for word, cell in zip(corners, cells, strict=True):
         if cell is None:
             return f"the thought's region holds {word!r}, which is no cell of the canvas"
     return [Box.between(a, b) for a, b in zip(cells[::2], cells[1::2], strict=True) if a and b]
 
 
-def region_mask(boxes: Sequence[Box]) -> np.ndarray:
+def region_mask(boxes: Sequence[Box], grid: tuple[int, int] = (GRID, GRID)) -> np.ndarray:
     """Boolean (H, W): True in any of ``boxes``."""
-    mask_HW = np.zeros((GRID, GRID), dtype=bool)
+    mask_HW = np.zeros(grid, dtype=bool)
     for box in boxes:
-        mask_HW |= box.mask()
+        mask_HW |= box.mask(grid)
     return mask_HW
 
 

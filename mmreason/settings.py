@@ -14,6 +14,7 @@ from typing import Any
 
 from mmreason.errors import ConfigError
 from mmreason.limits import WEIGHT, Number, Whole, exactly
+from mmreason.records import parse_box
 
 _SETTING, _CHANGES = "setting", "changes"
 
@@ -107,6 +108,17 @@ class ChoiceSetting(Setting):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegionSetting(ChoiceSetting):
+    """One of a few words, or a box of canvas cells."""
+
+    def check(self, value: Any, name: str) -> None:
+        if value not in self.choices and parse_box(value) is None:
+            raise ConfigError(
+                f"{name} must be one of {', '.join(self.choices)}, or a box like r2c2:r5c6, got {str(value)[:40]!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchSetting(Setting):
     """On or off; the flag turns to the other side of the default."""
 
@@ -181,6 +193,11 @@ def number(default: float | None, limit: Number, says: str = "", **more: Any) ->
 def choice(default: str, choices: tuple[str, ...], says: str, **more: Any) -> Any:
     """A field that is one of ``choices``."""
     return _field(ChoiceSetting(says=says, choices=choices, **more), default)
+
+
+def cells(default: str, choices: tuple[str, ...], says: str, **more: Any) -> Any:
+    """A field that is one of ``choices``, or a box of cells."""
+    return _field(RegionSetting(says=says, choices=choices, **more), default)
 
 
 def switch(default: bool, says: str, **more: Any) -> Any:

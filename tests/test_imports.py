@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "disk": {"errors"},
     "handed": {"errors", "disk"},
     "limits": {"errors"},
-    "settings": {"errors", "limits"},
+    "settings": {"errors", "limits", "records"},
     **{room: GROUND for room in ("tasks", "models", "traces")},
 }
 MAY_IMPORT["layouts"] = GROUND | {"tasks"}

@@ -23,6 +23,7 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.settings import (
     ChoiceSetting,
     NumberSetting,
+    RegionSetting,
     Setting,
     SharesSetting,
     SwitchSetting,
@@ -75,7 +76,9 @@ def test_every_setting_has_a_flag_with_words_and_what_it_may_be(config: type, se
         assert setting.limit.words in (action.help or "")
         if setting.default is not None:
             assert setting.limit.check(setting.default) == setting.default
-    if isinstance(setting, ChoiceSetting):
+    if isinstance(setting, RegionSetting):
+        assert all(word in (action.help or "") for word in setting.choices) and setting.default in setting.choices
+    elif isinstance(setting, ChoiceSetting):
         assert action.choices == setting.choices and setting.default in setting.choices
     if setting.page is not None:
         assert setting.page.label and setting.page.info.endswith(".")

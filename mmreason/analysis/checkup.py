@@ -21,7 +21,6 @@ from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
-from mmreason.records import GRID
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
 
@@ -87,11 +86,13 @@ def _check_adapter(
 
 
 def _check_own(folder: Path) -> dict[str, Any]:
-    report = Report({"family": "mmreason", "parameters": None, "grid": [GRID, GRID], "attention": "blocks"})
+    report = Report({"family": "mmreason", "parameters": None, "grid": None, "attention": None})
     pipe = report.tried(lambda: InterleavedReasoningPipeline.from_pretrained(folder))
     if pipe is not None:
         report.facts["parameters"] = sum(each.numel() for each in pipe.transformer.parameters())
-        report.facts["attention"] = "causal" if pipe.transformer.config.causal else "blocks"
+        report.facts |= {"grid": list(pipe.layout.grid), **pipe.layout.recorded}
+        if pipe.transformer.config.causal:
+            report.facts["attention"] = "causal"
         vocabulary = pipe.vocabulary
         words = {word: i for i, word in enumerate(pipe.words)}
         read = " ".join(pipe.words[words[word]] for word in SENTENCE.split() if word in words)

@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         result["scaling_measured"] = measured_scaling(
             base.transformer.config, load, device=device, on_progress=lambda text: print(text, file=sys.stderr)
         )
-    result |= {
+    result |= base.layout.recorded | {
         "scaling": scaling(base.transformer.config, load),
         "difficulty": args.difficulty,
         "seed": args.seed,

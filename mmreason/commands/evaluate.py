@@ -8,7 +8,9 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.settings import add_chosen
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
+from mmreason.sampling.config import SamplingConfig
 
 HELP = "success and rewards on fresh test problems"
 
@@ -28,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         says="commit every more certain token at once; 0 is off; default: the checkpoint's",
     )
     parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
+    add_chosen(parser, SamplingConfig, "default_region", "schedule")
     parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")
     add_number(parser, limits.BATCH_SIZE, 64, says="problems solved at once")
 
@@ -36,11 +39,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate; returns what ``mmreason.analysis.evaluate`` says."""
     from mmreason.analysis.evaluate import check_choice, evaluate
     from mmreason.commands._options.checkpoint import given, load_pipeline
-    from mmreason.sampling.config import SamplingConfig
     from mmreason.tasks import TASKS
 
     args.tasks = named(args.tasks)
-    settings = given(args, "temperature", "num_steps", "threshold", "region", "order")
+    settings = given(args, "temperature", "num_steps", "threshold", "region", "default_region", "schedule", "order")
     SamplingConfig(**settings)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     pipe = load_pipeline(args.checkpoint)

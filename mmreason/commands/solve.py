@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
-from mmreason.commands._options.settings import add_settings
+from mmreason.commands._options.settings import add_chosen, add_settings
 from mmreason.commands._options.tasks import HOW, task_named
-from mmreason.sampling.config import REGIONS
+from mmreason.sampling.config import REGIONS, SamplingConfig
 from mmreason.sampling.views.config import ViewsConfig
 
 if TYPE_CHECKING:
     from mmreason.records import Problem, Trace
-    from mmreason.sampling.config import SamplingConfig
     from mmreason.sampling.pipeline import InterleavedReasoningPipeline
     from mmreason.sampling.views.pipeline import ViewsPipeline
 
@@ -50,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stated, full or confidence (default: stated); with --image also the cells to change where a thought "
         "names none: two corners like r2c2:r5c6, several with commas, a cell being one code of the codec",
     )
+    add_chosen(parser, SamplingConfig, "default_region", "schedule")
     parser.add_argument("--order", help="confidence or entropy; maskgit to watch public checkpoints")
     add_number(parser, limits.MAX_TURNS, says="default: the checkpoint's; 1 with --image")
     add_number(parser, limits.SAMPLING_SEED, 0, says="sampling seed")
@@ -62,13 +62,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.commands._options.files import check_files
     from mmreason.commands._options.picture import read_mask, read_picture
     from mmreason.errors import ConfigError
-    from mmreason.sampling.config import SamplingConfig
     from mmreason.sampling.views.pipeline import OWN_TURNS, ViewsPipeline
     from mmreason.tasks import load_problem, make_problem
 
     args.task = task_named(args.task)
     boxes = None if args.region in REGIONS or args.image is None else args.region
-    settings = given(args, "temperature", "num_steps", "threshold", "order", "max_turns")
+    settings = given(args, "temperature", "num_steps", "threshold", "default_region", "schedule", "order", "max_turns")
     settings["region"] = args.region if boxes is None else "stated"
     SamplingConfig(**settings)  # refuse a wrong setting before the checkpoint is loaded
     views = views_given(args)

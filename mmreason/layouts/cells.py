@@ -2,6 +2,7 @@
 
 A token carries five position numbers (``index``, ``row``, ``column``, ``turn``, ``slot``).  What a turn draws is laid
 out as the patches that it changes, so that the view of a segment repeats those before it and adds to them.
+``interleaved`` turns denoise a thought, then its edit; ``joint`` ones denoise both together, as one unit.
 
 Axes: N tokens, H W canvas, V vocabulary.
 """
@@ -11,19 +12,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from mmreason.errors import ConfigError
+from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
 from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.records import END, MAX_TEXT_TOKENS, Modality, Segment, SegmentKind
 
 POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
+TURNS = ("interleaved", "joint")
 NEXT_FIELDS = (1, 2, 4)  # row, column and slot: what an autoregressive model is told of the token to come
 
 Integers = Sequence[int] | np.ndarray
@@ -33,7 +35,7 @@ Integers = Sequence[int] | np.ndarray
 class Piece:
     """A run of tokens of one segment copy: ids (n,), positions (n, 5), segment and copy number.
 
-    The problem is segment 0, the text of turn t 2t − 1, its edit 2t.
+    The problem is segment 0, the text of turn t 2t − 1, its edit 2t; a joint turn is 2t as a whole.
     """
 
     ids: np.ndarray
@@ -43,6 +45,7 @@ class Piece:
 
     @property
     def is_edit(self) -> bool:
+        """Does it hold image tokens that were generated, and so have a length of its own?"""
         return self.segment > 0 and self.segment % 2 == 0
 
     @property
@@ -86,13 +89,30 @@ class CellsLayout:
     family = "cells"
     prompt_marks: tuple[str, ...] = ()  # it is not asked in words
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, num_codes: int, text_length: int = MAX_TEXT_TOKENS) -> None:
-        """The grid is that of the tokenizer's cell words; raises CheckpointError where they are not consecutive."""
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerFast,
+        num_codes: int,
+        text_length: int = MAX_TEXT_TOKENS,
+        attention: str = "blocks",
+        turn: str = "interleaved",
+    ) -> None:
+        """The grid is that of the tokenizer's cell words; raises CheckpointError where they are not consecutive.
+
+        ``attention`` says who sees whom, and so what may share a packed row.
+        """
+        if turn not in TURNS:
+            raise CheckpointError(f"turn must be one of {', '.join(TURNS)}, got {turn!r}")
         self.vocabulary = Vocabulary.of(tokenizer, num_codes)
         self.words: list[str] = tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text)))
-        self.text_length = text_length
+        self.text_length, self.attention, self.turn = text_length, attention, turn
         self.pad, self.mask = self.vocabulary.pad, self.vocabulary.mask
         self.first_code, self.num_codes = self.vocabulary.num_text, num_codes
+
+    @property
+    def joint(self) -> bool:
+        """Are a turn's words and picture denoised together?"""
+        return self.turn == "joint"
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -103,6 +123,11 @@ class CellsLayout:
     def num_cells(self) -> int:
         """Image tokens of a canvas."""
         return self.vocabulary.grid**2
+
+    @property
+    def recorded(self) -> dict[str, str]:
+        """What a trace records of it."""
+        return {"attention": self.attention, "turn": self.turn}
 
     def allowed(self, modality: Modality) -> torch.Tensor:
         """Boolean (V,): the ids that a segment of ``modality`` may hold."""
@@ -128,19 +153,21 @@ class CellsLayout:
         return [*ids, *[self.vocabulary.end] * (self.text_length - len(ids))]
 
     def view(self, state: State, kind: SegmentKind, cells: np.ndarray | None = None) -> View:
-        """What the model is shown for the next segment after ``state.segments``.
+        """What the model is shown for the next segment after ``state.segments``, or for the next joint turn.
 
         The instruction is a task's name and what else is asked; after the start canvas, ``codes_HW``, come patches.
         """
         codes = np.asarray(state.codes_HW).ravel() + self.first_code
         task, _, asked = state.instruction.partition(" ")
         before = [self.problem_piece(self.vocabulary.asked(task, asked), codes)]
-        before += [self.clean_piece(segment) for segment in state.segments]
+        before += self.clean_pieces(state.segments)
         turn = 1 + sum(segment.kind == "edit" for segment in state.segments)
         where = np.arange(self.num_cells) if cells is None else np.asarray(cells)
-        slots = len(where) if kind == "edit" else self.text_length
-        masks = np.full(slots, self.mask)
-        blank = self.edit_piece(masks, where, turn) if kind == "edit" else self.text_piece(masks, turn)
+        if not self.joint and kind != "edit":
+            where = where[:0]
+        words = self.text_length if self.joint or kind != "edit" else 0
+        slots = words + len(where)
+        blank = self.blank_piece(np.full(slots, self.mask), words, where, turn)
         ids = np.concatenate([piece.ids for piece in (*before, blank)])
         positions = np.concatenate([piece.positions for piece in (*before, blank)])
         return View(ids, np.arange(len(ids) - slots, len(ids)), positions)
@@ -148,7 +175,7 @@ class CellsLayout:
     def pieces(self, ids: np.ndarray, positions: np.ndarray, copy: int = 0) -> list[Piece]:
         """The tokens of a view, or some of them, cut into segments."""
         turn, slot = positions[:, POSITION_FIELDS.index("turn")], positions[:, POSITION_FIELDS.index("slot")]
-        segment = np.where(turn == 0, 0, 2 * turn - (slot > 0))
+        segment = np.where(turn == 0, 0, 2 * turn - ((slot > 0) & (not self.joint)))
         cuts = [0, *(np.flatnonzero(np.diff(segment)) + 1).tolist(), len(ids)]
         spans = [slice(a, b) for a, b in pairwise(cuts) if a < b]
         return [Piece(ids[span], positions[span], int(segment[span.start]), copy) for span in spans]
@@ -181,9 +208,41 @@ class CellsLayout:
         places = self.image_positions(turn)[np.asarray(cells)]
         return Piece(np.asarray(ids), places, thought_segment(turn) + 1, copy)
 
-    def clean_piece(self, segment: Segment) -> Piece:
-        """The clean copy of a finished segment; a text's ends with its first ``<end>``."""
-        if segment.kind == "edit":
-            return self.edit_piece(segment.tokens, segment.cells, segment.turn)
-        kept = clean_length(segment.tokens, self.vocabulary.end)
-        return self.text_piece(segment.tokens[:kept], segment.turn)
+    def blank_piece(self, ids: Integers, words: int, cells: Integers, turn: int, copy: int = 0) -> Piece:
+        """``words`` of the text of ``turn`` and then its edit of ``cells``; either may be nothing."""
+        if not words:
+            return self.edit_piece(ids, cells, turn, copy)
+        if not len(cells):
+            text = self.text_piece(ids, turn, copy)
+            return replace(text, segment=text.segment + self.joint)
+        places = (self.text_positions(turn)[:words], self.image_positions(turn)[np.asarray(cells)])
+        return Piece(np.asarray(ids), np.concatenate(places), thought_segment(turn) + 1, copy)
+
+    def units(self, segments: Sequence[Segment]) -> list[tuple[Segment, ...]]:
+        """What was denoised in one go: each segment, or the text and edit of each joint turn."""
+        if not self.joint:
+            return [(segment,) for segment in segments]
+        return [tuple(unit) for _, unit in groupby(segments, key=lambda segment: segment.turn)]
+
+    def unit_piece(self, unit: Sequence[Segment], ids: Integers, copy: int = 0) -> Piece:
+        """A unit with other ``ids``, words first."""
+        words = sum(len(segment.tokens) for segment in unit if segment.modality == "text")
+        cells = [cell for segment in unit for cell in segment.cells]
+        return self.blank_piece(ids, words, cells, unit[0].turn, copy)
+
+    def clean_piece(self, *unit: Segment) -> Piece:
+        """The clean copy of a finished unit; a text's ends with its first ``<end>``."""
+        ids: list[int] = []
+        words, cells = 0, []
+        for segment in unit:
+            if segment.modality == "text":
+                words = clean_length(segment.tokens, self.vocabulary.end)
+                ids += segment.tokens[:words]
+            else:
+                cells += segment.cells
+                ids += segment.tokens
+        return self.blank_piece(ids, words, cells, unit[0].turn)
+
+    def clean_pieces(self, segments: Sequence[Segment]) -> list[Piece]:
+        """The clean copies of all units in ``segments``."""
+        return [self.clean_piece(*unit) for unit in self.units(segments)]

@@ -47,6 +47,17 @@ class Packed:
         """Boolean (B, 1, L, L) of the attention rule."""
         return attention_rule(self.segment_BL, self.copy_BL, self.segment_BL, self.copy_BL)[:, None]
 
+    def mask_of(self, attention: str) -> torch.Tensor | BlockMask:
+        """Who sees whom with ``full`` attention, or by the attention rule."""
+        if attention == "full":
+            return self.full_mask()
+        return self.block_mask() if self.runs else self.attention_mask()
+
+    def full_mask(self) -> torch.Tensor:
+        """Boolean (B, 1, L, L): every token of a row sees every other; padding is seen by padding only."""
+        real_BL = self.segment_BL != PADDING
+        return (real_BL[:, :, None] == real_BL[:, None])[:, None]
+
     def causal_mask(self) -> torch.Tensor:
         """Boolean (B, 1, L, L): a token sees those before it; the problem, which is given, sees all of itself."""
         problem_BL = self.segment_BL == 0

@@ -15,12 +15,11 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.errors import CheckpointError, ConfigError
-from mmreason.records import ANSWER, EDIT, END, GRID, Problem, cell_word, parse_cell
+from mmreason.records import ANSWER, EDIT, END, GRID, MAX_GRID, Problem, cell_word, parse_cell
 from mmreason.tasks import FIRST_TASKS, TASKS
 
 PAD, MASK, UNKNOWN = "<pad>", "<mask>", "<unk>"
 MAX_NUMBER = 64
-MAX_GRID = 99  # rows and columns that a cell word can name
 
 
 def task_token(task: str) -> str:

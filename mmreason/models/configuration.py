@@ -29,6 +29,8 @@ class InterleavedDiffusionConfig(PreTrainedConfig):
     rope_theta: float = 100.0  # of the running index
     axis_rope_theta: float = 20.0  # of rows and columns, which are few
     initializer_range: float = 0.02
+    attention: str = "blocks"  # or full: who sees whom; of a causal model neither
+    turn: str = "interleaved"  # or joint: a turn's words and picture are denoised together
     causal: bool = False  # autoregressive: the next token's place is told, and its identity predicted
     tie_word_embeddings: bool = False
 

@@ -62,6 +62,7 @@ class Verifier:
         tokens = np.array(trace.canvas_tokens)
         segments: list[Segment] = []
         thought_canvas: np.ndarray | None = None  # what the last thought says will be drawn
+        answered = False
         for segment in trace.segments:
             if sum(len(frame.committed) for frame in segment.frames) < len(segment.tokens):
                 segments.append(segment)  # still being denoised
@@ -71,12 +72,16 @@ class Verifier:
             if segment.kind == "edit":
                 tokens[list(segment.cells)] = segment.tokens
                 drawn_HW = self.shown(task.name, tokens)
+                if answered:  # of a joint turn, whose words are the answer: nothing is left to draw
+                    verdict = _kept(task, canvas_HW, drawn_HW)
+                    segments.append(replace(segment, verdict=verdict, reward=float(verdict.right)))
+                    continue
                 verdict, reward = _edit(task, spec, segment, canvas_HW, drawn_HW)
                 says = None if thought_canvas is None else float(not task.differs(drawn_HW, thought_canvas).any())
                 segments.append(replace(segment, verdict=verdict, reward=reward, transition=says))
                 continue
             if segment.kind == "answer":
-                verdict = task.check_answer(spec, canvas_HW, words[1:])
+                verdict, answered = task.check_answer(spec, canvas_HW, words[1:]), True
             else:
                 verdict = _thought(task, spec, segment, canvas_HW, words)
                 thought_canvas = task.carry_out(spec, canvas_HW, words[: _index(words, EDIT)], segment.turn)
@@ -85,8 +90,7 @@ class Verifier:
             drawn_before = any(earlier.kind == "edit" for earlier in segments)
             true = verdict.components.get("true") if drawn_before else None
             segments.append(replace(segment, verdict=verdict, reward=float(verdict.right), transition=true))
-        finished = bool(segments) and segments[-1].kind == "answer" and segments[-1].verdict is not None
-        success = finished and all(s.verdict is not None and s.verdict.right for s in segments)
+        success = answered and all(s.verdict is not None and s.verdict.right for s in segments)
         return replace(trace, segments=tuple(segments), success=success)
 
 
@@ -112,6 +116,11 @@ def _edit(
     if wrong == 0:
         return Verdict(True, "drawn", share), 1.0
     return Verdict(False, f"{wrong} of {len(segment.cells)} cells wrong", share), 0.0
+
+
+def _kept(task: Task, before_HW: np.ndarray, after_HW: np.ndarray) -> Verdict:
+    changed = int(task.differs(after_HW, before_HW).sum())
+    return Verdict(not changed, f"{changed} cells changed beside the answer" if changed else "kept")
 
 
 def _index(words: Sequence[str], word: str) -> int:

@@ -18,7 +18,6 @@ import torch
 from mmreason.backbones.causal import CausalRows
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import NEXT_FIELDS, Piece
-from mmreason.records import Modality
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.sampler import Sampler
 from mmreason.sampling.unmask import log_distribution, sample_tokens
@@ -29,8 +28,9 @@ class AutoregressiveSampler(Sampler):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if self.config.region == "confidence":
-            raise ConfigError("region must be stated or full for an autoregressive model, got 'confidence'")
+        for name, right in (("region", "stated or full"), ("default_region", "end, all or a box")):
+            if getattr(self.config, name) == "confidence":
+                raise ConfigError(f"{name} must be {right} for an autoregressive model, got 'confidence'")
 
     def begin_with(self, segments, generator) -> None:
         """Going on from changed segments is the diffusion sampler's; raises ConfigError."""
@@ -57,7 +57,7 @@ class AutoregressiveSampler(Sampler):
     def _finish(self, active: list[Rollout]) -> None:
         self.last: list[Piece] = [self.layout.clean_piece(rollout.segments[-1]) for rollout in active]
 
-    def _denoise(self, modality: Modality, active: list[Rollout]) -> Iterator[None]:
+    def _denoise(self, active: list[Rollout]) -> Iterator[None]:
         """Generate one segment a row; the last tokens of the segments before begin it.
 
         Rows that are done leave the forward; what they have cached stays.
@@ -66,7 +66,8 @@ class AutoregressiveSampler(Sampler):
         ids_B = torch.tensor([int(piece.ids[0]) for piece in last], device=self.device)
         own_BP = np.stack([piece.positions[0] for piece in last])
         drafts = [rollout.draft for rollout in active if rollout.draft]
-        width = max(draft.length for draft in drafts)
+        width, is_text = max(draft.length for draft in drafts), drafts[0].words > 0
+        allowed_V = self.allowed["text" if is_text else "image"]
         places = [draft.piece(self.layout, np.zeros(draft.length, np.int64)).positions for draft in drafts]
         tokens_BL = torch.full((len(active), width), self.vocabulary.mask, device=self.device)
         rows, here = list(range(len(active))), self.causal
@@ -83,7 +84,7 @@ class AutoregressiveSampler(Sampler):
             done = here.forward(ids_B[rows], torch.from_numpy(position_BP))
             self._count(rollouts, done, 1)
             logits_BV = self.model.logits(done.hidden_BLD[:, 0])
-            logp_BV = log_distribution(logits_BV, self.allowed[modality], self.config.temperature)
+            logp_BV = log_distribution(logits_BV, allowed_V, self.config.temperature)
             uniform_B = self._uniform(rollouts, 1, [1] * len(rows))[:, 0]
             drawn_B = sample_tokens(logp_BV[:, None], uniform_B[:, None], self.config.temperature)[:, 0]
             logprobs = logp_BV.gather(-1, drawn_B[:, None])[:, 0].tolist()
@@ -91,7 +92,7 @@ class AutoregressiveSampler(Sampler):
             own_BP[rows] = place_BP
             tokens, at = tokens_BL[rows].tolist(), [i == j for i in range(width)]
             for row, rollout in enumerate(rollouts):
-                if modality == "text" and tokens[row][j] == self.vocabulary.end:
+                if is_text and tokens[row][j] == self.vocabulary.end:
                     rollout.shorten(j + 1)
                 rollout.add_frame(j + 1, tokens[row], at, [logprobs[row] if now else 0.0 for now in at])
             yield None

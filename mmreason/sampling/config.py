@@ -7,21 +7,27 @@ from typing import Any, Literal
 
 from mmreason import limits
 from mmreason.errors import ConfigError
-from mmreason.settings import check, choice, number
+from mmreason.settings import cells, check, choice, number
 
 WATCHED_ORDER = "maskgit"  # of the public checkpoints' own samplers: it hangs on what was drawn, and is not exact
 ORDERS = ("confidence", "entropy", WATCHED_ORDER)
 REGIONS = ("stated", "full", "confidence")
+DEFAULT_REGIONS = ("end", "all", "confidence")
+SCHEDULES = ("equal", "cosine")
 CHECKPOINTS = "the checkpoint's"
-RECORDED = ("temperature", "num_steps", "threshold", "order", "region", "max_turns")  # of a config, in a trace
+RECORDED = (
+    *("temperature", "num_steps", "threshold", "order", "schedule"),
+    *("region", "default_region", "max_turns"),
+)  # of a config, in a trace
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingConfig:
     """How segments are denoised.
 
-    ``num_steps`` bounds the forward passes of a segment (equal shares of its positions); ``threshold``
+    ``num_steps`` bounds the forward passes of a segment, shared out by ``schedule``; ``threshold``
     commits everything surer than it at once.  With ``num_steps=None`` only the threshold decides.
+    ``default_region`` is drawn where a thought names no region: ``end`` ends the rollout there.
     """
 
     num_steps: int | None = number(4, limits.NUM_STEPS, "denoising steps of a segment", left=CHECKPOINTS)
@@ -34,6 +40,8 @@ class SamplingConfig:
         left=CHECKPOINTS,
     )
     region: Literal["stated", "full", "confidence"] = choice("stated", REGIONS, "cells that an edit draws anew")
+    default_region: str = cells("end", DEFAULT_REGIONS, "cells drawn where a thought names none")
+    schedule: Literal["equal", "cosine"] = choice("equal", SCHEDULES, "how many masks each denoising step fills")
     max_turns: int = number(16, limits.MAX_TURNS, left=CHECKPOINTS)
 
     def __post_init__(self) -> None:

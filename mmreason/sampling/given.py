@@ -12,11 +12,13 @@ from mmreason.layouts.cells import CellsLayout
 from mmreason.records import Segment
 
 
-def check_given(segments: Sequence[Segment], max_turns: int) -> None:
+def check_given(segments: Sequence[Segment], max_turns: int, joint: bool = False) -> None:
     """Refuse what no rollout begins with; raises ConfigError.
 
-    Right are finished segments, a thought and an edit a turn from turn 1, ending with either.
+    Right are finished segments, a thought and an edit a turn from turn 1, ending with either, joint turns whole.
     """
+    if joint and len(segments) % 2:
+        raise ConfigError(f"segments must be whole turns for a model that denoises turns jointly, got {len(segments)}")
     for number, segment in enumerate(segments):
         kind, turn = ("edit" if number % 2 else "thought"), number // 2 + 1
         if (segment.kind, segment.turn) != (kind, turn):
@@ -29,11 +31,12 @@ def check_given(segments: Sequence[Segment], max_turns: int) -> None:
         raise ConfigError(f"segments must end by turn {max_turns}, got turn {segments[-1].turn}")
 
 
-def skip_draws(generator: torch.Generator, segments: Sequence[Segment]) -> None:
-    """Advance ``generator`` as the sampler did while it made ``segments``, so that what follows is the same."""
-    for segment in segments:
-        for _ in segment.frames:
-            torch.rand(len(segment.tokens), generator=generator)
+def skip_draws(generator: torch.Generator, units: Sequence[Sequence[Segment]]) -> None:
+    """Advance ``generator`` as the sampler did while it made ``units``, so that what follows is the same."""
+    for unit in units:
+        size = sum(len(segment.tokens) for segment in unit)
+        for _ in range(max(segment.frames[-1].step if segment.frames else 0 for segment in unit)):
+            torch.rand(size, generator=generator)
 
 
 def reworded(thought: Segment, text: str, layout: CellsLayout) -> Segment:

@@ -19,7 +19,7 @@ from diffusers.utils import BaseOutput
 from transformers import PreTrainedTokenizerFast
 
 from mmreason import limits
-from mmreason.backbones.blocks import CellBackbone
+from mmreason.backbones.cells import CellBackbone, checked_attention
 from mmreason.codecs.cells import CellCodec
 from mmreason.errors import CheckpointError, ConfigError, DistributionError
 from mmreason.layouts.cells import CellsLayout
@@ -66,7 +66,14 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
     ) -> None:
         super().__init__()
         self.register_modules(transformer=transformer, vqvae=vqvae, tokenizer=tokenizer, scheduler=scheduler)
-        self.layout = CellsLayout(tokenizer, vqvae.config["num_vq_embeddings"], transformer.config.max_text_tokens)
+        sizes = transformer.config
+        self.layout = CellsLayout(
+            tokenizer,
+            vqvae.config["num_vq_embeddings"],
+            sizes.max_text_tokens,
+            checked_attention(sizes),
+            sizes.turn,
+        )
         self.codec = CellCodec(vqvae, self.layout.grid)
         if transformer.config.grid_size != self.vocabulary.grid:
             raise CheckpointError(
@@ -201,7 +208,7 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         ``generation``): segments that were not changed lead to the trace that they were taken from.
         """
         sampler = self._sampler([problem], config, [seed], 1)
-        check_given(segments, sampler.config.max_turns)
+        check_given(segments, sampler.config.max_turns, self.layout.joint)
         sampler.begin_with(segments, torch_generator("rollout", seed, generation))
         for _ in sampler.run():
             yield sampler.traces()

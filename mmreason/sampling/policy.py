@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from mmreason.backbones.blocks import CellBackbone
+from mmreason.backbones.cells import CellBackbone
 from mmreason.layouts.cells import CellsLayout
 from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel

@@ -12,6 +12,7 @@ import torch
 from mmreason.layouts.cells import CellsLayout, Piece
 from mmreason.records import (
     ANSWER,
+    EDIT,
     Box,
     Cost,
     Frame,
@@ -20,8 +21,8 @@ from mmreason.records import (
     SegmentKind,
     Trace,
     parse_boxes,
-    region_mask,
 )
+from mmreason.sampling.config import SamplingConfig
 
 ANSWERED = "answered"
 OUT_OF_TURNS = "out of turns"
@@ -29,11 +30,11 @@ OUT_OF_TURNS = "out of turns"
 
 @dataclass(slots=True)
 class Draft:
-    """The segment that is being denoised."""
+    """The segment that is being denoised, or the joint turn: its first ``words`` tokens are text."""
 
-    kind: SegmentKind
     turn: int
     length: int
+    words: int
     boxes: tuple[Box, ...] = ()
     cells: tuple[int, ...] = ()
     tokens: tuple[int, ...] = ()
@@ -41,9 +42,7 @@ class Draft:
 
     def piece(self, layout: CellsLayout, ids: np.ndarray, copy: int = 1) -> Piece:
         """The segment as it is forwarded while ``ids`` stand in it."""
-        if self.kind == "edit":
-            return layout.edit_piece(ids, self.cells, self.turn, copy)
-        return layout.text_piece(ids, self.turn, copy)
+        return layout.blank_piece(ids, self.words, self.cells, self.turn, copy)
 
 
 class Rollout:
@@ -70,17 +69,27 @@ class Rollout:
 
     def begin_text(self, turn: int, length: int | None = None) -> None:
         """Start a text segment (of ``length`` tokens); whether thought or answer shows when it is done."""
-        self.draft = Draft("thought", turn, length or self.layout.text_length)
+        length = length or self.layout.text_length
+        self.draft = Draft(turn, length, length)
 
     def begin_edit(self, turn: int, cells: np.ndarray, stated: bool) -> None:
         """Start an edit of the flat canvas indices ``cells``; ``stated`` if they are the thought's own boxes."""
-        boxes = tuple(self.boxes)
-        if not stated:
-            height, width = self.layout.grid
-            full = len(cells) == height * width
-            singles = tuple(Box(*(2 * (c // width + 1, c % width + 1))) for c in cells.tolist())
-            boxes = (Box(1, 1, height, width),) if full else singles
-        self.draft = Draft("edit", turn, len(cells), boxes, tuple(cells.tolist()))
+        boxes = tuple(self.boxes) if stated and self.boxes else self._boxes(cells)
+        self.draft = Draft(turn, len(cells), 0, boxes, tuple(cells.tolist()))
+
+    def begin_turn(self, turn: int, cells: np.ndarray) -> None:
+        """Start a joint turn: a text, and an edit of the flat canvas indices ``cells``."""
+        words = self.layout.text_length
+        self.draft = Draft(turn, words + len(cells), words, self._boxes(cells), tuple(cells.tolist()))
+
+    def _boxes(self, cells: np.ndarray) -> tuple[Box, ...]:
+        """The one box that ``cells`` fill, or a box for each."""
+        width = self.layout.grid[1]
+        corners = [(c // width + 1, c % width + 1) for c in (cells[0], cells[-1])]
+        around = Box.between(*[(int(row), int(column)) for row, column in corners])
+        if np.array_equal(np.flatnonzero(around.mask(self.layout.grid)), cells) and len(cells) > 1:
+            return (around,)
+        return tuple(Box(*(2 * (c // width + 1, c % width + 1))) for c in cells.tolist())
 
     def add_frame(self, step: int, tokens: list[int], committed: list[bool], logprobs: list[float]) -> None:
         """Note a denoising step; rows of a batch may be wider than this segment, and the rest is ignored."""
@@ -91,44 +100,65 @@ class Rollout:
         draft.tokens = tuple(tokens[: draft.length])
         draft.frames.append(Frame(step, draft.tokens, chosen, tuple(logprobs[i] for i in chosen)))
         if sum(len(frame.committed) for frame in draft.frames) == draft.length:
-            self.segments.append(self._segment(draft))
-            if draft.kind == "edit":
-                self.canvas_tokens[list(draft.cells)] = draft.tokens
+            self.segments += self._segments(draft)
+            self.canvas_tokens[list(draft.cells)] = draft.tokens[draft.words :]
             self.draft = None
 
     def shorten(self, length: int) -> None:
-        """End the segment that is being generated after ``length`` tokens."""
+        """End the text that is being generated after ``length`` tokens."""
         assert self.draft is not None
-        self.draft.length = length
+        self.draft.length = self.draft.words = length
 
-    def follow(self, turn: int, turn_limit: int) -> None:
-        """Read the text segment just finished: end here, or note the boxes that it names."""
-        text = self.segments[-1]
+    def follow(self, turn: int, config: SamplingConfig) -> None:
+        """Read the text segment just finished: end here, or note the boxes that it names.
+
+        Where it names none, there are none if there is a default region; a joint turn has its region already.
+        """
+        text = next(segment for segment in reversed(self.segments) if segment.modality == "text")
+        said = text.text.split()
+        boxes: list[Box] | str = []
+        if not self.layout.joint and (EDIT in said or config.default_region == "end"):
+            boxes = parse_boxes(said, self.layout.grid)
         if text.kind == "answer":
             self.end_reason = ANSWERED
-            return
-        boxes = parse_boxes(text.text.split())
-        if isinstance(boxes, str):
+        elif isinstance(boxes, str):
             self.end_reason = boxes
-        elif turn > turn_limit:
+        elif turn > config.max_turns:
             self.end_reason = OUT_OF_TURNS
         else:
             self.boxes = boxes
 
-    def stated_cells(self) -> np.ndarray:
-        """Flat canvas indices of the boxes that the last thought names."""
-        return np.flatnonzero(region_mask(self.boxes))
-
     def trace(self, settings: Mapping[str, Any]) -> Trace:
-        """The rollout so far; an unfinished segment comes last."""
+        """The rollout so far; what is unfinished comes last."""
         segments = list(self.segments)
         if self.draft is not None and self.draft.frames:
-            segments.append(self._segment(self.draft))
+            segments += self._segments(self.draft)
+        settings = {**settings, **self.layout.recorded}
         return Trace(self.problem, self.start_tokens, tuple(segments), self.end_reason, False, self.cost, settings)
 
-    def _segment(self, draft: Draft) -> Segment:
-        kind, text = draft.kind, ""
-        if kind == "thought":
-            text = self.layout.read(draft.tokens)
-            kind = "answer" if self.layout.words[draft.tokens[0]] == ANSWER else "thought"
-        return Segment(kind, draft.turn, draft.tokens, tuple(draft.frames), text, draft.boxes, draft.cells)
+    def _segments(self, draft: Draft) -> list[Segment]:
+        """A text, an edit, or both of a joint turn, each with the frames in which it changed."""
+        found = []
+        if draft.words:
+            tokens, frames = _part(draft, 0, draft.words)
+            kind: SegmentKind = "answer" if self.layout.words[tokens[0]] == ANSWER else "thought"
+            found.append(Segment(kind, draft.turn, tokens, frames, self.layout.read(tokens)))
+        if draft.cells:
+            tokens, frames = _part(draft, draft.words, draft.length)
+            found.append(Segment("edit", draft.turn, tokens, frames, "", draft.boxes, draft.cells))
+        return found
+
+
+def _part(draft: Draft, start: int, stop: int) -> tuple[tuple[int, ...], tuple[Frame, ...]]:
+    """The tokens from ``start`` to ``stop`` of a draft, and its frames in which some of them were committed."""
+    if (start, stop) == (0, draft.length):
+        return draft.tokens, tuple(draft.frames)
+    frames = []
+    for frame in draft.frames:
+        inside = [n for n, i in enumerate(frame.committed) if start <= i < stop]
+        if inside:
+            committed = tuple(frame.committed[n] - start for n in inside)
+            frames.append(
+                Frame(frame.step, frame.tokens[start:stop], committed, tuple(frame.logprobs[n] for n in inside))
+            )
+    return draft.tokens[start:stop], tuple(frames)

@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from mmreason.layouts.cells import Piece
-from mmreason.records import Modality, Problem, Trace
+from mmreason.records import Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.policy import Policy
-from mmreason.sampling.regions import least_likely
+from mmreason.sampling.regions import allowed_slots, least_likely, settled, wanted_region
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
 
@@ -67,7 +67,7 @@ class RunningBatch:
 
     def join(self, problem: Problem, config: SamplingConfig, seed: int) -> Row:
         """A new row that takes part in the next step; it gives the trace that ``pipe.stream`` gives for ``seed``."""
-        canvas = self.pipe.encode_image(problem.image)
+        canvas, config = self.pipe.encode_image(problem.image), settled(config, self.layout)
         row = Row(Rollout(problem, canvas, torch_generator("rollout", seed, 0), self.layout), config)
         row.program = self._program(row.rollout, config)
         if not self.rows:
@@ -155,22 +155,25 @@ class RunningBatch:
         yield Ask([], 0, [self.layout.problem_piece(prompt, rollout.canvas_tokens)])
         finished: list[Piece] = []
         for turn in range(1, config.max_turns + 2):
-            rollout.begin_text(turn)
-            yield from self._denoise(rollout, config, "text", finished)
-            rollout.follow(turn, config.max_turns)
+            if self.layout.joint:
+                cells, finished = yield from self._region(rollout, config, finished, turn)
+                rollout.begin_turn(turn, cells)
+            else:
+                rollout.begin_text(turn)
+            yield from self._denoise(rollout, config, finished)
+            rollout.follow(turn, config)
             if rollout.end_reason:
                 return
-            finished = [self.layout.clean_piece(rollout.segments[-1])]
-            cells = rollout.stated_cells() if config.region != "full" else np.arange(self.layout.num_cells)
-            if config.region == "confidence":
-                cells = yield from self._least_likely(rollout, config, finished, turn, len(cells))
-                finished = []
+            finished = self.layout.clean_pieces(rollout.segments)[-1:]
+            if self.layout.joint:
+                continue
+            cells, finished = yield from self._region(rollout, config, finished, turn)
             rollout.begin_edit(turn, cells, stated=config.region == "stated")
-            yield from self._denoise(rollout, config, "image", finished)
-            finished = [self.layout.clean_piece(rollout.segments[-1])]
+            yield from self._denoise(rollout, config, finished)
+            finished = self.layout.clean_pieces(rollout.segments)[-1:]
 
-    def _denoise(self, rollout: Rollout, config: SamplingConfig, modality: Modality, finished: list[Piece]) -> Program:
-        """Denoise the segment that is begun; ``finished`` pieces are forwarded with its first step."""
+    def _denoise(self, rollout: Rollout, config: SamplingConfig, finished: list[Piece]) -> Program:
+        """Denoise what is begun; ``finished`` pieces are forwarded with its first step."""
         draft = rollout.draft
         assert draft is not None
         tokens_BL = torch.full((1, draft.length), self.vocabulary.mask, device=self.device)
@@ -187,25 +190,29 @@ class RunningBatch:
                 step,
                 tokens_BL,
                 masked_BL,
-                self.allowed[modality],
+                allowed_slots(self.allowed, draft.words, draft.length),
                 uniform_BL.to(self.device),
                 config,
+                draft.words,
             )
             tokens_BL, masked_BL = output.tokens_BL, masked_BL & ~output.committed_BL
             step += 1
             shown = (output.tokens_BL, output.committed_BL, output.logprob_BL)
             rollout.add_frame(step, *(t[0].tolist() for t in shown))
 
-    def _least_likely(
-        self, rollout: Rollout, config: SamplingConfig, finished: list[Piece], turn: int, count: int
-    ) -> Generator[Ask, torch.Tensor, np.ndarray]:
-        """``count`` cells where the model finds the canvas least likely."""
+    def _region(
+        self, rollout: Rollout, config: SamplingConfig, finished: list[Piece], turn: int
+    ) -> Generator[Ask, torch.Tensor, tuple[np.ndarray, list[Piece]]]:
+        """The cells to draw anew, and what of ``finished`` is still to be forwarded."""
+        wanted = wanted_region(config, self.layout, rollout.boxes)
+        if not isinstance(wanted, int):
+            return wanted, finished
         size = self.layout.num_cells
         blank = self.layout.edit_piece(np.full(size, self.vocabulary.mask), np.arange(size), turn, copy=1)
         hidden_CD = yield Ask([blank], size, finished)
         logp_BCV = log_distribution(self.model.logits(hidden_CD[None]), self.allowed["image"], config.temperature)
         shown_BC = torch.from_numpy(rollout.canvas_tokens)[None].to(self.device)
-        return least_likely(logp_BCV, shown_BC, [count])[0]
+        return least_likely(logp_BCV, shown_BC, [wanted])[0], []
 
 
 class StreamRow:

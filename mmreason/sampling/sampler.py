@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from mmreason.backbones.blocks import Forwarded
-from mmreason.records import Modality, Problem, Segment, Trace
+from mmreason.records import Problem, Segment, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import skip_draws
 from mmreason.sampling.policy import Policy
-from mmreason.sampling.regions import least_likely
+from mmreason.sampling.regions import allowed_slots, least_likely, settled, wanted_region
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
 
@@ -36,7 +36,8 @@ class Sampler:
         seeds: Sequence[int],
         num_generations: int,
     ) -> None:
-        self.pipe, self.config, self.layout, self.vocabulary = pipe, config, pipe.layout, pipe.vocabulary
+        self.pipe, self.layout, self.vocabulary = pipe, pipe.layout, pipe.vocabulary
+        self.config = settled(config, pipe.layout)
         self.model, self.device = pipe.transformer, pipe.transformer.device
         self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in ("text", "image")}
         self.num_generations = num_generations
@@ -46,13 +47,12 @@ class Sampler:
             for g in range(num_generations)
         ]
         self.given: Sequence[Segment] = ()
-        self.turn_limit = config.max_turns
 
     def begin_with(self, segments: Sequence[Segment], generator: torch.Generator) -> None:
         """Let the one rollout start from ``segments``, made with ``generator`` or in place of what was."""
         self.given = segments
         if self.config.temperature:
-            skip_draws(generator, segments)
+            skip_draws(generator, self.layout.units(segments))
         self.rollouts[0].generator = generator
 
     def traces(self) -> list[Trace]:
@@ -67,19 +67,22 @@ class Sampler:
         active = self.rollouts
         self._encode_problems()
         first, thought_given = self._encode_given() if self.given else (1, False)
-        for turn in range(first, self.turn_limit + 2):
-            if not thought_given:
+        for turn in range(first, self.config.max_turns + 2):
+            if self.layout.joint:
+                yield from self._denoise_turns(active, turn)
+            elif not thought_given:
                 yield from self._denoise_texts(active, turn)
             thought_given = False
             for rollout in active:
-                rollout.follow(turn, self.turn_limit)
+                rollout.follow(turn, self.config)
             going = [i for i, rollout in enumerate(active) if not rollout.end_reason]
             if not going:
                 break
             active = [active[i] for i in going]
             self._go_on(going, active)
-            yield from self._denoise_edits(active, turn, self._regions(active, turn))
-            self._finish(active)
+            if not self.layout.joint:
+                yield from self._denoise_edits(active, turn, self._regions(active, turn))
+                self._finish(active)
         yield None  # the last yield shows every rollout ended
 
     def _encode_problems(self) -> None:
@@ -93,14 +96,14 @@ class Sampler:
             self.rows = self.rows.select([row for row in range(len(first)) for _ in range(self.num_generations)])
 
     def _encode_given(self) -> tuple[int, bool]:
-        """Forward all given segments but the last, which stays pending.
+        """Forward all that is given but the last unit, which stays pending.
 
         Returns the turn to go on with, and whether its thought is given.
         """
-        *before, last = self.given
         self.rollouts[0].take(self.given)  # not before the problem, with its own canvas, is encoded
+        before, last = self.layout.clean_pieces(self.given)[:-1], self.given[-1]
         if before:
-            self.rows.add(0, [self.layout.clean_piece(segment) for segment in before])
+            self.rows.add(0, before)
             self._count(self.rollouts, self.rows.forward([[]]), 0)
         if last.kind != "edit":
             return last.turn, True
@@ -108,37 +111,42 @@ class Sampler:
         return last.turn + 1, False
 
     def _go_on(self, going: list[int], active: list[Rollout]) -> None:
-        """Leave out the rows that have ended; the thoughts of the others are finished."""
+        """Leave out the rows that have ended; what the others have denoised is finished."""
         self.rows = self.rows.select(going)
         self._finish(active)
 
     def _finish(self, active: list[Rollout]) -> None:
-        """The last segment of each rollout is forwarded, clean, with the first step of the next."""
+        """The last unit of each rollout is forwarded, clean, with the first step of the next."""
         for row, rollout in enumerate(active):
-            self.rows.add(row, [self.layout.clean_piece(rollout.segments[-1])])
+            self.rows.add(row, self.layout.clean_pieces(rollout.segments)[-1:])
 
     def _regions(self, active: list[Rollout], turn: int) -> list[np.ndarray]:
         """The cells that each rollout draws anew."""
-        regions = [rollout.stated_cells() for rollout in active]
-        if self.config.region == "full":
-            return [np.arange(self.layout.num_cells)] * len(active)
-        if self.config.region == "confidence":
-            return self._least_likely(active, turn, [len(cells) for cells in regions])
-        return regions
+        wanted = [wanted_region(self.config, self.layout, rollout.boxes) for rollout in active]
+        counted = [b for b, each in enumerate(wanted) if isinstance(each, int)]
+        least = self._least_likely(active, turn, counted, [each for each in wanted if isinstance(each, int)])
+        found = dict(zip(counted, least, strict=True))
+        return [found[b] if isinstance(each, int) else each for b, each in enumerate(wanted)]
 
     def _denoise_texts(self, active: list[Rollout], turn: int) -> Iterator[None]:
         for rollout in active:
             rollout.begin_text(turn)
-        yield from self._denoise("text", active)
+        yield from self._denoise(active)
 
     def _denoise_edits(self, active: list[Rollout], turn: int, regions: list[np.ndarray]) -> Iterator[None]:
         for rollout, cells in zip(active, regions, strict=True):
             rollout.begin_edit(turn, cells, stated=self.config.region == "stated")
-        yield from self._denoise("image", active)
+        yield from self._denoise(active)
 
-    def _denoise(self, modality: Modality, active: list[Rollout]) -> Iterator[None]:
-        """Denoise the segment that each row has begun; later forwards leave out the rows that are done."""
+    def _denoise_turns(self, active: list[Rollout], turn: int) -> Iterator[None]:
+        for rollout, cells in zip(active, self._regions(active, turn), strict=True):
+            rollout.begin_turn(turn, cells)
+        yield from self._denoise(active)
+
+    def _denoise(self, active: list[Rollout]) -> Iterator[None]:
+        """Denoise what each row has begun; later forwards leave out the rows that are done."""
         sizes = [rollout.draft.length if rollout.draft else 0 for rollout in active]
+        words = max(rollout.draft.words if rollout.draft else 0 for rollout in active)
         lengths = torch.tensor(sizes, device=self.device)
         masked_BL = torch.arange(max(sizes), device=self.device) < lengths[:, None]
         tokens_BL = torch.full(masked_BL.shape, self.vocabulary.mask, device=self.device)
@@ -158,9 +166,10 @@ class Sampler:
                 step,
                 tokens_BL[going_B, :width],
                 masked_BL[going_B, :width],
-                self.allowed[modality],
+                allowed_slots(self.allowed, words, width),
                 self._uniform(rollouts, width, [sizes[b] for b in going]),
                 self.config,
+                words,
             )
             tokens_BL[going_B, :width] = output.tokens_BL
             masked_BL[going_B, :width] &= ~output.committed_BL
@@ -188,13 +197,18 @@ class Sampler:
         for rollout in active:
             rollout.cost = rollout.cost + spent
 
-    def _least_likely(self, active: list[Rollout], turn: int, counts: Sequence[int]) -> list[np.ndarray]:
-        """``counts`` cells of each canvas, where the model finds it least likely."""
+    def _least_likely(
+        self, active: list[Rollout], turn: int, rows: Sequence[int], counts: Sequence[int]
+    ) -> list[np.ndarray]:
+        """``counts`` cells of the canvas of each of ``rows``, where the model finds it least likely."""
+        if not rows:
+            return []
         size = self.layout.num_cells
         blank = self.layout.edit_piece(np.full(size, self.vocabulary.mask), np.arange(size), turn, copy=1)
-        done = self.rows.forward([[blank] for _ in active])
-        self._count(active, done, size)
+        chosen = [active[row] for row in rows]
+        done = self.rows.forward([[blank] for _ in rows], rows)
+        self._count(chosen, done, size)
         logits_BCV = self.model.logits(done.hidden_BLD[:, :size])
         logp_BCV = log_distribution(logits_BCV, self.allowed["image"], self.config.temperature)
-        shown_BC = torch.tensor(np.stack([r.canvas_tokens for r in active]), device=self.device)
+        shown_BC = torch.tensor(np.stack([r.canvas_tokens for r in chosen]), device=self.device)
         return least_likely(logp_BCV, shown_BC, counts)

@@ -17,10 +17,17 @@ from mmreason.sampling.unmask import certainty, choose_positions, log_distributi
 
 
 def positions_to_commit(
-    logp_BLV: torch.Tensor, step: int, masked_BL: torch.Tensor, config: SamplingConfig
+    logp_BLV: torch.Tensor, step: int, masked_BL: torch.Tensor, config: SamplingConfig, words: int = 0
 ) -> torch.Tensor:
-    """Boolean (B, L): the masks that step ``step`` (from 0) commits, by the distributions alone."""
-    share_B = quota(masked_BL.sum(dim=-1), step, config.num_steps)
+    """Boolean (B, L): the masks that step ``step`` (from 0) commits, by the distributions alone.
+
+    The first ``words`` positions and those after them have orders and shares of their own.
+    """
+    if 0 < words < masked_BL.shape[1]:
+        parts = [slice(None, words), slice(words, None)]
+        chosen = [positions_to_commit(logp_BLV[:, part], step, masked_BL[:, part], config) for part in parts]
+        return torch.cat(chosen, dim=1)
+    share_B = quota(masked_BL.sum(dim=-1), step, config.num_steps, config.schedule)
     sure_BL = None
     if config.threshold is not None:
         sure_BL = certainty(logp_BLV, "confidence") >= config.threshold
@@ -67,10 +74,14 @@ class MaskedDiffusionScheduler(SchedulerMixin, ConfigMixin):
         allowed_V: torch.Tensor,
         uniform_BL: torch.Tensor,
         config: SamplingConfig,
+        words: int = 0,
     ) -> UnmaskOutput:
-        """Commit this step's share of the masks, sampled at ``config.temperature``."""
+        """Commit this step's share of the masks, sampled at ``config.temperature``.
+
+        ``allowed_V`` may be (L, V), of each position its own; see ``positions_to_commit`` for ``words``.
+        """
         logp_BLV = log_distribution(logits_BLV, allowed_V, config.temperature)
-        chosen_BL = positions_to_commit(logp_BLV, step, masked_BL, config)
+        chosen_BL = positions_to_commit(logp_BLV, step, masked_BL, config, words)
         sampled_BL = sample_tokens(logp_BLV, uniform_BL, config.temperature)
         logprob_BL = logp_BLV.gather(-1, sampled_BL[..., None]).squeeze(-1)
         return UnmaskOutput(

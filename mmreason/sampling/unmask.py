@@ -9,6 +9,8 @@ Axes: B rows, L positions of a segment, V vocabulary.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from mmreason.errors import DistributionError
@@ -75,9 +77,15 @@ def sample_tokens(logp_BLV: torch.Tensor, uniform_BL: torch.Tensor, temperature:
     return torch.searchsorted(cumulative_BLV, target_BL1, right=True).squeeze(-1)
 
 
-def quota(num_masked_B: torch.Tensor, step: int, num_steps: int | None) -> torch.Tensor:
-    """How many positions step ``step`` (from 0) of ``num_steps`` must commit: equal shares, at least one."""
+def quota(num_masked_B: torch.Tensor, step: int, num_steps: int | None, schedule: str = "equal") -> torch.Tensor:
+    """How many of the masks that are left step ``step`` (from 0) of ``num_steps`` must commit, at least one.
+
+    ``equal`` shares, or few at first: ``cosine`` leaves the share that MaskGIT's schedule does (arXiv 2202.04200).
+    """
     if num_steps is None:
         return torch.ones_like(num_masked_B)
     left = max(1, num_steps - step)
+    if schedule == "cosine" and left > 1:
+        now, then = (math.cos(math.pi / 2 * each / num_steps) for each in (step, step + 1))
+        return (num_masked_B - (num_masked_B * (then / now)).floor().long()).clamp_min(1)
     return (num_masked_B + left - 1) // left

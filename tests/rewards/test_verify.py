@@ -17,6 +17,7 @@ from mmreason.seeds import numpy_generator
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, make_problem
 from mmreason.tasks.task import FOREIGN
 from tests.helpers.policies import (
+    committed_at_once,
     demonstrated_trace,
     edit_segment,
     encoder,
@@ -328,3 +329,22 @@ def test_stopping_early_never_pays(task):
     ]
     assert rewards == sorted(set(rewards))
     assert rewards[-1] == 1.0
+
+
+def test_the_picture_beside_an_answer_is_right_if_it_keeps_the_canvas():
+    """Of a joint turn: its words are the answer, and nothing is left to draw."""
+    for task in ("maze", "sudoku"):
+        trace = demonstrated_trace(make_problem(task, "easy", 3))
+        drawn = np.array(trace.canvas_tokens)
+        for segment in trace.segments:
+            if segment.kind == "edit":
+                drawn[list(segment.cells)] = segment.tokens
+        kept = replace(trace.segments[1], turn=trace.segments[-1].turn, cells=(0, 1), tokens=tuple(drawn[:2].tolist()))
+        kept = replace(kept, frames=(committed_at_once(kept.tokens),))
+        scored = verifier().score(replace(trace, segments=(*trace.segments, kept)))
+        assert scored.success and (scored.segments[-1].reward, scored.segments[-1].verdict.reason) == (1, "kept")
+        other = replace(kept, tokens=(kept.tokens[0], int(drawn[2:][drawn[2:] != drawn[1]][0])))
+        other = replace(other, frames=(committed_at_once(other.tokens),))
+        spoiled = verifier().score(replace(trace, segments=(*trace.segments, other)))
+        assert not spoiled.success and spoiled.segments[-1].reward == 0
+        assert "cells changed beside the answer" in spoiled.segments[-1].verdict.reason

@@ -78,7 +78,7 @@ def a_text(config: SamplingConfig, num_rows: int, ids: list[int]) -> list[Segmen
     sampler.allowed["text"] = only(ids)
     for rollout in sampler.rollouts:
         rollout.begin_text(1, WORDS)
-    for _ in sampler._denoise("text", sampler.rollouts):
+    for _ in sampler._denoise(sampler.rollouts):
         pass
     return [rollout.segments[-1] for rollout in sampler.rollouts]
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmreason.records import EDIT, FULL_BOX, GRID, NUM_CELLS, Box, cell_word, parse_boxes
+from mmreason.records import EDIT, FULL_BOX, GRID, NUM_CELLS, Box, cell_word, parse_boxes, region_mask
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, Rollout
 from mmreason.tasks import make_problem
@@ -59,7 +60,7 @@ def test_words_after_end_are_sampled_but_neither_read_nor_kept_in_the_clean_copy
     ids = [*text_tokenizer()("<edit> r1c1 r2c2 <end> total").input_ids] + [vocab.answer] * 7
     rollout.begin_text(1, 12)
     rollout.add_frame(1, ids, [True] * 12, [0.0] * 12)
-    rollout.follow(1, 16)
+    rollout.follow(1, SamplingConfig())
     assert rollout.segments[0].text == "<edit> r1c1 r2c2"
     assert rollout.segments[0].tokens == tuple(ids)
     assert layout().clean_piece(rollout.segments[-1]).ids.tolist() == ids[:4]
@@ -80,7 +81,7 @@ def test_words_after_end_are_sampled_but_neither_read_nor_kept_in_the_clean_copy
 def test_a_trace_ends_with_an_answer_an_unreadable_thought_or_the_last_turn(text, turn, reason):
     rollout = a_rollout()
     say(rollout, text, turn)
-    rollout.follow(turn, 16)
+    rollout.follow(turn, SamplingConfig())
     assert rollout.end_reason == reason
     assert rollout.segments[-1].kind == ("answer" if text.startswith("<answer>") else "thought")
 
@@ -88,8 +89,8 @@ def test_a_trace_ends_with_an_answer_an_unreadable_thought_or_the_last_turn(text
 def test_an_edit_changes_the_canvas_inside_its_region_only_once_it_is_finished():
     rollout, first = a_rollout(), vocabulary().num_text
     say(rollout, "<edit> r1c2 r2c3", 1)
-    rollout.follow(1, 16)
-    cells = rollout.stated_cells()
+    rollout.follow(1, SamplingConfig())
+    cells = np.flatnonzero(region_mask(rollout.boxes))
     assert cells.tolist() == [1, 2, 9, 10]
     before = rollout.canvas_tokens.copy()
     rollout.begin_edit(1, cells, stated=True)

@@ -103,7 +103,7 @@ def test_a_row_that_fails_harms_no_other(pipe, asked, alone, monkeypatch):
     batch = RunningBatch(pipe)
     rows = [batch.join(*one) for one in asked[:6]]
 
-    def breaks(turn, limit):
+    def breaks(turn, config):
         raise RuntimeError("this row only")
 
     monkeypatch.setattr(rows[2].rollout, "follow", breaks)

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from mmreason.layouts.cells import Piece
 from mmreason.layouts.packing import pack
 from mmreason.records import Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign
@@ -34,35 +33,31 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
     This is what a sampler without a prefix cache forwards, and how a likelihood is computed that scores
     every stored state on its own (CJ-GRPO).
     """
-    layout, vocabulary = pipe.layout, pipe.vocabulary
-    prefixes: list[list[Piece]] = [
-        [layout.problem_piece(vocabulary.prompt(trace.problem), trace.canvas_tokens)] for trace in traces
-    ]
-    for s in range(max(len(trace.segments) for trace in traces)):
-        alive = [i for i, trace in enumerate(traces) if s < len(trace.segments)]
-        copies = {i: noisy_copies(traces[i].segments[s], "trajectory", vocabulary.mask, None) for i in alive}
+    layout = pipe.layout
+    asked = [layout.vocabulary.prompt(trace.problem) for trace in traces]
+    prefixes = [[layout.problem_piece(prompt, t.canvas_tokens)] for prompt, t in zip(asked, traces, strict=True)]
+    units = [layout.units(trace.segments) for trace in traces]
+    for u in range(max(map(len, units))):
+        alive = [i for i in range(len(traces)) if u < len(units[i])]
+        copies = {i: noisy_copies(units[i][u], "trajectory", layout.mask, None) for i in alive}
         for step in range(max(len(copies[i]) for i in alive)):
             rows, entries = [], []
             for i in alive:
                 if step >= len(copies[i]):
                     continue
-                segment = traces[i].segments[s]
+                unit, first = units[i][u], sum(map(len, units[i][:u]))
                 ids, positions = copies[i][step]
                 start = sum(len(piece.ids) for piece in prefixes[i])
-                noisy = (
-                    layout.edit_piece(ids, segment.cells, segment.turn, 1)
-                    if segment.kind == "edit"
-                    else layout.text_piece(ids, segment.turn, 1)
-                )
-                row = len(rows)
-                rows.append([*prefixes[i], noisy])
-                entries += [(row, start + int(p), segment.tokens[int(p)], i, s) for p in positions]
+                tokens = [token for segment in unit for token in segment.tokens]
+                owner = [s for s, segment in enumerate(unit, first) for _ in segment.tokens]
+                entries += [(len(rows), start + p, tokens[p], i, owner[p]) for p in positions.tolist()]
+                rows.append([*prefixes[i], layout.unit_piece(unit, ids, 1)])
             row_N, column_N, token_N, trace_N, segment_N = torch.tensor(entries, dtype=torch.long).T
-            is_image_N = torch.tensor([traces[i].segments[s].kind == "edit" for _, _, _, i, _ in entries])
-            packed = pack(rows, vocabulary.pad)
+            is_image_N = torch.tensor([traces[i].segments[s].kind == "edit" for *_, i, s in entries])
+            packed = pack(rows, layout.pad)
             yield ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N)
         for i in alive:
-            prefixes[i].append(layout.clean_piece(traces[i].segments[s]))
+            prefixes[i].append(layout.clean_piece(*units[i][u]))
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -87,14 +82,14 @@ def benchmark(
     num_problems: int = 16,
     num_generations: int = 8,
     on_progress: Callable[[str], None] = lambda text: None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Times rollouts, likelihoods and one GRPO step on medium mazes and transforms.
 
-    Returns seconds of each, ``cache_speedup`` (uncached forwards of the same tokens over cached rollouts),
-    ``packing_speedup`` (forward and backward, one forward a segment and step over one packed), ``bf16_speedup``
-    (a GRPO step without over one with it), ``live_speedup`` (the packed likelihood of all segments over that of
-    those with an advantage, factorized by turn, which is what an update needs) and ``utilisation`` (FLOPs a second
-    of a GRPO step, by formula, over the matrix-multiply peak).
+    Returns the policy's mode, seconds of each, ``cache_speedup`` (uncached forwards of the same tokens over cached
+    rollouts), ``packing_speedup`` (forward and backward, one forward a segment and step over one packed),
+    ``bf16_speedup`` (a GRPO step without over one with it), ``live_speedup`` (the packed likelihood of all segments
+    over that of those with an advantage, factorized by turn, which is what an update needs) and ``utilisation``
+    (FLOPs a second of a GRPO step, by formula, over the matrix-multiply peak).
     """
     sampling = SamplingConfig()
     problems = [make_problem(("maze", "transform")[i % 2], "medium", seed, "train", i) for i in range(num_problems)]
@@ -146,7 +141,7 @@ def benchmark(
     half = seconds(lambda: step(GRPO(pipe, replace(config, bf16=True), accelerator)))
     whole = seconds(lambda: step(GRPO(pipe, config, accelerator)))
     flops = metrics["rollout_flops"] + metrics["train_flops"]
-    return {
+    return pipe.layout.recorded | {
         "rollouts": len(traces),
         "threads": torch.get_num_threads(),
         "cached_seconds": cached,

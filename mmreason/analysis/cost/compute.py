@@ -34,7 +34,7 @@ from mmreason.analysis.cost.workload import (
 )
 from mmreason.analysis.statistics import wilson
 from mmreason.layouts.cells import clean_length
-from mmreason.models.flops import forward_flops, packed_flops
+from mmreason.models.flops import forward_flops
 from mmreason.records import Problem, Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
@@ -171,8 +171,7 @@ def likelihood_flops(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
             total += forward_flops(config, 1, 1 + len(trace.canvas_tokens) + generated, 0, generated)
         return total
     for batch in pack_traces(traces, pipe.layout):
-        packed = batch.packed
-        total += packed_flops(config, len(packed.ids_BL), packed.clean_length, packed.runs, len(batch.token_N))
+        total += batch.flops(config)
     return total
 
 

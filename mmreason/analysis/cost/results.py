@@ -88,6 +88,7 @@ class Results(BaseModel):
     batch_size: int = 64
     num_generations: int = Field(8, ge=1, le=64)
     command: str = COMMAND
+    attention: str = "blocks"  # of the diffusion arms
 
     @model_validator(mode="after")
     def _has_four_arms(self) -> Results:

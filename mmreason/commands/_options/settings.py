@@ -9,6 +9,7 @@ from mmreason.commands._options.numbers import add_number, number
 from mmreason.settings import (
     ChoiceSetting,
     NumberSetting,
+    RegionSetting,
     Setting,
     SharesSetting,
     SwitchSetting,
@@ -23,6 +24,12 @@ def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
         _add(parser, setting)
 
 
+def add_chosen(parser: argparse.ArgumentParser, config: type, *names: str) -> None:
+    """A flag for some settings of ``config``."""
+    for name in names:
+        _add(parser, settings_of(config)[name])
+
+
 def _add(parser: argparse.ArgumentParser, setting: Setting) -> None:
     option = f"--{setting.flag}"
     common: dict[str, Any] = {"dest": setting.name, "default": setting.start}
@@ -31,6 +38,9 @@ def _add(parser: argparse.ArgumentParser, setting: Setting) -> None:
         case NumberSetting(limit=limit):
             more = {"metavar": setting.metavar} if setting.metavar else {}
             add_number(parser, limit, setting.start, option, says=setting.says, shown=shown, dest=setting.name, **more)
+        case RegionSetting(choices=choices):
+            text = f"{setting.says}: {', '.join(choices)}, or a box like r2c2:r5c6 (default: {shown})"
+            parser.add_argument(option, metavar="REGION", help=text, **common)
         case ChoiceSetting(choices=choices):
             parser.add_argument(option, choices=choices, help=f"{setting.says} (default: {shown})", **common)
         case SwitchSetting():

@@ -13,7 +13,6 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.settings import check, choice, number
 
 ATTENTIONS = ("full", "prefix")
-SHARES = ("equal", "cosine")
 STEP = 32  # pixels; sides of a picture's budget are multiples of it
 PUZZLE_PIXELS, OWN_PIXELS = 256, 512
 SCALE = Number("guidance", 0, 20, "how far an edit is moved away from what it would be without the text; 0 is off")
@@ -29,9 +28,6 @@ class ViewsConfig:
         ATTENTIONS,
         f"{OF_PUBLIC}: full is how they were trained; prefix computes a context once, which their weights do not know",
         left="full, or as an adapter was trained",
-    )
-    schedule: Literal["equal", "cosine"] = choice(
-        "equal", SHARES, f"{OF_PUBLIC}: how the codes of an edit are spread over its steps", left="equal"
     )
     guidance: float = number(0.0, SCALE, f"{OF_PUBLIC}: {SCALE.says}", left="0")
     guidance_image: float = number(

@@ -41,7 +41,7 @@ def alphabets(model: PublicModel) -> dict[Modality, Alphabet]:
 def denoising(modality: Modality, config: SamplingConfig, views: ViewsConfig) -> DenoiseConfig:
     """How a text or an edit is denoised."""
     if modality == "image":
-        return DenoiseConfig(config.num_steps or 1, config.temperature, views.schedule, config.order)
+        return DenoiseConfig(config.num_steps or 1, config.temperature, config.schedule, config.order)
     steps = views.steps_of_text(config)
     return DenoiseConfig(steps, config.temperature, "equal", config.order, views.block_length)
 
@@ -66,6 +66,7 @@ class ViewSampler:
             for generation in range(num_generations)
         ]
         self.settings = config.recorded() | views.recorded()
+        del self.settings["default_region"]  # region_share says that here
         self.settings |= {"family": model.family, "native": model.backbone.native}
         self.settings["exact"] = denoising("text", config, views).exact
 

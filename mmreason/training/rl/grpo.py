@@ -18,7 +18,6 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from mmreason.errors import ConfigError
-from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Problem, Trace
 from mmreason.rewards.assignment import GroupAdvantages, assign, interference
@@ -272,9 +271,7 @@ class GRPO:
                 ("clipped", terms.clipped_N.float()),
             ):
                 sums[f"{name}/{modality}"] += float(value_N[chosen_N].sum())
-        packed = batch.packed
-        rows = packed.ids_BL.shape[0]
-        once = packed_flops(self.policy.config, rows, packed.clean_length, packed.runs, len(advantage_N))
+        once = batch.flops(self.policy.config)
         passes = 3 + config.gradient_checkpointing + asks  # a backward pass counts as two
         sums["flops"] += passes * once
         return old_logp_N, ref_logp_N

@@ -1,4 +1,6 @@
-"""Log-probabilities of traces, with gradients, in one packed forward.
+"""Log-probabilities of traces, with gradients, packed into few forwards.
+
+In ``blocks`` all copies of a trace share a row, since context does not look at them; in ``full`` each has its own.
 
 ``trajectory`` is exact: a noisy copy of a segment for every denoising step, as the sampler saw it, scored
 where it committed tokens.  ``one_step`` masks every segment fully, once (d1, arXiv 2504.12216);
@@ -19,7 +21,9 @@ import torch
 
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import CellsLayout, Piece
-from mmreason.layouts.packing import Packed, pack_blocks
+from mmreason.layouts.packing import Packed, pack, pack_blocks
+from mmreason.models.configuration import InterleavedDiffusionConfig
+from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Segment, Trace
 from mmreason.sampling.unmask import log_distribution
@@ -27,6 +31,16 @@ from mmreason.training.rl.config import LIKELIHOODS
 
 MAX_TOKENS = 8192  # positions forwarded at once where nothing else is said: they keep a GPU busy
 CPU_MAX_TOKENS = 2048  # a CPU is no slower with these, and needs a quarter of the memory: about 0.5 GB of gradients
+
+
+class Copy(NamedTuple):
+    """Where a noisy copy lies: ``length`` tokens from ``column`` on, ``words`` of text first; ``step`` from 0."""
+
+    row: int
+    column: int
+    length: int
+    words: int
+    step: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +54,13 @@ class ScoredTokens:
     trace_N: torch.Tensor  # index into the traces given
     segment_N: torch.Tensor  # index into the trace's segments
     is_image_N: torch.Tensor
+    copies: tuple[Copy, ...] = ()
+
+    def flops(self, config: InterleavedDiffusionConfig, scored: int | None = None) -> float:
+        """FLOPs of one forward by formula; ``scored`` positions get logits (default: those to score)."""
+        rows, length = self.packed.ids_BL.shape
+        clean = self.packed.clean_length if self.packed.runs else length
+        return packed_flops(config, rows, clean, self.packed.runs, len(self.token_N) if scored is None else scored)
 
     @property
     def num_positions(self) -> int:
@@ -48,18 +69,26 @@ class ScoredTokens:
 
 
 def noisy_copies(
-    segment: Segment, kind: str, mask: int, rng: np.random.Generator | None, mask_share: float | None = None
+    unit: Sequence[Segment], kind: str, mask: int, rng: np.random.Generator | None, mask_share: float | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """(ids, positions to score) of each noisy copy of a segment; none if ``mask_share`` happened to hide nothing."""
-    tokens = np.array(segment.tokens)
-    if kind == "trajectory":
-        copies = []
-        hidden = np.ones(len(tokens), dtype=bool)
-        for frame in segment.frames:
-            copies.append((np.where(hidden, mask, tokens), np.array(frame.committed, dtype=np.int64)))
-            hidden[list(frame.committed)] = False
-        return copies
+    """(ids, positions to score) of each noisy copy of a segment, or of a joint turn's text and edit.
+
+    None if ``mask_share`` happened to hide nothing.
+    """
+    tokens = np.array([token for segment in unit for token in segment.tokens])
     hidden = np.ones(len(tokens), dtype=bool)
+    if kind == "trajectory":
+        committed: dict[int, list[int]] = {}
+        start = 0
+        for segment in unit:
+            for frame in segment.frames:
+                committed.setdefault(frame.step, []).extend(start + i for i in frame.committed)
+            start += len(segment.tokens)
+        copies = []
+        for step in sorted(committed):
+            copies.append((np.where(hidden, mask, tokens), np.array(committed[step], dtype=np.int64)))
+            hidden[committed[step]] = False
+        return copies
     if kind == "random_mask":
         if rng is None:
             raise ConfigError("random_mask needs a generator a trace, so that its masks can be drawn again")
@@ -93,11 +122,18 @@ class Extent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The pieces of one trace, and (noisy piece, position in it, token, segment) of every token to score."""
+    """The pieces of one packed row, and (noisy piece, position in it, token, segment) of every token to score.
 
+    ``words`` and ``steps`` are those of each noisy piece; of a ``whole`` row everything sees everything.
+    """
+
+    trace: int
     clean: list[Piece]
     noisy: list[Piece]
+    words: list[int]
+    steps: list[int]
     scored: list[tuple[int, int, int, int]]
+    whole: bool = False
 
     @property
     def widest(self) -> int:
@@ -107,35 +143,52 @@ class Row:
     @property
     def extent(self) -> Extent:
         """What this row needs when it is packed alone."""
+        clean = sum(len(piece.ids) for piece in self.clean)
+        if self.whole:
+            return Extent(clean + sum(len(piece.ids) for piece in self.noisy))
         edits = sum(piece.is_edit for piece in self.noisy)
         text_width = max((len(piece.ids) for piece in self.noisy if not piece.is_edit), default=0)
-        clean = sum(len(piece.ids) for piece in self.clean)
         return Extent(clean, len(self.noisy) - edits, edits, self.widest, text_width)
 
 
-def trace_row(
+def trace_rows(
     trace: Trace,
     layout: CellsLayout,
     kind: str = "trajectory",
     rng: np.random.Generator | None = None,
     wanted: Sequence[bool] | None = None,
     mask_share: float | None = None,
-) -> Row:
-    """Noisy copies of a trace's segments, or of those ``wanted``, and clean ones as far as these look back."""
-    chosen = [s for s in range(len(trace.segments)) if wanted is None or wanted[s]]
-    clean = [layout.problem_piece(layout.vocabulary.prompt(trace.problem), trace.canvas_tokens)]
-    clean += [layout.clean_piece(segment) for segment in trace.segments[: max(chosen, default=0)]]
-    noisy: list[Piece] = []
-    scored = []
-    for s, segment in enumerate(trace.segments):
-        copies = noisy_copies(segment, kind, layout.mask, rng, mask_share)  # of all, so that masks stay the same
-        for copy, (ids, positions) in enumerate(copies if s in chosen else [], start=1):
-            scored += [(len(noisy), int(i), segment.tokens[int(i)], s) for i in positions]
-            if segment.kind == "edit":
-                noisy.append(layout.edit_piece(ids, segment.cells, segment.turn, copy))
-            else:
-                noisy.append(layout.text_piece(ids, segment.turn, copy))
-    return Row(clean, noisy, scored)
+    number: int = 0,
+) -> list[Row]:
+    """Noisy copies of a trace's segments, or of those ``wanted``, and clean ones as far as these look back.
+
+    One row that holds all of them, or with ``full`` attention a row of each.
+    """
+    problem = layout.problem_piece(layout.vocabulary.prompt(trace.problem), trace.canvas_tokens)
+    clean, row, rows = [problem], Row(number, [problem], [], [], [], []), []
+    first = 0
+    for unit in layout.units(trace.segments):
+        inside = [first + n for n, segment in enumerate(unit) for _ in segment.tokens]  # whose each position is
+        starts = np.cumsum([0, *(len(segment.tokens) for segment in unit)]).tolist()
+        copies = noisy_copies(unit, kind, layout.mask, rng, mask_share)  # of all, so that masks stay the same
+        chosen = {first + n for n in range(len(unit)) if wanted is None or wanted[first + n]}
+        for step, (ids, positions) in enumerate(copies if chosen else []):
+            if layout.attention == "full":
+                row = Row(number, list(clean), [], [], [], [], whole=True)
+                rows.append(row)
+            for i in positions.tolist():
+                s = inside[i]
+                if s in chosen:
+                    token = unit[s - first].tokens[i - starts[s - first]]
+                    row.scored.append((len(row.noisy), i, token, s))
+            row.noisy.append(layout.unit_piece(unit, ids, step + 1))
+            row.words.append(sum(len(segment.tokens) for segment in unit if segment.modality == "text"))
+            row.steps.append(step)
+        if chosen and layout.attention != "full":
+            row.clean[:] = clean
+        clean.append(layout.clean_piece(*unit))
+        first += len(unit)
+    return [each for each in rows if each.scored] if layout.attention == "full" else [row]
 
 
 def pack_traces(
@@ -156,41 +209,44 @@ def pack_traces(
     if kind not in LIKELIHOODS:
         raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {kind!r}")
     rows = [
-        trace_row(
-            trace,
-            layout,
-            kind,
-            rngs[i] if rngs else None,
-            None if wanted is None else wanted[i],
-            mask_share,
-        )
+        row
         for i, trace in enumerate(traces)
+        for row in trace_rows(
+            trace, layout, kind, rngs[i] if rngs else None, None if wanted is None else wanted[i], mask_share, i
+        )
+        if row.scored
     ]
     extents = [row.extent for row in rows]
     batch: list[int] = []
     filled = Extent()
-    scored = [i for i, row in enumerate(rows) if row.scored]
-    for i in sorted(scored, key=lambda i: (extents[i].width, extents[i].columns, i)):
+    for i in sorted(range(len(rows)), key=lambda i: (extents[i].width, extents[i].columns, i)):
         filled = filled.around(extents[i])
         if batch and (len(batch) + 1) * filled.columns > max_tokens:
-            yield _scored_tokens(traces, rows, batch, layout)
+            yield _scored_tokens(traces, [rows[i] for i in batch], layout)
             batch, filled = [], extents[i]
         batch.append(i)
     if batch:
-        yield _scored_tokens(traces, rows, batch, layout)
+        yield _scored_tokens(traces, [rows[i] for i in batch], layout)
 
 
-def _scored_tokens(
-    traces: Sequence[Trace], rows: Sequence[Row], batch: list[int], layout: CellsLayout
-) -> ScoredTokens:
-    packed, columns = pack_blocks([rows[i].clean for i in batch], [rows[i].noisy for i in batch], layout.pad)
+def _scored_tokens(traces: Sequence[Trace], rows: Sequence[Row], layout: CellsLayout) -> ScoredTokens:
+    if layout.attention == "full":
+        packed = pack([[*row.noisy, *row.clean] for row in rows], layout.pad)
+        columns = [[0] for _ in rows]
+    else:
+        packed, columns = pack_blocks([row.clean for row in rows], [row.noisy for row in rows], layout.pad)
     entries = [
-        (b, columns[b][n] + at, token, i, s, traces[i].segments[s].kind == "edit")
-        for b, i in enumerate(batch)
-        for n, at, token, s in rows[i].scored
+        (b, columns[b][n] + at, token, row.trace, s, traces[row.trace].segments[s].kind == "edit")
+        for b, row in enumerate(rows)
+        for n, at, token, s in row.scored
     ]
+    copies = tuple(
+        Copy(b, columns[b][n], len(piece.ids), row.words[n], row.steps[n])
+        for b, row in enumerate(rows)
+        for n, piece in enumerate(row.noisy)
+    )
     row_N, column_N, token_N, trace_N, segment_N, is_image_N = torch.tensor(entries, dtype=torch.long).T
-    return ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N.bool())
+    return ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N.bool(), copies)
 
 
 def token_budget(device: torch.device) -> int:
@@ -216,8 +272,7 @@ def score_tokens(
         raise ConfigError(f"temperature must be above 0 for a likelihood, got {temperature}")
     device = model.device
     packed = scored.packed.to(device)
-    mask = packed.block_mask() if packed.runs else packed.attention_mask()
-    output = model(packed.ids_BL, packed.positions_BLP, mask)
+    output = model(packed.ids_BL, packed.positions_BLP, packed.mask_of(layout.attention))
     hidden_ND = output.hidden_BLD[scored.row_N.to(device), scored.column_N.to(device)]
     logp_N = hidden_ND.new_zeros(len(hidden_ND), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
     token_N, is_image_N = scored.token_N.to(device), scored.is_image_N.to(device)

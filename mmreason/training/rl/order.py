@@ -3,7 +3,7 @@
 The likelihood of a trace holds its committed sets fixed: exact for the policy that sampled, a surrogate once the
 weights have moved.
 
-Axes: B traces in a batch, K noisy copies of a run of blocks, W positions of a block, V vocabulary.
+Axes: B rows of a batch, K noisy copies, W positions of a copy, V vocabulary.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 import torch
 
 from mmreason.layouts.cells import CellsLayout
-from mmreason.layouts.packing import PADDING
-from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.regions import allowed_slots
 from mmreason.sampling.scheduler import positions_to_commit
 from mmreason.sampling.unmask import log_distribution
-from mmreason.training.rl.likelihood import ScoredTokens
+from mmreason.training.rl.likelihood import Copy, ScoredTokens
 
 
 @torch.no_grad()
@@ -28,29 +27,32 @@ def changed_orders(
 
     ``scored`` must be packed with the likelihood ``trajectory``, whose copies are what the sampler saw.
     """
-    packed = scored.packed.to(model.device)
-    output = model(packed.ids_BL, packed.positions_BLP, packed.block_mask())
+    device = model.device
+    packed = scored.packed.to(device)
+    hidden_BLD = model(packed.ids_BL, packed.positions_BLP, packed.mask_of(layout.attention)).hidden_BLD
     committed_BL = torch.zeros_like(packed.ids_BL, dtype=torch.bool)
-    committed_BL[scored.row_N.to(model.device), scored.column_N.to(model.device)] = True
-    changed, steps, scored_positions, start = 0, 0, 0, packed.clean_length
-    for count, width in packed.runs:
-        here = slice(start, start + count * width)
-        start += count * width
-        hidden_BKWD, ids_BKW, was_BKW, copy_BKW, segment_BKW = (
-            x[:, here].unflatten(1, (count, width))
-            for x in (output.hidden_BLD, packed.ids_BL, committed_BL, packed.copy_BL, packed.segment_BL)
+    committed_BL[scored.row_N.to(device), scored.column_N.to(device)] = True
+    groups: dict[tuple[int, int], list[Copy]] = {}
+    for each in scored.copies:
+        groups.setdefault((each.words, each.step), []).append(each)
+    allowed = {modality: layout.allowed(modality).to(device) for modality in ("text", "image")}
+    changed, steps, scored_positions = 0, 0, 0
+    for (words, step), copies in groups.items():
+        width = max(each.length for each in copies)
+        rows_K1 = torch.tensor([each.row for each in copies], device=device)[:, None]
+        starts_K1, lengths_K1 = (
+            torch.tensor([getattr(each, name) for each in copies], device=device)[:, None]
+            for name in ("column", "length")
         )
-        segment_BK, copy_BK = segment_BKW[..., 0], copy_BKW[..., 0]
-        for modality, remainder in (("text", 1), ("image", 0)):
-            own_BK = (segment_BK != PADDING) & (segment_BK % 2 == remainder)
-            for copy in copy_BK[own_BK].unique().tolist():
-                chosen_BK = own_BK & (copy_BK == copy)
-                logits = model.logits(hidden_BKWD[chosen_BK])
-                logp = log_distribution(logits, layout.allowed(modality).to(model.device), config.temperature)
-                masked = ids_BKW[chosen_BK] == layout.mask
-                now = positions_to_commit(logp, copy - 1, masked, config)
-                changed += int((now != was_BKW[chosen_BK]).any(dim=-1).sum())
-                steps += len(now)
-                scored_positions += now.numel()
-    flops = packed_flops(model.config, len(packed.ids_BL), packed.clean_length, packed.runs, scored_positions)
-    return changed, steps, flops
+        within_W = torch.arange(width, device=device)
+        real_KW = within_W < lengths_K1
+        columns_KW = starts_K1 + within_W.minimum(lengths_K1 - 1)
+        logits_KWV = model.logits(hidden_BLD[rows_K1, columns_KW])
+        logp_KWV = log_distribution(logits_KWV, allowed_slots(allowed, words, width), config.temperature)
+        masked_KW = (packed.ids_BL[rows_K1, columns_KW] == layout.mask) & real_KW
+        now_KW = positions_to_commit(logp_KWV, step, masked_KW, config, words)
+        was_KW = committed_BL[rows_K1, columns_KW] & real_KW
+        changed += int((now_KW != was_KW).any(dim=-1).sum())
+        steps += len(copies)
+        scored_positions += now_KW.numel()
+    return changed, steps, scored.flops(model.config, scored_positions)

@@ -9,8 +9,11 @@ from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.limits import Number, Whole
 from mmreason.records import DIFFICULTIES
-from mmreason.settings import check, number, switch, weighted
+from mmreason.settings import check, choice, number, switch, weighted
 from mmreason.tasks import FIRST_TASKS, TASKS
+
+ATTENTIONS = ("blocks", "full")
+TURNS = ("interleaved", "joint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,17 @@ class CorpusConfig:
         flag="difficulty",
         metavar="[TASK/]NAME[=WEIGHT]",
     )
-    full_region_share: float = number(0.0, limits.SHARE, "share of demonstrations whose edits redraw the whole canvas")
+    full_region_share: float | None = number(
+        None,
+        limits.SHARE,
+        "share of demonstrations whose edits redraw the whole canvas",
+        left="0, and 1 for joint turns",
+    )
     late_start_share: float = number(
         0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
     )
+    attention: str = choice("blocks", ATTENTIONS, "who sees whom: full is bidirectional, every step a whole forward")
+    turn: str = choice("interleaved", TURNS, "whether a turn's words and picture are denoised together")
     causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
     rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once")
     tokens_per_part: int = number(  # the memory that a step needs
@@ -46,6 +56,8 @@ class CorpusConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.causal and (self.attention != "blocks" or self.turn != "interleaved"):
+            raise ConfigError("attention must be blocks and turn interleaved for a causal policy")
         for name in self.tasks:
             if name not in TASKS:
                 raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
@@ -58,6 +70,11 @@ class CorpusConfig:
         for task in self.tasks:
             if not self.difficulties_of(task):
                 raise ConfigError(f"difficulties must name one for {task}, too, got {', '.join(self.difficulties)}")
+
+    @property
+    def full_share(self) -> float:
+        """The share of demonstrations whose edits redraw the whole canvas."""
+        return float(self.turn == "joint") if self.full_region_share is None else self.full_region_share
 
     @property
     def drawn(self) -> list[str]:
@@ -111,6 +128,8 @@ class PretrainConfig:
         check(self)
         if self.own_share and self.corpus.causal:
             raise ConfigError("own_share must be 0 for a causal policy, which is never shown masks")
+        if self.own_share and (self.corpus.attention != "blocks" or self.corpus.turn != "interleaved"):
+            raise ConfigError("own_share must be 0 but for blocks of interleaved turns")
 
     def progress(self, step: int, seconds: float = 0.0) -> float:
         """The share of the run that is done after ``step`` steps and ``seconds``, 1 at its end."""

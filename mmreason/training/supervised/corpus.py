@@ -94,7 +94,12 @@ class Encoder:
             cells = everywhere if full_region else np.flatnonzero(region_mask(boxes_of(step.thought)))
             segments.append((turn, None, self.text_ids(step.thought)))
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
-        segments.append((first_turn + len(demonstration.steps), None, self.text_ids(demonstration.answer)))
+        last = first_turn + len(demonstration.steps)
+        segments.append((last, None, self.text_ids(demonstration.answer)))
+        if self.layout.joint:  # the answer's picture is the canvas as it is
+            cells = np.arange(self.layout.num_cells) if full_region or len(segments) == 1 else segments[-2][1]
+            shown = demonstration.steps[-1].canvas if demonstration.steps else problem.canvas
+            segments.append((last, cells, self.canvas_ids(problem.task, shown)[cells]))
         return Example(
             tuple(self.layout.vocabulary.prompt(problem)),
             self.canvas_ids(problem.task, problem.canvas),
@@ -117,7 +122,7 @@ class Row:
     clean: list[Piece]
     noisy: list[Piece]
     targets: list[np.ndarray]  # of each noisy piece; NO_TARGET where it shows the token
-    hints: np.ndarray  # (H·W)
+    hints: np.ndarray  # (H·W); NO_HINT where the row shows what comes after the problem
 
     @property
     def length(self) -> int:
@@ -130,56 +135,77 @@ class Row:
         return max((len(piece.ids) for piece in self.noisy if piece.is_edit), default=0)
 
 
+def units(example: Example, layout: CellsLayout) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
+    """(turn, words, cells, ids) of what is denoised in one go: each segment, or a joint turn's text and edit."""
+    nowhere = np.arange(0)
+    single = [
+        (turn, 0 if cells is not None else len(ids), nowhere if cells is None else cells, ids)
+        for turn, cells, ids in example.segments
+    ]
+    if not layout.joint:
+        return single
+    pairs = zip(single[::2], single[1::2], strict=True)
+    return [
+        (turn, words, cells, np.concatenate((said, drawn))) for (turn, words, _, said), (_, _, cells, drawn) in pairs
+    ]
+
+
 def clean_pieces(example: Example, layout: CellsLayout) -> list[Piece]:
-    """The problem and the clean copy of every segment."""
+    """The problem and the clean copy of every unit."""
     pieces = [layout.problem_piece(example.prompt, example.canvas)]
-    for turn, cells, ids in example.segments:
-        if cells is not None:
-            pieces.append(layout.edit_piece(ids, cells, turn))
-        else:
-            pieces.append(layout.text_piece(ids[: clean_length(ids, layout.vocabulary.end)], turn))
+    for turn, words, cells, ids in units(example, layout):
+        kept = clean_length(ids[:words], layout.vocabulary.end)
+        pieces.append(layout.blank_piece(np.concatenate((ids[:kept], ids[words:])), kept, cells, turn))
     return pieces
 
 
 def noisy_row(example: Example, num_copies: int, layout: CellsLayout, rng: np.random.Generator) -> Row:
-    """One example with ``num_copies`` noisy copies of each segment, the first fully masked.
+    """One example with ``num_copies`` noisy copies of each unit, the first fully masked.
 
     A redraw of the whole canvas, long and mostly copied, gets one copy, fully masked in one row of ``num_copies``.
     """
     clean = clean_pieces(example, layout)[:-1]  # nothing follows the answer, so its clean copy is never seen
     noisy, targets = [], []
-    for turn, cells, ids in example.segments:
-        redraw = cells is not None and len(cells) == layout.num_cells
+    for turn, words, cells, ids in units(example, layout):
+        redraw = not words and len(cells) == layout.num_cells
         for copy in range(1, 2 if redraw else num_copies + 1):
             hidden = np.ones(len(ids), dtype=bool)
             if copy > 1 or (redraw and rng.random() > 1 / num_copies):
                 hidden = rng.random(len(ids)) < rng.random()
                 hidden[rng.integers(len(ids))] = True
             shown = np.where(hidden, layout.mask, ids)
-            noisy.append(
-                layout.text_piece(shown, turn, copy) if cells is None else layout.edit_piece(shown, cells, turn, copy)
-            )
+            noisy.append(layout.blank_piece(shown, words, cells, turn, copy))
             targets.append(np.where(hidden, ids, NO_TARGET))
     return Row(clean, noisy, targets, example.hints)
 
 
+def whole_rows(row: Row) -> list[Row]:
+    """A row for each noisy copy of ``row``, with what came before it: with full attention it sees all of that."""
+    rows = []
+    for number, (piece, target) in enumerate(zip(row.noisy, row.targets, strict=True)):
+        before = [clean for clean in row.clean if clean.segment < piece.segment]
+        hints = np.full_like(row.hints, NO_HINT) if number else row.hints  # later ones show what the labels say
+        rows.append(Row(before, [piece], [target], hints))
+    return rows
+
+
 def collate(rows: Sequence[Row], layout: CellsLayout) -> Batch:
-    """Pack rows and lay their targets alongside."""
-    packed, columns = pack_blocks(
-        [row.clean for row in rows],
-        [row.noisy for row in rows],
-        layout.pad,
-        LENGTH_STEP,
-        BLOCKS_STEP,
-        WIDTH_STEP,
-    )
+    """Pack rows and lay their targets alongside; with full attention each noisy copy comes before all else."""
+    if layout.attention == "full":
+        packed = pack([[*row.noisy, *row.clean] for row in rows], layout.pad, LENGTH_STEP)
+        columns, canvas = [[0] for _ in rows], [len(row.noisy[0].ids) + 1 for row in rows]
+    else:
+        clean, noisy = [row.clean for row in rows], [row.noisy for row in rows]
+        packed, columns = pack_blocks(clean, noisy, layout.pad, LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP)
+        canvas = [1] * len(rows)
     target_BL = torch.full(packed.ids_BL.shape, NO_TARGET)
     hint_BL = torch.full(packed.ids_BL.shape, NO_HINT)
     for b, row in enumerate(rows):
         for start, target in zip(columns[b], row.targets, strict=True):
             target_BL[b, start : start + len(target)] = torch.from_numpy(target)
-        hint_BL[b, 1 : 1 + len(row.hints)] = torch.from_numpy(row.hints)
-    return Batch(packed, target_BL, hint_BL, len(rows))
+        hint_BL[b, canvas[b] : canvas[b] + len(row.hints)] = torch.from_numpy(row.hints)
+    problems = sum(bool((row.hints != NO_HINT).any()) for row in rows) if layout.attention == "full" else len(rows)
+    return Batch(packed, target_BL, hint_BL, problems)
 
 
 def collate_causal(examples: Sequence[Example], layout: CellsLayout) -> Batch:
@@ -217,7 +243,7 @@ class DemonstrationBatches(Dataset):
             task = _draw(config.tasks, rng)
             difficulty = _draw(difficulties[task], rng)
             problem = make_problem(task, difficulty, config.seed, self.split, index * config.problems_per_batch + i)
-            full = bool(rng.random() < config.full_region_share)
+            full = bool(rng.random() < config.full_share)
             first_turn = 1
             if rng.random() < config.late_start_share:
                 first_turn = int(rng.integers(1, LAST_TURN - problem.turns + 1))
@@ -227,7 +253,10 @@ class DemonstrationBatches(Dataset):
             sizes = [len(example.prompt) + layout.num_cells + example.length for example in examples]
             return [collate_causal(examples[part], layout) for part in _parts(sizes, config)]
         rows = [noisy_row(example, config.num_copies, layout, rng) for example in examples]
-        rows.sort(key=lambda row: (row.widest == layout.num_cells, len(row.noisy), row.widest))
+        if layout.attention == "full":
+            rows = sorted((each for row in rows for each in whole_rows(row)), key=lambda row: row.length)
+        else:
+            rows.sort(key=lambda row: (row.widest >= layout.num_cells, len(row.noisy), row.widest))
         return [collate(rows[part], layout) for part in _parts([row.length for row in rows], config)]
 
 

@@ -83,7 +83,7 @@ class SupervisedLoss:
         """
         device, first_code = model.device, self.vocabulary.num_text
         packed = part.packed.to(device)
-        mask = packed.causal_mask() if model.config.causal else packed.block_mask()
+        mask = packed.causal_mask() if model.config.causal else packed.mask_of(model.config.attention)
         output = forward(packed.ids_BL, packed.positions_BLP, mask)
         target_BL, hint_BL = part.target_BL.to(device), part.hint_BL.to(device)
         if teacher is not None and isinstance(mask, BlockMask):
@@ -290,20 +290,24 @@ def pretrain(
     ``resume`` it goes on from what was saved there, if anything was and the settings are the same.  Returns the last
     metrics, ``resumed_from`` among them; raises ConfigError and CheckpointError.
     """
-    for task in config.corpus.tasks:
+    corpus = config.corpus
+    for task in corpus.tasks:
         if not TASKS[task].demonstrates:
             raise ConfigError(f"the task {task} has no demonstrations to pretrain on; train takes rewards alone")
-    tokenizer = tokenizer or build_text_tokenizer(config.corpus.tasks)
-    length = InterleavedDiffusionConfig().max_text_tokens if policy is None else policy.config.max_text_tokens
-    layout = CellsLayout(tokenizer, vqvae.config["num_vq_embeddings"], length)
-    vocabulary = layout.vocabulary
-    for task in config.corpus.tasks:
+    tokenizer = tokenizer or build_text_tokenizer(corpus.tasks)
+    vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
+    for task in corpus.tasks:
         vocabulary.task_token(task)  # refuses one that the given policy does not know
+    modes = {"causal": corpus.causal, "attention": corpus.attention, "turn": corpus.turn}
+    policy = policy or build_policy(vocabulary, corpus.seed, grid_size=vocabulary.grid, **modes)
+    for name, mode in modes.items():
+        if getattr(policy.config, name) != mode:
+            raise ConfigError(f"{name} must be {getattr(policy.config, name)}, as in the checkpoint, got {mode}")
+    layout = CellsLayout(
+        tokenizer, vocabulary.num_codes, policy.config.max_text_tokens, policy.config.attention, policy.config.turn
+    )
     encoder = Encoder(layout, encode_cells(vqvae, atlas().pixels), CellCodec(vqvae, layout.grid).apart())
-    policy = policy or build_policy(vocabulary, config.corpus.seed, causal=config.corpus.causal)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
-    if policy.config.causal is not config.corpus.causal:
-        raise ConfigError(f"causal must be {policy.config.causal}, as in the checkpoint, got {config.corpus.causal}")
     state = PretrainState(policy, config)
     pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
     sizes = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}

@@ -20,6 +20,8 @@ ARM_WORDS = {
     "diffusion_local": "Diffusion, local edits",
 }
 
+ATTENTION = {"blocks": "block-causal, with an exact cache", "full": "bidirectional, without a cache"}
+
 
 def cheapest(results: Results) -> list[list[str]]:
     """Which arm spends least of what, as a title."""
@@ -50,7 +52,8 @@ def headline(results: Results) -> list[list[str]]:
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items() if isinstance(value, str | int))
     lines.append(["code", results.command])
     if machine:
-        lines.append(["quiet", f"Measured on: {machine}."])
+        mode = ATTENTION.get(results.attention, results.attention)
+        lines.append(["quiet", f"Measured on: {machine}. Attention of the diffusion policy: {mode}."])
     lines += [["note", f"{name}: {note}"] for name, note in results.notes.items() if name not in ARMS]
     return lines
 

@@ -47,8 +47,8 @@ def test_a_trace_does_not_depend_on_its_batch(pipe: ViewsPipeline) -> None:
 
 @pytest.mark.parametrize("attention", ["full", "prefix"])
 def test_what_is_recorded_is_the_likelihood(attention: str) -> None:
-    pipe = public.pipeline(attention=attention, guidance=1.5, schedule="cosine", pixels=256)
-    (trace,) = rolled(pipe, [make_problem("maze", "easy", 1)], [3], max_turns=1)
+    pipe = public.pipeline(attention=attention, guidance=1.5, pixels=256)
+    (trace,) = rolled(pipe, [make_problem("maze", "easy", 1)], [3], max_turns=1, schedule="cosine")
     assert trace.settings["cache"] == {"full": "none", "prefix": "exact"}[attention]
     assert trace.settings["native"] is (attention == "full") and trace.grid == (16, 16)
     both = alphabets(pipe.model)

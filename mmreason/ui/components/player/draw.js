@@ -236,11 +236,14 @@ function drawResult(player) {
 }
 
 /** @param {PlayerValue} value */
-function costText({ cost }) {
+function costText({ cost, settings }) {
   if (!cost?.tokens_forwarded) return '';
   const { tokens_forwarded: tokens, full_redraw_tokens: full, seconds } = cost;
-  const share = full > tokens ? [`${Math.round((100 * tokens) / full)} % of redrawing every image`] : [];
-  return [`${tokens} tokens forwarded`, ...share, `${Number(seconds).toFixed(2)} s`].join(' · ');
+  const whole = settings.attention === 'full';
+  const share = full > tokens && !whole ? [`${Math.round((100 * tokens) / full)} % of redrawing every image`] : [];
+  const mode = whole ? 'full attention, no cache' : `${settings.attention ?? 'blocks'} attention`;
+  const turn = settings.turn === 'joint' ? ['words and picture together'] : [];
+  return [`${tokens} tokens forwarded`, ...share, `${Number(seconds).toFixed(2)} s`, mode, ...turn].join(' · ');
 }
 
 /**
