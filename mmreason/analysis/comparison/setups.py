@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from typing import Any
 
 from mmreason.analysis.comparison.protocol import Protocol, Run
 
@@ -85,8 +86,18 @@ class Setup:
 
     @property
     def digest(self) -> str:
-        """Of everything that is fixed."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+        """Of everything that is fixed; a setting that is as it is without a word leaves it as it is."""
+        fixed = _said(self) | {"protocol": _said(self.protocol)}
+        return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _said(config: Setup | Protocol) -> dict[str, Any]:
+    """The fields of ``config`` that are not as they are by default."""
+    default = {
+        each.name: each.default_factory() if each.default_factory is not MISSING else each.default
+        for each in fields(config)
+    }
+    return {name: value for name, value in asdict(config).items() if value != default[name]}
 
 
 THEIRS = Protocol(
