@@ -94,7 +94,7 @@ class ChartRefocus(Task):
     }
     cells = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
-    num_hints = MAX_TERMS + 1 + LEVELS
+    num_hints = MAX_TERMS + 1 + len(VALUES)
 
     def draw_cell(self, name: str, cell_px: int = CELL_PX) -> Image.Image:
         """A piece of a bar or of the axis, or a tile of the row above or below."""
@@ -180,13 +180,13 @@ class ChartRefocus(Task):
         return Demonstration(tuple(steps), f"<answer> {self._total(spec, canvas_HW)}")
 
     def hints(self, spec: Mapping[str, Any]) -> np.ndarray:
-        """Below each bar which term it is, 0 for none; on its top how high it is."""
+        """Below each bar which term it is, 0 for none; on its top its value."""
         hints_HW = np.full((GRID, GRID), NO_HINT, dtype=np.int16)
         bars = self._bars(spec)
         for bar, value in enumerate(spec["values"]):
             level = value // spec["unit"]
             hints_HW[-1, bar + 1] = bars.index(bar) + 1 if bar in bars else 0
-            hints_HW[GRID - 1 - (level + 1) // 2, bar + 1] = MAX_TERMS + level
+            hints_HW[GRID - 1 - (level + 1) // 2, bar + 1] = MAX_TERMS + 1 + VALUES.index(value)
         return hints_HW
 
     def candidates(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> Iterator[str]:

@@ -102,7 +102,7 @@ class VisualSearch(Task):
     }
     cells = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
-    num_hints = MAX_CLUES
+    num_hints = MAX_CLUES + 1
 
     def draw_cell(self, name: str, cell_px: int = CELL_PX) -> Image.Image:
         """A creature on water, a speech bubble, a card of the top row, or what lies between."""
@@ -191,9 +191,12 @@ class VisualSearch(Task):
         return Demonstration(tuple(steps), f"<answer> {kinds[-1]}")
 
     def hints(self, spec: Mapping[str, Any]) -> np.ndarray:
-        """On each wanted creature, at which turn it is wanted."""
+        """On each creature at which turn it is wanted, 0 for never."""
         hints_HW = np.full((GRID, GRID), NO_HINT, dtype=np.int16)
-        for turn, place in enumerate(self._trail(spec)[1]):
+        for at, _, _ in spec["creatures"]:
+            row, column = parse_cell(at) or (0, 0)
+            hints_HW[row - 1, column - 1] = 0
+        for turn, place in enumerate(self._trail(spec)[1], 1):
             hints_HW[place] = turn
         return hints_HW
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mmreason.errors import ProblemError
 from mmreason.records import DIFFICULTIES, FULL_BOX, GRID, Box, cell_word, region_mask
-from mmreason.tasks.chart_refocus import CELL_ID, CELLS, TERMS, ChartRefocus
+from mmreason.tasks.chart_refocus import CELL_ID, CELLS, TERMS, VALUES, ChartRefocus
 from mmreason.tasks.laws import boxes_of, split_thought
 from mmreason.tasks.task import FOREIGN
 
@@ -140,6 +140,14 @@ def test_what_a_bar_is_and_how_it_counts_is_said_in_the_verdict():
     after_HW = TASK.carry_out(EXAMPLE, canvas_HW, "plus B 20 makes 20".split(), 1)
     assert CELLS[after_HW[-1, 2]] == "value 20" and CELLS[after_HW[1, 2]] == "highlight half"
     assert TASK.carry_out(EXAMPLE, canvas_HW, "plus B 64 makes 64".split(), 1) is None
+
+
+def test_hints_say_which_term_a_bar_is_and_what_its_value_is():
+    hints_HW = TASK.hints(EXAMPLE)
+    assert hints_HW[-1, 1:5].tolist() == [2, 1, 0, 0]
+    tops = {(5, 1): 6, (1, 2): 22, (3, 3): 14, (4, 4): 10}
+    assert {place: VALUES[hints_HW[place] - 7] for place in tops} == tops
+    assert (hints_HW >= 0).sum() == 8
 
 
 def test_every_rank_and_sign_occurs_and_no_answer_is_likely():

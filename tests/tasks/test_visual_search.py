@@ -113,6 +113,13 @@ def test_the_question_alone_tells_nothing_and_the_crowd_is_a_crowd():
     assert len(answers) == len(KINDS)
 
 
+def test_hints_say_of_every_creature_when_it_is_wanted():
+    hints_HW, trail = TASK.hints(EXAMPLE), {"blue fish": 1, "red star": 2}
+    for at, kind, _ in EXAMPLE["creatures"]:
+        assert hints_HW[int(at[1]) - 1, int(at[3]) - 1] == trail.get(kind, 0)
+    assert (hints_HW >= 0).sum() == len(EXAMPLE["creatures"])
+
+
 def test_a_wrong_card_loses_the_trail_and_a_wrong_frame_does_not():
     canvas_HW = TASK.demonstrate(EXAMPLE).steps[0].canvas
     words, boxes = split_thought(TASK.demonstrate(EXAMPLE).steps[1].thought)
