@@ -96,6 +96,11 @@ class ChartRefocus(Task):
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
     num_hints = MAX_TERMS + 1 + len(VALUES)
 
+    @property
+    def several(self) -> str:
+        """More than one of its puzzles, in words."""
+        return "charts"
+
     def draw_cell(self, name: str, cell_px: int = CELL_PX) -> Image.Image:
         """A piece of a bar or of the axis, or a tile of the row above or below."""
         look, _, what = name.partition(" ")

@@ -97,6 +97,16 @@ class Task(ABC):
         """Turns that a shortest solution needs."""
 
     @property
+    def label(self) -> str:
+        """Its name in words, as people read it."""
+        return self.name.replace("_", " ")
+
+    @property
+    def several(self) -> str:
+        """More than one of its puzzles, in words."""
+        return f"{self.label}s"
+
+    @property
     def demonstrates(self) -> bool:
         """Has it demonstrations?  Without them it can be trained by rewards, and not be pretrained."""
         return type(self).demonstrate is not Task.demonstrate

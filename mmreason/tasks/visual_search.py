@@ -104,6 +104,11 @@ class VisualSearch(Task):
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
     num_hints = MAX_CLUES + 1
 
+    @property
+    def several(self) -> str:
+        """More than one of its puzzles, in words."""
+        return "visual searches"
+
     def draw_cell(self, name: str, cell_px: int = CELL_PX) -> Image.Image:
         """A creature on water, a speech bubble, a card of the top row, or what lies between."""
         if name in GROUNDS:

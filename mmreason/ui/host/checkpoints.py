@@ -66,6 +66,15 @@ def known_tasks(folder: Path) -> list[str]:
     return [name for name, task in TASKS.items() if task_token(name) in words and words.keys() >= set(task.words)]
 
 
+def tasks_of(name: str) -> list[str]:
+    """The tasks that the checkpoint called ``name`` was trained on; none of one that is not here."""
+    try:
+        folder = checkpoint_folder(name)
+    except CheckpointError:
+        return []
+    return [] if folder is None else known_tasks(folder)
+
+
 def hub_names() -> list[str]:
     """Checkpoints on the Hub that the host of the page has named."""
     return [name for part in read_settings().hub_checkpoints.split(",") if (name := part.strip())]

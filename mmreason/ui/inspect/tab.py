@@ -53,7 +53,7 @@ def _sources() -> dict[str, Any]:
             samples, value=samples[0] if samples else None, label="Bundled group", elem_id="sample"
         )
     with gr.Row(elem_id="from-rollout", elem_classes="source-row", visible=False) as parts["from_rollout"]:
-        parts["task"] = gr.Dropdown(list(TASKS), value="sudoku", label="Task")
+        parts["task"] = gr.Dropdown([(task.label, name) for name, task in TASKS.items()], value="sudoku", label="Task")
         parts["difficulty"] = gr.Dropdown(list(DIFFICULTIES), value="hard", label="Difficulty")
         parts["seed"] = gr.Number(7, label="Seed", precision=0)
         parts["checkpoint"] = gr.Dropdown(names, value=first, label="Checkpoint")

@@ -61,7 +61,7 @@ def _form() -> dict[str, Any]:
             elem_id="train-checkpoint",
         ),
         "tasks": gr.CheckboxGroup(
-            list(TASKS),
+            [(task.label, name) for name, task in TASKS.items()],
             value=start["tasks"],
             label=_says("tasks")["label"],
             elem_id="train-tasks",

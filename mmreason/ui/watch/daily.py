@@ -32,7 +32,8 @@ class Daily:
 
     @property
     def words(self) -> str:
-        return f"Today’s puzzle, {self.day.isoformat()}: a {DIFFICULTY} {self.task}. Press Solve, or think first."
+        what = f"a {DIFFICULTY} {TASKS[self.task].label}"
+        return f"Today’s puzzle, {self.day.isoformat()}: {what}. Press Solve, or think first."
 
 
 def today() -> date:

@@ -80,6 +80,8 @@ def _connect_puzzle(w: Watch) -> None:
     gr.on([w.difficulty.input, w.seed.input], on_preview, puzzle, seen, **CHANGING)
     settings = [w.sampling_seed, w.temperature, w.num_steps, w.threshold]
     gr.on([part.input for part in settings], on_settings, w.controls, w.notice, **CHANGING)
+    w.task.pick(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **AT_ONCE)
+    w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player], **CHANGING)
     w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
     w.task.pick(handlers.expect, *expected, **CHANGING)
     gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
@@ -88,6 +90,7 @@ def _connect_puzzle(w: Watch) -> None:
 def _connect_daily(w: Watch) -> None:
     puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
     chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
+    chosen.then(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **PRIVATE)
     shown = chosen.then(on_preview, puzzle, seen, **PRIVATE)
     shown.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
     shown.then(on_today_shown, None, w.notice, **PRIVATE)
@@ -212,6 +215,16 @@ def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
         return gr.skip(), gr.skip()
     value, says = handlers.preview_controls(*values)
     return _unless_a_run_began(value, began), says
+
+
+def on_checkpoint(task: str, difficulty: str, seed: Any, checkpoint: Any, request: gr.Request) -> tuple[Any, Any]:
+    """A task that the chosen checkpoint knows, and its puzzle, where it does not know the one that is chosen."""
+    instead = handlers.task_for(checkpoint, task)
+    if instead == task or WORKER.is_busy(_session(request)):
+        return gr.skip(), gr.skip()
+    began = run_number()
+    value, _ = handlers.preview_controls(instead, difficulty, seed, checkpoint)
+    return instead, _unless_a_run_began(value, began)
 
 
 def on_today() -> tuple[Any, ...]:

@@ -117,10 +117,22 @@ def preview_link(wish: SolveRequest) -> Any:
 def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> tuple[Any, str]:
     """The player's value for the puzzle that the controls name, or None, and a notice."""
     try:
-        request = checked(task=task, difficulty=difficulty, seed=seed, checkpoint=checkpoint)
+        request = checked(task=task, difficulty=difficulty, seed=seed, checkpoint=fitting(checkpoint, task))
         return solving.preview(request.problem(), request.checkpoint), ""
     except MMReasonError as error:
         return None, sentence(error)
+
+
+def fitting(checkpoint: Any, task: Any) -> Any:
+    """The chosen checkpoint if it knows ``task``, else the first that does, else the chosen one."""
+    names = [str(checkpoint), *checkpoints.checkpoint_names()]
+    return next((name for name in names if task in checkpoints.tasks_of(name)), checkpoint)
+
+
+def task_for(checkpoint: Any, task: str) -> str:
+    """``task`` if the chosen checkpoint knows it, else the first that it knows."""
+    known = checkpoints.tasks_of(str(checkpoint))
+    return task if task in known or not known else known[0]
 
 
 def check_controls(*values: Any) -> str:
@@ -191,8 +203,8 @@ def expect(checkpoint: Any, difficulty: str, task: str) -> str:
 
 
 def thumbnails() -> list[list[str]]:
-    """A small picture of each task."""
-    return [[task, png_url(make_problem(task, "easy", 1).image[::2, ::2])] for task in TASKS]
+    """Name, small picture and label of each task."""
+    return [[name, png_url(make_problem(name, "easy", 1).image[::2, ::2]), task.label] for name, task in TASKS.items()]
 
 
 def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
@@ -203,7 +215,7 @@ def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     share = "hardly any" if rate <= 0.05 else "nearly all" if rate > 0.95 else f"about {round(10 * rate)} in 10"
-    return f"{checkpoint} solves {share} {difficulty} {task}s"
+    return f"{checkpoint} solves {share} {difficulty} {TASKS[task].several}"
 
 
 def example_traces() -> list[dict[str, Any]]:

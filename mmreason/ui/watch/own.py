@@ -42,7 +42,7 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
     except MMReasonError as error:
         return None, f"✗ This cannot be solved: {_on_a_board(kind, str(error))}."
     turns = "1 turn" if problem.turns == 1 else f"{problem.turns} turns"
-    return problem, f"✓ This {problem.task} can be solved, in {turns}."
+    return problem, f"✓ This {TASKS[problem.task].label} can be solved, in {turns}."
 
 
 def as_it_stands(kind: str, board: Any) -> Problem | None:

@@ -1,4 +1,4 @@
-// A radio group of tasks with a picture each; `value` is the chosen task, `pictures` [[name, data URL], …].
+// A radio group of tasks with a picture each; `value` is the chosen task, `pictures` [[name, data URL, label], …].
 
 const { arrowStep, finder, node } = mm;
 
@@ -6,14 +6,14 @@ const group = finder(element)('tasks');
 /** @type {Map<string, HTMLButtonElement>} */
 const buttons = new Map();
 
-for (const [name, url] of props.pictures ?? []) {
+for (const [name, url, label] of props.pictures ?? []) {
   const button = node('button', 'task');
   button.type = 'button';
   button.setAttribute('role', 'radio');
   const picture = node('img');
   picture.alt = '';
   picture.src = url;
-  button.append(picture, node('span', '', name));
+  button.append(picture, node('span', '', label));
   button.addEventListener('click', () => choose(name));
   buttons.set(name, button);
   group.append(button);
