@@ -37,11 +37,8 @@ class CorpusConfig:
         flag="difficulty",
         metavar="[TASK/]NAME[=WEIGHT]",
     )
-    full_region_share: float | None = number(
-        None,
-        limits.SHARE,
-        "share of demonstrations whose edits redraw the whole canvas",
-        left="0, and 1 for joint turns",
+    full_region_share: float = number(
+        0.0, limits.SHARE, "share of demonstrations whose edits redraw the whole canvas; joint turns always do"
     )
     late_start_share: float = number(
         0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
@@ -74,7 +71,7 @@ class CorpusConfig:
     @property
     def full_share(self) -> float:
         """The share of demonstrations whose edits redraw the whole canvas."""
-        return float(self.turn == "joint") if self.full_region_share is None else self.full_region_share
+        return 1.0 if self.turn == "joint" else self.full_region_share
 
     @property
     def drawn(self) -> list[str]:
