@@ -18,7 +18,19 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/save.js') &
   typeof import('./shared/chart.js') &
   typeof import('./player/draw.js') &
+  typeof import('./twin/opening.js') &
   typeof import('./group/segment.js');
+
+/** What the page without a server is made of: ui/twin.py. */
+declare const twin: {
+  // biome-ignore lint/suspicious/noExplicitAny: whatever the page was made with
+  data: any;
+  components: Record<
+    string,
+    // biome-ignore lint/suspicious/noExplicitAny: as of any component
+    { template: string; run: (element: HTMLElement, props: any, trigger: any, watch: any) => void }
+  >;
+};
 
 interface ChartAxis {
   says?: string;

@@ -8,6 +8,7 @@ one script that defines ``mm``.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,10 @@ def component(name: str, *, value: Any = None, **props: Any) -> gr.HTML:
     )
 
 
-def shared_script() -> str:
-    """The shared modules as one script, which may run again: each in a scope of its own, its exports in ``mm``."""
+def shared_script(more: Sequence[str] = ()) -> str:
+    """The shared modules, and ``more``, as one script that may run again: each in a scope, its exports in ``mm``."""
     scopes = []
-    for module in MODULES:
+    for module in (*MODULES, *more):
         source = script(module)
         names = ", ".join(_EXPORT.findall(source))
         body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = mm;", source))

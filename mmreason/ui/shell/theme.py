@@ -65,7 +65,9 @@ def _variables(colours: dict[str, str]) -> str:
 _HERE = Path(__file__).parent
 _STYLES = sorted(_HERE.parent.glob("*/*.css"), key=lambda path: (path.parent != _HERE, path.name != "page.css", path))
 _LAYOUT = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)  # the page's, then those of single tabs
-CSS = f":root {{ {_variables(LIGHT)} }}\n.dark {{ {_variables(DARK)} }}\n{_LAYOUT}"
+COLOURS = f":root {{ {_variables(LIGHT)} }}\n.dark {{ {_variables(DARK)} }}"
+FIGURES = (_HERE / "figure.css").read_text(encoding="utf-8")
+CSS = f"{COLOURS}\n{_LAYOUT}"
 
 
 def theme() -> Base:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -158,12 +159,14 @@ def check_own(kind: str, board: Any, text: str, checkpoint: Any) -> tuple[Any, s
 
 def example_value() -> tuple[dict[str, Any] | None, Finished | None]:
     """The bundled trace that plays on arrival, as the player's value and as a finished run."""
+    return next(example_values(), (None, None))
+
+
+def example_values() -> Iterator[tuple[dict[str, Any], Finished]]:
+    """The same of every bundled trace that is whole."""
     for data in example_traces():
-        try:
-            return _example(data)
-        except (MMReasonError, KeyError, TypeError):
-            continue
-    return None, None
+        with contextlib.suppress(MMReasonError, KeyError, TypeError):
+            yield _example(data)
 
 
 def _example(data: dict[str, Any]) -> tuple[dict[str, Any], Finished]:

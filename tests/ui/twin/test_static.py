@@ -1,0 +1,145 @@
+"""The page as a folder: opened from the disk with the network off, every section drawn, nothing asked for."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from mmreason.__main__ import main
+from mmreason.ui import twin
+from mmreason.ui.twin import MAX_BYTES
+from tests.helpers.browser import HOSTILE
+
+ROOT = Path(__file__).parents[3]
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("static") / "twin"
+    assert main(["make", "static", "--output", str(made)]) == 0
+    return made
+
+
+@pytest.fixture
+def opened(browser: Browser, folder: Path) -> Iterator[Page]:
+    """The folder in a browser without a network; at the end the console must be clean, and nothing asked for."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True, accept_downloads=True)
+    page = context.new_page()
+    troubles: list[str] = []
+    asked: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
+    page.on(
+        "request", lambda sent: None if sent.url.startswith(("file:", "data:", "blob:")) else troubles.append(sent.url)
+    )
+    page.on("requestfailed", lambda sent: troubles.append(f"not there: {sent.url}"))
+    page.goto((folder / "index.html").as_uri())
+    yield page
+    assert page.evaluate("window.PWNED") is None
+    assert troubles == []
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    context.close()
+
+
+def section(page: Page, name: str) -> None:
+    page.get_by_role("tab", name=name, exact=True).click()
+    expect(page.locator(f"#{name.lower()}")).to_be_visible()
+
+
+def colours(page: Page, selector: str) -> int:
+    """How many there are on a canvas as it is seen."""
+    shot = Image.open(io.BytesIO(page.locator(selector).first.screenshot())).convert("RGB")
+    return len(shot.getcolors(1 << 24) or ())
+
+
+def test_every_section_is_drawn_from_the_disk_without_a_network(opened):
+    expect(opened.locator(".mm-player .puzzle-name")).to_contain_text("maze, medium")
+    expect(opened.locator(".mm-player .card")).not_to_have_count(0, timeout=20_000)
+    assert colours(opened, ".mm-player .canvas") > 50  # the codes' pictures, which are files beside the page
+    opened.locator(".examples").select_option(label="sudoku, medium")
+    expect(opened.locator(".mm-player .puzzle-name")).to_contain_text("sudoku, medium")
+    section(opened, "Cost")
+    expect(opened.locator("#cost .race")).to_be_visible()
+    expect(opened.locator("#cost .arm")).to_have_count(4)
+    knob = opened.locator("#cost [role=slider]")
+    knob.press("End")
+    expect(opened.locator("#cost .reads")).to_contain_text("At 100 % of the canvas")
+    section(opened, "Results")
+    expect(opened.locator("#results .mm-chart")).to_have_count(3)
+    expect(opened.locator("#results")).to_contain_text("factorized")
+    opened.reload()
+    expect(opened.locator("#results")).to_be_visible()  # the address names the section
+
+
+def test_its_figures_are_saved_from_the_disk(opened):
+    section(opened, "Results")
+    opened.locator("#results .mm-save summary").first.click()
+    for_sure = opened.locator("#results .mm-save[open]")
+    with opened.expect_download() as download:
+        for_sure.get_by_role("button", name="PNG").click()
+    assert Path(str(download.value.path())).read_bytes().startswith(b"\x89PNG")
+
+
+def test_it_fits_a_phone(opened):
+    opened.set_viewport_size({"width": 390, "height": 844})
+    for name in ("Watch", "Cost", "Results"):
+        section(opened, name)
+        assert opened.evaluate("document.documentElement.scrollWidth") == 390, name
+
+
+def test_a_trace_that_a_visitor_opens_is_played_and_its_hostile_words_stay_text(opened, tmp_path):
+    trace = json.loads((ROOT / "assets" / "examples" / "jigsaw.json").read_text())
+    del trace["sheet"]  # as ``solve`` writes it: the codes' pictures are cut from those of its canvases
+    trace["problem"]["question"], trace["segments"][0]["frames"][-1]["tokens"][0] = HOSTILE
+    path = tmp_path / "trace.json"
+    path.write_text(json.dumps(trace))
+    opened.locator(".trace-file").set_input_files(path)
+    expect(opened.locator(".mm-player .puzzle-question")).to_have_text(HOSTILE[0])
+    expect(opened.locator(".mm-player")).to_contain_text(HOSTILE[1], timeout=20_000)
+    for content, said in (
+        ("{", "is not JSON"),
+        ("{}", "is not a trace file"),
+        ('{"version": 1, "traces": []}', "is not"),
+    ):
+        path.write_text(content)
+        opened.locator(".trace-file").set_input_files(path)
+        expect(opened.locator("#watch .trouble")).to_contain_text(said)
+
+
+def test_the_folder_is_small_and_holds_each_sheet_once(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= MAX_BYTES
+    data = (folder / "data.js").read_text()
+    named = set(re.findall(r"sheet/[0-9a-f]{16}\.png", data))
+    assert named == {path.relative_to(folder).as_posix() for path in folder.glob("sheet/*")}
+    assert "data:image" not in data and "</script" not in data
+
+
+def test_a_folder_that_is_taken_is_left_as_it_is(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(twin, "_data", lambda: {})
+    words = ["make", "static", "--output", str(tmp_path / "twin")]
+    (tmp_path / "twin").mkdir()
+    (tmp_path / "twin" / "thesis.txt").write_text("x")
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "holds thesis.txt" in line and "--overwrite" in line
+    assert [path.name for path in (tmp_path / "twin").iterdir()] == ["thesis.txt"]
+    assert main([*words, "--overwrite"]) == 0 and (tmp_path / "twin" / "thesis.txt").read_text() == "x"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "index.html").write_text("mine")
+    assert main(["make", "static", "--output", str(tmp_path / "other"), "--overwrite"]) == 2
+    assert (tmp_path / "other" / "index.html").read_text() == "mine"
+
+
+def test_too_large_a_folder_is_refused_in_a_sentence(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(twin, "_data", lambda: {"much": "x" * MAX_BYTES})
+    assert main(["make", "static", "--output", str(tmp_path / "twin")]) == 2
+    assert "must have at most" in capsys.readouterr().err and not (tmp_path / "twin").exists()
