@@ -76,7 +76,7 @@ UI_FLOORS = (
     {"solve", "runs"},
     {"group", "train", "cost"},
     {"watch", "inspect", "results", "health"},
-    {"crossing", "api"},
+    {"crossing", "api", "twin"},
     {"page"},
 )
 

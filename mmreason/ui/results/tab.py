@@ -50,13 +50,15 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tupl
     comparison, no_comparison = read_comparison()
     cost, rewards = cost_claim(*read_results()), reward_claim(comparison, no_comparison)
     caveats = [line for line in (*cost, *rewards) if line[0] == "against"]
-    how = [line for line in (*rewards[1:], *cost[1:]) if line[0] != "against"]
+    claims = [[line for line in said if line[0] == "lead"] or said[:1] for said in (cost, rewards)]
+    told = [line for said in claims for line in said] + caveats
+    how = [line for line in (*rewards, *cost) if line not in told]
     how = [["title", "How this was found"], *how, ["title", "What differs from the paper"], ["plain", DIFFERS]]
     return (
         [ALL, *_tasks(comparison)],
         _figure(forest(comparison)),
-        [["title", "Drawing only what changes is cheaper"], *cost[:1]],
-        [["title", "Rewarding words and pictures apart trains better"], *rewards[:1]],
+        [["title", "Drawing only what changes is cheaper"], *claims[0]],
+        [["title", "Rewarding words and pictures apart trains better"], *claims[1]],
         caveats,
         how,
         _curves(comparison, metric, axis, task),
