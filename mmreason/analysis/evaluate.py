@@ -10,13 +10,16 @@ from dataclasses import asdict
 from typing import Any
 
 from mmreason import limits
-from mmreason.analysis.statistics import wilson
+from mmreason.analysis.pictures import PICTURES, Replaced, says_the_answer
+from mmreason.analysis.statistics import mean_interval, wilson
+from mmreason.analysis.statistics import pass_at as pass_at_k
 from mmreason.errors import ConfigError
 from mmreason.records import DIFFICULTIES, Cost, Trace, trace_rewards
 from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import task_named
 from mmreason.training.validation import answers_by_task, held_out, solve_problems, success_by_task
 
+BOOTSTRAP = "percentile bootstrap over problems"
 WILSON = "Wilson score interval of the mean, over all problems"
 
 
@@ -30,6 +33,8 @@ def evaluate(
     batch_size: int = 64,
     split: str = "test",
     on_progress: Callable[[int, int], None] | None = None,
+    pass_at: Sequence[int] = (),
+    pictures: str = "own",
 ) -> dict[str, Any]:
     """Solve ``num_problems`` fresh problems, split evenly over tasks and difficulties, and score them.
 
@@ -43,15 +48,56 @@ def evaluate(
     and ``image_reward`` (means over traces, those without a scored edit left out of the latter),
     ``by_task``, ``by_difficulty``, ``end_reasons``, ``cost`` in all, ``problems``, ``distinct_problems`` (there are
     few easy jigsaws and sudokus, and some are drawn twice) and ``seconds``.
+
+    ``pass_at`` k's take as many rollouts of each problem as the largest, and add ``pass_at``: for each k the chance
+    that one of k is a success, and that one says the right answer, unbiased, each with its ``ci95`` by a bootstrap
+    over problems; all else is then of all rollouts, and its ``ci95`` too.  With other ``pictures`` than ``own`` the
+    edits are replaced before the policy goes on (``analysis/pictures.py``).  ``says_answer`` is the share of rollouts
+    whose answer's words are right for the finished puzzle, with its ``ci95``.
     """
     tasks, difficulties = list(dict.fromkeys(tasks)), list(dict.fromkeys(difficulties))
     check_choice(tasks, difficulties, num_problems, seed, batch_size)
+    check_transfer(pass_at, pictures)
+    generations = max(pass_at, default=1)
     began = time.perf_counter()
     problems = held_out(tasks, difficulties, num_problems, seed, split)
-    traces = solve_problems(pipe, problems, config, seed, batch_size, on_progress)
+    more: dict[str, Any] = {} if pictures == "own" else {"on_edits": Replaced(pipe, pictures)}
+    traces = solve_problems(pipe, problems, config, seed, batch_size, on_progress, num_generations=generations, **more)
     distinct = len({(problem.task, problem.canvas.tobytes()) for problem in problems})
     counts = {"problems": len(problems), "distinct_problems": distinct}
-    return summary(traces) | counts | {"seconds": time.perf_counter() - began}
+    found = summary(traces) | counts | {"pictures": pictures} | _of_problems(traces, generations, pass_at)
+    return found | {"seconds": time.perf_counter() - began}
+
+
+def _of_problems(traces: Sequence[Trace], generations: int, ks: Sequence[int]) -> dict[str, Any]:
+    """What is said of problems rather than rollouts: answers, and pass@k, with intervals over problems."""
+    groups = [traces[i : i + generations] for i in range(0, len(traces), generations)]
+    solved = [sum(trace.success for trace in group) for group in groups]
+    answered = [sum(map(says_the_answer, group)) for group in groups]
+    found: dict[str, Any] = {"says_answer": _estimate([count / generations for count in answered])}
+    if not ks:
+        return found
+    found["pass_at"] = {
+        str(k): {
+            "success": _estimate([pass_at_k(count, generations, k) for count in solved]),
+            "answer": _estimate([pass_at_k(count, generations, k) for count in answered]),
+        }
+        for k in sorted(set(ks))
+    }
+    low, high = mean_interval([count / generations for count in solved])
+    return found | {"generations": generations, "ci95": [low, high], "ci95_method": BOOTSTRAP}
+
+
+def _estimate(values: Sequence[float]) -> dict[str, Any]:
+    return {"mean": sum(values) / len(values), "ci95": list(mean_interval(values))}
+
+
+def check_transfer(pass_at: Sequence[int], pictures: str) -> None:
+    """Refuse what no rollouts are made of; raises ConfigError."""
+    for k in pass_at:
+        limits.PASS_AT.check(k)
+    if pictures not in PICTURES:
+        raise ConfigError(f"pictures must be one of {', '.join(PICTURES)}, got {pictures[:40]!r}")
 
 
 def check_choice(

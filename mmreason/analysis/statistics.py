@@ -28,6 +28,24 @@ def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
     return low, 1.0 if rate == 1 else min(1.0, centre + half)
 
 
+def pass_at(solved: int, tried: int, k: int) -> float:
+    """The chance that one of ``k`` of the ``tried`` rollouts of a problem is right, of which ``solved`` are.
+
+    Unbiased: 1 − C(n − c, k) / C(n, k) (Chen et al. 2021, arXiv 2107.03374).
+    """
+    if tried - solved < k:
+        return 1.0
+    return 1.0 - math.comb(tried - solved, k) / math.comb(tried, k)
+
+
+def mean_interval(values_N: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of the mean of independent ``values_N``, by a bootstrap."""
+    values, rng = np.array(values_N, dtype=np.float64), numpy_generator("mean", seed)
+    means = [float(values[rng.integers(len(values), size=len(values))].mean()) for _ in range(RESAMPLES)]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
 @dataclass(frozen=True, slots=True)
 class Paired:
     """Two outcomes of each of the same problems, against one another."""

@@ -32,12 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
     add_chosen(parser, SamplingConfig, "default_region", "schedule")
     parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")
-    add_number(parser, limits.BATCH_SIZE, 64, says="problems solved at once")
+    add_number(parser, limits.BATCH_SIZE, 64, says="rollouts at once")
+    add_number(parser, limits.PASS_AT, [], metavar="K", nargs="+", shown="off")
+    parser.add_argument(
+        "--pictures",
+        default="own",
+        help="what a policy goes on from after an edit: own, hidden, shuffled or true (default: own)",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate; returns what ``mmreason.analysis.evaluate`` says."""
-    from mmreason.analysis.evaluate import check_choice, evaluate
+    from mmreason.analysis.evaluate import check_choice, check_transfer, evaluate
     from mmreason.commands._options.checkpoint import given, load_pipeline
     from mmreason.tasks import TASKS
 
@@ -45,6 +51,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     settings = given(args, "temperature", "num_steps", "threshold", "region", "default_region", "schedule", "order")
     SamplingConfig(**settings)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
+    check_transfer(args.pass_at, args.pictures)
     pipe = load_pipeline(args.checkpoint)
     tasks = tasks_of(pipe.vocabulary, args.tasks)
     config = pipe.scheduler.sampling_config(**settings)
@@ -52,7 +59,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     def show(done: int, total: int) -> None:
         print(f"\r{done} of {total} problems", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
-    return evaluate(pipe, tasks, args.difficulty, args.problems, args.seed, config, args.batch_size, on_progress=show)
+    return evaluate(
+        pipe,
+        tasks,
+        args.difficulty,
+        args.problems,
+        args.seed,
+        config,
+        args.batch_size,
+        on_progress=show,
+        pass_at=args.pass_at,
+        pictures=args.pictures,
+    )
 
 
 def readable(result: dict[str, Any]) -> str:
@@ -71,6 +89,12 @@ def readable(result: dict[str, Any]) -> str:
         f"{result['text_reward']:>8.3f}{image:>8}{result['problems']:>10}"
     )
     lines.append(f"95 % interval of the mean success: {low:.3f} to {high:.3f}; {result['seconds']:.1f} s")
+    lines.append(f"pictures {result['pictures']}: the answer's words are right {_estimate(result['says_answer'])}")
+    for k, found in result.get("pass_at", {}).items():
+        both = [
+            f"{name} {one['mean']:.3f} ({one['ci95'][0]:.3f} to {one['ci95'][1]:.3f})" for name, one in found.items()
+        ]
+        lines.append(f"pass@{k}: {', '.join(both)}")
     if result["distinct_problems"] < result["problems"]:
         lines.append(f"{result['distinct_problems']} of the problems are distinct, the others were drawn again")
     if len(result["by_difficulty"]) > 1:
@@ -78,3 +102,8 @@ def readable(result: dict[str, Any]) -> str:
         lines.append(f"by difficulty: {rates}")
     ends = ", ".join(f"{count} × {reason}" for reason, count in list(result["end_reasons"].items())[:4])
     return "\n".join([*lines, f"ended: {ends}"])
+
+
+def _estimate(found: dict[str, Any]) -> str:
+    low, high = found["ci95"]
+    return f"{found['mean']:.3f} ({low:.3f} to {high:.3f})"

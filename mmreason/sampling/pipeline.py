@@ -31,7 +31,7 @@ from mmreason.sampling.config import WATCHED_ORDER, SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
-from mmreason.sampling.sampler import Sampler
+from mmreason.sampling.sampler import OnEdits, Sampler
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 
 
@@ -170,9 +170,19 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         seeds: Sequence[int] | None = None,
         num_generations: int = 1,
         callback_on_step_end: Callable[[list[Trace]], None] | None = None,
+        on_edits: OnEdits | None = None,
     ) -> InterleavedReasoningOutput:
-        """Solve ``problems``; see ``stream``.  The callback receives the traces after every step."""
+        """Solve ``problems``; see ``stream``.  The callback receives the traces after every step.
+
+        ``on_edits`` is given the rollouts after each turn's edits, and may redraw them; diffusion policies only.
+        """
         sampler = self._sampler(problems, config, seeds, num_generations)
+        if on_edits is not None and (self.transformer.config.causal or self.layout.joint):
+            kind = "autoregressive" if self.transformer.config.causal else "text and picture at once"
+            raise ConfigError(
+                f"pictures must be own for this kind of policy ({kind}), which reads its own as it draws"
+            )
+        sampler.on_edits = on_edits
         for _ in sampler.run():
             if callback_on_step_end is not None:
                 callback_on_step_end(sampler.traces())

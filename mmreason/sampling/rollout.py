@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,21 @@ class Rollout:
         for segment in segments:
             if segment.kind == "edit":
                 self.canvas_tokens[list(segment.cells)] = segment.tokens
+
+    @property
+    def before(self) -> np.ndarray:
+        """The canvas before the last segment, which is an edit, (H·W) ids."""
+        tokens = np.array(self.start_tokens)
+        for segment in self.segments[:-1]:
+            if segment.kind == "edit":
+                tokens[list(segment.cells)] = segment.tokens
+        return tokens
+
+    def redraw(self, tokens: Sequence[int]) -> None:
+        """Put ``tokens`` in place of those of the last segment, an edit: whatever follows sees these."""
+        edit = replace(self.segments[-1], tokens=tuple(int(token) for token in tokens))
+        self.segments[-1] = edit
+        self.canvas_tokens[list(edit.cells)] = edit.tokens
 
     def begin_text(self, turn: int, length: int | None = None) -> None:
         """Start a text segment (of ``length`` tokens); whether thought or answer shows when it is done."""

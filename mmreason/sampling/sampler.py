@@ -5,7 +5,7 @@ Axes: B rollouts in a batch, L block positions, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from mmreason.sampling.policy import Policy
 from mmreason.sampling.regions import allowed_slots, least_likely, settled, wanted_region
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
+
+OnEdits = Callable[[list[Rollout]], None]  # may redraw the finished edits before anything that follows sees them
 
 
 class Sampler:
@@ -47,6 +49,7 @@ class Sampler:
             for g in range(num_generations)
         ]
         self.given: Sequence[Segment] = ()
+        self.on_edits: OnEdits | None = None
 
     def begin_with(self, segments: Sequence[Segment], generator: torch.Generator) -> None:
         """Let the one rollout start from ``segments``, made with ``generator`` or in place of what was."""
@@ -82,6 +85,8 @@ class Sampler:
             self._go_on(going, active)
             if not self.layout.joint:
                 yield from self._denoise_edits(active, turn, self._regions(active, turn))
+                if self.on_edits is not None:
+                    self.on_edits(active)
                 self._finish(active)
         yield None  # the last yield shows every rollout ended
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from mmreason.records import Problem, Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.sampler import OnEdits
 from mmreason.seeds import derive_seed
 from mmreason.tasks import make_problem
 
@@ -39,14 +41,19 @@ def solve_problems(
     batch_size: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     is_stopped: Callable[[], bool] | None = None,
+    num_generations: int = 1,
+    on_edits: OnEdits | None = None,
 ) -> list[Trace]:
-    """Scored traces of ``problems``, in order.
+    """Scored traces of ``problems``, in order, ``num_generations`` of each one after the other.
 
     Each problem has its own random stream, a function of ``seed`` and the problem, so that results do not
     depend on the batch; without a ``batch_size`` it is what suits the device.  ``is_stopped`` is asked before each
     batch; at a yes the traces are those of the batches so far.
     """
-    at_once = batch_size or rollouts_at_once(pipe.transformer.device)
+    at_once = max(1, (batch_size or rollouts_at_once(pipe.transformer.device)) // num_generations)
+    more: dict[str, Any] = {} if on_edits is None else {"on_edits": on_edits}
+    if num_generations > 1:
+        more["num_generations"] = num_generations
     verifier = Verifier(pipe.words, pipe.sheet)
     traces: list[Trace] = []
     for start in range(0, len(problems), at_once):
@@ -54,9 +61,9 @@ def solve_problems(
             break
         batch = problems[start : start + at_once]
         seeds = [derive_seed("sampling", seed, p.task, p.difficulty, p.index or 0) for p in batch]
-        traces += [verifier.score(trace) for trace in pipe(batch, config, seeds).traces]
+        traces += [verifier.score(trace) for trace in pipe(batch, config, seeds, **more).traces]
         if on_progress is not None:
-            on_progress(len(traces), len(problems))
+            on_progress(len(traces) // num_generations, len(problems))
     return traces
 
 

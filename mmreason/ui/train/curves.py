@@ -69,7 +69,7 @@ def own_panels(rows: Rows) -> list[Panel]:
     """A panel for each reward that the user added, by its name."""
     names = dict.fromkeys(key.split("/")[1] for row in rows for key in row if key.startswith("rewards/"))
     mine = [name for name in names if name not in ("text", "image")]
-    return [Panel("update", f"Own reward: {name}", f"rewards/{name}/mean") for name in mine]
+    return [Panel(f"Own reward: {name}", f"rewards/{name}/mean") for name in mine]
 
 
 def _across(steps: int) -> Data:

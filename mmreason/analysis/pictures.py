@@ -1,0 +1,79 @@
+"""Are the pictures that a policy draws used at all?  Its edits, as drawn or replaced, and what the answers are then.
+
+After each turn's edit the policy goes on from one of: its own picture; the canvas as it was before (``hidden``); what
+another problem of the batch shows in those cells (``shuffled``); or a right one (``true``).  A policy whose answers do
+not change does not read its own pictures.  Answers are judged by their words on the finished puzzle, since the canvas
+in between is not what the policy drew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmreason.records import ANSWER, EDIT, GRID, NUM_CELLS, Trace
+from mmreason.rewards.advice import Codes
+from mmreason.rewards.verify import Verifier
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.rollout import Rollout
+from mmreason.tasks import task_named
+
+PICTURES = ("own", "hidden", "shuffled", "true")
+
+
+class Replaced:
+    """Redraws the edits of rollouts, one of ``PICTURES`` but ``own``."""
+
+    def __init__(self, pipe: InterleavedReasoningPipeline, pictures: str) -> None:
+        self.pictures = pictures
+        self.verifier, self.codes = Verifier(pipe.words, pipe.sheet), Codes(pipe.sheet)
+        self.first_code = len(pipe.words)
+
+    def __call__(self, rollouts: list[Rollout]) -> None:
+        shown = [rollout.canvas_tokens.copy() for rollout in rollouts]
+        for i, rollout in enumerate(rollouts):
+            cells = list(rollout.segments[-1].cells)
+            if self.pictures == "hidden":
+                rollout.redraw(rollout.before[cells])
+            elif self.pictures == "shuffled":
+                rollout.redraw(shown[_another(rollouts, i)][cells])
+            elif (right := self._right(rollout)) is not None:
+                rollout.redraw(right[cells])
+
+    def _right(self, rollout: Rollout) -> np.ndarray | None:
+        """The canvas after a right edit of the region, else as the thought says; None where it says nothing."""
+        problem, thought, before = rollout.problem, rollout.segments[-2], rollout.before
+        task, turn = task_named(problem.task), thought.turn
+        canvas_HW = self.verifier.shown(problem.task, before)
+        inside = np.isin(np.arange(NUM_CELLS), rollout.segments[-1].cells).reshape(GRID, GRID)
+        said_HW = task.carry_out(problem.spec, canvas_HW, thought.text.partition(f" {EDIT}")[0].split(), turn)
+        accepted = task.accepted_edits(problem.spec, canvas_HW, task.region(inside), turn)
+        accepted.sort(key=lambda after_HW: said_HW is None or bool(task.differs(after_HW, said_HW).any()))
+        chosen = accepted[0] if accepted else said_HW
+        codes = None if chosen is None else self.codes.of(problem, chosen)
+        return None if codes is None else np.array(codes) + self.first_code
+
+
+def _another(rollouts: Sequence[Rollout], i: int) -> int:
+    """The next rollout of another problem, of the same task if there is one; ``i`` itself if it is alone."""
+    others = [(i + k) % len(rollouts) for k in range(1, len(rollouts))]
+    others = [j for j in others if rollouts[j].problem is not rollouts[i].problem]
+    same = [j for j in others if rollouts[j].problem.task == rollouts[i].problem.task]
+    return (same or others or [i])[0]
+
+
+def says_the_answer(trace: Trace) -> bool:
+    """Are the words of the answer right for the finished puzzle, whatever the canvas shows?
+
+    Of a task without demonstrations, for the canvas in the end.
+    """
+    last = trace.segments[-1] if trace.segments else None
+    if last is None or last.kind != "answer" or last.verdict is None:
+        return False
+    task, spec = task_named(trace.problem.task), trace.problem.spec
+    if not task.demonstrates:
+        return last.verdict.right
+    demonstration = task.demonstrate(spec)
+    canvas_HW = demonstration.steps[-1].canvas if demonstration.steps else trace.problem.canvas
+    return task.check_answer(spec, canvas_HW, last.text.removeprefix(ANSWER).split()).right
