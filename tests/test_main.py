@@ -292,8 +292,8 @@ def test_inspect_scores_again_and_lists_what_differs(trace_file: Path, capsys) -
 
 def test_inspect_of_an_invalid_trace_is_exit_code_2_and_one_json_object(trace_file: Path, capsys) -> None:
     data = json.loads(trace_file.read_text())
-    data["problem"]["spec"]["rows"][0] = "........"
-    data["problem"]["spec"]["rows"][7] = "........"
+    rows = data["prompts"][0]["problem"]["spec"]["rows"]
+    rows[0] = rows[7] = "........"
     for broken in (data, {**data, "version": 9}, []):
         trace_file.write_text(json.dumps(broken))
         assert main(["inspect", str(trace_file), "--json"]) == 2

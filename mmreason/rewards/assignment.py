@@ -137,34 +137,6 @@ class Judged:
     rewards: Mapping[Hashable, Mapping[str, float]]  # by place, then modality
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """What a reward is compared within: its place, a modality, and the members' rewards."""
-
-    place: Hashable  # "trace" or a turn
-    modality: str
-    rewards: Mapping[int, float]  # by rollout
-
-    @property
-    def mean(self) -> float:
-        return sum(self.rewards.values()) / len(self.rewards)
-
-    @property
-    def spread(self) -> float:
-        """Unbiased standard deviation; 0 below two members."""
-        return _spread(list(self.rewards.values()))
-
-
-def slots_of(group: Sequence[Trace], config: AssignmentConfig) -> list[Slot]:
-    """The slots of one group with their members, in the order of their first appearance."""
-    members: dict[tuple[Hashable, str], dict[int, float]] = defaultdict(dict)
-    for g, trace in enumerate(group):
-        for place, by_modality in _slot_rewards(trace, config)[1].items():
-            for modality, reward in by_modality.items():
-                members[place, modality][g] = reward
-    return [Slot(place, modality, rewards) for (place, modality), rewards in members.items()]
-
-
 def _scaled(centred: float, sigma: float) -> float:
     return 0.0 if sigma < NO_SPREAD or abs(centred) < NO_SPREAD else centred / (sigma + EPSILON)
 

@@ -1,4 +1,4 @@
-"""Trace files: a trace as version 1 JSON, saved whole or not at all, loaded with suspicion.
+"""Trace files: a trace as the object that the engine works with, saved as version 2, loaded from either version.
 
 Axes: C codes, H W canvas.
 """
@@ -21,6 +21,7 @@ from mmreason.disk import one_line, write_json
 from mmreason.errors import TraceError
 from mmreason.handed import Handed
 from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards
+from mmreason.traces.ours import VERSION_TWO, ones_of, two_of
 from mmreason.traces.plain import check_plain, place_of
 from mmreason.traces.schema import PNG_PREFIX, SIDE, VERSION, TraceFile
 
@@ -33,7 +34,7 @@ _MASK_WORD = "<mask>"
 
 
 def to_json(trace: Trace, words: Sequence[str], sheet: np.ndarray) -> dict[str, Any]:
-    """``trace`` as the JSON object of a version 1 trace file; unfinished traces too.
+    """``trace`` as the JSON object of version 1, which the engine works with; unfinished traces too.
 
     ``words`` maps text ids to words; an id ``i >= len(words)`` is image code ``i - len(words)``, drawn as
     ``sheet[code]`` ((C, 16, 16, 3) uint8).  Masked positions become null, the ``after`` picture of an edit
@@ -171,9 +172,9 @@ def shown_words(tokens: Sequence[str | None]) -> list[str | None]:
 
 
 def save(path: str | Path, data: dict[str, Any]) -> None:
-    """Check ``data`` and write it to ``path``, whole or not at all; raises TraceError or WriteError."""
+    """Check ``data`` and write it to ``path`` as version 2, whole or not at all; raises TraceError or WriteError."""
     check(data)
-    write_json(path, data)
+    write_json(path, two_of([data]))
 
 
 def export_schema(path: str | Path) -> None:
@@ -188,6 +189,12 @@ def export_schema(path: str | Path) -> None:
 def load(path: str | Path) -> dict[str, Any]:
     """The checked JSON object of the trace file at ``path``; raises TraceError with one clear sentence."""
     data = HANDED.load(path)
+    if isinstance(data, dict) and data.get("version") == VERSION_TWO:
+        check_plain(data)
+        ones = ones_of(data)
+        if len(ones) != 1:
+            raise TraceError(f"a trace file must hold one rollout, holds {len(ones)}")
+        data = ones[0]
     check(data)
     return data
 

@@ -21,6 +21,7 @@ from mmreason.disk import write_json
 from mmreason.errors import TraceError
 from mmreason.records import NUM_CELLS, Trace
 from mmreason.traces.file import HANDED, check, draw_codes, png_url, to_json
+from mmreason.traces.ours import VERSION_TWO, ones_of
 from mmreason.traces.plain import check_plain, rounded
 from mmreason.traces.schema import VERSION
 from mmreason.traces.sheet import sheet_pixels, sheet_value
@@ -55,12 +56,16 @@ def parse_group(content: bytes | str, name: str | None = None) -> list[dict[str,
 
 def members_of(data: Any) -> list[dict[str, Any]]:
     """The checked traces of a file's JSON; raises TraceError with one sentence."""
-    if not isinstance(data, dict) or "traces" not in data:
+    if not isinstance(data, dict) or ("traces" not in data and data.get("version") != VERSION_TWO):
         if isinstance(data, dict) and "sheet" in data:  # a bundled example holds the sheet beside its own pictures
             data = {key: value for key, value in data.items() if key != "sheet"}
         check(data)
         return [data]
     check_plain(data)
+    if data.get("version") == VERSION_TWO:
+        members = checked_ones(data)
+        check_same_problem(members)
+        return members
     if isinstance(data.get("version"), bool) or data.get("version") != VERSION:
         raise TraceError(f"group field 'version' must be {VERSION}")
     if unknown := sorted(set(data) - _KEYS):
@@ -82,6 +87,17 @@ def members_of(data: Any) -> list[dict[str, Any]]:
             raise TraceError(f"in traces[{number}]: {error}") from None
         members.append(whole)
     check_same_problem(members)
+    return members
+
+
+def checked_ones(data: dict[str, Any]) -> list[dict[str, Any]]:
+    """The version 1 objects of a version 2 file of ours, each checked; raises TraceError."""
+    members = ones_of(data)
+    for number, member in enumerate(members):
+        try:
+            check(member)
+        except TraceError as error:
+            raise TraceError(f"in rollouts[{number}]: {error}") from None
     return members
 
 

@@ -22,13 +22,14 @@ from mmreason.handed import Folder
 from mmreason.traces.file import HANDED
 from mmreason.traces.formats import IMPORTERS
 from mmreason.traces.formats.row import Read, Row
-from mmreason.traces.group import members_of
+from mmreason.traces.group import checked_ones, members_of
+from mmreason.traces.ours import VERSION_TWO, is_ours
 from mmreason.traces.picture import Archive, Beside, Nowhere, Shelf, folder, member
 from mmreason.traces.rollouts import MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Rollout, Rollouts
 from mmreason.traces.schema import VERSION
 from mmreason.traces.table import ROLLOUTS, rows_of
 from mmreason.traces.version_one import read_one
-from mmreason.traces.version_two import VERSION_TWO, read_two
+from mmreason.traces.version_two import misspelt, read_two
 
 ENDINGS = (".jsonl", ".parquet", ".json")
 JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it
@@ -94,6 +95,23 @@ def open_content(content: bytes, name: str, mapping: Mapping[str, tuple[str, ...
     return gathered.opened(name)
 
 
+def open_contents(contents: Sequence[tuple[str, bytes]], max_bytes: int) -> Opened:
+    """Several such files, each a name and its content, as one; unpacked they hold at most ``max_bytes``."""
+    gathered = _Gathered({}, max_bytes)
+    for name, content in contents:
+        _add_file(io.BytesIO(content), name, Nowhere(), gathered)
+    return gathered.opened(contents[0][0] if len(contents) == 1 else f"{len(contents)} files")
+
+
+def open_members(members: Sequence[dict[str, Any]]) -> Opened:
+    """Checked version 1 traces as anybody's rollouts."""
+    gathered = _Gathered({})
+    shelf = Shelf(Nowhere())
+    for data in members:
+        gathered.add_member(data, shelf)
+    return gathered.opened("traces")
+
+
 def _add_file(file: BinaryIO, name: str, beside: Beside, gathered: _Gathered) -> None:
     head = file.read(4)
     file.seek(0)
@@ -135,7 +153,8 @@ def _add_zip(file: BinaryIO, name: str, gathered: _Gathered) -> None:
     tables = [found for found in tables if found.count("/") == depth]
 
     def add(found: str) -> None:
-        content = member(archive, found, ROLLOUTS.max_bytes, f"file {quoted(found)}")
+        most = min(ROLLOUTS.max_bytes, gathered.max_bytes or ROLLOUTS.max_bytes)
+        content = member(archive, found, most, f"file {quoted(found)}")
         within = str(PurePosixPath(found).parent)
         gathered.add(io.BytesIO(content), found, Archive(archive, "" if within == "." else f"{within}/"))
 
@@ -167,8 +186,9 @@ class _Unknown(TraceError):
 class _Gathered:
     """The prompts and rollouts that were read so far, from one file or several."""
 
-    def __init__(self, mapping: Mapping[str, tuple[str, ...]]) -> None:
-        self.mapping = mapping
+    def __init__(self, mapping: Mapping[str, tuple[str, ...]], max_bytes: int | None = None) -> None:
+        self.mapping, self.max_bytes = mapping, max_bytes
+        self.held = 0  # bytes of words and pictures, counted where ``max_bytes`` bounds them
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
         self.rollouts: list[tuple[Any, Rollout]] = []
@@ -224,10 +244,13 @@ class _Gathered:
             found = "nothing" if version is None else one_line(repr(version), 40)
             raise TraceError(f"trace field 'version' must be {VERSION} or {VERSION_TWO}, got {found}")
         if version == VERSION:
-            members = members_of(row)
-            self.version_one += members
-            for data in members:
-                self._add_read(read_one(data, shelf))
+            for data in members_of(row):
+                self.add_member(data, shelf)
+            return
+        self.notes += [note for note in misspelt(row) if note not in self.notes]
+        if is_ours(row):
+            for data in checked_ones(row):
+                self.add_member(data, shelf, VERSION_TWO)
             return
         prompts, rollouts, judges = read_two(row, shelf)
         self.formats.append("trace version 2")
@@ -244,6 +267,11 @@ class _Gathered:
                 )
             self._append(("two", rollout.prompt), rollout)
 
+    def add_member(self, data: dict[str, Any], shelf: Shelf, version: int = VERSION) -> None:
+        """Add a checked trace of ours, read from a file of ``version``."""
+        self.version_one.append(data)
+        self._add_read(read_one(data, shelf, version))
+
     def _add_read(self, read: Read) -> None:
         told = read.prompt_id or _looks(read.prompt)
         key = ("read", read.step, told)
@@ -251,7 +279,7 @@ class _Gathered:
         self.formats.append(read.format)
         self.judges |= read.judges
         if key not in self.prompts:
-            plain_id = read.prompt_id if read.format != "trace version 1" else ""
+            plain_id = read.prompt_id if not read.format.startswith("trace version") else ""
             self.prompts[key] = Prompt(plain_id or f"prompt {len(self.prompts) + 1}", read.prompt)
         more = {name: value for name, value in read.more.items() if not _holds_bytes(value)}
         rollout = Rollout(
@@ -262,6 +290,12 @@ class _Gathered:
 
     def _append(self, key: Any, rollout: Rollout) -> None:
         self.rollouts.append((key, rollout))
+        if self.max_bytes is not None:
+            self.held += sum(
+                len(part.text or "") + len((part.picture and part.picture.content) or b"") for part in rollout.parts
+            )
+            if self.held > self.max_bytes:
+                raise TraceError(f"it unpacks to more than {self.max_bytes // 2**20} MB")
         for what, count, most in (
             ("prompts", len(self.prompts), MAX_PROMPTS),
             ("rollouts", len(self.rollouts), MAX_ROLLOUTS),

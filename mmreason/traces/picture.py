@@ -26,6 +26,7 @@ from mmreason.handed import Folder, inner_parts
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 32_000_000  # 8000 × 4000
 MAX_PICTURE_BYTES = 32 * 2**20
+MAX_EXACT, MAX_EXACT_BYTES = 256, 6000  # pixels, and bytes of a thumbnail
 MAX_HELD_BYTES = 2**30  # of all pictures that are held in memory, packed as they are
 
 _DATA = re.compile(r"data:image/(?:png|jpe?g|webp);base64,", re.ASCII)
@@ -175,6 +176,31 @@ def decoded(content: bytes, called: str) -> Image.Image:
             return image.convert("RGB")
     except Exception:  # Pillow's readers raise many kinds on forged chunks
         raise TraceError(f"{called} is damaged: its pixels cannot be decoded") from None
+
+
+def sized(picture: Picture, side: int) -> tuple[str, bytes]:
+    """Type and bytes of ``picture`` drawn anew, at most ``side`` pixels long; raises TraceError.
+
+    Small PNGs stay exact where there is room, all else becomes JPEG.
+    """
+    content = picture.read()
+    _header(io.BytesIO(content), picture.name or "a picture")
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            image.draft("RGB", (side, side))  # of a JPEG, only as much is decoded
+            shown = image.convert("RGB")
+    except Exception:  # as in ``decoded``
+        raise TraceError(f"{picture.name or 'a picture'} is damaged: its pixels cannot be decoded") from None
+    if max(shown.size) > side:
+        shown.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    out = io.BytesIO()
+    if picture.format == "PNG" and max(picture.width, picture.height) <= MAX_EXACT:
+        shown.save(out, "PNG")
+        if side > MAX_EXACT or len(out.getvalue()) <= MAX_EXACT_BYTES:
+            return "image/png", out.getvalue()
+        out = io.BytesIO()
+    shown.save(out, "JPEG", quality=82)
+    return "image/jpeg", out.getvalue()
 
 
 def _header(file: BinaryIO, called: str) -> tuple[int, int, str]:

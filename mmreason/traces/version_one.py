@@ -14,12 +14,12 @@ from mmreason.traces.schema import parse_box
 JUDGES = {"text": ("text",), "image": ("image",)}
 
 
-def read_one(data: dict[str, Any], shelf: Shelf) -> Read:
-    """The rollout of a checked version 1 trace; its rewards as a whole are called as their modality."""
+def read_one(data: dict[str, Any], shelf: Shelf, version: int = 1) -> Read:
+    """The rollout of a checked trace of ours from a file of ``version``; its rewards are called as their modality."""
     problem = data["problem"]
     prompt = given([("image", problem["image"]), ("text", problem["question"])], shelf, "problem")
     return Read(
-        "trace version 1",
+        f"trace version {version}",
         tuple(prompt),
         tuple(_part(segment, shelf) for segment in data["segments"]),
         {name: value for name, value in data["reward"].items() if value is not None},

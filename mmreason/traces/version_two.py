@@ -7,20 +7,20 @@ that a run can append to it; a prompt stands in the line of its first rollout or
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from mmreason.disk import one_line, write_json
+from mmreason.disk import one_line, quoted, write_json
 from mmreason.errors import TraceError
 from mmreason.records import MAX_REWARD
 from mmreason.traces.picture import Shelf
 from mmreason.traces.plain import check_plain, place_of
 from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Region, Rollout
 
-VERSION_TWO = 2
-
+OF_OURS = frozenset(("logprob",))  # fields of our traces that look like known ones
 _MAX_TOKENS = 100_000  # of one part
 _MAX_SIDE = 100_000  # pixels or cells
 
@@ -212,7 +212,7 @@ def _part(entry: TextEntry | ImageEntry, turn: int, shelf: Shelf) -> Part:
     rewards = known(entry.rewards or {})
     shared: dict[str, Any] = {
         "turn": turn,
-        "reward": entry.reward if entry.reward is not None else sum(rewards.values()) if rewards else None,
+        "reward": entry.reward if "reward" in entry.model_fields_set else sum(rewards.values()) if rewards else None,
         "rewards": rewards,
         "right": entry.right,
         "tokens": tuple(entry.tokens or ()),
@@ -230,6 +230,28 @@ def _part(entry: TextEntry | ImageEntry, turn: int, shelf: Shelf) -> Part:
     picture = None if entry.image is None else shelf.picture(entry.image)
     grid = (entry.grid[0], entry.grid[1]) if entry.grid else None
     return Part("image", "edit", picture=picture, region=region, grid=grid, **shared)
+
+
+def misspelt(data: dict[str, Any]) -> list[str]:
+    """A sentence for each unknown field that is nearly a known one; all unknown fields are kept, and not acted on."""
+    kinds: list[tuple[str, type[BaseModel], list[Any]]] = [("the file", RolloutsFile, [data])]
+    rollouts, prompts = _dicts(data.get("rollouts")), _dicts(data.get("prompts"))
+    parts = [part for rollout in rollouts for part in _dicts(rollout.get("parts"))]
+    kinds += [("a prompt", PromptEntry, prompts), ("a rollout", RolloutEntry, rollouts)]
+    kinds += [("a text", TextEntry, [part for part in parts if part.get("type") == "text"])]
+    kinds += [("an image", ImageEntry, [part for part in parts if part.get("type") == "image"])]
+    found = []
+    for called, kind, entries in kinds:
+        fields = list(kind.model_fields)
+        for name in dict.fromkeys(str(name) for entry in entries for name in entry if name not in fields):
+            near = get_close_matches(name, fields, 1, 0.8) if name not in OF_OURS else []
+            if near:
+                found.append(f"field {quoted(name)} of {called} is not known and does nothing; {near[0]!r} is")
+    return found
+
+
+def _dicts(entries: Any) -> list[dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
 def known(rewards: Mapping[str, float | None]) -> dict[str, float]:

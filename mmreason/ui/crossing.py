@@ -6,8 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.ui.group.opened import Opened, finished_of, open_finished
-from mmreason.ui.inspect.events import Inspect, show_group
+from mmreason.errors import MMReasonError
+from mmreason.ui.group.gather import group_of_members
+from mmreason.ui.group.opened import finished_of
+from mmreason.ui.inspect.events import SOURCES, Inspect, open_native, show_group
 from mmreason.ui.runs.choices import Choice, choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.runs.state import status_of
@@ -29,34 +31,37 @@ TO_COMPARE_JS = """() => {
 def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
     """Hand a run of Watch to Inspect, and a rollout of Inspect to Watch."""
     i = inspect
-    what_if = [i.assignment, i.granularity, i.scale, i.text_weight, i.image_weight]
     asked = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed]
     watch.inspect.click(
-        on_inspect_this, [watch.finished, *what_if], [i.opened, i.group, i.first, i.notice, *asked, i.source, tabs],
+        on_inspect_this, watch.finished, [i.opened, i.group, i.notice, *asked, i.source, tabs],
         **PRIVATE,
     )  # fmt: skip
     i.group.to_watch(on_to_watch, i.opened, [watch.player, watch.finished, watch.notice, tabs], **PRIVATE)
 
 
-def on_inspect_this(finished: Finished | None, *what_if: Any) -> tuple[Any, ...]:
+def on_inspect_this(finished: Finished | None) -> tuple[Any, ...]:
     """Open the run of Watch as a group of one, and make the roll-out controls say how to get the others."""
     keep = [gr.skip()] * 6
     if finished is None:
-        return gr.skip(), gr.skip(), gr.skip(), "Solve a puzzle in Watch first.", *keep, gr.skip(), gr.skip()
+        return gr.skip(), gr.skip(), "Solve a puzzle in Watch first.", *keep, gr.skip(), gr.skip()
     request = finished.request
     if request is not None and request.own is None:
         keep = [
             *(request.task, request.difficulty, request.seed, request.checkpoint),
             *(request.temperature, request.sampling_seed),
         ]
-    shown = show_group(lambda: open_finished(finished), what_if)
-    return *shown, *keep, "Roll out", gr.Tabs(selected="inspect")
+    shown = show_group(lambda: group_of_members([finished.data], "the run from Watch"))
+    return *shown, *keep, SOURCES[1], gr.Tabs(selected="inspect")
 
 
-def on_to_watch(opened: Opened | None, event: gr.EventData) -> tuple[Any, ...]:
+def on_to_watch(token: Any, event: gr.EventData) -> tuple[Any, ...]:
     """Show a rollout in the player."""
     g = said(event, "g")
-    if opened is None or not isinstance(g, int) or not 0 <= g < len(opened.traces):
+    try:
+        opened = open_native(token, said(event, "p"))
+    except MMReasonError:
+        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+    if not isinstance(g, int) or not 0 <= g < len(opened.traces):
         return gr.skip(), gr.skip(), gr.skip(), gr.skip()
     finished = finished_of(opened, g)
     _, value = Playback(opened.words, opened.sheet).update(opened.traces[g], "opened")

@@ -74,7 +74,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.goto(address)
         page.locator(".mm-player").wait_for(state="attached")
         begin = page.get_by_role("button", name="Solve", exact=True)
-        begin.or_(page.locator("#train-start")).filter(visible=True).first.wait_for()  # a run's link opens Train
+        linked = page.locator("#train-start, .mm-group .cell").first  # a run's link opens Train, a group's Inspect
+        begin.or_(linked).filter(visible=True).first.wait_for()
         return page
 
     yield open_page

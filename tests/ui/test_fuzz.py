@@ -299,8 +299,8 @@ def test_heavy_work_is_asked_for_within_the_limits_or_refused(bad, place, value)
     rolled = ["maze", "easy", 7, "base", 1.0, 0, 4]
     rolled[place] = value
     told(lambda: sources.group_request(*rolled))
-    told(lambda: whatif.config_of(*bad[:5]))
-    told(lambda: whatif.first_rollouts(value, 8))
+    names = ("granularity", "scale", "text", "image", "size", "discount", "judge_text")
+    told(lambda: whatif.what_if_of({name: str(one) for name, one in zip(names, bad, strict=True)}))
     told(lambda: own.check(bad[0], bad[1], bad[2] if isinstance(bad[2], str) else ""))
 
 

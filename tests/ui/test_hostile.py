@@ -134,7 +134,7 @@ def test_markup_in_a_trace_is_refused_or_stays_text(field, text, tmp_path):
     except MMReasonError as error:
         assert "\n" not in str(error)
     else:
-        assert opened.traces
+        assert opened.rollouts.rollouts
 
 
 @pytest.mark.parametrize(

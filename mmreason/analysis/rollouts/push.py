@@ -53,10 +53,12 @@ def _pushes(found: Rollouts, granularity: str) -> dict[str, Any] | None:
 
 def judged_groups(found: Rollouts, granularity: str) -> list[list[Judged]]:
     """(P)(G) rollouts as assignment sees them."""
-    return [[_judged(found, rollout, granularity) for rollout in group] for group in found.groups]
+    return [[judged_rollout(found, rollout, granularity) for rollout in group] for group in found.groups]
 
 
-def _judged(found: Rollouts, rollout: Rollout, granularity: str) -> Judged:
+def judged_rollout(found: Rollouts, rollout: Rollout, granularity: str, discount: float = 0.0) -> Judged:
+    """One of them.  By turn, a turn's reward is its return: what later turns earned counts ``discount`` times a turn
+    less; at 0 each turn stands for itself."""
     modalities = [part.modality for part in rollout.parts]
     if granularity == "trace":
         scores = {name: found.reward_of(rollout, name) for name in MODALITIES}
@@ -71,7 +73,24 @@ def _judged(found: Rollouts, rollout: Rollout, granularity: str) -> Judged:
         turn: {name: score for name, scores in by_name.items() if (score := mean(scores)) is not None}
         for turn, by_name in values.items()
     }
+    if discount > 0:
+        means = _returns(means, sorted({part.turn for part in rollout.parts}), discount)
     return Judged([part.turn for part in rollout.parts], modalities, means)
+
+
+def _returns(
+    means: dict[Hashable, dict[str, float]], turns: Sequence[int], discount: float
+) -> dict[Hashable, dict[str, float]]:
+    """By turn and modality the discounted sum of what this turn and those after it earned, where any was judged."""
+    found: dict[Hashable, dict[str, float]] = {}
+    for turn in turns:
+        later = [(other - turn, means[other]) for other in turns if other >= turn and other in means]
+        found[turn] = {
+            name: sum(discount**ahead * rewards[name] for ahead, rewards in later if name in rewards)
+            for name in MODALITIES
+            if any(name in rewards for _, rewards in later)
+        }
+    return found
 
 
 def correlation(judged_PG: Sequence[Sequence[Judged]]) -> float | None:

@@ -129,14 +129,17 @@ def _inspect(page: Any, folder: Path) -> Path:
 def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:
     """A segment, two branches and the heat map by themselves."""
     paths = [folder / f"inspect-{name}.png" for name in ("segment", "branches", "leak")]
+    page.locator(".mm-group .point").click()
+    page.wait_for_timeout(600)
     write_whole(paths[0], page.locator(".mm-group .segment").screenshot())
     page.locator(".mm-group .cell.text[data-g='0'][data-s='2']").click()
     field = page.locator(".mm-group .mind-text")
     field.fill(re.sub("[1-4]", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value(), count=1))
     page.locator(".mm-group .go-on").click()
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
+    page.locator(".mm-group .close").click()
     page.wait_for_timeout(600)
-    for path, selector in zip(paths[1:], ("#duet .sides", ".mm-leak"), strict=True):
+    for path, selector in zip(paths[1:], ("#duet .sides", ".mm-leak .checkpoints"), strict=True):
         write_whole(path, page.locator(selector).first.screenshot())
     return paths
 

@@ -19,7 +19,11 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/chart.js') &
   typeof import('./player/draw.js') &
   typeof import('./twin/opening.js') &
-  typeof import('./group/segment.js');
+  typeof import('./shared/shapes.js') &
+  typeof import('./group/asking.js') &
+  typeof import('./group/grid.js') &
+  typeof import('./group/drawer.js') &
+  typeof import('./group/figures.js');
 
 /** What the page without a server is made of: ui/twin.py. */
 declare const twin: {
@@ -251,57 +255,111 @@ interface Lane {
 }
 type Clock = 'passes' | 'tokens';
 
-interface GroupSegment extends Judged {
-  kind: 'thought' | 'edit' | 'answer';
+/** A segment as the inspector's grid shows it. */
+interface CardView {
   modality: 'text' | 'image';
-  tokens: string[];
-  probability: number[];
-  step: number[];
-  dropped: number;
-  region: string[];
-  cells: number[];
-  wrong: number[];
-  before: Codes;
-  after: Codes | null;
-  expected: Codes | null;
-  transition: number | null;
-  advantage: number;
-  own: number;
-  against: boolean;
-  idle: boolean;
-  text: string;
-  four: { assignment: string; granularity: 'trace' | 'turn'; value: number; line: string }[];
+  kind: 'thought' | 'edit' | 'answer';
+  turn: number;
+  reward: number | null;
+  /** The beginning of its words, and how many letters there are. */
+  text?: string;
+  letters?: number;
+  picture?: number | null;
+  width?: number;
+  height?: number;
+  /** Its region, as shares of the picture: left, top, right, bottom. */
+  boxes?: number[][];
+  /** Why its picture cannot be shown. */
+  broken?: string | null;
 }
-interface GroupRow {
-  g: number;
-  success: boolean;
-  text: number;
-  image: number | null;
-  how_text: string;
-  how_image: string;
-  end: string;
-  apart: number;
-  segments: GroupSegment[];
+interface GivenView {
+  modality: 'text' | 'image';
+  role: string;
+  text?: string;
+  picture?: number;
+  width?: number;
+  height?: number;
 }
-interface GroupValue {
-  id: number;
-  problem: Problem;
+/** What view.group_view says. */
+interface GroupView {
+  prompts: { name: string; rollouts: number }[];
+  count: number;
+  prompt: number;
+  name: string;
+  given: GivenView[];
+  rows: {
+    id: string;
+    success: boolean | null;
+    rewards: Record<string, number>;
+    letters: number;
+    segments: CardView[];
+  }[];
+  components: string[];
+  judges: { text?: string[]; image?: string[] };
+  format: string;
   source: string;
   notes: string[];
-  sheet: SheetValue;
-  assignment: string;
-  granularity: 'trace' | 'turn';
-  columns: { key: string; turn: number; modality: 'text' | 'image' }[];
-  rows: GroupRow[];
-  sentence: string;
-  slots: { place: string; modality: 'text' | 'image'; members: number; mean: number; spread: number }[];
-  formula: string[];
+  link: string;
+  follows: boolean;
+  native: boolean;
   drawings: string[];
 }
-/** The inspector of a group, as far as its chosen segment needs it. */
+interface PushRow {
+  text: number | null;
+  image: number | null;
+  apart: number;
+  joint: number[];
+  factorized: number[];
+  own: number[];
+  right: (boolean | null)[];
+}
+/** What whatif.push_value says. */
+interface PushValue {
+  granularity: 'trace' | 'turn';
+  size: number;
+  rows: PushRow[];
+  point: { g: number; s: number; joint: number; factorized: number } | null;
+  sentence: string;
+  counts: string;
+  slots: { place: string; modality: 'text' | 'image'; members: number; mean: number; low: number; high: number }[];
+  formula: string[];
+  crossing: { sign_conflict: number; idle_push: number; sigma_ratio: number; correlation: number | null };
+  assumed: boolean;
+}
+interface Finding {
+  finding: string;
+  sentence: string;
+  /** Prompt and rollout, from 0. */
+  places: [number, number][];
+}
+/** What detail.segment_detail says. */
+interface Detail {
+  text: string | null;
+  tokens: { word: string; probability: number | null; step: number | null }[];
+  dropped: number;
+  reason: string;
+  rewards: [string, string][];
+  more: string;
+  four: { assignment: string; granularity: 'trace' | 'turn'; value: number; line: string }[];
+  pictures: {
+    before: number | null;
+    after: number | null;
+    expected: string | null;
+    width: number;
+    height: number;
+    boxes: number[][];
+    wrong: number[][];
+    whole: boolean;
+    broken: string | null;
+    sure: { grid: number[]; cells: [number, number, number][] } | null;
+  } | null;
+  mind: { kind: 'thought' | 'edit'; text: string; cells: number[]; cell: number | null } | null;
+}
+/** The inspector of rollouts, as far as its drawer needs it. */
 interface Inspector {
   find: Find;
-  sheet: import('./shared/canvas.js').Sheet;
-  value: GroupValue;
-  verdictLine: HTMLElement;
+  grid: import('./group/grid.js').Grid;
+  token: string;
+  view: GroupView;
+  push: PushValue;
 }

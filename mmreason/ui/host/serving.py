@@ -9,6 +9,7 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
+from mmreason.ui.host.addresses import OwnAddresses
 from mmreason.ui.host.compress import Compress
 from mmreason.ui.host.presence import WatchPresence
 from mmreason.ui.host.settings import Settings
@@ -50,7 +51,7 @@ class PlainRefusals:
             await send({"type": "http.response.body", "body": body})
 
 
-LAYERS = (ServeSheets, Compress, WatchPresence, RoomForUploads, PlainRefusals)
+LAYERS = (ServeSheets, OwnAddresses, Compress, WatchPresence, RoomForUploads, PlainRefusals)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

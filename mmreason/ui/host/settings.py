@@ -62,6 +62,9 @@ class Settings:
     tasks: str = _place(
         "", "tasks of one's own beside the built-in ones, as `FILE.py:CLASS` or `data:FOLDER`, separated by commas"
     )
+    rollouts: str = _place(
+        "", "folder whose files of rollouts every visitor may open in Inspect and follow; none by default"
+    )
     hub_checkpoints: str = _place(
         "", "checkpoints to fetch from the Hub at start, as `owner/name`, separated by commas"
     )

@@ -11,21 +11,31 @@ import gradio as gr
 
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.ui.group import branch
+from mmreason.ui.group.held import SHELF, Group
 from mmreason.ui.group.opened import Opened
-from mmreason.ui.group.whatif import config_of, first_rollouts, group_value
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import leak, sources
+from mmreason.ui.inspect.bundled import open_bundled
 from mmreason.ui.runs.choices import choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
-from mmreason.ui.shell.events import CHANGING, HEAVY, PRIVATE
+from mmreason.ui.shell.events import HEAVY, PRIVATE
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve.line import in_line, side_by_side
+from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.request import checked
 
 SOURCES = ("Sample", "Roll out", "Training run", "File")
 SOURCE_ROWS = ("from_sample", "from_rollout", "from_run", "from_file")
+FILE = "Rollouts of any system: JSON, JSON lines, parquet, or a zip with their pictures"
+
+
+# By the browser as soon as the page is there: an answer of the server might come when the visitor has moved on.
+OPEN_LINK_JS = """() => {
+  if (!new URLSearchParams(location.search).has('group')) return;
+  for (const tab of document.querySelectorAll('[role=tab]')) if (tab.textContent.trim() === 'Inspect') tab.click();
+}"""
 
 
 @dataclass(slots=True)
@@ -35,22 +45,22 @@ class Inspect(Parts):
 
 def connect(i: Inspect, blocks: gr.Blocks) -> None:
     """Connect all events of the tab."""
-    what_if = [i.assignment, i.granularity, i.scale, i.text_weight, i.image_weight]
-    shown = [i.opened, i.group, i.first, i.notice]
+    shown = [i.opened, i.group, i.notice]
     i.source.change(on_source, i.source, [i.parts[name] for name in SOURCE_ROWS], **PRIVATE)
-    i.sample.input(on_sample, [i.opened, i.sample, *what_if], shown, **PRIVATE)
-    i.open_run.click(on_run, [i.run, *what_if], shown, **PRIVATE)
-    i.file.upload(on_upload, [i.file, *what_if], shown, **PRIVATE)
+    i.sample.input(on_sample, [i.opened, i.sample], shown, **PRIVATE)
+    i.open_run.click(on_run, i.run, shown, **PRIVATE)
+    i.file.upload(on_upload, i.file, shown, **PRIVATE)
+    i.open_path.click(on_path, i.path, shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
-    i.roll_out.click(on_roll_out, [*rolled, *what_if], [*shown, i.roll_out], **HEAVY)
-    changed = [control.change for control in what_if] + [i.first.release, i.first.input]
-    gr.on(changed, on_what_if, [i.opened, *what_if, i.first], [i.group, i.notice], **CHANGING)
+    i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
     i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
     i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
-    blocks.load(on_arrival, i.visitor, [i.run, i.checkpoint, i.left, i.right], **PRIVATE)
+    blocks.load(on_arrival, i.visitor, [i.run, i.path, i.checkpoint, i.left, i.right], **PRIVATE)
+    blocks.load(on_link, None, [*shown, i.source, i.sample], **PRIVATE)
+    blocks.load(None, None, None, js=OPEN_LINK_JS)
 
 
 # Opening a group
@@ -61,86 +71,101 @@ def on_source(source: str) -> tuple[Any, ...]:
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
 
 
-def on_sample(opened: Opened | None, name: Any, *what_if: Any) -> tuple[Any, ...]:
+def on_sample(opened: Any, name: Any) -> tuple[Any, ...]:
     """Open a bundled group, if it is another: who only passes by with the Tab key keeps the focus."""
-    if opened is not None and opened.sample == name:
-        return tuple(gr.skip() for _ in range(4))
-    return show_group(lambda: sources.open_bundled(name), what_if)
+    if opened == name:
+        return tuple(gr.skip() for _ in range(3))
+    return show_group(lambda: open_bundled(name))
 
 
-def on_run(name: Any, *what_if: Any) -> tuple[Any, ...]:
+def on_run(name: Any) -> tuple[Any, ...]:
     """Open the samples of a training run."""
-    return show_group(lambda: sources.open_run(name), what_if)
+    return show_group(lambda: sources.open_run(name))
 
 
-def on_upload(paths: list[str] | None, *what_if: Any) -> tuple[Any, ...]:
+def on_upload(paths: list[str] | None) -> tuple[Any, ...]:
     """Open uploaded files."""
-    return show_group(lambda: sources.open_upload(paths), what_if)
+    return show_group(lambda: sources.open_upload(paths))
+
+
+def on_path(name: Any) -> tuple[Any, ...]:
+    """Open a file of the host's folder."""
+    return show_group(lambda: sources.open_path(name))
+
+
+def on_link(request: gr.Request) -> tuple[Any, ...]:
+    """Open what the page's address names: a group, and in it a rollout and a segment, counted from 1."""
+    asked = dict(request.query_params)
+    if not asked.get("group"):
+        return tuple(gr.skip() for _ in range(5))
+    link = str(asked["group"])
+    g, s = (_place(asked.get(name)) for name in ("rollout", "segment"))
+    at = (_place(asked.get("prompt")) or 0, g, s or 0) if g is not None else None
+    shown = show_group(lambda: sources.open_link(link), at)
+    if shown[2]:
+        return *shown, gr.skip(), gr.skip()
+    source = SOURCES[3] if link.startswith("file:") else SOURCES[0] if ":" not in link else SOURCES[2]
+    return *shown, source, link if source == SOURCES[0] else gr.skip()
+
+
+def _place(text: Any) -> int | None:
+    """A place counted from 1 as one from 0; None for what is none."""
+    if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 6:
+        return None
+    return max(0, int(text) - 1)
 
 
 async def on_roll_out(request: gr.Request, *values: Any):
     """Roll out a group, with words about how far it is."""
 
     def says(busy: bool) -> Callable[[str], tuple[Any, ...]]:
-        return lambda words: (gr.skip(), gr.skip(), gr.skip(), words, gr.Button(interactive=not busy))
+        return lambda words: (gr.skip(), gr.skip(), words, gr.Button(interactive=not busy))
 
-    work = in_line("roll out", request, lambda _: _rolled_out(values[:7], values[7:]), says(True), says(False))
+    work = in_line("roll out", request, lambda _: _rolled_out(values), says(True), says(False))
     async with aclosing(work) as states:
         async for state in states:
             yield state
 
 
-def _rolled_out(asked: tuple[Any, ...], what_if: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def _rolled_out(asked: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     request, size = sources.group_request(*asked)
-    yield gr.skip(), gr.skip(), gr.skip(), "Rolling out …", gr.Button(interactive=False)
+    yield gr.skip(), gr.skip(), "Rolling out …", gr.Button(interactive=False)
     for progress in sources.roll_out(request, size):
         found = progress.opened
         if found is None:
-            yield gr.skip(), gr.skip(), gr.skip(), progress.notice, gr.skip()
+            yield gr.skip(), gr.skip(), progress.notice, gr.skip()
             continue
-        yield *show_group(lambda found=found: found, what_if), gr.Button(interactive=True)
+        yield *show_group(lambda found=found: SHELF.put(found)), gr.Button(interactive=True)
 
 
-def show_group(opening: Callable[[], Opened], what_if: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Opened group, value of the grid, group size and notice; a user's error is a notice alone."""
+def show_group(opening: Callable[[], Group], at: tuple[int, int, int] | None = None) -> tuple[Any, ...]:
+    """Token of the opened group, value of the grid, and notice; a user's error is a notice alone."""
     try:
         opened = opening()
-        value = group_value(opened, config_of(*what_if), len(opened.traces))
     except MMReasonError as error:
-        return gr.skip(), gr.skip(), gr.skip(), sentence(error)
-    size = len(opened.traces)
-    return opened, value, gr.Slider(maximum=max(2, size), value=size, interactive=size > 1), ""
+        return gr.skip(), gr.skip(), sentence(error)
+    return opened.token, shown_group(opened, at), ""
 
 
-# What if
-
-
-def on_what_if(opened: Opened | None, *values: Any) -> tuple[Any, Any]:
-    """The same group under other assignments, weights, scaling or size."""
-    *what_if, first = values
-    if opened is None:
-        return gr.skip(), "Open a group first."
-    try:
-        size = first_rollouts(first, len(opened.traces))
-        return group_value(opened, config_of(*what_if), size), ""
-    except MMReasonError as error:
-        return gr.skip(), sentence(error)
+def shown_group(opened: Group, at: tuple[int, int, int] | None = None) -> dict[str, Any]:
+    """The group component's value: what its script asks for, and the place (prompt, rollout, segment) to open."""
+    return {"token": opened.token, "link": opened.link, "at": at, "opened": run_number()}
 
 
 # Side by side
 
 
-async def on_go_on(opened: Opened | None, checkpoint: Any, event: gr.EventData, request: gr.Request):
+async def on_go_on(opened: Any, checkpoint: Any, event: gr.EventData, request: gr.Request):
     """Change a segment and let the model go on; both branches are shown."""
-    change = {key: said(event, key) for key in ("g", "s", "text", "cell", "drawing")}
-    work = side_by_side("go on", request, lambda: branch.go_on(_open_one(opened), change, checkpoint))
+    change = {key: said(event, key) for key in ("p", "g", "s", "text", "cell", "drawing")}
+    work = side_by_side("go on", request, lambda: branch.go_on(open_native(opened, change["p"]), change, checkpoint))
     async with aclosing(work) as states:
         async for state in states:
             yield state
 
 
 async def on_compare(
-    opened: Opened | None,
+    opened: Any,
     left: Any,
     left_temperature: Any,
     right: Any,
@@ -149,15 +174,18 @@ async def on_compare(
 ):
     """Solve the open group's puzzle twice."""
     sides = (left, left_temperature, right, right_temperature)
-    async with aclosing(side_by_side("compare", request, lambda: _compared(_open_one(opened), *sides))) as states:
+    async with aclosing(side_by_side("compare", request, lambda: _compared(open_native(opened, 0), *sides))) as states:
         async for state in states:
             yield state
 
 
-def _open_one(opened: Opened | None) -> Opened:
-    if opened is None:
-        raise ConfigError("open a group first")
-    return opened
+def open_native(token: Any, prompt: Any) -> Opened:
+    """The traces of ours that are open; raises ConfigError."""
+    group = SHELF.of(token)
+    found = group.native(prompt if isinstance(prompt, int) else 0)
+    if found is None:
+        raise ConfigError("only rollouts of this page's own puzzles can be solved again here")
+    return found
 
 
 def _compared(opened: Opened, *sides: Any) -> Iterator[str | dict[str, Any]]:
@@ -200,5 +228,6 @@ def on_arrival(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     second = names[1] if len(names) > 1 else first
     return (
         gr.Dropdown(choices=runs, value=runs[0][1] if runs else None),
+        gr.Dropdown(choices=sources.files_of_host()),
         *(gr.Dropdown(choices=choices, value=name) for name in (first, first, second)),
     )

@@ -56,6 +56,7 @@ def leak_value(
         {
             "name": Path(found["checkpoint"]).name,
             "told": _told(found),
+            "title": title(found),
             "layers": [layer["name"] for layer in found["layers"]],
             "rows": [_row(found, kind) for kind in NAMES],
         }
@@ -72,6 +73,21 @@ def leak_value(
             "update at ratio 1, no KL: joint's gradient is signal + leak exactly."
         ),
     }
+
+
+def title(found: Mapping[str, Any]) -> str:
+    """What the bars show: in how many layers the leak is longer than the signal."""
+    said = []
+    for modality, name in (("text", "words"), ("image", "pictures")):
+        ratios = [layer[modality]["leak_to_signal"] for layer in found["layers"]]
+        known = [ratio for ratio in ratios if ratio is not None]
+        if not known:
+            said.append(f"none has a signal on {name}")
+            continue
+        above = sum(ratio > 1 for ratio in known)
+        count = "all" if above == len(known) else "none" if not above else str(above)
+        said.append(f"{count} of {len(known)} layers on {name}")
+    return f"The other modality's push is the stronger one in {said[0]} and in {said[1]}"
 
 
 def _row(found: Mapping[str, Any], kind: str) -> dict[str, Any]:

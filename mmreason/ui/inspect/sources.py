@@ -1,33 +1,40 @@
-"""Where the inspector's groups come from: bundled ones, a training run's samples, files, and fresh rollouts."""
+"""Where the inspector's groups come from: a training run's samples, files, the host's folder, and fresh rollouts."""
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mmreason import limits, places
-from mmreason.errors import ConfigError, MMReasonError, TraceError
+from mmreason import limits
+from mmreason.errors import ConfigError, TraceError
+from mmreason.handed import inner_parts
 from mmreason.records import Trace
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.traces.file import HANDED
-from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group, parse_group
+from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group
+from mmreason.traces.opening import ENDINGS, open_contents, open_rollouts
 from mmreason.training.run.traces import samples
-from mmreason.ui.group.opened import Opened, open_files, open_traces
+from mmreason.ui.group.gather import group_of, group_of_members, group_of_traces
+from mmreason.ui.group.held import Group, stamp_of
+from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints, gpu
+from mmreason.ui.host.settings import name_of, read_settings
+from mmreason.ui.inspect.bundled import open_bundled
 from mmreason.ui.runs.samples import host_samples
 from mmreason.ui.runs.store import find
 from mmreason.ui.solve.request import SolveRequest, checked
 
 SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
+MAX_UNPACKED = 256 * 2**20  # bytes of an upload's words and pictures
+MAX_LOOKED_AT, MAX_OFFERED = 5000, 300  # files of the host's folder
 
 
 _OF_RUN = re.compile(r"run:([0-9a-f]{12})/(joint|factorized), step (\d{1,9})\Z", re.ASCII)
@@ -38,42 +45,10 @@ class Progress:
     """What the page says while it waits, and at the end the group."""
 
     notice: str
-    opened: Opened | None = None
+    opened: Group | None = None
 
 
-def bundled() -> dict[str, Path]:
-    """Names of the bundled groups, the most conflicted first, and their files."""
-    found = {}
-    for path in sorted((places.ASSETS / "groups").glob("*.json")):
-        try:
-            problem = json.loads(path.read_text(encoding="utf-8"))["problem"]
-            name = f"{problem['task']}, {problem['difficulty']}"
-            found[name if name not in found else f"{name} ({path.stem})"] = path
-        except (OSError, ValueError, KeyError, TypeError):
-            logging.getLogger(__name__).warning("group %s cannot be read", path)
-    return found
-
-
-def open_bundled(name: Any) -> Opened:
-    """The bundled group called ``name``; raises ConfigError or TraceError."""
-    there = bundled()
-    if name not in there:
-        raise ConfigError(f"sample must be one of {', '.join(there) or 'none'}, got {str(name)[:60]!r}")
-    opened = open_files(load_group(there[name]), "rollouts of the shipped checkpoint, chosen for their interference")
-    return replace(opened, sample=name)
-
-
-def first_group() -> Opened | None:
-    """What is shown on arrival."""
-    for name in bundled():
-        try:
-            return open_bundled(name)
-        except MMReasonError:
-            logging.getLogger(__name__).warning("group %s cannot be opened", name)
-    return None
-
-
-def open_run(name: Any) -> Opened:
+def open_run(name: Any) -> Group:
     """The samples called ``name``; raises ConfigError or TraceError."""
     match = _OF_RUN.match(str(name))
     run = find(match[1]) if match else None
@@ -87,21 +62,79 @@ def open_run(name: Any) -> Opened:
         ))  # fmt: skip
     members = [member for path in files[:MAX_TRACES] for member in load_group(path)]
     check_same_problem(members)
-    return open_files(members, f"samples of the training run {said}")
+    return group_of_members(members, f"samples of the training run {said}", link=str(name))
 
 
-def open_upload(paths: Sequence[str] | None) -> Opened:
-    """Uploaded trace and group files, all of one problem; raises TraceError."""
+def open_upload(paths: Sequence[str] | None) -> Group:
+    """Uploaded files of rollouts, of ours or of another system, as one group; raises TraceError."""
     if not paths:
-        raise TraceError("choose a trace file or a group file")
-    members: list[dict[str, Any]] = []
-    for path in paths:
-        members += parse_group(HANDED.read(path), Path(path).name)
-        if len(members) > MAX_TRACES:
-            raise TraceError(f"a group may hold at most {MAX_TRACES} traces, got more")
-    check_same_problem(members)
-    names = Path(paths[0]).name if len(paths) == 1 else f"{len(paths)} files"
-    return open_files(members, f"from {names[:80]}")
+        raise TraceError("choose a file of rollouts, or a zip of a file and its pictures")
+    contents = [(Path(path).name, HANDED.read(path)) for path in paths]
+    names = contents[0][0] if len(contents) == 1 else f"{len(contents)} files"
+    return group_of(open_contents(contents, MAX_UNPACKED), f"from {names[:80]}")
+
+
+def files_of_host() -> list[str]:
+    """The files and folders of rollouts inside the folder that the host allows, by their path inside it."""
+    root = _allowed()
+    if root is None:
+        return []
+    found: set[str] = set()
+    for path in islice(_walk(root), MAX_LOOKED_AT):
+        if path.name.endswith((*ENDINGS, ".zip")) and path.is_file():
+            found.add(path.relative_to(root).as_posix())
+    return sorted(found)[:MAX_OFFERED]
+
+
+def _walk(folder: Path, depth: int = 3) -> Iterator[Path]:
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in entries:
+        if path.name.startswith(".") or path.is_symlink():
+            continue
+        if path.is_dir() and depth:
+            yield from _walk(path, depth - 1)
+        else:
+            yield path
+
+
+def open_path(name: Any) -> Group:
+    """A file or folder of rollouts inside the folder that the host allows; raises ConfigError or TraceError."""
+    root = _allowed()
+    if root is None:
+        raise ConfigError(f"this server opens no files of its own; its host can set {name_of('rollouts')}")
+    parts = inner_parts(name) if name else None
+    path = root.joinpath(*parts) if parts else root
+    if parts is None or path.resolve() != root.resolve().joinpath(*parts) or not path.exists():
+        raise ConfigError(f"path must be that of a file inside the host's folder, got {str(name)[:80]!r}")
+    link = f"file:{'/'.join(parts)}"
+    return group_of(open_rollouts(path), f"from {name}", link=link, path=path)
+
+
+def grown(group: Group) -> Group | None:
+    """The group read again if its file has changed since it was read; None if not."""
+    if group.path is None or stamp_of(group.path) == group.stamp:
+        return None
+    return group_of(open_rollouts(group.path), group.source, link=group.link, path=group.path, token=group.token)
+
+
+def open_link(link: str) -> Group:
+    """What ``?group=`` names: a sample, a run's samples or a file of the host; raises ConfigError, TraceError."""
+    if link.startswith("run:"):
+        return open_run(link)
+    return open_path(link.removeprefix("file:")) if link.startswith("file:") else open_bundled(link)
+
+
+def allows_paths() -> bool:
+    """Whether the host lets visitors open files of this server."""
+    return _allowed() is not None
+
+
+def _allowed() -> Path | None:
+    folder = read_settings().rollouts
+    return Path(folder) if folder else None
 
 
 def group_request(
@@ -133,11 +166,11 @@ def roll_out(request: SolveRequest, size: int) -> Iterator[Progress]:
                 told = time.monotonic()
                 ended = sum(bool(trace.end_reason) for trace in traces)
                 segments = sum(len(trace.segments) for trace in traces)
-                yield Progress(f"Rolling out {size}: {segments} segments so far, {ended} rollouts have ended.")
+                yield Progress(f"{ended} of {size} rollouts have ended, {segments} segments so far.")
     yield Progress("", rolled_out(pipe, request, config, traces))
 
 
-def rolled_out(pipe: Any, request: SolveRequest, config: SamplingConfig, traces: Sequence[Trace]) -> Opened:
+def rolled_out(pipe: Any, request: SolveRequest, config: SamplingConfig, traces: Sequence[Trace]) -> Group:
     """Finished rollouts of one request as a group."""
     verifier = Verifier(pipe.words, pipe.sheet)
     origin = {"checkpoint": request.checkpoint, "checkpoint_hash": pipe.fingerprint, "seed": request.sampling_seed}
@@ -145,7 +178,7 @@ def rolled_out(pipe: Any, request: SolveRequest, config: SamplingConfig, traces:
         verifier.score(replace(trace, settings={**trace.settings, **origin, "generation": g}))
         for g, trace in enumerate(traces)
     ]
-    return open_traces(
+    opened = open_traces(
         scored,
         pipe.words,
         pipe.sheet,
@@ -154,3 +187,4 @@ def rolled_out(pipe: Any, request: SolveRequest, config: SamplingConfig, traces:
         checkpoint_hash=pipe.fingerprint,
         seeds=tuple((request.sampling_seed, g) for g in range(len(scored))),
     )
+    return group_of_traces(opened)

@@ -8,12 +8,12 @@ import gradio as gr
 
 from mmreason import limits
 from mmreason.records import DIFFICULTIES
-from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, SCALES, AssignmentConfig
 from mmreason.tasks import TASKS
-from mmreason.ui.group.whatif import group_value
 from mmreason.ui.host import checkpoints
-from mmreason.ui.inspect import sources
-from mmreason.ui.inspect.events import SOURCES, Inspect, connect
+from mmreason.ui.host.addresses import offer
+from mmreason.ui.inspect import questions, sources
+from mmreason.ui.inspect.bundled import bundled, first_group
+from mmreason.ui.inspect.events import FILE, SOURCES, Inspect, connect, shown_group
 from mmreason.ui.inspect.leak import bundled_leak
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import component
@@ -23,14 +23,13 @@ HOTTEST = limits.TEMPERATURE.high
 
 def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:
     """Lay out the tab inside ``blocks`` and connect its events."""
-    opened = sources.first_group()
-    value = group_value(opened, AssignmentConfig("joint"), len(opened.traces)) if opened else None
-    parts: dict[str, Any] = {"visitor": visitor, "opened": gr.State(opened)}
+    offer(questions.PREFIX, questions.answer)
+    opened = first_group()
+    parts: dict[str, Any] = {"visitor": visitor, "opened": gr.State(opened.token if opened else "")}
     with gr.Column(elem_id="inspect"):
-        parts |= _sources()
+        parts |= _sources(opened.token if opened else None)
         parts["notice"] = component("notice", value="", elem_id="inspect-notice")
-        parts |= _what_if(len(opened.traces) if opened else 1)
-        parts["group"] = component("group", value=value, elem_id="group")
+        parts["group"] = component("group", value=shown_group(opened) if opened else None, elem_id="group")
         parts["duet"] = component("duet", value=None, elem_id="duet")
         parts |= _compare()
         parts["leak"] = component("leak", value=bundled_leak(), elem_id="leak")
@@ -41,17 +40,16 @@ def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:
     return inspect
 
 
-def _sources() -> dict[str, Any]:
+def _sources(first_sample: str | None) -> dict[str, Any]:
     """Where the group comes from, with the controls of each source."""
-    names, samples, runs = checkpoints.checkpoint_names(), list(sources.bundled()), run_samples()
+    names, runs = checkpoints.checkpoint_names(), run_samples()
+    samples = [(one.name, token) for token, one in bundled().items()]
     first = names[0] if names else None
     parts: dict[str, Any] = {
-        "source": gr.Radio(list(SOURCES), value="Sample", label="Group", elem_id="source"),
+        "source": gr.Radio(list(SOURCES), value=SOURCES[0], label="Rollouts from", elem_id="source"),
     }
     with gr.Row(elem_id="from-sample", elem_classes="source-row") as parts["from_sample"]:
-        parts["sample"] = gr.Dropdown(
-            samples, value=samples[0] if samples else None, label="Bundled group", elem_id="sample"
-        )
+        parts["sample"] = gr.Dropdown(samples, value=first_sample, label="Shipped sample", elem_id="sample")
     with gr.Row(elem_id="from-rollout", elem_classes="source-row", visible=False) as parts["from_rollout"]:
         parts["task"] = gr.Dropdown([(task.label, name) for name, task in TASKS.items()], value="sudoku", label="Task")
         parts["difficulty"] = gr.Dropdown(list(DIFFICULTIES), value="hard", label="Difficulty")
@@ -67,23 +65,19 @@ def _sources() -> dict[str, Any]:
         )
         parts["open_run"] = gr.Button("Open", variant="primary", elem_id="open-run")
     with gr.Row(elem_id="from-file", elem_classes="source-row", visible=False) as parts["from_file"]:
-        parts["file"] = gr.File(
-            label="Trace or group files (JSON) of one puzzle", file_count="multiple", height=120, elem_id="upload"
+        parts["file"] = gr.File(label=FILE, file_count="multiple", height=120, elem_id="upload")
+        there = sources.files_of_host()
+        parts["path"] = gr.Dropdown(
+            there,
+            value=there[0] if there else None,
+            label="File on this server",
+            elem_id="server-file",
+            visible=bool(sources.allows_paths()),
+        )
+        parts["open_path"] = gr.Button(
+            "Open", variant="primary", elem_id="open-path", visible=bool(sources.allows_paths())
         )
     return parts
-
-
-def _what_if(size: int) -> dict[str, Any]:
-    """How rewards become advantages."""
-    with gr.Row(elem_id="what-if"):
-        return {
-            "assignment": gr.Radio(list(ASSIGNMENTS), value="joint", label="Assignment", elem_id="assignment"),
-            "granularity": gr.Radio(list(GRANULARITIES), value="trace", label="Compared by", elem_id="granularity"),
-            "scale": gr.Radio(list(SCALES), value="group", label="Scaled by", elem_id="scale"),
-            "text_weight": gr.Number(1.0, label="Words ×", minimum=0, maximum=limits.REWARD_WEIGHT.high, step=0.5),
-            "image_weight": gr.Number(1.0, label="Pictures ×", minimum=0, maximum=limits.REWARD_WEIGHT.high, step=0.5),
-            "first": gr.Slider(1, max(2, size), value=size, step=1, label="Rollouts counted", elem_id="first"),
-        }
 
 
 def _compare() -> dict[str, Any]:

@@ -19,8 +19,8 @@ _EVALUATED = ("${", "{{", "`", "\\")  # what a template literal or Handlebars wo
 # Modules that components share, each after those that it imports.
 MODULES = (
     *("shared/dom", "shared/words", "shared/frames", "shared/canvas", "shared/cards"),
-    *("shared/save", "shared/chart"),
-    *("player/draw", "group/segment"),
+    *("shared/save", "shared/chart", "shared/shapes"),
+    *("player/draw", "group/asking", "group/grid", "group/drawer", "group/figures"),
 )
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmreason.disk import write_json
+from mmreason.traces.ours import two_of
 from mmreason.traces.replay import write_gif
 from mmreason.ui.host.files import new_place
 from mmreason.ui.solve.solving import Finished
@@ -14,6 +15,6 @@ def write_files(finished: Finished) -> tuple[str, str]:
     name = "-".join(str(part) for part in ("mmreason", problem["task"], problem["seed"]) if part is not None)
     with new_place() as place:
         trace, replay = place / f"{name}.json", place / f"{name}.gif"
-        write_json(trace, finished.data)
+        write_json(trace, two_of([finished.data]))
         write_gif(finished.data, finished.sheet, replay)
     return str(trace), str(replay)

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { warningText } from '../../../mmreason/ui/components/group/segment.js';
 import * as words from '../../../mmreason/ui/components/shared/words.js';
 
 test('a signed number has two digits, and a minus that is no hyphen', () => {
@@ -99,17 +98,4 @@ test('a reward of nothing is not shown, one of 0 is', () => {
     '+0.0',
     '+1.0',
   ]);
-});
-
-test('a push against its own reward is told apart from one without', () => {
-  const segment = { against: false, idle: false, advantage: 0.5, own: -0.25 };
-  assert.equal(warningText('joint', segment), '');
-  assert.equal(
-    warningText('joint', { ...segment, against: true }),
-    '⚠ Joint pushes this up (+0.50), its own reward alone would push it down (−0.25).',
-  );
-  assert.equal(
-    warningText('joint', { ...segment, idle: true, advantage: -1 }),
-    'Pushed down (−1.00) though its own reward says nothing here.',
-  );
 });

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import replace
 
 import pytest
 
 from mmreason.errors import ConfigError, TraceError
-from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import FIRST_TASKS, TASKS, make_problem
 from mmreason.traces.file import save, to_json
 from mmreason.training.rl.presets import BOTH, TrainSettings
 from mmreason.ui.group.branch import Side, duet_value
 from mmreason.ui.group.opened import open_traces
-from mmreason.ui.group.whatif import config_of, first_rollouts, group_value
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import sources
 from mmreason.ui.runs import store
@@ -44,7 +40,11 @@ def test_the_samples_of_a_training_run_are_opened_by_name(tmp_path, monkeypatch)
     (tmp_path / "first" / "samples" / "notes.txt").write_text("no trace")
     assert [name for _, name in run_samples()] == ["first, step 40", "first, step 20"]
     opened = sources.open_run("first, step 20")
-    assert [t.success for t in opened.traces] == [True, False, True] and opened.notes == ()
+    assert (
+        [rollout.success for rollout in opened.rollouts.rollouts] == [True, False, True]
+        and opened.notes == ()
+        and opened.native(0)
+    )
     for name in ("first, step 21", "../first, step 20", "/etc/passwd", None):
         with pytest.raises(ConfigError, match="choose the samples of a training run"):
             sources.open_run(name)
@@ -62,17 +62,17 @@ def test_samples_of_a_visitors_run_are_listed_for_its_owner_and_opened_by_whoeve
     for visitor, linked in ((OTHER, None), ("", None), (None, "../x"), (OTHER, "0" * 12)):
         assert run_samples(visitor, linked) == []
     opened = sources.open_run(f"run:{run.id}/joint, step 40")
-    assert [t.success for t in opened.traces] == [True, False, True]
+    assert [rollout.success for rollout in opened.rollouts.rollouts] == [True, False, True]
     for name in (f"run:{run.id}/joint, step 41", f"run:{run.id}/../joint, step 40", f"run:{'0' * 12}/joint, step 40"):
         with pytest.raises(ConfigError, match="choose the samples of a training run"):
             sources.open_run(name)
 
 
-def test_uploads_of_different_puzzles_or_of_nothing_are_refused(tmp_path):
+def test_uploads_of_different_puzzles_are_prompts_of_one_group_and_of_nothing_are_refused(tmp_path):
     for seed in (7, 8):
         save(tmp_path / f"{seed}.json", to_json(traces(seed=seed)[0], WORDS, SHEET))
-    with pytest.raises(TraceError, match="of one problem"):
-        sources.open_upload([str(tmp_path / "7.json"), str(tmp_path / "8.json")])
+    opened = sources.open_upload([str(tmp_path / "7.json"), str(tmp_path / "8.json")])
+    assert [len(group) for group in opened.groups] == [1, 1] and set(opened.natives) == {0, 1}
     for nothing in (None, []):
         with pytest.raises(TraceError, match="choose"):
             sources.open_upload(nothing)
@@ -83,7 +83,7 @@ def test_recorded_rewards_are_shown_and_their_difference_is_said(tmp_path):
     data["segments"][0]["reward"] = 0.25
     save(tmp_path / "own.json", data)
     opened = sources.open_upload([str(tmp_path / "own.json")])
-    assert opened.traces[0].segments[0].reward == 0.25
+    assert opened.rollouts.rollouts[0].parts[0].reward == 0.25
     assert any("1 of" in note and "not what the verifier gives" in note for note in opened.notes)
 
 
@@ -97,8 +97,9 @@ def test_a_file_from_before_learns_where_nothing_right_could_be_said(tmp_path):
     data = to_json(spoiled, WORDS, SHEET)
     del data["segments"][0]["verdict"]["components"]["nothing_to_say"]
     save(tmp_path / "before.json", data)
-    (opened,) = sources.open_upload([str(tmp_path / "before.json")]).traces
-    assert opened.segments[0].verdict == spoiled.segments[0].verdict
+    opened = sources.open_upload([str(tmp_path / "before.json")])
+    assert opened.natives[0].traces[0].segments[0].verdict == spoiled.segments[0].verdict
+    assert opened.rollouts.rollouts[0].parts[0].rewards["nothing_to_say"] == 1.0
 
 
 @pytest.mark.parametrize("task", FIRST_TASKS)
@@ -109,48 +110,6 @@ def test_expected_pictures_are_those_of_right_edits_and_nothing_is_wrong(task):
             assert entry["wrong"] == []
             shown, wanted = (opened.sheet[entry[name]] for name in ("after", "expected"))
             assert (shown == wanted).all()
-
-
-@pytest.mark.parametrize("granularity", GRANULARITIES)
-@pytest.mark.parametrize("scale", ["group", "batch", "none"])
-def test_every_number_is_that_of_training_and_every_line_of_arithmetic_adds_up(granularity, scale):
-    opened = open_traces(traces(), WORDS, SHEET, "test")
-    config = AssignmentConfig("joint", granularity, scale, {"text": 2.0, "image": 0.5})
-    value = group_value(opened, config, 3)
-    found = assign([opened.traces], config)[0]
-    for row, numbers in zip(value["rows"], found.segments, strict=True):
-        for entry, one in zip(row["segments"], numbers, strict=True):
-            assert entry["advantage"] == one.advantage
-            assert entry["against"] == (one.own * one.joint < 0)
-            assert len(entry["four"]) == len(ASSIGNMENTS) * len(GRANULARITIES)
-            for four in entry["four"]:
-                if four["line"].startswith("no spread"):
-                    assert four["value"] == 0.0
-                    continue
-                sums, _, said = four["line"].rpartition(" = ")
-                sums = re.sub(r"words|picture|\(no reward\)", "", sums).replace("−", "-").replace("×", "*")
-                assert eval(sums) == pytest.approx(four["value"], abs=0.03)
-                assert float(said.replace("−", "-")) == pytest.approx(four["value"], abs=0.006)
-
-
-def test_a_value_is_plain_json_and_the_group_can_be_cut():
-    opened = open_traces(traces(), WORDS, SHEET, "test")
-    value = group_value(opened, AssignmentConfig("joint"), 2)
-    assert len(value["rows"]) == 2 and json.loads(json.dumps(value, allow_nan=False)) == value
-    assert "A single rollout" in group_value(opened, AssignmentConfig("joint"), 1)["sentence"]
-
-
-@pytest.mark.parametrize("value", [None, "", "x", -1, 101, True, float("nan"), float("inf")])
-def test_weights_out_of_range_get_a_sentence(value):
-    with pytest.raises(ConfigError, match="the weight of words must be a number from 0 to 100"):
-        config_of("joint", "trace", "group", value, 1)
-
-
-def test_group_sizes_out_of_range_get_a_sentence_or_what_is_there():
-    assert first_rollouts(99, 8) == 8 and first_rollouts(3.0, 8) == 3
-    for value in (0, None, "x", float("nan"), float("inf")):
-        with pytest.raises(ConfigError, match="from 1 to 4096"):
-            first_rollouts(value, 8)
 
 
 @pytest.mark.parametrize("size", [0, 17, 2.5, None, True, float("nan")])

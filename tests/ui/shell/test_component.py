@@ -26,7 +26,7 @@ console.log(JSON.stringify(told));
 
 
 def exported(module: str) -> list[str]:
-    return re.findall(r"^export \w+ (\w+)", read(f"{module}.js"), re.MULTILINE)
+    return re.findall(r"^export (?:async )?\w+ (\w+)", read(f"{module}.js"), re.MULTILINE)
 
 
 def test_every_module_is_loaded_after_those_that_it_imports():
@@ -50,7 +50,7 @@ def test_a_page_holds_each_shared_function_once():
     page = build_page()
     own = [block.js_on_load or "" for block in page.blocks.values() if hasattr(block, "js_on_load")]
     whole = launch_options(read_settings())["head"] + "".join(own)
-    for name in ("node", "putWords", "drawCanvas", "timelineOf", "drawPlayer", "drawSegment"):
+    for name in ("node", "putWords", "drawCanvas", "timelineOf", "drawPlayer", "drawDetail"):
         assert whole.count(f"function {name}(") == 1
 
 

@@ -1,31 +1,125 @@
-// Leak over signal as a heat map of numbers, one block a checkpoint; `value` is what leak.leak_value says.
+// Leak over signal by layer, as bars and behind them as numbers; `value` is what leak.leak_value says.
 
-const { finder, node } = mm;
+const { finder, ink, node, saveMenu, shape } = mm;
 
 /**
  * @typedef {{
- *   name: string, told: string, layers: string[],
+ *   name: string, told: string, title: string, layers: string[],
  *   rows: { kind: string, name: string, cells: [number | null, number | null][] }[],
  * }} Checkpoint
  */
 
 const find = finder(element);
-const FULL = 2; // leak over signal at which a cell is as dark as it gets
+const HIGH = 200; // of the bars
+const LEFT = 36;
+const EACH = 64; // width of a layer
 
 function show() {
   const value = props.value;
   if (!value || !Array.isArray(value.checkpoints)) return;
   find('lead').textContent = value.lead;
   find('settings').textContent = value.settings;
-  find('scroll').replaceChildren(...value.checkpoints.map(heatMap));
+  find('checkpoints').replaceChildren(...value.checkpoints.map(barsOf));
+  find('scroll').replaceChildren(...value.checkpoints.map(tableOf));
   drawCurve((value.training ?? []).map((/** @type {{ sign_conflict: number }} */ point) => point.sign_conflict));
 }
 
 /** @param {Checkpoint} checkpoint */
-function heatMap(checkpoint) {
+function barsOf(checkpoint) {
+  const box = node('figure', 'checkpoint');
+  const caption = node('figcaption', '', checkpoint.title);
+  caption.append(node('span', 'told', `Checkpoint ${checkpoint.name}: ${checkpoint.told}.`));
+  const figure = bars(checkpoint);
+  const scroll = node('div', 'bars');
+  scroll.append(figure);
+  const files = saveMenu({
+    file: `leak-${checkpoint.name}`,
+    title: checkpoint.title,
+    svg: () => figure,
+    rows: () => [
+      ['on', 'layer', 'leak / signal', 'cosine'],
+      ...checkpoint.rows.flatMap(({ name, cells }) =>
+        cells.map(([leak, cosine], i) => [name, i ? checkpoint.layers[i - 1] : 'all layers', leak, cosine]),
+      ),
+    ],
+  });
+  box.append(caption, scroll, files);
+  return box;
+}
+
+/** @param {Checkpoint} checkpoint */
+function bars({ title, layers, rows }) {
+  const names = ['all layers', ...layers];
+  const kinds = rows.filter(({ kind }) => kind !== 'all');
+  const values = kinds.flatMap(({ cells }) => cells.map(([leak]) => leak ?? 0));
+  const top = Math.max(1.25, ...values) * 1.08;
+  const end = LEFT + EACH * names.length;
+  const width = end + 124;
+  const up = (/** @type {number} */ value) => HIGH + 8 - (HIGH * value) / top;
+  const svg = shape('svg', { viewBox: `0 0 ${width} ${HIGH + 48}`, role: 'img', 'aria-label': title });
+  const quiet = ink('quiet');
+  for (let mark = 0; mark <= top; mark += top > 4 ? 2 : top > 2 ? 1 : 0.5) {
+    if (mark !== 1) svg.append(shape('line', { x1: LEFT, x2: end, y1: up(mark), y2: up(mark), stroke: ink('line') }));
+    svg.append(
+      shape('text', { x: LEFT - 6, y: up(mark) + 4, 'text-anchor': 'end', 'font-size': 11, fill: quiet }, mark),
+    );
+  }
+  names.forEach((name, i) => {
+    const x = LEFT + EACH * i + 10;
+    kinds.forEach(({ kind, name: on, cells }, side) => {
+      const [leak, cosine] = cells[i];
+      const colour = kind === 'text' ? 'words-solid' : 'picture-solid';
+      const place = x + side * 22;
+      if (leak === null) {
+        svg.append(
+          shape('text', { x: place + 10, y: up(0) - 4, 'text-anchor': 'middle', 'font-size': 11, fill: quiet }, '–'),
+        );
+        return;
+      }
+      const bar = shape('rect', {
+        x: place,
+        y: up(leak),
+        width: 20,
+        height: Math.max(1, up(0) - up(leak)),
+        fill: ink(colour),
+      });
+      const apart = cosine === null ? '' : `, cosine ${cosine.toFixed(2)}`;
+      bar.append(shape('title', {}, `${name}, ${on}: leak / signal ${leak.toFixed(2)}${apart}`));
+      svg.append(
+        bar,
+        shape(
+          'text',
+          { x: place + 10, y: up(leak) - 3, 'text-anchor': 'middle', 'font-size': 10, fill: quiet },
+          leak.toFixed(1),
+        ),
+      );
+    });
+    svg.append(
+      shape('text', { x: x + 21, y: HIGH + 24, 'text-anchor': 'middle', 'font-size': 11, fill: quiet }, name),
+    );
+  });
+  svg.append(
+    shape('line', { x1: LEFT, x2: end, y1: up(1), y2: up(1), stroke: ink('text'), 'stroke-width': 1.5 }),
+    shape(
+      'text',
+      { x: width, y: up(1) + 4, 'text-anchor': 'end', 'font-size': 11, fill: ink('text') },
+      'as strong as its own',
+    ),
+  );
+  kinds.forEach(({ kind, name }, i) => {
+    const colour = kind === 'text' ? 'words' : 'picture';
+    svg.append(
+      shape('rect', { x: LEFT + 120 * i, y: HIGH + 34, width: 10, height: 10, fill: ink(`${colour}-solid`) }),
+      shape('text', { x: LEFT + 120 * i + 16, y: HIGH + 43, 'font-size': 12, fill: ink(colour) }, name),
+    );
+  });
+  return /** @type {SVGSVGElement} */ (svg);
+}
+
+/** @param {Checkpoint} checkpoint */
+function tableOf(checkpoint) {
   const table = node('table');
   const caption = node('caption', '', checkpoint.name);
-  caption.append(node('span', 'told', checkpoint.told));
   const heads = ['all layers', ...checkpoint.layers].map((name) => node('th', '', name));
   for (const head of heads) head.scope = 'col';
   const top = node('thead');
@@ -46,7 +140,6 @@ function rowOf(row) {
   line.append(title);
   for (const [leak, cosine] of row.cells) {
     const cell = node('td', leak !== null && leak >= 1 ? 'above' : '', leak === null ? '–' : leak.toFixed(2));
-    cell.style.setProperty('--strength', leak === null ? '0%' : `${Math.min(70, (70 * leak) / FULL)}%`);
     const apart = cosine === null ? '' : `, cosine ${cosine.toFixed(2)}`;
     cell.title = leak === null ? 'no signal' : `leak / signal ${leak.toFixed(2)}${apart}`;
     line.append(cell);
@@ -69,16 +162,6 @@ function drawCurve(shares) {
     shape('polyline', { points, fill: 'none', stroke: 'currentColor', 'stroke-width': '2' }),
   );
   find('curve').replaceChildren(svg);
-}
-
-/**
- * @param {string} name
- * @param {Record<string, string>} attributes
- */
-function shape(name, attributes) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
 }
 
 watch('value', show);

@@ -146,12 +146,3 @@ export function adviceText(advice) {
   if (!says) return [why, advice.codes ? 'This would have been right:' : ''];
   return [why, (advice.from_start ? 'The expected solution has there: ' : 'Right would have been: ') + says];
 }
-
-/**
- * @param {GroupRow} row
- * @param {GroupSegment} segment
- */
-export function segmentName(row, segment) {
-  const what = { thought: 'words', edit: 'picture', answer: 'answer' }[segment.kind];
-  return `Rollout ${row.g + 1}${segment.kind === 'answer' ? '' : ` · turn ${segment.turn}`} · ${what}`;
-}

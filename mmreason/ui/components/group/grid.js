@@ -1,0 +1,448 @@
+// Rollouts as rows and segments as cards, of which only those in sight are on the page.
+
+import { node } from '../shared/dom.js';
+import { signed } from '../shared/words.js';
+import { pictureAddress } from './asking.js';
+
+/** Width and height of a card, by how much of it is shown. */
+export const SIZES = { cards: [172, 150], short: [132, 124], marks: [60, 50] };
+const SHORT = 90; // letters of the longest words that fit on the small cards
+const HEAD = 124; // pixels of a row's head
+const TOP = 30; // and of the columns'
+const GAP = 4;
+const AROUND = 2; // rows and columns kept beyond what is in sight
+
+/**
+ * Where each segment stands: words and pictures of each turn, the answer last.
+ * @param {GroupView['rows']} rows
+ */
+export function columnsOf(rows) {
+  /** @type {Map<number, { text: number, image: number }>} */
+  const turns = new Map();
+  let answers = 0;
+  for (const row of rows) {
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (const { turn, modality, kind } of row.segments) {
+      const key = kind === 'answer' ? 'answer' : `${turn}-${modality}`;
+      const count = (counts.get(key) ?? 0) + 1;
+      counts.set(key, count);
+      if (kind === 'answer') answers = Math.max(answers, count);
+      else {
+        const widths = turns.get(turn) ?? { text: 0, image: 0 };
+        widths[modality] = Math.max(widths[modality], count);
+        turns.set(turn, widths);
+      }
+    }
+  }
+  /** @type {Map<string, number>} */
+  const first = new Map(); // 'turn-modality' → its first column
+  const heads = [];
+  let at = 0;
+  for (const [turn, { text, image }] of [...turns].sort(([a], [b]) => a - b)) {
+    heads.push({ label: `turn ${turn}`, at, width: text + image });
+    first.set(`${turn}-text`, at);
+    first.set(`${turn}-image`, at + text);
+    at += text + image;
+  }
+  if (answers) heads.push({ label: 'answer', at, width: answers });
+  first.set('answer', at);
+  const places = rows.map((row) => {
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    return row.segments.map(({ turn, modality, kind }) => {
+      const key = kind === 'answer' ? 'answer' : `${turn}-${modality}`;
+      const before = counts.get(key) ?? 0;
+      counts.set(key, before + 1);
+      return (first.get(key) ?? 0) + before;
+    });
+  });
+  return { heads, places, width: at + answers };
+}
+
+/**
+ * What the marks of a segment are under an assignment.
+ * @param {PushRow} row
+ * @param {number} s
+ * @param {'joint' | 'factorized'} assignment
+ */
+export function markOf(row, s, assignment) {
+  const advantage = row[assignment][s];
+  const right = row.right[s];
+  const against = row.own[s] * advantage < 0;
+  const harms = against && ((right === true && advantage < 0) || (right === false && advantage > 0));
+  return { advantage, right, against, harms };
+}
+
+/** @param {boolean | null} right */
+export const rightSign = (right) => (right === null ? '–' : right ? '✓' : '✗');
+
+/** @param {number} advantage */
+export const pushSign = (advantage) => (advantage > 0 ? '▲' : advantage < 0 ? '▼' : '·');
+
+/**
+ * @param {number} g
+ * @param {Pick<CardView, 'kind' | 'turn'>} card
+ */
+export function cardName(g, { kind, turn }) {
+  const what = { thought: 'words', edit: 'picture', answer: 'answer' }[kind];
+  return `Rollout ${g + 1}${kind === 'answer' ? '' : ` · turn ${turn}`} · ${what}`;
+}
+
+export class Grid {
+  /**
+   * @param {HTMLElement} scroller
+   * @param {(g: number, s: number, walked?: boolean) => void} onChoose
+   */
+  constructor(scroller, onChoose) {
+    this.scroller = scroller;
+    this.onChoose = onChoose;
+    this.plane = node('div', 'plane');
+    this.heads = node('div', 'heads');
+    this.plane.append(this.heads);
+    scroller.append(this.plane);
+    /** @type {Map<number, { line: HTMLElement, cells: Map<number, HTMLElement> }>} by place in the order */
+    this.lines = new Map();
+    /** @type {number[]} rollouts in the order shown */
+    this.order = [];
+    this.token = '';
+    /** @type {GroupView | null} */
+    this.view = null;
+    /** @type {PushValue | null} */
+    this.push = null;
+    /** @type {'joint' | 'factorized'} */
+    this.assignment = 'joint';
+    /** @type {'cards' | 'marks'} */
+    this.mode = 'cards';
+    /** @type {Set<string>} */
+    this.hits = new Set();
+    this.chosen = { g: 0, s: 0 };
+    this.layout = columnsOf([]);
+    this.size = { width: 0, height: 0 };
+    this.waiting = 0;
+    scroller.addEventListener('scroll', () => this.later(), { passive: true });
+    new ResizeObserver(() => this.later()).observe(scroller);
+    scroller.addEventListener('keydown', (event) => this.walk(event));
+  }
+
+  /** Small cards where all words are short. */
+  measure() {
+    const texts = this.view?.rows.flatMap(({ segments }) => segments.map(({ letters }) => letters ?? 0)) ?? [];
+    const size = this.mode === 'cards' && texts.every((letters) => letters <= SHORT) ? 'short' : this.mode;
+    const [width, height] = SIZES[size];
+    this.size = { width: width + GAP, height: height + GAP };
+  }
+
+  /**
+   * Other rollouts altogether.
+   * @param {string} token
+   * @param {GroupView} view
+   * @param {PushValue} push
+   */
+  use(token, view, push) {
+    this.token = token;
+    this.view = view;
+    this.push = push;
+    this.layout = columnsOf(view.rows);
+    this.order = []; // until they are arranged; the order before was that of others
+  }
+
+  /**
+   * Which rollouts, in which order.
+   * @param {number[]} order
+   */
+  arrange(order) {
+    this.order = order;
+    this.rebuild();
+  }
+
+  /**
+   * The same cards under other advantages: they change in place, so that it is seen what changes.
+   * @param {PushValue} push
+   * @param {'joint' | 'factorized'} assignment
+   */
+  recolour(push, assignment) {
+    this.push = push;
+    this.assignment = assignment;
+    for (const [i, { line, cells }] of this.lines) {
+      const g = this.order[i];
+      this.fillHead(/** @type {HTMLElement} */ (line.firstElementChild), g);
+      for (const [s, cell] of cells) this.mark(cell, g, s);
+    }
+  }
+
+  rebuild() {
+    this.measure();
+    const { width, height } = this.size;
+    for (const { line } of this.lines.values()) line.remove();
+    this.lines.clear();
+    this.plane.style.setProperty('--card-width', `${width - GAP}px`);
+    this.plane.style.setProperty('--card-height', `${height - GAP}px`);
+    this.plane.style.width = `${HEAD + width * this.layout.width}px`;
+    this.plane.style.height = `${TOP + height * this.order.length}px`;
+    this.scroller.setAttribute('aria-rowcount', String(this.order.length + 1));
+    this.scroller.setAttribute('aria-colcount', String(this.layout.width + 1));
+    this.heads.replaceChildren(
+      ...this.layout.heads.map(({ label, at, width: columns }) => {
+        const head = node('span', 'turn', label);
+        head.style.left = `${HEAD + at * width}px`;
+        head.style.width = `${columns * width - GAP}px`;
+        return head;
+      }),
+    );
+    this.draw();
+  }
+
+  later() {
+    if (this.waiting) return;
+    this.waiting = requestAnimationFrame(() => {
+      this.waiting = 0;
+      this.draw();
+    });
+  }
+
+  /** Puts in what has come into sight, takes out what has left it. */
+  draw() {
+    if (!this.view || !this.push) return;
+    const { width, height } = this.size;
+    const { scrollTop, scrollLeft, clientHeight, clientWidth } = this.scroller;
+    const first = Math.max(0, Math.floor((scrollTop - TOP) / height) - AROUND);
+    const last = Math.min(this.order.length - 1, Math.ceil((scrollTop + clientHeight - TOP) / height) + AROUND);
+    const left = Math.floor((scrollLeft - HEAD) / width) - AROUND;
+    const right = Math.ceil((scrollLeft + clientWidth - HEAD) / width) + AROUND;
+    for (const [i, { line }] of this.lines) {
+      if (i >= first && i <= last) continue;
+      line.remove();
+      this.lines.delete(i);
+    }
+    for (let i = first; i <= last; i += 1) this.drawLine(i, left, right);
+  }
+
+  /**
+   * @param {number} i place in the order
+   * @param {number} left column
+   * @param {number} right column
+   */
+  drawLine(i, left, right) {
+    const g = this.order[i];
+    const places = this.layout.places[g];
+    const { width, height } = this.size;
+    let found = this.lines.get(i);
+    if (!found) {
+      const line = node('div', `line ${this.mode}`);
+      line.setAttribute('role', 'row');
+      line.setAttribute('aria-rowindex', String(i + 2));
+      line.style.top = `${TOP + i * height}px`;
+      const head = node('div', 'rollout');
+      head.setAttribute('role', 'rowheader');
+      this.fillHead(head, g);
+      line.append(head);
+      found = { line, cells: new Map() };
+      this.lines.set(i, found);
+      this.plane.append(line);
+    }
+    for (const [s, cell] of found.cells) {
+      if (places[s] >= left && places[s] <= right) continue;
+      if (cell.contains(document.activeElement)) continue;
+      cell.remove();
+      found.cells.delete(s);
+    }
+    places.forEach((column, s) => {
+      if (column < left || column > right || found.cells.has(s)) return;
+      const cell = this.card(g, s);
+      cell.style.left = `${HEAD + column * width}px`;
+      cell.setAttribute('aria-colindex', String(column + 2));
+      found.cells.set(s, cell);
+      found.line.append(cell);
+    });
+  }
+
+  /**
+   * @param {HTMLElement} head
+   * @param {number} g
+   */
+  fillHead(head, g) {
+    const row = this.push?.rows[g];
+    const success = this.view?.rows[g].success;
+    const who = node('span', 'who');
+    who.append(node('span', '', g + 1));
+    if (success !== null && success !== undefined) {
+      who.append(node('span', success ? 'yes' : 'no', success ? '✓ solved' : '✗ unsolved'));
+    }
+    const sums = node('span', 'sums');
+    for (const [name, kind] of /** @type {['text' | 'image', string][]} */ ([
+      ['text', 'words'],
+      ['image', 'pict.'],
+    ])) {
+      const value = row?.[name];
+      sums.append(node('span', name, `${kind} ${value === null || value === undefined ? '–' : value.toFixed(2)}`));
+    }
+    head.classList.toggle('uncounted', !row);
+    head.replaceChildren(who, sums);
+    head.title = this.view?.rows[g].id ?? '';
+  }
+
+  /**
+   * @param {number} g
+   * @param {number} s
+   */
+  card(g, s) {
+    const card = /** @type {GroupView} */ (this.view).rows[g].segments[s];
+    const cell = node('div', 'place');
+    cell.setAttribute('role', 'gridcell');
+    const button = node('button', 'cell');
+    button.type = 'button';
+    button.dataset.g = String(g);
+    button.dataset.s = String(s);
+    const top = node('span', 'bar');
+    top.append(node('span', 'sign'), node('span', 'push'));
+    button.append(top);
+    if (this.mode === 'cards') button.append(this.face(card));
+    button.addEventListener('click', () => this.onChoose(g, s));
+    cell.append(button);
+    this.mark(cell, g, s);
+    return cell;
+  }
+
+  /** @param {CardView} card */
+  face(card) {
+    if (card.modality === 'text') return node('span', 'said', card.text || '(no words)');
+    const face = node('span', 'drawn');
+    if (card.picture === null || card.picture === undefined) {
+      face.append(node('span', 'missing', card.broken ?? 'not finished'));
+      return face;
+    }
+    const image = node('img', (card.width ?? 0) <= 256 ? 'crisp' : '');
+    image.decoding = 'async';
+    image.alt = '';
+    image.width = card.width ?? 1;
+    image.height = card.height ?? 1;
+    image.src = pictureAddress(this.token, card.picture, 160);
+    image.addEventListener('error', () => image.replaceWith(node('span', 'missing', 'cannot be shown')));
+    const frame = node('span', 'frame');
+    frame.style.aspectRatio = `${card.width} / ${card.height}`;
+    frame.append(image, ...(card.boxes ?? []).slice(0, 16).map(outline));
+    face.append(frame);
+    return face;
+  }
+
+  /**
+   * @param {HTMLElement} cell
+   * @param {number} g
+   * @param {number} s
+   */
+  mark(cell, g, s) {
+    const card = /** @type {GroupView} */ (this.view).rows[g].segments[s];
+    const button = /** @type {HTMLButtonElement} */ (cell.firstElementChild);
+    const row = this.push?.rows[g];
+    const mark = row ? markOf(row, s, this.assignment) : { advantage: 0, right: null, against: false, harms: false };
+    const here = this.chosen.g === g && this.chosen.s === s;
+    button.className = ['cell', card.modality, mark.against ? 'against' : '', mark.harms ? 'harms' : '']
+      .concat(this.hits.has(`${g}-${s}`) ? ['hit'] : [], row ? [] : ['uncounted'])
+      .join(' ');
+    button.style.setProperty('--strength', `${Math.min(60, 24 * Math.abs(mark.advantage))}%`);
+    const [sign, push] = button.querySelectorAll('.sign, .push');
+    sign.textContent = rightSign(mark.right) + (mark.harms ? ' ⚠' : '');
+    push.textContent = row ? pushSign(mark.advantage) + Math.abs(mark.advantage).toFixed(2) : '';
+    button.setAttribute('aria-current', String(here));
+    button.tabIndex = here ? 0 : -1;
+    const says = [
+      cardName(g, card),
+      mark.right === null ? 'not judged' : mark.right ? 'right' : 'wrong',
+      `reward ${card.reward === null ? 'none' : card.reward.toFixed(2)}`,
+      row ? `advantage ${signed(mark.advantage)}` : 'not counted',
+      ...(mark.against ? ['pushed against its own reward'] : []),
+    ].join(', ');
+    button.setAttribute('aria-label', card.text ? `${says}. ${card.text}` : says);
+    button.title = says;
+  }
+
+  /**
+   * @param {number} g
+   * @param {number} s
+   * @param {boolean} [bring] it into sight and give it the focus
+   */
+  choose(g, s, bring) {
+    this.chosen = { g, s };
+    if (bring) this.bring(g, s);
+    for (const [i, { cells }] of this.lines) for (const [at, cell] of cells) this.mark(cell, this.order[i], at);
+    if (bring) this.buttonOf(g, s)?.focus({ preventScroll: true });
+  }
+
+  /**
+   * @param {number} g
+   * @param {number} s
+   */
+  bring(g, s) {
+    const i = this.order.indexOf(g);
+    if (i < 0) return;
+    const { width, height } = this.size;
+    const { scroller } = this;
+    const [top, left] = [TOP + i * height, HEAD + this.layout.places[g][s] * width];
+    if (top - TOP < scroller.scrollTop) scroller.scrollTop = top - TOP;
+    else if (top + height > scroller.scrollTop + scroller.clientHeight) {
+      scroller.scrollTop = top + height - scroller.clientHeight;
+    }
+    if (left - HEAD < scroller.scrollLeft) scroller.scrollLeft = left - HEAD;
+    else if (left + width > scroller.scrollLeft + scroller.clientWidth) {
+      scroller.scrollLeft = left + width - scroller.clientWidth;
+    }
+    this.draw();
+  }
+
+  /**
+   * @param {number} g
+   * @param {number} s
+   */
+  buttonOf(g, s) {
+    return this.lines.get(this.order.indexOf(g))?.cells.get(s)?.querySelector('button') ?? null;
+  }
+
+  /** @param {KeyboardEvent} event */
+  walk(event) {
+    const steps = /** @type {Record<string, [number, number]>} */ ({
+      ArrowRight: [0, 1],
+      ArrowLeft: [0, -1],
+      ArrowDown: [1, 0],
+      ArrowUp: [-1, 0],
+    });
+    const step = steps[event.key];
+    const target = /** @type {HTMLElement} */ (event.target);
+    if (!step || !target.classList.contains('cell')) return;
+    event.preventDefault();
+    const g = Number(target.dataset.g);
+    const s = Number(target.dataset.s);
+    const next = this.neighbour(g, s, step);
+    if (!next) return;
+    this.choose(next.g, next.s, true);
+    this.onChoose(next.g, next.s, true);
+  }
+
+  /**
+   * The place next to one, over places where a rollout has none.
+   * @param {number} g
+   * @param {number} s
+   * @param {[number, number]} step rows down, columns right
+   */
+  neighbour(g, s, [down, right]) {
+    const other = this.order[this.order.indexOf(g) + down];
+    if (other === undefined) return null;
+    const places = this.layout.places[other];
+    const at = this.layout.places[g][s] + right;
+    const there = places
+      .map((column, i) => ({ g: other, s: i, column }))
+      .filter(({ column }) => (right > 0 ? column >= at : column <= at))
+      .sort((a, b) => Math.abs(a.column - at) - Math.abs(b.column - at));
+    return there[0] ?? null;
+  }
+}
+
+/** @param {number[]} box shares of a picture: left, top, right, bottom */
+export function outline([left, top, right, bottom]) {
+  const made = node('span', 'outline');
+  made.style.left = `${100 * left}%`;
+  made.style.top = `${100 * top}%`;
+  made.style.width = `${100 * (right - left)}%`;
+  made.style.height = `${100 * (bottom - top)}%`;
+  return made;
+}

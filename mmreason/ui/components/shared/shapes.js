@@ -1,0 +1,19 @@
+// Shapes of a figure, and the page's colours in it.
+
+/**
+ * @param {string} name
+ * @param {Record<string, string | number>} [attributes]
+ * @param {string | number | null} [text]
+ */
+export function shape(name, attributes, text) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
+  for (const [key, value] of Object.entries(attributes ?? {})) made.setAttribute(key, String(value));
+  if (text !== undefined && text !== null) made.textContent = String(text);
+  return made;
+}
+
+/**
+ * A colour of the page, dark or light as it is.
+ * @param {string} name
+ */
+export const ink = (name) => `var(--mm-${name})`;

@@ -1,0 +1,121 @@
+"""The rollouts that the page holds open, for whoever has their token: a bundled group's name, or what nobody guesses.
+
+A visitor's file is in memory only, under a token that only its own page was told; the one that was used longest ago
+goes when there are too many.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+from mmreason.analysis.rollouts.reading import pictures
+from mmreason.errors import ConfigError
+from mmreason.traces.picture import Picture
+from mmreason.traces.rollouts import Rollout, Rollouts
+from mmreason.ui.group.opened import Opened
+
+MAX_GROUPS = 256
+MAX_BYTES = 2**30  # of pictures and words, all groups together
+GONE = "these rollouts are not open on this server any more; open them again"
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Rollouts of one or several prompts, what the page says of them, and what only traces of ours have."""
+
+    rollouts: Rollouts
+    source: str  # in words
+    notes: tuple[str, ...] = ()
+    natives: Mapping[int, Opened] = field(default_factory=dict)  # by prompt
+    link: str = ""  # what ``?group=`` says of it; empty if no link leads here
+    path: Path | None = None  # of a file that may grow
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    groups: list[list[Rollout]] = field(init=False)
+    pictures: list[Picture] = field(init=False)
+    number_of: dict[str, int] = field(init=False)  # of a picture, by its key
+    size: int = field(init=False)
+    stamp: tuple[int, int] | None = field(init=False)  # of the file as it was read
+
+    def __post_init__(self) -> None:
+        self.stamp = stamp_of(self.path) if self.path else None
+        self.groups = self.rollouts.groups
+        self.pictures, self.number_of = [], {}
+        for picture in (*pictures(self.rollouts), *_masks(self.rollouts)):
+            if picture.key not in self.number_of:
+                self.number_of[picture.key] = len(self.pictures)
+                self.pictures.append(picture)
+        letters = sum(len(part.text or "") for rollout in self.rollouts.rollouts for part in rollout.parts)
+        self.size = letters + sum(len(picture.content or b"") for picture in self.pictures)
+
+    def native(self, prompt: int) -> Opened | None:
+        """The traces of ours that the prompt's rollouts are, if they are."""
+        return self.natives.get(prompt)
+
+    def judged_by(self, judges: Mapping[str, Sequence[str]]) -> Rollouts:
+        """The rollouts as if these components of their rewards judged words and pictures."""
+        if not judges:
+            return self.rollouts
+        return replace(self.rollouts, judges={**self.rollouts.judges, **{m: tuple(n) for m, n in judges.items()}})
+
+    def check_prompt(self, prompt: int) -> int:
+        """``prompt`` if there is one of that number; raises ConfigError."""
+        if not 0 <= prompt < len(self.groups):
+            raise ConfigError(f"prompt must be a whole number from 0 to {len(self.groups) - 1}, got {prompt}")
+        return prompt
+
+
+def stamp_of(path: Path) -> tuple[int, int] | None:
+    """Time of the last change and size of a file; None if it is gone."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_mtime_ns, state.st_size
+
+
+def _masks(found: Rollouts) -> list[Picture]:
+    parts = (part for rollout in found.rollouts for part in rollout.parts)
+    return [part.region.mask for part in parts if part.region and part.region.mask]
+
+
+class Shelf:
+    """Groups by token; the one that was asked for longest ago goes first."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, Group] = OrderedDict()
+        self._lock = RLock()
+
+    def put(self, group: Group) -> Group:
+        """Hold ``group``; returns it."""
+        with self._lock:
+            self._held[group.token] = group
+            self._held.move_to_end(group.token)
+            while len(self._held) > 1 and (
+                len(self._held) > MAX_GROUPS or sum(one.size for one in self._held.values()) > MAX_BYTES
+            ):
+                self._held.popitem(last=False)
+        return group
+
+    def get(self, token: Any) -> Group | None:
+        """The group of ``token``, or None."""
+        with self._lock:
+            if not isinstance(token, str) or token not in self._held:
+                return None
+            self._held.move_to_end(token)
+            return self._held[token]
+
+    def of(self, token: Any) -> Group:
+        """The same; raises ConfigError."""
+        found = self.get(token)
+        if found is None:
+            raise ConfigError(GONE)
+        return found
+
+
+SHELF = Shelf()

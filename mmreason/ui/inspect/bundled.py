@@ -1,0 +1,87 @@
+"""The groups that come with the page: rollouts of the shipped checkpoint, and one group of another system."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from threading import Lock
+
+from mmreason import places
+from mmreason.errors import ConfigError, MMReasonError, TraceError
+from mmreason.traces.group import load_group
+from mmreason.traces.opening import open_rollouts
+from mmreason.ui.group.gather import group_of, group_of_members
+from mmreason.ui.group.held import SHELF, Group
+
+OURS = "rollouts of the shipped checkpoint, chosen for their interference"
+_OPENING = Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """A group of ``assets/groups``: a file of ours, or a folder with ``origin.json`` that says whose it is."""
+
+    token: str  # also what ``?group=`` says
+    name: str
+    path: Path
+
+
+@cache
+def bundled() -> dict[str, Bundled]:
+    """The groups by token: those with solved and unsolved rollouts first, then the most conflicted."""
+    mixed, others, foreign = [], [], []
+    root = places.ASSETS / "groups"
+    for path in sorted(root.glob("*.json")):
+        try:
+            group = json.loads(path.read_text(encoding="utf-8"))
+            problem = group["problem"]
+            found = Bundled(path.stem.split("-", 1)[-1], f"{problem['task']}, {problem['difficulty']}", path)
+            (mixed if len({trace["success"] for trace in group["traces"]}) > 1 else others).append(found)
+        except (OSError, ValueError, KeyError, TypeError):
+            logging.getLogger(__name__).warning("group %s cannot be read", path)
+    for path in sorted(root.glob("*/origin.json")):
+        try:
+            name = json.loads(path.read_text(encoding="utf-8"))["name"]
+            foreign.append(Bundled(path.parent.name, name, path.parent))
+        except (OSError, ValueError, KeyError, TypeError):
+            logging.getLogger(__name__).warning("group %s cannot be read", path.parent)
+    return {one.token: one for one in (*mixed, *foreign, *others)}
+
+
+def open_bundled(token: object) -> Group:
+    """The bundled group called ``token``; raises ConfigError or TraceError."""
+    there = bundled()
+    if not isinstance(token, str) or token not in there:
+        raise ConfigError(f"sample must be one of {', '.join(there) or 'none'}, got {str(token)[:60]!r}")
+    with _OPENING:
+        held = SHELF.get(token)
+        if held is not None:
+            return held
+        one = there[token]
+        if one.path.is_file():
+            return group_of_members(load_group(one.path), OURS, link=token, token=token)
+        origin = json.loads((one.path / "origin.json").read_text(encoding="utf-8"))
+        found = open_rollouts(one.path / origin["file"])
+        return group_of(found, origin["source"], link=token, token=token)
+
+
+def open_bundled_token(token: str) -> Group | None:
+    """The same for whoever asks by token; None where there is no such group."""
+    try:
+        return open_bundled(token) if token in bundled() else None
+    except MMReasonError as error:
+        logging.getLogger(__name__).warning("group %s cannot be opened: %s", token, error)
+        return None
+
+
+def first_group() -> Group | None:
+    """What is shown on arrival."""
+    for token in bundled():
+        try:
+            return open_bundled(token)
+        except (ConfigError, TraceError):
+            logging.getLogger(__name__).warning("group %s cannot be opened", token)
+    return None

@@ -1,0 +1,127 @@
+"""What the page's scripts ask for of the rollouts that are open: ``/rollouts/TOKEN/…``, beside gradio's own addresses.
+
+``group``, ``push``, ``segment``, ``find``, ``look`` and ``picture/N`` of a group, for whoever knows its
+token.  Nothing is written, nothing a file holds is ever sent as anything but JSON text or a picture drawn anew.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import OrderedDict
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from mmreason import limits
+from mmreason.errors import ConfigError, MMReasonError
+from mmreason.traces.picture import Picture, sized
+from mmreason.ui.group.detail import segment_detail
+from mmreason.ui.group.held import GONE, SHELF, Group
+from mmreason.ui.group.look import look_value
+from mmreason.ui.group.view import found_in, group_view
+from mmreason.ui.group.whatif import push_value, what_if_of
+from mmreason.ui.host.addresses import Answer
+from mmreason.ui.inspect.bundled import open_bundled_token
+from mmreason.ui.inspect.sources import grown
+from mmreason.ui.shell.words import sentence
+
+PREFIX = "/rollouts/"
+SIDES = (160, 320, 1024, 2048)  # pixels of a picture's longer side, as the page asks
+MAX_QUERY = 20_000  # bytes
+MAX_KEPT = 64 * 2**20  # bytes of pictures that are ready to be sent again
+
+_NUMBER = limits.Whole("number", 0, 1_000_000, "of a prompt, rollout, segment or picture")
+
+
+def answer(path: str, query: bytes) -> Answer:
+    """What a request gets."""
+    try:
+        token, _, rest = path.partition("/")
+        group = find_group(unquote(token))
+        if group is None:
+            return _said(404, f"{GONE[:1].upper()}{GONE[1:]}.")
+        if len(query) > MAX_QUERY:
+            return _said(414, "The question is too long.")
+        said = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=40))
+        return _answer(group, rest, said)
+    except MMReasonError as error:
+        return _said(422, sentence(error))
+    except ValueError:
+        return _said(422, "That cannot be read.")
+    except Exception:
+        logging.getLogger(__name__).exception("a question about open rollouts")
+        return _said(500, "Something went wrong on our side.")
+
+
+def find_group(token: str) -> Group | None:
+    """The group of ``token``: one that is held, or a bundled one, which is opened when first asked for."""
+    return SHELF.get(token) or open_bundled_token(token)
+
+
+def _answer(group: Group, what: str, said: Mapping[str, str]) -> Answer:
+    if what.startswith("picture/"):
+        return _picture(group, _NUMBER.check(what.removeprefix("picture/"), "picture"), said)
+    prompt = _NUMBER.check(said.get("prompt", "0"), "prompt")
+    if what == "group":
+        if "grown" in said:  # the page follows a file
+            newer = grown(group)
+            if newer is None:
+                return _json(None)
+            group = newer
+        return _json(group_view(group, prompt))
+    if what == "push":
+        return _json(push_value(group, prompt, what_if_of(said)))
+    if what == "segment":
+        g, s = (_NUMBER.check(said.get(name), name) for name in ("g", "s"))
+        return _json(segment_detail(group, prompt, g, s, what_if_of(said)))
+    if what == "find":
+        return _json(found_in(group, prompt, said.get("words", "")[:200]))
+    if what == "look":
+        return _json(look_value(group, what_if_of(said)))
+    return _said(404, "There is no such thing to ask of rollouts.")
+
+
+def _json(value: Any) -> Answer:
+    return 200, "application/json", json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+
+
+def _said(status: int, words: str) -> Answer:
+    return status, "application/json", json.dumps({"error": words}).encode()
+
+
+class _Ready:
+    """Pictures as they were last sent."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[tuple[str, str, int], tuple[str, bytes]] = OrderedDict()
+        self._size, self._lock = 0, Lock()
+
+    def sized(self, token: str, picture: Picture, side: int) -> tuple[str, bytes]:
+        """``picture`` as at most ``side`` pixels."""
+        key = (token, picture.key, side)
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        made = sized(picture, side)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = made
+                self._size += len(made[1])
+            while self._size > MAX_KEPT:
+                self._size -= len(self._kept.popitem(last=False)[1][1])
+        return made
+
+
+_READY = _Ready()
+
+
+def _picture(group: Group, number: int, said: Mapping[str, str]) -> Answer:
+    if number >= len(group.pictures):
+        raise ConfigError(f"picture must be a whole number below {len(group.pictures)}, got {number}")
+    side = limits.Whole("side", SIDES[0], SIDES[-1], "pixels").check(said.get("side", SIDES[1]))
+    side = next(one for one in SIDES if one >= side)
+    kind, content = _READY.sized(group.token, group.pictures[number], side)
+    return 200, kind, content

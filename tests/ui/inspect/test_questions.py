@@ -1,0 +1,282 @@
+"""What the page's scripts ask of open rollouts: numbers as in training, nothing for whoever lacks the token."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from PIL import Image
+
+from mmreason.errors import ConfigError
+from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
+from mmreason.traces.recorder import Recorder
+from mmreason.ui.group.held import SHELF, Group, Shelf
+from mmreason.ui.host.settings import name_of
+from mmreason.ui.inspect import sources
+from mmreason.ui.inspect.bundled import bundled, first_group, open_bundled
+from mmreason.ui.inspect.questions import answer
+from tests.helpers.browser import ROOT
+
+SAMPLES = ROOT / "tests" / "traces" / "samples"
+FIRST = next(iter(bundled()))
+
+
+def asked(token: str, what: str, status: int = 200, **said: Any) -> Any:
+    found, kind, body = answer(f"{token}/{what}", urlencode(said).encode())
+    assert found == status, body[:300]
+    return json.loads(body) if kind == "application/json" else body
+
+
+def recorded(path: Path, rewards: list[list[tuple[float, float]]]) -> Path:
+    """A file of rollouts, each some turns of words and a picture that earned so much."""
+    with Recorder(path) as record:
+        for i, turns in enumerate(rewards):
+            rollout = record.rollout("Draw.", id=f"r{i}")
+            for text, image in turns:
+                rollout.text(f"words {i}", reward=text).image(Image.new("RGB", (32, 24), (i, 9, 9)), reward=image)
+    return path
+
+
+# Whose they are
+
+
+def test_the_first_sample_has_solved_and_unsolved_rollouts_and_one_is_of_another_system():
+    group = first_group()
+    assert group is not None and {rollout.success for rollout in group.rollouts.rollouts} == {True, False}
+    foreign = [one for one in map(open_bundled, bundled()) if not one.natives]
+    assert foreign and all("another system" in group.source for group in foreign)
+    assert all(open_bundled(token).link == token for token in bundled())
+
+
+def test_only_who_knows_the_token_sees_anything_of_an_upload():
+    group = sources.open_upload([str(SAMPLES / "chat-messages.jsonl")])
+    assert group.link == "" and len(group.token) >= 24
+    assert asked(group.token, "group")["rows"]
+    for token in (
+        "",
+        "x" * 24,
+        group.token[:-1],
+        group.token.swapcase(),
+        "..%2F" + group.token,
+        "chat-messages.jsonl",
+    ):
+        for what in ("group", "picture/0", "push", "segment"):
+            assert "not open" in asked(token, what, 404)["error"]
+    with pytest.raises(ConfigError, match="not open"):
+        SHELF.of(None)
+
+
+def test_those_that_were_asked_for_longest_ago_go_first():
+    rollouts = open_bundled(FIRST).rollouts
+    shelf = Shelf()
+    first, second = shelf.put(Group(rollouts, "a")), shelf.put(Group(rollouts, "b"))
+    shelf.get(first.token)
+    for _ in range(255):
+        shelf.put(Group(rollouts, "more"))
+    assert shelf.get(first.token) is first and shelf.get(second.token) is None
+
+
+def test_a_question_out_of_range_gets_a_sentence():
+    for what, said in (
+        ("group", {"prompt": 1}),
+        ("group", {"prompt": "x"}),
+        ("segment", {"g": 99, "s": 0}),
+        ("segment", {"g": -1, "s": 0}),
+        ("segment", {"s": 0}),
+        ("picture/100000", {}),
+        ("picture/..", {}),
+        ("picture/0", {"side": 10**6}),
+        ("push", {"granularity": "word"}),
+        ("push", {"text": "nan"}),
+        ("push", {"size": 0}),
+        ("push", {"discount": 2}),
+    ):
+        said = asked(FIRST, what, 422, **said)
+        assert said["error"].endswith(".") and "\n" not in said["error"]
+    assert asked(FIRST, "nothing", 404)["error"]
+
+
+# Advantages
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_every_number_is_that_of_training_and_every_line_of_arithmetic_adds_up(granularity, scale):
+    group = open_bundled(FIRST)
+    said = {"granularity": granularity, "scale": scale, "text": 2, "image": 0.5, "size": 5}
+    value = asked(FIRST, "push", **said)
+    traces = group.natives[0].traces[:5]
+    config = AssignmentConfig("joint", granularity, scale, {"text": 2.0, "image": 0.5})
+    found = assign([traces], config)[0]
+    assert len(value["rows"]) == 5
+    for row, numbers in zip(value["rows"], found.segments, strict=True):
+        for name in ("joint", "factorized", "own"):
+            assert row[name] == pytest.approx([getattr(one, name) for one in numbers], abs=1e-3)
+    for s in range(3):
+        detail = asked(FIRST, "segment", g=1, s=s, **said)
+        assert len(detail["four"]) == len(ASSIGNMENTS) * len(GRANULARITIES)
+        for four in detail["four"]:
+            if four["line"].startswith("no spread"):
+                assert four["value"] == 0.0
+                continue
+            sums, _, end = four["line"].rpartition(" = ")
+            sums = re.sub(r"words|picture|\(no reward\)", "", sums).replace("−", "-").replace("×", "*")
+            assert eval(sums) == pytest.approx(four["value"], abs=0.03)
+            assert float(end.replace("−", "-")) == pytest.approx(four["value"], abs=0.006)
+
+
+def test_a_return_counts_later_turns_by_powers_of_the_discount(tmp_path):
+    group = sources.open_upload([str(recorded(tmp_path / "r.jsonl", [[(1, 0), (0, 1)], [(0, 1), (1, 0)], [(0, 0)]]))])
+    alone = asked(group.token, "push", granularity="turn", scale="none")
+    assert alone["rows"][0]["own"] == pytest.approx([2 / 3, -1 / 3, -0.5, 0.5], abs=1e-4)
+    half = asked(group.token, "push", granularity="turn", scale="none", discount=0.5)
+    # returns of words: 1 + 0.5 × 0, 0 + 0.5 × 1, 0 in turn 1; as alone in the last one
+    assert [row["own"][0] for row in half["rows"]] == pytest.approx([0.5, 0.0, -0.5], abs=1e-4)
+    assert half["rows"][0]["own"][2:] == alone["rows"][0]["own"][2:]
+    assert any("0.5 to the n" in line for line in half["formula"])
+
+
+def test_the_point_is_a_right_segment_that_joint_makes_less_likely_and_both_counts_are_said():
+    value = asked("jigsaw-hard-2", "push")
+    point = value["point"]
+    row = value["rows"][point["g"]]
+    assert row["right"][point["s"]] is True
+    assert row["joint"][point["s"]] < 0 < row["factorized"][point["s"]]
+    assert value["sentence"].startswith(f"Rollout {point['g'] + 1} ") and "correctly" in value["sentence"]
+    reversed_pairs = {
+        (g, s % 2)
+        for g, row in enumerate(value["rows"])
+        for s, own in enumerate(row["own"])
+        if own * row["joint"][s] < 0
+    }
+    down = sum(
+        row["right"][s] is True and own > 0 > row["joint"][s]
+        for row in value["rows"]
+        for s, own in enumerate(row["own"])
+    )
+    assert f"In {len(reversed_pairs)} of 16 rollout-modality pairs" in value["counts"]
+    assert f"{down} right segments are made less likely" in value["counts"]
+
+
+def test_what_judges_words_and_pictures_is_assigned_by_the_visitor():
+    group = sources.open_upload([str(SAMPLES / "trl" / "completions_00040.parquet")])
+    assert asked(group.token, "group")["components"] == ["answer", "drawing", "format"]
+    before = asked(group.token, "push")
+    assert "No reward judges words and pictures" in before["sentence"] and before["rows"][0]["text"] is None
+    judges = {"judge_text": "answer\nformat", "judge_image": "drawing"}
+    after = asked(group.token, "push", **judges)
+    assert any(any(row["joint"]) for row in after["rows"]) and after["rows"][0]["text"] is not None
+    assert asked(group.token, "push")["rows"][0]["text"] is None  # nothing was changed for others
+    look = [one["finding"] for one in asked(group.token, "look", **judges)]
+    assert "not_judged" not in look and "not_judged" in [one["finding"] for one in asked(group.token, "look")]
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_single_rollout_has_nothing_to_be_compared_with(size):
+    said = asked(FIRST, "push", size=size)
+    assert ("A single rollout" in said["sentence"]) == (size == 1)
+
+
+# What is shown
+
+
+@pytest.mark.parametrize("name", ["chat-messages.jsonl", "hf-dataset.parquet", "verl", "trl", "zebra", "image-files"])
+def test_all_samples_are_shown_in_whole(name, monkeypatch):
+    monkeypatch.setenv(name_of("rollouts"), str(SAMPLES))
+    group = sources.open_path(name)
+    for prompt in range(len(group.groups)):
+        view = asked(group.token, "group", prompt=prompt)
+        for g, row in enumerate(view["rows"]):
+            for s, card in enumerate(row["segments"]):
+                detail = asked(group.token, "segment", prompt=prompt, g=g, s=s)
+                if card["modality"] == "text":
+                    assert " ".join(detail["text"].split()).startswith(card["text"][:40])
+                else:
+                    assert detail["pictures"]["before"] is not None
+                    assert (detail["pictures"]["width"], detail["pictures"]["height"]) == (
+                        card["width"],
+                        card["height"],
+                    )
+        assert asked(group.token, "look")
+
+
+def test_a_picture_is_sent_no_larger_than_the_screen_needs_and_nothing_but_its_pixels():
+    group = open_bundled("photographs")
+    for side in (160, 320, 1024):
+        content = asked(group.token, "picture/0", side=side)
+        with Image.open(io.BytesIO(content)) as image:
+            assert max(image.size) <= side and image.format == "JPEG"
+    assert len(asked(group.token, "picture/0", side=160)) < len(asked(group.token, "picture/0", side=1024))
+
+
+def test_words_are_found_in_whole_texts_and_whatever_the_case(tmp_path):
+    with Recorder(tmp_path / "r.jsonl") as record:
+        for i in range(3):
+            record.rollout("Draw.").text("A long road. " * 90 + ("The RED sign." if i == 1 else ""), reward=i)
+    group = sources.open_upload([str(tmp_path / "r.jsonl")])
+    assert asked(group.token, "find", words="red sign") == [[1, 0]]
+    assert asked(group.token, "find", words="blue") == []
+    assert len(asked(group.token, "group")["rows"][1]["segments"][0]["text"]) <= 140
+
+
+def test_per_token_probabilities_are_those_of_the_file(tmp_path):
+    part = {"type": "text", "text": "a b", "tokens": ["a", "b", "c"], "logprobs": [0.0, -0.6931472, None]}
+    file = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
+    (tmp_path / "r.json").write_text(json.dumps(file))
+    group = sources.open_upload([str(tmp_path / "r.json")])
+    tokens = asked(group.token, "segment", g=0, s=0)["tokens"]
+    assert [one["probability"] for one in tokens] == [1.0, pytest.approx(0.5), None]
+
+
+# Files of the host
+
+
+def test_only_files_inside_the_hosts_folder_are_opened(tmp_path, monkeypatch):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    recorded(inside / "run" / "r.jsonl", [[(1, 0)], [(0, 1)]])
+    recorded(outside / "secret.jsonl", [[(1, 0)]])
+    (inside / "link.jsonl").symlink_to(outside / "secret.jsonl")
+    (inside / "folder").symlink_to(outside)
+    with pytest.raises(ConfigError, match="opens no files"):
+        sources.open_path("run/r.jsonl")
+    assert sources.files_of_host() == []
+    monkeypatch.setenv(name_of("rollouts"), str(inside))
+    assert sources.files_of_host() == ["run/r.jsonl"]
+    group = sources.open_path("run/r.jsonl")
+    assert group.link == "file:run/r.jsonl" and sources.open_link(group.link).groups
+    wrong = ("../out/secret.jsonl", "link.jsonl", "folder/secret.jsonl", str(outside / "secret.jsonl"), "", None, "x")
+    for name in (*wrong, "run\\r.jsonl", "run/../../out/secret.jsonl", "http://127.0.0.1/x.jsonl"):
+        with pytest.raises(ConfigError, match="inside the host's folder"):
+            sources.open_path(name)
+
+
+def test_a_file_that_is_followed_is_read_again_when_it_has_grown(tmp_path, monkeypatch):
+    monkeypatch.setenv(name_of("rollouts"), str(tmp_path))
+    recorded(tmp_path / "r.jsonl", [[(1, 0)], [(0, 1)]])
+    group = sources.open_path("r.jsonl")
+    assert asked(group.token, "group")["follows"] and asked(group.token, "group", grown=1) is None
+    recorded(tmp_path / "r.jsonl", [[(1, 1)]])  # a recorder goes on where one was
+    assert len(asked(group.token, "group", grown=1)["rows"]) == 3
+    assert asked(group.token, "group", grown=1) is None and len(asked(group.token, "group")["rows"]) == 3
+
+
+def test_a_trace_of_a_task_that_nobody_here_knows_is_shown_and_not_scored_again(tmp_path):
+    data = json.loads((ROOT / "assets" / "examples" / "maze.json").read_text())
+    data.pop("sheet")
+    data["problem"]["task"] = "chess"
+    (tmp_path / "chess.json").write_text(json.dumps(data))
+    group = sources.open_upload([str(tmp_path / "chess.json")])
+    view = asked(group.token, "group")
+    assert not view["native"] and view["rows"] and "not scored again" in view["notes"][0]
+
+
+def test_an_upload_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_UNPACKED", 1000)
+    recorded(tmp_path / "r.jsonl", [[(1, 0)] * 20])
+    with pytest.raises(Exception, match="unpacks to more than"):
+        sources.open_upload([str(tmp_path / "r.jsonl")])
