@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
 from mmreason.__main__ import build_parser
-from mmreason.analysis.overview import overview_table
-from mmreason.analysis.tables import comparison_table, cost_table, setup_table, success_table
+from mmreason.analysis.figures import tables
 from mmreason.commands import command_names
 
 ROOT = Path(__file__).parents[1]
@@ -28,18 +26,7 @@ def read(name: str) -> dict:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-BLOCKS: dict[tuple[str, str], Callable[[], str]] = {
-    ("README.md", "overview"): overview_table,
-    ("mmreason/analysis/README.md", "compute"): lambda: cost_table(read("compute")),
-    ("mmreason/analysis/README.md", "reproduce"): lambda: comparison_table(read("reproduce")),
-    ("mmreason/analysis/README.md", "setups"): lambda: setup_table(read("reproduce")),
-    **{
-        ("checkpoints/README.md", f"success:{name}"): lambda n=name: success_table(
-            read("evaluate")[n]["by_difficulty"]
-        )
-        for name in read("evaluate")
-    },
-}
+BLOCKS = tables()
 
 
 def prose(page: str) -> str:
@@ -90,7 +77,7 @@ def test_every_picture_is_shown_somewhere():
 @pytest.mark.parametrize(("page", "name"), BLOCKS, ids=lambda value: value)
 def test_a_table_is_the_one_that_its_file_gives(page, name):
     begin, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
-    assert (ROOT / page).read_text().partition(begin)[2].partition(end)[0] == BLOCKS[page, name]()
+    assert (ROOT / page).read_text().partition(begin)[2].partition(end)[0] == BLOCKS[page, name]
 
 
 @pytest.mark.parametrize("command", ["report", "compute", "reproduce"])

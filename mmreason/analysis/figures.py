@@ -1,0 +1,94 @@
+"""Every figure that is shipped: its file, the weights it was made from, the command that makes it, and its tables.
+
+A figure is stale where its file is missing or was made from other weights than the checkpoint now has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmreason import places
+from mmreason.analysis.comparison.protocol import HEADLINE
+from mmreason.analysis.overview import overview_table
+from mmreason.analysis.results_file import results_path
+from mmreason.analysis.tables import comparison_table, cost_table, replace_block, setup_table, success_table
+
+ANALYSIS, CHECKPOINTS = "mmreason/analysis/README.md", "checkpoints/README.md"
+Fingerprint = Callable[[str], str | None]  # of the checkpoint in a folder; None where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What is in a file: ``made_of`` are checkpoint folders with the fingerprints that they had."""
+
+    name: str
+    file: Path
+    command: str
+    made_of: Mapping[str, str]
+
+    def stale(self, fingerprint: Fingerprint) -> str:
+        """Why it is to be made again; nothing where it is not."""
+        if not self.file.is_file():
+            return f"{self.file.name} is missing"
+        now = {folder: fingerprint(folder) for folder in self.made_of}
+        other = [folder for folder, before in self.made_of.items() if now[folder] != before]
+        return f"made from other weights of {', '.join(other)}" if other else ""
+
+
+def figures() -> Iterator[Figure]:
+    """All of which it is known what they were made from."""
+    for name, row in read("evaluate").items():
+        made_of = {f"checkpoints/{name}": row["fingerprint"]}
+        yield Figure(f"success of {name}", results_path("evaluate.json"), row["command"], made_of)
+    cost = read("compute")
+    folders = {"diffusion": "checkpoints/base", "ar": "checkpoints/ar"}
+    made_of = {folders[arm]: hashed for arm, hashed in cost.get("fingerprints", {}).items()}
+    yield Figure("what a rollout costs", results_path("compute.json"), cost["command"], made_of)
+    *_, start = sorted(results_path("reproduce").glob("base-*.json"))
+    made_of = {HEADLINE.checkpoint: json.loads(start.read_text(encoding="utf-8"))["fingerprint"]}
+    command = read("reproduce")["command"]
+    yield Figure("joint against factorized", results_path("reproduce.json"), command, made_of)
+    leak = read("interference")
+    made_of = {row["checkpoint"]: row["checkpoint_hash"] for row in leak["checkpoints"]}
+    yield Figure("interference", results_path("interference.json"), _interference(leak["settings"], made_of), made_of)
+    for path in sorted((places.ASSETS / "examples").glob("*.json")):
+        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        made_of = {f"checkpoints/{settings['checkpoint']}": settings["checkpoint_hash"]}
+        yield Figure(f"example {path.stem}", path, "python -m mmreason make examples", made_of)
+
+
+def _interference(settings: Mapping[str, Any], folders: Mapping[str, str]) -> str:
+    """The command that measured it."""
+    words = ["python -m mmreason interference --checkpoint", *folders]
+    words += [f"--{name} {settings[name]}" for name in ("num_problems", "num_generations", "seed", "granularity")]
+    return " ".join([*words, "--out assets/results/interference.json"])
+
+
+def tables() -> dict[tuple[str, str], str]:
+    """(page, name of the block) → the table that its file gives."""
+    found = {
+        ("README.md", "overview"): overview_table(),
+        (ANALYSIS, "compute"): cost_table(read("compute")),
+        (ANALYSIS, "reproduce"): comparison_table(read("reproduce")),
+        (ANALYSIS, "setups"): setup_table(read("reproduce")),
+    }
+    rows = read("evaluate").items()
+    return found | {(CHECKPOINTS, f"success:{name}"): success_table(row["by_difficulty"]) for name, row in rows}
+
+
+def pages() -> dict[str, str]:
+    """The pages whose tables are not those of the files, as they should read."""
+    wanted: dict[str, str] = {}
+    for (page, name), content in tables().items():
+        text = wanted.get(page) or (places.ROOT / page).read_text(encoding="utf-8")
+        wanted[page] = replace_block(text, name, content)
+    return {page: text for page, text in wanted.items() if (places.ROOT / page).read_text(encoding="utf-8") != text}
+
+
+def read(name: str) -> dict[str, Any]:
+    """A results file."""
+    return json.loads(results_path(f"{name}.json").read_text(encoding="utf-8"))
