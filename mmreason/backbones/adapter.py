@@ -32,7 +32,7 @@ class Adapter:
             torch.manual_seed(seed)  # peft draws the first weights from torch's global generator
             backbone.model.name_or_path = base  # else peft renames the base to what transformers knows: nothing
             self.peft = get_peft_model(backbone.model, config)
-        self.base = base
+        self.base, self.rank = base, rank
 
     @property
     def parameters(self) -> list[nn.Parameter]:

@@ -128,6 +128,7 @@ class PublicModel:
     """A checkpoint of a public family, ready to denoise; ``adapter`` is the one that it was loaded with or given."""
 
     family: str
+    name: str  # of the base: owner/name on the Hub, or the path of its folder
     folder: Path  # of the base
     backbone: LlamaBackbone
     layout: AnyLayout
@@ -151,12 +152,14 @@ def load_public(
     folder = find(checkpoint)
     base = base_of(folder)
     if base is not None:
-        return _with_adapter(load_public(base, attention, device, dtype, family), folder, base)
+        return _with_adapter(load_public(base, attention, device, dtype, family), folder)
     config = read_json(folder / "config.json")
     family = family or family_of(folder, config)
     codec = codec_of(folder, device)
     layout = layout_of(family, folder, config, stored_shape(folder, config), codec.num_codes)
-    return PublicModel(family, folder, load_llama(folder, attention, device, dtype), layout, codec, licence_of(folder))
+    name = os.path.abspath(folder) if os.path.isdir(checkpoint) else checkpoint
+    backbone = load_llama(folder, attention, device, dtype)
+    return PublicModel(family, name, folder, backbone, layout, codec, licence_of(folder))
 
 
 def quick_type(folder: Path, device: torch.device | str) -> torch.dtype | None:
@@ -168,12 +171,12 @@ def quick_type(folder: Path, device: torch.device | str) -> torch.dtype | None:
     return torch.float32 if sum(file.stat().st_size for file in files) <= SMALL_BYTES else None
 
 
-def _with_adapter(model: PublicModel, folder: Path, base: str) -> PublicModel:
+def _with_adapter(model: PublicModel, folder: Path) -> PublicModel:
     """``model`` with the adapter in ``folder``."""
     rank = read_json(folder / ADAPTER).get("r")
     if type(rank) is not int or not 1 <= rank <= model.backbone.shape.width:
         raise CheckpointError(f"adapter {str(folder)!r} must name its rank, a number up to the width, got {rank!r}")
-    model.adapter = Adapter(model.backbone, rank, base=base)
+    model.adapter = Adapter(model.backbone, rank, base=model.name)
     model.adapter.load(folder)
     model.adapter_folder = folder
     return model

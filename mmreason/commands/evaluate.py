@@ -8,9 +8,10 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
-from mmreason.commands._options.settings import add_chosen
+from mmreason.commands._options.settings import add_chosen, add_settings
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.views.config import ViewsConfig
 
 HELP = "success and rewards on fresh test problems"
 
@@ -39,22 +40,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="own",
         help="what a policy goes on from after an edit: own, hidden, shuffled or true (default: own)",
     )
+    add_number(parser, limits.MAX_TURNS, says="default: the checkpoint's")
+    add_settings(parser, ViewsConfig)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate; returns what ``mmreason.analysis.evaluate`` says."""
     from mmreason.analysis.evaluate import check_choice, check_transfer, evaluate
-    from mmreason.commands._options.checkpoint import given, load_pipeline
+    from mmreason.commands._options.checkpoint import given, load_policy, views_given
+    from mmreason.errors import ConfigError
+    from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.tasks import TASKS
 
     args.tasks = named(args.tasks)
     settings = given(args, "temperature", "num_steps", "threshold", "region", "default_region", "schedule", "order")
+    settings |= given(args, "max_turns")
+    views = views_given(args)
     SamplingConfig(**settings)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_transfer(args.pass_at, args.pictures)
-    pipe = load_pipeline(args.checkpoint)
+    pipe = load_policy(args.checkpoint, views)
+    if isinstance(pipe, ViewsPipeline) and args.pictures != "own":
+        raise ConfigError(f"pictures must be own for checkpoints of public families, got {args.pictures!r}")
     tasks = tasks_of(pipe.vocabulary, args.tasks)
-    config = pipe.scheduler.sampling_config(**settings)
+    config = pipe.sampling_config(**settings)
 
     def show(done: int, total: int) -> None:
         print(f"\r{done} of {total} problems", end="\n" if done == total else "", file=sys.stderr, flush=True)

@@ -66,10 +66,12 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from dataclasses import replace
 
     from mmreason.analysis.interference import MeasureConfig, measure
-    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.commands._options.checkpoint import load_policy
     from mmreason.errors import ConfigError
     from mmreason.rewards.custom import load_rewards
     from mmreason.sampling.config import SamplingConfig
+    from mmreason.sampling.views.config import ViewsConfig
+    from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.settings import build, given
     from mmreason.training.rl.grpo import Rollouts
     from mmreason.training.rl.presets import LEAK_GROUPS
@@ -83,11 +85,12 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     functions = load_rewards(args.reward)
     values = values_of(args, GRPOConfig)
     build(GRPOConfig, values)  # what is wrong is said before weights are read
-    pipe = load_pipeline(args.checkpoint)
-    sampling = pipe.scheduler.sampling_config(**given(SamplingConfig, values))
+    pipe = load_policy(args.checkpoint, given(ViewsConfig, values))
+    sampling = pipe.sampling_config(**given(SamplingConfig, values))
+    parts = {"sampling": sampling} | ({"views": pipe.views} if isinstance(pipe, ViewsPipeline) else {})
     values["tasks"] = values["tasks"] or tasks_of(pipe.vocabulary, None)
-    config: GRPOConfig = build(GRPOConfig, values, sampling=sampling)
-    if args.leak_steps and config.lora_rank:
+    config: GRPOConfig = build(GRPOConfig, values, **parts)
+    if args.leak_steps and (config.lora_rank or isinstance(pipe, ViewsPipeline)):
         raise ConfigError("leak_steps must be 0 with lora_rank: the leak is measured on all weights")
     trainer = Trainer(pipe, config, directory, accelerator, functions)
     if args.leak_steps and trainer.accelerator.num_processes > 1:
@@ -117,7 +120,7 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
         args.resume,
         on_row=show,
         on_samples=keep,
-        on_held_out=keep_some if args.held_out_traces else None,
+        on_held_out=keep_some if args.held_out_traces and pipe.sheet is not None else None,
         measure=leak,
         pause=pause,
     )

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 
 from mmreason.records import Problem, Trace
-from mmreason.rewards.verify import Verifier
+from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.sampler import OnEdits
+from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.seeds import derive_seed
 from mmreason.tasks import make_problem
 
@@ -34,7 +35,7 @@ def rollouts_at_once(device: torch.device) -> int:
 
 
 def solve_problems(
-    pipe: InterleavedReasoningPipeline,
+    pipe: InterleavedReasoningPipeline | ViewsPipeline,
     problems: Sequence[Problem],
     config: SamplingConfig,
     seed: int,
@@ -50,11 +51,11 @@ def solve_problems(
     depend on the batch; without a ``batch_size`` it is what suits the device.  ``is_stopped`` is asked before each
     batch; at a yes the traces are those of the batches so far.
     """
-    at_once = max(1, (batch_size or rollouts_at_once(pipe.transformer.device)) // num_generations)
+    at_once = max(1, (batch_size or rollouts_at_once(pipe.device)) // num_generations)
     more: dict[str, Any] = {} if on_edits is None else {"on_edits": on_edits}
     if num_generations > 1:
         more["num_generations"] = num_generations
-    verifier = Verifier(pipe.words, pipe.sheet)
+    verifier = judge_of(pipe)
     traces: list[Trace] = []
     for start in range(0, len(problems), at_once):
         if is_stopped is not None and is_stopped():

@@ -87,6 +87,10 @@ class ViewsConfig:
             raise ConfigError(f"text_steps must be a multiple of the {blocks} blocks of a text, got {steps}")
         return steps
 
+    def stored(self) -> dict[str, Any]:
+        """The settings as ``views_config`` reads them."""
+        return asdict(self)
+
     def recorded(self) -> dict[str, Any]:
         """What a trace records of these settings."""
         return {"cache": "none" if self.attention == "full" else "exact", **asdict(self)}

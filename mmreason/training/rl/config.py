@@ -10,7 +10,8 @@ from mmreason.errors import ConfigError
 from mmreason.limits import Number, Whole
 from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import AssignmentConfig
-from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.config import WATCHED_ORDER, SamplingConfig
+from mmreason.sampling.views.config import ViewsConfig
 from mmreason.settings import Control, check, choice, number, switch, there, weighted
 from mmreason.tasks import FIRST_TASKS, TASKS
 
@@ -119,6 +120,7 @@ class GRPOConfig:
             }
         ),
     )
+    views: ViewsConfig = field(default_factory=ViewsConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     num_iterations: int = number(
         1,
@@ -147,6 +149,12 @@ class GRPOConfig:
     max_tokens: int | None = number(
         None, limits.MAX_TOKENS, "positions in one backward pass", left="as many as suit the device"
     )
+    score_steps: float = number(
+        1.0,
+        Number(
+            "score_steps", 0.01, 1, "share of a segment's denoising steps that stands for all, of public checkpoints"
+        ),
+    )
     lora_rank: int = number(0, Whole("lora_rank", 0, 4096, "rank of low-rank adapters; 0 trains all weights"))
     bf16: bool = switch(
         False,
@@ -159,6 +167,11 @@ class GRPOConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.sampling.order == WATCHED_ORDER:
+            raise ConfigError(
+                f"order must be confidence or entropy in training, got {WATCHED_ORDER}, which hangs on what was drawn "
+                "and has no exact likelihood: it is for watching only"
+            )
         if self.mask_share is not None and self.likelihood != "random_mask":
             raise ConfigError(f"mask_share is of the likelihood random_mask, got likelihood {self.likelihood}")
         for name in ("tasks", "difficulties"):

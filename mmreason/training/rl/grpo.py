@@ -18,22 +18,20 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from mmreason.errors import ConfigError
-from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Problem, Trace
 from mmreason.rewards.assignment import GroupAdvantages, assign, interference
 from mmreason.rewards.custom import Reward, RewardFunction, add_rewards_to, as_reward
-from mmreason.rewards.verify import Verifier
+from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.seeds import derive_seed, numpy_generator
 from mmreason.tasks import make_problem
-from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.curriculum import Curriculum, Outcome, outcomes_of
-from mmreason.training.rl.likelihood import ScoredTokens, check_policy, pack_traces, score_tokens, token_budget
+from mmreason.training.rl.learner import CellsLearner, Learner, Scored
 from mmreason.training.rl.loss import POOLED, TokenCounts, sharing_tokens, token_loss, token_weights, tokens_in
 from mmreason.training.rl.metrics import metrics_of, scores_of
-from mmreason.training.rl.order import changed_orders
-from mmreason.training.validation import rollouts_at_once
+from mmreason.training.rl.views import ViewsLearner
 
 MEANS = (("kl", "scored", "kl"), ("entropy", "tokens", "entropy"), ("clip_ratio", "scored", "clipped"))  # of, sum
 
@@ -100,21 +98,25 @@ class GRPO:
 
     def __init__(
         self,
-        pipe: InterleavedReasoningPipeline,
+        pipe: InterleavedReasoningPipeline | ViewsPipeline,
         config: GRPOConfig,
         accelerator: Accelerator,
-        reference: InterleavedDiffusionModel | None = None,
+        reference: Any = None,
         reward_functions: Sequence[Reward | RewardFunction] = (),
     ) -> None:
-        check_policy(pipe.transformer)
-        for task in config.tasks:
-            pipe.vocabulary.task_token(task)
+        """``reference`` is what KL is measured from, for a public checkpoint found by itself."""
+        self.learner: Learner
+        if isinstance(pipe, ViewsPipeline):
+            self.learner = learner = ViewsLearner(pipe, config)
+            reference = learner.reference() if config.loss.beta else None
+        else:
+            self.learner = CellsLearner(pipe, config)
         self.pipe, self.config, self.accelerator = pipe, config, accelerator
-        self.policy, self.reference = pipe.transformer, reference
+        self.policy, self.reference = self.learner.policy, reference
         self.rewards = [as_reward(each) for each in reward_functions]
         self.curriculum = Curriculum() if config.curriculum else None
-        self.verifier = Verifier(pipe.words, pipe.sheet)
-        self.parameters = [p for p in self.policy.parameters() if p.requires_grad]
+        self.verifier = judge_of(pipe)
+        self.parameters = self.learner.parameters()
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
         )
@@ -153,7 +155,7 @@ class GRPO:
 
     def _groups(self, chosen: Sequence[tuple[Problem, int]]) -> list[list[Trace]]:
         """Scored rollouts of each problem."""
-        with half_precision(self.policy.device, self.config.bf16):
+        with self.learner.half():
             traces = self._roll_out([problem for problem, _ in chosen], [seed for _, seed in chosen])
         traces = add_rewards_to([self.verifier.score(trace) for trace in traces], self.rewards)
         size = self.config.num_generations
@@ -162,7 +164,7 @@ class GRPO:
     def _roll_out(self, problems: Sequence[Problem], seeds: Sequence[int]) -> list[Trace]:
         """``num_generations`` traces a problem, some problems at a time."""
         size, traces = self.config.num_generations, []
-        at_once = max(1, rollouts_at_once(self.policy.device) // size)
+        at_once = max(1, self.learner.at_once // size)
         for start in range(0, len(problems), at_once):
             here = slice(start, start + at_once)
             traces += self.pipe(problems[here], self.config.sampling, seeds[here], size).traces
@@ -196,9 +198,7 @@ class GRPO:
             for i, trace in enumerate(traces)
         ]
         live = None if config.loss.beta else [row for group in rollouts.advantages for row in group.live]
-        budget = config.max_tokens or token_budget(self.policy.device)
-        packing = (config.likelihood, budget, rngs, live, config.mask_share)
-        batches = list(pack_traces(traces, self.pipe.layout, *packing))
+        batches = self.learner.batches(traces, rngs, live)
         terms = [self._terms(batch, rollouts) for batch in batches]
         old: list[tuple[torch.Tensor, torch.Tensor | None] | None] = [None] * len(batches)
         metrics = {"skipped": 0.0, "train_flops": 0.0}
@@ -216,14 +216,14 @@ class GRPO:
             counts = (0, 0, 0.0)  # what is committed in one step has no order
             if batches and config.sampling.num_steps != 1:
                 batch = batches[len(batches) // 2]
-                with half_precision(self.policy.device, self.config.bf16):
-                    counts = changed_orders(self.policy, batch, self.pipe.layout, config.sampling)
+                with self.learner.half():
+                    counts = self.learner.changed_orders(batch)
             changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
             metrics["order_changed"] = changed / max(1.0, steps)
             metrics["train_flops"] += flops
         return metrics
 
-    def _terms(self, batch: ScoredTokens, rollouts: Rollouts) -> tuple[torch.Tensor, torch.Tensor]:
+    def _terms(self, batch: Scored, rollouts: Rollouts) -> tuple[torch.Tensor, torch.Tensor]:
         """Advantage and weight of every scored token, (N,) each."""
         size = self.config.num_generations
         traces = rollouts.traces
@@ -233,11 +233,11 @@ class GRPO:
         )
         tokens_N = sharing_tokens([(traces[t], s) for t, s in where], self.config.loss)
         weight_N = token_weights(batch.is_image_N, tokens_N, rollouts.counts, self.config.loss)
-        return advantage_N, weight_N
+        return advantage_N, weight_N * self.learner.shares(batch)
 
     def _accumulate(
         self,
-        batch: ScoredTokens,
+        batch: Scored,
         advantage_N: torch.Tensor,
         weight_N: torch.Tensor,
         before: tuple[torch.Tensor, torch.Tensor | None] | None,
@@ -247,16 +247,14 @@ class GRPO:
 
         They are ``before`` in the iterations that follow the first.
         """
-        config, device = self.config, self.policy.device
-        temperature = config.sampling.temperature
+        config, device = self.config, self.learner.device
         advantage_N, weight_N = advantage_N.to(device), weight_N.to(device)
         old_logp_N, ref_logp_N = before or (None, None)
         asks = before is None and bool(config.loss.beta) and self.reference is not None
-        with half_precision(self.policy.device, self.config.bf16):
-            if asks and self.reference is not None:
-                with torch.no_grad():
-                    ref_logp_N = score_tokens(self.reference, batch, self.pipe.layout, temperature)
-            logp_N = score_tokens(self.policy, batch, self.pipe.layout, temperature)
+        with self.learner.half():
+            if asks:
+                ref_logp_N = self.learner.score_reference(self.reference, batch)
+            logp_N = self.learner.score(batch)
         if old_logp_N is None:
             old_logp_N = logp_N.detach()
         terms = token_loss(logp_N, old_logp_N, advantage_N, config.loss, ref_logp_N)
@@ -271,9 +269,7 @@ class GRPO:
                 ("clipped", terms.clipped_N.float()),
             ):
                 sums[f"{name}/{modality}"] += float(value_N[chosen_N].sum())
-        once = batch.flops(self.policy.config)
-        passes = 3 + config.gradient_checkpointing + asks  # a backward pass counts as two
-        sums["flops"] += passes * once
+        sums["flops"] += self.learner.flops(batch, asks)
         return old_logp_N, ref_logp_N
 
     def _optimizer_step(self, step: int, sums: dict[str, float]) -> dict[str, float]:

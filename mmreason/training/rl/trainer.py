@@ -23,6 +23,7 @@ from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.custom import Reward, RewardFunction, as_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts
 from mmreason.training.rl.loss import POOLED
@@ -50,7 +51,7 @@ class Trainer:
 
     def __init__(
         self,
-        pipe: InterleavedReasoningPipeline,
+        pipe: InterleavedReasoningPipeline | ViewsPipeline,
         config: GRPOConfig,
         run: RunDirectory,
         accelerator: Accelerator | None = None,
@@ -63,17 +64,18 @@ class Trainer:
         if self.accelerator.is_main_process:  # who alone reads and writes the settings
             self.origin["checkpoint"] = pipe.current_fingerprint()
         self.adapter = None
-        base = pipe.transformer
         reference = None
-        if config.loss.beta:
-            reference = copy.deepcopy(base).requires_grad_(False).eval()
-        base.requires_grad_(True)
-        base.hints.requires_grad_(False)  # the auxiliary head belongs to the supervised stage
-        base.hint_norm.requires_grad_(False)
-        if config.lora_rank:
-            self.adapter = _with_lora(base, config)
-        if config.gradient_checkpointing:
-            base.gradient_checkpointing_enable()
+        if isinstance(pipe, InterleavedReasoningPipeline):
+            base = pipe.transformer
+            if config.loss.beta:
+                reference = copy.deepcopy(base).requires_grad_(False).eval()
+            base.requires_grad_(True)
+            base.hints.requires_grad_(False)  # the auxiliary head belongs to the supervised stage
+            base.hint_norm.requires_grad_(False)
+            if config.lora_rank:
+                self.adapter = _with_lora(base, config)
+            if config.gradient_checkpointing:
+                base.gradient_checkpointing_enable()
         self.grpo = GRPO(pipe, config, self.accelerator, reference, reward_functions)
         self.step = 0
         self.skipped = 0.0  # updates left out so far, because something was not finite
@@ -219,7 +221,7 @@ class Trainer:
             state = {
                 "step": self.step,
                 "skipped": self.skipped,
-                "model": self.pipe.transformer.state_dict(),
+                "model": self.grpo.learner.state(),
                 "optimizer": self.grpo.optimizer.state_dict(),
             }
             if self.grpo.curriculum is not None:
@@ -230,12 +232,14 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def export(self, folder: Path) -> None:
-        """Write the policy as a checkpoint, adapters merged."""
+        """Write the policy as a checkpoint; adapters on one of ours are merged, on a public one they stand alone."""
         pipe = self.pipe
-        if self.adapter is not None:
+        if self.adapter is None or not isinstance(pipe, InterleavedReasoningPipeline):
+            self.grpo.learner.export(folder)
+        else:
             merged = cast(InterleavedDiffusionModel, copy.deepcopy(self.adapter).merge_and_unload())
             pipe = InterleavedReasoningPipeline(merged, pipe.vqvae, pipe.tokenizer, pipe.scheduler)
-        pipe.save_pretrained(folder, max_shard_size="9MB")
+            pipe.save_pretrained(folder, max_shard_size="9MB")
 
     def _resume(self) -> int | None:
         if self.accelerator.is_main_process:
@@ -253,7 +257,7 @@ class Trainer:
         if self.accelerator.is_main_process:
             check_resumable(self.run, self.config, self.origin, self.step, RESUME_WITH_OTHER)
         with self.run.loading():
-            self.pipe.transformer.load_state_dict(state["model"])
+            self.grpo.learner.load(state["model"])
             self.grpo.optimizer.load_state_dict(state["optimizer"])
             if self.grpo.curriculum is not None:
                 self.grpo.curriculum.counts = state.get("curriculum", {})

@@ -39,6 +39,7 @@ _WRITTEN = re.compile(
     r"|(state|\.state\.(old|new))/(state\.pt|step\.json)"
     r"|(vqvae|\.vqvae\.(old|new))/(config\.json|[\w.-]+\.safetensors(\.index\.json)?)"
     r"|(checkpoint(-\d+)?|\.checkpoint(-\d+)?\.(old|new))/(model_index\.json"
+    r"|adapter_config\.json|adapter_model\.safetensors|views\.json|README\.md"
     r"|(transformer|vqvae|tokenizer|scheduler)/([\w.-]+\.safetensors(\.index\.json)?|(scheduler_)?config\.json"
     r"|tokenizer(_config)?\.json|special_tokens_map\.json|added_tokens\.json|vocab\.\w+|merges\.txt"
     r"|chat_template\.jinja))",

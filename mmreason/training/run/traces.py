@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING, Any
 from mmreason.disk import write_json
 from mmreason.traces.file import save, to_json
 from mmreason.traces.sheet import sheet_value
+from mmreason.traces.views import save_two, to_two
 
 if TYPE_CHECKING:
     from mmreason.records import Trace
     from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+    from mmreason.sampling.views.pipeline import ViewsPipeline
+
+    Pipeline = InterleavedReasoningPipeline | ViewsPipeline
 
 SAMPLES, HELD_OUT = "samples", "held_out"
 SAMPLE_FILE, HELD_OUT_FILE = r"step(\d+)-\d+\.json", r"step(\d+)\.json"  # in these folders
 
 
-def keep_samples(run: Path, step: int, group: Sequence[Trace], pipe: InterleavedReasoningPipeline) -> None:
+def keep_samples(run: Path, step: int, group: Sequence[Trace], pipe: Pipeline) -> None:
     """Write the traces of a group of ``step`` into the run directory ``run``."""
     for g, trace in enumerate(group):
-        save(run / SAMPLES / f"step{step:05d}-{g:02d}.json", to_json(trace, pipe.words, pipe.sheet))
+        path = run / SAMPLES / f"step{step:05d}-{g:02d}.json"
+        if pipe.sheet is None:
+            save_two(path, to_two([trace], pipe))
+        else:
+            save(path, to_json(trace, pipe.words, pipe.sheet))
 
 
 def samples(run: Path) -> dict[int, list[Path]]:

@@ -22,6 +22,7 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.seeds import numpy_generator
 from mmreason.training import validation
 from mmreason.training.rl import grpo as module
+from mmreason.training.rl import learner as learners
 from mmreason.training.rl.config import GRPOConfig, LossConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts, _sampled, step_problems
 from mmreason.training.rl.likelihood import CPU_MAX_TOKENS, pack_traces, score_tokens, token_budget
@@ -109,7 +110,7 @@ def test_an_update_forwards_no_more_at_once_than_suits_the_device(monkeypatch):
         seen.append((len(batch.packed.ids_BL), batch.num_positions))
         return score_tokens(model, batch, *rest)
 
-    monkeypatch.setattr(module, "score_tokens", note)
+    monkeypatch.setattr(learners, "score_tokens", note)
     learner().update(many, 0)
     assert sum(size for _, size in seen) > 3 * CPU_MAX_TOKENS
     assert all(rows == 1 or size <= CPU_MAX_TOKENS for rows, size in seen)
@@ -505,7 +506,7 @@ def test_a_large_update_changes_orders_and_a_tiny_one_does_not():
 
 def test_of_segments_drawn_in_one_step_the_order_is_not_looked_at(monkeypatch):
     grpo = learner(sampling=SamplingConfig(num_steps=1))
-    monkeypatch.setattr(module, "changed_orders", None)  # would fail if it were called
+    monkeypatch.setattr(learners, "changed_orders", None)  # would fail if it were called
     assert grpo.update(grpo.rollouts(0), 0)["order_changed"] == 0
 
 

@@ -1,0 +1,158 @@
+"""GRPO on a public checkpoint: only adapters learn, exactly, resumably, and what has no likelihood is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+
+from mmreason.errors import ConfigError
+from mmreason.records import Trace
+from mmreason.sampling.views.pipeline import ViewsPipeline
+from mmreason.training.rl.config import GRPOConfig, LossConfig
+from mmreason.training.rl.grpo import GRPO
+from mmreason.training.rl.trainer import Trainer
+from mmreason.training.run.rundir import RunDirectory
+from mmreason.training.validation import held_out, solve_problems
+from tests.helpers import public
+
+
+def low_ids(trace: Trace) -> list[float]:
+    """A reward that any policy can raise: the share of even ids."""
+    return [float(np.mean([token % 2 == 0 for token in segment.tokens])) for segment in trace.segments]
+
+
+def config_of(pipe: ViewsPipeline, **changes: Any) -> GRPOConfig:
+    sampling = pipe.sampling_config(num_steps=2, temperature=1.0, max_turns=1, **changes.pop("sampling", {}))
+    small = {"max_steps": 2, "num_problems": 2, "num_generations": 2, "eval_problems": 1, "save_steps": 1}
+    chosen = {"tasks": {"maze": 1.0}, "difficulties": {"easy": 1.0}, "lora_rank": 4, "learning_rate": 1e-2} | changes
+    return GRPOConfig(**small, **chosen, sampling=sampling, views=pipe.views)
+
+
+def grpo_of(pipe: ViewsPipeline, **changes: Any) -> GRPO:
+    return GRPO(pipe, config_of(pipe, **changes), Accelerator(cpu=True), None, [low_ids])
+
+
+def gradient(grpo: GRPO, rollouts: Any, rngs: Sequence[Any]) -> torch.Tensor:
+    """Of the loss, all adapters in a row."""
+    traces = rollouts.traces
+    for batch in grpo.learner.batches(traces, rngs, None):
+        advantage_N, weight_N = grpo._terms(batch, rollouts)
+        (advantage_N * weight_N * grpo.learner.score(batch)).sum().backward()
+    found = torch.cat([each.grad.ravel() for each in grpo.parameters if each.grad is not None])
+    grpo.optimizer.zero_grad()
+    return found
+
+
+@pytest.mark.parametrize("attention", ["full", "prefix"])
+def test_an_update_moves_adapters_alone_and_starts_on_policy(attention: str) -> None:
+    pipe = public.pipeline(attention=attention, guidance=1.0)
+    grpo = grpo_of(pipe, loss=LossConfig(beta=0.1), gradient_checkpointing=True)
+    bits = {n: p.clone() for n, p in grpo.policy.named_parameters() if "lora_" not in n}
+    before = [p.detach().clone() for p in grpo.parameters]
+    rollouts = grpo.rollouts(0)
+    rngs = [np.random.default_rng(0)] * len(rollouts.traces)
+    for batch in grpo.learner.batches(rollouts.traces, rngs, None):
+        recorded = [
+            logprob
+            for snapshot, t, s in zip(
+                batch.snapshots, _first(batch.trace_N, batch), _first(batch.segment_N, batch), strict=True
+            )
+            for frame in rollouts.traces[t].segments[s].frames
+            if list(frame.committed) == snapshot.places.tolist()
+            for logprob in frame.logprobs
+        ]
+        assert grpo.learner.score(batch).detach().tolist() == pytest.approx(recorded, abs=2e-3)
+    metrics = grpo.update(rollouts, 0)
+    assert metrics["kl"] == pytest.approx(0, abs=1e-5) and metrics["grad_norm"] > 0 and metrics["train_flops"] > 0
+    assert any(not torch.equal(a, b) for a, b in zip(before, grpo.parameters, strict=True))
+    assert all(torch.equal(p, bits[n]) for n, p in grpo.policy.named_parameters() if "lora_" not in n)
+    assert grpo.update(rollouts, 1)["kl"] > 0  # measured from the base, which is the policy without adapters
+
+
+def _first(values_N: torch.Tensor, batch: Any) -> list[int]:
+    """The value of each snapshot of a batch."""
+    counts = [len(snapshot.places) for snapshot in batch.snapshots]
+    return values_N[torch.tensor([0, *counts]).cumsum(0)[:-1]].tolist()
+
+
+def test_a_share_of_the_steps_has_the_whole_gradient_as_its_mean() -> None:
+    class Always:
+        """Chooses the same of two steps."""
+
+        def __init__(self, step: int) -> None:
+            self.step = step
+
+        def choice(self, *_: Any, **__: Any) -> np.ndarray:
+            return np.array([self.step])
+
+    grpo = grpo_of(public.pipeline(), score_steps=0.5)
+    rollouts = grpo.rollouts(0)
+    halves = [gradient(grpo, rollouts, [Always(step)] * len(rollouts.traces)) for step in (0, 1)]
+    whole = grpo_of(public.pipeline())
+    full = gradient(whole, rollouts, [np.random.default_rng(0)] * len(rollouts.traces))
+    assert not torch.allclose(halves[0], full, rtol=1e-2)
+    torch.testing.assert_close((halves[0] + halves[1]) / 2, full, rtol=1e-3, atol=1e-7)
+
+
+def test_micro_batches_and_two_processes_add_up_to_one() -> None:
+    """The gradient of a step is the sum of those of any parts of its traces, at any number of tokens at once."""
+    grpo = grpo_of(public.pipeline())
+    rollouts = grpo.rollouts(0)
+    rngs = [np.random.default_rng(0)] * len(rollouts.traces)
+    whole = gradient(grpo, rollouts, rngs)
+    small = grpo_of(public.pipeline(), max_tokens=300)
+    assert len(small.learner.batches(rollouts.traces, rngs, None)) > len(
+        grpo.learner.batches(rollouts.traces, rngs, None)
+    )
+    torch.testing.assert_close(gradient(small, rollouts, rngs), whole, rtol=1e-3, atol=1e-7)
+    parts = []
+    for half in (0, 1):
+        live = [[t // 2 == half] * len(trace.segments) for t, trace in enumerate(rollouts.traces)]
+        for batch in grpo.learner.batches(rollouts.traces, rngs, live):
+            advantage_N, weight_N = grpo._terms(batch, rollouts)
+            (advantage_N * weight_N * grpo.learner.score(batch)).sum().backward()
+        parts.append(torch.cat([each.grad.ravel() for each in grpo.parameters if each.grad is not None]))
+        grpo.optimizer.zero_grad()
+    torch.testing.assert_close(parts[0] + parts[1], whole, rtol=1e-3, atol=1e-7)
+
+
+def test_a_run_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path) -> None:
+    def trained(name: str, pauses: bool, resume: bool = False) -> Path:
+        pipe = public.pipeline()
+        trainer = Trainer(pipe, config_of(pipe), RunDirectory(tmp_path / name), Accelerator(cpu=True), [low_ids])
+        trainer.train(resume, pause=(lambda: True) if pauses else None)
+        return tmp_path / name / "checkpoint"
+
+    whole = trained("whole", pauses=False)
+    trained("cut", pauses=True)
+    cut = trained("cut", pauses=False, resume=True)
+    weights = [(folder / "adapter_model.safetensors").read_bytes() for folder in (whole, cut)]
+    assert weights[0] == weights[1] and len(weights[0]) < 100_000
+    again = ViewsPipeline.from_pretrained(str(whole))
+    assert again.views == public.pipeline().views and again.model.adapter is not None
+    problems = held_out(["maze"], ["easy"], 1, 0, "test")
+    (trace,) = solve_problems(again, problems, again.sampling_config(num_steps=1, temperature=0, max_turns=1), 0)
+    assert trace.segments and again.fingerprint != public.pipeline().fingerprint
+    on = grpo_of(again, lora_rank=0)
+    reference = on.learner.reference()  # goes on from an adapter, so KL is measured from that one
+    assert not isinstance(reference, str) and torch.equal(reference[1], on.parameters[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"lora_rank": 0}, "lora_rank must be at least 1"),
+        ({"lora_rank": 4096}, "lora_rank must be from 1 to 64"),
+        ({"likelihood": "one_step"}, "likelihood must be trajectory"),
+        ({"sampling": {"order": "maskgit"}}, "order must be confidence or entropy in training"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        grpo_of(public.pipeline(), **changes)
