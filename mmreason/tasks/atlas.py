@@ -5,10 +5,11 @@ Axes: N drawings, H W canvas.  A global cell id indexes the sheet; each task own
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image
 
 from mmreason.records import CELL_PX, GRID
 from mmreason.tasks.task import FOREIGN, Task
@@ -52,6 +53,12 @@ class Atlas:
         sheet = self.pixels.reshape(len(self.pixels), -1).astype(np.float32)
         distance = (sheet**2).sum(1) - 2 * flat @ sheet.T  # up to a constant per patch
         return distance.argmin(1).reshape(patches.shape[:-3])
+
+
+def drawn_at(names: Sequence[str], canvas_HW: np.ndarray, draw: Callable[[str], Image.Image]) -> np.ndarray:
+    """The (S, S, 3) uint8 picture of a canvas of local cell ids, each of ``names`` as ``draw`` draws it."""
+    cells = {cell: np.asarray(draw(names[cell]), dtype=np.uint8) for cell in np.unique(canvas_HW).tolist()}
+    return np.concatenate([np.concatenate([cells[cell] for cell in row], axis=1) for row in canvas_HW.tolist()])
 
 
 def split_cells(image: np.ndarray) -> np.ndarray:

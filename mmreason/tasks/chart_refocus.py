@@ -23,6 +23,7 @@ from PIL import Image
 
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict
+from mmreason.tasks.atlas import drawn_at
 from mmreason.tasks.plot import LETTERS, RANKS, draw_axis, draw_bar, draw_foot, draw_header, draw_term
 from mmreason.tasks.task import NO_HINT, Task, checked_object, shown, verdict
 
@@ -111,6 +112,10 @@ class ChartRefocus(Task):
         if look in ("tick", "origin"):
             return draw_axis(what or "0", look == "origin", cell_px)
         return draw_term(what, cell_px) if look == "term" else draw_header(look == "result", cell_px)
+
+    def drawn(self, canvas_HW: np.ndarray, cell_px: int) -> np.ndarray:
+        """The canvas as pixels, its cells drawn with ``cell_px`` pixels along a side."""
+        return drawn_at(self.cells, canvas_HW, lambda name: self.draw_cell(name, cell_px))
 
     def generate(self, difficulty: Difficulty, rng: np.random.Generator) -> dict[str, Any] | None:
         """Bars of different heights and a sum of some of them; None if the sum leaves the range."""

@@ -145,6 +145,10 @@ class Task(ABC):
         """The canvas as (S, S, 3) pixels; None where it is drawn cell by cell."""
         return None
 
+    def drawn(self, canvas_HW: np.ndarray, cell_px: int) -> np.ndarray | None:
+        """The canvas as pixels with cells of ``cell_px``; None where there is nothing finer than its small picture."""
+        return None
+
     def solvable(self, spec: Spec, canvas_HW: np.ndarray, turn: int) -> bool:
         """Can something right still be said or drawn on the canvas shown?"""
         everywhere = self.region(np.ones((GRID, GRID), dtype=bool))

@@ -23,6 +23,7 @@ from PIL import Image
 
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict, cell_word, parse_cell
+from mmreason.tasks.atlas import drawn_at
 from mmreason.tasks.creatures import COLOURS, SHAPES, draw_bubble, draw_card, draw_creature, draw_header, draw_water
 from mmreason.tasks.task import NO_HINT, Task, checked_object, shown, verdict
 
@@ -102,7 +103,7 @@ class VisualSearch(Task):
     }
     cells = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
-    num_hints = MAX_CLUES + 1
+    num_hints = len(KINDS)
 
     @property
     def several(self) -> str:
@@ -122,6 +123,10 @@ class VisualSearch(Task):
             return draw_card((colour, shape), cell_px)
         draw = draw_creature if look.startswith("creature") else draw_bubble
         return draw(colour, shape, look.endswith("found"), cell_px)
+
+    def drawn(self, canvas_HW: np.ndarray, cell_px: int) -> np.ndarray:
+        """The canvas as pixels, its cells drawn with ``cell_px`` pixels along a side."""
+        return drawn_at(self.cells, canvas_HW, lambda name: self.draw_cell(name, cell_px))
 
     def generate(self, difficulty: Difficulty, rng: np.random.Generator) -> dict[str, Any] | None:
         """A random crowd and a trail through it; those that are not wanted look like those that are."""
@@ -196,14 +201,9 @@ class VisualSearch(Task):
         return Demonstration(tuple(steps), f"<answer> {kinds[-1]}")
 
     def hints(self, spec: Mapping[str, Any]) -> np.ndarray:
-        """On each creature at which turn it is wanted, 0 for never."""
-        hints_HW = np.full((GRID, GRID), NO_HINT, dtype=np.int16)
-        for at, _, _ in spec["creatures"]:
-            row, column = parse_cell(at) or (0, 0)
-            hints_HW[row - 1, column - 1] = 0
-        for turn, place in enumerate(self._trail(spec)[1], 1):
-            hints_HW[place] = turn
-        return hints_HW
+        """Which kind each creature, bubble and card shows, however it is drawn."""
+        canvas_HW = self.canvas(spec)
+        return np.where(canvas_HW < len(LOOKS) * len(KINDS), canvas_HW % len(KINDS), NO_HINT).astype(np.int16)
 
     def candidates(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> Iterator[str]:
         """The thought of the next clue."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mmreason.__main__ import main
 from mmreason.records import CELL_PX, DIFFICULTIES, GRID, region_mask
+from mmreason.sampling.views.canvas import start_canvas
+from mmreason.tasks import make_problem
 from mmreason.tasks.atlas import Atlas, split_cells
 from mmreason.tasks.chart_refocus import ChartRefocus
 from mmreason.tasks.laws import split_thought
 from mmreason.tasks.visual_search import VisualSearch
+from tests.helpers import public
 
 TASKS = [VisualSearch(), ChartRefocus()]
 SIDE = 256
@@ -21,10 +26,7 @@ both = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
 def picture(task, canvas_HW, cell_px):
     """The canvas in cells of ``cell_px`` pixels."""
-    whole = Image.new("RGB", (GRID * cell_px, GRID * cell_px))
-    for row, column in np.ndindex(GRID, GRID):
-        whole.paste(task.draw_cell(task.cells[canvas_HW[row, column]], cell_px), (column * cell_px, row * cell_px))
-    return whole
+    return Image.fromarray(task.drawn(canvas_HW, cell_px))
 
 
 def decoded(image):
@@ -78,3 +80,16 @@ def test_a_blank_or_foreign_picture_is_judged_and_nothing_is_right_on_it(task):
         shown_HW = recognised(task, Image.new("RGB", (SIDE, SIDE), (level, level, level)))
         assert not task.check_thought(spec, shown_HW, words, boxes, 1).right
         assert not task.check_answer(spec, shown_HW, task.demonstrate(spec).answer.split()[1:]).right
+
+
+@both
+def test_a_public_checkpoint_is_given_a_picture_of_256_pixels_that_was_drawn_at_that_size(task, tmp_path, capsys):
+    out = tmp_path / "trace.json"
+    asked = ["--task", task.name, "--difficulty", "easy", "--max_turns", "1", "--text_length", "4", "--num_steps", "1"]
+    assert main(["solve", "--checkpoint", str(public.folder()), *asked, "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["segments"][0]["reward"] == 0
+    problem = make_problem(task.name, "easy", 0)
+    canvas = start_canvas(problem, public.pipeline().model.codec)
+    assert canvas.pixels.shape == (SIDE, SIDE, 3)
+    assert np.array_equal(canvas.pixels, np.asarray(picture(task, problem.canvas, SIDE // GRID)))
+    assert not np.array_equal(canvas.pixels, problem.image.repeat(2, axis=0).repeat(2, axis=1))

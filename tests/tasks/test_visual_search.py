@@ -113,11 +113,13 @@ def test_the_question_alone_tells_nothing_and_the_crowd_is_a_crowd():
     assert len(answers) == len(KINDS)
 
 
-def test_hints_say_of_every_creature_when_it_is_wanted():
-    hints_HW, trail = TASK.hints(EXAMPLE), {"blue fish": 1, "red star": 2}
-    for at, kind, _ in EXAMPLE["creatures"]:
-        assert hints_HW[int(at[1]) - 1, int(at[3]) - 1] == trail.get(kind, 0)
-    assert (hints_HW >= 0).sum() == len(EXAMPLE["creatures"])
+def test_hints_say_what_is_shown_however_it_is_drawn():
+    hints_HW = TASK.hints(EXAMPLE)
+    assert KINDS[hints_HW[0, 0]] == EXAMPLE["wanted"]
+    for at, kind, says in EXAMPLE["creatures"]:
+        row, column = int(at[1]) - 1, int(at[3]) - 1
+        assert [KINDS[hint] for hint in hints_HW[row, column : column + 2]] == [kind, says]
+    assert (hints_HW >= 0).sum() == 2 * len(EXAMPLE["creatures"]) + 1
 
 
 def test_a_wrong_card_loses_the_trail_and_a_wrong_frame_does_not():

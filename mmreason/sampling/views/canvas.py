@@ -14,6 +14,7 @@ from mmreason.codecs.crop import cropped
 from mmreason.errors import ConfigError
 from mmreason.records import GRID, Box, Problem
 from mmreason.sampling.views.config import OWN_PIXELS, PUZZLE_PIXELS
+from mmreason.tasks import TASKS
 
 
 @dataclass(slots=True, eq=False)
@@ -74,6 +75,8 @@ def start_canvas(problem: Problem, codec: Codec, pixels: int | None = None) -> C
     if problem.canvas.size:  # cells of a puzzle, or the pixels of a task on pictures
         cells = (GRID, GRID)
         picture = _enlarged(problem.image, cells, pixels or PUZZLE_PIXELS, step)
+        finer = TASKS[problem.task].drawn(problem.canvas, len(picture) // GRID) if problem.task in TASKS else None
+        picture = picture if finer is None else finer
         return Canvas(picture, codec.encode(picture), cells, _region(problem, picture.shape[:2], step))
     picture = fitted(problem.image, pixels or OWN_PIXELS, step)
     codes_HW = codec.encode(picture)
