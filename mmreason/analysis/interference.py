@@ -34,7 +34,7 @@ from mmreason.rewards.assignment import (
     assign,
     interference,
 )
-from mmreason.rewards.verify import Verifier
+from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed
@@ -90,7 +90,7 @@ def roll_out(
     """Scored groups (P)(G) on validation problems, each problem with its own random stream."""
     problems = held_out(config.tasks, config.difficulties, config.num_problems, config.seed, "validation")
     seeds = [rollout_seed(config.seed, problem) for problem in problems]
-    verifier, groups = Verifier(pipe.words, pipe.sheet), []
+    verifier, groups = judge_of(pipe), []
     at_once, size = max(1, batch_size // config.num_generations), config.num_generations
     for start in range(0, len(problems), at_once):
         stop = start + at_once

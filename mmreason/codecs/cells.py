@@ -1,4 +1,4 @@
-"""The small model's codec: a diffusers ``VQModel`` that sees one 16 × 16 cell at a time.
+"""The small model's codec: a diffusers ``VQModel`` that sees one cell of p × p pixels at a time (16 × 16 as shipped).
 
 Cells are coded one by one, so a token means the same picture wherever it stands, and an edit can
 change no pixel outside its region: decoding a canvas is a lookup of decoded codes.
@@ -17,20 +17,20 @@ from diffusers import VQModel
 
 from mmreason.codecs.codec import composite
 from mmreason.errors import ConfigError
-from mmreason.records import CELL_PX
 
 NUM_CODES = 256
 MAX_REMEMBERED = 50_000  # cells, of free pictures; about 50 MB
 
 
-def build_vqvae(num_codes: int = NUM_CODES, width: int = 32, code_width: int = 16) -> VQModel:
-    """An untrained ``VQModel`` with four halvings: 16 × 16 pixels become one code."""
+def build_vqvae(num_codes: int = NUM_CODES, width: int = 32, code_width: int = 16, halvings: int = 4) -> VQModel:
+    """An untrained ``VQModel``; with four halvings 16 × 16 pixels become one code."""
+    widths = (width // 2, *[width] * (halvings - 2), width * 2, width * 2)
     return VQModel(
         in_channels=3,
         out_channels=3,
-        down_block_types=("DownEncoderBlock2D",) * 5,
-        up_block_types=("UpDecoderBlock2D",) * 5,
-        block_out_channels=(width // 2, width, width, width * 2, width * 2),
+        down_block_types=("DownEncoderBlock2D",) * len(widths),
+        up_block_types=("UpDecoderBlock2D",) * len(widths),
+        block_out_channels=widths,
         layers_per_block=1,
         latent_channels=code_width,
         num_vq_embeddings=num_codes,
@@ -42,20 +42,20 @@ def build_vqvae(num_codes: int = NUM_CODES, width: int = 32, code_width: int = 1
 
 
 def to_input(pixels: np.ndarray) -> torch.Tensor:
-    """(N, 16, 16, 3) uint8 pixels → (N, 3, 16, 16) floats in [−1, 1]."""
+    """(N, p, p, 3) uint8 pixels → (N, 3, p, p) floats in [−1, 1]."""
     return torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 @torch.no_grad()
 def encode_cells(vqvae: VQModel, pixels: np.ndarray) -> np.ndarray:
-    """(N, 16, 16, 3) uint8 cells → (N,) codes."""
+    """(N, p, p, 3) uint8 cells → (N,) codes."""
     latents = vqvae.quant_conv(vqvae.encoder(to_input(pixels).to(vqvae.device)))
     return vqvae.quantize(latents)[2][2].view(-1).cpu().numpy()
 
 
 @torch.no_grad()
 def decode_codebook(vqvae: VQModel) -> np.ndarray:
-    """(C, 16, 16, 3) uint8: what each code looks like."""
+    """(C, p, p, 3) uint8: what each code looks like."""
     codes = torch.arange(vqvae.config["num_vq_embeddings"], device=vqvae.device)
     shape = (len(codes), 1, 1, vqvae.config["vq_embed_dim"])
     pixels = vqvae.decode(codes.view(-1, 1, 1), force_not_quantize=True, shape=shape, return_dict=False)[0]
@@ -84,7 +84,7 @@ class CellCodec:
 
     @property
     def pixels_per_code(self) -> int:
-        return CELL_PX
+        return 2 ** (len(self.vqvae.config["block_out_channels"]) - 1)
 
     @property
     def num_codes(self) -> int:

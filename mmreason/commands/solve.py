@@ -134,7 +134,6 @@ def _solved(
 
     from mmreason.commands._options.checkpoint import checkpoint_name
     from mmreason.rewards.pixels import judge_of
-    from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.traces.file import save, to_json
     from mmreason.traces.replay import write_gif
     from mmreason.traces.views import save_two, to_two, write_picture, write_pictures_gif
@@ -143,7 +142,7 @@ def _solved(
     origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}
     trace = replace(trace, settings={**trace.settings, "seed": args.sampling_seed, **origin})
     found = _result(trace)
-    if isinstance(pipe, ViewsPipeline):
+    if pipe.sheet is None:
         save_two(args.out, to_two([trace], pipe))
         if args.gif is not None:
             write_pictures_gif(trace, args.gif)

@@ -22,7 +22,7 @@ from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
 from mmreason.layouts.vocabulary import Vocabulary
-from mmreason.records import END, MAX_TEXT_TOKENS, Modality, Segment, SegmentKind
+from mmreason.records import END, MAX_TEXT_TOKENS, Box, Modality, Segment, SegmentKind, region_mask
 
 POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
 TURNS = ("interleaved", "joint")
@@ -96,16 +96,19 @@ class CellsLayout:
         text_length: int = MAX_TEXT_TOKENS,
         attention: str = "blocks",
         turn: str = "interleaved",
+        cell_tokens: int = 1,
     ) -> None:
-        """The grid is that of the tokenizer's cell words; raises CheckpointError where they are not consecutive.
+        """The cells are those of the tokenizer's words; raises CheckpointError where they are not consecutive.
 
-        ``attention`` says who sees whom, and so what may share a packed row.
+        ``attention`` says who sees whom, and so what may share a packed row; ``cell_tokens`` is how many image
+        tokens lie along a cell's side.
         """
         if turn not in TURNS:
             raise CheckpointError(f"turn must be one of {', '.join(TURNS)}, got {turn!r}")
         self.vocabulary = Vocabulary.of(tokenizer, num_codes)
         self.words: list[str] = tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text)))
         self.text_length, self.attention, self.turn = text_length, attention, turn
+        self.cell_tokens = cell_tokens
         self.pad, self.mask = self.vocabulary.pad, self.vocabulary.mask
         self.first_code, self.num_codes = self.vocabulary.num_text, num_codes
 
@@ -115,14 +118,34 @@ class CellsLayout:
         return self.turn == "joint"
 
     @property
+    def cells(self) -> tuple[int, int]:
+        """Rows and columns of cells that words name."""
+        return self.vocabulary.grid, self.vocabulary.grid
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of image tokens."""
-        return self.vocabulary.grid, self.vocabulary.grid
+        side = self.vocabulary.grid * self.cell_tokens
+        return side, side
 
     @property
     def num_cells(self) -> int:
         """Image tokens of a canvas."""
-        return self.vocabulary.grid**2
+        return self.grid[0] * self.grid[1]
+
+    def tokens_in(self, boxes: Sequence[Box]) -> np.ndarray:
+        """Flat indices of the image tokens inside boxes of cells."""
+        region = region_mask(boxes, self.cells)
+        return np.flatnonzero(region.repeat(self.cell_tokens, axis=0).repeat(self.cell_tokens, axis=1))
+
+    def boxes_around(self, tokens: np.ndarray) -> tuple[Box, ...]:
+        """The one box of cells that flat indices of image tokens fill, or the cell of each."""
+        rows, columns = (each // self.cell_tokens + 1 for each in np.divmod(np.asarray(tokens), self.grid[1]))
+        around = Box(int(rows.min()), int(columns.min()), int(rows.max()), int(columns.max()))
+        if np.array_equal(self.tokens_in([around]), tokens) and around != Box(*2 * (around.top, around.left)):
+            return (around,)
+        places = dict.fromkeys(zip(rows.tolist(), columns.tolist(), strict=True))
+        return tuple(Box(*2 * (row, column)) for row, column in places)
 
     @property
     def recorded(self) -> dict[str, str]:
@@ -186,7 +209,7 @@ class CellsLayout:
 
     def image_positions(self, turn: int) -> np.ndarray:
         """(H·W, 5) positions of the whole canvas at ``turn`` (0: the problem)."""
-        return _image_positions(self.vocabulary.grid, self.text_length, turn)
+        return _image_positions(self.grid[0], self.text_length, turn)
 
     def problem_piece(self, prompt: int | Sequence[int], canvas_tokens: Integers) -> Piece:
         """The problem: its task token, the start canvas in raster order, then further words of the prompt.

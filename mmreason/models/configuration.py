@@ -20,7 +20,8 @@ class InterleavedDiffusionConfig(PreTrainedConfig):
     num_hidden_layers: int = 8
     num_attention_heads: int = 3
     intermediate_size: int = 768
-    grid_size: int = 8
+    grid_size: int = 8  # image tokens along a side of the canvas
+    cell_tokens: int = 1  # of them along a side of a cell that words name
     max_turns: int = 24
     max_text_tokens: int = 12
     first_cell: int = 10

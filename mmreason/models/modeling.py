@@ -210,8 +210,9 @@ class InterleavedDiffusionModel(PreTrainedModel):
 
     def _with_cells(self, table_VD: torch.Tensor) -> torch.Tensor:
         """Add to the cell words of ``table_VD`` the embeddings of the row and column that they name."""
-        first, size = self.config.first_cell, self.config.grid_size
-        places_CD = (self.rows.weight[1:, None] + self.columns.weight[None, 1:]).flatten(0, 1)
+        first, step = self.config.first_cell, self.config.cell_tokens  # a cell is where its first token is
+        size = self.config.grid_size // step
+        places_CD = (self.rows.weight[1::step, None] + self.columns.weight[None, 1::step]).flatten(0, 1)
         before, cells, after = table_VD.split([first, size * size, len(table_VD) - first - size * size])
         return torch.cat((before, cells + places_CD, after))
 

@@ -25,7 +25,7 @@ from mmreason.errors import CheckpointError, ConfigError, DistributionError
 from mmreason.layouts.cells import CellsLayout
 from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import Problem, Segment, Trace
+from mmreason.records import CELL_PX, GRID, Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
 from mmreason.sampling.config import WATCHED_ORDER, SamplingConfig
 from mmreason.sampling.generators import torch_generator
@@ -33,6 +33,7 @@ from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import OnEdits, Sampler
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.tasks.picture import resized
 
 
 def fastest_device() -> torch.device:
@@ -73,12 +74,13 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             sizes.max_text_tokens,
             checked_attention(sizes),
             sizes.turn,
+            sizes.cell_tokens,
         )
         self.codec = CellCodec(vqvae, self.layout.grid)
-        if transformer.config.grid_size != self.vocabulary.grid:
+        if sizes.grid_size != self.layout.grid[0]:
             raise CheckpointError(
-                f"grid_size of the transformer must be {self.vocabulary.grid}, as the tokenizer's cell words say, "
-                f"got {transformer.config.grid_size}"
+                f"grid_size of the transformer must be {self.layout.grid[0]} ({sizes.cell_tokens} for each of the "
+                f"{self.vocabulary.grid} cells that the tokenizer names along a side), got {sizes.grid_size}"
             )
         if self.vocabulary.size != transformer.config.vocab_size:
             raise CheckpointError(
@@ -138,9 +140,36 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         return self.layout.words
 
     @property
-    def sheet(self) -> np.ndarray:
-        """(C, 16, 16, 3) uint8: the decoded codebook."""
-        return self.codec.sheet()
+    def one_code_a_cell(self) -> bool:
+        """Is every code a whole cell of a puzzle, as tasks draw them?"""
+        return self.layout.grid == (GRID, GRID) and self.codec.pixels_per_code == CELL_PX
+
+    @property
+    def sheet(self) -> Any:
+        """(C, 16, 16, 3) uint8: the decoded codebook; None where a code is no cell, and pictures are judged."""
+        return self.codec.sheet() if self.one_code_a_cell else None
+
+    @property
+    def draw(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Makes a picture of (H·W) image tokens; None where the ``sheet`` shows it."""
+        if self.one_code_a_cell:
+            return None
+        first, grid = self.layout.first_code, self.layout.grid
+        return lambda tokens: self.codec.decode(np.asarray(tokens).reshape(grid) - first)
+
+    @property
+    def mask(self) -> int:
+        """The id of what is masked."""
+        return self.layout.mask
+
+    @property
+    def first_code(self) -> int:
+        """The id of the codec's first code."""
+        return self.layout.first_code
+
+    def word(self, id: int) -> str:
+        """The text of one id."""
+        return self.words[id]
 
     @cached_property
     def fingerprint(self) -> str:
@@ -160,8 +189,9 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         return self.scheduler.sampling_config(**changes)
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:
-        """(height, width, 3) uint8 → (H·W) image-token ids."""
-        return self.codec.encode(image).ravel() + self.layout.first_code
+        """(height, width, 3) uint8 → (H·W) image-token ids; a square picture is drawn at the codec's size."""
+        side = self.layout.grid[0] * self.codec.pixels_per_code
+        return self.codec.encode(resized(image, side)).ravel() + self.layout.first_code
 
     def __call__(
         self,

@@ -5,7 +5,7 @@ Axes: H W canvas.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +35,11 @@ class Policy(Protocol):
     @property
     def words(self) -> list[str]:
         """Text id → word."""
+        ...
+
+    @property
+    def draw(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Makes a picture of (H·W) image tokens; None where a code is a cell of a puzzle, drawn by a sheet."""
         ...
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import CellsLayout
-from mmreason.records import Box, parse_box, region_mask
+from mmreason.records import Box, parse_box
 from mmreason.sampling.config import DEFAULT_REGIONS, SamplingConfig
 
 LEAST_CERTAIN = 4  # one cell in so many is drawn anew where the least certain are, and no thought says how many
@@ -40,7 +40,7 @@ def wanted_region(config: SamplingConfig, layout: CellsLayout, stated: Sequence[
     if config.region == "full":
         return everywhere
     if stated:
-        cells = np.flatnonzero(region_mask(stated, layout.grid))
+        cells = layout.tokens_in(stated)
     elif config.default_region == "confidence":
         return max(1, layout.num_cells // LEAST_CERTAIN)
     else:
@@ -49,11 +49,11 @@ def wanted_region(config: SamplingConfig, layout: CellsLayout, stated: Sequence[
 
 
 def _of_box(words: str, layout: CellsLayout) -> np.ndarray:
-    height, width = layout.grid
-    box = parse_box(words, layout.grid)
+    height, width = layout.cells
+    box = parse_box(words, layout.cells)
     if box is None:
         raise ConfigError(f"default_region must lie on the {height} × {width} cells of the canvas, got {words!r}")
-    return np.flatnonzero(box.mask(layout.grid))
+    return layout.tokens_in([box])
 
 
 def least_likely(logp_BCV: torch.Tensor, shown_BC: torch.Tensor, counts: Sequence[int]) -> list[np.ndarray]:

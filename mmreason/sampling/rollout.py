@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -49,9 +49,15 @@ class Rollout:
     """Mutable while it runs; ``trace`` freezes what there is."""
 
     def __init__(
-        self, problem: Problem, canvas_tokens: np.ndarray, generator: torch.Generator, layout: CellsLayout
+        self,
+        problem: Problem,
+        canvas_tokens: np.ndarray,
+        generator: torch.Generator,
+        layout: CellsLayout,
+        draw: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> None:
-        self.problem, self.generator, self.layout = problem, generator, layout
+        """``draw`` makes a picture of (H·W) image tokens, where edits are to keep theirs."""
+        self.problem, self.generator, self.layout, self.draw = problem, generator, layout, draw
         self.start_tokens = tuple(int(t) for t in canvas_tokens)
         self.canvas_tokens = np.array(canvas_tokens)
         self.segments: list[Segment] = []
@@ -79,8 +85,9 @@ class Rollout:
     def redraw(self, tokens: Sequence[int]) -> None:
         """Put ``tokens`` in place of those of the last segment, an edit: whatever follows sees these."""
         edit = replace(self.segments[-1], tokens=tuple(int(token) for token in tokens))
-        self.segments[-1] = edit
         self.canvas_tokens[list(edit.cells)] = edit.tokens
+        picture = edit.picture if self.draw is None else self.draw(self.canvas_tokens)
+        self.segments[-1] = replace(edit, picture=picture)
 
     def begin_text(self, turn: int, length: int | None = None) -> None:
         """Start a text segment (of ``length`` tokens); whether thought or answer shows when it is done."""
@@ -89,22 +96,13 @@ class Rollout:
 
     def begin_edit(self, turn: int, cells: np.ndarray, stated: bool) -> None:
         """Start an edit of the flat canvas indices ``cells``; ``stated`` if they are the thought's own boxes."""
-        boxes = tuple(self.boxes) if stated and self.boxes else self._boxes(cells)
+        boxes = tuple(self.boxes) if stated and self.boxes else self.layout.boxes_around(cells)
         self.draft = Draft(turn, len(cells), 0, boxes, tuple(cells.tolist()))
 
     def begin_turn(self, turn: int, cells: np.ndarray) -> None:
         """Start a joint turn: a text, and an edit of the flat canvas indices ``cells``."""
         words = self.layout.text_length
-        self.draft = Draft(turn, words + len(cells), words, self._boxes(cells), tuple(cells.tolist()))
-
-    def _boxes(self, cells: np.ndarray) -> tuple[Box, ...]:
-        """The one box that ``cells`` fill, or a box for each."""
-        width = self.layout.grid[1]
-        corners = [(c // width + 1, c % width + 1) for c in (cells[0], cells[-1])]
-        around = Box.between(*[(int(row), int(column)) for row, column in corners])
-        if np.array_equal(np.flatnonzero(around.mask(self.layout.grid)), cells) and len(cells) > 1:
-            return (around,)
-        return tuple(Box(*(2 * (c // width + 1, c % width + 1))) for c in cells.tolist())
+        self.draft = Draft(turn, words + len(cells), words, self.layout.boxes_around(cells), tuple(cells.tolist()))
 
     def add_frame(self, step: int, tokens: list[int], committed: list[bool], logprobs: list[float]) -> None:
         """Note a denoising step; rows of a batch may be wider than this segment, and the rest is ignored."""
@@ -115,8 +113,8 @@ class Rollout:
         draft.tokens = tuple(tokens[: draft.length])
         draft.frames.append(Frame(step, draft.tokens, chosen, tuple(logprobs[i] for i in chosen)))
         if sum(len(frame.committed) for frame in draft.frames) == draft.length:
-            self.segments += self._segments(draft)
             self.canvas_tokens[list(draft.cells)] = draft.tokens[draft.words :]
+            self.segments += self._segments(draft, done=True)
             self.draft = None
 
     def shorten(self, length: int) -> None:
@@ -133,7 +131,7 @@ class Rollout:
         said = text.text.split()
         boxes: list[Box] | str = []
         if not self.layout.joint and (EDIT in said or config.default_region == "end"):
-            boxes = parse_boxes(said, self.layout.grid)
+            boxes = parse_boxes(said, self.layout.cells)
         if text.kind == "answer":
             self.end_reason = ANSWERED
         elif isinstance(boxes, str):
@@ -149,9 +147,18 @@ class Rollout:
         if self.draft is not None and self.draft.frames:
             segments += self._segments(self.draft)
         settings = {**settings, **self.layout.recorded}
-        return Trace(self.problem, self.start_tokens, tuple(segments), self.end_reason, False, self.cost, settings)
+        return Trace(
+            self.problem,
+            self.start_tokens,
+            tuple(segments),
+            self.end_reason,
+            False,
+            self.cost,
+            settings,
+            self.layout.grid,
+        )
 
-    def _segments(self, draft: Draft) -> list[Segment]:
+    def _segments(self, draft: Draft, done: bool = False) -> list[Segment]:
         """A text, an edit, or both of a joint turn, each with the frames in which it changed."""
         found = []
         if draft.words:
@@ -160,7 +167,8 @@ class Rollout:
             found.append(Segment(kind, draft.turn, tokens, frames, self.layout.read(tokens)))
         if draft.cells:
             tokens, frames = _part(draft, draft.words, draft.length)
-            found.append(Segment("edit", draft.turn, tokens, frames, "", draft.boxes, draft.cells))
+            picture = self.draw(self.canvas_tokens) if done and self.draw is not None else None
+            found.append(Segment("edit", draft.turn, tokens, frames, "", draft.boxes, draft.cells, picture=picture))
         return found
 
 

@@ -68,7 +68,7 @@ class RunningBatch:
     def join(self, problem: Problem, config: SamplingConfig, seed: int) -> Row:
         """A new row that takes part in the next step; it gives the trace that ``pipe.stream`` gives for ``seed``."""
         canvas, config = self.pipe.encode_image(problem.image), settled(config, self.layout)
-        row = Row(Rollout(problem, canvas, torch_generator("rollout", seed, 0), self.layout), config)
+        row = Row(Rollout(problem, canvas, torch_generator("rollout", seed, 0), self.layout, self.pipe.draw), config)
         row.program = self._program(row.rollout, config)
         if not self.rows:
             self.cells = self.pipe.backbone.rows()

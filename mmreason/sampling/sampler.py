@@ -44,7 +44,9 @@ class Sampler:
         self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in ("text", "image")}
         self.num_generations = num_generations
         self.rollouts = [
-            Rollout(problem, pipe.encode_image(problem.image), torch_generator("rollout", seed, g), pipe.layout)
+            Rollout(
+                problem, pipe.encode_image(problem.image), torch_generator("rollout", seed, g), pipe.layout, pipe.draw
+            )
             for problem, seed in zip(problems, seeds, strict=True)
             for g in range(num_generations)
         ]

@@ -16,7 +16,7 @@ from accelerate import Accelerator
 from mmreason.layouts.packing import pack
 from mmreason.records import Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign
-from mmreason.rewards.verify import Verifier
+from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
@@ -100,7 +100,7 @@ def benchmark(
     traces: list[Trace] = []
     cached = seconds(lambda: traces.extend(pipe(problems, sampling, seeds, num_generations).traces))
 
-    verifier = Verifier(pipe.words, pipe.sheet)
+    verifier = judge_of(pipe)
     scored = [verifier.score(trace) for trace in traces]
     groups = [scored[i : i + num_generations] for i in range(0, len(scored), num_generations)]
     found = assign(groups, AssignmentConfig("factorized", "turn"))

@@ -36,7 +36,7 @@ from mmreason.analysis.statistics import wilson
 from mmreason.layouts.cells import clean_length
 from mmreason.models.flops import forward_flops
 from mmreason.records import Problem, Trace
-from mmreason.rewards.verify import Verifier
+from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import derive_seed, numpy_generator
@@ -88,7 +88,7 @@ def measure(
     """Scored traces of each arm, and its seconds; the arms take turns at every batch of rollouts."""
     out: dict[str, tuple[list[Trace], float]] = {arm.name: ([], 0.0) for arm in arms}
     clock = fair_clock()
-    verifiers = {arm.name: Verifier(arm.pipe.words, arm.pipe.sheet) for arm in arms}
+    verifiers = {arm.name: judge_of(arm.pipe) for arm in arms}
     per_batch = max(1, batch_size // num_generations)
     for start in range(0, len(problems), per_batch):
         batch = problems[start : start + per_batch]

@@ -21,10 +21,11 @@ from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TaskError
 from mmreason.layouts.cells import CellsLayout, Piece, clean_length
 from mmreason.layouts.packing import Packed, pack, pack_blocks
-from mmreason.records import Box, Problem, parse_cell, region_mask
+from mmreason.records import Box, Problem, parse_cell
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
 from mmreason.tasks.own import known, source_of
+from mmreason.tasks.picture import resized
 from mmreason.tasks.task import NO_HINT
 from mmreason.training.supervised.config import CorpusConfig
 
@@ -73,7 +74,16 @@ class Encoder:
         if picture is not None:
             if self.codec is None:
                 raise ConfigError(f"the task {task} is on pictures, which needs an image tokenizer")
-            return self.layout.first_code + self.codec.encode(picture).ravel()
+            side = self.codec.grid[0] * self.codec.pixels_per_code
+            return self.layout.first_code + self.codec.encode(resized(picture, side)).ravel()
+        if self.codec is not None and self.codec.grid != canvas_HW.shape:  # a cell is several codes
+            if self.codec.grid[0] % canvas_HW.shape[0]:
+                rows, tokens = canvas_HW.shape[0], self.codec.grid[0]
+                raise ConfigError(
+                    f"the task {task} has {rows} rows of cells, which {tokens} rows of codes cannot hold"
+                )
+            drawn = resized(atlas().draw(task, canvas_HW), self.codec.grid[0] * self.codec.pixels_per_code)
+            return self.layout.first_code + self.codec.encode(drawn).ravel()
         return self.layout.first_code + self.code_of_cell[atlas().global_ids(task, canvas_HW).ravel()]
 
     def text_ids(self, text: str) -> np.ndarray:
@@ -85,13 +95,19 @@ class Encoder:
             raise TaskError(f"the demonstration {one_line(text, 120)!r} {wrong}: at most {most} fit")
         return np.array(self.layout.filled([self.words[word] for word in text.split()]))
 
+    def hints(self, problem: Problem) -> np.ndarray:
+        """(H·W) labels of the start canvas, those of a cell at each of its tokens."""
+        labels = hint_labels(problem.task, problem.spec, self.layout.vocabulary.tasks)
+        down, across = (n // m for n, m in zip(self.layout.grid, labels.shape, strict=True))
+        return labels.repeat(down, axis=0).repeat(across, axis=1).ravel()
+
     def example(self, problem: Problem, full_region: bool = False, first_turn: int = 1) -> Example:
         """The canonical solution of ``problem`` in token ids, its turns numbered from ``first_turn``."""
         demonstration = TASKS[problem.task].demonstrate(problem.spec)
         segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
         for turn, step in enumerate(demonstration.steps, first_turn):
             everywhere = np.arange(self.layout.num_cells)
-            cells = everywhere if full_region else np.flatnonzero(region_mask(boxes_of(step.thought)))
+            cells = everywhere if full_region else self.layout.tokens_in(boxes_of(step.thought))
             segments.append((turn, None, self.text_ids(step.thought)))
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
         last = first_turn + len(demonstration.steps)
@@ -104,7 +120,7 @@ class Encoder:
             tuple(self.layout.vocabulary.prompt(problem)),
             self.canvas_ids(problem.task, problem.canvas),
             tuple(segments),
-            hint_labels(problem.task, problem.spec, self.layout.vocabulary.tasks).ravel(),
+            self.hints(problem),
         )
 
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import VQModel
@@ -35,7 +36,7 @@ from mmreason.layouts.packing import PADDING, Packed
 from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import BlockMask
+from mmreason.records import CELL_PX, BlockMask
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, positions_to_commit
@@ -303,10 +304,13 @@ def pretrain(
     for name, mode in modes.items():
         if getattr(policy.config, name) != mode:
             raise ConfigError(f"{name} must be {getattr(policy.config, name)}, as in the checkpoint, got {mode}")
+    made = policy.config
     layout = CellsLayout(
-        tokenizer, vocabulary.num_codes, policy.config.max_text_tokens, policy.config.attention, policy.config.turn
+        tokenizer, vocabulary.num_codes, made.max_text_tokens, made.attention, made.turn, made.cell_tokens
     )
-    encoder = Encoder(layout, encode_cells(vqvae, atlas().pixels), CellCodec(vqvae, layout.grid).apart())
+    codec = CellCodec(vqvae, layout.grid).apart()
+    of_cell = encode_cells(vqvae, atlas().pixels) if codec.pixels_per_code == CELL_PX else np.zeros(0, np.int64)
+    encoder = Encoder(layout, of_cell, codec)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
     state = PretrainState(policy, config)
     pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
