@@ -177,6 +177,6 @@ B = Setup(
     primary=("joint_pooled_trace", "factorized_trace"),
     rates=(1e-4, 3e-4, 1e-3),
     first_test_seed=728_000,
-    needs="a small policy with bidirectional attention, and words and pictures of a turn denoised together",
+    needs="checkpoints/next/small-full, a small policy of pretrain --attention full --turn joint",
 )
 SETUPS = {setup.name: setup for setup in (P, A, B)}

@@ -292,7 +292,7 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
         (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
         (["--setup", "P", "--beside", "0"], "--beside must be at least 1"),
         (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
-        (["--setup", "B"], "set-up B is not registered: it waits for a small policy with bidirectional attention"),
+        (["--setup", "B"], "set-up B is not registered: it waits for checkpoints/next/small-full"),
         (["--deadline", "3"], "--beside and --deadline are of a --setup"),
     ],
 )
