@@ -80,6 +80,11 @@ class TrainSettings:
         return self.values["num_iterations"]
 
     @property
+    def resample(self) -> int:
+        """How often groups without spread are drawn again, at most."""
+        return self.values["resample"]
+
+    @property
     def beta(self) -> float:
         return self.values["beta"]
 
