@@ -1,5 +1,9 @@
 """The errors a user can cause; each message names the field, the value and what would be right."""
 
+from __future__ import annotations
+
+from typing import Any
+
 
 class MMReasonError(Exception):
     """Root of every error that mmreason raises on purpose."""
@@ -19,7 +23,7 @@ class TaskError(ConfigError):
     ``result`` is what a command says of it with ``--json``.
     """
 
-    result: dict[str, object] | None = None
+    result: dict[str, Any] | None = None
 
 
 class ProblemError(MMReasonError, ValueError):

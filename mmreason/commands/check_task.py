@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     name = task_named(args.task)
     assert name is not None, "the argument is required"
     laws = kept_laws(TASKS[name], args.problems)
-    result = {"task": name, "laws": laws}
+    result: dict[str, Any] = {"task": name, "laws": laws}
     broken = {law: said for law, said in laws.items() if said is not True}
     if broken:
         error = TaskError("; ".join(f"{law}: {said}" for law, said in broken.items()))

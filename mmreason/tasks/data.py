@@ -19,7 +19,19 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import ProblemError, TaskError
-from mmreason.records import ANSWER, EDIT, GRID, Box, Demonstration, Difficulty, Split, Step, Verdict, region_mask
+from mmreason.records import (
+    ANSWER,
+    DIFFICULTIES,
+    EDIT,
+    GRID,
+    Box,
+    Demonstration,
+    Difficulty,
+    Split,
+    Step,
+    Verdict,
+    region_mask,
+)
 from mmreason.seeds import numpy_generator
 from mmreason.tasks.dataset import Dataset, Row, number_of
 from mmreason.tasks.picture import SMALL, PictureTask
@@ -42,9 +54,8 @@ class DataTask(PictureTask):
         self.question = "What is asked stands in each row."
         self.words = tuple(dict.fromkeys((LOOK, *self.rows.words)))
         turns = {len(row.region) > 0 for row in self.rows.rows.values()}
-        self.turns: Mapping[Difficulty, tuple[int, int]] = dict.fromkeys(
-            ("easy", "medium", "hard"), (int(min(turns)), int(max(turns)))
-        )
+        needed = (int(min(turns)), int(max(turns)))
+        self.turns: Mapping[Difficulty, tuple[int, int]] = {level: needed for level in DIFFICULTIES}
         self.example: Spec = self._spec(next(iter(self.rows.rows)))
         self._by_split: dict[str, list[str]] = {}
         for key in self.rows.rows:

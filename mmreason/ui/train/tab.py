@@ -14,6 +14,7 @@ from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.estimate import words
 from mmreason.ui.shell.component import component
 from mmreason.ui.train import push
+from mmreason.ui.train.dataset import build_dataset
 from mmreason.ui.train.events import EMPTY, Train, connect
 from mmreason.ui.train.form import ASSIGNMENT_CHOICES, CUSTOM, FEW, MORE, filled
 from mmreason.ui.train.words import claim, kept_words
@@ -89,6 +90,7 @@ def _form() -> dict[str, Any]:
         with gr.Row(elem_classes="train-numbers"):
             parts |= {each.name: _control(each, start) for each in numbers}
         parts |= {each.name: _control(each, start) for each in MORE if each not in numbers}
+    build_dataset()
     component("prose", value=[["quiet", kept_words()]], elem_id="train-lost")
     return parts
 
