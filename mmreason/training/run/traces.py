@@ -50,12 +50,7 @@ def runs_with_samples(folder: Path) -> list[Path]:
 def keep_held_out(
     run: Path, step: int, traces: Sequence[Trace], pipe: InterleavedReasoningPipeline, number: int
 ) -> None:
-    """Write ``number`` of an evaluation's traces, evenly spread, into the run directory ``run``.
-
-    None of a codec whose codes are no cells, which the page's curves do not replay.
-    """
-    if pipe.sheet is None:
-        return
+    """Write ``number`` of an evaluation's traces, evenly spread, into the run directory ``run``."""
     chosen = sorted({i * len(traces) // number for i in range(number)})
     files = [to_json(traces[i], pipe.words, pipe.sheet) for i in chosen]
     write_held_out(run, step, {"step": step, "sheet": sheet_value(pipe.sheet), "traces": files})

@@ -174,7 +174,7 @@ interface PlayerValue extends Ended {
   run: number;
   state: 'ready' | 'running' | 'stopped' | 'finished' | 'example';
   problem: Problem;
-  settings: { num_steps?: number };
+  settings: { num_steps?: number; attention?: string; turn?: string };
   sheet: SheetValue;
   canvas_codes: Codes;
   cost: { tokens_forwarded: number; full_redraw_tokens: number; seconds: number } | null;
