@@ -115,8 +115,17 @@ class Folder:
     not see; nothing is fetched.
     """
 
-    def __init__(self, root: str | Path, what: str, max_bytes: int, error: type[MMReasonError]) -> None:
+    def __init__(
+        self,
+        root: str | Path,
+        what: str,
+        max_bytes: int,
+        error: type[MMReasonError],
+        missing: type[MMReasonError] | None = None,
+    ) -> None:
+        """``missing`` is raised where a file is not there, by default ``error`` as for all else."""
         self.root, self.what, self.max_bytes, self.error = Path(root), what, max_bytes, error
+        self.missing = missing or error
 
     def open(self, name: Any) -> BinaryIO:
         """The regular file called ``name``, slashes between folders; raises ``error``, one sentence."""
@@ -127,7 +136,7 @@ class Folder:
         try:
             file = os.fdopen(_open_inside(self.root, parts), "rb")
         except FileNotFoundError:
-            raise self.error(f"{called} does not exist in the file's folder") from None
+            raise self.missing(f"{called} does not exist in the file's folder") from None
         except (OSError, ValueError) as error:
             link = getattr(error, "errno", None) in (errno.ELOOP, errno.ENOTDIR)
             why = "it is a link, or no folder is there" if link else reason_of(error)

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """
     from mmreason.analysis.rollouts.first_look import first_look
     from mmreason.analysis.rollouts.push import pushes
-    from mmreason.analysis.rollouts.reading import check_pictures, reading
+    from mmreason.analysis.rollouts.reading import damaged, reading
     from mmreason.commands._options.files import check_files
     from mmreason.errors import ConfigError
     from mmreason.traces.file import export_schema
@@ -71,14 +71,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return written
     try:
         opened = open_rollouts(args.trace, mapping)
-        check_pictures(opened.rollouts)
+        notes = (*opened.rollouts.notes, *damaged(opened.rollouts))
         return {
             "valid": True,
-            "problems_found": list(opened.rollouts.notes),
+            "problems_found": list(notes),
             **reading(opened.rollouts),
             "interference": pushes(opened.rollouts),
             "first_look": first_look(opened.rollouts),
-            **_reviewed(opened.version_one, opened.rollouts.notes),
+            **_reviewed(opened.version_one, notes),
         }
     except TraceError as error:
         raise InvalidTrace(str(error)) from None

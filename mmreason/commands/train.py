@@ -14,6 +14,7 @@ from mmreason.commands._options.settings import add_settings, values_of
 from mmreason.commands._options.tasks import named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
 from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.run.report import TRACKERS
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -39,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.SLICE_SECONDS, 0.0, says="save and end within S seconds, to be resumed", metavar="S")
     add_number(parser, limits.LEAK_STEPS, 0, metavar="N")
     add_number(parser, limits.HELD_OUT_TRACES, 3, metavar="N")
+    parser.add_argument(
+        "--report_to",
+        nargs="+",
+        default=[],
+        choices=TRACKERS,
+        metavar="TRACKER",
+        help="also tell metrics and sampled rollouts to trackio or wandb, which must be installed",
+    )
     add_threads(parser)
 
 
@@ -77,11 +86,14 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from mmreason.training.rl.presets import LEAK_GROUPS
     from mmreason.training.rl.trainer import Trainer
     from mmreason.training.run.progress import ProgressLine, step_values
+    from mmreason.training.run.report import Report, tracker_of
     from mmreason.training.run.slice import Slice
     from mmreason.training.run.traces import keep_held_out, keep_samples
 
     known = directory.read_metrics() if args.resume and args.slice_seconds else ()
     pause = Slice(args.slice_seconds, known).is_over if args.slice_seconds else None
+    for name in args.report_to:
+        tracker_of(name)
     functions = load_rewards(args.reward)
     values = values_of(args, GRPOConfig)
     build(GRPOConfig, values)  # what is wrong is said before weights are read
@@ -96,14 +108,17 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     if args.leak_steps and trainer.accelerator.num_processes > 1:
         raise ConfigError("leak_steps must be 0 with several processes")
     line = ProgressLine("step", sys.stderr)
+    report = Report(args.report_to if accelerator.is_main_process else (), directory.path, values)
 
     def show(row: dict[str, Any]) -> None:
+        report.row(row)
         line.show(row["step"], config.max_steps, step_values(row))
         if "success" in row:
             line.close(f"step {row['step']}: held-out success {row['success']['mean']:.3f}")
 
     def keep(rollouts: Rollouts, step: int) -> None:
         keep_samples(directory.path, step, rollouts.groups[0], pipe)
+        report.rollouts(rollouts.groups[0], step)
 
     def keep_some(traces: Sequence[Trace], step: int) -> None:
         keep_held_out(directory.path, step, traces, pipe, args.held_out_traces)
@@ -116,11 +131,14 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
         measured = measure(pipe, rollouts.groups[:LEAK_GROUPS], measuring, config.sampling.temperature)
         return {name: measured[name] for name in ("leak_to_signal", "cosine")}
 
-    return trainer.train(
-        args.resume,
-        on_row=show,
-        on_samples=keep,
-        on_held_out=keep_some if args.held_out_traces and pipe.sheet is not None else None,
-        measure=leak,
-        pause=pause,
-    )
+    try:
+        return trainer.train(
+            args.resume,
+            on_row=show,
+            on_samples=keep,
+            on_held_out=keep_some if args.held_out_traces and pipe.sheet is not None else None,
+            measure=leak,
+            pause=pause,
+        )
+    finally:
+        report.close()

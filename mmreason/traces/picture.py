@@ -32,6 +32,10 @@ MAX_HELD_BYTES = 2**30  # of all pictures that are held in memory, packed as the
 _DATA = re.compile(r"data:image/(?:png|jpe?g|webp);base64,", re.ASCII)
 
 
+class BrokenPicture(TraceError):
+    """A picture that is missing, damaged or elsewhere: the rest of the file can be shown without it."""
+
+
 class Beside(Protocol):
     """Where the files stand that a file of rollouts names."""
 
@@ -45,7 +49,7 @@ class Nowhere:
 
     def open(self, name: Any) -> BinaryIO:
         """Refuse; raises TraceError."""
-        raise TraceError(f"picture {quoted(str(name))} must be data: no files stand beside what is piped or pasted")
+        raise BrokenPicture(f"picture {quoted(str(name))} must be data: no files stand beside what is piped or pasted")
 
 
 class Archive:
@@ -69,7 +73,7 @@ def member(archive: zipfile.ZipFile, name: str, max_bytes: int, called: str) -> 
         with archive.open(name) as file:
             content = file.read(max_bytes + 1)
     except KeyError:
-        raise TraceError(f"{called} is not in the zip file") from None
+        raise BrokenPicture(f"{called} is not in the zip file") from None
     except Exception:  # zlib, lzma, a password, a forged header
         raise TraceError(f"{called} cannot be read from the zip file") from None
     if len(content) > max_bytes:
@@ -79,7 +83,7 @@ def member(archive: zipfile.ZipFile, name: str, max_bytes: int, called: str) -> 
 
 def folder(root: str | Path) -> Folder:
     """The folder ``root`` as a place of pictures."""
-    return Folder(root, "picture", MAX_PICTURE_BYTES, TraceError)
+    return Folder(root, "picture", MAX_PICTURE_BYTES, TraceError, BrokenPicture)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +97,16 @@ class Picture:
     content: bytes | None = None
     beside: Beside | None = None
     name: str = ""
+    broken: str = ""  # why it cannot be shown; its size is not known then
 
     @property
     def size(self) -> str:
-        return f"{self.width}×{self.height}"
+        return "unknown" if self.broken else f"{self.width}×{self.height}"
 
     def read(self) -> bytes:
         """The file's bytes; raises TraceError."""
+        if self.broken:
+            raise BrokenPicture(self.broken)
         if self.content is not None:
             return self.content
         assert self.beside is not None
@@ -126,8 +133,16 @@ class Shelf:
     def picture(self, value: Any) -> Picture:
         """The picture that a field holds: bytes, a data URL, a path, or an object of one of these.
 
-        Objects are ``{"bytes": …, "path": …}`` (datasets) and ``{"url": …}`` (chat).  Raises TraceError.
+        Objects are ``{"bytes": …, "path": …}`` (datasets) and ``{"url": …}`` (chat).  One that is missing, damaged or
+        an address is marked ``broken``.  Raises TraceError for what no picture may be, such as a path that leads out.
         """
+        try:
+            return self._found(value)
+        except BrokenPicture as error:
+            key = f"broken: {error}"
+            return self._known.setdefault(key, Picture(1, 1, "", key, broken=str(error)))
+
+    def _found(self, value: Any) -> Picture:
         if isinstance(value, dict):
             given = [value.get(key) for key in ("bytes", "url", "image", "path") if value.get(key) is not None]
             if not given:
@@ -156,7 +171,7 @@ class Shelf:
 
     def _named(self, name: str) -> Picture:
         if "://" in name:
-            raise TraceError(f"picture {quoted(name)} is an address: nothing is fetched; give a file or a data URL")
+            raise BrokenPicture(f"picture {quoted(name)} is an address: nothing is fetched; give a file or a data URL")
         with self.beside.open(name) as file:
             size = _header(file, f"picture {quoted(name)}")
             if isinstance(self.beside, Archive):  # closed before the picture is shown
@@ -175,7 +190,7 @@ def decoded(content: bytes, called: str) -> Image.Image:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             return image.convert("RGB")
     except Exception:  # Pillow's readers raise many kinds on forged chunks
-        raise TraceError(f"{called} is damaged: its pixels cannot be decoded") from None
+        raise BrokenPicture(f"{called} is damaged: its pixels cannot be decoded") from None
 
 
 def sized(picture: Picture, side: int) -> tuple[str, bytes]:
@@ -213,7 +228,7 @@ def _header(file: BinaryIO, called: str) -> tuple[int, int, str]:
     except Image.DecompressionBombError:
         raise TraceError(_too_many(called)) from None
     except Exception:  # as in ``decoded``
-        raise TraceError(f"{called} is not a PNG, JPEG or WebP picture") from None
+        raise BrokenPicture(f"{called} is not a PNG, JPEG or WebP picture") from None
     if width * height > MAX_PIXELS:
         raise TraceError(_too_many(called))
     return width, height, "JPEG" if kind == "MPO" else kind
@@ -232,4 +247,4 @@ def _decode_url(url: str) -> bytes:
     try:
         return base64.b64decode(url[match.end() :], validate=True)
     except (binascii.Error, ValueError):
-        raise TraceError("a picture's data URL is not base64") from None
+        raise BrokenPicture("a picture's data URL is not base64") from None

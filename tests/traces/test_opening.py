@@ -21,9 +21,11 @@ from PIL import Image
 
 from mmreason.analysis.rollouts.first_look import first_look
 from mmreason.analysis.rollouts.push import pushes
-from mmreason.analysis.rollouts.reading import check_pictures, reading
+from mmreason.analysis.rollouts.reading import broken, damaged, reading
 from mmreason.errors import MMReasonError, TraceError
 from mmreason.traces.opening import open_content, open_rollouts
+from mmreason.traces.picture import BrokenPicture
+from mmreason.traces.rollouts import Rollouts
 from mmreason.traces.version_two import export_schema_two
 from tests.traces.test_hostile import assert_one_sentence, deep, forged_png
 
@@ -82,10 +84,12 @@ def changed(path: str, value: Any, valid: Any = VALID) -> Any:
 
 
 def opened(data: Any, tmp_path: Path):
+    """What is read of ``data``; a picture that is marked as one that cannot be shown counts as refused."""
     path = tmp_path / "rollouts.jsonl"
     path.write_text(json.dumps(data))
     found = open_rollouts(path).rollouts
-    check_pictures(found)
+    for sentence in damaged(found):
+        raise BrokenPicture(sentence)
     return found
 
 
@@ -334,8 +338,6 @@ def zipped(members: dict[str, bytes]) -> bytes:
 def test_hostile_zips_are_refused() -> None:
     line = json.dumps(changed("rollouts.0.parts.1.image", "x.png")).encode()
     cases = {
-        "does not exist|is not in the zip": {"r.jsonl": line},
-        "is not a PNG": {"r.jsonl": line, "x.png": b"\0" * 100},
         "is larger than": {"r.jsonl": line, "x.png": b"\0" * (33 * 2**20)},
         "holds no rollouts": {"x.png": picture()},
         "inside the zip": {"r.jsonl": line.replace(b"x.png", b"../x.png"), "../x.png": picture()},
@@ -347,6 +349,34 @@ def test_hostile_zips_are_refused() -> None:
     assert open_content(zipped({"r.jsonl": line, "x.png": picture()}), "good.zip").rollouts.rollouts
 
 
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ("x.png", "does not exist"),
+        ("http://127.0.0.1:1/x.png", "nothing is fetched"),
+        ("data:image/png;base64,!!!!", "is not base64"),
+        ("data:image/png;base64,R0lGODlh", "is not a PNG, JPEG or WebP"),
+        ("cut.png", "cannot be decoded"),
+    ],
+)
+def test_a_picture_that_is_missing_damaged_or_elsewhere_is_marked_and_the_rest_is_opened(
+    image: str, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / "cut.png").write_bytes(picture()[:-30])
+    (tmp_path / "r.json").write_text(json.dumps(changed("rollouts.0.parts.1.image", image)))
+    found = open_rollouts(tmp_path / "r.json").rollouts
+    assert len(found.rollouts) == len(VALID["rollouts"])
+    (told,) = damaged(found)
+    assert says in told and "\n" not in told
+    assert image == "cut.png" or broken(found) == [told]
+    assert reading(found)["image_segments"] == reading(rollouts_of(VALID, tmp_path))["image_segments"]
+
+
+def rollouts_of(data: dict[str, Any], folder: Path) -> Rollouts:
+    (folder / "valid.json").write_text(json.dumps(data))
+    return open_rollouts(folder / "valid.json").rollouts
+
+
 def table(rows: list[dict[str, Any]], tmp_path: Path) -> Path:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "t.parquet")
     return tmp_path / "t.parquet"
@@ -356,10 +386,8 @@ def test_hostile_parquet_is_refused(tmp_path: Path) -> None:
     row = {"prompt": "<image> q", "completion": "a", "advantage": 0.0, "images": [{"bytes": picture(), "path": "x"}]}
     assert open_rollouts(table([row], tmp_path)).rollouts.prompts[0].parts[0].picture
     for value, says in (
-        ([{"bytes": b"GIF89a", "path": "x"}], "is not a PNG"),
         ([{"bytes": None, "path": "/etc/passwd"}], "inside the file's folder"),
         ([{"bytes": None, "path": "../x.png"}], "inside the file's folder"),
-        ([{"bytes": None, "path": "http://example.org/x.png"}], "nothing is fetched"),
         ([{"bytes": None, "path": None}], "a picture must be"),
         ([{"bytes": base64.b64decode(forged_png(60_000, 60_000)[22:]), "path": "x"}], "million pixels"),
         ([], "fewer than the row names"),
@@ -442,7 +470,7 @@ def outcome(content: bytes) -> str:
     """``read`` or ``refused``, and anything else is raised."""
     try:
         found = open_content(content, "fuzz").rollouts
-        check_pictures(found)
+        damaged(found)
         json.dumps([reading(found), pushes(found), first_look(found)], allow_nan=False)
     except MMReasonError as error:
         message = str(error)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
+from mmreason.errors import TraceError
 from mmreason.rewards.assignment import MODALITIES
 from mmreason.traces.picture import Picture, decoded
 from mmreason.traces.rollouts import Rollouts, mean
@@ -46,13 +47,24 @@ def pictures(found: Rollouts) -> Iterator[Picture]:
         yield from (part.picture for part in shown.parts if part.picture is not None)
 
 
-def check_pictures(found: Rollouts) -> None:
-    """Decode every distinct picture once; raises TraceError for the first that is damaged."""
+def damaged(found: Rollouts) -> list[str]:
+    """Decodes every distinct picture once: a sentence for each that cannot be shown."""
     seen: set[str] = set()
+    sentences = []
     for picture in pictures(found):
-        if picture.key not in seen:
-            seen.add(picture.key)
+        if picture.key in seen:
+            continue
+        seen.add(picture.key)
+        try:
             decoded(picture.read(), f"picture '{picture.name}'" if picture.name else "a picture")
+        except TraceError as error:
+            sentences.append(str(error))
+    return list(dict.fromkeys(sentences))
+
+
+def broken(found: Rollouts) -> list[str]:
+    """The same without decoding any: of those alone that are missing, elsewhere or no pictures."""
+    return list(dict.fromkeys(picture.broken for picture in pictures(found) if picture.broken))
 
 
 def mean_reward(found: Rollouts, modality: str) -> float | None:

@@ -74,10 +74,10 @@ def _pictures(group: Group, prompt: int, rollout: Rollout, s: int) -> dict[str, 
     part = rollout.parts[s]
     earlier = before(rollout.parts, s, group.rollouts.prompts[prompt])
     boxes, mask = boxes_of(part), None
-    if part.region is not None and part.region.mask is not None:
+    if part.region is not None and part.region.mask is not None and not part.region.mask.broken:
         mask = group.number_of[part.region.mask.key]
         boxes = _box_of_mask(part.region.mask)
-    size = part.picture or (earlier.picture if earlier else None)
+    size = part.picture if part.picture and not part.picture.broken else earlier.picture if earlier else None
     return {
         "before": None if earlier is None else picture_number(group, earlier),
         "after": picture_number(group, part),
@@ -87,7 +87,7 @@ def _pictures(group: Group, prompt: int, rollout: Rollout, s: int) -> dict[str, 
         "boxes": boxes,
         "mask": mask,
         "whole": part.region is None,
-        "broken": part.more.get("broken_picture"),
+        "broken": (part.picture.broken or None) if part.picture else None,
         "wrong": [],
         "sure": _sureness(part),
     }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.rollouts.reading import broken
 from mmreason.disk import one_line
 from mmreason.errors import MMReasonError
 from mmreason.traces.file import to_json
@@ -23,7 +24,8 @@ def group_of(found: Found, source: str, *, link: str = "", path: Path | None = N
     natives, notes = _natives(found)
     named = {"token": token} if token else {}
     rollouts = _with_marks(found.rollouts, natives)
-    return SHELF.put(Group(rollouts, source, (*rollouts.notes, *notes), natives, link, path, **named))
+    told = (*rollouts.notes, *notes, *broken(rollouts))
+    return SHELF.put(Group(rollouts, source, told, natives, link, path, **named))
 
 
 def group_of_members(members: Sequence[dict[str, Any]], source: str, *, link: str = "", token: str = "") -> Group:

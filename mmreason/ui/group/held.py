@@ -47,7 +47,7 @@ class Group:
         self.groups = self.rollouts.groups
         self.pictures, self.number_of = [], {}
         for picture in (*pictures(self.rollouts), *_masks(self.rollouts)):
-            if picture.key not in self.number_of:
+            if picture.key not in self.number_of and not picture.broken:
                 self.number_of[picture.key] = len(self.pictures)
                 self.pictures.append(picture)
         letters = sum(len(part.text or "") for rollout in self.rollouts.rollouts for part in rollout.parts)

@@ -66,13 +66,16 @@ def shown_text(part: Part) -> str:
 
 
 def picture_number(group: Group, part: Part) -> int | None:
-    """The number of a part's picture."""
-    return None if part.picture is None else group.number_of[part.picture.key]
+    """The number of a part's picture; None where there is none that can be shown."""
+    if part.picture is None or part.picture.broken:
+        return None
+    return group.number_of[part.picture.key]
 
 
 def _given(group: Group, part: Part) -> dict[str, Any]:
-    if part.picture is None:
-        return {"modality": "text", "text": (part.text or "")[:20_000], "role": part.role}
+    if part.picture is None or part.picture.broken:
+        text = part.text if part.picture is None else f"✗ {part.picture.broken}"
+        return {"modality": "text", "text": (text or "")[:20_000], "role": part.role}
     return {
         "modality": "image",
         "picture": picture_number(group, part),
@@ -102,7 +105,7 @@ def _card(group: Group, part: Part) -> dict[str, Any]:
         **shared,
         "picture": picture_number(group, part),
         "boxes": boxes_of(part),
-        "broken": part.more.get("broken_picture"),
+        "broken": (part.picture.broken or None) if part.picture else None,
         **size,
     }
 
@@ -130,10 +133,10 @@ def boxes_of(part: Part) -> list[list[float]]:
 
 def before(parts: Sequence[Part], s: int, prompt: Prompt) -> Part | None:
     """The part whose picture segment ``s`` edited: the last one drawn before it, else the prompt's last."""
-    drawn = [part for part in parts[:s] if part.picture is not None]
+    drawn = [part for part in parts[:s] if part.picture is not None and not part.picture.broken]
     if drawn:
         return drawn[-1]
-    given = [part for part in prompt.given if part.picture is not None]
+    given = [part for part in prompt.given if part.picture is not None and not part.picture.broken]
     now = parts[s].picture
     same = [part for part in given if part.picture and now and part.picture.size == now.size]
     return (same or given or [None])[-1]

@@ -275,6 +275,17 @@ def test_a_trace_of_a_task_that_nobody_here_knows_is_shown_and_not_scored_again(
     assert not view["native"] and view["rows"] and "not scored again" in view["notes"][0]
 
 
+def test_a_file_with_pictures_that_cannot_be_shown_is_opened_with_them_marked():
+    group = sources.open_upload([str(SAMPLES / "image-files" / "rollouts.jsonl")])  # alone, its pictures left behind
+    assert any("must be data" in note for note in group.notes)
+    view = asked(group.token, "group")
+    cards = [card for row in view["rows"] for card in row["segments"] if card["modality"] == "image"]
+    assert cards and all(card["picture"] is None and "photo-21" in card["broken"] for card in cards)
+    detail = asked(group.token, "segment", g=0, s=1)
+    assert detail["pictures"]["after"] is None and "photo-21" in detail["pictures"]["broken"]
+    assert any(any(row["joint"]) for row in asked(group.token, "push")["rows"])
+
+
 def test_an_upload_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(sources, "MAX_UNPACKED", 1000)
     recorded(tmp_path / "r.jsonl", [[(1, 0)] * 20])

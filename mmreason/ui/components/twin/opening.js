@@ -7,17 +7,44 @@ const MAX_BYTES = 64_000_000;
 /** @typedef {Record<string, any>} Json */
 
 /**
- * The traces of a file of version 1: one, or a group.  Throws an error whose message is for the visitor.
+ * The traces of a version 2 file of ours as those of version 1 (mmreason/traces/ours.py); null of any other.
+ * @param {Json} content
+ * @returns {Json[] | null}
+ */
+function onesOf({ version, prompts, rollouts }) {
+  if (version !== 2 || !Array.isArray(prompts) || !Array.isArray(rollouts)) return null;
+  return rollouts.map((rollout) => {
+    const prompt = prompts.find(({ id }) => id === rollout.prompt);
+    const given = (/** @type {string} */ type) =>
+      prompt?.parts?.find((/** @type {Json} */ part) => part.type === type);
+    const image = given('image')?.image;
+    let shown = image;
+    const segments = (rollout.parts ?? []).map((/** @type {Json} */ part) => {
+      const verdict = typeof part.right === 'boolean' ? { right: part.right, reason: part.reason } : null;
+      const shared = { turn: part.turn, reward: part.reward, frames: part.steps ?? [], verdict };
+      if (part.type === 'text') return { ...shared, kind: part.kind, text: part.text };
+      const before = part.before ?? shown;
+      shown = part.image ?? shown;
+      return { ...shared, kind: 'edit', region: part.words, cells: part.cells, before, after: part.image };
+    });
+    const problem = prompt?.problem && { ...prompt.problem, question: given('text')?.text, image };
+    return { ...rollout, problem, segments };
+  });
+}
+
+/**
+ * The traces of a file, of version 2 as we write it or of version 1: one, or a group.  Throws an error whose message is for the visitor.
  * @param {Json} content
  * @returns {Json[]}
  */
 export function tracesOf(content) {
-  const traces = Array.isArray(content.traces) ? content.traces : [content];
+  const two = onesOf(content);
+  const traces = two ?? (Array.isArray(content.traces) ? content.traces : [content]);
   const whole = (/** @type {Json} */ trace) =>
     trace?.problem && Array.isArray(trace.canvas_codes) && Array.isArray(trace.segments);
-  if (content.version !== 1 || !traces.length || !traces.every(whole)) {
+  if ((content.version !== 1 && !two) || !traces.length || !traces.every(whole)) {
     throw new Error(
-      'This is not a trace file of version 1: it must have version, problem, canvas_codes and segments.',
+      'This is not a trace of ours: it must have version, problem, canvas_codes and segments, or be version 2 as solve writes it.',
     );
   }
   return traces.map((trace) => ({ sheet: content.sheet, problem: content.problem, ...trace }));
