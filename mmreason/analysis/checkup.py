@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmreason.backbones.family import codec_of, family_of, find, is_public, layout_of, licence_of
+from mmreason.backbones.family import codec_of, family_and_source, find, is_public, layout_of, licence_of
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.loading import check_tensors, load_llama, read_json, shards, stored_shape
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError
@@ -109,8 +109,10 @@ def _check_public(
     folder: Path, family: str | None, probe: Sequence[Sequence[int]] | None, device: torch.device | str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     config = read_json(folder / "config.json")
-    named = family or family_of(folder, config)
-    report = Report({"family": named, "parameters": None, "grid": None, "attention": "full", "native": True})
+    named, source = (family, "--family") if family else family_and_source(folder, config)
+    report = Report(
+        {"family": named, "family_from": source, "parameters": None, "grid": None, "attention": "full", "native": True}
+    )
     report.facts["licence"] = licence_of(folder)
     shape = report.tried(lambda: stored_shape(folder, config))
     if shape is not None:

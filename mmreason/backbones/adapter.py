@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +29,8 @@ class Adapter:
         config = LoraConfig(
             r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS), base_model_name_or_path=base or None
         )
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of what peft asks of transformers
             torch.manual_seed(seed)  # peft draws the first weights from torch's global generator
             backbone.model.name_or_path = base  # else peft renames the base to what transformers knows: nothing
             self.peft = get_peft_model(backbone.model, config)

@@ -81,12 +81,20 @@ def family_of(folder: Path, config: dict[str, Any]) -> str:
 
     Lumina-DiMOO and MMaDA-Parallel-A publish the same network and configuration; they differ by name alone.
     """
+    return family_and_source(folder, config)[0]
+
+
+def family_and_source(folder: Path, config: dict[str, Any]) -> tuple[str, str]:
+    """The same, and what says so: ``model_type``, ``_name_or_path``, or where neither tells, the folder's name."""
     kind = config.get("model_type")
     if kind == "mmada":
-        return "mmada"
+        return "mmada", "model_type"
     if kind == "llada":
-        names = f"{folder.resolve().name} {config.get('_name_or_path', '')}".lower()
-        return "parallel" if "parallel" in names else "dimoo"
+        named = str(config.get("_name_or_path", "")).lower()
+        for family, word in (("parallel", "parallel"), ("dimoo", "dimoo")):
+            if word in named:
+                return family, "_name_or_path"
+        return "parallel" if "parallel" in folder.resolve().name.lower() else "dimoo", "the folder's name"
     raise CheckpointError(
         f"checkpoint {folder.name!r} is of no family that is known: model_type must be llada (Lumina-DiMOO, "
         f"MMaDA-Parallel-A) or mmada (MMaDA-8B), got {kind!r}"

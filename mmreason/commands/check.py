@@ -65,7 +65,7 @@ def readable(result: dict[str, Any]) -> str:
     else:
         pictures = f"any size in steps of {result['pixels_per_code']} pixels, {result['codes']} codes"
     lines = [
-        f"family: {result['family']}",
+        f"family: {result['family']}" + (f", by {result['family_from']}" if "family_from" in result else ""),
         f"parameters: {size:,}",
         f"pictures: {pictures}",
         f"attention: {result['attention']}, {'as trained' if result['native'] else 'not as trained'}",

@@ -16,6 +16,9 @@ HELP = "cost and success of four arms: autoregressive or diffusion, full or loca
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``compute``."""
+    parser.add_argument(
+        "--shape", choices=["dimoo"], help="instead, the arms at the shape of a real 8 B checkpoint, by formula"
+    )
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
     parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
     add_tasks(parser)
@@ -36,7 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no_scaling", action="store_true", help="leave out the seconds on larger canvases")
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")
     add_threads(parser)
-    parser.add_argument("--output", default="assets/results/compute.json", metavar="FILE")
+    parser.add_argument(
+        "--output",
+        metavar="FILE",
+        help="results file (default: assets/results/compute.json, with --shape compute_dimoo.json beside it)",
+    )
     parser.add_argument(
         "--readme", default="mmreason/analysis/README.md", metavar="FILE", help="page whose table is replaced"
     )
@@ -60,6 +67,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.tasks import TASKS
     from mmreason.training.validation import held_out
 
+    if args.shape is not None:
+        return _by_formula(args)
+    args.output = args.output or "assets/results/compute.json"
     args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_files({"--output": args.output, "--readme": args.readme})
@@ -109,8 +119,25 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def _by_formula(args: argparse.Namespace) -> dict[str, Any]:
+    """The arms of a real shape; no network is built."""
+    from mmreason.analysis.cost.real import real_cost
+    from mmreason.commands._options.files import check_files
+    from mmreason.disk import write_json
+
+    output = args.output or f"assets/results/compute_{args.shape}.json"
+    check_files({"--output": output})
+    result = real_cost(args.shape)
+    write_json(output, result, indent=1)
+    return result
+
+
 def readable(result: dict[str, Any]) -> str:
     """The arms as a table, then the ratios."""
+    if "shape" in result:
+        from mmreason.analysis.cost.real import table
+
+        return table(result)
     lines = [
         f"{'arm':<16}{'MFLOPs':>9}{'passes':>8}{'tokens':>8}{'ms':>8}{'ms alone':>10}{'success':>9}  95 % interval"
     ]

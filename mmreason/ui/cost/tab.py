@@ -12,6 +12,7 @@ from mmreason.tasks import TASKS
 from mmreason.ui.cost import measuring, racing
 from mmreason.ui.cost.events import Cost, connect, measured_view
 from mmreason.ui.cost.formula import MODEL_NAMES, recompute, sliders
+from mmreason.ui.cost.real import real_words
 from mmreason.ui.shell.component import component
 
 
@@ -69,6 +70,9 @@ def _sizes(parts: dict[str, Any], results: Results | None) -> list[Any]:
     sizes, words = recompute(tuple(slider.start for slider in described), MODEL_NAMES[0], workload)
     parts["sizes"] = component("chart", value={"charts": [sizes]}, elem_id="cost-sizes")
     parts["formula_says"] = component("prose", value=words, elem_id="cost-formula-says")
+    if said := real_words():
+        with gr.Accordion("At the size of a real checkpoint (8 B)", open=False, elem_id="cost-real"):
+            gr.Markdown(said, elem_id="cost-real-says")
     with gr.Accordion("Model, steps, turns, canvas", open=False, elem_id="cost-formula"):
         parts["model"] = gr.Dropdown(
             [(name if name == MODEL_NAMES[0] else f"{name} parameters", name) for name in MODEL_NAMES],

@@ -1,0 +1,51 @@
+"""What a real 8 B checkpoint costs, in words: by formula, and measured where a GPU was had."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mmreason import places
+from mmreason.analysis.cost.real import table
+
+
+def real_words() -> str:
+    """A table and two sentences; empty where there is no results file."""
+    formula, measured = _read("compute_dimoo.json"), _read("measure_gpu.json")
+    if formula is None:
+        return ""
+    at = formula["pixels"]["512"]
+    arms = at["arms"]
+    passes = arms["ar_full"]["forward_passes"] / arms["diffusion_local"]["forward_passes"]
+    parts = [
+        table(formula),
+        f"By formula, at {formula['parameters'] / 1e9:.2f} B parameters; nothing in this table is measured. At 512 "
+        f"pixels local edits take {_change(at['flops_reduction_within_diffusion'])} than full redraws by the same "
+        "model, since in full attention every step forwards the whole view. The same edits in `prefix`, which the "
+        f"public weights were not trained for, take {_change(at['flops_reduction_of_prefix'])} than those.",
+        "An autoregressive model of the same shape that redraws the whole picture on its native cache computes less: "
+        f"local edits take {_change(at['flops_reduction'])} of it in full attention, and "
+        f"{_change(at['flops_reduction_of_prefix_to_ar_full'])} of it in `prefix`. What diffusion saves at this size "
+        f"is passes, {passes:.0f} times fewer, and so time where a rollout is alone.",
+    ]
+    steps = [] if measured is None else [(n, p) for n, p in measured.get("parts", {}).items() if "seconds_a_step" in p]
+    if measured is not None and steps:
+        said = ", ".join(f"{name.replace('_', ' ')} px {part['seconds_a_step']:.2f} s" for name, part in steps)
+        gpu = measured.get("machine", {}).get("gpu", "a GPU")
+        parts.append(f"Measured on {gpu}, a denoising step of {steps[0][1].get('rows', 8)} rows: {said}.")
+    return "\n\n".join(parts)
+
+
+def _change(reduction: float) -> str:
+    """Against what else it would take; more than half again as much is said as a multiple."""
+    if reduction < -0.5:
+        return f"{1 - reduction:.2g} times the FLOPs"
+    return f"{abs(100 * reduction):.0f} % {'fewer' if reduction >= 0 else 'more'} FLOPs"
+
+
+def _read(name: str) -> dict[str, Any] | None:
+    try:
+        found = json.loads((places.ASSETS / "results" / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
