@@ -182,6 +182,7 @@ def _bars(
             row = rows[name]
             line: dict[str, Any] = {
                 "who": who if len(sources) > 1 else "",
+                "value": {key: row[key] for key, _, _ in metrics},
                 "share": {key: row[key] / longest[key] for key, _, _ in metrics},
                 "text": {key: SAY[unit](row[key]) for key, _, unit in metrics},
             }

@@ -1,7 +1,9 @@
 """The tab Cost: what it says of any results file, its formula, and the page in a real browser."""
 
+import csv
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -346,6 +348,17 @@ def test_the_tab_shows_bars_and_words_and_hostile_strings_stay_text(cost_page, v
     assert bars.get_by_text("solves 80 % (70 to 90)").count() == 4
     bars.get_by_role("radio", name="Forward passes").click()
     assert bars.get_by_text("300 passes").count() == 1
+    kept = {}
+    for kind in ("CSV", "SVG"):
+        bars.locator(".mm-save summary").click()
+        with page.expect_download() as download:
+            bars.get_by_role("button", name=kind).click()
+        assert download.value.suggested_filename == f"arms-forward-passes.{kind.lower()}"
+        kept[kind] = Path(str(download.value.path())).read_text()
+    head, *rows = csv.reader(kept["CSV"].splitlines())
+    flops_at = head.index("FLOPs")
+    assert {row[0]: float(row[flops_at]) for row in rows} == {arm_words(arm): FLOPS[arm] for arm in ARMS}
+    assert "300 passes" in kept["SVG"]
     page.locator("#cost-frontier svg .point").first.wait_for()
     page.get_by_text("The frontier as a table").click()
     assert page.locator("#cost-table tbody tr").count() == 8

@@ -1,9 +1,9 @@
 // Arms as bars on one scale: `value` is {title, metrics: [[key, word], …], arms: [{name, words, lines, note}], remark}.
 // All figures and words come made.
 
-const { arrowStep, finder, node } = mm;
+const { arrowStep, drawChart, finder, node, saveMenu } = mm;
 
-/** @typedef {{ share: Record<string, number>, text: Record<string, string>, who?: string }} Line */
+/** @typedef {{ share: Record<string, number>, value: Record<string, number>, text: Record<string, string>, who?: string }} Line */
 /** @typedef {{ success: number, low: number, high: number, says: string }} Success */
 
 const find = finder(element);
@@ -66,6 +66,82 @@ function lineOf(line) {
   return row;
 }
 
+/**
+ * The bars that are shown, as a chart: what a picture of them is made of.
+ * @returns {Chart}
+ */
+function chartOf() {
+  const { arms, metrics, title } = props.value;
+  const word = metrics.find((/** @type {[string, string]} */ [key]) => key === metric)?.[1] ?? '';
+  /** @type {[string, string, Line][]} */
+  const rows = arms.flatMap((/** @type {{ name: string, words: string, lines: Line[] }} */ arm) =>
+    arm.lines.map((line) => [arm.name, line.who ? `${arm.words}, ${line.who}` : arm.words, line]),
+  );
+  const most = Math.max(...rows.map(([, , line]) => line.value[metric]));
+  return {
+    file: `arms-${metric.replaceAll('_', '-')}`,
+    title: `${title}: ${word}`,
+    x: { says: word, low: 0, high: 1.05 * most },
+    y: {
+      low: 0.4,
+      high: rows.length + 0.6,
+      ticks: rows.map(([, name, line], i) => [rows.length - i, `${name}: ${line.text[metric]}`]),
+    },
+    lines: rows.map(([arm, name, line], i) => ({
+      name,
+      colour: arm.startsWith('ar') ? 'quiet' : 'accent',
+      weight: 14,
+      points: [
+        [0, rows.length - i],
+        [line.value[metric], rows.length - i],
+      ],
+    })),
+    across: true,
+    labels: 'none',
+    height: 64 + 36 * rows.length,
+    columns: [word, 'arm'],
+  };
+}
+
+/** @returns {(string | number | null)[][]} every metric of every bar */
+function rowsOf() {
+  const { arms, metrics } = props.value;
+  /** @type {[string, string][]} */
+  const named = metrics;
+  return [
+    ['arm', 'measured', ...named.map(([, word]) => word), 'solved', 'low', 'high'],
+    ...arms.flatMap((/** @type {{ words: string, lines: (Line & Partial<Success>)[] }} */ { words, lines }) =>
+      lines.map((line) => [
+        words,
+        line.who ?? '',
+        ...named.map(([key]) => line.value[key]),
+        ...[line.success, line.low, line.high].map((each) => each ?? null),
+      ]),
+    ),
+  ];
+}
+
+/** Beside the choice: what is saved is what is chosen when it is saved. */
+function keepMenu() {
+  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
+  svg.setAttribute('class', 'mm-chart');
+  find('alone').replaceChildren(svg);
+  const saved = {
+    get file() {
+      return chartOf().file;
+    },
+    get title() {
+      return chartOf().title;
+    },
+    svg: () => {
+      drawChart(svg, chartOf(), 880);
+      return svg;
+    },
+    rows: rowsOf,
+  };
+  find('keep').replaceChildren(saveMenu(saved));
+}
+
 function show() {
   const value = props.value;
   bars.hidden = !value || !Array.isArray(value.arms);
@@ -74,6 +150,7 @@ function show() {
   const metrics = value.metrics;
   if (!metrics.some(([key]) => key === metric)) metric = metrics[0][0];
   bars.getElementsByTagName('h2')[0].textContent = value.title;
+  if (!find('keep').childElementCount) keepMenu();
   showChoice(metrics);
   find('arms').replaceChildren(
     ...value.arms.map((/** @type {{ name: string, words: string, lines: Line[], note?: string }} */ arm) => {
