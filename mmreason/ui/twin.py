@@ -6,25 +6,39 @@ are read by the browser.
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from typing import Any
 
+from PIL import Image
+
 from mmreason.analysis.cost.results import read_results
 from mmreason.errors import ConfigError
+from mmreason.rewards.assignment import GRANULARITIES, SCALES
+from mmreason.traces.picture import Picture
+from mmreason.traces.schema import PNG_PREFIX
 from mmreason.ui.cost.events import measured_view
 from mmreason.ui.cost.formula import THIS_MODEL, recompute, sliders
 from mmreason.ui.cost.racing import bundled_race
+from mmreason.ui.group.detail import segment_detail
+from mmreason.ui.group.held import Group
+from mmreason.ui.group.look import look_value
+from mmreason.ui.group.view import group_view
+from mmreason.ui.group.whatif import WhatIf, push_value
 from mmreason.ui.health import footer_words
 from mmreason.ui.host.sheets import SHEETS
+from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.results.tab import results_view
 from mmreason.ui.shell.component import read, script, shared_script
 from mmreason.ui.shell.theme import COLOURS, FIGURES
 from mmreason.ui.watch.handlers import example_values
 
-COMPONENTS = ("header", "player", "race", "bars", "chart", "table", "prose")
-SHEET = re.compile(r"sheet/([0-9a-f]{16})\.png")
+COMPONENTS = ("header", "player", "group", "race", "bars", "chart", "table", "prose")
+SHEET = re.compile(r'"sheet/([0-9a-f]{16})\.png"')
 POLICY = "connect-src 'none'; form-action 'none'; object-src 'none'; base-uri 'none'"
+QUALITY = 85  # of the groups' pictures
 MAX_BYTES = 2_500_000
 """Of the whole folder."""
 
@@ -35,19 +49,25 @@ def twin_files() -> dict[str, bytes]:
         "index.html": _page(),
         "twin.css": _style(),
         "twin.js": _scripts(),
-        "data.js": f"twin.data = {_as_script(_data())};\n",
+        "data.js": _with_sheets(f"twin.data = {_as_script(_data())};\n"),
     }
     made = {name: content.encode() for name, content in files.items()}
-    for content in files.values():
-        for name in SHEET.findall(content):
-            picture = SHEETS.get(name)
-            if picture is None:
-                raise ConfigError(f"sheet {name} is no longer remembered: make the folder again")
-            made[f"sheet/{name}.png"] = picture
+    made |= _groups()
     total = sum(map(len, made.values()))
     if total > MAX_BYTES:
         raise ConfigError(f"the folder must have at most {MAX_BYTES:,} bytes, got {total:,}")
     return made
+
+
+def _with_sheets(content: str) -> str:
+    """``content`` with each sheet once, as data: a canvas with a file's picture may not be read where files lie."""
+    sheets = {}
+    for name in SHEET.findall(content):
+        picture = SHEETS.get(name)
+        if picture is None:
+            raise ConfigError(f"sheet {name} is no longer remembered: make the folder again")
+        sheets[name] = PNG_PREFIX + base64.b64encode(picture).decode()
+    return f"const sheets = {_as_script(sheets)};\n" + SHEET.sub(r'sheets["\1"]', content)
 
 
 def _page() -> str:
@@ -70,7 +90,8 @@ def _style() -> str:
 
 def _scripts() -> str:
     """The shared modules, each component as a function of what gradio would give it, and what puts them in place."""
-    made = [shared_script(("twin/opening",)), "globalThis.twin = { data: {}, components: {} };\n"]
+    shared = shared_script(("twin/opening",), {"group/asking": "twin/asking"})
+    made = ["globalThis.twin = { data: {}, components: {}, groups: {} };\n", shared]
     for name in COMPONENTS:
         template = json.dumps(read(f"{name}/{name}.html"))
         run = f"(element, props, trigger, watch) => {{\n{script(f'{name}/{name}')}}}"
@@ -92,7 +113,8 @@ def _data() -> dict[str, Any]:
         for value, _ in example_values()
     ]
     values = {"player": examples[0]["value"] if examples else None, **_cost(), **_results()}
-    return {"values": values, "examples": examples, "about": footer_words()}
+    groups = [{"token": token, "name": one.name} for token, one in bundled().items()]
+    return {"values": values, "examples": examples, "groups": groups, "about": footer_words()}
 
 
 def _cost() -> dict[str, Any]:
@@ -107,3 +129,54 @@ def _cost() -> dict[str, Any]:
 def _results() -> dict[str, Any]:
     names = ("forest", "claim_cost", "claim_rewards", "caveats", "how", "curves", "map", "tasks")
     return dict(zip(names, results_view()[1:], strict=True))
+
+
+def _groups() -> dict[str, bytes]:
+    """A file a bundled group, of all that its inspector asks."""
+    files: dict[str, bytes] = {}
+
+    for token in bundled():
+        group = open_bundled(token)
+        said = {
+            "look": look_value(group, WhatIf()),
+            "pictures": [_as_data(picture) for picture in group.pictures],
+            "prompts": [_prompt(group, prompt) for prompt in range(len(group.groups))],
+        }
+        files[f"groups/{token}.js"] = f"twin.groups[{json.dumps(token)}] = {_as_script(said)};\n".encode()
+    return files
+
+
+def _as_data(picture: Picture) -> str:
+    """``picture`` in the page itself, since the inspector reads its pixels."""
+    out = io.BytesIO()
+    Image.fromarray(picture.pixels()).save(out, "WEBP", quality=QUALITY)
+    return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode()
+
+
+def _prompt(group: Group, prompt: int) -> dict[str, Any]:
+    """The view of one prompt, every push, and every segment; what takes a server is left out."""
+    ways = [WhatIf(granularity, scale) for granularity in GRANULARITIES for scale in SCALES]
+    rollouts = group.groups[prompt]
+    segments = []
+    for g, rollout in enumerate(rollouts):
+        segments.append([_segment(group, prompt, g, s) for s in range(len(rollout.parts))])
+    texts = [
+        [g, s, part.text.casefold()]
+        for g, rollout in enumerate(rollouts)
+        for s, part in enumerate(rollout.parts)
+        if part.text
+    ]
+    return {
+        "view": group_view(group, prompt) | {"native": False, "follows": False, "link": ""},
+        "push": {f"{way.granularity} {way.scale}": push_value(group, prompt, way) for way in ways},
+        "segments": segments,
+        "texts": texts,
+    }
+
+
+def _segment(group: Group, prompt: int, g: int, s: int) -> dict[str, Any]:
+    found = segment_detail(group, prompt, g, s, WhatIf())
+    four = {scale: segment_detail(group, prompt, g, s, WhatIf(scale=scale))["four"] for scale in SCALES}
+    if found["pictures"] is not None:
+        found["pictures"] |= {"expected": None}  # a picture of its own a segment: the folder stays small
+    return found | {"four": four, "mind": None}

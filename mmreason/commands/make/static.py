@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _check(folder, args.overwrite)
     files = twin_files()
     if folder.exists():
-        shutil.rmtree(folder / "sheet", ignore_errors=True)  # of an earlier call; other names are replaced
+        shutil.rmtree(folder / "groups", ignore_errors=True)  # of an earlier call; other names are replaced
     for name, content in files.items():
         write_whole(folder / name, content)
     return {"written": [str(folder)], "bytes": sum(map(len, files.values())), "files": len(files)}

@@ -27,6 +27,8 @@ declare const mm: typeof import('./shared/dom.js') &
 
 /** What the page without a server is made of: ui/twin.py. */
 declare const twin: {
+  // biome-ignore lint/suspicious/noExplicitAny: as twin/asking.js reads it
+  groups: Record<string, any>;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the page was made with
   data: any;
   components: Record<

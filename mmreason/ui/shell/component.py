@@ -8,8 +8,9 @@ one script that defines ``mm``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -43,11 +44,14 @@ def component(name: str, *, value: Any = None, **props: Any) -> gr.HTML:
     )
 
 
-def shared_script(more: Sequence[str] = ()) -> str:
-    """The shared modules, and ``more``, as one script that may run again: each in a scope, its exports in ``mm``."""
+def shared_script(more: Sequence[str] = (), instead: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The shared modules, and ``more``, as one script that may run again: each in a scope, its exports in ``mm``.
+
+    ``instead`` names modules that stand in for others.
+    """
     scopes = []
     for module in (*MODULES, *more):
-        source = script(module)
+        source = script(instead.get(module, module))
         names = ", ".join(_EXPORT.findall(source))
         body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = mm;", source))
         scopes.append(f"(() => {{\n{body}Object.assign(mm, {{ {names} }});\n}})();\n")

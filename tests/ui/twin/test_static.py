@@ -13,7 +13,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from mmreason.__main__ import main
+from mmreason.rewards.assignment import GRANULARITIES, SCALES
 from mmreason.ui import twin
+from mmreason.ui.group.view import found_in
+from mmreason.ui.group.whatif import WhatIf, push_value
+from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.twin import MAX_BYTES
 from tests.helpers.browser import HOSTILE
 
@@ -63,9 +67,19 @@ def colours(page: Page, selector: str) -> int:
 def test_every_section_is_drawn_from_the_disk_without_a_network(opened):
     expect(opened.locator(".mm-player .puzzle-name")).to_contain_text("maze, medium")
     expect(opened.locator(".mm-player .card")).not_to_have_count(0, timeout=20_000)
-    assert colours(opened, ".mm-player .canvas") > 50  # the codes' pictures, which are files beside the page
+    assert colours(opened, ".mm-player .canvas") > 50  # the codes' pictures
     opened.locator(".examples").select_option(label="sudoku, medium")
     expect(opened.locator(".mm-player .puzzle-name")).to_contain_text("sudoku, medium")
+    section(opened, "Inspect")
+    sentence = opened.locator(".mm-group .sentence")
+    expect(sentence).to_contain_text("Joint pushes it")
+    expect(opened.locator(".mm-group .scroller img").first).to_be_visible()
+    whole = "all => all.every((image) => image.complete && image.naturalWidth > 0)"
+    opened.wait_for_function(f"() => ({whole})([...document.querySelectorAll('.mm-group .scroller img')].slice(0, 2))")
+    opened.locator(".mm-group .point").click()
+    expect(opened.locator(".mm-group .segment")).to_be_visible()
+    opened.locator(".groups").select_option(index=1)
+    expect(opened.locator(".mm-group .about-name")).not_to_contain_text("maze")
     section(opened, "Cost")
     expect(opened.locator("#cost .race")).to_be_visible()
     expect(opened.locator("#cost .arm")).to_have_count(4)
@@ -90,7 +104,7 @@ def test_its_figures_are_saved_from_the_disk(opened):
 
 def test_it_fits_a_phone(opened):
     opened.set_viewport_size({"width": 390, "height": 844})
-    for name in ("Watch", "Cost", "Results"):
+    for name in ("Watch", "Inspect", "Cost", "Results"):
         section(opened, name)
         assert opened.evaluate("document.documentElement.scrollWidth") == 390, name
 
@@ -114,17 +128,33 @@ def test_a_trace_that_a_visitor_opens_is_played_and_its_hostile_words_stay_text(
         expect(opened.locator("#watch .trouble")).to_contain_text(said)
 
 
+def test_the_inspector_shows_what_the_live_page_would_answer(opened):
+    """Each recorded push is that of the live page, and a choice that was not recorded is refused in a sentence."""
+    section(opened, "Inspect")
+    expect(opened.locator(".mm-group .sentence")).not_to_be_empty()
+    for token in bundled():
+        group = open_bundled(token)
+        for way in (WhatIf(granularity, scale) for granularity in GRANULARITIES for scale in SCALES):
+            asked = {"prompt": 0, "granularity": way.granularity, "scale": way.scale}
+            told = opened.evaluate("([token, asked]) => mm.ask(token, 'push', asked)", [token, asked])
+            assert told == json.loads(json.dumps(push_value(group, 0, way)))
+        found = opened.evaluate("([token]) => mm.ask(token, 'find', { prompt: 0, words: 'e' })", [token])
+        assert [place[:2] for place in found] == [list(place) for place in found_in(group, 0, "e")]
+    refused = opened.evaluate("(token) => mm.ask(token, 'push', { text: '2' }).catch((error) => error.message)", token)
+    assert "computed by the live page" in refused
+
+
 def test_the_folder_is_small_and_holds_each_sheet_once(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) <= MAX_BYTES
     data = (folder / "data.js").read_text()
-    named = set(re.findall(r"sheet/[0-9a-f]{16}\.png", data))
-    assert named == {path.relative_to(folder).as_posix() for path in folder.glob("sheet/*")}
-    assert "data:image" not in data and "</script" not in data
+    assert data.count("data:image/png") == len(set(re.findall(r'sheets\["([0-9a-f]{16})"\]', data)))
+    assert "</script" not in data
 
 
 def test_a_folder_that_is_taken_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(twin, "_data", lambda: {})
+    monkeypatch.setattr(twin, "_groups", lambda: {})
     words = ["make", "static", "--output", str(tmp_path / "twin")]
     (tmp_path / "twin").mkdir()
     (tmp_path / "twin" / "thesis.txt").write_text("x")

@@ -8,6 +8,7 @@ const data = twin.data;
 /** @type {Map<string, Mounted>} */
 const mounted = new Map();
 let runs = 1;
+let openings = 0;
 
 /**
  * Puts a component in place as the live page does: its template, its script, its value.
@@ -57,6 +58,7 @@ function open(id) {
     const section = document.getElementById(tab.getAttribute('aria-controls') ?? '');
     if (section) section.hidden = !is;
   }
+  if (chosen.id === 'tab-inspect' && !openings && data.groups.length) inspect(0);
   return chosen;
 }
 
@@ -139,5 +141,20 @@ onFile('trace-file', 'watch', async (file) => {
   play(await playerValue(tracesOf(content)[0], 0));
 });
 
-document.getElementsByClassName('about')[0].textContent = data.about;
+// Inspect
+
+/** @param {number} i */
+function inspect(i) {
+  openings += 1;
+  const { token } = data.groups[i];
+  mounted.get('group')?.set({ token, link: '', at: null, opened: openings });
+}
+
+onChoice(
+  'groups',
+  data.groups.map((/** @type {{ name: string }} */ { name }) => name),
+  inspect,
+);
+
+document.getElementsByClassName('colophon')[0].textContent = data.about;
 open(location.hash.slice(1));
