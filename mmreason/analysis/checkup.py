@@ -14,7 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmreason.backbones.family import codec_of, family_and_source, find, is_public, layout_of, licence_of
+from mmreason.backbones.family import (
+    ADAPTER,
+    SMALL_BYTES,
+    base_of,
+    codec_of,
+    family_and_source,
+    find,
+    is_public,
+    layout_of,
+    licence_of,
+)
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.loading import check_tensors, load_llama, read_json, shards, stored_shape
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError
@@ -24,10 +34,8 @@ from mmreason.layouts.view import View
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
 
-SMALL_BYTES = 2**30  # weights up to this are forwarded once without being asked
 SENTENCE = "right 3 total 7 <edit> r2c2 r2c5"
 PROBED_PIXELS = 128
-ADAPTER = "adapter_config.json"
 
 
 @dataclass
@@ -75,10 +83,7 @@ def check(
 def _check_adapter(
     folder: Path, family: str | None, probe: Sequence[Sequence[int]] | None, device: torch.device | str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    config = read_json(folder / ADAPTER)
-    base = config.get("base_model_name_or_path")
-    if not isinstance(base, str) or not base:
-        raise CheckpointError(f"adapter {str(folder)!r} does not name its base: base_model_name_or_path is {base!r}")
+    config, base = read_json(folder / ADAPTER), base_of(folder) or ""
     if probe is not None:
         raise ConfigError(f"--probe is for whole checkpoints; give the adapter's base, {base!r}")
     result, _ = check(base, family, None, device)
