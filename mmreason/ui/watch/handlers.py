@@ -206,8 +206,14 @@ def expect(checkpoint: Any, difficulty: str, task: str) -> str:
 
 
 def thumbnails() -> list[list[str]]:
-    """Name, small picture and label of each task."""
-    return [[name, png_url(make_problem(name, "easy", 1).image[::2, ::2]), task.label] for name, task in TASKS.items()]
+    """Name, small picture and label of each task that a checkpoint here knows; of all where there is none."""
+    folders = [checkpoints.checkpoints_folder() / name for name in checkpoints.checkpoint_names()]
+    known = {task for folder in folders for task in checkpoints.known_tasks(folder)} or set(TASKS)
+    return [
+        [name, png_url(make_problem(name, "easy", 1).image[::2, ::2]), task.label]
+        for name, task in TASKS.items()
+        if name in known
+    ]
 
 
 def expected_success(checkpoint: str, difficulty: str, task: str) -> str:

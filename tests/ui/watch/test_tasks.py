@@ -40,7 +40,7 @@ def test_a_checkpoint_chooses_a_task_that_it_knows_and_leaves_one_that_it_knows(
 
 def test_tiles_and_sentences_name_tasks_in_words():
     tiles = handlers.thumbnails()
-    assert [name for name, _, _ in tiles] == list(TASKS)
+    assert [name for name, _, _ in tiles] == [*FIRST_TASKS, "visual_search"]  # nobody here knows chart_refocus
     assert {name: label for name, _, label in tiles}["visual_search"] == "visual search"
     assert not any("_" in label for _, _, label in tiles)
     assert [TASKS[name].several for name in ("maze", "visual_search", "chart_refocus")] == [
