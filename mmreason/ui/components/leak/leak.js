@@ -31,6 +31,9 @@ function barsOf(checkpoint) {
   caption.append(node('span', 'told', `Checkpoint ${checkpoint.name}: ${checkpoint.told}.`));
   const figure = bars(checkpoint);
   const scroll = node('div', 'bars');
+  scroll.tabIndex = 0;
+  scroll.setAttribute('role', 'region');
+  scroll.setAttribute('aria-label', `Leak over signal by layer, checkpoint ${checkpoint.name}`);
   scroll.append(figure);
   const files = saveMenu({
     file: `leak-${checkpoint.name}`,
