@@ -75,7 +75,7 @@ UI_FLOORS = (
     {"host"},
     {"solve", "runs"},
     {"group", "train", "cost"},
-    {"watch", "inspect", "results", "health"},
+    {"watch", "inspect", "results", "health", "about"},
     {"crossing", "api", "twin"},
     {"page"},
 )

@@ -23,12 +23,13 @@ ZOOM = 3
 SIDE = GRID * CELL_PX * ZOOM  # 384 pixels
 CELL = CELL_PX * ZOOM
 MARGIN = 12
-CAPTION = 118  # height under the canvas
+CAPTION = 136  # height under the canvas
 SIZE = (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + CAPTION)
 
 STEP_MS, SEGMENT_MS, START_MS, END_MS = 350, 1100, 1200, 3000
 MAX_STEPS_SHOWN = 8  # a segment denoised in more steps is shown at these many of them
-COLOURS = 128
+COLOURS = 240
+NAME = "mmreason · arXiv 2606.14792"
 
 PAPER, INK, FAINT = (250, 249, 246), (31, 41, 55), (107, 114, 128)
 AMBER, BLOCK, HATCH, HATCH_LINE = (245, 158, 11), (209, 213, 219), (229, 231, 235), (156, 163, 175)
@@ -48,8 +49,8 @@ class Scene:
     milliseconds: int = STEP_MS
 
 
-def write_gif(data: dict[str, Any], sheet: np.ndarray, path: str | Path) -> None:
-    """Write the replay of the trace ``data`` to ``path``, whole or not at all.
+def write_gif(data: dict[str, Any], sheet: np.ndarray, path: str | Path, link: str = "") -> None:
+    """Write the replay of the trace ``data`` to ``path``, whole or not at all, with where it is from and ``link``.
 
     ``sheet`` is (C, 16, 16, 3) uint8; raises TraceError for a trace that is not valid or names codes that
     the sheet lacks, and WriteError.
@@ -59,8 +60,9 @@ def write_gif(data: dict[str, Any], sheet: np.ndarray, path: str | Path) -> None
     if highest >= len(sheet):
         raise TraceError(f"codes must be below {len(sheet)}, the size of the codebook, got {highest}")
     shown = scenes(file)
-    pictures = [draw_scene(scene, sheet) for scene in shown]
-    palette = _common_palette(pictures)
+    credit = f"{NAME} · {_cut(link, 30)}" if link else NAME
+    pictures = [draw_scene(scene, sheet, credit) for scene in shown]
+    palette = _palette(sheet[sorted({code for scene in shown for code in scene.codes.tolist() if code >= 0})])
     frames = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
     buffer = io.BytesIO()
     frames[0].save(
@@ -71,6 +73,7 @@ def write_gif(data: dict[str, Any], sheet: np.ndarray, path: str | Path) -> None
         duration=[scene.milliseconds for scene in shown],
         loop=0,
         optimize=False,
+        comment=(link or NAME).encode(),
     )
     write_whole(path, buffer.getvalue())
 
@@ -114,8 +117,8 @@ def scenes(file: TraceFile) -> list[Scene]:
     return shown
 
 
-def draw_scene(scene: Scene, sheet: np.ndarray) -> Image.Image:
-    """``scene`` as an RGB picture of ``SIZE``."""
+def draw_scene(scene: Scene, sheet: np.ndarray, credit: str = NAME) -> Image.Image:
+    """``scene`` as an RGB picture of ``SIZE``, with ``credit`` at its foot."""
     picture = Image.new("RGB", SIZE, PAPER)
     pixels = Image.fromarray(draw_codes(sheet, np.maximum(scene.codes, 0)))
     picture.paste(pixels.resize((SIDE, SIDE), Image.Resampling.NEAREST), (MARGIN, MARGIN))
@@ -127,6 +130,7 @@ def draw_scene(scene: Scene, sheet: np.ndarray) -> Image.Image:
         x0, y0, x1, y1 = (MARGIN + corner * CELL for corner in corners)
         draw.rectangle((x0 - 2, y0 - 2, x1 + 1, y1 + 1), outline=AMBER, width=4)
     draw_caption(draw, scene)
+    draw.text((MARGIN, SIZE[1] - 18), credit, font=ImageFont.load_default(size=11), fill=FAINT)
     return picture
 
 
@@ -147,7 +151,7 @@ def draw_caption(draw: ImageDraw.ImageDraw, scene: Scene) -> None:
             draw.text((x, y), _cut(word), font=large, fill=INK)
         x += width + 7
     if scene.verdict:
-        y = SIZE[1] - 26
+        y = SIZE[1] - 44
         draw_mark(draw, left, y + 2, scene.right)
         draw.text((left + 22, y), _cut(scene.verdict, 52), font=small, fill=_verdict_colour(scene.right))
 
@@ -199,17 +203,19 @@ def _cut(text: str, limit: int = 22) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _common_palette(pictures: list[Image.Image]) -> Image.Image:
-    """One palette for the whole replay, so that still parts stay still, from thumbnails of its pictures."""
-    side = 96
-    chosen = pictures[:: max(1, len(pictures) // 24)]
-    strip = Image.new("RGB", (side * len(chosen), side + len(_FIXED)))
-    for i, picture in enumerate(chosen):
-        canvas = picture.crop((0, 0, SIZE[0], SIDE + 2 * MARGIN))
-        strip.paste(canvas.resize((side, side), Image.Resampling.NEAREST), (i * side, 0))
-    for row, colour in enumerate(_FIXED):
-        strip.paste(colour, (0, side + row, strip.width, side + row + 1))
-    return strip.quantize(colors=COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+def _palette(drawings: np.ndarray) -> Image.Image:
+    """One palette for the whole replay, so that still parts stay still.
+
+    ``drawings`` (C, 16, 16, 3) count once each, however small a part of the pictures they are; the colours of what
+    is drawn over them are there exactly.
+    """
+    count, height, width, _ = drawings.shape
+    strip = Image.fromarray(np.ascontiguousarray(drawings.reshape(count * height, width, 3)))
+    found = strip.quantize(colors=COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+    colours = (found.getpalette() or [])[: 3 * COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colours + [value for colour in _FIXED for value in colour])
+    return palette
 
 
 _FIXED = (PAPER, INK, FAINT, AMBER, BLOCK, HATCH, HATCH_LINE, GREEN, RED)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
 
 from mmreason.errors import MMReasonError
+from mmreason.records import DIFFICULTIES
 from mmreason.ui.group.gather import group_of_members
+from mmreason.ui.group.held import SHELF
 from mmreason.ui.group.opened import finished_of
 from mmreason.ui.inspect.events import SOURCES, Inspect, open_native, show_group
+from mmreason.ui.inspect.sources import roll_out
 from mmreason.ui.runs.choices import Choice, choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import find
 from mmreason.ui.shell.component import said
-from mmreason.ui.shell.events import PRIVATE
+from mmreason.ui.shell.events import HEAVY, PRIVATE
+from mmreason.ui.solve.line import in_line
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.solving import Finished
 from mmreason.ui.train.events import Train
@@ -26,17 +32,18 @@ TO_COMPARE_JS = """() => {
   compare?.querySelector('button[aria-expanded=false], .label-wrap:not(.open)')?.click();
   compare?.scrollIntoView({ block: 'start' });
 }"""
+GROUP_SIZE = 8  # rollouts, the one that is looked at among them
 
 
 def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
     """Hand a run of Watch to Inspect, and a rollout of Inspect to Watch."""
     i = inspect
     asked = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed]
-    watch.inspect.click(
-        on_inspect_this, watch.finished, [i.opened, i.group, i.notice, *asked, i.source, tabs],
-        **PRIVATE,
-    )  # fmt: skip
-    i.group.to_watch(on_to_watch, i.opened, [watch.player, watch.finished, watch.notice, tabs], **PRIVATE)
+    group = [i.opened, i.group, i.notice]
+    shown = watch.inspect.click(on_inspect_this, watch.finished, [*group, *asked, i.source, tabs], **PRIVATE)
+    shown.then(on_seven_more, watch.finished, group, **HEAVY)
+    puzzle = [watch.task, watch.difficulty, watch.seed]
+    i.group.to_watch(on_to_watch, i.opened, [watch.player, watch.finished, watch.notice, tabs, *puzzle], **PRIVATE)
 
 
 def on_inspect_this(finished: Finished | None) -> tuple[Any, ...]:
@@ -54,18 +61,43 @@ def on_inspect_this(finished: Finished | None) -> tuple[Any, ...]:
     return *shown, *keep, SOURCES[1], gr.Tabs(selected="inspect")
 
 
+async def on_seven_more(request: gr.Request, finished: Finished | None):
+    """Roll out seven more of the same puzzle, as a rollout alone has nothing to be compared with; it comes first."""
+    if finished is None or finished.request is None:
+        return
+    asked = finished.request
+
+    def says(words: str) -> tuple[Any, ...]:
+        return gr.skip(), gr.skip(), words
+
+    def rolled(_: Callable[[], bool]) -> Iterator[tuple[Any, ...]]:
+        yield says(f"Rolling out {GROUP_SIZE - 1} more of this puzzle …")
+        for progress in roll_out(asked, GROUP_SIZE):
+            if progress.opened is None:
+                yield says(progress.notice)
+            else:
+                yield show_group(lambda opened=progress.opened: SHELF.put(opened))
+
+    async with aclosing(in_line("roll out", request, rolled, says, says)) as states:
+        async for state in states:
+            yield state
+
+
 def on_to_watch(token: Any, event: gr.EventData) -> tuple[Any, ...]:
-    """Show a rollout in the player."""
+    """Show a rollout in the player, and its puzzle in the controls."""
     g = said(event, "g")
     try:
         opened = open_native(token, said(event, "p"))
     except MMReasonError:
-        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        return tuple(gr.skip() for _ in range(7))
     if not isinstance(g, int) or not 0 <= g < len(opened.traces):
-        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+        return tuple(gr.skip() for _ in range(7))
     finished = finished_of(opened, g)
     _, value = Playback(opened.words, opened.sheet).update(opened.traces[g], "opened")
-    return value, finished, "", gr.Tabs(selected="watch")
+    problem = opened.problem
+    own = problem.seed is None or problem.difficulty not in DIFFICULTIES
+    puzzle = [gr.skip()] * 3 if own else [problem.task, problem.difficulty, problem.seed]
+    return value, finished, "", gr.Tabs(selected="watch"), *puzzle
 
 
 def connect_checkpoints(train: Train, watch: Watch, inspect: Inspect) -> None:

@@ -65,8 +65,8 @@ def _commit() -> str:
         return "unknown"
 
 
-def footer_words() -> str:
-    """The footer's line."""
+def build_words() -> str:
+    """Versions and fingerprints in a line."""
     parts = [f"{name} {number}" for name, number in versions().items()]
     parts += [f"checkpoint {name} {mark or 'cannot be loaded'}" for name, mark in fingerprints().items()]
     return " · ".join(parts)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gradio as gr
 
+from mmreason.ui.about import footer_value, header_value
 from mmreason.ui.api import connect_api
 from mmreason.ui.cost.tab import build_cost
 from mmreason.ui.crossing import connect_checkpoints, connect_tabs, connect_trained
-from mmreason.ui.health import footer_words
+from mmreason.ui.health import build_words
 from mmreason.ui.host.arrivals import bound_arrivals
 from mmreason.ui.host.sessions import keep_sessions_small
 from mmreason.ui.host.temporary import KEPT_SECONDS
@@ -18,6 +19,7 @@ from mmreason.ui.shell.component import component
 from mmreason.ui.train.tab import build_train
 from mmreason.ui.watch.mind import build_mind
 from mmreason.ui.watch.tab import build_watch
+from mmreason.ui.watch.trio import build_trio
 
 TITLE = "mmreason"
 
@@ -25,11 +27,12 @@ TITLE = "mmreason"
 def build_page() -> gr.Blocks:
     """The page, its queue set up: bounded lines, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, KEPT_SECONDS)) as page:
-        component("header", elem_id="header")
+        component("header", value=header_value(), elem_id="header")
         visitor = visitor_state()
         with gr.Tabs() as tabs:
             with gr.Tab("Watch", id="watch"):
                 watch = build_watch(page, visitor)
+                build_trio(watch)
                 build_mind(watch, page)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = build_inspect(page, visitor)
@@ -39,8 +42,8 @@ def build_page() -> gr.Blocks:
                 build_cost(page)
             with gr.Tab("Results", id="results"):
                 build_results(page)
-        footer = component("footer", value="", elem_id="footer")
-        page.load(footer_words, None, footer, api_visibility="private", show_progress="hidden")
+        footer = component("footer", value=footer_value(), elem_id="footer")
+        page.load(lambda: footer_value(build_words()), None, footer, api_visibility="private", show_progress="hidden")
         connect_api()
         connect_tabs(tabs, watch, inspect)
         connect_checkpoints(train, watch, inspect)

@@ -19,6 +19,7 @@ from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import GRANULARITIES, SCALES
 from mmreason.traces.picture import Picture
 from mmreason.traces.schema import PNG_PREFIX
+from mmreason.ui.about import still_header_value
 from mmreason.ui.cost.events import measured_view
 from mmreason.ui.cost.formula import THIS_MODEL, recompute, sliders
 from mmreason.ui.cost.racing import bundled_race
@@ -27,7 +28,7 @@ from mmreason.ui.group.held import Group
 from mmreason.ui.group.look import look_value
 from mmreason.ui.group.view import group_view
 from mmreason.ui.group.whatif import WhatIf, push_value
-from mmreason.ui.health import footer_words
+from mmreason.ui.health import build_words
 from mmreason.ui.host.sheets import SHEETS
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.results.tab import results_view
@@ -112,9 +113,10 @@ def _data() -> dict[str, Any]:
         {"name": f"{value['problem']['task']}, {value['problem']['difficulty']}", "value": value | {"link": ""}}
         for value, _ in example_values()
     ]
-    values = {"player": examples[0]["value"] if examples else None, **_cost(), **_results()}
+    player = examples[0]["value"] if examples else None
+    values = {"header": still_header_value(), "player": player, **_cost(), **_results()}
     groups = [{"token": token, "name": one.name} for token, one in bundled().items()]
-    return {"values": values, "examples": examples, "groups": groups, "about": footer_words()}
+    return {"values": values, "examples": examples, "groups": groups, "about": build_words()}
 
 
 def _cost() -> dict[str, Any]:

@@ -11,12 +11,17 @@ declare function watch(prop: string, run: () => void): void;
 
 /** The scripts that components share, loaded once a page: shell/component.py joins them. */
 declare const mm: typeof import('./shared/dom.js') &
+  typeof import('./shared/glossary.js') &
+  typeof import('./shared/keys.js') &
+  typeof import('./shared/day.js') &
   typeof import('./shared/words.js') &
   typeof import('./shared/frames.js') &
   typeof import('./shared/canvas.js') &
   typeof import('./shared/cards.js') &
   typeof import('./shared/save.js') &
   typeof import('./shared/chart.js') &
+  typeof import('./player/narration.js') &
+  typeof import('./player/pointing.js') &
   typeof import('./player/draw.js') &
   typeof import('./twin/opening.js') &
   typeof import('./shared/shapes.js') &
@@ -131,6 +136,8 @@ interface Frame<T> {
   tokens: T;
   /** Places of the tokens that this step committed. */
   committed: number[];
+  /** How sure it was of each of them. */
+  probability?: number[];
 }
 interface Judged {
   turn: number;
@@ -227,6 +234,10 @@ interface Player extends Timeline {
   cards: Map<number | 'answer', Card>;
   current: Card | null;
   said: string;
+  /** Cells that are lit, since the pointer is at them or at their names. */
+  lit: number[];
+  /** Whether the expected solution lies over the board. */
+  ghost: boolean;
   /** Goes to a position and on from there as before. */
   jump(position: number): void;
 }

@@ -71,12 +71,15 @@ def go_on(opened: Opened, change: Mapping[str, Any], checkpoint: Any) -> Iterato
     yield duet_value(title, sides, differs=number, changed=True)
 
 
-def compare(a: SolveRequest, b: SolveRequest, problem: Problem) -> Iterator[str | dict[str, Any]]:
-    """Solve ``problem`` as two requests say, with the same seed: words about progress, at last the duet's value."""
+def compare(requests: Sequence[SolveRequest], problem: Problem) -> Iterator[str | dict[str, Any]]:
+    """Solve ``problem`` as each request says, with the same seed: words about progress, at last the duet's value."""
     sides = []
-    for request in (a, b):
+    temperatures = {request.temperature for request in requests}
+    for request in requests:
         pipe = checkpoints.load_pipeline(request.checkpoint)
-        name, trace = f"{request.checkpoint}, temperature {request.temperature:g}", None
+        name, trace = request.checkpoint, None
+        if len(requests) == 2 or len(temperatures) > 1:
+            name += f", temperature {request.temperature:g}"
         stream: Any = pipe.stream([problem], request.sampling(), [request.sampling_seed])
         with closing(stream):
             for traces in stream:
@@ -85,7 +88,7 @@ def compare(a: SolveRequest, b: SolveRequest, problem: Problem) -> Iterator[str 
         assert trace is not None
         sides.append(Side(name, Verifier(pipe.words, pipe.sheet).score(trace), pipe.words, pipe.sheet))
     which = f"{problem.task}, {problem.difficulty}" + ("" if problem.seed is None else f", seed {problem.seed}")
-    title = f"{which}: two solutions with the same random numbers"
+    title = f"{which}: {'two' if len(sides) == 2 else len(sides)} solutions with the same random numbers"
     yield duet_value(title[:1].upper() + title[1:], sides)
 
 
@@ -179,13 +182,13 @@ def _retold(segment: Segment, ids: list[int], mask: int) -> Segment:
 def duet_value(title: str, sides: Sequence[Side], differs: int | None = None, changed: bool = False) -> dict[str, Any]:
     """The duet component's value; ``differs``: the first segment in which the two are not the same."""
     sheets = [side.sheet for side in sides]
-    same = sheets[0].shape == sheets[1].shape and np.array_equal(sheets[0], sheets[1])
+    same = all(np.array_equal(sheets[0], sheet) for sheet in sheets[1:])
     sheet = sheets[0] if same else np.concatenate(sheets)
-    offsets = (0, 0) if same else (0, len(sheets[0]))
+    offsets = [0 if same else sum(map(len, sheets[:i])) for i in range(len(sheets))]
     entries = [_side_entry(side, offset) for side, offset in zip(sides, offsets, strict=True)]
     if differs is None:
         said = [[_said(side, segment) for segment in side.trace.segments] for side in sides]
-        apart = [i for i, (a, b) in enumerate(zip(*said, strict=False)) if a != b]
+        apart = [i for i, there in enumerate(zip(*said, strict=False)) if len(set(there)) > 1]
         differs = apart[0] if apart else None
     return {
         "title": title,

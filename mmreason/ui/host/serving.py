@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from mmreason.places import ASSETS
 from mmreason.ui.host.addresses import OwnAddresses
 from mmreason.ui.host.compress import Compress
+from mmreason.ui.host.documents import ServeDocuments
 from mmreason.ui.host.presence import WatchPresence
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.sheets import ServeSheets
@@ -51,7 +52,7 @@ class PlainRefusals:
             await send({"type": "http.response.body", "body": body})
 
 
-LAYERS = (ServeSheets, OwnAddresses, Compress, WatchPresence, RoomForUploads, PlainRefusals)
+LAYERS = (ServeSheets, ServeDocuments, OwnAddresses, Compress, WatchPresence, RoomForUploads, PlainRefusals)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

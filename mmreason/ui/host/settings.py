@@ -57,6 +57,9 @@ class Settings:
         4000, 0, 10**7, "size of all runs, in megabytes; beyond it the oldest finished ones are deleted"
     )
     runs_days: int = _limit(7, 0, 10**4, "days after which a finished run is deleted")
+    code: str = _place(
+        "", "address of the code, which the page links to (https://…); on a Space it is the Space’s own"
+    )
     checkpoints: str = _place("", "folder of checkpoints instead of `checkpoints`")
     runs: str = _place("", "folder of training runs instead of `runs`; the page keeps its own in the subfolder `page`")
     tasks: str = _place(

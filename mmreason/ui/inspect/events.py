@@ -195,7 +195,7 @@ def _compared(opened: Opened, *sides: Any) -> Iterator[str | dict[str, Any]]:
         replace(checked(**origin, checkpoint=name, temperature=temperature), sampling_seed=seed)
         for name, temperature in (sides[:2], sides[2:])
     )
-    yield from branch.compare(a, b, problem)
+    yield from branch.compare((a, b), problem)
 
 
 # Measuring

@@ -19,9 +19,19 @@ _FOLDER = Path(__file__).parents[1] / "components"
 _EVALUATED = ("${", "{{", "`", "\\")  # what a template literal or Handlebars would act on
 # Modules that components share, each after those that it imports.
 MODULES = (
-    *("shared/dom", "shared/words", "shared/frames", "shared/canvas", "shared/cards"),
+    *(
+        "shared/dom",
+        "shared/glossary",
+        "shared/keys",
+        "shared/day",
+        "shared/words",
+        "shared/frames",
+        "shared/canvas",
+        "shared/cards",
+    ),
     *("shared/save", "shared/chart", "shared/shapes"),
-    *("player/draw", "group/asking", "group/grid", "group/drawer", "group/figures"),
+    *("player/narration", "player/pointing", "player/draw"),
+    *("group/asking", "group/grid", "group/drawer", "group/figures"),
 )
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)

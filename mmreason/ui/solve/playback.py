@@ -5,6 +5,7 @@ The player draws every canvas itself from the codebook sheet, so no picture trav
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -92,6 +93,7 @@ class Playback:
                 {
                     "tokens": [self._token(token, is_edit) for token in frame.tokens],
                     "committed": list(frame.committed),
+                    "probability": [round(min(1.0, math.exp(sure)), 4) for sure in frame.logprobs],
                 }
                 for frame in segment.frames
             ],

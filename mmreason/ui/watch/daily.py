@@ -63,6 +63,25 @@ def parse_day(text: Any) -> date:
         raise ConfigError(f"date must be like 2026-11-24, got {str(text)[:20]!r}") from None
 
 
+def question(puzzle: Daily) -> dict[str, Any] | None:
+    """What the component asks before the model solves: a number, where the puzzle's answer is one."""
+    problem = puzzle.request.problem()
+    answer = TASKS[problem.task].demonstrate(problem.spec).answer
+    if not any(word.isdigit() for word in answer.split()):
+        return None
+    return {"day": puzzle.day.isoformat(), "question": problem.question}
+
+
+def answers(trace: dict[str, Any], request: SolveRequest) -> dict[str, str]:
+    """The model's ``answer`` and the ``right`` one, in words."""
+    problem = request.problem()
+    right = TASKS[problem.task].demonstrate(problem.spec).answer
+    said = [segment["text"] for segment in trace["segments"] if segment["kind"] == "answer"]
+    return {
+        name: text.replace("<answer> ", "") for name, text in (("answer", said[0] if said else ""), ("right", right))
+    }
+
+
 def is_daily(request: SolveRequest | None, day: date) -> bool:
     """Was the puzzle of ``day`` asked for?"""
     if request is None or request.own is not None or not FIRST_DAY <= day <= LAST_DAY:

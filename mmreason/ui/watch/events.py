@@ -35,6 +35,11 @@ class Watch(Parts):
     """The components of the tab, by name; ``controls`` in the order of ``handlers.CONTROLS``."""
 
     @property
+    def seen(self) -> list[Any]:
+        """What shows a puzzle: the player, what is wrong with it, and what is wrong with its seed, at the field."""
+        return [self.parts[name] for name in ("player", "notice", "seed_says", "seed", "solve")]
+
+    @property
     def controls(self) -> list[Any]:
         return [self.parts[name] for name in CONTROLS]
 
@@ -50,14 +55,14 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     loaded = blocks.load(on_load, w.visitor, filled, **PRIVATE)
     loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
     if is_empty:
-        blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice], **PRIVATE)
+        blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], w.seen, **PRIVATE)
     blocks.load(None, None, None, js=NAME_THE_DIE)
     blocks.load(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
     blocks.unload(on_unload)
 
 
 def _connect_solving(w: Watch) -> None:
-    buttons = [w.solve, w.own_solve, w.stop]
+    buttons = [w.solve, w.own_solve]
     shown = [w.player, w.notice, w.finished, *buttons]
     begun = [w.notice, *buttons, w.trace_file, w.replay_file]
     gr.on([w.solve.click, w.own_solve.click, w.asked.change], on_begin, None, begun, **AT_ONCE)
@@ -74,12 +79,12 @@ def _connect_solving(w: Watch) -> None:
 
 
 def _connect_puzzle(w: Watch) -> None:
-    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
+    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], w.seen
     expected = [w.checkpoint, w.difficulty, w.task], w.expect
     w.task.pick(on_preview, puzzle, seen, **CHANGING)
     gr.on([w.difficulty.input, w.seed.input], on_preview, puzzle, seen, **CHANGING)
     settings = [w.sampling_seed, w.temperature, w.num_steps, w.threshold]
-    gr.on([part.input for part in settings], on_settings, w.controls, w.notice, **CHANGING)
+    gr.on([part.input for part in settings], on_settings, w.controls, [w.settings_say, w.solve], **CHANGING)
     w.task.pick(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **AT_ONCE)
     w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player], **CHANGING)
     w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
@@ -88,12 +93,14 @@ def _connect_puzzle(w: Watch) -> None:
 
 
 def _connect_daily(w: Watch) -> None:
-    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], [w.player, w.notice]
+    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], w.seen
     chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
     chosen.then(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **PRIVATE)
     shown = chosen.then(on_preview, puzzle, seen, **PRIVATE)
     shown.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
-    shown.then(on_today_shown, None, w.notice, **PRIVATE)
+    shown.then(on_today_shown, None, [w.notice, w.daily], **PRIVATE)
+    for other in (w.task.pick, w.surprise.click):
+        other(lambda: None, None, w.daily, **AT_ONCE)
     w.finished.change(on_daily_result, w.finished, w.daily, **PRIVATE)
 
 
@@ -167,7 +174,7 @@ def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any
     if finished is None:
         return gr.skip(), gr.skip()
     try:
-        trace, replay = write_files(finished)
+        trace, replay = write_files(finished, str(request.headers.get("host", "")))
     except MMReasonError as error:
         gr.Warning(sentence(error))
         return gr.skip(), gr.skip()
@@ -208,13 +215,16 @@ def on_unload(request: gr.Request) -> None:
 # The puzzle
 
 
-def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
-    """Show the puzzle that the controls name, unless a run is being shown."""
+def on_preview(request: gr.Request, *values: Any) -> tuple[Any, ...]:
+    """Show the puzzle that the controls name, unless a run is being shown; a wrong seed is told at its field."""
     began = run_number()
     if WORKER.is_busy(_session(request)):
-        return gr.skip(), gr.skip()
+        return tuple(gr.skip() for _ in range(5))
     value, says = handlers.preview_controls(*values)
-    return _unless_a_run_began(value, began), says
+    of_seed = says.startswith("Seed ")
+    field = gr.Number(elem_classes=["wrong-field"] if of_seed else [])
+    said = ("", says) if of_seed else (says, "")
+    return _unless_a_run_began(value, began), *said, field, gr.Button(interactive=not of_seed)
 
 
 def on_checkpoint(task: str, difficulty: str, seed: Any, checkpoint: Any, request: gr.Request) -> tuple[Any, Any]:
@@ -236,14 +246,15 @@ def on_today() -> tuple[Any, ...]:
     return asked.task, asked.difficulty, asked.seed, asked.sampling_seed
 
 
-def on_today_shown(request: gr.Request) -> Any:
-    """Say which puzzle this is, unless a run is being shown."""
+def on_today_shown(request: gr.Request) -> tuple[Any, Any]:
+    """Say which puzzle this is and ask for the visitor's answer, unless a run is being shown."""
     if WORKER.is_busy(_session(request)):
-        return gr.skip()
+        return gr.skip(), gr.skip()
     try:
-        return daily.daily_puzzle(daily.today()).words
+        puzzle = daily.daily_puzzle(daily.today())
+        return puzzle.words, daily.question(puzzle)
     except MMReasonError as error:
-        return f"There is no puzzle today, because this server's clock is wrong: {error}."
+        return f"There is no puzzle today, because this server's clock is wrong: {error}.", None
 
 
 def on_daily_result(finished: Finished | None) -> Any:
@@ -251,9 +262,12 @@ def on_daily_result(finished: Finished | None) -> Any:
     return handlers.daily_result(finished)
 
 
-def on_settings(request: gr.Request, *values: Any) -> Any:
+def on_settings(request: gr.Request, *values: Any) -> tuple[Any, Any]:
     """Say at once what is wrong with a setting, unless a run is being shown."""
-    return gr.skip() if WORKER.is_busy(_session(request)) else handlers.check_controls(*values)
+    if WORKER.is_busy(_session(request)):
+        return gr.skip(), gr.skip()
+    says = handlers.check_controls(*values)
+    return "" if says.startswith("Seed ") else says, gr.Button(interactive=not says)
 
 
 def on_open() -> Any:
@@ -296,9 +310,9 @@ def _session(request: gr.Request) -> str:
     return str(request.session_hash)
 
 
-def _buttons(busy: bool) -> tuple[Any, Any, Any]:
-    """Updates of Solve, Solve this puzzle and Stop."""
-    return gr.Button(interactive=not busy), gr.Button(interactive=not busy), gr.Button(interactive=busy)
+def _buttons(busy: bool) -> tuple[Any, Any]:
+    """Updates of Solve and Solve this puzzle; Stop stays, as what moves can be stopped after the run has ended."""
+    return gr.Button(interactive=not busy), gr.Button(interactive=not busy)
 
 
 def _outputs(state: Shown) -> tuple[Any, ...]:

@@ -78,7 +78,8 @@ def daily_result(finished: Finished | None) -> dict[str, Any] | None:
         return None
     assert finished.request is not None
     link = link_query(finished.request, finished.request.checkpoint_hash or "")
-    return {"row": daily.result_row(finished.data, day), "link": link}
+    told = daily.answers(finished.data, finished.request)
+    return {"row": daily.result_row(finished.data, day), "link": link, "day": day.isoformat()} | told
 
 
 def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:

@@ -21,11 +21,7 @@ def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
     """Lay out the tab inside ``blocks`` and connect its events."""
     value, finished = example_value()
     parts: dict[str, Any] = {"visitor": visitor, "finished": gr.State(finished), "asked": gr.State(None)}
-    parts |= _controls(SolveRequest())
-    with gr.Row(elem_id="extras"):
-        parts |= _settings(SolveRequest())
-        parts["own_open"] = gr.Button("Your own puzzle", elem_id="own-open")
-        parts["today"] = gr.Button("Today’s puzzle", elem_id="today")
+    parts |= _controls(SolveRequest() if finished is None or finished.request is None else finished.request)
     parts["notice"] = component("notice", value="", elem_id="notice")
     with gr.Column(elem_id="theatre"):
         parts |= _own_panel()
@@ -41,11 +37,13 @@ def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
 
 
 def _controls(default: SolveRequest) -> dict[str, Any]:
-    """Puzzle, checkpoint, Solve and Stop."""
+    """Puzzle, checkpoint, settings, Solve and Stop."""
     names = checkpoints.checkpoint_names()
     with gr.Row(elem_id="controls"):
-        return {
+        parts: dict[str, Any] = {
             "task": component("picker", value=default.task, pictures=thumbnails(), elem_id="task"),
+            "today": gr.Button("Today’s puzzle", elem_id="today", elem_classes="tile"),
+            "own_open": gr.Button("Your own puzzle", elem_id="own-open", elem_classes="tile"),
             "difficulty": gr.Radio(
                 list(DIFFICULTIES), value=default.difficulty, label="Difficulty", elem_id="difficulty"
             ),
@@ -54,15 +52,19 @@ def _controls(default: SolveRequest) -> dict[str, Any]:
             "checkpoint": gr.Dropdown(
                 names, value=names[0] if names else None, label="Checkpoint", elem_id="checkpoint"
             ),
+        }
+        parts |= _settings(default)
+        return parts | {
             "solve": gr.Button("Solve", variant="primary", elem_id="solve"),
-            "stop": gr.Button("Stop", interactive=False, elem_id="stop"),
+            "stop": gr.Button("Stop", elem_id="stop"),
+            "seed_says": component("notice", value="", elem_id="seed-says"),
             "expect": component("notice", value="", elem_id="expect"),
         }
 
 
 def _settings(default: SolveRequest) -> dict[str, Any]:
     """How it is sampled."""
-    with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row():
+    with gr.Accordion("More settings", open=False, elem_id="more"):
         return {
             "temperature": gr.Slider(
                 *(0, limits.TEMPERATURE.high, default.temperature),
@@ -94,6 +96,7 @@ def _settings(default: SolveRequest) -> dict[str, Any]:
                 elem_id="region",
                 info="an edit redraws the stated cells, the full canvas, or as many of the least certain cells",
             ),
+            "settings_say": component("notice", value="", elem_id="settings-say"),
         }
 
 

@@ -10,7 +10,7 @@ import gradio as gr
 import pytest
 
 from mmreason.errors import ConfigError
-from mmreason.tasks import FIRST_TASKS
+from mmreason.tasks import FIRST_TASKS, TASKS
 from mmreason.ui.solve.request import SolveRequest, checked, link_query
 from mmreason.ui.solve.solving import Finished
 from mmreason.ui.watch import daily, handlers
@@ -53,7 +53,8 @@ def test_a_clock_that_is_far_off_is_said_and_breaks_no_run(monkeypatch, day):
     monkeypatch.setattr(daily, "today", lambda: day)
     asked = SimpleNamespace(session_hash="me")
     assert watch_events.on_today() == (gr.skip(),) * 4
-    says = watch_events.on_today_shown(asked)
+    says, question = watch_events.on_today_shown(asked)
+    assert question is None
     assert says.startswith("There is no puzzle today, because this server's clock is wrong: date must be from 2026")
     assert handlers.daily_result(Finished(trace([True], True), SHEET, SolveRequest())) is None
 
@@ -81,7 +82,8 @@ def test_what_is_no_day_of_ours_is_refused(text):
 
 def trace(rights, success):
     segments = [
-        {"turn": 1 + i // 2, "verdict": None if right is None else {"right": right}} for i, right in enumerate(rights)
+        {"kind": "thought", "turn": 1 + i // 2, "verdict": None if right is None else {"right": right}}
+        for i, right in enumerate(rights)
     ]
     problem = {"task": "maze"}
     return {"problem": problem, "segments": segments, "success": success, "end_reason": "answered", "settings": {}}
@@ -106,11 +108,23 @@ def test_only_a_run_of_todays_puzzle_has_a_row(monkeypatch):
     puzzle = daily.daily_puzzle(DAY).request
     done = trace([True, True], True)
     found = handlers.daily_result(Finished(done, SHEET, puzzle))
-    assert found == {"row": "mmreason 2026-11-24: maze, solved\n✓", "link": link_query(puzzle, "")}
+    assert found["row"] == "mmreason 2026-11-24: maze, solved\n✓"
+    assert found["link"] == link_query(puzzle, "")
     for other in (SolveRequest(), SolveRequest(own="{}"), None):
         assert handlers.daily_result(Finished(done, SHEET, other)) is None
     assert handlers.daily_result(Finished(done | {"end_reason": ""}, SHEET, puzzle)) is None
     assert handlers.daily_result(None) is None
+
+
+@pytest.mark.parametrize("days", range(4))
+def test_the_visitor_is_asked_first_where_the_answer_is_a_number(days):
+    puzzle = daily.daily_puzzle(DAY + timedelta(days=days))
+    right = TASKS[puzzle.task].demonstrate(puzzle.request.problem().spec).answer
+    asks = daily.question(puzzle)
+    assert (asks is not None) == any(word.isdigit() for word in right.split())
+    said = {"segments": [{"kind": "answer", "text": "<answer> 3 swaps"}]}
+    told = daily.answers(said, puzzle.request)
+    assert told == {"answer": "3 swaps", "right": right.removeprefix("<answer> ")}
 
 
 def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
@@ -120,13 +134,20 @@ def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
     page.get_by_text("Press Solve, or think first").wait_for()
     puzzle = daily.daily_puzzle(daily.today())
     assert page.get_by_label("Seed", exact=True).input_value() == str(puzzle.seed)
-    assert page.locator("#daily .mm-daily").is_hidden()
+    assert page.locator("#daily .row").is_hidden()
+    asks = daily.question(puzzle)
+    if asks:
+        page.locator("#daily .answer").fill("99")
+        page.get_by_role("button", name="That is my answer").click()
+        page.get_by_text("You say 99.").wait_for()
     solve(page)
     to_the_end(page)
     row = page.locator("#daily .row")
     row.wait_for()
     turns = puzzle.request.problem().turns
     assert row.inner_text() == f"mmreason {puzzle.day}: {puzzle.task}, solved\n{'✓' * (turns + 1)}"
+    if asks:
+        assert page.locator("#daily .kept").inner_text().endswith("✓, you: 99 ✗.")
     page.get_by_role("button", name="Copy result").click()
     page.get_by_text("Copied.").or_(page.get_by_text("Press Ctrl+C")).wait_for()
     assert part(page, "puzzle-name").inner_text().startswith(puzzle.task.title())

@@ -76,19 +76,19 @@ def test_masked_cells_are_visible_and_the_region_is_named_while_an_edit_is_drawn
     scripted.pipe.hold()
     solve(page)
     scripted.pipe.let(4)
-    live(page, "Turn 1 · edit · step 1 · 3 cells")
+    live(page, "Turn 1 · edit · step 1 · 4 cells")
     assert part(page, "canvas").get_attribute("data-masked") == "2"
-    assert part(page, "canvas").get_attribute("aria-label") == "Canvas, redrawing r2c6 to r2c8"
+    assert part(page, "canvas").get_attribute("aria-label") == "Canvas, redrawing r4c2 to r4c5"
     pixels = canvas_pixels(page)
-    row = pixels[128:256]
-    for column in (7, 8):
+    row = pixels[384:512]
+    for column in (4, 5):
         inside = row[16:-16, 128 * column - 112 : 128 * column - 16]
         assert share(inside, PAPER) > 0.2
         assert share(inside, STRIPE) > 0.1
-    assert share(row[16:-16, 640 + 16 : 768 - 16], PAPER) == 0  # committed: drawn
-    assert share(row[:, 640:], OUTLINE) > 0.02
-    assert share(row[:, :600], OUTLINE) == 0
-    assert share(pixels[64:128, 640:1024], LABEL) > 0.2
+    assert share(row[16:-16, 128 + 16 : 256 - 16], PAPER) == 0  # committed: drawn
+    assert share(row[:, 128:640], OUTLINE) > 0.02
+    assert share(row[:, 680:], OUTLINE) == 0
+    assert share(pixels[320:384, 128:512], LABEL) > 0.2
 
 
 def test_stop_ends_the_run_within_a_step(scripted, visit):
@@ -223,7 +223,7 @@ def test_a_failure_names_the_first_wrong_turn_and_can_be_tried_again(scripted, v
     solve(page)
     to_the_end(page)
     assert "Not solved" in part(page, "result-line").inner_text()
-    assert "the drawing of turn 1 (1 of 3 cells wrong)" in part(page, "advice-why").inner_text()
+    assert "the drawing of turn 1 (1 of 4 cells wrong)" in part(page, "advice-why").inner_text()
     assert part(page, "advice-canvas").is_visible()
     part(page, "again").click()
     part(page, "result").wait_for(state="hidden")
@@ -245,15 +245,15 @@ def test_every_segment_is_said_in_words_for_screen_readers(scripted, visit):
     page = visit(scripted.address)
     solve(page)
     to_the_end(page)
-    assert part(page, "said").text_content() == "Turn 6, answer. answer 10 moves. right."
+    assert part(page, "said").text_content() == "Turn 5, answer. answer 10 moves. right."
 
 
 def test_a_picked_puzzle_is_shown_at_once(scripted, visit):
     page = visit(scripted.address)
     page.get_by_role("radio", name="jigsaw").click()
-    page.get_by_text("Jigsaw, medium, seed 7").wait_for()
+    page.get_by_text("Jigsaw, medium, seed 0").wait_for()
     page.get_by_role("button", name="Surprise me").click()
-    page.wait_for_function("!document.querySelector('.puzzle-name').textContent.endsWith('seed 7')")
+    page.wait_for_function("!document.querySelector('.puzzle-name').textContent.endsWith('seed 0')")
 
 
 def test_on_a_phone_the_canvas_comes_into_view_when_a_run_begins(scripted, visit):
@@ -275,9 +275,12 @@ def test_a_wrong_setting_is_told_at_once_and_only_while_it_is_wrong(scripted, vi
         if label != "Seed":
             set_sampling_seed(page, 0)
         page.get_by_label(label, exact=True).fill(wrong)
-        page.locator("#notice").get_by_text(f"{label} must be a", exact=False).wait_for()
+        says = page.locator("#seed-says" if label == "Seed" else "#settings-say")
+        says.get_by_text(f"{label} must be a", exact=False).wait_for()
+        page.locator("#solve[disabled]").wait_for()
         page.get_by_label(label, exact=True).fill("3")
-        page.locator("#notice .notice").wait_for(state="hidden")
+        says.locator(".notice").wait_for(state="hidden")
+        page.locator("#solve:not([disabled])").wait_for()
 
 
 def test_a_preview_that_comes_late_does_not_hide_the_run(scripted, visit, monkeypatch):
@@ -308,7 +311,7 @@ def test_the_canvas_shows_the_decoded_pixels_scaled_up_without_smoothing(scripte
     page.get_by_role("radio", name="sudoku").click()
     page.get_by_text("Press Solve to watch").wait_for()
     page.wait_for_timeout(200)
-    image = make_problem("sudoku", "medium", 7).image
+    image = make_problem("sudoku", "medium", 0).image
     assert (canvas_pixels(page) == image.repeat(8, axis=0).repeat(8, axis=1)).all()
 
 

@@ -1,23 +1,75 @@
-// The day's result: two lines by textContent, and a button that copies them with the link.
+// The day's puzzle: asks the visitor first, then says who was right, and copies the result with the link.
+// `value` is { day, question } before the model has solved it, and { day, row, link, answer, right } afterwards.
 
-const find = mm.finder(element);
+const { dayAfter, dayStreak, finder, firstNumber, verdictOfDay } = mm;
+
+const find = finder(element);
 const row = find('row');
 const copied = find('copied');
+const field = find('answer', HTMLInputElement);
+const KEY = 'mmreason-daily';
 
-/** @returns {{ row: string, link: string } | null} */
-const given = () => (typeof props.value?.row === 'string' ? props.value : null);
+/** @typedef {{ day: string, question?: string, row?: string, link?: string, answer?: string, right?: string }} Daily */
+
+/** @returns {Daily | null} */
+const given = () => (typeof props.value?.day === 'string' ? props.value : null);
+
+/** @returns {import('../shared/day.js').Kept} */
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY) ?? '{}') ?? {};
+  } catch {
+    return {};
+  }
+}
+
+/** @param {import('../shared/day.js').Kept} what */
+function keep(what) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(what));
+  } catch {
+    // not kept
+  }
+}
 
 function show() {
   const value = given();
   find('mm-daily').hidden = !value;
-  row.textContent = value?.row ?? '';
   copied.textContent = '';
+  row.textContent = '';
+  find('kept').textContent = '';
+  if (!value) return;
+  const ended = typeof value.row === 'string';
+  const mine = kept().day === value.day ? kept().answer : undefined;
+  find('ask').hidden = ended || mine !== undefined;
+  find('copy').hidden = !ended;
+  find('asks').textContent = `${value.question ?? ''} Your answer first:`;
+  if (!ended) {
+    if (mine !== undefined) find('kept').textContent = `You say ${mine}. Press Solve to see what the model says.`;
+    return;
+  }
+  row.textContent = value.row ?? '';
+  const said = verdictOfDay(value.answer ?? '', value.right ?? '', mine);
+  const streak = mine === undefined ? 0 : dayStreak(kept(), value.day);
+  find('kept').textContent = said + (streak > 1 ? ` ${streak} days in a row.` : '');
 }
+
+find('ask').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const value = given();
+  const answer = firstNumber(field.value);
+  if (!value || answer === null) return;
+  const before = kept();
+  const goesOn = before.day !== undefined && dayAfter(before.day) === value.day;
+  keep({ day: value.day, answer, streak: goesOn ? (before.streak ?? 1) + 1 : 1 });
+  show();
+});
 
 find('copy').addEventListener('click', async () => {
   const value = given();
   if (!value) return;
-  const text = `${value.row}\n${location.origin}${location.pathname}${value.link}`;
+  const lines = [value.row, find('kept').textContent, `${location.origin}${location.pathname}${value.link}`];
+  const text = lines.filter(Boolean).join('\n');
   try {
     await navigator.clipboard.writeText(text);
     copied.textContent = 'Copied.';

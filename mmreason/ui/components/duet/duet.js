@@ -1,4 +1,4 @@
-// Two traces of one problem side by side, frame by frame; `value` is what branch.duet_value says, or null.
+// Traces of one problem side by side, frame by frame; `value` is what branch.duet_value says, or null.
 
 const { calmness, codesAt, drawCanvas, finder, node, plainWords, putResult, putVerdict, putWords } = mm;
 const { regionName, scrolling, sharedSpots, Sheet } = mm;
@@ -7,11 +7,9 @@ const STEP_MS = 420;
 const find = finder(element);
 const root = find('mm-duet');
 const scrub = find('scrub', HTMLInputElement);
-const parts = [...element.querySelectorAll('.side')].map((side) => {
-  const inside = finder(side);
-  const [canvas] = side.getElementsByTagName('canvas');
-  return { canvas, name: inside('name'), now: inside('now'), result: inside('result'), sums: inside('sums') };
-});
+/** @typedef {{ canvas: HTMLCanvasElement, now: HTMLElement, result: HTMLElement }} Part */
+/** @type {Part[]} */
+let parts = [];
 const calm = calmness();
 const sheet = new Sheet(draw);
 /** @type {{ title: string, sheet: SheetValue, sides: DuetSide[], differs: number | null, changed: boolean } | null} */
@@ -31,22 +29,46 @@ function receive() {
   spots = sharedSpots(value.sides);
   position = spots.length - 1;
   find('duet-title').textContent = value.title;
-  value.sides.forEach((side, i) => {
-    const part = parts[i];
-    part.name.textContent = side.name;
-    find(i ? 'right-name' : 'left-name').textContent = side.name;
-    putResult(part.result, { ...side, state: 'finished' }, 'result');
-    const pictures = side.image === null ? '–' : side.image.toFixed(2);
-    const sums = [
-      `words ${side.text.toFixed(2)}`,
-      `pictures ${pictures}`,
-      `${side.cost.tokens_forwarded} tokens forwarded`,
-    ];
-    part.sums.textContent = sums.join(' · ');
-  });
+  find('sides').replaceChildren();
+  parts = value.sides.map(addSide);
+  find('names', HTMLTableRowElement).replaceChildren(...['turn', ...value.sides.map(({ name }) => name)].map(headOf));
   drawTurns();
+  if (value.sides.length > 2 && !calm.matches) {
+    position = 0;
+    toggle();
+  }
   draw();
   root.scrollIntoView({ block: 'start', behavior: scrolling(calm) });
+}
+
+/**
+ * @param {DuetSide} side
+ * @returns {Part}
+ */
+function addSide(side) {
+  const canvas = node('canvas');
+  canvas.width = canvas.height = 512;
+  canvas.setAttribute('role', 'img');
+  canvas.setAttribute('aria-label', `Canvas, ${side.name}`);
+  const [now, result] = [node('p', 'now'), node('p', 'result verdict')];
+  putResult(result, { ...side, state: 'finished' }, 'result');
+  const pictures = side.image === null ? '–' : side.image.toFixed(2);
+  const sums = [
+    `words ${side.text.toFixed(2)}`,
+    `pictures ${pictures}`,
+    `${side.cost.tokens_forwarded} tokens forwarded`,
+  ];
+  const box = node('section', 'side');
+  box.append(node('p', 'name', side.name), canvas, now, result, node('p', 'sums', sums.join(' · ')));
+  find('sides').append(box);
+  return { canvas, now, result };
+}
+
+/** @param {string} name */
+function headOf(name) {
+  const head = node('th', '', name);
+  head.scope = 'col';
+  return head;
 }
 
 function draw() {
@@ -126,7 +148,7 @@ function pauseAt(to) {
 find('back').addEventListener('click', () => pauseAt(position - 1));
 find('forward').addEventListener('click', () => pauseAt(position + 1));
 scrub.addEventListener('input', () => pauseAt(Number(scrub.value)));
-find('play').addEventListener('click', () => {
+function toggle() {
   if (timer) {
     stop();
     draw();
@@ -138,7 +160,9 @@ find('play').addEventListener('click', () => {
     go(position + 1);
   }, STEP_MS);
   draw();
-});
+}
+
+find('play').addEventListener('click', toggle);
 
 watch('value', receive);
 receive();

@@ -1,6 +1,10 @@
-// The name, what this is, and the switch between light and dark (remembered; at first as the system has it).
+// The name, what this is, whose method, three figures, and the switch between light and dark (remembered; at first as
+// the system has it).  `value` is what ui/about.py says.
 
-const button = mm.finder(element)('theme');
+const { explainTerms, finder, link, node, pageKeys } = mm;
+
+const find = finder(element);
+const button = find('theme');
 const KEY = 'mmreason-theme';
 const isDark = () => document.body.classList.contains('dark');
 
@@ -31,3 +35,47 @@ const kept = remembered();
 if (kept) document.body.classList.toggle('dark', kept === 'dark');
 new MutationObserver(show).observe(document.body, { attributes: true, attributeFilter: ['class'] });
 show();
+
+const dialog = find('cite', HTMLDialogElement);
+const { paper, figures, links, cite } = props.value;
+
+const title = find('paper', HTMLAnchorElement);
+title.href = paper.address;
+title.textContent = `“${paper.title}” (arXiv ${paper.id})`;
+
+find('figures').append(
+  ...figures.map((/** @type {{ value: string, says: string, link: string, source: string }} */ figure) => {
+    const made = link('', figure.link);
+    made.title = figure.source;
+    made.append(node('b', '', figure.value), ` ${figure.says}`);
+    const item = node('li');
+    item.append(made);
+    return item;
+  }),
+);
+
+const opens = node('button', 'open-cite', 'Cite');
+opens.type = 'button';
+opens.addEventListener('click', () => {
+  find('copied').textContent = '';
+  dialog.showModal();
+});
+find('links').append(
+  link(`arXiv ${paper.id}`, paper.address),
+  ...links.map((/** @type {[string, string]} */ [says, address]) => link(says, address)),
+  opens,
+);
+find('bibtex').textContent = cite;
+find('close').addEventListener('click', () => dialog.close());
+find('copy').addEventListener('click', async () => {
+  try {
+    await navigator.clipboard.writeText(cite);
+    find('copied').textContent = 'Copied.';
+  } catch {
+    getSelection()?.selectAllChildren(find('bibtex'));
+    find('copied').textContent = 'Press Ctrl+C to copy.';
+  }
+});
+
+explainTerms();
+pageKeys();

@@ -1,10 +1,15 @@
 // Everything that is shown for the current position of a player.
 
-import { drawCanvas } from '../shared/canvas.js';
+import { drawCanvas, drawCrop } from '../shared/canvas.js';
 import { expectedItem, makeCard, putResult, putVerdict, putWords } from '../shared/cards.js';
 import { node, scrolling } from '../shared/dom.js';
 import { modality, overlay, tokensAt } from '../shared/frames.js';
-import { adviceText, counted, plainWords, problemName, regionName, rewardText } from '../shared/words.js';
+import { adviceText, counted, placesOf, plainWords, problemName, regionName, rewardText } from '../shared/words.js';
+import { narration } from './narration.js';
+import { drawLights } from './pointing.js';
+
+const CROP_CELL = 24; // px of a cell in a turn's pictures, twice that of the whole canvas in as much room
+const CROP_MOST = 160;
 
 /** @param {Player} player */
 const isRunning = ({ value }) => value.state === 'running';
@@ -32,7 +37,9 @@ export function drawPlayer(player) {
   drawCanvas(player.sheet, canvas, codes, { region: edit?.region, label, fresh });
   canvas.setAttribute('aria-label', edit ? `Canvas, redrawing ${label}` : 'Canvas');
   canvas.dataset.masked = String(codes.filter((code) => code === null).length);
+  drawLights(player);
   drawNow(player, segment, f);
+  find('narration').textContent = narration(value, { s, f }, player.position === last(player));
   drawPuzzle(player);
   drawCards(player, s, f);
   drawDeck(player);
@@ -53,15 +60,25 @@ function drawPuzzle({ find, value }) {
  * @param {number} f
  */
 function drawNow(player, segment, f) {
-  const { find } = player;
+  const { find, value } = player;
   const now = find('now');
   const body = find('now-body');
   now.hidden = false;
+  find('hint').textContent = '';
   now.className = `now ${segment ? modality(segment) : ''}`;
   find('now-kind').textContent = segment ? { thought: 'thinks', edit: 'draws', answer: 'answers' }[segment.kind] : '';
-  if (!segment) body.textContent = invitation(player);
-  else if (segment.kind === 'edit') body.textContent = regionName(segment.region, segment.cells);
-  else putWords(body, tokensAt(segment, f), f > 0 ? segment.frames[f - 1].committed : []);
+  if (!segment) {
+    body.textContent = invitation(player);
+    return;
+  }
+  // While it draws, the thought that it draws by stays readable.
+  const thought = segment.kind === 'edit' ? value.segments[value.segments.indexOf(segment) - 1] : segment;
+  if (thought && thought.kind !== 'edit') {
+    const tokens = tokensAt(thought, thought === segment ? f : thought.frames.length);
+    putWords(body, tokens, thought === segment && f > 0 ? thought.frames[f - 1].committed : [], value.problem.task);
+    const says = placesOf(tokens, value.problem.task).map((place) => place?.says ?? '');
+    find('hint').textContent = [...new Set(says.filter(Boolean))].join(' · ');
+  } else body.textContent = regionName(thought?.region ?? null, thought?.cells ?? null);
 }
 
 /** @param {Player} player */
@@ -135,7 +152,7 @@ function fillCard(player, made, indices, s, f) {
     const at = states[n] < 0 ? length : states[n];
     return { segment, before: canvases[i], at, judged: segment.done && at === length ? segment : null };
   });
-  if (first.segment.kind !== 'edit') putWords(made.words, tokensAt(first.segment, first.at));
+  if (first.segment.kind !== 'edit') putWords(made.words, tokensAt(first.segment, first.at), [], value.problem.task);
   putVerdict(made.thoughtVerdict, first.judged, 'true');
   made.textReward.textContent = rewardText(first.judged);
   made.textReward.title = 'reward of the words';
@@ -145,8 +162,16 @@ function fillCard(player, made, indices, s, f) {
   made.imageReward.title = 'reward of the picture';
   if (second?.segment.kind !== 'edit') return;
   const { region, cells } = second.segment;
-  drawCanvas(sheet, made.before, second.before, { region, edge: 9 });
-  drawCanvas(sheet, made.after, overlay(second.before, second.segment, second.at), { region, edge: 9 });
+  const edge = 5;
+  drawCrop(sheet, made.before, second.before, { region, edge }, CROP_CELL, CROP_MOST);
+  drawCrop(
+    sheet,
+    made.after,
+    overlay(second.before, second.segment, second.at),
+    { region, edge },
+    CROP_CELL,
+    CROP_MOST,
+  );
   made.after.setAttribute('aria-label', `After: redrew ${regionName(region, cells)}`);
 }
 
@@ -212,7 +237,7 @@ function drawBlocks(player) {
 function drawResult(player) {
   const { find, value } = player;
   const over = value.state !== 'running' && value.state !== 'ready';
-  const show = over && player.seen >= last(player);
+  const show = over && (player.seen >= last(player) || value.state === 'stopped');
   const result = find('result');
   const appears = show && result.hidden;
   result.hidden = !show;
@@ -250,8 +275,11 @@ function costText({ cost, settings }) {
  * @param {Player} player
  * @param {boolean} show
  */
-export function toggleExpected({ find, sheet, value }, show) {
+export function toggleExpected(player, show) {
+  const { find, sheet, value } = player;
   const list = find('expected');
+  player.ghost = show && Boolean(value.expected);
+  drawLights(player);
   const button = find('show-expected');
   list.hidden = !show;
   button.setAttribute('aria-expanded', String(show));

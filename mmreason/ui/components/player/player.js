@@ -1,7 +1,7 @@
 // The player: a buffer of frames in the browser, played at reading pace.
 
 const { calmness, drawDeck, drawPlayer, dwell, finder, nextSpeed, onPlayerKeys, scrolling } = mm;
-const { Sheet, speedWord, timelineOf, toggleExpected } = mm;
+const { pointAt, Sheet, speedWord, timelineOf, toggleExpected } = mm;
 
 const find = finder(element);
 const root = find('mm-player');
@@ -23,6 +23,8 @@ const player = {
   cards: new Map(),
   current: null,
   said: '',
+  lit: [],
+  ghost: false,
   jump(position) {
     go(position);
     schedule();
@@ -54,7 +56,7 @@ function receive() {
   if (isNew) restart();
   else if (player.following && player.position < last()) place(last());
   else if (isRunning() && player.spots[player.position].s < 0 && last() >= 2) place(2);
-  if (next.state === 'stopped') player.playing = player.playing && player.position < last();
+  if (next.state === 'stopped') player.playing = false;
   draw();
   schedule();
 }
@@ -169,6 +171,15 @@ find('copy-link').addEventListener('click', async () => {
   }
 });
 onPlayerKeys(root, { step, toggle, home: () => step(-last()), end: jumpLive }, (_, target) => target === link);
+
+pointAt(player);
+document.addEventListener('click', (event) => {
+  // Stop ends what moves, too.
+  if (!(event.target instanceof Element) || !event.target.closest('#stop') || !player.value) return;
+  player.playing = player.following = false;
+  draw();
+  schedule();
+});
 
 watch('value', receive);
 receive();

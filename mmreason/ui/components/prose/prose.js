@@ -1,16 +1,20 @@
 // Sentences: `value` is [[kind, text], …]; text goes in by textContent only.
 // Of what goes against us, lines after the first are a list.
 
-const { finder, node } = mm;
+const { finder, node, withTerms } = mm;
 
 const prose = finder(element)('prose');
 const KINDS = ['lead', 'plain', 'against', 'quiet', 'note', 'code'];
 
-/** @param {[string, string]} line */
-function partOf([kind, text]) {
+/**
+ * @param {[string, string]} line
+ * @param {Set<string>} seen words that were explained above
+ */
+function partOf([kind, text], seen) {
   const [first, ...items] = kind === 'against' ? String(text).split('\n') : [String(text)];
   const tag = kind === 'title' ? 'h2' : kind === 'code' ? 'code' : items.length ? 'div' : 'p';
-  const made = node(tag, KINDS.includes(kind) ? kind : '', first);
+  const made = node(tag, KINDS.includes(kind) ? kind : '');
+  made.append(...(['title', 'code', 'lead'].includes(kind) ? [first] : withTerms(first, seen)));
   if (items.length) {
     const list = node('ul');
     list.append(...items.map((item) => node('li', '', item)));
@@ -20,7 +24,9 @@ function partOf([kind, text]) {
 }
 
 function show() {
-  prose.replaceChildren(...(Array.isArray(props.value) ? props.value : []).map(partOf));
+  const seen = new Set();
+  const lines = Array.isArray(props.value) ? props.value : [];
+  prose.replaceChildren(...lines.map((/** @type {[string, string]} */ line) => partOf(line, seen)));
 }
 
 watch('value', show);

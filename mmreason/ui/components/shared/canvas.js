@@ -121,6 +121,38 @@ export function drawCanvas(sheet, canvas, codes, options = {}) {
   if (options.label && boxes.length) drawLabel(pen, options.label, boxes[0], size, unit, canvas.width);
 }
 
+/** @type {HTMLCanvasElement | null} */
+let scratch = null;
+
+/**
+ * Draws the part of a canvas round its region, a cell of margin about it, at most `most` pixels wide or high.
+ * @param {Sheet} sheet
+ * @param {HTMLCanvasElement} canvas
+ * @param {Codes} codes
+ * @param {CanvasOptions} options
+ * @param {number} cell pixels of a cell, where there is room
+ * @param {number} most
+ */
+export function drawCrop(sheet, canvas, codes, options, cell, most) {
+  scratch ??= document.createElement('canvas');
+  scratch.width = scratch.height = 512;
+  drawCanvas(sheet, scratch, codes, options);
+  const boxes = boxesOf(options.region);
+  const top = Math.max(0, Math.min(GRID - 1, ...boxes.map((box) => box.top)) - 1);
+  const left = Math.max(0, Math.min(GRID - 1, ...boxes.map((box) => box.left)) - 1);
+  const bottom = Math.min(GRID - 1, Math.max(0, ...boxes.map((box) => box.bottom)) + 1);
+  const right = Math.min(GRID - 1, Math.max(0, ...boxes.map((box) => box.right)) + 1);
+  const [columns, rows] = boxes.length ? [right - left + 1, bottom - top + 1] : [GRID, GRID];
+  const size = scratch.width / GRID;
+  canvas.width = columns * size;
+  canvas.height = rows * size;
+  const shown = Math.min(cell, most / Math.max(columns, rows));
+  canvas.style.width = `${columns * shown}px`;
+  canvas.style.height = `${rows * shown}px`;
+  const [x, y] = boxes.length ? [left * size, top * size] : [0, 0];
+  penOf(canvas).drawImage(scratch, x, y, canvas.width, canvas.height, 0, 0, canvas.width, canvas.height);
+}
+
 /**
  * Left and top of a cell, in pixels.
  * @param {number} cell

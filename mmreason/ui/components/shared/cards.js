@@ -2,16 +2,18 @@
 
 import { drawCanvas } from './canvas.js';
 import { node } from './dom.js';
-import { resultLine, wordsUntilEnd } from './words.js';
+import { placesOf, resultLine, wordName, wordsUntilEnd } from './words.js';
 
 /**
  * Words as they unmask: a grey block for each that is still masked.
  * @param {HTMLElement} target
  * @param {Words} tokens
  * @param {number[]} [committed]
+ * @param {string} [task] whose words these are
  */
-export function putWords(target, tokens, committed) {
+export function putWords(target, tokens, committed, task) {
   target.replaceChildren();
+  const places = placesOf(tokens, task);
   wordsUntilEnd(tokens).forEach((token, place) => {
     if (token === null) {
       const block = node('span', 'masked');
@@ -19,7 +21,11 @@ export function putWords(target, tokens, committed) {
       target.append(block);
     } else {
       const mark = /^<.*>$/.test(token);
-      const word = node('span', mark ? 'word mark' : 'word', mark ? token.slice(1, -1) : token);
+      const word = node('span', mark ? 'word mark' : 'word', wordName(token));
+      const there = places[place];
+      if (there) word.dataset.box = there.box;
+      if (there?.says) word.title = there.says;
+      word.dataset.place = String(place);
       if (committed?.includes(place)) word.classList.add('fresh');
       target.append(word);
     }

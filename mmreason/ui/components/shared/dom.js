@@ -15,6 +15,22 @@ export function node(tag, className, text) {
   return made;
 }
 
+const ADDRESS = /^(https:\/\/|about\/|\?)/;
+
+/**
+ * A link that opens beside the page; to the web, to a document of this server or to another view of the page.
+ * @param {string} says
+ * @param {string} address
+ */
+export function link(says, address) {
+  const made = node('a', '', says);
+  if (!ADDRESS.test(address)) return made;
+  made.href = address;
+  made.target = '_blank';
+  made.rel = 'noopener';
+  return made;
+}
+
 /**
  * Looks for parts of `root` by class.
  * @param {ParentNode} root

@@ -56,6 +56,42 @@ export function wordsUntilEnd(tokens) {
   return end < 0 ? tokens : tokens.slice(0, end);
 }
 
+/** Puzzles whose words name squares of 2 × 2 cells before they name the cells to redraw, and what a square is called. */
+const SQUARES = /** @type {Record<string, string>} */ ({ jigsaw: 'tile', sudoku: 'square' });
+
+/**
+ * The cells that each word of a thought names, as a box, and what it is where that needs saying.
+ * @param {Words} tokens
+ * @param {string} [task]
+ * @returns {({ box: string, says: string } | null)[]}
+ */
+export function placesOf(tokens, task = '') {
+  const edit = tokens.indexOf('<edit>');
+  return tokens.map((token, place) => {
+    const found = /^r(\d)c(\d)$/.exec(token ?? '');
+    if (!found) return null;
+    const [row, column] = [Number(found[1]), Number(found[2])];
+    if (edit >= 0 && place > edit) {
+      const mate = tokens[(place - edit) % 2 ? place + 1 : place - 1];
+      const pair = (place - edit) % 2 ? [token, mate ?? token] : [mate ?? token, token];
+      return { box: pair.join(' '), says: '' };
+    }
+    const name = SQUARES[task];
+    if (!name) return { box: `${token} ${token}`, says: '' };
+    const box = `r${2 * row - 1}c${2 * column - 1} r${2 * row}c${2 * column}`;
+    return { box, says: `${name} ${token} = cells ${box.replace(' ', ' to ')}` };
+  });
+}
+
+/**
+ * A token as a visitor reads it.
+ * @param {string} token
+ */
+export function wordName(token) {
+  const turned = /^rotate(\d+)$/.exec(token);
+  return turned ? `rotate ${turned[1]}°` : withoutMarks(token).replaceAll('_', ' ');
+}
+
 /** @param {string} text */
 export const withoutMarks = (text) => text.replace(/[<>]/g, '');
 
@@ -65,7 +101,7 @@ export const withoutMarks = (text) => text.replace(/[<>]/g, '');
  */
 export function plainWords(tokens) {
   return wordsUntilEnd(tokens)
-    .map((token) => (token === null ? '…' : withoutMarks(token)))
+    .map((token) => (token === null ? '…' : wordName(token)))
     .join(' ');
 }
 

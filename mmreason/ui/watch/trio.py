@@ -1,0 +1,48 @@
+"""Base, joint and factorized side by side, in the tab Watch: one puzzle, the same random numbers, in step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from mmreason.errors import ConfigError
+from mmreason.ui.group import branch
+from mmreason.ui.host import checkpoints
+from mmreason.ui.shell.component import component
+from mmreason.ui.shell.events import HEAVY
+from mmreason.ui.solve.line import side_by_side
+from mmreason.ui.solve.request import checked
+from mmreason.ui.watch.events import Watch
+from mmreason.ui.watch.handlers import CONTROLS
+
+THREE = ("base", "joint", "factorized")
+
+
+def build_trio(watch: Watch) -> None:
+    """Lay it out below the player, where the three are here, and connect its event."""
+    if not set(THREE) <= set(checkpoints.checkpoint_names()):
+        return
+    with gr.Accordion("Side by side: base, joint, factorized", open=False, elem_id="trio"):
+        go = gr.Button("Solve this puzzle with all three", elem_id="trio-go")
+        says = component("notice", value="", elem_id="trio-says")
+    duet = component("duet", value=None, elem_id="trio-duet")
+    go.click(on_trio, watch.controls, [duet, says], **HEAVY)
+
+
+async def on_trio(request: gr.Request, *values: Any):
+    """Solve what the controls name with each of the three."""
+
+    def solved() -> Iterator[str | dict[str, Any]]:
+        asked = checked(**dict(zip(CONTROLS, values, strict=True)))
+        there = set(checkpoints.checkpoint_names())
+        if missing := [name for name in THREE if name not in there]:
+            raise ConfigError(f"checkpoint {missing[0]} is not here any more")
+        return branch.compare([replace(asked, checkpoint=name) for name in THREE], asked.problem())
+
+    async with aclosing(side_by_side("side by side", request, solved)) as states:
+        async for state in states:
+            yield state

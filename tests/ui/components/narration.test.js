@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { narration } from '../../../mmreason/ui/components/player/narration.js';
+import { dayAfter, dayStreak, firstNumber, verdictOfDay } from '../../../mmreason/ui/components/shared/day.js';
+import { GLOSSARY } from '../../../mmreason/ui/components/shared/glossary.js';
+import { placesOf, wordName } from '../../../mmreason/ui/components/shared/words.js';
+
+const right = { right: true, reason: 'true' };
+const RUN = {
+  state: 'finished',
+  problem: { turns: 1 },
+  success: true,
+  cost: { tokens_forwarded: 25, full_redraw_tokens: 100 },
+  segments: [
+    { kind: 'thought', turn: 1, done: true, reward: 1, verdict: right, frames: [{}, {}] },
+    {
+      kind: 'edit',
+      turn: 1,
+      done: true,
+      reward: 0,
+      verdict: { right: false, reason: '1 of 3 cells wrong' },
+      cells: [1, 2, 3],
+      frames: [{}],
+    },
+    { kind: 'answer', turn: 1, done: true, reward: 1, verdict: right, frames: [{}] },
+  ],
+};
+
+test('the sentence changes with what happens', () => {
+  const said = (s, f, atEnd = false) => narration(RUN, { s, f }, atEnd);
+  assert.match(said(0, 1), /^It thinks/);
+  assert.equal(said(0, 2), 'The words are judged: ✓ right, +1.0.');
+  assert.equal(said(1, 0), 'It redraws 3 of 64 cells; the other 61 stay as they are.');
+  assert.equal(said(1, 1), 'The picture is judged, apart from the words: ✗ 1 of 3 cells wrong.');
+  assert.match(said(2, 0), /^It answers/);
+  assert.match(said(2, 1, true), /^Solved in 1 edit, with 25 % of the tokens of full redraws/);
+});
+
+test('while more is to come the last frame is no end', () => {
+  assert.match(narration({ ...RUN, state: 'running' }, { s: 2, f: 1 }, true), /^The answer is judged/);
+});
+
+test('words after <edit> name boxes, words before it squares where the puzzle has them', () => {
+  const tokens = ['swap', 'r2c3', 'r1c1', '<edit>', 'r3c5', 'r4c6', 'r1c1', null];
+  const [, tile, , , from, to, alone] = placesOf(tokens, 'jigsaw');
+  assert.deepEqual(tile, { box: 'r3c5 r4c6', says: 'tile r2c3 = cells r3c5 to r4c6' });
+  assert.deepEqual([from, to], Array(2).fill({ box: 'r3c5 r4c6', says: '' }));
+  assert.equal(alone.box, 'r1c1 r1c1');
+  assert.equal(placesOf(['r2c3'], 'maze')[0].box, 'r2c3 r2c3');
+  assert.deepEqual(placesOf(['up', null, '<end>'], 'maze'), [null, null, null]);
+});
+
+test('no code name reaches a visitor', () => {
+  assert.deepEqual(['mirror_horizontal', 'rotate270', '<answer>', 'r2c3'].map(wordName), [
+    'mirror horizontal',
+    'rotate 270°',
+    'answer',
+    'r2c3',
+  ]);
+});
+
+test('days follow each other over months and years, and a streak ends with a day left out', () => {
+  assert.deepEqual(['2026-11-30', '2026-12-31', '2028-02-28'].map(dayAfter), [
+    '2026-12-01',
+    '2027-01-01',
+    '2028-02-29',
+  ]);
+  assert.equal(dayStreak({ day: '2026-11-30', streak: 4 }, '2026-11-30'), 4);
+  assert.equal(dayStreak({ day: '2026-11-29', streak: 4 }, '2026-11-30'), 0);
+});
+
+test('who was right is said with a sign', () => {
+  assert.equal(verdictOfDay('10 moves', '10 moves', 12), 'Model: 10 ✓, you: 12 ✗.');
+  assert.equal(verdictOfDay('', '10 moves', 10), 'Model: no answer ✗, you: 10 ✓.');
+  assert.equal(verdictOfDay('10 moves', '10 moves'), 'Model: 10 ✓.');
+  assert.equal(verdictOfDay('solved', 'solved', 1), '');
+  assert.equal(firstNumber('12 swaps'), 12);
+});
+
+test('every word that the page must explain is explained', () => {
+  for (const name of ['rollout', 'group', 'trace', 'segment', 'turn', 'advantage', 'leak', 'sign conflict'])
+    assert.match(GLOSSARY[name], /\.$/);
+});

@@ -1,0 +1,94 @@
+"""What the page says of itself: figures from files, links, words that explain themselves, keys."""
+
+import json
+import re
+import urllib.request
+
+import pytest
+
+from mmreason.places import ROOT
+from mmreason.ui import about
+from mmreason.ui.host.documents import address, document, documents
+from tests.helpers.browser import settle
+
+
+def test_each_figure_is_that_of_the_file_it_links_to():
+    parameters, time, share = about.figures()
+    card = (ROOT / parameters["link"].removeprefix("about/")).read_text()
+    assert (
+        parameters["value"] == f"{int(re.search(r'([0-9,]+) parameters', card)[1].replace(',', '')) / 1e6:.1f} million"
+    )
+    arms = json.loads((ROOT / time["link"].removeprefix("about/")).read_text())["arms"]
+    local, full = arms["diffusion_local"], arms["diffusion_full"]
+    assert time["value"] == f"{1000 * local['seconds_single']:.1f} ms"
+    assert share["value"] == f"{100 * local['tokens_forwarded'] / full['tokens_forwarded']:.1f} %"
+
+
+def test_only_documents_are_served(scripted):
+    for name in documents():
+        with urllib.request.urlopen(f"{scripted.address}/{address(name)}") as answer:
+            assert answer.read() == (ROOT / name).read_bytes()
+            assert answer.headers["content-type"].startswith("text/plain")
+    for name in (
+        "app.py",
+        "../app.py",
+        "checkpoints/../app.py",
+        "checkpoints/base/model_index.json",
+        "assets/results/",
+    ):
+        assert document(name) is None
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{scripted.address}/about/app.py")
+
+
+@pytest.mark.parametrize("space", ["me/mmreason", "", "javascript:alert(1)", "a/b/c"])
+def test_links_to_the_code_are_those_of_the_space(monkeypatch, space):
+    monkeypatch.setenv(about.SPACE, space)
+    links = dict(about.header_value()["links"])
+    home = "https://huggingface.co/spaces/me/mmreason"
+    wanted = {"Code": f"{home}/tree/main", "Duplicate this Space": f"{home}?duplicate=true"}
+    assert links.pop("Use via API") == "?view=api"
+    assert links == (wanted if space == "me/mmreason" else {})
+
+
+def test_the_code_of_another_host_is_where_the_setting_says(monkeypatch):
+    monkeypatch.delenv(about.SPACE, raising=False)
+    monkeypatch.setenv("MMREASON_CODE", "https://example.org/code")
+    assert ("Code", "https://example.org/code") in about.footer_value()["links"]
+    monkeypatch.setenv("MMREASON_CODE", "javascript:alert(1)")
+    assert about.still_header_value()["links"] == []
+    assert not any(figure["link"] for figure in about.still_header_value()["figures"])
+
+
+def test_the_method_is_named_linked_and_can_be_cited(scripted, visit):
+    page = visit(scripted.address)
+    paper = page.locator("#header .paper")
+    assert about.PAPER_TITLE in paper.inner_text() and about.PAPER_ID in paper.inner_text()
+    assert paper.get_attribute("href") == about.PAPER_ADDRESS
+    page.get_by_role("button", name="Cite").click()
+    assert "eprint = {2606.14792}" in page.locator("#header .bibtex").inner_text()
+    page.keyboard.press("Escape")
+    assert page.locator("#header .cite").is_hidden()
+    assert page.get_by_role("link", name="Licence").get_attribute("href") == "about/LICENSE"
+    assert page.locator("#footer .running").is_hidden()
+    page.get_by_text("About this build").click()
+    page.get_by_text("gradio 6", exact=False).first.wait_for()
+
+
+def test_tabs_go_by_arrows_and_words_explain_themselves(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    page.get_by_role("tab", name="Watch", exact=True).focus()
+    for name in ("Inspect", "Train", "Cost", "Results"):
+        page.keyboard.press("ArrowRight")
+        page.locator(f"[role=tab][aria-selected=true]:text-is('{name}')").wait_for()
+    page.keyboard.press("ArrowRight")
+    page.locator("[role=tab][aria-selected=true]:text-is('Watch')").wait_for()
+    page.evaluate("document.querySelector('#header .figures').append(mm.term('leak', 'leaks'))")
+    word = page.locator("#header .mm-term")
+    word.focus()
+    tip = page.locator("#mm-tip")
+    assert "joint rewards" in tip.inner_text()
+    assert word.get_attribute("aria-describedby") == "mm-tip"
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()
