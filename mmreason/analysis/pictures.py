@@ -35,11 +35,11 @@ class Replaced:
         for i, rollout in enumerate(rollouts):
             cells = list(rollout.segments[-1].cells)
             if self.pictures == "hidden":
-                rollout.redraw(rollout.before[cells])
+                rollout.redraw(rollout.before[cells].tolist())
             elif self.pictures == "shuffled":
-                rollout.redraw(shown[_another(rollouts, i)][cells])
+                rollout.redraw(shown[_another(rollouts, i)][cells].tolist())
             elif (right := self._right(rollout)) is not None:
-                rollout.redraw(right[cells])
+                rollout.redraw(right[cells].tolist())
 
     def _right(self, rollout: Rollout) -> np.ndarray | None:
         """The canvas after a right edit of the region, else as the thought says; None where it says nothing."""

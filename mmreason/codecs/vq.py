@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from diffusers import VQModel
 from PIL import Image
+from torch import nn
 
 from mmreason.codecs.codec import composite, is_local
 from mmreason.disk import one_line
@@ -71,7 +72,7 @@ class VQCodec:
 
     def to(self, device: torch.device | str) -> VQCodec:
         """The same on ``device``."""
-        self.vq.to(device)
+        nn.Module.to(self.vq, device)
         return self
 
     @property

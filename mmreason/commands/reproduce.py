@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         update_readme(args.readme, name, comparison_table(result))
     write_json(out, result, indent=1)
     if args.ship:
-        result["shipped"] = comparison.ship(finished, args.ship, result["command"])
+        result["shipped"] = comparison.ship(finished, args.ship, str(result["command"]))
     return result
 
 

@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
                 f"--{option} needs a checkpoint of a public family, such as Lumina-DiMOO; {args.checkpoint!r} is none "
                 "(python -m mmreason check says what a checkpoint is)"
             )
-    image = mask = None
+    image = mask = problem = None
     if args.image is not None:
         image = read_picture(args.image)
         mask = None if args.mask is None else read_mask(args.mask)
@@ -97,6 +97,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         height, width = problem.image.shape[:2]
         print(f"editing {width} × {height} pixels", file=sys.stderr)
     else:
+        assert problem is not None
         print(f"solving {problem.task} ({problem.difficulty}), {problem.turns} turns needed", file=sys.stderr)
     return _solved(args, pipe, problem, config)
 

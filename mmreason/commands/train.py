@@ -126,7 +126,7 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     measuring = MeasureConfig(assignment=replace(config.assignment, assignment="joint"), loss=config.loss)
 
     def leak(rollouts: Rollouts, step: int) -> dict[str, Any]:
-        if not args.leak_steps or (step != 1 and step % args.leak_steps):
+        if not args.leak_steps or isinstance(pipe, ViewsPipeline) or (step != 1 and step % args.leak_steps):
             return {}
         measured = measure(pipe, rollouts.groups[:LEAK_GROUPS], measuring, config.sampling.temperature)
         return {name: measured[name] for name in ("leak_to_signal", "cosine")}

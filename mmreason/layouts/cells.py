@@ -106,7 +106,7 @@ class CellsLayout:
         if turn not in TURNS:
             raise CheckpointError(f"turn must be one of {', '.join(TURNS)}, got {turn!r}")
         self.vocabulary = Vocabulary.of(tokenizer, num_codes)
-        self.words: list[str] = tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text)))
+        self.words: list[str] = list(tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text))))
         self.text_length, self.attention, self.turn = text_length, attention, turn
         self.cell_tokens = cell_tokens
         self.pad, self.mask = self.vocabulary.pad, self.vocabulary.mask

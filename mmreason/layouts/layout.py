@@ -37,7 +37,11 @@ class Layout(Protocol):
     text_length: int  # slots of a text segment
     first_code: int
     num_codes: int
-    prompt_marks: tuple[str, ...]  # what no text within a prompt may hold
+
+    @property
+    def prompt_marks(self) -> tuple[str, ...]:
+        """What no text within a prompt may hold."""
+        ...
 
     def allowed(self, modality: Modality) -> torch.Tensor:
         """Boolean (V,): the ids that a segment of ``modality`` may hold."""

@@ -9,9 +9,9 @@ Axes: L positions of an ask, D width.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -229,10 +229,22 @@ class StreamRow:
         return self.latest
 
 
+class Streaming(Protocol):
+    """Whatever yields the traces of problems after every denoising step."""
+
+    def stream(
+        self,
+        problems: Sequence[Problem],
+        config: SamplingConfig | None = None,
+        seeds: Sequence[int] | None = None,
+        num_generations: int = 1,
+    ) -> Iterator[list[Trace]]: ...
+
+
 class StreamBatch:
     """The same for a policy whose rollouts cannot share a forward: each takes a step in turn."""
 
-    def __init__(self, pipe: Policy) -> None:
+    def __init__(self, pipe: Streaming) -> None:
         self.pipe = pipe
         self.rows: list[StreamRow] = []
 

@@ -57,7 +57,8 @@ class Atlas:
 
 def drawn_at(names: Sequence[str], canvas_HW: np.ndarray, draw: Callable[[str], Image.Image]) -> np.ndarray:
     """The (S, S, 3) uint8 picture of a canvas of local cell ids, each of ``names`` as ``draw`` draws it."""
-    cells = {cell: np.asarray(draw(names[cell]), dtype=np.uint8) for cell in np.unique(canvas_HW).tolist()}
+    present: list[int] = np.unique(canvas_HW).tolist()
+    cells = {cell: np.asarray(draw(names[cell]), dtype=np.uint8) for cell in present}
     return np.concatenate([np.concatenate([cells[cell] for cell in row], axis=1) for row in canvas_HW.tolist()])
 
 

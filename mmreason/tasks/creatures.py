@@ -87,7 +87,7 @@ def _pattern(colour: str) -> Image.Image:
 def _figure(colour: str, shape: str, size: float) -> Image.Image:
     """A creature with a dark rim on a transparent cell; ``size`` is its width in sixteenths of the cell."""
     side = round(size * _SCALE)
-    mask = _outline(shape).resize((side, side), Image.Resampling.LANCZOS).point(lambda v: 255 * (v > 127))
+    mask = _outline(shape).resize((side, side), Image.Resampling.LANCZOS).point([0] * 128 + [255] * 128)
     whole = Image.new("L", (_SIDE, _SIDE), 0)
     corner = (_SIDE - side) // 2
     whole.paste(mask, (corner, corner))

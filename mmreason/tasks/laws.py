@@ -138,7 +138,8 @@ def is_pure_and_normal(task: Task, difficulty: Difficulty) -> None:
 def refuses_what_is_no_problem(task: Task) -> None:
     """``parse`` raises ProblemError, and nothing else, for what no file should hold."""
     example = _stored(task.example)
-    for data in ([], None, {}, {"task": task.name}, example | {"no such key": 1}, *_damaged(example)):
+    wrong: list[Any] = [[], None, {}, {"task": task.name}, example | {"no such key": 1}, *_damaged(example)]
+    for data in wrong:
         try:
             task.parse(data)
         except ProblemError as error:

@@ -28,8 +28,11 @@ GIF_SIDE, GIF_MILLISECONDS = 512, 900
 class Ids(Protocol):
     """What the ids of a trace mean."""
 
-    mask: int
-    first_code: int
+    @property
+    def mask(self) -> int: ...
+
+    @property
+    def first_code(self) -> int: ...
 
     def word(self, id: int) -> str:
         """The text of one id."""

@@ -10,6 +10,7 @@ from mmreason.limits import WEIGHT
 
 if TYPE_CHECKING:
     from mmreason.layouts.vocabulary import Vocabulary
+    from mmreason.sampling.views.pipeline import AnyTask
 
 HOW = "a built-in task, FILE.py:CLASS or data:FOLDER"
 
@@ -40,6 +41,10 @@ def named(items: Any) -> Any:
     return [_named(item) for item in items]
 
 
+@overload
+def task_named(text: str) -> str: ...
+@overload
+def task_named(text: None) -> None: ...
 def task_named(text: str | None) -> str | None:
     """The name of one task."""
     named([])
@@ -63,7 +68,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def tasks_of(vocabulary: Vocabulary, tasks: Sequence[str] | None) -> list[str]:
+def tasks_of(vocabulary: Vocabulary | AnyTask, tasks: Sequence[str] | None) -> list[str]:
     """``tasks``, or those that a checkpoint knows; raises ConfigError where none of them is here."""
     from mmreason.errors import ConfigError
     from mmreason.tasks import TASKS

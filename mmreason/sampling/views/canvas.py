@@ -128,7 +128,7 @@ def _enlarged(picture: np.ndarray, cells: tuple[int, int], pixels: int, step: in
     if wanted[0] % height or wanted[1] % width:
         from PIL import Image
 
-        return np.asarray(Image.fromarray(picture).resize(wanted[::-1], Image.Resampling.LANCZOS))
+        return np.asarray(Image.fromarray(picture).resize((wanted[1], wanted[0]), Image.Resampling.LANCZOS))
     return picture.repeat(wanted[0] // height, axis=0).repeat(wanted[1] // width, axis=1)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.utils import BaseOutput
+from torch import nn
 
 from mmreason import limits
 from mmreason.backbones.family import PublicModel, find, load_public, quick_type, weight_files
@@ -113,7 +114,7 @@ class ViewsPipeline:
 
     def to(self, device: torch.device | str) -> ViewsPipeline:
         """The same, its networks on ``device``."""
-        self.model.backbone.model.to(device)
+        nn.Module.to(self.model.backbone.model, device)
         self.model.codec.to(device)
         return self
 
@@ -123,7 +124,7 @@ class ViewsPipeline:
             raise ConfigError(
                 "threshold must be 0 for checkpoints of public families: a schedule says what is committed"
             )
-        return SamplingConfig(**({"num_steps": NUM_STEPS, "max_turns": MAX_TURNS} | changes))
+        return SamplingConfig(**{"num_steps": NUM_STEPS, "max_turns": MAX_TURNS, **changes})
 
     def own_problem(
         self, image: np.ndarray, instruction: str, region: str | None = None, mask: np.ndarray | None = None

@@ -42,8 +42,13 @@ class Scored(Protocol):
 class Learner(Protocol):
     """A policy that GRPO updates."""
 
-    policy: nn.Module
-    at_once: int  # rollouts of a batch
+    @property
+    def policy(self) -> nn.Module: ...
+
+    @property
+    def at_once(self) -> int:
+        """Rollouts of a batch."""
+        ...
 
     @property
     def device(self) -> torch.device: ...

@@ -25,7 +25,7 @@ from mmreason.layouts.packing import Packed, pack, pack_blocks
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import Segment, Trace
+from mmreason.records import Modality, Segment, Trace
 from mmreason.sampling.unmask import log_distribution
 from mmreason.training.rl.config import LIKELIHOODS
 
@@ -276,7 +276,8 @@ def score_tokens(
     hidden_ND = output.hidden_BLD[scored.row_N.to(device), scored.column_N.to(device)]
     logp_N = hidden_ND.new_zeros(len(hidden_ND), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
     token_N, is_image_N = scored.token_N.to(device), scored.is_image_N.to(device)
-    for modality, chosen_N in (("text", ~is_image_N), ("image", is_image_N)):
+    of_modality: dict[Modality, torch.Tensor] = {"text": ~is_image_N, "image": is_image_N}
+    for modality, chosen_N in of_modality.items():
         allowed_V = layout.allowed(modality).to(device)
         logp_MV = log_distribution(model.logits(hidden_ND[chosen_N]), allowed_V, temperature)
         picked_M = logp_MV.gather(-1, token_N[chosen_N][:, None]).squeeze(-1)

@@ -47,10 +47,10 @@ def runs_with_samples(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob(f"*/{SAMPLES}"))
 
 
-def keep_held_out(
-    run: Path, step: int, traces: Sequence[Trace], pipe: InterleavedReasoningPipeline, number: int
-) -> None:
-    """Write ``number`` of an evaluation's traces, evenly spread, into the run directory ``run``."""
+def keep_held_out(run: Path, step: int, traces: Sequence[Trace], pipe: Pipeline, number: int) -> None:
+    """Write ``number`` of an evaluation's traces, evenly spread, into ``run``, if they have a sheet."""
+    if pipe.sheet is None:
+        return  # the page compares them by their codes
     chosen = sorted({i * len(traces) // number for i in range(number)})
     files = [to_json(traces[i], pipe.words, pipe.sheet) for i in chosen]
     write_held_out(run, step, {"step": step, "sheet": sheet_value(pipe.sheet), "traces": files})

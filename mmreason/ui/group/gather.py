@@ -22,7 +22,7 @@ from mmreason.ui.group.opened import Opened, open_files
 def group_of(found: Found, source: str, *, link: str = "", path: Path | None = None, token: str = "") -> Group:
     """What a file held, as a group on the shelf; traces of ours among it can be gone on with."""
     natives, notes = _natives(found)
-    named = {"token": token} if token else {}
+    named: dict[str, Any] = {"token": token} if token else {}
     rollouts = _with_marks(found.rollouts, natives)
     told = (*rollouts.notes, *notes, *broken(rollouts))
     return SHELF.put(Group(rollouts, source, told, natives, link, path, **named))
@@ -31,7 +31,7 @@ def group_of(found: Found, source: str, *, link: str = "", path: Path | None = N
 def group_of_members(members: Sequence[dict[str, Any]], source: str, *, link: str = "", token: str = "") -> Group:
     """Checked version 1 traces of one problem; raises TraceError."""
     native = open_files(members, source)
-    named = {"token": token} if token else {}
+    named: dict[str, Any] = {"token": token} if token else {}
     rollouts = _with_marks(open_members(members).rollouts, {0: native})
     return SHELF.put(Group(rollouts, source, native.notes, {0: native}, link, **named))
 

@@ -40,7 +40,7 @@ class WhatIf:
     scale: str = "group"
     text: float = 1.0
     image: float = 1.0
-    size: int = limits.ROLLOUTS.high
+    size: int = int(limits.ROLLOUTS.high)
     discount: float = 0.0
     judges: Mapping[str, Sequence[str]] = field(default_factory=dict)
 

@@ -133,13 +133,13 @@ def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     """The player's value for a finished trace file that holds its ``sheet``; of that, what it uses."""
     sheet = sheet_pixels(data["sheet"])
     expected = expected_solution(problem, Codes(sheet))
-    segments = [
+    segments: list[dict[str, Any]] = [
         {key: value for key, value in segment.items() if key not in PICTURES} | {"done": True}
         for segment in data["segments"]
     ]
     edits = [segment for segment in segments if segment["kind"] == "edit"]
     frames = [frame["tokens"] for edit in edits for frame in edit["frames"]]
-    steps = expected["steps"] if expected is not None else []
+    steps: list[dict[str, Any]] = expected["steps"] if expected is not None else []
     drawn = [data["canvas_codes"], *frames, *(step["codes"] for step in steps)]
     used = sorted({code for codes in drawn for code in codes if code is not None})
     place = {code: i for i, code in enumerate(used)} | {None: None}
