@@ -53,7 +53,7 @@ class ScriptedPipe:
         return atlas().nearest(cells).reshape(NUM_CELLS) + len(WORDS)
 
     def stream(
-        self, problems: Sequence[Problem], config: SamplingConfig, seeds: Sequence[int]
+        self, problems: Sequence[Problem], config: SamplingConfig, seeds: Sequence[int], num_generations: int = 1
     ) -> Iterator[list[Trace]]:
         whole = stand_in_trace(problems[0])
         if seeds[0] >= FAILS:
@@ -74,9 +74,9 @@ class ScriptedPipe:
                     cost = cost + Cost(1, 12, 1e6, 0.01)
                     frames = segment.frames[:number]
                     part = replace(segment, frames=frames, tokens=frames[-1].tokens)
-                    yield [replace(whole, segments=(*done, part), end_reason="", cost=cost)]
+                    yield [replace(whole, segments=(*done, part), end_reason="", cost=cost)] * num_generations
                 done.append(segment)
-            yield [replace(whole, cost=cost)]
+            yield [replace(whole, cost=cost)] * num_generations
         finally:
             self.streams_open -= 1
 

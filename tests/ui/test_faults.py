@@ -142,7 +142,8 @@ def test_files_to_take_away_from_a_full_disk_are_told_and_leave_nothing(tmp_path
     data, finished = handlers.example_value()
     assert data is not None
     monkeypatch.setattr(os, "fsync", fails)
-    assert watch_events.on_written(finished, SimpleNamespace(session_hash="me")) == (gr.skip(), gr.skip())
+    asked = SimpleNamespace(session_hash="me", headers={})
+    assert watch_events.on_written(finished, asked) == (gr.skip(), gr.skip())
     assert warned == ["This server cannot write the file (No space left on device): try again later."]
     assert list(tmp_path.iterdir()) == []
 
