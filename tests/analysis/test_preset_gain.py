@@ -97,16 +97,16 @@ def test_other_weights_or_settings_start_over(place, monkeypatch):
 def test_the_page_says_what_was_measured_of_the_preset_as_it_is(place, monkeypatch):
     folder, _ = place
     monkeypatch.setattr(places, "ASSETS", folder)
-    assert preset_words(PRESET) == ""
+    assert preset_words(PRESET, "base") == ""
     measure(folder, 10)
-    said = preset_words(PRESET)
+    said = preset_words(PRESET, "base")
     assert "over 10 seeds" in said and "better on average, from 50 % solved to 56 %" in said
-    assert "(+5.5 points, 95 % interval +3.3 to +7.7)" in said and "The longest took 1 min 40 s." in said
-    assert preset_words("GPU") == preset_words(None) == ""
+    assert "(+5.5 points, 95 % interval +3.3 to +7.7)" in said
+    assert preset_words("GPU", "base") == preset_words(None, "base") == preset_words(PRESET, "ar") == ""
     path = folder / "results" / "preset_gain.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"settings": content["settings"] | {"learning_rate": 1.0}}))
-    assert read_gain(path, PRESET) is None and preset_words(PRESET) == ""
+    assert read_gain(path, PRESET) is None and preset_words(PRESET, "base") == ""
 
 
 def test_an_interval_around_zero_is_no_clear_change(place, monkeypatch):
@@ -114,4 +114,4 @@ def test_an_interval_around_zero_is_no_clear_change(place, monkeypatch):
     monkeypatch.setattr(places, "ASSETS", folder)
     monkeypatch.setattr(make_preset_gain, "one_seed", lambda s, seed, *_: rows(0, 0.1, -0.1)[seed])
     measure(folder, 3)
-    assert "no clear change on average" in preset_words(PRESET)
+    assert "no clear change on average" in preset_words(PRESET, "base")

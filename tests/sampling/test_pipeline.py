@@ -25,7 +25,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_dev
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks import FIRST_TASKS, make_problem
 from tests.helpers.policies import (
     encoder,
     forward,
@@ -49,7 +49,7 @@ def pipe() -> InterleavedReasoningPipeline:
 
 @pytest.fixture(scope="module")
 def problems():
-    tasks = [*TASKS, "maze", "sudoku"]
+    tasks = [*FIRST_TASKS, "maze", "sudoku"]
     return [make_problem(task, "medium", 8, index=i) for i, task in enumerate(tasks)]
 
 
@@ -297,6 +297,10 @@ def test_the_callback_sees_every_step_and_at_last_every_trace_ended(pipe, proble
 
 def test_a_trace_tells_its_settings(traces):
     assert dict(traces[0].settings) == {
+        "attention": "blocks",
+        "turn": "interleaved",
+        "default_region": "end",
+        "schedule": "equal",
         "temperature": 1.0,
         "num_steps": 4,
         "threshold": None,

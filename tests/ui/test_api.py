@@ -8,6 +8,7 @@ import sys
 import httpx
 import pytest
 
+from mmreason.tasks import TASKS
 from mmreason.traces.file import check
 from mmreason.ui import api
 from mmreason.ui.host.serving import UNKNOWN
@@ -41,7 +42,7 @@ def test_every_endpoint_is_named_and_typed(app):
         assert all(parameter["type"] for parameter in endpoint["parameters"]), name
     solve = {p["parameter_name"]: p["type"] for p in info["named_endpoints"]["/solve"]["parameters"]}
     assert solve["seed"] == {"type": "integer"}
-    assert solve["task"]["enum"] == ["maze", "jigsaw", "sudoku", "transform"]
+    assert solve["task"]["enum"] == list(TASKS)
 
 
 def test_readmes_python_example_runs(app):

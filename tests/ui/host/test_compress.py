@@ -1,6 +1,5 @@
 """What a browser accepts compressed it gets compressed: pages whole, streams without holding a message back."""
 
-import asyncio
 import gzip
 import zlib
 
@@ -8,6 +7,7 @@ import brotli
 import pytest
 
 from mmreason.ui.host.compress import Compress
+from tests.helpers.apart import run_apart
 
 PAGE = b"<html>" + b"a maze " * 1000
 
@@ -27,7 +27,7 @@ def answer(kind: bytes, *bodies: bytes, accepts: bytes = b"gzip, br", method: st
         sent.append(message)
 
     scope = {"type": "http", "method": method, "headers": [(b"accept-encoding", accepts)]}
-    asyncio.run(Compress(app)(scope, None, send))
+    run_apart(Compress(app)(scope, None, send))
     return dict(sent[0]["headers"]), [message["body"] for message in sent[1:]]
 
 

@@ -1,6 +1,5 @@
 """A codebook's picture is fetched once, from an address that says what is on it."""
 
-import asyncio
 import base64
 
 import numpy as np
@@ -8,6 +7,7 @@ import numpy as np
 from mmreason.traces.schema import PNG_PREFIX
 from mmreason.traces.sheet import sheet_pixels, sheet_value
 from mmreason.ui.host.sheets import ServeSheets, Sheets
+from tests.helpers.apart import run_apart
 from tests.helpers.standin import SHEET
 
 
@@ -22,7 +22,7 @@ def ask(sheets: Sheets, path: str, method: str = "GET") -> tuple[int, dict[bytes
         told.append(message)
 
     scope = {"type": "http", "path": path, "method": method}
-    asyncio.run(ServeSheets(beyond, sheets)(scope, None, send))
+    run_apart(ServeSheets(beyond, sheets)(scope, None, send))
     return told[0]["status"], dict(told[0]["headers"]), told[1]["body"]
 
 
