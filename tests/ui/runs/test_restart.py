@@ -18,7 +18,7 @@ from mmreason.ui.runs import store
 from mmreason.ui.runs.state import is_alive, status_of
 from tests.helpers import policies
 from tests.helpers.browser import ROOT
-from tests.ui.train.test_train import PATIENCE, open_train, says, start
+from tests.ui.train.test_train import PATIENCE, one_arm, open_train, says, start
 
 
 @pytest.fixture
@@ -65,7 +65,8 @@ def test_a_killed_server_is_told_its_training_goes_on_and_a_killed_training_offe
     page = browser.new_context().new_page()
     page.set_default_timeout(PATIENCE)
     page.goto(address)
-    run_id = start(open_train(lambda *_: page, address), steps=1000, eval_steps=500, save_steps=1)
+    one_arm(open_train(lambda *_: page, address))
+    run_id = start(page, steps=1000, eval_steps=500, save_steps=1)
     until(lambda: status_of(store.find(run_id)).step > 0)
 
     # the server is killed while it solves: the page says so, and is there again when the server is
