@@ -106,6 +106,25 @@ function draw(one) {
   }
 }
 
+/**
+ * Give each chart its box.  Those that are there stay as they are, so that one which comes later (a training's first
+ * update brings its own) takes no focus and closes no menu in the others.
+ * @param {Chart[]} charts
+ */
+function arrange(charts) {
+  const kept = new Map(drawn.map((one) => [one.chart.file, one]));
+  drawn = charts.map((chart) => {
+    const one = kept.get(chart.file);
+    kept.delete(chart.file);
+    return one ?? boxOf(chart);
+  });
+  for (const { box } of kept.values()) box.remove();
+  const list = find('charts');
+  drawn.forEach(({ box }, i) => {
+    if (list.children[i] !== box) list.insertBefore(box, list.children[i] ?? null);
+  });
+}
+
 function show() {
   const value = props.value;
   /** @type {Chart[]} */
@@ -113,10 +132,7 @@ function show() {
   root.hidden = !charts.length;
   root.classList.toggle('dimmed', !!value?.dimmed);
   find('note').textContent = value?.note ?? '';
-  if (drawn.map(({ chart }) => chart.file).join() !== charts.map(({ file }) => file).join()) {
-    drawn = charts.map(boxOf);
-    find('charts').replaceChildren(...drawn.map(({ box }) => box));
-  }
+  arrange(charts);
   charts.forEach((chart, i) => {
     const one = drawn[i];
     one.chart = chart;
