@@ -111,6 +111,7 @@ def test_health_says_what_runs(app):
 
 def test_the_foot_of_the_page_names_versions_and_checkpoints(app, visit):
     page = visit(app)
+    page.get_by_text("About this build").click()
     page.locator("#footer").get_by_text("checkpoint base").wait_for()
     assert "gradio 6" in page.locator("#footer .running").text_content()
 

@@ -120,7 +120,7 @@ def test_a_trace_that_a_visitor_opens_is_played_and_its_hostile_words_stay_text(
     expect(opened.locator(".mm-player")).to_contain_text(HOSTILE[1], timeout=20_000)
     for content, said in (
         ("{", "is not JSON"),
-        ("{}", "is not a trace file"),
+        ("{}", "is not a trace of ours: it must have version, problem"),
         ('{"version": 1, "traces": []}', "is not"),
     ):
         path.write_text(content)

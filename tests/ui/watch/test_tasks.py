@@ -13,7 +13,7 @@ from mmreason.ui.watch import handlers
 
 
 @pytest.fixture(autouse=True)
-def two_checkpoints(tmp_path: Path, monkeypatch) -> None:
+def two_checkpoints(tmp_path: Path, monkeypatch, real_checkpoints) -> None:
     """``base`` knows the first tasks, ``looking`` one of the others."""
     for name, tasks in (("base", FIRST_TASKS), ("looking", ["visual_search"])):
         build_text_tokenizer(tasks).save_pretrained(tmp_path / name / "tokenizer")

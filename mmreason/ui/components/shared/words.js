@@ -92,8 +92,11 @@ export function wordName(token) {
   return turned ? `rotate ${turned[1]}°` : withoutMarks(token).replaceAll('_', ' ');
 }
 
-/** @param {string} text */
-export const withoutMarks = (text) => text.replace(/[<>]/g, '');
+/**
+ * Marks such as <edit> without their brackets; a mark is a whole word, and all else stays as it was said.
+ * @param {string} text
+ */
+export const withoutMarks = (text) => text.replace(/(?<!\S)<(\w+)>(?!\S)/g, '$1');
 
 /**
  * As a sentence; … where masked.
