@@ -1,12 +1,26 @@
-"""Random generators of torch, built from names and numbers."""
+"""Random generators of torch, built from names and numbers, and the seeds of several rollouts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
+from mmreason import limits
+from mmreason.errors import ConfigError
+from mmreason.records import Problem
 from mmreason.seeds import derive_seed
 
 
 def torch_generator(*keys: int | str, device: str | torch.device = "cpu") -> torch.Generator:
     """A torch generator on ``device`` that is a pure function of ``keys``."""
     return torch.Generator(device=device).manual_seed(derive_seed(*keys))
+
+
+def seeds_of(problems: Sequence[Problem], seeds: Sequence[int] | None, num_generations: int) -> list[int]:
+    """The seed of each problem, 0 for all if none is given; raises ConfigError, also for too many generations."""
+    found = [0] * len(problems) if seeds is None else list(seeds)
+    if len(found) != len(problems):
+        raise ConfigError(f"seeds must hold one number a problem ({len(problems)}), got {len(found)}")
+    limits.ROLLOUTS.check(num_generations, "num_generations")
+    return found

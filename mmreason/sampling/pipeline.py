@@ -18,7 +18,6 @@ from diffusers import DiffusionPipeline, VQModel
 from diffusers.utils import BaseOutput
 from transformers import PreTrainedTokenizerFast
 
-from mmreason import limits
 from mmreason.backbones.cells import CellBackbone, checked_attention
 from mmreason.codecs.cells import CellCodec
 from mmreason.errors import CheckpointError, ConfigError, DistributionError
@@ -28,7 +27,7 @@ from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX, GRID, Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
 from mmreason.sampling.config import WATCHED_ORDER, SamplingConfig
-from mmreason.sampling.generators import torch_generator
+from mmreason.sampling.generators import seeds_of, torch_generator
 from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
 from mmreason.sampling.sampler import OnEdits, Sampler
@@ -263,9 +262,6 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             raise ConfigError(
                 f"order {WATCHED_ORDER} is for watching checkpoints of public families; not for this one"
             )
-        seeds = [0] * len(problems) if seeds is None else list(seeds)
-        if len(seeds) != len(problems):
-            raise ConfigError(f"seeds must hold one number a problem ({len(problems)}), got {len(seeds)}")
-        limits.ROLLOUTS.check(num_generations, "num_generations")
+        seeds = seeds_of(problems, seeds, num_generations)
         kind = AutoregressiveSampler if self.transformer.config.causal else Sampler
         return kind(self, problems, config, seeds, num_generations)

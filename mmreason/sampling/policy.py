@@ -19,7 +19,21 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 
 
-class Policy(Protocol):
+class Streaming(Protocol):
+    """Whatever solves problems step by step."""
+
+    def stream(
+        self,
+        problems: Sequence[Problem],
+        config: SamplingConfig | None = None,
+        seeds: Sequence[int] | None = None,
+        num_generations: int = 1,
+    ) -> Iterator[list[Trace]]:
+        """The traces after every denoising step."""
+        ...
+
+
+class Policy(Streaming, Protocol):
     """Networks, their vocabulary and their scheduler."""
 
     transformer: InterleavedDiffusionModel
@@ -44,14 +58,4 @@ class Policy(Protocol):
 
     def encode_image(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 → (H·W) image-token ids."""
-        ...
-
-    def stream(
-        self,
-        problems: Sequence[Problem],
-        config: SamplingConfig | None = None,
-        seeds: Sequence[int] | None = None,
-        num_generations: int = 1,
-    ) -> Iterator[list[Trace]]:
-        """The traces after every denoising step."""
         ...

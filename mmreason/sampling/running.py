@@ -9,9 +9,9 @@ Axes: L positions of an ask, D width.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from mmreason.layouts.cells import Piece
 from mmreason.records import Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
-from mmreason.sampling.policy import Policy
+from mmreason.sampling.policy import Policy, Streaming
 from mmreason.sampling.regions import allowed_slots, least_likely, settled, wanted_region
 from mmreason.sampling.rollout import Rollout
 from mmreason.sampling.unmask import log_distribution
@@ -227,18 +227,6 @@ class StreamRow:
     def trace(self) -> Trace | None:
         """What there is now; None before the first step."""
         return self.latest
-
-
-class Streaming(Protocol):
-    """Whatever yields the traces of problems after every denoising step."""
-
-    def stream(
-        self,
-        problems: Sequence[Problem],
-        config: SamplingConfig | None = None,
-        seeds: Sequence[int] | None = None,
-        num_generations: int = 1,
-    ) -> Iterator[list[Trace]]: ...
 
 
 class StreamBatch:

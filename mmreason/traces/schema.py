@@ -24,7 +24,8 @@ from pydantic import (
     model_validator,
 )
 
-from mmreason.records import CELL_PX, GRID, MAX_REWARD, MAX_TEXT_TOKENS, NUM_CELLS, Box, parse_cell
+from mmreason import records
+from mmreason.records import CELL_PX, GRID, MAX_REWARD, MAX_TEXT_TOKENS, NUM_CELLS, Box
 
 VERSION = 1
 PNG_PREFIX = "data:image/png;base64,"
@@ -68,10 +69,10 @@ def _not_bool(value: Any) -> Any:
 
 def parse_box(words: str) -> Box:
     """The box of two cell words, e.g. ``r2c2 r2c5``; raises ValueError."""
-    a, b = ([parse_cell(word) for word in words.split(" ")] + [None, None])[:2]
-    if a is None or b is None or words.count(" ") != 1:
+    box = None if ":" in words else records.parse_box(words, GRID)
+    if box is None:
         raise ValueError("must name two cells, e.g. 'r2c2 r2c5'")
-    return Box.between(a, b)
+    return box
 
 
 def _box(words: str) -> str:

@@ -18,13 +18,13 @@ from mmreason.layouts.packing import Packed
 from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import ANSWER, EDIT, END, Box, Frame, Problem, Segment, Trace, region_mask
+from mmreason.records import ANSWER, EDIT, END, Box, Frame, Problem, Segment, Trace, parse_boxes, region_mask
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, num_hints
-from mmreason.training.supervised.corpus import Encoder, boxes_of
+from mmreason.training.supervised.corpus import Encoder
 
 NUM_CODES = 256
 
@@ -156,7 +156,8 @@ def demonstrated_trace(problem: Problem) -> Trace:
     demonstration = TASKS[problem.task].demonstrate(problem.spec)
     segments = []
     for turn, step in enumerate(demonstration.steps, start=1):
-        boxes = boxes_of(step.thought)
+        boxes = parse_boxes(step.thought.split())
+        assert not isinstance(boxes, str), boxes
         cells = np.flatnonzero(region_mask(boxes))
         segments.append(text_segment(step.thought, turn))
         segments.append(edit_segment(problem, step.canvas, cells, boxes, turn))

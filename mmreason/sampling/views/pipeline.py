@@ -16,12 +16,12 @@ import torch
 from diffusers.utils import BaseOutput
 from torch import nn
 
-from mmreason import limits
 from mmreason.backbones.family import PublicModel, find, load_public, quick_type, weight_files
 from mmreason.backbones.loading import read_json
 from mmreason.errors import ConfigError
 from mmreason.records import Problem, Trace
 from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.generators import seeds_of
 from mmreason.sampling.running import StreamBatch
 from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of
 from mmreason.sampling.views.config import OWN_PIXELS, ViewsConfig, views_config
@@ -209,9 +209,6 @@ class ViewsPipeline:
         num_generations: int,
     ) -> ViewSampler:
         config = config or self.sampling_config()
-        seeds = [0] * len(problems) if seeds is None else list(seeds)
-        if len(seeds) != len(problems):
-            raise ConfigError(f"seeds must hold one number a problem ({len(problems)}), got {len(seeds)}")
-        limits.ROLLOUTS.check(num_generations, "num_generations")
+        seeds = seeds_of(problems, seeds, num_generations)
         self.views.steps_of_text(config)
         return ViewSampler(self.model, self.views, problems, config, seeds, num_generations)

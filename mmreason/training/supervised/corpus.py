@@ -21,7 +21,7 @@ from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TaskError
 from mmreason.layouts.cells import CellsLayout, Piece, clean_length
 from mmreason.layouts.packing import Packed, pack, pack_blocks
-from mmreason.records import Box, Problem, parse_cell
+from mmreason.records import Box, Problem, parse_boxes
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
 from mmreason.tasks.own import known, source_of
@@ -95,6 +95,12 @@ class Encoder:
             raise TaskError(f"the demonstration {one_line(text, 120)!r} {wrong}: at most {most} fit")
         return np.array(self.layout.filled([self.words[word] for word in text.split()]))
 
+    def _boxes(self, thought: str) -> list[Box]:
+        boxes = parse_boxes(thought.split(), self.layout.cells)
+        if isinstance(boxes, str):
+            raise TaskError(f"the demonstration {one_line(thought, 120)!r} cannot be carried out: {boxes}")
+        return boxes
+
     def hints(self, problem: Problem) -> np.ndarray:
         """(H·W) labels of the start canvas, those of a cell at each of its tokens."""
         labels = hint_labels(problem.task, problem.spec, self.layout.vocabulary.tasks)
@@ -107,7 +113,7 @@ class Encoder:
         segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
         for turn, step in enumerate(demonstration.steps, first_turn):
             everywhere = np.arange(self.layout.num_cells)
-            cells = everywhere if full_region else self.layout.tokens_in(boxes_of(step.thought))
+            cells = everywhere if full_region else self.layout.tokens_in(self._boxes(step.thought))
             segments.append((turn, None, self.text_ids(step.thought)))
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
         last = first_turn + len(demonstration.steps)
@@ -122,13 +128,6 @@ class Encoder:
             tuple(segments),
             self.hints(problem),
         )
-
-
-def boxes_of(thought: str) -> list[Box]:
-    """The boxes that a demonstrated thought names after ``<edit>``."""
-    words = thought.partition("<edit>")[2].split()
-    corners = [parse_cell(word) for word in words]
-    return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
 
 
 @dataclass(frozen=True, slots=True)
