@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.errors import ConfigError
     from mmreason.traces.file import export_schema
     from mmreason.traces.opening import open_rollouts, parse_map
-    from mmreason.traces.version_two import export_schema_two
+    from mmreason.traces.versions.two import export_schema_two
 
     check_files({"--schema": args.schema, "--schema_two": args.schema_two}, {"TRACE": args.trace})
     mapping = parse_map(args.map)

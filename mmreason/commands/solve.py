@@ -137,7 +137,7 @@ def _solved(
     from mmreason.rewards.pixels import judge_of
     from mmreason.traces.file import save, to_json
     from mmreason.traces.replay import write_gif
-    from mmreason.traces.views import save_two, to_two, write_picture, write_pictures_gif
+    from mmreason.traces.versions.views import save_two, to_two, write_picture, write_pictures_gif
 
     trace = judge_of(pipe).score(pipe([problem], config, seeds=[args.sampling_seed]).traces[0])
     origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}
@@ -177,7 +177,7 @@ def _result(trace: Trace) -> dict[str, Any]:
 
 
 def _brief(segment: Any, trace: Trace) -> dict[str, Any]:
-    from mmreason.traces.views import region_words
+    from mmreason.traces.versions.views import region_words
 
     said = {"text": segment.text} if segment.modality == "text" else {"region": region_words(segment, trace.grid)}
     return {name: getattr(segment, name) for name in ("modality", "kind", "turn")} | {

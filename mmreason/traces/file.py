@@ -21,9 +21,9 @@ from mmreason.disk import one_line, write_json
 from mmreason.errors import TraceError
 from mmreason.handed import Handed
 from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards
-from mmreason.traces.ours import VERSION_TWO, ones_of, two_of
 from mmreason.traces.plain import check_plain, place_of
 from mmreason.traces.schema import PNG_PREFIX, SIDE, VERSION, TraceFile
+from mmreason.traces.versions.ours import VERSION_TWO, ones_of, two_of
 
 HANDED = Handed("trace file", 32 * 2**20, TraceError)
 

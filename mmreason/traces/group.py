@@ -21,10 +21,10 @@ from mmreason.disk import write_json
 from mmreason.errors import TraceError
 from mmreason.records import NUM_CELLS, Trace
 from mmreason.traces.file import HANDED, check, draw_codes, png_url, to_json
-from mmreason.traces.ours import VERSION_TWO, ones_of
 from mmreason.traces.plain import check_plain, rounded
 from mmreason.traces.schema import VERSION
 from mmreason.traces.sheet import sheet_pixels, sheet_value
+from mmreason.traces.versions.ours import VERSION_TWO, ones_of
 
 MAX_TRACES = 64
 PICTURES = ("before", "after")

@@ -22,14 +22,14 @@ from mmreason.handed import Folder
 from mmreason.traces.file import HANDED
 from mmreason.traces.formats import IMPORTERS
 from mmreason.traces.formats.row import Read, Row
+from mmreason.traces.formats.table import ROLLOUTS, rows_of
 from mmreason.traces.group import checked_ones, members_of
-from mmreason.traces.ours import VERSION_TWO, is_ours
 from mmreason.traces.picture import Archive, Beside, Nowhere, Shelf, folder, member
 from mmreason.traces.rollouts import MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Rollout, Rollouts
 from mmreason.traces.schema import VERSION
-from mmreason.traces.table import ROLLOUTS, rows_of
-from mmreason.traces.version_one import read_one
-from mmreason.traces.version_two import misspelt, read_two
+from mmreason.traces.versions.one import read_one
+from mmreason.traces.versions.ours import VERSION_TWO, is_ours
+from mmreason.traces.versions.two import misspelt, read_two
 
 ENDINGS = (".jsonl", ".parquet", ".json")
 JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it

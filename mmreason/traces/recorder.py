@@ -25,8 +25,8 @@ from PIL import Image
 
 from mmreason.disk import append_line, finite
 from mmreason.errors import TraceError
-from mmreason.traces.ours import VERSION_TWO
-from mmreason.traces.version_two import check_two
+from mmreason.traces.versions.ours import VERSION_TWO
+from mmreason.traces.versions.two import check_two
 
 Picture = Image.Image | np.ndarray
 Reward = float | Mapping[str, float | None] | None

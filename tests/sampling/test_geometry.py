@@ -22,7 +22,7 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import atlas, make_problem
-from mmreason.traces.version_two import check_two
+from mmreason.traces.versions.two import check_two
 from mmreason.training.rl.likelihood import pack_traces, score_tokens
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import CorpusConfig, PretrainConfig

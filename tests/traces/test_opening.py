@@ -26,7 +26,7 @@ from mmreason.errors import MMReasonError, TraceError
 from mmreason.traces.opening import open_content, open_rollouts
 from mmreason.traces.picture import BrokenPicture
 from mmreason.traces.rollouts import Rollouts
-from mmreason.traces.version_two import export_schema_two
+from mmreason.traces.versions.two import export_schema_two
 from tests.traces.test_hostile import assert_one_sentence, deep, forged_png
 
 ROOT = Path(__file__).parent.parent.parent

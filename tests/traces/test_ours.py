@@ -12,8 +12,8 @@ from mmreason.errors import TraceError
 from mmreason.traces.file import check, load, save
 from mmreason.traces.group import load_group
 from mmreason.traces.opening import open_rollouts
-from mmreason.traces.ours import is_ours, ones_of, two_of
-from mmreason.traces.version_two import check_two, export_schema_two
+from mmreason.traces.versions.ours import is_ours, ones_of, two_of
+from mmreason.traces.versions.two import check_two, export_schema_two
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "assets" / "examples").glob("*.json"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mmreason.disk import write_json
 from mmreason.traces.file import save, to_json
 from mmreason.traces.sheet import sheet_value
-from mmreason.traces.views import save_two, to_two
+from mmreason.traces.versions.views import save_two, to_two
 
 if TYPE_CHECKING:
     from mmreason.records import Trace

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mmreason.disk import write_json
-from mmreason.traces.ours import two_of
 from mmreason.traces.replay import write_gif
+from mmreason.traces.versions.ours import two_of
 from mmreason.ui.host.files import new_place
 from mmreason.ui.solve.solving import Finished
 

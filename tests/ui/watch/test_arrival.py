@@ -6,7 +6,7 @@ import pytest
 
 from mmreason.tasks import FIRST_TASKS
 from mmreason.traces.file import check
-from mmreason.traces.ours import ones_of
+from mmreason.traces.versions.ours import ones_of
 from mmreason.ui.solve.request import SolveRequest, link_query
 from tests.helpers.browser import ROOT, part, set_sampling_seed, settle, solve, to_the_end
 

@@ -7,7 +7,7 @@ const MAX_BYTES = 64_000_000;
 /** @typedef {Record<string, any>} Json */
 
 /**
- * The traces of a version 2 file of ours as those of version 1 (mmreason/traces/ours.py); null of any other.
+ * The traces of a version 2 file of ours as those of version 1 (mmreason/traces/versions/ours.py); null of any other.
  * @param {Json} content
  * @returns {Json[] | null}
  */

@@ -18,9 +18,9 @@ from PIL import Image
 
 from mmreason.disk import finite, write_json, write_whole
 from mmreason.records import Problem, Segment, Trace, trace_rewards
-from mmreason.traces.ours import VERSION_TWO
 from mmreason.traces.recorder import picture_url
-from mmreason.traces.version_two import check_two
+from mmreason.traces.versions.ours import VERSION_TWO
+from mmreason.traces.versions.two import check_two
 
 GIF_SIDE, GIF_MILLISECONDS = 512, 900
 
