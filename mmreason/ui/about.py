@@ -9,8 +9,8 @@ from typing import Any
 
 from mmreason import places
 from mmreason.ui.host import checkpoints
-from mmreason.ui.host.documents import address, document
 from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.web.documents import address, document
 from mmreason.ui.shell.words import count, percent, seconds
 
 PAPER_TITLE = "Efficient Reinforcement for Visual-Textual Thinking with Discrete Diffusion Model"

@@ -29,7 +29,7 @@ from mmreason.ui.group.look import look_value
 from mmreason.ui.group.view import group_view
 from mmreason.ui.group.whatif import WhatIf, push_value
 from mmreason.ui.health import build_words
-from mmreason.ui.host.sheets import SHEETS
+from mmreason.ui.host.web.sheets import SHEETS
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.results.tab import results_view
 from mmreason.ui.shell.component import read, script, shared_script

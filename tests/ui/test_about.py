@@ -8,7 +8,7 @@ import pytest
 
 from mmreason.places import ROOT
 from mmreason.ui import about
-from mmreason.ui.host.documents import address, document, documents
+from mmreason.ui.host.web.documents import address, document, documents
 from tests.helpers.browser import settle
 
 

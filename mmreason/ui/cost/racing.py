@@ -17,7 +17,7 @@ from mmreason.traces.sheet import sheet_pixels
 from mmreason.ui.cost import measuring
 from mmreason.ui.cost.words import arm_words
 from mmreason.ui.host import checkpoints
-from mmreason.ui.host.sheets import sheet_link
+from mmreason.ui.host.web.sheets import sheet_link
 from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.request import checked
 from mmreason.ui.solve.solving import PERIOD

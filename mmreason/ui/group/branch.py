@@ -22,7 +22,7 @@ from mmreason.sampling.given import redrawn, reworded
 from mmreason.tasks import TASKS, atlas
 from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
-from mmreason.ui.host.sheets import sheet_link
+from mmreason.ui.host.web.sheets import sheet_link
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.request import SolveRequest
 

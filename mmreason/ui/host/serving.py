@@ -9,13 +9,13 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
-from mmreason.ui.host.addresses import OwnAddresses
-from mmreason.ui.host.compress import Compress
-from mmreason.ui.host.documents import ServeDocuments
-from mmreason.ui.host.presence import WatchPresence
 from mmreason.ui.host.settings import Settings
-from mmreason.ui.host.sheets import ServeSheets
 from mmreason.ui.host.temporary import RoomForUploads
+from mmreason.ui.host.web.addresses import OwnAddresses
+from mmreason.ui.host.web.compress import Compress
+from mmreason.ui.host.web.documents import ServeDocuments
+from mmreason.ui.host.web.presence import WatchPresence
+from mmreason.ui.host.web.sheets import ServeSheets
 from mmreason.ui.shell.component import shared_script
 from mmreason.ui.shell.theme import CSS, theme
 

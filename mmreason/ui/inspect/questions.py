@@ -22,7 +22,7 @@ from mmreason.ui.group.held import GONE, SHELF, Group
 from mmreason.ui.group.look import look_value
 from mmreason.ui.group.view import found_in, group_view
 from mmreason.ui.group.whatif import push_value, what_if_of
-from mmreason.ui.host.addresses import Answer
+from mmreason.ui.host.web.addresses import Answer
 from mmreason.ui.inspect.bundled import open_bundled_token
 from mmreason.ui.inspect.sources import grown
 from mmreason.ui.shell.words import sentence

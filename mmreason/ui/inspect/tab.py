@@ -10,7 +10,7 @@ from mmreason import limits
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS
 from mmreason.ui.host import checkpoints
-from mmreason.ui.host.addresses import offer
+from mmreason.ui.host.web.addresses import offer
 from mmreason.ui.inspect import questions, sources
 from mmreason.ui.inspect.bundled import bundled, first_group
 from mmreason.ui.inspect.events import FILE, SOURCES, Inspect, connect, shown_group

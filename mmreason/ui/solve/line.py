@@ -19,9 +19,9 @@ import gradio as gr
 from mmreason.errors import MMReasonError
 from mmreason.training.hardware import give_back_freed_memory
 from mmreason.ui.host.checkpoints import use_few_threads
-from mmreason.ui.host.presence import PRESENCE
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.host.visitor import address_of
+from mmreason.ui.host.web.presence import PRESENCE
 from mmreason.ui.shell.words import OUR_FAULT, place_in_line, sentence
 from mmreason.ui.solve.solving import Changes
 

@@ -19,7 +19,7 @@ from mmreason.records import NUM_CELLS, Problem, Segment, Trace
 from mmreason.rewards.advice import Codes, expected_solution, first_wrong
 from mmreason.rewards.verify import Verifier
 from mmreason.traces.sheet import sheet_pixels
-from mmreason.ui.host.sheets import sheet_link
+from mmreason.ui.host.web.sheets import sheet_link
 
 _NUMBERS = count(time.time_ns() // 1000)
 

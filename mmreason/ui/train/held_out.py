@@ -9,7 +9,7 @@ from typing import Any
 
 from mmreason.traces.sheet import sheet_pixels
 from mmreason.training.run.traces import held_out
-from mmreason.ui.host.sheets import sheet_link
+from mmreason.ui.host.web.sheets import sheet_link
 from mmreason.ui.runs.store import Run
 
 KEPT = ("kind", "turn", "region", "cells", "reward", "verdict", "text")

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from mmreason.errors import ConfigError
-from mmreason.ui.host.presence import Presence, WatchPresence, session_of
 from mmreason.ui.host.visitor import address_of
+from mmreason.ui.host.web.presence import Presence, WatchPresence, session_of
 from mmreason.ui.shell.words import OUR_FAULT
 from mmreason.ui.solve import line as lines
 from mmreason.ui.solve.line import Job, Line, Refused, in_line

@@ -6,7 +6,7 @@ import numpy as np
 
 from mmreason.traces.schema import PNG_PREFIX
 from mmreason.traces.sheet import sheet_pixels, sheet_value
-from mmreason.ui.host.sheets import ServeSheets, Sheets
+from mmreason.ui.host.web.sheets import ServeSheets, Sheets
 from tests.helpers.apart import run_apart
 from tests.helpers.standin import SHEET
 

@@ -6,7 +6,7 @@ import zlib
 import brotli
 import pytest
 
-from mmreason.ui.host.compress import Compress
+from mmreason.ui.host.web.compress import Compress
 from tests.helpers.apart import run_apart
 
 PAGE = b"<html>" + b"a maze " * 1000

@@ -1,0 +1,1 @@
+"""What the server itself answers beside gradio: addresses of the page's own, files, compressed text."""
