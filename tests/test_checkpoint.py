@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from mmreason.sampling.config import RECORDED, SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import FIRST_TASKS, TASKS, problem_from_json
 from mmreason.tasks.atlas import Atlas
-from mmreason.traces.file import to_json
+from mmreason.traces.file import load, to_json
 from mmreason.training.supervised.vqvae import evaluate_vqvae
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
@@ -45,7 +44,7 @@ def test_every_cell_of_held_out_drawings_is_recognised(pipe):
 
 @pytest.mark.parametrize("task", FIRST_TASKS)
 def test_the_shipped_example_is_what_its_settings_give_frame_for_frame(pipe, task):
-    data = json.loads((FOLDER.parents[1] / "assets" / "examples" / f"{task}.json").read_text())
+    data = load(FOLDER.parents[1] / "assets" / "examples" / f"{task}.json")
     assert data["settings"]["checkpoint_hash"] == pipe.fingerprint
     config = SamplingConfig(**{name: data["settings"][name] for name in RECORDED if name in data["settings"]})
     (trace,) = pipe([problem_from_json(data["problem"]["spec"])], config, [data["settings"]["seed"]]).traces

@@ -1,4 +1,4 @@
-"""Rollouts of another system → a group file: ``python assets/converter/rollouts.py rollouts.json group.json``.
+"""Rollouts of another system → a version 2 file: ``python assets/converter/rollouts.py rollouts.json group.json``.
 
 ``rollouts.json`` holds a list of rollouts of one problem, each with ``problem`` (a problem file), ``turns`` of
 ``words``, ``box``, ``picture`` (a PNG of 128 × 128 pixels in base64) and two rewards, an ``answer`` and ``solved``.
@@ -15,6 +15,7 @@ from PIL import Image
 
 from mmreason.tasks import problem_from_json
 from mmreason.traces.convert import ForeignTurn, foreign_trace
+from mmreason.traces.versions.ours import two_of
 
 
 def picture(text: str) -> np.ndarray:
@@ -33,4 +34,4 @@ def convert(rollout: dict) -> dict:
 if __name__ == "__main__":
     source, target = map(Path, sys.argv[1:3])
     traces = [convert(rollout) for rollout in json.loads(source.read_text())]
-    target.write_text(json.dumps({"version": 1, "traces": traces}))
+    target.write_text(json.dumps(two_of(traces)))

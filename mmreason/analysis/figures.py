@@ -16,6 +16,7 @@ from mmreason.analysis.comparison.protocol import HEADLINE
 from mmreason.analysis.overview import overview_table
 from mmreason.analysis.results_file import results_path
 from mmreason.analysis.tables import comparison_table, cost_table, replace_block, setup_table, success_table
+from mmreason.traces.sheet import load_with_sheet
 
 ANALYSIS, CHECKPOINTS = "mmreason/analysis/README.md", "checkpoints/README.md"
 Fingerprint = Callable[[str], str | None]  # of the checkpoint in a folder; None where there is none
@@ -56,7 +57,7 @@ def figures() -> Iterator[Figure]:
     made_of = {row["checkpoint"]: row["checkpoint_hash"] for row in leak["checkpoints"]}
     yield Figure("interference", results_path("interference.json"), _interference(leak["settings"], made_of), made_of)
     for path in sorted((places.ASSETS / "examples").glob("*.json")):
-        settings = json.loads(path.read_text(encoding="utf-8"))["settings"]
+        settings = load_with_sheet(path)["settings"]
         made_of = {f"checkpoints/{settings['checkpoint']}": settings["checkpoint_hash"]}
         yield Figure(f"example {path.stem}", path, "python -m mmreason make examples", made_of)
 

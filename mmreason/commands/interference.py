@@ -117,7 +117,7 @@ def _history(run: str | None) -> list[dict[str, Any]]:
 
 
 def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace, path: str) -> list[str]:
-    """Write the most conflicted groups as files that the page opens."""
+    """Write the most conflicted groups as trace files (version 2)."""
     from dataclasses import replace
 
     from mmreason.analysis.interference import most_conflicted, rollout_seed

@@ -37,7 +37,7 @@ def foreign_trace(
     success: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The checked JSON of a version 1 trace file; raises TraceError.
+    """The checked object of a trace, as ``file.save`` and ``two_of`` take it; raises TraceError.
 
     There are no frames, so the inspector shows no probabilities; it has all else.  A reward of 1 counts as
     right, None as not judged.

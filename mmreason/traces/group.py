@@ -1,16 +1,15 @@
 """Group files: several traces of one problem in one file, and the reading of either kind of file.
 
-A group is ``{"version": 1, "traces": [trace, …]}``, its members trace files as they are.  What all members
-share may be said once: ``problem``, and in place of the pictures ``before`` and ``after`` a ``sheet``, the
-codebook as one picture, from which they are drawn when the file is read.  Either way every member then
-passes the checks of a trace file.
+What is written is version 2.  A group of version 1 is ``{"version": 1, "traces": [trace, …]}``, its members trace
+files as they are.  What all members share may be said once: ``problem``, and in place of the pictures ``before`` and
+``after`` a ``sheet``, the codebook as one picture, from which they are drawn when the file is read.  Either way every
+member then passes the checks of a trace file.
 
 Axes: C codes.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,8 @@ from mmreason.records import NUM_CELLS, Trace
 from mmreason.traces.file import HANDED, check, draw_codes, png_url, to_json
 from mmreason.traces.plain import check_plain, rounded
 from mmreason.traces.schema import VERSION
-from mmreason.traces.sheet import sheet_pixels, sheet_value
-from mmreason.traces.versions.ours import VERSION_TWO, ones_of
+from mmreason.traces.sheet import sheet_pixels
+from mmreason.traces.versions.ours import VERSION_TWO, ones_of, two_of
 
 MAX_TRACES = 64
 PICTURES = ("before", "after")
@@ -32,14 +31,8 @@ _KEYS = {"version", "problem", "sheet", "traces"}
 
 
 def save_group(path: str | Path, traces: Sequence[Trace], words: Sequence[str], sheet: np.ndarray) -> None:
-    """Write ``traces`` of one problem as a group file without repetitions; raises TraceError or WriteError."""
-    whole = [to_json(trace, words, sheet) for trace in traces]
-    members = []
-    for data in whole:
-        segments = [{k: v for k, v in segment.items() if k not in PICTURES} for segment in data["segments"]]
-        members.append({k: v for k, v in data.items() if k not in ("version", "problem")} | {"segments": segments})
-    group = {"version": VERSION, "problem": whole[0]["problem"], "sheet": sheet_value(sheet), "traces": members}
-    group = json.loads(json.dumps(rounded(group, 6), allow_nan=False))
+    """Write ``traces`` of one problem as one version 2 file; raises TraceError or WriteError."""
+    group = rounded(two_of([to_json(trace, words, sheet) for trace in traces]), 6)
     members_of(group)
     write_json(path, group)
 

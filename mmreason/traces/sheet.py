@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from PIL import Image
 
 from mmreason.errors import TraceError
 from mmreason.records import CELL_PX
-from mmreason.traces.file import png_url
+from mmreason.traces.file import HANDED, check, png_url
 from mmreason.traces.schema import PNG_PREFIX
+from mmreason.traces.versions.ours import ones_of
 
 SHEET_COLUMNS = 16
 MAX_SHEET_CHARS = 1_000_000
@@ -64,6 +66,16 @@ def sheet_pixels(value: Any) -> np.ndarray:
         )
     cells = picture.reshape(-1, CELL_PX, columns, CELL_PX, 3).swapaxes(1, 2)
     return np.ascontiguousarray(cells.reshape(-1, CELL_PX, CELL_PX, 3))
+
+
+def load_with_sheet(path: str | Path) -> dict[str, Any]:
+    """A shipped trace with the ``sheet`` that stands beside it in its file; raises TraceError."""
+    content = HANDED.load(path)
+    sheet = content.get("sheet") if isinstance(content, dict) else None
+    (trace,) = ones_of(content)
+    check(trace)
+    sheet_pixels(sheet)
+    return trace | {"sheet": sheet}
 
 
 def _codes(width: int, height: int) -> bool:

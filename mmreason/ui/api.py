@@ -17,6 +17,7 @@ from mmreason.errors import MMReasonError
 from mmreason.tasks import TASKS
 from mmreason.traces.file import png_url
 from mmreason.traces.group import parse_group
+from mmreason.traces.versions.ours import two_of
 from mmreason.ui import health as healthy
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.shell.words import OUR_FAULT, sentence
@@ -62,7 +63,7 @@ async def solve(
     puzzle: your own puzzle as JSON, in place of the three before.
     temperature: 0 (greedy) or 0.01 to 2; num_steps: 1 to 64; region: stated, full or confidence;
     threshold: 0 (off) to 1; sampling_seed: 0 to 9007199254740991.
-    Returns {"state", "committed", "ahead", "trace"}: the trace file's content is there at the end only.
+    Returns {"state", "committed", "ahead", "trace"}: the content of a trace file (version 2), at the end only.
     """
     asked = await asyncio.to_thread(
         _told,
@@ -98,7 +99,7 @@ def _progress(state: solving.Shown) -> dict[str, Any]:
     if state.finished is not None:
         data = state.finished.data
         ended = "finished" if data["end_reason"] else "stopped"
-        return {"state": ended, "committed": _committed(data["segments"]), "ahead": "", "trace": data}
+        return {"state": ended, "committed": _committed(data["segments"]), "ahead": "", "trace": two_of([data])}
     if not state.busy:
         raise gr.Error(state.notice or OUR_FAULT, print_exception=False)
     segments = state.value["segments"] if state.value else []

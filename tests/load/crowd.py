@@ -46,23 +46,25 @@ def wishes(visitors: int, first: int) -> list[SolveRequest]:
 
 
 def generated(trace: dict[str, Any]) -> list[Any]:
-    """What was generated, token for token."""
+    """What was generated, token for token; ``trace`` is of version 2."""
     return [
-        [s["kind"], s["turn"], s["cells"], [[f["tokens"], f["committed"]] for f in s["frames"]]]
-        for s in trace["segments"]
+        [p["type"], p["turn"], p.get("cells"), [[f["tokens"], f["committed"]] for f in p["steps"]]]
+        for rollout in trace["rollouts"]
+        for p in rollout["parts"]
     ]
 
 
 def alone(asked: list[SolveRequest]) -> list[list[Any]]:
     """The same solves one by one in this process, by the pipeline itself."""
     from mmreason.traces.file import to_json
+    from mmreason.traces.versions.ours import two_of
     from mmreason.ui.host.checkpoints import load_pipeline
 
     found = []
     for request in asked:
         pipe = load_pipeline(request.checkpoint)
         (trace,) = pipe([request.problem()], request.sampling(), [request.sampling_seed]).traces
-        found.append(json.loads(json.dumps(generated(to_json(trace, pipe.words, pipe.sheet)))))
+        found.append(json.loads(json.dumps(generated(two_of([to_json(trace, pipe.words, pipe.sheet)])))))
     return found
 
 

@@ -25,9 +25,11 @@ from mmreason.tasks import FIRST_TASKS, make_problem
 from mmreason.traces.convert import ForeignTurn, foreign_trace
 from mmreason.traces.file import export_schema, load, png_url, save, to_json
 from mmreason.traces.group import load_group, members_of, parse_group, save_group
+from mmreason.traces.plain import rounded
 from mmreason.traces.rebuild import rebuild_group, with_recorded
 from mmreason.traces.schema import decode_png
 from mmreason.traces.sheet import sheet_pixels, sheet_value
+from mmreason.traces.versions.two import check_two
 from tests.helpers.standin import SHEET, WORDS, partial, stand_in_trace
 
 ROOT = Path(__file__).parents[2]
@@ -42,17 +44,30 @@ def traces_of(task: str = "maze") -> list[Trace]:
 
 
 @pytest.fixture(scope="module")
-def group(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    path = tmp_path_factory.mktemp("group") / "group.json"
-    save_group(path, traces_of(), WORDS, SHEET)
-    return json.loads(path.read_text())
+def group() -> dict[str, Any]:
+    return version_one(traces_of())
+
+
+def version_one(traces: list[Trace]) -> dict[str, Any]:
+    """A group as it was written once: what its members share is said once, pictures are drawn from the sheet."""
+    whole = [to_json(trace, WORDS, SHEET) for trace in traces]
+    members = []
+    for data in whole:
+        segments = [{k: v for k, v in s.items() if k not in ("before", "after")} for s in data["segments"]]
+        members.append({k: v for k, v in data.items() if k not in ("version", "problem")} | {"segments": segments})
+    group = {"version": 1, "problem": whole[0]["problem"], "sheet": sheet_value(SHEET), "traces": members}
+    return json.loads(json.dumps(rounded(group, 6), allow_nan=False))
 
 
 @pytest.mark.parametrize("task", FIRST_TASKS)
 def test_a_saved_group_loads_as_the_trace_files_of_its_members(task: str, tmp_path: Path) -> None:
     traces = traces_of(task)
     save_group(tmp_path / "group.json", traces, WORDS, SHEET)
+    written = json.loads((tmp_path / "group.json").read_text())
+    check_two(written)
+    assert written["version"] == 2 and len(written["prompts"]) == 1
     members = load_group(tmp_path / "group.json")
+    assert members_of(version_one(traces)) == members, "version 1 opens for ever"
     wanted = [to_json(trace, WORDS, SHEET) for trace in traces]
     for member, data in zip(members, wanted, strict=True):
         assert [s["before"] for s in member["segments"]] == [s["before"] for s in data["segments"]]

@@ -21,8 +21,7 @@ GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
 
 
 def example(path: Path = EXAMPLES[0]) -> dict[str, Any]:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return {name: value for name, value in data.items() if name != "sheet"}
+    return load(path)
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -10,6 +10,8 @@ import pytest
 
 from mmreason.tasks import TASKS
 from mmreason.traces.file import check
+from mmreason.traces.versions.ours import ones_of
+from mmreason.traces.versions.two import check_two
 from mmreason.ui import api
 from mmreason.ui.host.serving import UNKNOWN
 from tests.helpers.browser import ROOT
@@ -67,8 +69,10 @@ def test_readmes_curl_example_runs(app):
     assert event == "event: complete"
     (end,) = json.loads(data.removeprefix("data: "))
     assert end["state"] == "finished"
-    check(end["trace"])
-    assert end["trace"]["problem"]["difficulty"] == "easy"
+    check_two(end["trace"])
+    (trace,) = ones_of(end["trace"])
+    check(trace)
+    assert trace["problem"]["difficulty"] == "easy"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ def test_visitors_at_once_get_their_own_traces(app, real_checkpoints, tmp_path, 
 
 def test_a_trace_of_somebody_else_is_noticed():
     def seen(token):
-        segment = {"kind": "thought", "turn": 1, "cells": None, "frames": [{"tokens": [token], "committed": [0]}]}
-        return {"trace": {"segments": [segment]}, "first": 1.0, "whole": 2.0, "error": None, "waited": False}
+        part = {"type": "text", "turn": 1, "steps": [{"tokens": [token], "committed": [0]}]}
+        return {"trace": {"rollouts": [{"parts": [part]}]}, "first": 1.0, "whole": 2.0, "error": None, "waited": False}
 
     expected = [crowd.generated(seen(token)["trace"]) for token in "ab"]
     assert crowd.report([[seen("a"), seen("b")]], expected, {0: 1})["mixed_up"] == 0

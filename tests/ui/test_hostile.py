@@ -12,12 +12,13 @@ import httpx
 import pytest
 
 from mmreason.errors import MMReasonError, TraceError
+from mmreason.traces.file import load
 from mmreason.ui.host import temporary
 from mmreason.ui.inspect import sources
 from mmreason.ui.solve.request import parse_puzzle
 from tests.helpers.browser import HOSTILE, ROOT
 
-TRACE = json.loads((ROOT / "assets" / "examples" / "maze.json").read_text())
+TRACE = load(ROOT / "assets" / "examples" / "maze.json")
 
 
 def upload(address: str, name: str, content: bytes) -> httpx.Response:
@@ -125,7 +126,7 @@ def test_a_trace_that_grows_out_of_all_bounds_is_refused(tmp_path):
 @pytest.mark.parametrize("text", HOSTILE)
 @pytest.mark.parametrize("field", ["question", "task", "difficulty", "split"])
 def test_markup_in_a_trace_is_refused_or_stays_text(field, text, tmp_path):
-    data = {key: value for key, value in TRACE.items() if key != "sheet"}
+    data = dict(TRACE)
     data["problem"] = data["problem"] | {field: text}
     path = tmp_path / "trace.json"
     path.write_text(json.dumps(data))

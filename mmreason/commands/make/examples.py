@@ -17,6 +17,7 @@ from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.tasks import TASKS
 from mmreason.traces.sheet import sheet_value
+from mmreason.traces.versions.ours import two_of
 from mmreason.ui.solve.request import SolveRequest
 
 HELP = "traces that the page plays on arrival, one a task"
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             print(f"{task}: no success of {MIN_TURNS} turns among {args.tries} seeds", file=sys.stderr)
             continue
         path = Path(args.output) / f"{task}.json"
-        write_json(path, data)
+        write_json(path, two_of([data]) | {"sheet": data["sheet"]})
         print(f"{task}: seed {data['problem']['seed']}, {data['problem']['turns']} turns", file=sys.stderr)
         written.append(str(path))
     if not written:

@@ -21,7 +21,7 @@ from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import BOTH, PRESETS
 from mmreason.training.run.rundir import STEP_FILE, saved_step
-from mmreason.training.run.traces import held_out, write_held_out
+from mmreason.training.run.traces import held_out, held_out_traces, write_held_out
 
 if TYPE_CHECKING:
     from mmreason.ui.runs.store import Run
@@ -77,7 +77,7 @@ def drawn(content: dict[str, Any]) -> dict[str, Any]:
     from mmreason.ui.train.held_out import KEPT
 
     traces = []
-    for trace in content["traces"]:
+    for trace in held_out_traces(content):
         problem = {name: trace["problem"][name] for name in ("task", "difficulty")}
         segments = [
             {name: segment[name] for name in KEPT} | {"frames": segment["frames"][-1:]}
@@ -85,4 +85,4 @@ def drawn(content: dict[str, Any]) -> dict[str, Any]:
         ]
         kept = {name: trace[name] for name in ("canvas_codes", "success", "end_reason")}
         traces.append({"problem": problem, "segments": segments, **kept})
-    return content | {"traces": traces}
+    return {"step": content["step"], "sheet": content["sheet"], "traces": traces}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mmreason.disk import write_json
 from mmreason.traces.file import save, to_json
 from mmreason.traces.sheet import sheet_value
+from mmreason.traces.versions.ours import is_ours, ones_of, two_of
 from mmreason.traces.versions.views import save_two, to_two
 
 if TYPE_CHECKING:
@@ -52,13 +53,18 @@ def keep_held_out(run: Path, step: int, traces: Sequence[Trace], pipe: Pipeline,
     if pipe.sheet is None:
         return  # the page compares them by their codes
     chosen = sorted({i * len(traces) // number for i in range(number)})
-    files = [to_json(traces[i], pipe.words, pipe.sheet) for i in chosen]
-    write_held_out(run, step, {"step": step, "sheet": sheet_value(pipe.sheet), "traces": files})
+    files = two_of([to_json(traces[i], pipe.words, pipe.sheet) for i in chosen])
+    write_held_out(run, step, {**files, "step": step, "sheet": sheet_value(pipe.sheet)})
 
 
 def write_held_out(run: Path, step: int, content: dict[str, Any]) -> None:
     """Write the file of an evaluation, whole."""
     write_json(run / HELD_OUT / f"step{step:05d}.json", content)
+
+
+def held_out_traces(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The traces in the file of an evaluation; older files hold them as ``traces``.  Raises TraceError, KeyError."""
+    return ones_of(content) if is_ours(content) else content["traces"]
 
 
 def held_out(run: Path) -> dict[int, Path]:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from mmreason import places
 from mmreason.errors import ConfigError, MMReasonError, TraceError
 from mmreason.traces.group import load_group
 from mmreason.traces.opening import open_rollouts
+from mmreason.traces.schema import VERSION
 from mmreason.ui.group.gather import group_of, group_of_members
 from mmreason.ui.group.held import SHELF, Group
 
@@ -36,11 +38,10 @@ def bundled() -> dict[str, Bundled]:
     root = places.ASSETS / "groups"
     for path in sorted(root.glob("*.json")):
         try:
-            group = json.loads(path.read_text(encoding="utf-8"))
-            problem = group["problem"]
+            problem, solved = _told(json.loads(path.read_text(encoding="utf-8")))
             found = Bundled(path.stem.split("-", 1)[-1], f"{problem['task']}, {problem['difficulty']}", path)
-            (mixed if len({trace["success"] for trace in group["traces"]}) > 1 else others).append(found)
-        except (OSError, ValueError, KeyError, TypeError):
+            (mixed if len(solved) > 1 else others).append(found)
+        except (OSError, ValueError, LookupError, TypeError):
             logging.getLogger(__name__).warning("group %s cannot be read", path)
     for path in sorted(root.glob("*/origin.json")):
         try:
@@ -49,6 +50,13 @@ def bundled() -> dict[str, Bundled]:
         except (OSError, ValueError, KeyError, TypeError):
             logging.getLogger(__name__).warning("group %s cannot be read", path.parent)
     return {one.token: one for one in (*mixed, *foreign, *others)}
+
+
+def _told(content: dict[str, Any]) -> tuple[dict[str, Any], set[bool]]:
+    """The problem of a group file of either version, and whether its rollouts are solved; nothing is checked yet."""
+    if content["version"] == VERSION:
+        return content["problem"], {trace["success"] for trace in content["traces"]}
+    return content["prompts"][0]["problem"], {rollout["success"] for rollout in content["rollouts"]}
 
 
 def open_bundled(token: object) -> Group:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.traces.sheet import sheet_pixels
-from mmreason.training.run.traces import held_out
+from mmreason.training.run.traces import held_out, held_out_traces
 from mmreason.ui.host.web.sheets import sheet_link
 from mmreason.ui.runs.store import Run
 
@@ -52,7 +52,10 @@ def _read(path: Path) -> dict[str, Any] | None:
     """What is drawn of a kept evaluation, without the frames and pictures of its files."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {"pixels": sheet_pixels(content["sheet"]), "traces": [_side(trace) for trace in content["traces"]]}
+        return {
+            "pixels": sheet_pixels(content["sheet"]),
+            "traces": [_side(trace) for trace in held_out_traces(content)],
+        }
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return None
 

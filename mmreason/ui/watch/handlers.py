@@ -12,10 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from mmreason import places
-from mmreason.errors import MMReasonError
+from mmreason.errors import MMReasonError, TraceError
 from mmreason.tasks import TASKS, make_problem, problem_from_json
 from mmreason.traces.file import png_url
-from mmreason.traces.sheet import sheet_pixels
+from mmreason.traces.sheet import load_with_sheet, sheet_pixels
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve import solving
@@ -233,7 +233,7 @@ def example_traces() -> list[dict[str, Any]]:
     examples = []
     for path in sorted((places.ASSETS / "examples").glob("*.json")):
         try:
-            examples.append(json.loads(path.read_text(encoding="utf-8")))
-        except ValueError:
-            logging.getLogger(__name__).warning("example %s is not JSON", path)
+            examples.append(load_with_sheet(path))
+        except TraceError as error:
+            logging.getLogger(__name__).warning("example %s cannot be opened: %s", path, error)
     return sorted(examples, key=lambda example: example["problem"]["task"] != "maze")

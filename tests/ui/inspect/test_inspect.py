@@ -9,6 +9,7 @@ from pathlib import Path
 import gradio as gr
 from playwright.sync_api import Page
 
+from mmreason.traces.file import load
 from mmreason.ui.inspect.bundled import bundled
 from mmreason.ui.inspect.events import on_sample
 from tests.helpers.browser import HOSTILE, ROOT, part
@@ -220,8 +221,7 @@ def test_good_files_are_opened_one_or_several(app, visit, tmp_path):
     page = inspect(visit, app)
     upload(page, GROUPS[1])
     page.get_by_text(f"from {GROUPS[1].name}").wait_for()
-    whole = json.loads(TRACE.read_text())
-    whole.pop("sheet")
+    whole = load(TRACE)
     for name in ("a", "b"):
         (tmp_path / f"{name}.json").write_text(json.dumps(whole))
     page.locator("#upload").get_by_label("Clear").or_(page.locator("#upload button[aria-label='Clear']")).first.click()
@@ -232,8 +232,7 @@ def test_good_files_are_opened_one_or_several(app, visit, tmp_path):
 
 def bad_files(folder: Path) -> list[tuple[Path, str]]:
     """Files that hold no rollouts, each with a word of its refusal that the one before lacks."""
-    good = json.loads(TRACE.read_text())
-    good.pop("sheet")
+    good = load(TRACE)
 
     def changed(**fields) -> bytes:
         return json.dumps({**copy.deepcopy(good), **fields}).encode()
@@ -275,8 +274,7 @@ def test_bad_files_are_refused_in_a_sentence_each_and_the_group_stays(app, visit
 
 
 def test_hostile_words_of_a_file_stay_text(app, visit, tmp_path):
-    data = json.loads(TRACE.read_text())
-    data.pop("sheet")
+    data = load(TRACE)
     for text in HOSTILE:
         spaced = "".join(text.split())[:60]
         data["end_reason"] = data["problem"]["question"] = text

@@ -14,6 +14,7 @@ from PIL import Image
 
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
+from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.group.held import SHELF, Group, Shelf
 from mmreason.ui.host.settings import name_of
@@ -266,8 +267,7 @@ def test_a_file_that_is_followed_is_read_again_when_it_has_grown(tmp_path, monke
 
 
 def test_a_trace_of_a_task_that_nobody_here_knows_is_shown_and_not_scored_again(tmp_path):
-    data = json.loads((ROOT / "assets" / "examples" / "maze.json").read_text())
-    data.pop("sheet")
+    data = load(ROOT / "assets" / "examples" / "maze.json")
     data["problem"]["task"] = "chess"
     (tmp_path / "chess.json").write_text(json.dumps(data))
     group = sources.open_upload([str(tmp_path / "chess.json")])

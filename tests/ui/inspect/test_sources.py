@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from mmreason import places
 from mmreason.errors import ConfigError, TraceError
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import FIRST_TASKS, TASKS, make_problem
 from mmreason.traces.file import save, to_json
+from mmreason.traces.group import save_group
 from mmreason.training.rl.presets import BOTH, TrainSettings
 from mmreason.ui.group.branch import Side, duet_value
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints
-from mmreason.ui.inspect import sources
+from mmreason.ui.inspect import bundled, sources
 from mmreason.ui.runs import store
 from mmreason.ui.runs.samples import run_samples
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
@@ -126,3 +128,16 @@ def test_two_sides_with_different_codebooks_are_drawn_from_one_sheet():
     assert value["differs"] is not None
     same = duet_value("same", [Side("a", first, WORDS, SHEET), Side("b", first, WORDS, SHEET)])
     assert same["differs"] is None
+
+
+def test_groups_of_either_version_are_among_the_samples(tmp_path, monkeypatch):
+    monkeypatch.setattr(places, "ASSETS", tmp_path)
+    save_group(tmp_path / "groups" / "1-maze-easy-7.json", traces(), WORDS, SHEET)
+    stored = places.ROOT / "tests" / "stored" / "group" / "1.json"
+    (tmp_path / "groups" / "2-older.json").write_bytes(stored.read_bytes())
+    found = bundled.bundled.__wrapped__()
+    monkeypatch.setattr(bundled, "bundled", lambda: found)
+    assert found["maze-easy-7"].name == "maze, easy" and len(found) == 2
+    for token in found:
+        group = bundled.open_bundled(token)
+        assert group.natives and not group.notes

@@ -21,6 +21,7 @@ from mmreason.commands.make import train_example
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.limits import SEED, Whole
 from mmreason.settings import NumberSetting, weights
+from mmreason.traces.sheet import load_with_sheet
 from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
 from mmreason.training.run.rundir import STOP_FILE
 from mmreason.ui.host import checkpoints as host_checkpoints
@@ -175,7 +176,7 @@ def test_an_example_is_kept_from_a_run_directory_without_what_is_not_drawn(tmp_p
     monkeypatch.setattr(places, "ASSETS", tmp_path / "assets")
     source = store.Run("0" * 12, "", 0.0, SETTINGS)
     folder = leave(source, "factorized", [evaluation(0, 0.5), evaluation(60, 0.6)], saved=60)
-    trace = json.loads(next((places.ROOT / "assets" / "examples").glob("*.json")).read_text())
+    trace = load_with_sheet(next((places.ROOT / "assets" / "examples").glob("*.json")))
     (folder / "held_out").mkdir()
     for step in (0, 20, 60):
         content = {"step": step, "sheet": trace["sheet"], "traces": [trace]}

@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 from mmreason import places
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting
+from mmreason.traces.sheet import load_with_sheet
 from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import queue, store
@@ -374,7 +375,7 @@ def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page,
     run = store.create(settings_of(checkpoint=HOSTILE[0]), OWNER)
     leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=None)
     run.log("factorized").write_text(HOSTILE[1] + "\n")
-    trace = json.loads(next((places.ROOT / "assets" / "examples").glob("*.json")).read_text())
+    trace = load_with_sheet(next((places.ROOT / "assets" / "examples").glob("*.json")))
     trace["end_reason"], trace["success"] = HOSTILE[0], False
     trace["segments"][0]["text"] = HOSTILE[1]
     held = run.arm_folder("factorized") / "held_out"

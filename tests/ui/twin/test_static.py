@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from mmreason.__main__ import main
 from mmreason.rewards.assignment import GRANULARITIES, SCALES
+from mmreason.traces.file import load
 from mmreason.ui import twin
 from mmreason.ui.group.view import found_in
 from mmreason.ui.group.whatif import WhatIf, push_value
@@ -110,8 +111,7 @@ def test_it_fits_a_phone(opened):
 
 
 def test_a_trace_that_a_visitor_opens_is_played_and_its_hostile_words_stay_text(opened, tmp_path):
-    trace = json.loads((ROOT / "assets" / "examples" / "jigsaw.json").read_text())
-    del trace["sheet"]  # as ``solve`` writes it: the codes' pictures are cut from those of its canvases
+    trace = load(ROOT / "assets" / "examples" / "jigsaw.json")  # of version 1, as ``solve`` once wrote it
     trace["problem"]["question"], trace["segments"][0]["frames"][-1]["tokens"][0] = HOSTILE
     path = tmp_path / "trace.json"
     path.write_text(json.dumps(trace))
