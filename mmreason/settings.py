@@ -235,6 +235,29 @@ def settings_of(config: type) -> Mapping[str, Setting]:
     return found
 
 
+@cache
+def settings_of_either(*configs: type) -> Mapping[str, Setting]:
+    """The settings of several configs of which one is made: where two have the same, what either may be.
+
+    Where they are left out to different effect, the choice is left to the config.
+    """
+    found: dict[str, Setting] = {}
+    for config in configs:
+        for name, setting in settings_of(config).items():
+            found[name] = _either(found[name], setting) if name in found else setting
+    return found
+
+
+def _either(one: Setting, other: Setting) -> Setting:
+    left = one.left or other.left
+    if not left and one.default != other.default:
+        left = f"{one.default}, or {other.default}"
+    more: dict[str, Any] = {}
+    if isinstance(one, ChoiceSetting) and isinstance(other, ChoiceSetting):
+        more["choices"] = tuple(dict.fromkeys(one.choices + other.choices))
+    return replace(one, left=left, **more)
+
+
 def _part(each: Field[Any]) -> type | None:
     """The config that a field is."""
     made = each.default_factory

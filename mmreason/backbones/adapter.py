@@ -41,6 +41,16 @@ class Adapter:
         """What is trained, in 32 bits."""
         return [each for each in self.peft.parameters() if each.requires_grad]
 
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What has to be kept to go on."""
+        return {str(i): each.detach().cpu() for i, each in enumerate(self.parameters)}
+
+    def set_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Go on from kept ``weights``."""
+        with torch.no_grad():
+            for i, each in enumerate(self.parameters):
+                each.copy_(weights[str(i)])
+
     @contextmanager
     def off(self) -> Iterator[None]:
         """The reference policy: the base without adapters."""

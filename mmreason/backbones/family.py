@@ -20,7 +20,7 @@ from mmreason.backbones.loading import load_llama, read_json, shards, stored_sha
 from mmreason.backbones.shape import Shape
 from mmreason.codecs.vq import WEIGHTS, VQCodec
 from mmreason.disk import one_line
-from mmreason.errors import CheckpointError
+from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.dimoo import DimooLayout
 from mmreason.layouts.mmada import MmadaLayout
 from mmreason.layouts.parallel import ParallelLayout
@@ -144,6 +144,25 @@ class PublicModel:
     licence: str | None
     adapter: Adapter | None = None
     adapter_folder: Path | None = None
+
+    def to_train(self, rank: int, seed: int, checkpointing: bool = False) -> Adapter:
+        """The adapter that learns: a new one of ``rank``, or the one that is there.  Raises ConfigError.
+
+        With ``checkpointing`` a backward pass computes activations again.
+        """
+        if self.adapter is None:
+            if not rank:
+                raise ConfigError(
+                    "lora_rank must be at least 1 for checkpoints of public families: adapters are trained, "
+                    "not their own weights; got 0"
+                )
+            self.adapter = Adapter(self.backbone, rank, seed, self.name)
+        elif rank not in (0, self.adapter.rank):
+            raise ConfigError(f"lora_rank must be that of the adapter, {self.adapter.rank}, or left out, got {rank}")
+        for each in self.adapter.parameters:
+            each.requires_grad_(True)
+        self.backbone.checkpointing = checkpointing
+        return self.adapter
 
 
 def load_public(

@@ -19,9 +19,10 @@ def rows() -> list[Number]:
     """The numbers that several share, then those of one setting alone."""
     from mmreason.settings import NumberSetting, settings_of
     from mmreason.training.rl.config import GRPOConfig
-    from mmreason.training.supervised.config import PretrainConfig
+    from mmreason.training.supervised.config import ColdStartConfig, PretrainConfig
 
-    settings = [*settings_of(GRPOConfig).values(), *settings_of(PretrainConfig).values()]
+    configs = (GRPOConfig, PretrainConfig, ColdStartConfig)
+    settings = [setting for config in configs for setting in settings_of(config).values()]
     found = [*LIMITS, *(setting.limit for setting in settings if isinstance(setting, NumberSetting))]
     return list(dict.fromkeys(found))
 

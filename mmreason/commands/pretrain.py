@@ -1,37 +1,56 @@
-"""``pretrain``: train the image tokenizer on drawings, then the policy on demonstrations."""
+"""``pretrain``: train the image tokenizer on drawings, then the policy on demonstrations.
+
+Of a public checkpoint adapters are trained on the demonstrations: the cold start that ``train`` needs.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
+from mmreason.commands._options.checkpoint import is_public
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.run import add_run
-from mmreason.commands._options.settings import add_settings, values_of
+from mmreason.commands._options.settings import add_settings, given_beside, values_of
 from mmreason.commands._options.tasks import named
 from mmreason.commands._options.threads import add_threads, use_threads
-from mmreason.training.supervised.config import PretrainConfig
+from mmreason.training.supervised.config import ColdStartConfig, PretrainConfig
 
 if TYPE_CHECKING:
     from diffusers import VQModel
 
+    from mmreason.training.run.progress import ProgressLine
     from mmreason.training.run.rundir import RunDirectory
 
-HELP = "supervised stage: image tokenizer, then policy"
+HELP = "supervised stage: image tokenizer, then policy; or adapters of a public checkpoint"
+OF_OURS = {  # flags beside the settings that only a policy of ours knows, and what they are where they are left out
+    "image_tokenizer": None,
+    limits.WIDTH.name: None,
+    limits.HEADS.name: None,
+    limits.LAYERS.name: None,
+    "vq_steps": 1000,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``pretrain``."""
     add_run(parser)
-    parser.add_argument("--checkpoint", help="start from this checkpoint's tokenizers and policy")
+    parser.add_argument(
+        "--checkpoint",
+        metavar="DIR",
+        help="start from this checkpoint's tokenizers and policy; of a public family: its adapters",
+    )
     parser.add_argument("--image_tokenizer", metavar="DIR", help="take this checkpoint's image tokenizer only")
-    add_settings(parser, PretrainConfig)
+    add_settings(parser, PretrainConfig, ColdStartConfig)
     add_number(parser, limits.WIDTH)
     add_number(parser, limits.HEADS, says="heads of a new policy; default: its width by 64")
     add_number(parser, limits.LAYERS)
-    add_number(parser, limits.STEPS, 1000, "--vq_steps", says="steps of a new image tokenizer before its codes")
+    add_number(
+        parser, limits.STEPS, OF_OURS["vq_steps"], "--vq_steps", says="steps of a new image tokenizer before its codes"
+    )
     add_threads(parser, default=2)
 
 
@@ -41,12 +60,66 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.training.run.rundir import RunDirectory
 
     args.tasks = named(args.tasks)
+    public = args.checkpoint is not None and is_public(args.checkpoint)
+    _check_kind(args, public)
     keep_freed_memory()
     use_threads(args.threads)
     directory = RunDirectory(args.output)
     with directory.held():
         directory.check(args.resume, args.overwrite, goes_on_from=("state", "vqvae"))
+        if public:
+            return _cold_start(args, directory)
         return _pretrain(args, _config(args, directory), directory)
+
+
+def _check_kind(args: argparse.Namespace, public: bool) -> None:
+    """Refuse what only the other kind of checkpoint knows, before anything is read; raises ConfigError."""
+    from mmreason.errors import ConfigError
+    from mmreason.settings import build
+
+    config, other = (ColdStartConfig, PretrainConfig) if public else (PretrainConfig, ColdStartConfig)
+    flag = given_beside(args, config, other)
+    if public:
+        flag = flag or next((f"--{name}" for name, left in OF_OURS.items() if getattr(args, name) != left), None)
+    if flag is not None:
+        whose = f"a policy of ours; of {args.checkpoint!r}" if public else "checkpoints of public families, of which"
+        raise ConfigError(f"{flag} is for {whose} adapters are trained")
+    build(config, values_of(args, config))
+
+
+def _cold_start(args: argparse.Namespace, directory: RunDirectory) -> dict[str, Any]:
+    """Train adapters of a public checkpoint."""
+    from mmreason.commands._options.checkpoint import load_policy
+    from mmreason.sampling.views.config import ViewsConfig
+    from mmreason.sampling.views.pipeline import ViewsPipeline
+    from mmreason.settings import build, given
+    from mmreason.training.supervised.cold_start import cold_start
+
+    values = values_of(args, ColdStartConfig)
+    pipe = load_policy(args.checkpoint, given(ViewsConfig, values))
+    assert isinstance(pipe, ViewsPipeline)
+    config: ColdStartConfig = build(ColdStartConfig, values, views=pipe.views)
+    if not args.resume:
+        with directory.writing():
+            directory.clear()
+    line, show = _shown("adapters", config.steps)
+    metrics = cold_start(directory, config, pipe, args.resume, show)
+    line.close("")
+    return metrics
+
+
+def _shown(name: str, steps: int) -> tuple[ProgressLine, Callable[[dict[str, Any]], None]]:
+    """The line that shows a run's progress, and what is told of each row of its metrics."""
+    from mmreason.training.run.progress import ProgressLine
+
+    line = ProgressLine(name, sys.stderr)
+
+    def show(row: dict[str, Any]) -> None:
+        line.show(row["step"], steps, {k: row[k] for k in ("loss/text", "loss/image", "problems_per_second")})
+        if "success" in row:
+            line.close(f"step {row['step']}: validation success {row['success']}")
+
+    return line, show
 
 
 def _config(args: argparse.Namespace, directory: RunDirectory) -> PretrainConfig:
@@ -114,13 +187,7 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
             sizes |= {"num_hidden_layers": layers, "hint_layer": max(1, layers - 2)}
         vocabulary = Vocabulary.of(build_text_tokenizer(config.corpus.tasks), vqvae.config["num_vq_embeddings"])
         policy = build_policy(vocabulary, args.seed, **sizes)
-    line = ProgressLine("policy", sys.stderr)
-
-    def show(row: dict[str, Any]) -> None:
-        line.show(row["step"], config.steps, {k: row[k] for k in ("loss/text", "loss/image", "problems_per_second")})
-        if "success" in row:
-            line.close(f"step {row['step']}: validation success {row['success']}")
-
+    line, show = _shown("policy", config.steps)
     vqvae.to(device)  # pyright: ignore[reportArgumentType]
     metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer)
     line.close("")

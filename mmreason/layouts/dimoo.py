@@ -14,10 +14,10 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
 from mmreason.layouts.view import View
-from mmreason.layouts.words import Tokenizer, Words, plain
+from mmreason.layouts.words import Tokenizer, Words, filled, plain
 from mmreason.records import Modality, SegmentKind
 
 MASK, ROW_END, FILL = 126_336, 126_084, 126_339
@@ -109,10 +109,7 @@ class DimooLayout:
 
     def segment(self, text: str) -> list[int]:
         """``write``, ended and filled up to the length of a segment.  Raises ConfigError where it is too long."""
-        ids = [*self.write(text), ANSWER_END]
-        if len(ids) > self.text_length:
-            raise ConfigError(f"a text must have at most {self.text_length - 1} tokens, got {len(ids) - 1}")
-        return ids + [FILL] * (self.text_length - len(ids))
+        return filled(self.write(text), ANSWER_END, FILL, self.text_length)
 
     def picture(self, codes_HW: np.ndarray, region_HW: np.ndarray | None = None) -> list[int]:
         """The ids of a picture: rows of codes, or of masks inside the region, each with its end."""

@@ -15,7 +15,7 @@ import torch
 from mmreason.errors import CheckpointError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
 from mmreason.layouts.view import View
-from mmreason.layouts.words import Tokenizer, Words, plain
+from mmreason.layouts.words import Tokenizer, Words, filled, plain
 from mmreason.records import Modality, SegmentKind
 
 MASK = 126_336
@@ -98,6 +98,10 @@ class MmadaLayout:
     def write(self, text: str) -> list[int]:
         """The ids of a text segment.  Raises ConfigError for marks of a prompt."""
         return self.words.ids(plain(text, MARKS))
+
+    def segment(self, text: str) -> list[int]:
+        """``write``, ended and filled up to the length of a segment.  Raises ConfigError where it is too long."""
+        return filled(self.write(text), TURN_END, END, self.text_length)
 
     def _padded(self, text: str, ids_HW: np.ndarray, twins: tuple[View, ...] = ()) -> View:
         """A prompt of a fixed length, padded at the left or cut, then the picture."""

@@ -71,3 +71,10 @@ def plain(text: str, marks: Iterable[str]) -> str:
         if mark in text:
             raise ConfigError(f"a text must not hold {mark!r}, which marks a part of the prompt; got {text[:60]!r}")
     return text
+
+
+def filled(ids: list[int], end: int, fill: int, length: int) -> list[int]:
+    """``ids``, their ``end``, and what fills a segment up to its ``length``.  Raises ConfigError."""
+    if len(ids) >= length:
+        raise ConfigError(f"a text must have at most {length - 1} tokens (text_length less one), got {len(ids)}")
+    return [*ids, end, *[fill] * (length - len(ids) - 1)]

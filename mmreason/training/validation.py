@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import torch
-
 from mmreason.records import Problem, Trace
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
@@ -17,6 +15,7 @@ from mmreason.seeds import derive_seed
 from mmreason.tasks import make_problem
 
 CPU_ROLLOUTS, GPU_ROLLOUTS = 32, 1024  # at once; each takes about 10 MB for its keys and values
+PUBLIC_ROLLOUTS = 32  # of a public checkpoint, each of which may hold a gigabyte of them
 
 
 def held_out(tasks: Sequence[str], difficulties: Sequence[str], count: int, seed: int, split: str) -> list[Problem]:
@@ -29,9 +28,11 @@ def held_out(tasks: Sequence[str], difficulties: Sequence[str], count: int, seed
     return problems
 
 
-def rollouts_at_once(device: torch.device) -> int:
+def rollouts_at_once(pipe: InterleavedReasoningPipeline | ViewsPipeline) -> int:
     """Rollouts of a batch: with more a CPU is slower."""
-    return CPU_ROLLOUTS if device.type == "cpu" else GPU_ROLLOUTS
+    if isinstance(pipe, ViewsPipeline):
+        return PUBLIC_ROLLOUTS
+    return CPU_ROLLOUTS if pipe.device.type == "cpu" else GPU_ROLLOUTS
 
 
 def solve_problems(
@@ -51,7 +52,7 @@ def solve_problems(
     depend on the batch; without a ``batch_size`` it is what suits the device.  ``is_stopped`` is asked before each
     batch; at a yes the traces are those of the batches so far.
     """
-    at_once = max(1, (batch_size or rollouts_at_once(pipe.device)) // num_generations)
+    at_once = max(1, (batch_size or rollouts_at_once(pipe)) // num_generations)
     more: dict[str, Any] = {} if on_edits is None else {"on_edits": on_edits}
     if num_generations > 1:
         more["num_generations"] = num_generations

@@ -15,12 +15,13 @@ from mmreason.settings import (
     SwitchSetting,
     WeightsSetting,
     settings_of,
+    settings_of_either,
 )
 
 
-def add_settings(parser: argparse.ArgumentParser, config: type) -> None:
-    """A flag for every setting of ``config`` and its parts; ``values_of`` gives what was said."""
-    for setting in settings_of(config).values():
+def add_settings(parser: argparse.ArgumentParser, *configs: type) -> None:
+    """A flag for every setting of any of ``configs`` and their parts; ``values_of`` gives what was said."""
+    for setting in settings_of_either(*configs).values():
         _add(parser, setting)
 
 
@@ -55,6 +56,14 @@ def _add(parser: argparse.ArgumentParser, setting: Setting) -> None:
             parser.add_argument(option, nargs=len(names), metavar=upper, help=text, **common)
         case WeightsSetting():
             parser.add_argument(option, nargs="+", metavar=setting.metavar, help=setting.says, **common)
+
+
+def given_beside(args: argparse.Namespace, config: type, *others: type) -> str | None:
+    """The first flag that was given and is a setting of ``others`` but not of ``config``."""
+    for name, setting in settings_of_either(config, *others).items():
+        if name not in settings_of(config) and getattr(args, name) != setting.start:
+            return f"--{setting.flag}"
+    return None
 
 
 def values_of(args: argparse.Namespace, config: type) -> dict[str, Any]:

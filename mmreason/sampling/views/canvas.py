@@ -73,11 +73,8 @@ def start_canvas(problem: Problem, codec: Codec, pixels: int | None = None) -> C
     """
     step = codec.pixels_per_code
     if problem.canvas.size:  # cells of a puzzle, or the pixels of a task on pictures
-        cells = (GRID, GRID)
-        picture = _enlarged(problem.image, cells, pixels or PUZZLE_PIXELS, step)
-        finer = TASKS[problem.task].drawn(problem.canvas, len(picture) // GRID) if problem.task in TASKS else None
-        picture = picture if finer is None else finer
-        return Canvas(picture, codec.encode(picture), cells, _region(problem, picture.shape[:2], step))
+        picture = puzzle_at(problem.task, problem.canvas, problem.image, pixels, step)
+        return Canvas(picture, codec.encode(picture), (GRID, GRID), _region(problem, picture.shape[:2], step))
     picture = fitted(problem.image, pixels or OWN_PIXELS, step)
     codes_HW = codec.encode(picture)
     mask = problem.region
@@ -86,6 +83,18 @@ def start_canvas(problem: Problem, codec: Codec, pixels: int | None = None) -> C
         mask = fitted(drawn, pixels or OWN_PIXELS, step)[..., 0] > 127
     given_HW = None if mask is None else codes_under(mask, step)
     return Canvas(picture, codes_HW, (codes_HW.shape[0], codes_HW.shape[1]), given_HW)
+
+
+def puzzle_at(
+    task: str, canvas_HW: np.ndarray, small: np.ndarray, pixels: int | None = None, step: int = 1
+) -> np.ndarray:
+    """A puzzle's canvas at a side of ``pixels``: as its task draws it there, else its ``small`` picture enlarged.
+
+    Raises ConfigError where its cells are no whole codes of ``step`` pixels.
+    """
+    picture = _enlarged(small, (GRID, GRID), pixels or PUZZLE_PIXELS, step)
+    finer = TASKS[task].drawn(canvas_HW, len(picture) // GRID) if task in TASKS else None
+    return picture if finer is None else finer
 
 
 def fitted(picture: np.ndarray, pixels: int, step: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import nn
 
 from mmreason.backbones.family import PublicModel, find, load_public, quick_type, weight_files
 from mmreason.backbones.loading import read_json
+from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
 from mmreason.records import Problem, Trace
 from mmreason.sampling.config import SamplingConfig
@@ -31,6 +33,11 @@ from mmreason.sampling.views.sampler import ViewSampler
 FREE = "free"  # the task of a picture and an instruction of one's own
 NUM_STEPS, MAX_TURNS, OWN_TURNS = 8, 10, 1  # where nothing else is said
 VIEWS_FILE = "views.json"  # beside an adapter: how it was trained to see
+CARD = """# Adapter
+
+Low-rank adapters (rank {rank}) on {base}, whose licence is {licence}. `views.json` says how it was trained to see;
+every command takes this folder as `--checkpoint`.
+"""
 
 
 @dataclass
@@ -78,6 +85,15 @@ class ViewsPipeline:
         stored = read_json(folder / VIEWS_FILE) if (folder / VIEWS_FILE).is_file() else {}
         views = views_config(stored | dict(changes or {}))
         return cls(load_public(checkpoint, views.attention, device, quick_type(folder, device), family), views)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the adapter, which names its base, its card, and how it was trained to see."""
+        model = self.model
+        assert model.adapter is not None, "a public checkpoint is saved as its adapter"
+        model.adapter.save(folder)
+        card = CARD.format(base=model.adapter.base, rank=model.adapter.rank, licence=model.licence)
+        write_whole(Path(folder) / "README.md", card.encode())
+        write_json(Path(folder) / VIEWS_FILE, self.views.stored())
 
     @cached_property
     def fingerprint(self) -> str:

@@ -155,7 +155,7 @@ class GRPOConfig:
             "score_steps", 0.01, 1, "share of a segment's denoising steps that stands for all, of public checkpoints"
         ),
     )
-    lora_rank: int = number(0, Whole("lora_rank", 0, 4096, "rank of low-rank adapters; 0 trains all weights"))
+    lora_rank: int = number(0, limits.LORA_RANK)
     bf16: bool = switch(
         False,
         "bfloat16 autocast of rollouts and updates; the weights stay as they are",

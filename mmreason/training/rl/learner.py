@@ -108,7 +108,7 @@ class CellsLearner:
         for task in config.tasks:
             pipe.vocabulary.task_token(task)
         self.pipe, self.config, self.policy = pipe, config, pipe.transformer
-        self.at_once = rollouts_at_once(self.device)
+        self.at_once = rollouts_at_once(pipe)
 
     @property
     def device(self) -> torch.device:

@@ -18,27 +18,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.backbone import Snapshot
-from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
 from mmreason.records import Modality, Trace
 from mmreason.sampling.unmask import certainty, choose_positions, log_distribution
-from mmreason.sampling.views.pipeline import VIEWS_FILE, ViewsPipeline
+from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.rollout import views_of
 from mmreason.sampling.views.sampler import alphabets
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
 from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.validation import rollouts_at_once
 
 CPU_TOKENS, GPU_TOKENS = 8_192, 16_384  # forwarded at once where nothing else is said
-AT_ONCE = 32  # rollouts of a batch; each may hold hundreds of tokens of keys and logits of a whole vocabulary
 LOOKED_AT = 8  # denoising steps whose order is compared after an update
-
-CARD = """# Adapter
-
-Low-rank adapters (rank {rank}) on {base}, whose licence is {licence}. `views.json` says how it was trained to see;
-every command takes this folder as `--checkpoint`.
-"""
 BASE = "base"  # as reference: no adapter
 Weights = list[torch.Tensor]  # of an adapter, as reference
 
@@ -67,23 +59,9 @@ class ViewsLearner:
         model = pipe.model
         self.pipe, self.config, self.backbone = pipe, config, model.backbone
         self.is_new = model.adapter is None
-        if model.adapter is None:
-            if not config.lora_rank:
-                raise ConfigError(
-                    "lora_rank must be at least 1 for checkpoints of public families: adapters are trained, "
-                    "not their own weights; got 0"
-                )
-            model.adapter = Adapter(model.backbone, config.lora_rank, config.seed, model.name)
-        elif config.lora_rank not in (0, model.adapter.rank):
-            raise ConfigError(
-                f"lora_rank must be that of the adapter, {model.adapter.rank}, or left out, got {config.lora_rank}"
-            )
-        self.adapter = model.adapter
-        for each in self.adapter.parameters:
-            each.requires_grad_(True)
-        self.backbone.checkpointing = config.gradient_checkpointing
+        self.adapter = model.to_train(config.lora_rank, config.seed, config.gradient_checkpointing)
         self.policy: nn.Module = self.adapter.peft
-        self.at_once = AT_ONCE
+        self.at_once = rollouts_at_once(pipe)
         self.alphabets = alphabets(model)
 
     @property
@@ -157,19 +135,13 @@ class ViewsLearner:
         return changed, len(looked), self.backbone.take_cost().flops
 
     def state(self) -> dict[str, torch.Tensor]:
-        return {str(i): each.detach().cpu() for i, each in enumerate(self.adapter.parameters)}
+        return self.adapter.weights()
 
     def load(self, state: dict[str, torch.Tensor]) -> None:
-        with torch.no_grad():
-            for i, each in enumerate(self.adapter.parameters):
-                each.copy_(state[str(i)])
+        self.adapter.set_weights(state)
 
     def export(self, folder: Path) -> None:
-        self.adapter.save(folder)
-        licence = self.pipe.model.licence
-        card = CARD.format(base=self.adapter.base, rank=self.adapter.rank, licence=licence)
-        write_whole(folder / "README.md", card.encode())
-        write_json(folder / VIEWS_FILE, self.pipe.views.stored())
+        self.pipe.save_pretrained(folder)
 
     def _scales(self, modality: Modality) -> tuple[float, ...]:
         return self.pipe.views.scales if modality == "image" else ()

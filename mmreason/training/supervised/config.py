@@ -9,6 +9,7 @@ from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.limits import Number, Whole
 from mmreason.records import DIFFICULTIES
+from mmreason.sampling.views.config import ViewsConfig
 from mmreason.settings import check, choice, number, switch, weighted
 from mmreason.tasks import FIRST_TASKS, TASKS
 
@@ -17,11 +18,11 @@ TURNS = ("interleaved", "joint")
 
 
 @dataclass(frozen=True, slots=True)
-class CorpusConfig:
+class LessonsConfig:
     """Which demonstrations, and how many noisy copies of each segment."""
 
     seed: int = number(0, limits.SEED)
-    problems_per_batch: int = number(96, limits.NUM_PROBLEMS, "problems of one update")
+    problems_per_batch: int = number(8, limits.NUM_PROBLEMS, "problems of one update", left="96; 8 for adapters")
     num_copies: int = number(  # the first is fully masked, the others by a random ratio
         2, Whole("num_copies", 1, 16, "noisy copies of a segment in pretraining")
     )
@@ -40,21 +41,12 @@ class CorpusConfig:
     full_region_share: float = number(
         0.0, limits.SHARE, "share of demonstrations whose edits redraw the whole canvas; joint turns always do"
     )
-    late_start_share: float = number(
-        0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
-    )
-    attention: str = choice("blocks", ATTENTIONS, "who sees whom: full is bidirectional, every step a whole forward")
-    turn: str = choice("interleaved", TURNS, "whether a turn's words and picture are denoised together")
-    causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
-    rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once")
     tokens_per_part: int = number(  # the memory that a step needs
-        8_192, limits.MAX_TOKENS, "tokens forwarded at once; raise both on a GPU"
+        8_192, limits.MAX_TOKENS, "tokens forwarded at once; raise it on a GPU"
     )
 
     def __post_init__(self) -> None:
         check(self)
-        if self.causal and (self.attention != "blocks" or self.turn != "interleaved"):
-            raise ConfigError("attention must be blocks and turn interleaved for a causal policy")
         for name in self.tasks:
             if name not in TASKS:
                 raise ConfigError(f"tasks must be of {', '.join(TASKS)}, got {name!r}")
@@ -67,11 +59,6 @@ class CorpusConfig:
         for task in self.tasks:
             if not self.difficulties_of(task):
                 raise ConfigError(f"difficulties must name one for {task}, too, got {', '.join(self.difficulties)}")
-
-    @property
-    def full_share(self) -> float:
-        """The share of demonstrations whose edits redraw the whole canvas."""
-        return 1.0 if self.turn == "joint" else self.full_region_share
 
     @property
     def drawn(self) -> list[str]:
@@ -89,16 +76,75 @@ class CorpusConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class PretrainConfig:
-    """Settings of the supervised stage; learning rates are peaks of warmup, plateau and linear decay."""
+class CorpusConfig(LessonsConfig):
+    """The same for a policy of ours, and how its demonstrations are packed."""
 
-    steps: int = number(4000, limits.STEPS)
-    learning_rate: float = number(2e-3, limits.LEARNING_RATE, "peak rate of AdamW: embeddings, norms, heads")
-    muon_learning_rate: float = number(0.02, limits.LEARNING_RATE, "peak rate of Muon: hidden matrices")
-    weight_decay: float = number(0.02, Number("weight_decay", 0, 1, "weight decay of the hidden matrices"))
-    warmup_steps: int = number(100, limits.WARMUP_STEPS)
+    problems_per_batch: int = number(96, limits.NUM_PROBLEMS, "problems of one update", left="96; 8 for adapters")
+    late_start_share: float = number(
+        0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
+    )
+    attention: str = choice(
+        "blocks",
+        ATTENTIONS,
+        "who sees whom: full is bidirectional, every step a whole forward; prefix is for public checkpoints",
+        left="blocks; for adapters full, or as they were trained",
+    )
+    turn: str = choice("interleaved", TURNS, "whether a turn's words and picture are denoised together")
+    causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
+    rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once")
+
+    def __post_init__(self) -> None:
+        LessonsConfig.__post_init__(self)
+        if self.causal and (self.attention != "blocks" or self.turn != "interleaved"):
+            raise ConfigError("attention must be blocks and turn interleaved for a causal policy")
+
+    @property
+    def full_share(self) -> float:
+        """The share of demonstrations whose edits redraw the whole canvas."""
+        return 1.0 if self.turn == "joint" else self.full_region_share
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisedConfig:
+    """The pace of a supervised run: learning rates are peaks of warmup, plateau and linear decay."""
+
+    steps: int = number(4000, limits.STEPS, left="4000; 300 for adapters")
+    learning_rate: float = number(
+        2e-3,
+        limits.LEARNING_RATE,
+        "peak rate of AdamW: embeddings, norms, heads; or adapters",
+        left="0.002; 0.0002 for adapters",
+    )
+    warmup_steps: int = number(100, limits.WARMUP_STEPS, left="100; 10 for adapters")
     decay_share: float = number(0.25, limits.SHARE, "last part of the run, over which the rates fall to zero")
     max_grad_norm: float = number(1.0, limits.MAX_GRAD_NORM)
+    save_steps: int = number(200, limits.SAVE_STEPS, left="200; 50 for adapters")
+    logging_steps: int = number(20, limits.LOGGING_STEPS, left="20; 1 for adapters")
+    eval_steps: int = number(500, limits.EVAL_STEPS, left="500; 100 for adapters")
+    eval_problems: int = number(
+        80, limits.EVAL_PROBLEMS, "validation problems of each difficulty", left="80; 8 for adapters"
+    )
+    max_seconds: float | None = number(  # rates and ``own_share`` go by steps or time, by whichever is further on
+        None, Number("max_seconds", 1, 10_000_000, "seconds of pretraining at most; the learning rates fall in time")
+    )
+    keep_steps: int | None = number(None, limits.STEPS, "keep DIR/checkpoint-N of every N steps", metavar="N")
+
+    def progress(self, step: int, seconds: float = 0.0) -> float:
+        """The share of the run that is done after ``step`` steps and ``seconds``, 1 at its end."""
+        return max(step / self.steps, seconds / self.max_seconds if self.max_seconds else 0.0)
+
+    def rate(self, step: int, seconds: float = 0.0) -> float:
+        """Share of the peak learning rate at ``step`` (from 0)."""
+        left = (1 - self.progress(step, seconds)) / self.decay_share if self.decay_share else 1.0
+        return max(0.0, min(1.0, (step + 1) / max(1, self.warmup_steps), left))
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainConfig(SupervisedConfig):
+    """Settings of the supervised stage of a policy of ours."""
+
+    muon_learning_rate: float = number(0.02, limits.LEARNING_RATE, "peak rate of Muon: hidden matrices")
+    weight_decay: float = number(0.02, Number("weight_decay", 0, 1, "weight decay of the hidden matrices"))
     hint_weight: float = number(
         0.5, Number("hint_weight", 0, 100, "weight of the auxiliary labels on the start canvas in the loss")
     )
@@ -107,17 +153,9 @@ class PretrainConfig:
     )
     bf16: bool = switch(True, "train in 32 bits (default: if that is faster)", flag="no_bf16")
     compile: bool = switch(False, "torch.compile the training step")
-    save_steps: int = number(200, limits.SAVE_STEPS)
-    logging_steps: int = number(20, limits.LOGGING_STEPS)
-    eval_steps: int = number(500, limits.EVAL_STEPS)
-    eval_problems: int = number(80, limits.EVAL_PROBLEMS, "validation problems of each difficulty")
     own_share: float = number(
         0.0, limits.SHARE, "last part of the run, in which it learns to do in one step what takes four"
     )
-    max_seconds: float | None = number(  # rates and ``own_share`` go by steps or time, by whichever is further on
-        None, Number("max_seconds", 1, 10_000_000, "seconds of pretraining at most; the learning rates fall in time")
-    )
-    keep_steps: int | None = number(None, limits.STEPS, "keep DIR/checkpoint-N of every N steps", metavar="N")
     workers: int = number(1, Whole("workers", 1, 256, "processes that make demonstrations"))
     corpus: CorpusConfig = field(default_factory=CorpusConfig)
 
@@ -128,11 +166,22 @@ class PretrainConfig:
         if self.own_share and (self.corpus.attention != "blocks" or self.corpus.turn != "interleaved"):
             raise ConfigError("own_share must be 0 but for blocks of interleaved turns")
 
-    def progress(self, step: int, seconds: float = 0.0) -> float:
-        """The share of the run that is done after ``step`` steps and ``seconds``, 1 at its end."""
-        return max(step / self.steps, seconds / self.max_seconds if self.max_seconds else 0.0)
 
-    def rate(self, step: int, seconds: float = 0.0) -> float:
-        """Share of the peak learning rate at ``step`` (from 0)."""
-        left = (1 - self.progress(step, seconds)) / self.decay_share if self.decay_share else 1.0
-        return max(0.0, min(1.0, (step + 1) / max(1, self.warmup_steps), left))
+@dataclass(frozen=True, slots=True)
+class ColdStartConfig(SupervisedConfig):
+    """Settings of the supervised stage of a public checkpoint: low-rank adapters learn from demonstrations."""
+
+    steps: int = number(300, limits.STEPS, left="4000; 300 for adapters")
+    learning_rate: float = number(2e-4, limits.LEARNING_RATE, left="0.002; 0.0002 for adapters")
+    warmup_steps: int = number(10, limits.WARMUP_STEPS, left="100; 10 for adapters")
+    save_steps: int = number(50, limits.SAVE_STEPS, left="200; 50 for adapters")
+    logging_steps: int = number(1, limits.LOGGING_STEPS, left="20; 1 for adapters")
+    eval_steps: int = number(100, limits.EVAL_STEPS, left="500; 100 for adapters")
+    eval_problems: int = number(8, limits.EVAL_PROBLEMS, left="80; 8 for adapters")
+    lora_rank: int = number(0, limits.LORA_RANK, "rank of the adapters that a public checkpoint is given", left="none")
+    gradient_checkpointing: bool = switch(False, "compute activations again in the backward pass, to save memory")
+    lessons: LessonsConfig = field(default_factory=LessonsConfig)
+    views: ViewsConfig = field(default_factory=ViewsConfig)
+
+    def __post_init__(self) -> None:
+        check(self)

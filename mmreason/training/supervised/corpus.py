@@ -255,8 +255,8 @@ class DemonstrationBatches(Dataset):
         difficulties = {task: config.difficulties_of(task) for task in config.tasks}
         examples = []
         for i in range(config.problems_per_batch):
-            task = _draw(config.tasks, rng)
-            difficulty = _draw(difficulties[task], rng)
+            task = draw(config.tasks, rng)
+            difficulty = draw(difficulties[task], rng)
             problem = make_problem(task, difficulty, config.seed, self.split, index * config.problems_per_batch + i)
             full = bool(rng.random() < config.full_share)
             first_turn = 1
@@ -287,7 +287,8 @@ def _parts(lengths: Sequence[int], config: CorpusConfig) -> list[slice]:
     return [*parts, slice(start, len(lengths))]
 
 
-def _draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:
+def draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:
+    """One of the names, in proportion to their weights."""
     names = list(weights)
     up_to = list(accumulate(weights.values()))
     return names[min(bisect_right(up_to, rng.random() * up_to[-1]), len(names) - 1)]

@@ -18,7 +18,6 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,6 @@ from torch.utils.data import DataLoader, Subset
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.codecs.cells import CellCodec, encode_cells
-from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import CellsLayout
 from mmreason.layouts.packing import PADDING, Packed
@@ -44,12 +42,10 @@ from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, atlas, num_hints
 from mmreason.tasks.task import NO_HINT
 from mmreason.training.hardware import half_precision
-from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
-from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
-from mmreason.training.run.signals import interrupts
+from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import PretrainConfig
 from mmreason.training.supervised.corpus import NO_TARGET, Batch, DemonstrationBatches, Encoder
-from mmreason.training.validation import held_out, solve_problems, success_by_task
+from mmreason.training.supervised.loop import OnStep, check_demonstrated, run_supervised, success_by_difficulty
 
 TAUGHT = SamplingConfig(num_steps=4, threshold=0.95)  # how the policy decodes what it then learns to do in one step
 
@@ -281,20 +277,17 @@ def pretrain(
     vqvae: VQModel,
     policy: InterleavedDiffusionModel | None = None,
     resume: bool = False,
-    on_step: Callable[[dict[str, Any]], None] | None = None,
+    on_step: OnStep | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> dict[str, Any]:
     """Train a policy (a new one unless given, with the ``tokenizer`` that it knows) and write ``checkpoint/``.
 
-    The checkpoint is of the moving average.  Ends early, with one, when the run directory's stop file appears, at
-    Ctrl-C, at SIGTERM and when ``max_seconds`` are over.  ``keep_steps`` keeps ``checkpoint-<step>/`` besides.  With
-    ``resume`` it goes on from what was saved there, if anything was and the settings are the same.  Returns the last
-    metrics, ``resumed_from`` among them; raises ConfigError and CheckpointError.
+    The checkpoint is of the moving average.  With ``resume`` it goes on from what was saved there, if anything was and
+    the settings are the same.  Returns the last metrics, ``resumed_from`` among them; raises ConfigError and
+    CheckpointError.
     """
     corpus = config.corpus
-    for task in corpus.tasks:
-        if not TASKS[task].demonstrates:
-            raise ConfigError(f"the task {task} has no demonstrations to pretrain on; train takes rewards alone")
+    check_demonstrated(corpus)
     tokenizer = tokenizer or build_text_tokenizer(corpus.tasks)
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
     for task in corpus.tasks:
@@ -315,75 +308,17 @@ def pretrain(
     state = PretrainState(policy, config)
     pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
     sizes = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}
-
-    def save(name: str = "checkpoint") -> None:
-        with run.writing():
-            if name == "checkpoint":
-                run.write_folder("state", lambda folder: _write_state(folder, state))
-            run.write_folder(name, lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"))
-
-    with run.held(), interrupts() as interrupted:
-        resumed_from = _resume(run, config, state, sizes) if resume else None
-        with run.writing():
-            run.rewind_metrics(state.step)
-            run.clear_stop()
-            write_settings(run, config, sizes, resumed_from is not None)
-        row: dict[str, Any] = {}
-        window: list[dict[str, float]] = []
-        for metrics in pretrain_steps(state, encoder):
-            window.append(metrics)
-            step = state.step
-            stop = state.progress >= 1 or run.stop_requested or bool(interrupted)
-            if step % config.logging_steps == 0 or stop:
-                names = dict.fromkeys(name for m in window for name in m)
-                row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
-                window = []
-                if step % config.eval_steps == 0 or stop:
-                    row["success"] = validate(pipe, config)
-                with run.writing():
-                    run.append_metrics(row)
-                if on_step is not None:
-                    on_step(row)
-            if step % config.save_steps == 0 or stop:
-                save()
-            if config.keep_steps and step % config.keep_steps == 0:
-                save(f"checkpoint-{step}")
-            if stop:
-                break
-        if state.step == resumed_from and state.progress >= 1:  # killed after the last step, before its checkpoint
-            save()
-            row = next(reversed(run.read_metrics()), {})
-    return row | {"resumed_from": resumed_from}
-
-
-def _write_state(folder: Path, state: PretrainState) -> None:
-    """The state, and its step for those who cannot read the rest."""
-    torch.save(state.state_dict(), folder / "state.pt")
-    write_json(folder / STEP_FILE, {"step": state.step})
-
-
-def _resume(run: RunDirectory, config: PretrainConfig, state: PretrainState, sizes: dict[str, Any]) -> int | None:
-    """Load what was saved in ``run`` into ``state``; its step, or None where nothing was."""
-    with run.writing():
-        run.recover("state")
-    may_differ = (*MAY_DIFFER, *RESUME_WITH_OTHER)
-    if not run.has("state"):
-        if (run.path / CONFIG_FILE).exists():  # it had begun
-            check_resumable(run, config, sizes, 0, may_differ)
-        return None
-    with run.loading():
-        saved = torch.load(run.path / "state" / "state.pt", weights_only=True)
-        done = int(saved["step"])
-    check_resumable(run, config, sizes, done, may_differ)
-    with run.loading():
-        state.load_state_dict(saved)
-    return done
-
-
-def validate(pipe: InterleavedReasoningPipeline, config: PretrainConfig) -> dict[str, dict[str, float]]:
-    """Success at temperature 1 on validation problems, by difficulty and task."""
-    success, tasks = {}, pipe.vocabulary.known(TASKS)
-    for difficulty in config.corpus.drawn:
-        problems = held_out(tasks, [difficulty], config.eval_problems, config.corpus.seed, "validation")
-        success[difficulty] = success_by_task(solve_problems(pipe, problems, SamplingConfig(), config.corpus.seed))
-    return success
+    return run_supervised(
+        run,
+        config,
+        sizes,
+        state,
+        steps=lambda: pretrain_steps(state, encoder),
+        export=lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"),
+        validate=lambda: success_by_difficulty(
+            pipe, pipe.vocabulary.known(TASKS), corpus, config.eval_problems, SamplingConfig()
+        ),
+        may_differ=RESUME_WITH_OTHER,
+        resume=resume,
+        on_step=on_step,
+    )

@@ -1,0 +1,151 @@
+"""The loop around a supervised run: it resumes, logs, validates, saves, and stops when asked.
+
+A killed run resumes from its last saved step and ends where an uninterrupted one ends: the batches are functions of
+(settings, step), so the state is all there is to keep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from mmreason.disk import write_json
+from mmreason.errors import ConfigError
+from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.views.pipeline import ViewsPipeline
+from mmreason.tasks import TASKS
+from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
+from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
+from mmreason.training.run.signals import interrupts
+from mmreason.training.supervised.config import LessonsConfig, SupervisedConfig
+from mmreason.training.validation import held_out, solve_problems, success_by_task
+
+OnStep = Callable[[dict[str, Any]], None]
+
+
+class State(Protocol):
+    """What a resumed run needs."""
+
+    config: Any
+    step: int
+    seconds: float
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def check_demonstrated(config: LessonsConfig) -> None:
+    """Refuse tasks that show no solutions; raises ConfigError."""
+    for task in config.tasks:
+        if not TASKS[task].demonstrates:
+            raise ConfigError(f"the task {task} has no demonstrations to pretrain on; train takes rewards alone")
+
+
+def success_by_difficulty(
+    pipe: InterleavedReasoningPipeline | ViewsPipeline,
+    tasks: Sequence[str],
+    lessons: LessonsConfig,
+    count: int,
+    sampling: SamplingConfig,
+) -> dict[str, dict[str, float]]:
+    """Success on ``count`` validation problems of each difficulty that is learnt, by difficulty and task."""
+    success = {}
+    for difficulty in lessons.drawn:
+        problems = held_out(tasks, [difficulty], count, lessons.seed, "validation")
+        success[difficulty] = success_by_task(solve_problems(pipe, problems, sampling, lessons.seed))
+    return success
+
+
+def run_supervised(
+    run: RunDirectory,
+    config: SupervisedConfig,
+    more: Mapping[str, Any],
+    state: State,
+    steps: Callable[[], Iterator[dict[str, float]]],
+    export: Callable[[Path], None],
+    validate: Callable[[], dict[str, Any]],
+    may_differ: Collection[str],
+    resume: bool = False,
+    on_step: OnStep | None = None,
+) -> dict[str, Any]:
+    """Train ``state`` by ``steps``, which yields the metrics of each step, and ``export`` to ``checkpoint/``.
+
+    ``more`` are settings beside ``config``; ``may_differ`` names those that a resumed run may have otherwise.  Ends
+    early, with a checkpoint, when the run directory's stop file appears, at Ctrl-C, at SIGTERM and when
+    ``max_seconds`` are over.  ``keep_steps`` keeps ``checkpoint-<step>/`` besides.  Returns the last metrics,
+    ``resumed_from`` among them; raises ConfigError and CheckpointError.
+    """
+
+    def save(name: str = "checkpoint") -> None:
+        with run.writing():
+            if name == "checkpoint":
+                run.write_folder("state", lambda folder: _write_state(folder, state))
+            run.write_folder(name, export)
+
+    with run.held(), interrupts() as interrupted:
+        resumed_from = _resume(run, config, more, state, (*MAY_DIFFER, *may_differ)) if resume else None
+        with run.writing():
+            run.rewind_metrics(state.step)
+            run.clear_stop()
+            write_settings(run, config, more, resumed_from is not None)
+        row: dict[str, Any] = {}
+        window: list[dict[str, float]] = []
+        for metrics in steps():
+            window.append(metrics)
+            step = state.step
+            stop = state.progress >= 1 or run.stop_requested or bool(interrupted)
+            if step % config.logging_steps == 0 or stop:
+                names = dict.fromkeys(name for m in window for name in m)
+                row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
+                window = []
+                if step % config.eval_steps == 0 or stop:
+                    row["success"] = validate()
+                with run.writing():
+                    run.append_metrics(row)
+                if on_step is not None:
+                    on_step(row)
+            if step % config.save_steps == 0 or stop:
+                save()
+            if config.keep_steps and step % config.keep_steps == 0:
+                save(f"checkpoint-{step}")
+            if stop:
+                break
+        if state.step == resumed_from and state.progress >= 1:  # killed after the last step, before its checkpoint
+            save()
+            row = next(reversed(run.read_metrics()), {})
+    return row | {"resumed_from": resumed_from}
+
+
+def _write_state(folder: Path, state: State) -> None:
+    """The state, and its step for those who cannot read the rest."""
+    torch.save(state.state_dict(), folder / "state.pt")
+    write_json(folder / STEP_FILE, {"step": state.step})
+
+
+def _resume(
+    run: RunDirectory, config: SupervisedConfig, more: Mapping[str, Any], state: State, may_differ: Collection[str]
+) -> int | None:
+    """Load what was saved in ``run`` into ``state``; its step, or None where nothing was."""
+    with run.writing():
+        run.recover("state")
+    if not run.has("state"):
+        if (run.path / CONFIG_FILE).exists():  # it had begun
+            check_resumable(run, config, more, 0, may_differ)
+        return None
+    with run.loading():
+        saved = torch.load(run.path / "state" / "state.pt", weights_only=True)
+        done = int(saved["step"])
+    check_resumable(run, config, more, done, may_differ)
+    with run.loading():
+        state.load_state_dict(saved)
+    return done
