@@ -36,12 +36,12 @@ def build_page() -> gr.Blocks:
                 build_mind(watch, page)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = build_inspect(page, visitor)
-            with gr.Tab("Train", id="train"):
-                train = build_train(page, visitor)
-            with gr.Tab("Cost", id="cost"):
-                build_cost(page)
-            with gr.Tab("Results", id="results"):
-                build_results(page)
+            with gr.Tab("Train", id="train") as tab:
+                train = build_train(page, tab, visitor)
+            with gr.Tab("Cost", id="cost") as tab:
+                build_cost(page, tab)
+            with gr.Tab("Results", id="results") as tab:
+                build_results(tab)
         footer = component("footer", value=footer_value(), elem_id="footer")
         page.load(lambda: footer_value(build_words()), None, footer, api_visibility="private", show_progress="hidden")
         connect_api()

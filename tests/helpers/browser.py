@@ -61,8 +61,23 @@ def solve(page: Page) -> None:
 
 
 def settle(page: Page) -> None:
-    """Wait until the page has loaded all, the files of its example included."""
-    page.locator("#trace-file:not([disabled])").wait_for()
+    """Wait until the page has been told all that it asks for on arrival."""
+    page.locator(".mm-footer .running:not(:empty)").wait_for(state="attached")
+    page.locator("#expect .notice:not([hidden])").wait_for(state="attached")
+
+
+def share(page: Page, name: str) -> None:
+    """Choose from the player's Share menu."""
+    part(page, "share-head").click()
+    part(page, name).click()
+
+
+def take(page: Page, kind: str, path: Path) -> bytes:
+    """Take away the run's file of this ``kind``, to ``path``."""
+    with page.expect_download() as waiting:
+        share(page, f"take-{kind}")
+    waiting.value.save_as(path)
+    return path.read_bytes()
 
 
 def set_sampling_seed(page: Page, seed: int) -> None:

@@ -37,7 +37,7 @@ BUTTONS = {  # kind → what is clicked, and a part that the event fills
     "measure": ("cost-measure", "cost-arms"),
     "race": ("cost-race-start", "cost-race"),
 }
-FILES = ("trace-file", "replay-file")
+FILES = ("take-file",)
 
 
 class Page:
@@ -60,7 +60,7 @@ class Page:
         return (clicked or [event for event in there if button in self.names(event["outputs"])])[0]
 
     def files(self) -> dict[str, Any]:
-        """The event that writes the files of a finished solve."""
+        """The event that writes a file of a finished solve."""
         return next(event for event in self.events if tuple(self.names(event["outputs"])) == FILES)
 
     def _targets(self, event: dict[str, Any]) -> list[list[Any]]:
@@ -75,9 +75,11 @@ class Page:
             found.append(given.get(str(name).lower(), props.get("value")))
         return found
 
-    def do(self, session: str, event: dict[str, Any], data: list[Any]) -> str | None:
-        """Have the event done for a session; what went wrong, or None."""
-        body = {"fn_index": event["id"], "data": data, "session_hash": session}
+    def do(
+        self, session: str, event: dict[str, Any], data: list[Any], told: dict[str, Any] | None = None
+    ) -> str | None:
+        """Have the event done for a session, ``told`` what its component says; what went wrong, or None."""
+        body = {"fn_index": event["id"], "data": data, "event_data": told, "session_hash": session}
         self.client.post("/gradio_api/queue/join", json=body).raise_for_status()
         with self.client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as answer:
             for line in answer.iter_lines():
@@ -128,7 +130,7 @@ def measure(address: str, temporary: Path, count: int, every: int) -> dict[str, 
             kinds[kind] += 1
             wrong = page.do(session, event, page.data(event, given))
             if wrong is None and kind == "solve":
-                wrong = page.do(session, page.files(), [None])
+                wrong = page.do(session, page.files(), [None], {"kind": "gif", "name": str(done)})
             errors += [f"{kind}: {wrong}"] if wrong else []
             if done % every == 0:
                 look(done)

@@ -136,15 +136,15 @@ def test_files_to_take_away_from_a_full_disk_are_told_and_leave_nothing(tmp_path
     def fails(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    warned: list[str] = []
-    monkeypatch.setattr(gr, "Warning", warned.append)
     monkeypatch.setattr(temporary, "folder", lambda: tmp_path)
     data, finished = handlers.example_value()
     assert data is not None
     monkeypatch.setattr(os, "fsync", fails)
     asked = SimpleNamespace(session_hash="me", headers={})
-    assert watch_events.on_written(finished, asked) == (gr.skip(), gr.skip())
-    assert warned == ["This server cannot write the file (No space left on device): try again later."]
+    for kind in ("trace", "gif"):
+        button = watch_events.on_take(finished, gr.EventData(None, {"kind": kind, "name": "17"}), asked)
+        why = "This server cannot write the file (No space left on device): try again later."
+        assert (button.label, button.value) == (f"17 {why}", None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -101,14 +101,26 @@ def _diffusion(shape: Shape, plan: Plan, at: int, redrawn: int, edit_steps: int,
     return cost
 
 
+COLUMNS = ("arm, one rollout", "TFLOPs", "passes", "tokens", "s (8 at once)", "s (alone)")
+
+
+def rows(result: dict[str, Any]) -> list[list[str]]:
+    """The arms in words, in the order of ``COLUMNS``."""
+    return [
+        [
+            f"{name}, {pixels} px",
+            f"{row['flops'] / 1e12:,.0f}",
+            f"{row['forward_passes']:,}",
+            f"{row['tokens_forwarded']:,}",
+            f"{row['seconds']:.1f}",
+            f"{row['seconds_single']:.1f}",
+        ]
+        for pixels, found in result["pixels"].items()
+        for name, row in found["arms"].items()
+    ]
+
+
 def table(result: dict[str, Any]) -> str:
     """The arms as Markdown."""
-    head = "| arm, one rollout | TFLOPs | passes | tokens | s (8 at once) | s (alone) |"
-    lines = [head, "|---|---|---|---|---|---|"]
-    for pixels, found in result["pixels"].items():
-        for name, row in found["arms"].items():
-            lines.append(
-                f"| `{name}`, {pixels} px | {row['flops'] / 1e12:,.0f} | {row['forward_passes']:,} | "
-                f"{row['tokens_forwarded']:,} | {row['seconds']:.1f} | {row['seconds_single']:.1f} |"
-            )
-    return "\n".join(lines)
+    lines = [COLUMNS, ["---"] * len(COLUMNS), *rows(result)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

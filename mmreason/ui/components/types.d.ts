@@ -22,6 +22,8 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/chart.js') &
   typeof import('./player/narration.js') &
   typeof import('./player/pointing.js') &
+  typeof import('./player/sharing.js') &
+  typeof import('./player/share.js') &
   typeof import('./player/draw.js') &
   typeof import('./twin/opening.js') &
   typeof import('./shared/shapes.js') &

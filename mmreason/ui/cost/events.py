@@ -30,10 +30,10 @@ class Cost(Parts):
     sliders: list[Any]
 
 
-def connect(cost: Cost, blocks: gr.Blocks) -> None:
-    """Connect all events of the tab."""
+def connect(cost: Cost, blocks: gr.Blocks, tab: gr.Tab) -> None:
+    """Connect all events of ``tab``."""
     c = cost
-    blocks.load(on_arrive, None, [c.title, c.head, c.arms, c.frontier, c.table, c.canvases], **PRIVATE)
+    tab.select(on_arrive, None, [c.title, c.head, c.arms, c.frontier, c.table, c.canvases], **PRIVATE)
     measure_buttons = [c.measure, c.measure_stop]
     run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **HEAVY)
     run.then(on_measure_idle, None, measure_buttons, **AT_ONCE)

@@ -6,26 +6,42 @@ import json
 from typing import Any
 
 from mmreason import places
-from mmreason.analysis.cost.real import table
+from mmreason.analysis.cost.real import COLUMNS, rows
+from mmreason.ui.cost.words import ARM_WORDS
 
 
-def real_words() -> str:
-    """A table and two sentences; empty where there is no results file."""
+def real_table() -> dict[str, Any] | None:
+    """The arms as the component ``table`` takes them; None where there is no results file."""
+    formula = _read("compute_dimoo.json")
+    if formula is None:
+        return None
+    named = [[_arm(arm), *figures] for arm, *figures in rows(formula)]
+    return {"summary": "The arms in figures", "columns": list(COLUMNS), "rows": named}
+
+
+def _arm(said: str) -> str:
+    """An arm such as "ar_full_prefix, 256 px" without code names."""
+    name, _, size = said.partition(", ")
+    attention = " in prefix" if name.endswith("_prefix") else ""
+    return f"{ARM_WORDS[name.removesuffix('_prefix')]}{attention}, {size}"
+
+
+def real_words() -> list[list[str]]:
+    """What they come to, as the component ``prose`` takes it; empty where there is no results file."""
     formula, measured = _read("compute_dimoo.json"), _read("measure_gpu.json")
     if formula is None:
-        return ""
+        return []
     at = formula["pixels"]["512"]
     arms = at["arms"]
     passes = arms["ar_full"]["forward_passes"] / arms["diffusion_local"]["forward_passes"]
     parts = [
-        table(formula),
         f"By formula, at {formula['parameters'] / 1e9:.2f} B parameters; nothing in this table is measured. At 512 "
         f"pixels local edits take {_change(at['flops_reduction_within_diffusion'])} than full redraws by the same "
-        "model, since in full attention every step forwards the whole view. The same edits in `prefix`, which the "
+        "model, since in full attention every step forwards the whole view. The same edits in “prefix”, which the "
         f"public weights were not trained for, take {_change(at['flops_reduction_of_prefix'])} than those.",
         "An autoregressive model of the same shape that redraws the whole picture on its native cache computes less: "
         f"local edits take {_change(at['flops_reduction'])} of it in full attention, and "
-        f"{_change(at['flops_reduction_of_prefix_to_ar_full'])} of it in `prefix`. What diffusion saves at this size "
+        f"{_change(at['flops_reduction_of_prefix_to_ar_full'])} of it in “prefix”. What diffusion saves at this size "
         f"is passes, {passes:.0f} times fewer, and so time where a rollout is alone.",
     ]
     steps = [] if measured is None else [(n, p) for n, p in measured.get("parts", {}).items() if "seconds_a_step" in p]
@@ -33,7 +49,7 @@ def real_words() -> str:
         said = ", ".join(f"{name.replace('_', ' ')} px {part['seconds_a_step']:.2f} s" for name, part in steps)
         gpu = measured.get("machine", {}).get("gpu", "a GPU")
         parts.append(f"Measured on {gpu}, a denoising step of {steps[0][1].get('rows', 8)} rows: {said}.")
-    return "\n\n".join(parts)
+    return [["plain", part] for part in parts]
 
 
 def _change(reduction: float) -> str:

@@ -12,12 +12,12 @@ from mmreason.tasks import TASKS
 from mmreason.ui.cost import measuring, racing
 from mmreason.ui.cost.events import Cost, connect, measured_view
 from mmreason.ui.cost.formula import MODEL_NAMES, recompute, sliders
-from mmreason.ui.cost.real import real_words
+from mmreason.ui.cost.real import real_table, real_words
 from mmreason.ui.shell.component import component
 
 
-def build_cost(blocks: gr.Blocks) -> None:
-    """Lay out the tab inside ``blocks`` and connect its events."""
+def build_cost(blocks: gr.Blocks, tab: gr.Tab) -> None:
+    """Lay out ``tab`` inside ``blocks`` and connect its events."""
     results, why_not = read_results()
     title, head, arms, frontier, table, canvases = measured_view(results, why_not)
     with gr.Column(elem_id="cost"):
@@ -31,7 +31,7 @@ def build_cost(blocks: gr.Blocks) -> None:
         component("prose", value=[["title", "Other sizes, by formula"]])
         cost = Cost(parts, _sizes(parts, results))
         parts["canvases"] = component("table", value=canvases, elem_id="cost-canvases")
-    connect(cost, blocks)
+    connect(cost, blocks, tab)
 
 
 def _here() -> dict[str, Any]:
@@ -72,7 +72,8 @@ def _sizes(parts: dict[str, Any], results: Results | None) -> list[Any]:
     parts["formula_says"] = component("prose", value=words, elem_id="cost-formula-says")
     if said := real_words():
         with gr.Accordion("At the size of a real checkpoint (8 B)", open=False, elem_id="cost-real"):
-            gr.Markdown(said, elem_id="cost-real-says")
+            component("table", value=real_table(), elem_id="cost-real-table")
+            component("prose", value=said, elem_id="cost-real-says")
     with gr.Accordion("Model, steps, turns, canvas", open=False, elem_id="cost-formula"):
         parts["model"] = gr.Dropdown(
             [(name if name == MODEL_NAMES[0] else f"{name} parameters", name) for name in MODEL_NAMES],

@@ -18,8 +18,8 @@ ALL = "all tasks"
 AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 
-def build_results(blocks: gr.Blocks) -> None:
-    """Lay out the tab inside ``blocks`` and connect its events."""
+def build_results(tab: gr.Tab) -> None:
+    """Lay out ``tab`` and connect its events."""
     choices, *shown, curves, places, tasks = results_view()
     with gr.Column(elem_id="results"):
         parts: list[Any] = [
@@ -42,7 +42,7 @@ def build_results(blocks: gr.Blocks) -> None:
         ]
     chosen = [metric, axis, task]
     gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)
-    blocks.load(on_arrive, chosen, [task, *parts], **PRIVATE)
+    tab.select(on_arrive, chosen, [task, *parts], **PRIVATE)
 
 
 def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:

@@ -30,7 +30,7 @@ MODULES = (
         "shared/cards",
     ),
     *("shared/save", "shared/chart", "shared/shapes"),
-    *("player/narration", "player/pointing", "player/draw"),
+    *("player/narration", "player/pointing", "player/sharing", "player/share", "player/draw"),
     *("group/asking", "group/grid", "group/drawer", "group/figures"),
 )
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)

@@ -63,8 +63,8 @@ class Train(Parts):
         return [self.parts[name] for name in CONTROLS]
 
 
-def connect(t: Train, blocks: gr.Blocks) -> None:
-    """Connect all events of the tab, and look after the queue."""
+def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
+    """Connect all events of ``tab``, and look after the queue."""
     queue.keep_going()
     asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
     shown = [
@@ -78,7 +78,9 @@ def connect(t: Train, blocks: gr.Blocks) -> None:
 
     blocks.load(None, None, None, js=OPEN_LINK_JS)
     arrived = [t.visitor, t.chosen, t.says, *lists, t.checkpoint]
-    then_look(blocks.load(on_arrive, t.visitor, arrived, **PRIVATE))
+    arrival = blocks.load(on_arrive, t.visitor, arrived, **PRIVATE)
+    arrival.then(on_first_look, [t.is_open, *asked], shown, **PRIVATE)
+    then_look(tab.select(lambda: True, None, t.is_open, **PRIVATE))
     t.preset.input(on_preset, t.preset, t.controls[1:], **PRIVATE)
     changed = [control.change for control in t.controls]
     said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says]
@@ -183,6 +185,13 @@ def on_look(chosen: Any, visitor: Any, earlier: Any, smoothing: Any, seen: Seen 
     """What has changed of the run that is shown."""
     view = look(chosen, visitor, earlier, smoothing, seen)
     return outputs_of(view, visitor)
+
+
+def on_first_look(is_open: bool, chosen: Any, *asked: Any) -> Any:
+    """The same on arrival; the example waits until the tab is opened."""
+    if chosen == EXAMPLE and not is_open:
+        return gr.skip()  # of all parts
+    return on_look(chosen, *asked)
 
 
 def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:

@@ -22,11 +22,12 @@ from mmreason.ui.train.words import claim, kept_words
 POLL_SECONDS = 1.5
 
 
-def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:
-    """Lay out the tab inside ``blocks`` and connect its events."""
+def build_train(blocks: gr.Blocks, tab: gr.Tab, visitor: gr.BrowserState) -> Train:
+    """Lay out ``tab`` inside ``blocks`` and connect its events."""
     parts: dict[str, Any] = {
         "visitor": visitor,
         "chosen": gr.State(None),
+        "is_open": gr.State(False),
         "seen": gr.State({}),
         "trained": gr.State([]),
         "ready": gr.State(""),
@@ -43,7 +44,7 @@ def build_train(blocks: gr.Blocks, visitor: gr.BrowserState) -> Train:
             parts["held_out"] = component("held_out", value=None, elem_id="train-held-out")
             parts |= _results()
     train = Train(parts)
-    connect(train, blocks)
+    connect(train, blocks, tab)
     return train
 
 

@@ -11,6 +11,7 @@ import gradio as gr
 from mmreason.errors import MMReasonError
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.runs.choices import choices_of
+from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WATCHING, WRITING
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import place_in_line, sentence
@@ -20,7 +21,7 @@ from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.solve.solving import Finished, Shown
 from mmreason.ui.solve.worker import WORKER
 from mmreason.ui.watch import daily, handlers, own
-from mmreason.ui.watch.files import write_files
+from mmreason.ui.watch.files import write_file
 from mmreason.ui.watch.handlers import CONTROLS
 
 NAME_THE_DIE = """() => {
@@ -57,24 +58,22 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     if is_empty:
         blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], w.seen, **PRIVATE)
     blocks.load(None, None, None, js=NAME_THE_DIE)
-    blocks.load(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
     blocks.unload(on_unload)
 
 
 def _connect_solving(w: Watch) -> None:
     buttons = [w.solve, w.own_solve]
     shown = [w.player, w.notice, w.finished, *buttons]
-    begun = [w.notice, *buttons, w.trace_file, w.replay_file]
-    gr.on([w.solve.click, w.own_solve.click, w.asked.change], on_begin, None, begun, **AT_ONCE)
+    gr.on([w.solve.click, w.own_solve.click, w.asked.change], on_begin, None, [w.notice, *buttons], **AT_ONCE)
     runs = [
         w.solve.click(on_solve, w.controls, shown, **WATCHING),
         w.own_solve.click(on_solve_own, [*w.controls, w.kind, w.board, w.text], shown, **WATCHING),
         w.asked.change(on_asked, w.asked, shown, **WATCHING),
     ]
     for run in runs:  # after a run that broke off, too
-        run.then(on_written, w.finished, [w.trace_file, w.replay_file], **WRITING)
         run.then(on_idle, None, buttons, **AT_ONCE)
     w.stop.click(on_stop, None, buttons, **AT_ONCE)
+    w.player.take(on_take, w.finished, w.take_file, **WRITING)
     w.player.again(on_again, w.finished, [w.asked, w.sampling_seed], **PRIVATE)
 
 
@@ -120,8 +119,7 @@ def _connect_own(w: Watch) -> None:
 def on_begin(request: gr.Request) -> tuple[Any, ...]:
     """Say who is ahead, if the batch is full."""
     ahead = WORKER.announce(_session(request))
-    waiting = gr.DownloadButton(interactive=False)
-    return place_in_line(ahead), *_buttons(busy=True), waiting, waiting
+    return place_in_line(ahead), *_buttons(busy=True)
 
 
 async def on_solve(request: gr.Request, *values: Any):
@@ -169,18 +167,16 @@ def on_again(finished: Finished | None) -> tuple[Any, Any]:
     return (gr.skip(), gr.skip()) if wish is None else (wish, wish.sampling_seed)
 
 
-def on_written(finished: Finished | None, request: gr.Request) -> tuple[Any, Any]:
-    """The finished run's files, ready to be taken away; not while another run is on its way."""
+def on_take(finished: Finished | None, event: gr.EventData, request: gr.Request) -> Any:
+    """A file of the finished run, under the name that the menu asked by; or why there is none, after that name."""
+    name = str(said(event, "name"))[:16]
     if finished is None:
-        return gr.skip(), gr.skip()
+        return gr.DownloadButton(f"{name} There is no finished run here: solve a puzzle first.", value=None)
     try:
-        trace, replay = write_files(finished, str(request.headers.get("host", "")))
+        path = write_file(finished, said(event, "kind"), str(request.headers.get("host", "")))
     except MMReasonError as error:
-        gr.Warning(sentence(error))
-        return gr.skip(), gr.skip()
-    if WORKER.is_busy(_session(request)):
-        return gr.skip(), gr.skip()
-    return gr.DownloadButton(value=trace, interactive=True), gr.DownloadButton(value=replay, interactive=True)
+        return gr.DownloadButton(f"{name} {sentence(error)}", value=None)
+    return gr.DownloadButton(name, value=path)
 
 
 # Arriving and leaving
@@ -223,8 +219,8 @@ def on_preview(request: gr.Request, *values: Any) -> tuple[Any, ...]:
     value, says = handlers.preview_controls(*values)
     of_seed = says.startswith("Seed ")
     field = gr.Number(elem_classes=["wrong-field"] if of_seed else [])
-    said = ("", says) if of_seed else (says, "")
-    return _unless_a_run_began(value, began), *said, field, gr.Button(interactive=not of_seed)
+    told = ("", says) if of_seed else (says, "")
+    return _unless_a_run_began(value, began), *told, field, gr.Button(interactive=not of_seed)
 
 
 def on_checkpoint(task: str, difficulty: str, seed: Any, checkpoint: Any, request: gr.Request) -> tuple[Any, Any]:

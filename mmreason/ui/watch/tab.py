@@ -27,8 +27,7 @@ def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
         parts |= _own_panel()
         parts["player"] = component("player", value=value, elem_id="player")
     with gr.Row(elem_id="downloads"):
-        parts["trace_file"] = gr.DownloadButton("Trace (JSON)", interactive=False, elem_id="trace-file")
-        parts["replay_file"] = gr.DownloadButton("Replay (GIF)", interactive=False, elem_id="replay-file")
+        parts["take_file"] = gr.DownloadButton("", elem_id="take-file")  # the Share menu presses it
         parts["inspect"] = gr.Button("Inspect this", elem_id="inspect-this")
     parts["daily"] = component("daily", value=None, elem_id="daily")
     watch = Watch(parts)

@@ -10,7 +10,7 @@ import pytest
 from mmreason.__main__ import main
 from mmreason.analysis.cost.real import real_cost
 from mmreason.backbones.shape import DIMOO
-from mmreason.ui.cost.real import real_words
+from mmreason.ui.cost.real import real_table, real_words
 
 
 @pytest.fixture(scope="module")
@@ -44,5 +44,7 @@ def test_the_command_writes_what_the_page_shows(tmp_path: Path, capsys) -> None:
     assert json.loads(capsys.readouterr().out) == json.loads(out.read_text())
     shipped = Path("assets/results/compute_dimoo.json")
     assert json.loads(shipped.read_text()) == json.loads(out.read_text())
-    said = real_words()
-    assert "nothing in this table is measured" in said and "Measured on" in said and "diffusion_local_prefix" in said
+    said = " ".join(text for _, text in real_words())
+    assert "nothing in this table is measured" in said and "Measured on" in said
+    arms = [arm for arm, *_ in real_table()["rows"]]
+    assert "Diffusion, local edits in prefix, 512 px" in arms and not any("_" in arm for arm in arms)

@@ -115,6 +115,6 @@ def test_the_form_lists_the_hosts_own_tasks_beside_the_built_in_ones(tmp_path, m
     monkeypatch.setenv("MMREASON_TASKS", f"{tmp_path / 'find_gems.py'}:FindGems")
     add_host_tasks()
     with gr.Blocks() as blocks:
-        choices = build_train(blocks, gr.BrowserState()).tasks.choices
+        choices = build_train(blocks, gr.Tab(), gr.BrowserState()).tasks.choices
     assert ("Find gems", "find_gems") in [(label.capitalize(), name) for label, name in choices]
     assert {"maze", "sudoku"} < {name for _, name in choices}

@@ -9,7 +9,7 @@ from mmreason.traces.file import check
 from mmreason.traces.sheet import load_with_sheet
 from mmreason.traces.versions.ours import ones_of
 from mmreason.ui.solve.request import SolveRequest, link_query
-from tests.helpers.browser import ROOT, part, set_sampling_seed, settle, solve, to_the_end
+from tests.helpers.browser import ROOT, part, set_sampling_seed, settle, share, solve, take, to_the_end
 
 
 @pytest.mark.parametrize("task", FIRST_TASKS)
@@ -52,14 +52,10 @@ def test_the_checkpoint_solves_a_puzzle_and_its_trace_and_replay_can_be_taken_aw
     page.get_by_text("Maze, medium, seed 0").wait_for()
     to_the_end(page)
     assert "tokens forwarded" in part(page, "cost").inner_text()
-    page.locator("#trace-file:not([disabled])").wait_for()
     data = _trace(page, tmp_path / "trace.json")
     check(data)
     assert data["settings"]["checkpoint"] == "base"
-    with page.expect_download() as waiting:
-        page.locator("#replay-file").click()
-    waiting.value.save_as(tmp_path / "replay.gif")
-    assert (tmp_path / "replay.gif").read_bytes().startswith(b"GIF8")
+    assert take(page, "gif", tmp_path / "replay.gif").startswith(b"GIF8")
 
 
 @pytest.mark.slow
@@ -72,9 +68,8 @@ def test_a_link_fills_the_controls_and_solves_again_token_for_token(app, visit, 
     solve(page)
     page.get_by_text("Transform, medium, seed 3").wait_for()
     to_the_end(page)
-    part(page, "copy-link").click()
+    share(page, "copy-link")
     link = part(page, "link").input_value()
-    page.locator("#trace-file:not([disabled])").wait_for()
     first = _trace(page, tmp_path / "first.json")
 
     again = visit(link)
@@ -82,7 +77,6 @@ def test_a_link_fills_the_controls_and_solves_again_token_for_token(app, visit, 
     to_the_end(again)
     assert again.get_by_role("radio", name="transform").get_attribute("aria-checked") == "true"
     assert again.get_by_label("Seed", exact=True).input_value() == "3"
-    again.locator("#trace-file:not([disabled])").wait_for()
     second = _trace(again, tmp_path / "second.json")
     assert [s["frames"] for s in second["segments"]] == [s["frames"] for s in first["segments"]]
     assert second["settings"] == first["settings"]
@@ -109,10 +103,7 @@ def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit)
 
 
 def _trace(page, path):
-    with page.expect_download() as waiting:
-        page.locator("#trace-file").click()
-    waiting.value.save_as(path)
-    written = json.loads(path.read_text())
+    written = json.loads(take(page, "trace", path))
     assert written["version"] == 2
     (data,) = ones_of(written)
     return data

@@ -6,7 +6,7 @@ import pytest
 
 from mmreason.tasks import TASKS
 from mmreason.ui.watch import own
-from tests.helpers.browser import HOSTILE, part, to_the_end
+from tests.helpers.browser import HOSTILE, part, share, to_the_end
 
 
 def _open(page):
@@ -30,7 +30,7 @@ def test_a_maze_set_up_by_clicks_is_solved(scripted, visit):
     page.get_by_text("Own maze").wait_for()
     to_the_end(page)
     assert "Solved in 4 turns" in part(page, "result-line").inner_text()
-    part(page, "copy-link").click()
+    share(page, "copy-link")
     link = part(page, "link").input_value()
     again = visit(link)
     again.get_by_text("Own maze").wait_for()

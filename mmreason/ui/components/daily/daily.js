@@ -1,11 +1,11 @@
 // The day's puzzle: asks the visitor first, then says who was right, and copies the result with the link.
 // `value` is { day, question } before the model has solved it, and { day, row, link, answer, right } afterwards.
 
-const { dayAfter, dayStreak, finder, firstNumber, verdictOfDay } = mm;
+const { copied, dayAfter, dayStreak, finder, firstNumber, verdictOfDay } = mm;
 
 const find = finder(element);
 const row = find('row');
-const copied = find('copied');
+const says = find('copied');
 const field = find('answer', HTMLInputElement);
 const KEY = 'mmreason-daily';
 
@@ -35,7 +35,7 @@ function keep(what) {
 function show() {
   const value = given();
   find('mm-daily').hidden = !value;
-  copied.textContent = '';
+  says.textContent = '';
   row.textContent = '';
   find('kept').textContent = '';
   if (!value) return;
@@ -70,14 +70,12 @@ find('copy').addEventListener('click', async () => {
   if (!value) return;
   const lines = [value.row, find('kept').textContent, `${location.origin}${location.pathname}${value.link}`];
   const text = lines.filter(Boolean).join('\n');
-  try {
-    await navigator.clipboard.writeText(text);
-    copied.textContent = 'Copied.';
-  } catch {
+  const done = await copied(text);
+  if (!done) {
     row.textContent = text;
     getSelection()?.selectAllChildren(row);
-    copied.textContent = 'Press Ctrl+C to copy.';
   }
+  says.textContent = done ? 'Copied.' : 'Press Ctrl+C to copy.';
 });
 
 watch('value', show);

@@ -1,7 +1,7 @@
 // The name, what this is, whose method, three figures, and the switch between light and dark (remembered; at first as
 // the system has it).  `value` is what ui/about.py says.
 
-const { explainTerms, finder, link, node, pageKeys } = mm;
+const { copied, explainTerms, finder, link, node, pageKeys } = mm;
 
 const find = finder(element);
 const button = find('theme');
@@ -68,13 +68,9 @@ find('links').append(
 find('bibtex').textContent = cite;
 find('close').addEventListener('click', () => dialog.close());
 find('copy').addEventListener('click', async () => {
-  try {
-    await navigator.clipboard.writeText(cite);
-    find('copied').textContent = 'Copied.';
-  } catch {
-    getSelection()?.selectAllChildren(find('bibtex'));
-    find('copied').textContent = 'Press Ctrl+C to copy.';
-  }
+  const done = await copied(cite);
+  if (!done) getSelection()?.selectAllChildren(find('bibtex'));
+  find('copied').textContent = done ? 'Copied.' : 'Press Ctrl+C to copy.';
 });
 
 explainTerms();

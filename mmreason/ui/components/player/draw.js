@@ -7,6 +7,7 @@ import { modality, overlay, tokensAt } from '../shared/frames.js';
 import { adviceText, counted, placesOf, plainWords, problemName, regionName, rewardText } from '../shared/words.js';
 import { narration } from './narration.js';
 import { drawLights } from './pointing.js';
+import { drawShare } from './share.js';
 
 const CROP_CELL = 24; // px of a cell in a turn's pictures, twice that of the whole canvas in as much room
 const CROP_MOST = 160;
@@ -243,7 +244,7 @@ function drawResult(player) {
   result.hidden = !show;
   find('cost').textContent = show || isRunning(player) ? costText(value) : '';
   find('show-expected').hidden = !value.expected;
-  find('copy-link').hidden = !value.link;
+  drawShare(player);
   if (!show) return;
   putResult(find('result-line'), value, 'result-line');
   const advice = value.advice;

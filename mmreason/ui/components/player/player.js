@@ -1,6 +1,6 @@
 // The player: a buffer of frames in the browser, played at reading pace.
 
-const { calmness, drawDeck, drawPlayer, dwell, finder, nextSpeed, onPlayerKeys, scrolling } = mm;
+const { calmness, connectShare, drawDeck, drawPlayer, dwell, finder, nextSpeed, onPlayerKeys, scrolling } = mm;
 const { pointAt, Sheet, speedWord, timelineOf, toggleExpected } = mm;
 
 const find = finder(element);
@@ -78,7 +78,7 @@ function restart() {
   find('cards').replaceChildren();
   toggleExpected(player, false);
   link.hidden = true;
-  find('copy-link').textContent = 'Copy link';
+  find('shared').textContent = '';
   player.playing = value.state === 'running' || (value.state === 'example' && !calm.matches);
   if (value.state === 'example' && calm.matches) player.position = last();
   if (isRunning() && last() >= 2) player.position = 2; // the first committed token shows at once
@@ -159,18 +159,12 @@ const scrub = find('scrub', HTMLInputElement);
 scrub.addEventListener('input', () => pauseAt(Number(scrub.value)));
 find('show-expected').addEventListener('click', () => toggleExpected(player, Boolean(find('expected').hidden)));
 find('again').addEventListener('click', () => trigger('again', {}));
-find('copy-link').addEventListener('click', async () => {
-  link.value = location.origin + location.pathname + player.value.link;
-  link.hidden = false;
-  link.select();
-  try {
-    await navigator.clipboard.writeText(link.value);
-    find('copy-link').textContent = 'Link copied';
-  } catch {
-    find('copy-link').textContent = 'Copy the link below';
-  }
-});
-onPlayerKeys(root, { step, toggle, home: () => step(-last()), end: jumpLive }, (_, target) => target === link);
+connectShare(player, (kind, name) => trigger('take', { kind, name }));
+onPlayerKeys(
+  root,
+  { step, toggle, home: () => step(-last()), end: jumpLive },
+  (_, target) => target === link || Boolean(target.closest('.share')),
+);
 
 pointAt(player);
 document.addEventListener('click', (event) => {

@@ -45,6 +45,36 @@ export function finder(root) {
 }
 
 /**
+ * Copies a text; says whether the browser allowed it.
+ * @param {string} text
+ */
+export async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Closes a menu on Escape, and when the focus leaves it.
+ * @param {HTMLDetailsElement} menu
+ * @param {HTMLElement} head its summary
+ */
+export function menuKeys(menu, head) {
+  menu.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !menu.open) return;
+    event.stopPropagation();
+    menu.open = false;
+    head.focus();
+  });
+  menu.addEventListener('focusout', (event) => {
+    if (!(event.relatedTarget instanceof Node && menu.contains(event.relatedTarget))) menu.open = false;
+  });
+}
+
+/**
  * Which way an arrow key goes in a row of choices, or 0.
  * @param {string} key
  */

@@ -1,6 +1,6 @@
 // A figure as a file: PNG and SVG of what is drawn, CSV of the data that it was drawn from.
 
-import { node } from './dom.js';
+import { menuKeys, node } from './dom.js';
 
 const STYLES = ['fill', 'fill-opacity', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-opacity', 'opacity'];
 const TEXT = ['font-family', 'font-size', 'font-weight', 'text-anchor', 'dominant-baseline'];
@@ -41,15 +41,7 @@ export function saveMenu(saved) {
     choices.append(button);
   }
   menu.append(head, choices);
-  menu.addEventListener('keydown', (event) => {
-    if (event.key !== 'Escape' || !menu.open) return;
-    event.stopPropagation();
-    menu.open = false;
-    head.focus();
-  });
-  menu.addEventListener('focusout', (event) => {
-    if (!(event.relatedTarget instanceof Node && menu.contains(event.relatedTarget))) menu.open = false;
-  });
+  menuKeys(menu, head);
   return menu;
 }
 

@@ -1,14 +1,20 @@
-"""What is sent as text is sent compressed: the page whole, streams of answers message by message.
+"""What is sent as text is sent compressed: pages and scripts whole, streams of answers message by message.
 
-Gradio's own scripts and styles are compressed already.
+Gradio compresses its scripts and styles anew for each visitor, quickly and so not well; here each is compressed as
+small as it gets, once, and kept.  So is a page that is asked for again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
+import re
 import zlib
+from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import Any
 
 import brotli
@@ -16,51 +22,109 @@ import brotli
 LEAST = 1024  # bytes of a page below which it is not worth it
 STREAM_LEVEL = 4
 GZIPPED = 16 + zlib.MAX_WBITS  # with gzip's header
+QUICK, SMALL = 6, 11  # brotli's qualities: for who waits, and for all who come after
+FILE = re.compile(r"/(?:(?:assets|static)/[\w./-]+\.(?:js|css)|theme\.css)\Z", re.ASCII)  # gradio's own
+NAMED_BY_HASH = re.compile(
+    r"/assets/[\w.-]+-[\w-]{8,}\.(?:js|css)\Z", re.ASCII
+)  # of these a browser need not ask twice
+FOR_EVER = (b"cache-control", b"public, max-age=31536000, immutable")
+FILE_KINDS = (b"text/javascript", b"application/javascript", b"text/css")
 
 
-def _brotli(body: bytes) -> bytes:
-    return brotli.compress(body, quality=7)
+class Packed:
+    """Bodies as brotli packs them: at once as well as time allows, and small from the time when that is done.
+
+    ``most`` of them are kept, and those that were asked for longest ago go first.
+    """
+
+    def __init__(self, most: int = 256) -> None:
+        self.most = most
+        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
+        self._seen: OrderedDict[bytes, None] = OrderedDict()  # asked for once, and not worth the work yet
+        self._pending = 0
+        self._lock = Lock()
+        self._worker = ThreadPoolExecutor(1, "packing")
+
+    def pack(self, body: bytes, at_first: bool) -> bytes:
+        """``body`` packed; it becomes small if it was asked for before, or ``at_first``."""
+        name = hashlib.sha256(body).digest()
+        with self._lock:
+            if name in self._kept:
+                self._kept.move_to_end(name)
+                return self._kept[name]
+        quick = brotli.compress(body, quality=QUICK)
+        with self._lock:
+            worth_it = at_first or name in self._seen
+            self._seen[name] = None
+            while len(self._seen) > self.most:
+                self._seen.popitem(last=False)
+            if worth_it and name not in self._kept and self._pending < self.most:
+                self._pending += 1
+                self._keep(name, quick)
+                self._worker.submit(self._shrink, name, body)
+        return quick
+
+    def _shrink(self, name: bytes, body: bytes) -> None:
+        small = brotli.compress(body, quality=SMALL)
+        with self._lock:
+            self._pending -= 1
+            self._keep(name, small)
+
+    def _keep(self, name: bytes, packed: bytes) -> None:
+        self._kept[name] = packed
+        self._kept.move_to_end(name)
+        while len(self._kept) > self.most:
+            self._kept.popitem(last=False)
+
+    def settle(self) -> None:
+        """Wait until all is as small as it gets."""
+        self._worker.submit(lambda: None).result()
 
 
-def _gzip(body: bytes) -> bytes:
-    return gzip.compress(body, 6)
-
-
-WAYS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = ((b"br", _brotli), (b"gzip", _gzip))
+PACKED = Packed()
 
 
 class Compress:
-    """Compresses what is HTML, the best way that the browser accepts, and event streams by gzip."""
+    """Compresses pages and gradio's files, the best way that the browser accepts, and event streams by gzip."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    def __init__(self, app: Any, packed: Packed = PACKED) -> None:
+        self.app, self.packed = app, packed
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
         accepted = _accepted(scope) if scope["type"] == "http" and scope["method"] == "GET" else set()
-        way = next((way for way in WAYS if way[0] in accepted), None)
+        is_file = b"br" in accepted and _is_file(scope)
+        ways: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
+            (b"br", lambda body: self.packed.pack(body, at_first=is_file)),
+            (b"gzip", lambda body: gzip.compress(body, 6)),
+        )
+        way = next((way for way in ways if way[0] in accepted), None)
         if way is None:
             await self.app(scope, receive, send)
             return
-        page: Any = None  # how an answer begins that is sent when it is whole
+        if is_file:  # as it is, so that it can be packed here
+            scope = scope | {"headers": [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]}
+        kinds = FILE_KINDS if is_file else (b"text/html",)
+        whole: Any = None  # how an answer begins that is sent when it is whole
         stream: Any = None  # what compresses an answer while it is sent
         parts: list[bytes] = []
 
         async def compressed(message: Any) -> None:
-            nonlocal page, stream
+            nonlocal whole, stream
             if message["type"] == "http.response.start":
                 kind = _kind(message["headers"])
-                if kind == b"text/html":
-                    page = message
+                if kind in kinds and (message["status"] == 200 or not is_file):
+                    named = is_file and NAMED_BY_HASH.search(scope["path"])
+                    whole = message | {"headers": [*message["headers"], FOR_EVER]} if named else message
                     return
                 if kind == b"text/event-stream" and b"gzip" in accepted:
                     stream = zlib.compressobj(STREAM_LEVEL, zlib.DEFLATED, GZIPPED)
                     message = message | {"headers": _headers(message, b"gzip")}
                 await send(message)
-            elif page is not None:
+            elif whole is not None:
                 parts.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    await _send_page(b"".join(parts), page, way, send)
+                    await _send_whole(b"".join(parts), whole, way, send)
             elif stream is not None and message["type"] == "http.response.body":
                 last = not message.get("more_body")
                 body = stream.compress(message.get("body", b""))
@@ -70,6 +134,13 @@ class Compress:
                 await send(message)
 
         await self.app(scope, receive, compressed)
+
+
+def _is_file(scope: Any) -> bool:
+    """Is one of gradio's own files asked for, and the whole of it?"""
+    path, root = scope["path"], scope.get("root_path", "")
+    path = path.removeprefix(root) if root and path.startswith(f"{root}/") else path
+    return bool(FILE.match(path)) and not any(name == b"range" for name, _ in scope["headers"])
 
 
 def _accepted(scope: Any) -> set[bytes]:
@@ -88,7 +159,7 @@ def _headers(start: Any, encoding: bytes) -> list[tuple[bytes, bytes]]:
     return [*kept, (b"content-encoding", encoding), (b"vary", b"accept-encoding")]
 
 
-async def _send_page(body: bytes, start: Any, way: tuple[bytes, Callable[[bytes], bytes]], send: Any) -> None:
+async def _send_whole(body: bytes, start: Any, way: tuple[bytes, Callable[[bytes], bytes]], send: Any) -> None:
     if len(body) >= LEAST:
         body = await asyncio.to_thread(way[1], body)
         start = start | {"headers": [*_headers(start, way[0]), (b"content-length", str(len(body)).encode())]}

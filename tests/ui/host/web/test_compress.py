@@ -6,28 +6,38 @@ import zlib
 import brotli
 import pytest
 
-from mmreason.ui.host.web.compress import Compress
+from mmreason.ui.host.web.compress import Compress, Packed
 from tests.helpers.apart import run_apart
 
 PAGE = b"<html>" + b"a maze " * 1000
 
 
-def answer(kind: bytes, *bodies: bytes, accepts: bytes = b"gzip, br", method: str = "GET", headers=()):
+def answer(
+    kind: bytes,
+    *bodies: bytes,
+    accepts: bytes = b"gzip, br",
+    method: str = "GET",
+    headers=(),
+    path="/",
+    packed=None,
+    asked=(),
+    status=200,
+):
     """The headers and the bodies as they are sent, for an app that answers ``bodies`` one by one."""
     sent = []
 
     async def app(scope, receive, send):
         length = str(sum(map(len, bodies))).encode()
         start = [(b"content-type", kind), (b"content-length", length), *headers]
-        await send({"type": "http.response.start", "status": 200, "headers": start})
+        await send({"type": "http.response.start", "status": status, "headers": start})
         for i, body in enumerate(bodies):
             await send({"type": "http.response.body", "body": body, "more_body": i < len(bodies) - 1})
 
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "headers": [(b"accept-encoding", accepts)]}
-    run_apart(Compress(app)(scope, None, send))
+    scope = {"type": "http", "method": method, "path": path, "headers": [(b"accept-encoding", accepts), *asked]}
+    run_apart(Compress(app, packed or Packed())(scope, None, send))
     return dict(sent[0]["headers"]), [message["body"] for message in sent[1:]]
 
 
@@ -66,6 +76,53 @@ def test_what_cannot_be_compressed_stays(options):
     headers, bodies = answer(b"text/html", PAGE, **options)
     assert bodies == [PAGE]
     assert headers[b"content-length"] == str(len(PAGE)).encode()
+
+
+SCRIPT = b"".join(b"let puzzle%d = draw(%d);\n" % (i * i % 97, i) for i in range(3000))
+
+
+def test_a_script_of_gradios_is_packed_small_once_and_for_all():
+    packed = Packed()
+    sent = []
+    for _ in range(2):
+        headers, (body,) = answer(b"text/javascript", SCRIPT, path="/assets/index-DphvyggB.js", packed=packed)
+        assert headers[b"content-encoding"] == b"br"
+        assert b"immutable" in headers[b"cache-control"]
+        assert brotli.decompress(body) == SCRIPT
+        sent.append(body)
+        packed.settle()
+    assert len(sent[1]) < len(sent[0])
+    assert sent[1] == brotli.compress(SCRIPT, quality=11)
+
+
+def test_a_page_is_packed_small_when_it_is_asked_for_again():
+    packed = Packed()
+    sizes = []
+    for _ in range(3):
+        sizes.append(len(answer(b"text/html", SCRIPT, packed=packed)[1][0]))
+        packed.settle()
+    assert sizes[0] == sizes[1] > sizes[2]
+
+
+def test_of_more_bodies_than_are_kept_the_oldest_goes():
+    packed = Packed(most=1)
+    for script in (SCRIPT, SCRIPT[::-1], SCRIPT):
+        assert brotli.decompress(packed.pack(script, at_first=True)) == script
+        packed.settle()
+    assert len(packed._kept) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"path": "/gradio_api/file=/home/assets/index.js"},
+        {"path": "/assets/index.js", "asked": [(b"range", b"bytes=0-9")]},
+        {"path": "/assets/index.js", "status": 404},
+        {"path": "/assets/index.js", "accepts": b"gzip"},
+    ],
+)
+def test_what_is_not_the_whole_of_such_a_file_stays(options):
+    assert answer(b"text/javascript", SCRIPT, **options)[1] == [SCRIPT]
 
 
 def test_files_and_small_pages_stay():

@@ -1,0 +1,111 @@
+// The Share menu of a player: link, text and code to copy, a picture of the canvas, and files that the server writes.
+
+import { copied, menuKeys } from '../shared/dom.js';
+import { download } from '../shared/save.js';
+import { apiCode, shareText } from './sharing.js';
+
+const WAIT_MS = 60000; // for a file
+const LOOK_MS = 50;
+const TAKES = '#take-file'; // gradio's button of the file: it is named by who asked, as soon as the file is there
+
+/**
+ * Connects the menu; `ask` asks the server for a file.
+ * @param {Player} player
+ * @param {(kind: string, name: string) => void} ask
+ */
+export function connectShare(player, ask) {
+  const { find } = player;
+  const menu = find('share', HTMLDetailsElement);
+  const says = find('shared');
+  const field = find('link', HTMLInputElement);
+  menuKeys(menu, find('share-head'));
+
+  const link = () => (player.value.link ? location.origin + location.pathname + player.value.link : '');
+
+  /**
+   * @param {string} name of the button
+   * @param {() => void | Promise<void>} act
+   */
+  const on = (name, act) =>
+    find(name).addEventListener('click', async () => {
+      menu.open = false;
+      find('share-head').focus();
+      says.textContent = '';
+      await act();
+    });
+
+  /**
+   * @param {string} text
+   * @param {string} what
+   */
+  async function copy(text, what) {
+    if (await copied(text)) says.textContent = `${what} copied.`;
+    else {
+      field.value = text;
+      field.hidden = false;
+      field.select();
+      says.textContent = 'Press Ctrl+C to copy.';
+    }
+  }
+
+  on('copy-link', () => {
+    field.value = link();
+    field.hidden = false;
+    return copy(link(), 'Link');
+  });
+  on('copy-text', async () => {
+    const text = shareText(player.value, link());
+    if (matchMedia('(pointer: coarse)').matches && typeof navigator.share === 'function') {
+      try {
+        await navigator.share({ text });
+        return;
+      } catch {
+        // the visitor chose nothing: it is copied
+      }
+    }
+    await copy(text, 'Text');
+  });
+  on('copy-code', () => copy(apiCode(player.value.link, location.origin + location.pathname), 'Python'));
+  on('save-picture', async () => {
+    const blob = await new Promise((done) => find('canvas', HTMLCanvasElement).toBlob(done, 'image/png'));
+    if (blob instanceof Blob) download(`mmreason-${player.value.problem.task}.png`, blob);
+  });
+  for (const kind of ['gif', 'trace']) {
+    on(`take-${kind}`, async () => {
+      says.textContent = kind === 'gif' ? 'Drawing the replay …' : 'Writing the trace …';
+      says.textContent = await take(kind, ask);
+    });
+  }
+}
+
+/**
+ * Has a file written and takes it; gives what to say.
+ * @param {string} kind
+ * @param {(kind: string, name: string) => void} ask
+ */
+async function take(kind, ask) {
+  const name = String(Date.now());
+  ask(kind, name);
+  for (let waited = 0; waited < WAIT_MS; waited += LOOK_MS) {
+    await new Promise((done) => setTimeout(done, LOOK_MS));
+    const button = document.querySelector(TAKES);
+    const [said, ...why] = button?.textContent?.trim().split(' ') ?? [];
+    if (!(button instanceof HTMLElement) || said !== name) continue;
+    if (why.length) return why.join(' ');
+    button.click();
+    return 'Saved.';
+  }
+  return 'The server has not answered: please try again.';
+}
+
+/**
+ * What can be shared of what is shown: nothing while it runs, and files only where a server writes them.
+ * @param {Player} player
+ */
+export function drawShare({ find, value }) {
+  const over = value.state !== 'running' && value.state !== 'ready';
+  find('share').hidden = !over;
+  if (!over) find('shared').textContent = '';
+  for (const name of ['copy-link', 'copy-code']) find(name).hidden = !value.link;
+  for (const name of ['take-gif', 'take-trace']) find(name).hidden = !document.querySelector(TAKES);
+}
