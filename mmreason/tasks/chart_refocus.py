@@ -24,7 +24,7 @@ from PIL import Image
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict
 from mmreason.tasks.atlas import drawn_at
-from mmreason.tasks.plot import LETTERS, RANKS, draw_axis, draw_bar, draw_foot, draw_header, draw_term
+from mmreason.tasks.drawings.plot import LETTERS, RANKS, draw_axis, draw_bar, draw_foot, draw_header, draw_term
 from mmreason.tasks.task import NO_HINT, Task, checked_object, shown, verdict
 
 TURNS: dict[Difficulty, tuple[int, int]] = {"easy": (1, 2), "medium": (3, 4), "hard": (5, 6)}

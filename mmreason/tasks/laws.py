@@ -32,7 +32,7 @@ from mmreason.records import (
 )
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import blamed_on, make_problem, split_of_problem
-from mmreason.tasks.data import DataTask
+from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.picture import PictureTask
 from mmreason.tasks.task import FOREIGN, NO_HINT, Spec, Task
 

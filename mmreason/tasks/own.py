@@ -24,7 +24,7 @@ from mmreason.disk import one_line
 from mmreason.errors import MMReasonError, TaskError
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, register
-from mmreason.tasks.data import DataTask
+from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.picture import PictureTask
 from mmreason.tasks.task import Task
 

@@ -24,7 +24,15 @@ from PIL import Image
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict, cell_word, parse_cell
 from mmreason.tasks.atlas import drawn_at
-from mmreason.tasks.creatures import COLOURS, SHAPES, draw_bubble, draw_card, draw_creature, draw_header, draw_water
+from mmreason.tasks.drawings.creatures import (
+    COLOURS,
+    SHAPES,
+    draw_bubble,
+    draw_card,
+    draw_creature,
+    draw_header,
+    draw_water,
+)
 from mmreason.tasks.task import NO_HINT, Task, checked_object, shown, verdict
 
 TURNS: dict[Difficulty, tuple[int, int]] = {"easy": (1, 2), "medium": (3, 4), "hard": (5, 6)}
@@ -103,7 +111,7 @@ class VisualSearch(Task):
     }
     cells = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
-    num_hints = len(KINDS)
+    num_hints = MAX_CLUES + 1 + len(KINDS)
 
     @property
     def several(self) -> str:
@@ -201,9 +209,13 @@ class VisualSearch(Task):
         return Demonstration(tuple(steps), f"<answer> {kinds[-1]}")
 
     def hints(self, spec: Mapping[str, Any]) -> np.ndarray:
-        """Which kind each creature, bubble and card shows, however it is drawn."""
+        """On a wanted creature which clue it gives; on the others, on bubbles and on cards the kind, however drawn."""
         canvas_HW = self.canvas(spec)
-        return np.where(canvas_HW < len(LOOKS) * len(KINDS), canvas_HW % len(KINDS), NO_HINT).astype(np.int16)
+        kinds_HW = MAX_CLUES + 1 + canvas_HW % len(KINDS)
+        hints_HW = np.where(canvas_HW < len(LOOKS) * len(KINDS), kinds_HW, NO_HINT).astype(np.int16)
+        for number, place in enumerate(self._trail(spec)[1], 1):
+            hints_HW[place] = number
+        return hints_HW
 
     def candidates(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> Iterator[str]:
         """The thought of the next clue."""

@@ -15,7 +15,7 @@ from mmreason.__main__ import main
 from mmreason.errors import TaskError
 from mmreason.records import DIFFICULTIES, SPLITS, Box
 from mmreason.tasks import TASKS, make_problem
-from mmreason.tasks.data import DataTask, judge_answer
+from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
 from tests.helpers.shapes import write_shapes

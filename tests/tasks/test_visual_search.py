@@ -11,7 +11,7 @@ from mmreason.errors import ProblemError
 from mmreason.records import DIFFICULTIES, FULL_BOX, GRID, Box, cell_word, region_mask
 from mmreason.tasks.laws import boxes_of, split_thought
 from mmreason.tasks.task import FOREIGN
-from mmreason.tasks.visual_search import CELL_ID, CELLS, CROWD, KINDS, VisualSearch
+from mmreason.tasks.visual_search import CELL_ID, CELLS, CROWD, KINDS, MAX_CLUES, VisualSearch
 from tests.helpers.parsing import parsed
 
 TASK = VisualSearch()
@@ -114,12 +114,14 @@ def test_the_question_alone_tells_nothing_and_the_crowd_is_a_crowd():
     assert len(answers) == len(KINDS)
 
 
-def test_hints_say_what_is_shown_however_it_is_drawn():
+def test_hints_say_which_clue_a_creature_gives_and_else_what_is_shown_however_it_is_drawn():
     hints_HW = TASK.hints(EXAMPLE)
-    assert KINDS[hints_HW[0, 0]] == EXAMPLE["wanted"]
+    assert KINDS[hints_HW[0, 0] - MAX_CLUES - 1] == EXAMPLE["wanted"]
+    clues = {"r3c2": 1, "r6c5": 2}
     for at, kind, says in EXAMPLE["creatures"]:
         row, column = int(at[1]) - 1, int(at[3]) - 1
-        assert [KINDS[hint] for hint in hints_HW[row, column : column + 2]] == [kind, says]
+        assert hints_HW[row, column] == clues.get(at, MAX_CLUES + 1 + KINDS.index(kind))
+        assert KINDS[hints_HW[row, column + 1] - MAX_CLUES - 1] == says
     assert (hints_HW >= 0).sum() == 2 * len(EXAMPLE["creatures"]) + 1
 
 

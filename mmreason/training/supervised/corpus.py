@@ -31,7 +31,8 @@ from mmreason.training.supervised.config import CorpusConfig
 
 NO_TARGET = -1
 LAST_TURN = 12  # of a demonstration that begins at a later turn: two more than any problem needs
-LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP = 48, 4, 9  # padding to multiples, so that a compiled step sees few shapes
+FEW_SHAPES = (48, 4, 9)  # lengths, blocks and widths are padded to multiples, for a compiled step and for a GPU
+AS_LONG_AS_IT_IS = (1, 1, 1)  # on a CPU what is padded costs time, a third of it where problems are short
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,14 +205,14 @@ def whole_rows(row: Row) -> list[Row]:
     return rows
 
 
-def collate(rows: Sequence[Row], layout: CellsLayout) -> Batch:
+def collate(rows: Sequence[Row], layout: CellsLayout, multiples: tuple[int, int, int] = AS_LONG_AS_IT_IS) -> Batch:
     """Pack rows and lay their targets alongside; with full attention each noisy copy comes before all else."""
     if layout.attention == "full":
-        packed = pack([[*row.noisy, *row.clean] for row in rows], layout.pad, LENGTH_STEP)
+        packed = pack([[*row.noisy, *row.clean] for row in rows], layout.pad, multiples[0])
         columns, canvas = [[0] for _ in rows], [len(row.noisy[0].ids) + 1 for row in rows]
     else:
         clean, noisy = [row.clean for row in rows], [row.noisy for row in rows]
-        packed, columns = pack_blocks(clean, noisy, layout.pad, LENGTH_STEP, BLOCKS_STEP, WIDTH_STEP)
+        packed, columns = pack_blocks(clean, noisy, layout.pad, *multiples)
         canvas = [1] * len(rows)
     target_BL = torch.full(packed.ids_BL.shape, NO_TARGET)
     hint_BL = torch.full(packed.ids_BL.shape, NO_HINT)
@@ -223,10 +224,12 @@ def collate(rows: Sequence[Row], layout: CellsLayout) -> Batch:
     return Batch(packed, target_BL, hint_BL, problems)
 
 
-def collate_causal(examples: Sequence[Example], layout: CellsLayout) -> Batch:
+def collate_causal(
+    examples: Sequence[Example], layout: CellsLayout, multiples: tuple[int, int, int] = AS_LONG_AS_IT_IS
+) -> Batch:
     """Pack clean sequences; the target of each token is the next one, the problem's own tokens left out."""
     rows = [clean_pieces(example, layout) for example in examples]
-    packed = pack(rows, layout.pad, LENGTH_STEP).with_next()
+    packed = pack(rows, layout.pad, multiples[0]).with_next()
     target_BL = torch.full(packed.ids_BL.shape, NO_TARGET)
     generated_BL = packed.segment_BL[:, 1:] > 0
     target_BL[:, :-1][generated_BL] = packed.ids_BL[:, 1:][generated_BL]
@@ -238,9 +241,16 @@ def collate_causal(examples: Sequence[Example], layout: CellsLayout) -> Batch:
 class DemonstrationBatches(Dataset):
     """Batch ``i`` is a pure function of (config, i), so a resumed run sees what it would have seen."""
 
-    def __init__(self, config: CorpusConfig, encoder: Encoder, num_batches: int, split: str = "train") -> None:
+    def __init__(
+        self,
+        config: CorpusConfig,
+        encoder: Encoder,
+        num_batches: int,
+        split: str = "train",
+        multiples: tuple[int, int, int] = AS_LONG_AS_IT_IS,
+    ) -> None:
         self.config, self.encoder = config, encoder
-        self.num_batches, self.split = num_batches, split
+        self.num_batches, self.split, self.multiples = num_batches, split, multiples
         self.sources = [source_of(task) for task in config.tasks]  # for a process that does not know them yet
 
     def __len__(self) -> int:
@@ -266,13 +276,13 @@ class DemonstrationBatches(Dataset):
         if config.causal:
             examples.sort(key=lambda example: example.length)
             sizes = [len(example.prompt) + layout.num_cells + example.length for example in examples]
-            return [collate_causal(examples[part], layout) for part in _parts(sizes, config)]
+            return [collate_causal(examples[part], layout, self.multiples) for part in _parts(sizes, config)]
         rows = [noisy_row(example, config.num_copies, layout, rng) for example in examples]
         if layout.attention == "full":
             rows = sorted((each for row in rows for each in whole_rows(row)), key=lambda row: row.length)
         else:
             rows.sort(key=lambda row: (row.widest >= layout.num_cells, len(row.noisy), row.widest))
-        return [collate(rows[part], layout) for part in _parts([row.length for row in rows], config)]
+        return [collate(rows[part], layout, self.multiples) for part in _parts([row.length for row in rows], config)]
 
 
 def _parts(lengths: Sequence[int], config: CorpusConfig) -> list[slice]:

@@ -44,7 +44,14 @@ from mmreason.tasks.task import NO_HINT
 from mmreason.training.hardware import half_precision
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import PretrainConfig
-from mmreason.training.supervised.corpus import NO_TARGET, Batch, DemonstrationBatches, Encoder
+from mmreason.training.supervised.corpus import (
+    AS_LONG_AS_IT_IS,
+    FEW_SHAPES,
+    NO_TARGET,
+    Batch,
+    DemonstrationBatches,
+    Encoder,
+)
 from mmreason.training.supervised.loop import OnStep, check_demonstrated, run_supervised, success_by_difficulty
 
 TAUGHT = SamplingConfig(num_steps=4, threshold=0.95)  # how the policy decodes what it then learns to do in one step
@@ -209,7 +216,8 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
     if config.compile:
         torch._dynamo.config.recompile_limit = 64  # one graph for each shape of a part
         forward = torch.compile(model, dynamic=False)
-    batches = DemonstrationBatches(config.corpus, encoder, config.steps)
+    multiples = FEW_SHAPES if config.compile or model.device.type != "cpu" else AS_LONG_AS_IT_IS
+    batches = DemonstrationBatches(config.corpus, encoder, config.steps, multiples=multiples)
     loader = DataLoader(
         Subset(batches, range(state.step, config.steps)),
         batch_size=None,

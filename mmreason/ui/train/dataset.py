@@ -19,8 +19,8 @@ import numpy as np
 from mmreason.disk import one_line, quoted
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.handed import inner_parts
-from mmreason.tasks.data import DataTask, judge_answer
-from mmreason.tasks.dataset import MAX_ROWS, Row
+from mmreason.tasks.dataset.rows import MAX_ROWS, Row
+from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import WRITING

@@ -26,7 +26,7 @@ from mmreason.training import hardware
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised import pretrain as module
 from mmreason.training.supervised.config import CorpusConfig, PretrainConfig
-from mmreason.training.supervised.corpus import NO_TARGET, DemonstrationBatches
+from mmreason.training.supervised.corpus import AS_LONG_AS_IT_IS, FEW_SHAPES, NO_TARGET, DemonstrationBatches
 from mmreason.training.supervised.pretrain import (
     PretrainState,
     SupervisedLoss,
@@ -215,11 +215,12 @@ def the_loss(parts) -> tuple[float, dict[str, float], torch.Tensor]:
     return total, sums, policy.tokens.weight.grad
 
 
-def test_the_loss_does_not_depend_on_how_a_batch_is_cut_into_parts():
+@pytest.mark.parametrize(("rows", "multiples"), [(3, AS_LONG_AS_IT_IS), (24, FEW_SHAPES)])
+def test_the_loss_does_not_depend_on_how_a_batch_is_cut_into_parts_or_padded(rows, multiples):
     config = CorpusConfig(problems_per_batch=8)
     whole = DemonstrationBatches(config, encoder(), 1)[0]
-    cut = DemonstrationBatches(replace(config, rows_per_part=3), encoder(), 1)[0]
-    assert len(cut) > len(whole)
+    cut = DemonstrationBatches(replace(config, rows_per_part=rows), encoder(), 1, multiples=multiples)[0]
+    assert [fields.packed.ids_BL.shape for fields in cut] != [fields.packed.ids_BL.shape for fields in whole]
     (one, sums_one, gradient_one), (other, sums_other, gradient_other) = the_loss(whole), the_loss(cut)
     assert one == pytest.approx(other, rel=1e-4)
     assert sums_one == pytest.approx(sums_other, rel=1e-4)

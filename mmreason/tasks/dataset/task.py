@@ -1,4 +1,4 @@
-"""A dataset as a task: ``data:FOLDER``; what a folder holds is in ``mmreason.tasks.dataset``.
+"""A dataset as a task: ``data:FOLDER``; what a folder holds is in ``mmreason.tasks.dataset.rows``.
 
 A row with a target takes one turn: the thought reads ``look <edit> r1c1 r2c3`` and names the region, the edit draws
 what the target shows there.  A row without one is answered at once.  Answers are judged by the row's own reward,
@@ -33,7 +33,7 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks.dataset import Dataset, Row, number_of
+from mmreason.tasks.dataset.rows import Dataset, Row, number_of
 from mmreason.tasks.picture import SMALL, PictureTask
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
 

@@ -1,0 +1,1 @@
+"""A dataset folder as a task: ``data:FOLDER``."""
