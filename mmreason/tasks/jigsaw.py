@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict, cell_word
 from mmreason.seeds import derive_seed
+from mmreason.tasks.board import Board
 from mmreason.tasks.task import Task, checked_object, shown, verdict
 
 TURNS: dict[Difficulty, tuple[int, int]] = {"easy": (1, 2), "medium": (2, 3), "hard": (4, 5)}
@@ -111,6 +112,7 @@ class Jigsaw(Task):
     question = "How many swaps put the picture back together?"
     words = ("swap", "swaps")
     example: Mapping[str, Any] = {"task": "jigsaw", "picture_seed": 7, "swaps": [["r1c1", "r2c4"], ["r3c2", "r4c3"]]}
+    board = Board(field="swaps", side=SIDE, marks=(), click="swap", most=MAX_SWAPS, nothing="no two tiles are swapped")
     cells = tuple(f"{ramp}_colour{c}_dot{d}" for ramp in RAMPS for c in range(LEVELS) for d in range(LEVELS))
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
     num_hints = NUM_TILES

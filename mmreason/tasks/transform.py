@@ -23,6 +23,7 @@ from PIL import Image, ImageDraw
 
 from mmreason.errors import ProblemError
 from mmreason.records import CELL_PX, GRID, Box, Demonstration, Difficulty, Step, Verdict, region_mask
+from mmreason.tasks.board import Board, Mark, Row
 from mmreason.tasks.task import NO_HINT, Task, checked_object, shown, spoiled, verdict
 
 TURNS: dict[Difficulty, tuple[int, int]] = {"easy": (1, 2), "medium": (3, 4), "hard": (5, 6)}
@@ -47,6 +48,14 @@ GATHER = {
 }
 NEXT_COLOUR = (0, 2, 3, 1)
 OPERATIONS = (*GATHER, "recolour")
+OPERATION_WORDS = {
+    "rotate90": "↻ 90°",
+    "rotate180": "↻ 180°",
+    "rotate270": "↻ 270°",
+    "mirror_horizontal": "⇆ mirror",
+    "mirror_vertical": "⇅ mirror",
+    "recolour": "recolour",
+}
 SPELLINGS = {"recolor": "recolour"}
 
 FRAME = ("top_left", "top", "top_right", "left", "right", "bottom_left", "bottom", "bottom_right")
@@ -218,6 +227,21 @@ class Transform(Task):
         "pattern": [[0, 2, 1], [0, 0, 3], [1, 0, 0]],
         "operations": ["rotate90", "mirror_horizontal"],
     }
+    board = Board(
+        field="pattern",
+        side=SIDE,
+        marks=(
+            Mark(0, "empty"),
+            Mark(1, "red", "●", ink=RED),
+            Mark(2, "blue", "■", ink=BLUE),
+            Mark(3, "yellow", "▲", ink="#8a7d00"),
+        ),
+        click="count",
+        row=Row(
+            "operations", "Operations", tuple((name, OPERATION_WORDS[name]) for name in OPERATIONS), MAX_OPERATIONS
+        ),
+        nothing="no operation is chosen",
+    )
     cells = CELLS
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
     num_hints = len(COLOURS) + 1

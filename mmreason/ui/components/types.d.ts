@@ -16,10 +16,12 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/day.js') &
   typeof import('./shared/words.js') &
   typeof import('./shared/frames.js') &
+  typeof import('./shared/photo.js') &
   typeof import('./shared/canvas.js') &
   typeof import('./shared/cards.js') &
   typeof import('./shared/save.js') &
   typeof import('./shared/chart.js') &
+  typeof import('./board/tiles.js') &
   typeof import('./player/narration.js') &
   typeof import('./player/pointing.js') &
   typeof import('./player/sharing.js') &
@@ -161,12 +163,19 @@ interface EditSegment extends Judged {
 }
 type Segment = TextSegment | EditSegment;
 
+/** Parts of a picture by code: each code's cell in it, of 8 × 8. */
+interface Photo {
+  picture: HTMLCanvasElement;
+  homes: Map<number, number>;
+}
 interface Problem {
   task: string;
   difficulty: string;
   seed: number | null;
   question: string;
   turns: number;
+  /** What a visitor made, as its file has it. */
+  own?: { swaps?: unknown };
 }
 interface Ended {
   segments: Segment[];

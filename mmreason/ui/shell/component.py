@@ -26,10 +26,12 @@ MODULES = (
         "shared/day",
         "shared/words",
         "shared/frames",
+        "shared/photo",
         "shared/canvas",
         "shared/cards",
     ),
     *("shared/save", "shared/chart", "shared/shapes"),
+    "board/tiles",
     *("player/narration", "player/pointing", "player/sharing", "player/share", "player/draw"),
     *("group/asking", "group/grid", "group/drawer", "group/figures"),
 )

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from mmreason.layouts.vocabulary import MASK
-from mmreason.records import NUM_CELLS, Problem, Segment, Trace
+from mmreason.records import DIFFICULTIES, NUM_CELLS, Problem, Segment, Trace
 from mmreason.rewards.advice import Codes, expected_solution, first_wrong
 from mmreason.rewards.verify import Verifier
+from mmreason.tasks import TASKS
 from mmreason.traces.sheet import sheet_pixels
 from mmreason.ui.host.web.sheets import sheet_link
 
@@ -48,7 +49,7 @@ class Playback:
         value = {
             "run": self.run,
             "state": state,
-            "problem": trace.problem.summary,
+            "problem": shown_problem(trace.problem),
             "settings": dict(trace.settings),
             "sheet": self.sheet,
             "canvas_codes": [token - len(self.words) for token in trace.canvas_tokens],
@@ -103,6 +104,13 @@ class Playback:
         if token == self.mask:
             return None
         return token - len(self.words) if is_edit else self.words[token]
+
+
+def shown_problem(problem: Problem) -> dict[str, Any]:
+    """What is said of ``problem``; of one that a visitor made on a board, all that they made."""
+    task = TASKS.get(problem.task)
+    is_own = problem.difficulty not in DIFFICULTIES and task is not None and task.board is not None
+    return problem.summary | ({"own": dict(problem.spec)} if is_own else {})
 
 
 def run_number() -> int:

@@ -21,7 +21,7 @@ from mmreason.records import Problem, Trace
 from mmreason.traces.file import to_json
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.words import OUR_FAULT, place_in_line, sentence
-from mmreason.ui.solve.playback import Playback, cost_entry
+from mmreason.ui.solve.playback import Playback, cost_entry, shown_problem
 from mmreason.ui.solve.request import SolveRequest, link_query
 from mmreason.ui.solve.worker import FAILED, FINISHED, WORKER, Ticket, Worker
 
@@ -174,7 +174,7 @@ def preview(problem: Problem, checkpoint: str) -> dict[str, Any]:
     tokens = tuple(int(token) for token in pipe.encode_image(problem.image))
     trace = Trace(problem, tokens, (), "")
     _, value = playback.update(trace, "ready")
-    return value | {"problem": problem.summary, "cost": cost_entry(trace)}
+    return value | {"problem": shown_problem(problem), "cost": cost_entry(trace)}
 
 
 def other_seed(seed: int) -> int:

@@ -106,9 +106,10 @@ def _connect_daily(w: Watch) -> None:
 def _connect_own(w: Watch) -> None:
     puzzle = [w.kind, w.board, w.text, w.checkpoint]
     seen = [w.player, w.own_says, w.own_solve]
-    w.own_open.click(on_open, None, w.own_panel, **AT_ONCE).then(on_own, puzzle, seen, **PRIVATE)
+    opened = w.own_open.click(on_open, [w.task, w.kind], [w.own_panel, w.kind, w.board, w.text], **AT_ONCE)
+    opened.then(on_own, puzzle, seen, **PRIVATE)
     gr.on([w.own_solve.click, w.own_close.click, w.solve.click], on_close, None, w.own_panel, **AT_ONCE)
-    w.kind.input(on_kind, w.kind, [w.board, w.text], **PRIVATE).then(on_own, puzzle, seen, **PRIVATE)
+    w.kind.input(on_kind, [w.kind, w.board], [w.board, w.text], **PRIVATE).then(on_own, puzzle, seen, **PRIVATE)
     w.board.put(on_own, puzzle, seen, **CHANGING)
     w.text.change(on_own, puzzle, seen, **CHANGING)
 
@@ -266,9 +267,13 @@ def on_settings(request: gr.Request, *values: Any) -> tuple[Any, Any]:
     return "" if says.startswith("Seed ") else says, gr.Button(interactive=not says)
 
 
-def on_open() -> Any:
-    """Open the panel of the visitor's own puzzle."""
-    return gr.Column(visible=True)
+def on_open(task: Any, kind: Any) -> tuple[Any, ...]:
+    """Open the panel of the visitor's own puzzle in the chosen task."""
+    wanted = own.kind_for(task)
+    if wanted == kind:
+        return gr.Column(visible=True), gr.skip(), gr.skip(), gr.skip()
+    text = own.as_text(task) if wanted == own.JSON else None
+    return gr.Column(visible=True), *_own_parts(wanted, own.first_board(wanted), text)
 
 
 def on_close() -> Any:
@@ -285,9 +290,10 @@ def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
     return seen, says, gr.Button(interactive=solvable)
 
 
-def on_kind(kind: str) -> tuple[Any, Any]:
-    """Board or text for the chosen kind of puzzle."""
-    return _own_parts(kind, own.first_board(kind), None)[1:]
+def on_kind(kind: str, board: Any) -> tuple[Any, Any]:
+    """Board or text for the chosen kind of puzzle; as text, the puzzle that was on the board."""
+    text = own.as_text(None, board) if kind == own.JSON else None
+    return _own_parts(kind, own.first_board(kind), text)[1:]
 
 
 def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:

@@ -14,7 +14,6 @@ from mmreason.ui.solve.request import parse_puzzle
 JSON = "JSON"
 BOARDS = {name: task.board for name, task in TASKS.items() if task.board is not None}
 KINDS = (*BOARDS, JSON)
-FIRST_TEXT = json.dumps(next((task.example for name, task in TASKS.items() if name not in BOARDS), {}))
 
 
 def on_board(puzzle: Mapping[str, Any]) -> dict[str, Any]:
@@ -23,8 +22,21 @@ def on_board(puzzle: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def first_board(kind: str) -> dict[str, Any] | None:
-    """The board of ``kind`` as it is at first; None where there is none."""
-    return on_board(TASKS[kind].example) if kind in BOARDS else None
+    """The board of ``kind`` as it is ``first``: what was set up before takes its place; None where there is none."""
+    return on_board(TASKS[kind].example) | {"first": True} if kind in BOARDS else None
+
+
+def kind_for(task: Any) -> str:
+    """How a puzzle of ``task`` is set up."""
+    return task if isinstance(task, str) and task in BOARDS else JSON
+
+
+def as_text(task: Any, board: Any = None) -> str:
+    """A puzzle as JSON: what is on the board, else the first of ``task``."""
+    puzzle = _puzzle(board)
+    if not isinstance(puzzle, Mapping):
+        puzzle = TASKS[task].example if isinstance(task, str) and task in TASKS else {}
+    return json.dumps(dict(puzzle))
 
 
 def own_puzzle(kind: str, board: Any, text: str) -> dict[str, Any]:
@@ -40,7 +52,7 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
     try:
         problem = problem_from_json(own_puzzle(kind, board, text))
     except MMReasonError as error:
-        return None, f"✗ This cannot be solved: {_on_a_board(kind, str(error))}."
+        return None, f"✗ This cannot be solved: {_on_a_board(kind, str(error), _puzzle(board))}."
     turns = "1 turn" if problem.turns == 1 else f"{problem.turns} turns"
     return problem, f"✓ This {TASKS[problem.task].label} can be solved, in {turns}."
 
@@ -60,10 +72,12 @@ def _puzzle(board: Any) -> Any:
     return board.get("puzzle") if isinstance(board, Mapping) else None
 
 
-def _on_a_board(kind: str, reason: str) -> str:
+def _on_a_board(kind: str, reason: str, puzzle: Any) -> str:
     """A reason without the name of the problem file's field, which a board does not show."""
     if not isinstance(kind, str) or kind not in BOARDS:
         return reason
+    if BOARDS[kind].nothing and BOARDS[kind].lacks(puzzle):
+        return f"{BOARDS[kind].nothing} yet"
     field = BOARDS[kind].field
     for begins, instead in ((f"{field}: ", ""), (f"{field} ", f"the {kind} ")):
         if reason.startswith(begins):

@@ -107,7 +107,7 @@ def _own_panel() -> dict[str, Any]:
             kind = gr.Radio(list(own.KINDS), value=first, label="Your own puzzle", elem_id="own-kind")
             board = component("board", value=own.first_board(first), elem_id="board")
             text = gr.Textbox(
-                own.FIRST_TEXT,
+                own.as_text(first),
                 lines=12,
                 max_lines=16,
                 label="A puzzle of any task",

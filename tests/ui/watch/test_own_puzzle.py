@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mmreason.tasks import TASKS
 from mmreason.ui.watch import own
@@ -55,6 +57,8 @@ def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):
 @pytest.mark.parametrize(
     ("kind", "board"),
     [
+        ("jigsaw", {"picture_seed": 7, "swaps": []}),
+        ("transform", {"pattern": [[0] * 3] * 3, "operations": []}),
         ("maze", {"rows": ["........"] * 8}),
         ("maze", {"rows": ["S......S", *["########"] * 6, "D......G"]}),
         ("sudoku", {"grid": [[1, 1, 1, 1], *[[0] * 4] * 3]}),
@@ -67,6 +71,9 @@ def test_a_board_that_is_no_puzzle_yet_is_shown_as_it_stands(kind, board):
     assert own.check(kind, value, "")[0] is None
     assert problem is not None
     assert problem.turns == 0
+    if kind in ("jigsaw", "transform"):
+        assert np.array_equal(problem.canvas, task.canvas({"task": kind} | board))
+        return
     marks = [str(mark) for line in next(iter(board.values())) for mark in line]
     if kind == "maze":
         shown = [task.cells[cell] for cell in problem.canvas.ravel()]
@@ -75,6 +82,19 @@ def test_a_board_that_is_no_puzzle_yet_is_shown_as_it_stands(kind, board):
     else:
         shown = [task.cells[cell].split("_")[1] for cell in problem.canvas[::2, ::2].ravel()]
         assert shown == ["empty" if mark == "0" else f"given{mark}" for mark in marks]
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        *({"picture_seed": 7, "swaps": swaps} for swaps in (3, [["r1c1"]], [["r1c1", 3]], [["r1c9", "r1c1"]])),
+        {"picture_seed": 7, "swaps": [["r1c1", "r1c2"]] * 17},
+        *({"pattern": [[0] * 3] * 3, "operations": chosen} for chosen in (None, ["spin"], ["recolour"] * 7)),
+    ],
+)
+def test_swaps_and_operations_that_no_board_holds_are_not_shown(board):
+    for kind in ("jigsaw", "transform"):
+        assert own.as_it_stands(kind, {"puzzle": {"task": kind} | board}) is None
 
 
 @pytest.mark.parametrize("board", [None, [], {}, {"rows": 3}, {"rows": ["x" * 8] * 8}, {"grid": [[9] * 4] * 4}])
@@ -111,14 +131,69 @@ def test_a_sudoku_is_typed_and_a_contradiction_is_named(scripted, visit):
     assert "Solved in 3 turns" in part(page, "result-line").inner_text()
 
 
-def test_a_jigsaw_is_pasted_as_json(scripted, visit):
+def test_a_jigsaw_is_shown_and_pasted_as_json(scripted, visit):
     page = visit(scripted.address)
+    page.get_by_role("radio", name="jigsaw").click()
     _open(page)
     page.locator("#own-kind").get_by_label("JSON").click()
     page.get_by_text("This jigsaw can be solved, in 2 turns").wait_for()
     box = page.locator("#own-text textarea")
     box.fill('{"task": "jigsaw", "picture_seed": 7, "swaps": []}')
     page.get_by_text("swaps must be a list of 1 to 16 pairs").wait_for()
+
+
+def test_the_panel_opens_in_the_chosen_task_and_keeps_what_was_set_up(scripted, visit):
+    page = visit(scripted.address)
+    page.get_by_role("radio", name="transform").click()
+    _open(page)
+    page.get_by_text("This transform can be solved, in 2 turns").wait_for()
+    page.get_by_role("button", name="Add recolour").click()
+    page.get_by_text("This transform can be solved, in 3 turns").wait_for()
+    page.locator("#own-kind").get_by_label("sudoku").click()
+    page.get_by_text("This sudoku can be solved").wait_for()
+    page.locator("#own-kind").get_by_label("transform").click()
+    page.get_by_text("This transform can be solved, in 3 turns").wait_for()
+    for _ in range(3):
+        page.get_by_role("button", name="Remove 1,").click()
+    page.get_by_text("no operation is chosen yet").wait_for()
+    assert page.get_by_role("button", name="Solve this puzzle").is_disabled()
+
+
+PIXEL = """(name) => {
+  const canvas = document.querySelector(`.mm-player .canvas`);
+  return [...canvas.getContext('2d').getImageData(canvas.width / 16, canvas.width / 16, 1, 1).data].slice(0, 3);
+}"""
+
+
+def test_a_jigsaw_of_ones_own_photo_is_set_up_by_clicks_and_the_photo_stays_in_the_browser(app, visit, tmp_path):
+    quarters = np.zeros((80, 120, 3), np.uint8)
+    quarters[:40, :60], quarters[:40, 60:], quarters[40:, :60] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    Image.fromarray(quarters).save(tmp_path / "photo.png")
+    (tmp_path / "no.svg").write_text("<svg onload='window.PWNED=1'/>")
+    page = visit(app)
+    sent = []
+    page.on("request", lambda request: sent.append(request.post_data or ""))
+    page.get_by_role("radio", name="jigsaw").click()
+    _open(page)
+    page.get_by_text("This jigsaw can be solved, in 2 turns").wait_for()
+    page.get_by_role("button", name="Start over").click()
+    page.get_by_text("no two tiles are swapped yet").wait_for()
+    page.locator(".photo input").set_input_files(tmp_path / "no.svg")
+    page.get_by_text("Choose a JPEG, PNG or WebP picture.").wait_for()
+    page.locator(".photo input").set_input_files(tmp_path / "photo.png")
+    page.get_by_text("It stays in this browser").wait_for()
+    assert page.evaluate(PIXEL) == [255, 0, 0]  # the photo's first corner in its place
+    page.locator(".tiles .tile[aria-label^='r1c1,']").click()
+    page.locator(".tiles .tile[aria-label^='r4c1,']").click()
+    page.get_by_text("This jigsaw can be solved, in 1 turn").wait_for()
+    page.wait_for_function(f"() => String(({PIXEL})()) === '0,0,255'")
+    page.get_by_role("button", name="Solve this puzzle").click()
+    page.get_by_text("Own jigsaw").wait_for()
+    to_the_end(page)
+    if "Solved in 1 turn" in part(page, "result-line").inner_text():
+        assert page.evaluate(PIXEL) == [255, 0, 0]
+    assert page.evaluate("window.PWNED") is None
+    assert not any("data:image" in text or "PNG" in text for text in sent)
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -1,7 +1,7 @@
 // A board of buttons.  Of `value`, `puzzle` is the puzzle as its file has it, and `board` says which field of it holds
 // the rows, what a cell may hold and what a click does (tasks/board.py).
 
-const { finder, node } = mm;
+const { finder, node, swapTiles } = mm;
 
 /** @typedef {{ value: string | number, name: string, glyph: string, ink: string, ground: string }} Mark */
 /** @type {Record<string, [number, number]>} */
@@ -15,11 +15,15 @@ let buttons = [];
 /** @type {HTMLButtonElement[]} */
 let tools = [];
 let shape = '';
+/** @type {(() => void) | null} */
+let showTiles = null; // where a click exchanges two tiles
+/** @type {Map<string, object>} */
+const kept = new Map(); // by task what the visitor has set up, so that it is there when they come back
 let [row, column] = [0, 0]; // the cell that the tab key reaches
 
 /** @returns {Mark[]} */
 const marks = () => props.value.board.marks;
-/** @returns {(string | (string | number)[])[]} */
+/** @returns {any[]} */
 const lines = () => props.value.puzzle[props.value.board.field];
 /** @returns {number} */
 const size = () => props.value.board.side;
@@ -35,6 +39,13 @@ const markAt = (r, c) => marks().find((mark) => mark.value === lines()[r][c]) ??
 function build() {
   shape = props.value.puzzle.task;
   [row, column] = [0, 0];
+  showTiles = props.value.board.click === 'swap' ? swapTiles(cellsBox, find('tools'), lines, write) : null;
+  cellsBox.setAttribute('aria-label', showTiles ? 'Tiles' : 'Puzzle');
+  if (showTiles) {
+    buttons = [];
+    find('hint').textContent = 'Click two tiles to exchange them. With the keyboard: arrows move, space chooses.';
+    return;
+  }
   tool = marks()[1].value;
   cellsBox.className = `cells${size() > 4 ? '' : ' large'}`;
   tools = puts() ? marks().map(toolButton) : [];
@@ -106,16 +117,73 @@ function click(r, c) {
  * @param {string | number} value
  */
 function put(r, c, value) {
-  const { board, puzzle } = props.value;
+  const { board } = props.value;
   const only = board.single.includes(value); // a board holds one of it
   const written = lines().map((line, i) => {
     const cells = [...line].map((old) => (only && old === value ? marks()[0].value : old));
     if (i === r) cells[c] = value;
     return typeof line === 'string' ? cells.join('') : cells;
   });
-  props.value = { board, puzzle: { ...puzzle, [board.field]: written } };
+  write(written);
+}
+
+/**
+ * Puts down a field of the puzzle, the board's own unless another is named.
+ * @param {unknown[]} written
+ * @param {string} [field]
+ */
+function write(written, field) {
+  const { board, puzzle } = props.value;
+  const made = { ...puzzle, [field ?? board.field]: written };
+  kept.set(made.task, made);
+  props.value = { board, puzzle: made };
   show();
   trigger('put', {});
+}
+
+/** The list beside the cells: what is chosen, in its order, and what can be added. */
+function showLine() {
+  const { board, puzzle } = props.value;
+  const { row } = board;
+  find('line').hidden = !row;
+  if (!row) return;
+  find('line').setAttribute('aria-label', row.name);
+  /** @type {string[]} */
+  const chosen = Array.isArray(puzzle[row.field]) ? puzzle[row.field] : [];
+  /** @type {Map<string, string>} */
+  const names = new Map(row.choices);
+  const there = node('div', 'chosen');
+  there.append(
+    ...chosen.map((value, i) => {
+      const chip = node('button', 'tool', `${i + 1} ${names.get(value) ?? value} ×`);
+      chip.type = 'button';
+      chip.setAttribute('aria-label', `Remove ${i + 1}, ${value.replaceAll('_', ' ')}`);
+      chip.addEventListener('click', () =>
+        write(
+          chosen.filter((_, j) => j !== i),
+          row.field,
+        ),
+      );
+      return chip;
+    }),
+  );
+  const more = node('div', 'choices');
+  more.append(
+    ...[...names].map(([value, name]) => {
+      const add = node('button', 'tool', `+ ${name}`);
+      add.type = 'button';
+      add.disabled = chosen.length >= row.most;
+      add.setAttribute('aria-label', `Add ${value.replaceAll('_', ' ')}`);
+      add.addEventListener('click', () => {
+        write([...chosen, value], row.field);
+        /** @type {NodeListOf<HTMLButtonElement>} */ (element.querySelectorAll('.choices button'))[
+          [...names.keys()].indexOf(value)
+        ].focus();
+      });
+      return add;
+    }),
+  );
+  find('line').replaceChildren(node('span', 'line-name', `${row.name}, in order, at most ${row.most}`), there, more);
 }
 
 /** @param {(button: HTMLButtonElement, r: number, c: number) => void} act */
@@ -131,7 +199,17 @@ function reach() {
 
 function show() {
   if (!props.value?.board || !Array.isArray(lines())) return;
+  const mine = kept.get(props.value.puzzle.task);
+  if (props.value.first && mine) {
+    props.value = { board: props.value.board, puzzle: mine };
+    trigger('put', {});
+  }
   if (shape !== props.value.puzzle.task) build();
+  showLine();
+  if (showTiles) {
+    showTiles();
+    return;
+  }
   const { blocks } = props.value.board;
   eachCell((button, r, c) => {
     const mark = markAt(r, c);
@@ -150,6 +228,7 @@ function show() {
 const within = (place) => Math.max(0, Math.min(size() - 1, place));
 
 cellsBox.addEventListener('keydown', (event) => {
+  if (showTiles) return; // which have keys of their own
   const move = MOVES[event.key];
   const empties = event.key === 'Backspace' || event.key === 'Delete';
   const key = empties ? String(marks()[0].value) : event.key;

@@ -1,7 +1,7 @@
 // The player: a buffer of frames in the browser, played at reading pace.
 
 const { calmness, connectShare, drawDeck, drawPlayer, dwell, finder, nextSpeed, onPlayerKeys, scrolling } = mm;
-const { pointAt, Sheet, speedWord, timelineOf, toggleExpected } = mm;
+const { onPhoto, photoOf, pointAt, Sheet, speedWord, timelineOf, toggleExpected } = mm;
 
 const find = finder(element);
 const root = find('mm-player');
@@ -52,6 +52,7 @@ function receive() {
   const isNew = !player.value || player.value.run !== next.run;
   player.value = next;
   player.sheet.use(next.sheet);
+  wear(isNew);
   Object.assign(player, timelineOf(next.canvas_codes, next.segments));
   if (isNew) restart();
   else if (player.following && player.position < last()) place(last());
@@ -59,6 +60,14 @@ function receive() {
   if (next.state === 'stopped') player.playing = false;
   draw();
   schedule();
+}
+
+/**
+ * A jigsaw of the visitor's own wears the photo that they chose.
+ * @param {boolean} anew whether it may be another jigsaw, or another photo
+ */
+function wear(anew) {
+  if (anew) player.sheet.wear(photoOf(player.value));
 }
 
 /** @param {number} position */
@@ -167,6 +176,11 @@ onPlayerKeys(
 );
 
 pointAt(player);
+onPhoto(() => {
+  if (!player.value) return;
+  wear(true);
+  draw();
+});
 document.addEventListener('click', (event) => {
   // Stop ends what moves, too.
   if (!(event.target instanceof Element) || !event.target.closest('#stop') || !player.value) return;

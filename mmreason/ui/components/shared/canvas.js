@@ -3,6 +3,7 @@
 import { boxesOf, GRID } from './words.js';
 
 const CELL = 16;
+const FINE = 64; // pixels of a cell where a photo is shown
 
 /** A picture in the value itself, or a file that the browser keeps. */
 const PICTURE = /^(data:image\/png;base64,|sheet\/[0-9a-f]{16}\.png$)/;
@@ -12,9 +13,15 @@ export class Sheet {
   /** @param {() => void} redraw is called when the pictures are there */
   constructor(redraw) {
     this.redraw = redraw;
+    /** @type {HTMLImageElement | HTMLCanvasElement} */
     this.image = new Image();
     this.source = '';
     this.columns = 16;
+    /** Pixels of a cell in the image. */
+    this.cell = CELL;
+    /** @type {Photo | null} */
+    this.photo = null;
+    this.plain = this.image;
     this.ready = false;
     /** Another number whenever what is drawn would be different. */
     this.version = 0;
@@ -31,12 +38,44 @@ export class Sheet {
     const image = new Image();
     image.onload = () => {
       if (this.source !== value.image) return; // another one has come meanwhile
-      this.image = image;
+      this.plain = image;
       this.ready = true;
-      this.version += 1;
+      this.paint();
       this.redraw();
     };
     image.src = value.image;
+  }
+
+  /**
+   * Shows a photo's parts in place of the codes that stand for them, or no photo.
+   * @param {Photo | null} photo
+   */
+  wear(photo) {
+    if (photo === this.photo) return;
+    this.photo = photo;
+    if (this.ready) this.paint();
+  }
+
+  paint() {
+    this.version += 1;
+    this.cell = this.photo ? FINE : CELL;
+    if (!this.photo) {
+      this.image = this.plain;
+      return;
+    }
+    const canvas = document.createElement('canvas');
+    [canvas.width, canvas.height] = [this.plain.width, this.plain.height].map((side) => (side / CELL) * FINE);
+    const pen = penOf(canvas);
+    pen.imageSmoothingEnabled = false;
+    pen.drawImage(this.plain, 0, 0, canvas.width, canvas.height);
+    const { picture, homes } = this.photo;
+    const part = picture.width / GRID;
+    for (const [code, home] of homes) {
+      const [x, y] = [(code % this.columns) * FINE, Math.floor(code / this.columns) * FINE];
+      const [left, top] = cornerOf(home, part);
+      pen.drawImage(picture, left, top, part, part, x, y, FINE, FINE);
+    }
+    this.image = canvas;
   }
 }
 
@@ -88,16 +127,16 @@ export function drawCanvas(sheet, canvas, codes, options = {}) {
   const pen = penOf(canvas);
   const size = canvas.width / GRID;
   const stripes = codes.includes(null) ? hatch(pen, size) : '';
-  pen.imageSmoothingEnabled = false;
+  pen.imageSmoothingEnabled = sheet.cell > CELL;
   codes.forEach((code, index) => {
     const [x, y] = cornerOf(index, size);
     if (code === null) {
       pen.fillStyle = stripes;
       pen.fillRect(x, y, size, size);
     } else if (sheet.ready) {
-      const left = (code % sheet.columns) * CELL;
-      const top = Math.floor(code / sheet.columns) * CELL;
-      pen.drawImage(sheet.image, left, top, CELL, CELL, x, y, size, size);
+      const left = (code % sheet.columns) * sheet.cell;
+      const top = Math.floor(code / sheet.columns) * sheet.cell;
+      pen.drawImage(sheet.image, left, top, sheet.cell, sheet.cell, x, y, size, size);
     }
   });
   const unit = canvas.width / 512;
