@@ -26,7 +26,8 @@ from mmreason.ui.cost.racing import bundled_race
 from mmreason.ui.group.detail import segment_detail
 from mmreason.ui.group.held import Group
 from mmreason.ui.group.look import look_value
-from mmreason.ui.group.view import group_view
+from mmreason.ui.group.outline import outline_of
+from mmreason.ui.group.view import group_view, mask_number
 from mmreason.ui.group.whatif import WhatIf, push_value
 from mmreason.ui.health import build_words
 from mmreason.ui.host.web.sheets import SHEETS
@@ -142,10 +143,17 @@ def _groups() -> dict[str, bytes]:
         said = {
             "look": look_value(group, WhatIf()),
             "pictures": [_as_data(picture) for picture in group.pictures],
+            "outlines": {number: outline_of(group.pictures[number]) for number in sorted(_masks(group))},
             "prompts": [_prompt(group, prompt) for prompt in range(len(group.groups))],
         }
         files[f"groups/{token}.js"] = f"twin.groups[{json.dumps(token)}] = {_as_script(said)};\n".encode()
     return files
+
+
+def _masks(group: Group) -> set[int]:
+    """The numbers of the pictures that mask an edit."""
+    numbers = (mask_number(group, part) for rollout in group.rollouts.rollouts for part in rollout.parts)
+    return {number for number in numbers if number is not None}
 
 
 def _as_data(picture: Picture) -> str:

@@ -65,12 +65,14 @@ def _never_varies(found: Rollouts) -> list[dict[str, Any]]:
         if _is_flat(rewards):
             value = next(reward for reward in rewards if reward is not None)
             said = f"The reward of {WORDS[modality]} never varies: it is {value:.4g} everywhere."
-            findings.append(_finding(f"never_varies_{modality}", said, []))
+            judged = [rollout for rollout in found.rollouts if found.reward_of(rollout, modality) is not None]
+            findings.append(_finding(f"never_varies_{modality}", said, judged))
     names = sorted({name for rollout in found.rollouts for name in rollout.rewards})
     flat = [name for name in names if _is_flat([rollout.rewards.get(name) for rollout in found.rollouts])]
     if flat:
         listed = ", ".join(one_line(name, 40) for name in flat[:12])
-        findings.append(_finding("flat_components", f"Components that never vary: {listed}.", []))
+        carry = [rollout for rollout in found.rollouts if set(flat) & set(rollout.rewards)]
+        findings.append(_finding("flat_components", f"Components that never vary: {listed}.", carry))
     return findings
 
 

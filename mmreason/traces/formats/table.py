@@ -24,16 +24,19 @@ _BATCH = 8  # rows at once: a page's worth of equal cells unpacks to many copies
 PARQUET = b"PAR1"
 
 
-def rows_of(file: BinaryIO, name: str, notes: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each row with how errors call it (empty if it is all there is); raises TraceError."""
+def rows_of(file: BinaryIO, name: str, notes: list[str], before: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each row with how errors call it (empty if it is all there is), lines counted on from ``before``.
+
+    Raises TraceError.
+    """
     head = file.read(4)
     file.seek(0)
-    yield from _parquet_rows(file, name) if head == PARQUET else _json_rows(file, name, notes)
+    yield from _parquet_rows(file, name) if head == PARQUET else _json_rows(file, name, notes, before)
 
 
-def _json_rows(file: BinaryIO, name: str, notes: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    lines = ROLLOUTS.lines(file, name)
-    number, first = next(lines, (1, b""))
+def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    lines = ((before + number, line) for number, line in ROLLOUTS.lines(file, name))
+    number, first = next(lines, (before + 1, b""))
     try:
         value = ROLLOUTS.parse(first, name)
     except TraceError:  # a document over several lines, or not JSON at all
@@ -45,7 +48,7 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str]) -> Iterator[tuple[st
             yield f"entry {i + 1}", _checked(row, f"entry {i + 1}")
         return
     following = next(lines, None)
-    called = "" if following is None else f"line {number}"
+    called = "" if following is None and not before else f"line {number}"
     yield called, _checked(value, called)
     while following is not None:
         number, line = following

@@ -30,9 +30,16 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./twin/opening.js') &
   typeof import('./shared/shapes.js') &
   typeof import('./group/asking.js') &
+  typeof import('./group/columns.js') &
+  typeof import('./group/region.js') &
   typeof import('./group/grid.js') &
+  typeof import('./group/what_if.js') &
+  typeof import('./group/pictures.js') &
   typeof import('./group/drawer.js') &
-  typeof import('./group/figures.js');
+  typeof import('./group/figures.js') &
+  typeof import('./group/point.js') &
+  typeof import('./group/order.js') &
+  typeof import('./group/following.js');
 
 /** What the page without a server is made of: ui/twin.py. */
 declare const twin: {
@@ -293,6 +300,8 @@ interface CardView {
   height?: number;
   /** Its region, as shares of the picture: left, top, right, bottom. */
   boxes?: number[][];
+  /** Or the number of the picture that masks it. */
+  mask?: number | null;
   /** Why its picture cannot be shown. */
   broken?: string | null;
 }
@@ -372,6 +381,7 @@ interface Detail {
     width: number;
     height: number;
     boxes: number[][];
+    mask: number | null;
     wrong: number[][];
     whole: boolean;
     broken: string | null;
@@ -379,11 +389,15 @@ interface Detail {
   } | null;
   mind: { kind: 'thought' | 'edit'; text: string; cells: number[]; cell: number | null } | null;
 }
-/** The inspector of rollouts, as far as its drawer needs it. */
+/** The inspector of rollouts: what is open, and what is chosen of it. */
 interface Inspector {
   find: Find;
   grid: import('./group/grid.js').Grid;
   token: string;
+  /** What the rollouts are filtered by. */
+  finding: Finding | null;
+  /** Which components judge words and pictures, as a visitor says. */
+  judges: Record<string, string>;
   view: GroupView;
   push: PushValue;
 }

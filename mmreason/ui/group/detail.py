@@ -12,11 +12,10 @@ import numpy as np
 from mmreason.disk import one_line
 from mmreason.records import GRID
 from mmreason.traces.file import draw_codes, png_url
-from mmreason.traces.picture import Picture
 from mmreason.traces.rollouts import Part, Rollout
 from mmreason.ui.group.held import Group
 from mmreason.ui.group.opened import Opened
-from mmreason.ui.group.view import before, boxes_of, picture_number, shown_text
+from mmreason.ui.group.view import before, boxes_of, mask_number, picture_number, shown_text
 from mmreason.ui.group.whatif import WhatIf, check_place, four_ways, pushed
 
 MAX_TOKENS = 4000  # shown one by one
@@ -73,10 +72,6 @@ def _commitments(steps: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]
 def _pictures(group: Group, prompt: int, rollout: Rollout, s: int) -> dict[str, Any]:
     part = rollout.parts[s]
     earlier = before(rollout.parts, s, group.rollouts.prompts[prompt])
-    boxes, mask = boxes_of(part), None
-    if part.region is not None and part.region.mask is not None and not part.region.mask.broken:
-        mask = group.number_of[part.region.mask.key]
-        boxes = _box_of_mask(part.region.mask)
     size = part.picture if part.picture and not part.picture.broken else earlier.picture if earlier else None
     return {
         "before": None if earlier is None else picture_number(group, earlier),
@@ -84,28 +79,13 @@ def _pictures(group: Group, prompt: int, rollout: Rollout, s: int) -> dict[str, 
         "expected": None,
         "width": size.width if size else 1,
         "height": size.height if size else 1,
-        "boxes": boxes,
-        "mask": mask,
+        "boxes": boxes_of(part),
+        "mask": mask_number(group, part),
         "whole": part.region is None,
         "broken": (part.picture.broken or None) if part.picture else None,
         "wrong": [],
         "sure": _sureness(part),
     }
-
-
-def _box_of_mask(mask: Picture) -> list[list[float]]:
-    """The box around what is white, as shares of the picture."""
-    rows, columns = np.nonzero(mask.pixels().max(axis=-1) > 127)
-    if not len(rows):
-        return []
-    return [
-        [
-            columns.min() / mask.width,
-            rows.min() / mask.height,
-            (columns.max() + 1) / mask.width,
-            (rows.max() + 1) / mask.height,
-        ]
-    ]
 
 
 def _sureness(part: Part) -> dict[str, Any] | None:

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.rollouts.reading import broken
 from mmreason.disk import one_line
 from mmreason.errors import MMReasonError
 from mmreason.traces.file import to_json
-from mmreason.traces.opening import Opened as Found
 from mmreason.traces.opening import open_members
+from mmreason.traces.reading.gathered import Opened as Found
+from mmreason.traces.reading.growing import Growing
 from mmreason.traces.rollouts import Rollout, Rollouts
 from mmreason.ui.group.held import SHELF, Group
 from mmreason.ui.group.opened import Opened, open_files
 
 
-def group_of(found: Found, source: str, *, link: str = "", path: Path | None = None, token: str = "") -> Group:
+def group_of(found: Found, source: str, *, link: str = "", growing: Growing | None = None, token: str = "") -> Group:
     """What a file held, as a group on the shelf; traces of ours among it can be gone on with."""
     natives, notes = _natives(found)
     named: dict[str, Any] = {"token": token} if token else {}
     rollouts = _with_marks(found.rollouts, natives)
-    told = (*rollouts.notes, *notes, *broken(rollouts))
-    return SHELF.put(Group(rollouts, source, told, natives, link, path, **named))
+    unfinished = (growing.unfinished,) if growing and growing.unfinished else ()
+    told = (*unfinished, *rollouts.notes, *notes, *broken(rollouts))
+    return SHELF.put(Group(rollouts, source, told, natives, link, growing, **named))
 
 
 def group_of_members(members: Sequence[dict[str, Any]], source: str, *, link: str = "", token: str = "") -> Group:

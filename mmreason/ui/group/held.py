@@ -10,13 +10,13 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from mmreason.analysis.rollouts.reading import pictures
 from mmreason.errors import ConfigError
 from mmreason.traces.picture import Picture
+from mmreason.traces.reading.growing import Growing
 from mmreason.traces.rollouts import Rollout, Rollouts
 from mmreason.ui.group.opened import Opened
 
@@ -34,16 +34,14 @@ class Group:
     notes: tuple[str, ...] = ()
     natives: Mapping[int, Opened] = field(default_factory=dict)  # by prompt
     link: str = ""  # what ``?group=`` says of it; empty if no link leads here
-    path: Path | None = None  # of a file that may grow
+    growing: Growing | None = None  # of a file that may grow
     token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
     groups: list[list[Rollout]] = field(init=False)
     pictures: list[Picture] = field(init=False)
     number_of: dict[str, int] = field(init=False)  # of a picture, by its key
     size: int = field(init=False)
-    stamp: tuple[int, int] | None = field(init=False)  # of the file as it was read
 
     def __post_init__(self) -> None:
-        self.stamp = stamp_of(self.path) if self.path else None
         self.groups = self.rollouts.groups
         self.pictures, self.number_of = [], {}
         for picture in (*pictures(self.rollouts), *_masks(self.rollouts)):
@@ -68,15 +66,6 @@ class Group:
         if not 0 <= prompt < len(self.groups):
             raise ConfigError(f"prompt must be a whole number from 0 to {len(self.groups) - 1}, got {prompt}")
         return prompt
-
-
-def stamp_of(path: Path) -> tuple[int, int] | None:
-    """Time of the last change and size of a file; None if it is gone."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_mtime_ns, state.st_size
 
 
 def _masks(found: Rollouts) -> list[Picture]:

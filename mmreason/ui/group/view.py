@@ -39,7 +39,7 @@ def group_view(group: Group, prompt: int) -> dict[str, Any]:
         "source": group.source,
         "notes": list(group.notes[:6]),
         "link": group.link,
-        "follows": group.path is not None,
+        "follows": group.growing is not None,
         "native": native is not None,
         "drawings": [] if native is None else _drawings(native.problem.task),
     }
@@ -70,6 +70,12 @@ def picture_number(group: Group, part: Part) -> int | None:
     if part.picture is None or part.picture.broken:
         return None
     return group.number_of[part.picture.key]
+
+
+def mask_number(group: Group, part: Part) -> int | None:
+    """The number of the picture that masks an edit's region, if one does that can be shown."""
+    mask = part.region.mask if part.region else None
+    return None if mask is None or mask.broken else group.number_of[mask.key]
 
 
 def _given(group: Group, part: Part) -> dict[str, Any]:
@@ -105,6 +111,7 @@ def _card(group: Group, part: Part) -> dict[str, Any]:
         **shared,
         "picture": picture_number(group, part),
         "boxes": boxes_of(part),
+        "mask": mask_number(group, part),
         "broken": (part.picture.broken or None) if part.picture else None,
         **size,
     }

@@ -46,6 +46,7 @@ class Inspect(Parts):
 def connect(i: Inspect, blocks: gr.Blocks) -> None:
     """Connect all events of the tab."""
     shown = [i.opened, i.group, i.notice]
+    i.opened.change(on_opened, i.opened, i.compare, **PRIVATE)
     i.source.change(on_source, i.source, [i.parts[name] for name in SOURCE_ROWS], **PRIVATE)
     i.sample.input(on_sample, [i.opened, i.sample], shown, **PRIVATE)
     i.open_run.click(on_run, i.run, shown, **PRIVATE)
@@ -69,6 +70,12 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
 def on_source(source: str) -> tuple[Any, ...]:
     """Show the controls of the chosen source."""
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
+
+
+def on_opened(token: Any) -> Any:
+    """Offer to solve the open puzzle again only where it is one of this page's own."""
+    group = SHELF.get(token)
+    return gr.Accordion(visible=group is None or bool(group.natives))
 
 
 def on_sample(opened: Any, name: Any) -> tuple[Any, ...]:

@@ -1,7 +1,7 @@
-"""What the page's scripts ask for of the rollouts that are open: ``/rollouts/TOKEN/…``, beside gradio's own addresses.
+"""What the page's scripts ask of the rollouts that are open: ``/rollouts/TOKEN/…``, beside gradio's own addresses.
 
-``group``, ``push``, ``segment``, ``find``, ``look`` and ``picture/N`` of a group, for whoever knows its
-token.  Nothing is written, nothing a file holds is ever sent as anything but JSON text or a picture drawn anew.
+``group``, ``grown``, ``push``, ``segment``, ``find``, ``look``, ``outline/N`` and ``picture/N`` of a group, for
+whoever knows its token.  Nothing is written; what a file holds is sent as JSON text or as a picture drawn anew only.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mmreason.traces.picture import Picture, sized
 from mmreason.ui.group.detail import segment_detail
 from mmreason.ui.group.held import GONE, SHELF, Group
 from mmreason.ui.group.look import look_value
+from mmreason.ui.group.outline import outline_of
 from mmreason.ui.group.view import found_in, group_view
 from mmreason.ui.group.whatif import push_value, what_if_of
 from mmreason.ui.host.web.addresses import Answer
@@ -62,15 +63,18 @@ def find_group(token: str) -> Group | None:
 
 def _answer(group: Group, what: str, said: Mapping[str, str]) -> Answer:
     if what.startswith("picture/"):
-        return _picture(group, _NUMBER.check(what.removeprefix("picture/"), "picture"), said)
+        return _picture(group, _picture_of(group, what.removeprefix("picture/")), said)
+    if what.startswith("outline/"):
+        return _json(outline_of(_picture_of(group, what.removeprefix("outline/"))))
     prompt = _NUMBER.check(said.get("prompt", "0"), "prompt")
     if what == "group":
-        if "grown" in said:  # the page follows a file
-            newer = grown(group)
-            if newer is None:
-                return _json(None)
-            group = newer
         return _json(group_view(group, prompt))
+    if what == "grown":  # the page follows a file
+        found = grown(group)
+        if found is None:
+            return _json(None)
+        newer, says = found
+        return _json({"says": says, "prompts": len(newer.groups), "rollouts": len(newer.rollouts.rollouts)})
     if what == "push":
         return _json(push_value(group, prompt, what_if_of(said)))
     if what == "segment":
@@ -118,10 +122,15 @@ class _Ready:
 _READY = _Ready()
 
 
-def _picture(group: Group, number: int, said: Mapping[str, str]) -> Answer:
+def _picture_of(group: Group, text: str) -> Picture:
+    number = _NUMBER.check(text, "picture")
     if number >= len(group.pictures):
         raise ConfigError(f"picture must be a whole number below {len(group.pictures)}, got {number}")
+    return group.pictures[number]
+
+
+def _picture(group: Group, picture: Picture, said: Mapping[str, str]) -> Answer:
     side = limits.Whole("side", SIDES[0], SIDES[-1], "pixels").check(said.get("side", SIDES[1]))
     side = next(one for one in SIDES if one >= side)
-    kind, content = _READY.sized(group.token, group.pictures[number], side)
+    kind, content = _READY.sized(group.token, picture, side)
     return 200, kind, content

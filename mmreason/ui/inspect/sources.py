@@ -19,10 +19,11 @@ from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.traces.file import HANDED
 from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group
-from mmreason.traces.opening import ENDINGS, open_contents, open_rollouts
+from mmreason.traces.opening import ENDINGS, open_contents
+from mmreason.traces.reading.growing import Growing
 from mmreason.training.run.traces import samples
 from mmreason.ui.group.gather import group_of, group_of_members, group_of_traces
-from mmreason.ui.group.held import Group, stamp_of
+from mmreason.ui.group.held import Group
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints, gpu
 from mmreason.ui.host.settings import name_of, read_settings
@@ -110,14 +111,19 @@ def open_path(name: Any) -> Group:
     if parts is None or path.resolve() != root.resolve().joinpath(*parts) or not path.exists():
         raise ConfigError(f"path must be that of a file inside the host's folder, got {str(name)[:80]!r}")
     link = f"file:{'/'.join(parts)}"
-    return group_of(open_rollouts(path), f"from {name}", link=link, path=path)
+    growing = Growing(path)
+    return group_of(growing.opened, f"from {name}", link=link, growing=growing)
 
 
-def grown(group: Group) -> Group | None:
-    """The group read again if its file has changed since it was read; None if not."""
-    if group.path is None or stamp_of(group.path) == group.stamp:
+def grown(group: Group) -> tuple[Group, str] | None:
+    """The group with what its file has gained, and in words what befell the file; None if nothing has changed."""
+    found = group.growing.more() if group.growing else None
+    if found is None:
         return None
-    return group_of(open_rollouts(group.path), group.source, link=group.link, path=group.path, token=group.token)
+    if found.opened is None:
+        return group, found.says
+    newer = group_of(found.opened, group.source, link=group.link, growing=group.growing, token=group.token)
+    return newer, found.says
 
 
 def open_link(link: str) -> Group:

@@ -84,9 +84,10 @@ def _compare() -> dict[str, Any]:
     """Two solutions of one puzzle by two checkpoints, or by one at two temperatures."""
     names = checkpoints.checkpoint_names()
     first, second = (names[0] if names else None), names[1] if len(names) > 1 else names[0] if names else None
-    with gr.Accordion("Compare two checkpoints on this puzzle", open=False, elem_id="compare"):
+    with gr.Accordion("Compare two checkpoints on this puzzle", open=False, elem_id="compare") as compare:
         with gr.Row(elem_classes="source-row"):
             parts: dict[str, Any] = {
+                "compare": compare,
                 "left": gr.Dropdown(names, value=first, label="Left"),
                 "left_temperature": gr.Number(1.0, label="Temperature", minimum=0, maximum=HOTTEST, step=0.1),
                 "right": gr.Dropdown(names, value=second, label="Right"),

@@ -33,7 +33,8 @@ MODULES = (
     *("shared/save", "shared/chart", "shared/shapes"),
     "board/tiles",
     *("player/narration", "player/pointing", "player/sharing", "player/share", "player/draw"),
-    *("group/asking", "group/grid", "group/drawer", "group/figures"),
+    *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/pictures"),
+    *("group/drawer", "group/figures", "group/point", "group/order", "group/following"),
 )
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)

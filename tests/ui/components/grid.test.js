@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { columnsOf, markOf } from '../../../mmreason/ui/components/group/columns.js';
 import { warningText } from '../../../mmreason/ui/components/group/drawer.js';
-import { columnsOf, markOf } from '../../../mmreason/ui/components/group/grid.js';
 
 const card = (modality, turn, kind) => ({ modality, turn, kind: kind ?? (modality === 'text' ? 'thought' : 'edit') });
 const row = (...segments) => ({ segments });

@@ -7,9 +7,14 @@ import json
 from pathlib import Path
 
 import gradio as gr
-from playwright.sync_api import Page
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
 
 from mmreason.traces.file import load
+from mmreason.traces.recorder import Recorder
+from mmreason.ui.host.settings import name_of
 from mmreason.ui.inspect.bundled import bundled
 from mmreason.ui.inspect.events import on_sample
 from tests.helpers.browser import HOSTILE, ROOT, part
@@ -293,6 +298,72 @@ def test_hostile_words_of_a_file_stay_text(app, visit, tmp_path):
         )
         page.wait_for_timeout(300)
         assert page.evaluate("window.PWNED") is None
+
+
+# Files that grow, and masks
+
+
+@pytest.fixture()
+def grown_file(tmp_path_factory, monkeypatch):
+    """A file in the host's folder; the server of these tests runs in this process."""
+    folder = tmp_path_factory.mktemp("host")
+    monkeypatch.setenv(name_of("rollouts"), str(folder))
+    return folder / "run.jsonl"
+
+
+def record(path: Path, texts: str, prompt: str = "Where is it?") -> None:
+    with Recorder(path) as recorder:
+        for i, text in enumerate(texts):
+            recorder.rollout([prompt, Image.new("RGB", (64, 48), "blue")]).text(f"words {text}", reward=i % 2).image(
+                red(), region=ring(), reward=0.5
+            )
+
+
+def red() -> Image.Image:
+    return Image.new("RGB", (64, 48), "red")
+
+
+def ring() -> np.ndarray:
+    mask = np.zeros((48, 64), bool)
+    mask[8:40, 8:56] = True
+    mask[16:32, 16:48] = False
+    return mask
+
+
+def test_a_file_that_grows_is_followed_rollout_by_rollout_and_a_cut_is_said(scripted_server, visit, grown_file):
+    record(grown_file, "ab")
+    page = visit(f"{scripted_server.address}?group=file:run.jsonl")
+    page.locator(".mm-group .cell").first.wait_for()
+    page.get_by_label("Follow the file as it grows").check()
+    said = page.locator(".mm-group .followed")
+    expect(said).to_contain_text("Nothing has been written")
+    for count, text in ((3, "c"), (4, "d")):
+        record(grown_file, text)
+        expect(page.locator(".mm-group .shown")).to_have_text(f"{count} rollouts")
+        expect(said).to_contain_text(f"{count} rollouts. The last came just now.")
+    page.locator(".mm-group .cell[data-g='0'][data-s='0']").focus()
+    record(grown_file, "e")
+    expect(page.locator(".mm-group .shown")).to_have_text("5 rollouts")
+    assert page.evaluate("document.activeElement.dataset.g") == "0", "the focus stays"
+    record(grown_file, "f", prompt="Another?")
+    expect(page.locator(".mm-group .about-name")).to_have_text("Another?")
+    grown_file.write_text(grown_file.read_text().splitlines(keepends=True)[0])
+    expect(said).to_contain_text("was cut or written anew: it held 6 rollouts and holds 1")
+    expect(page.locator(".mm-group .shown")).to_have_text("1 rollout")
+    assert "cut" in said.get_attribute("class")
+
+
+def test_a_mask_is_drawn_on_the_picture_as_it_is(scripted_server, visit, grown_file):
+    record(grown_file, "ab")
+    page = visit(f"{scripted_server.address}?group=file:run.jsonl&rollout=1&segment=2")
+    drawn = page.locator(".mm-group .canvases .mask-outline .over")
+    drawn.nth(2).wait_for(state="attached")
+    assert drawn.count() == 3  # before, after, and the difference
+    expect(page.locator(".mm-group .mask-outline .hatch")).to_have_count(1)
+    assert drawn.first.get_attribute("d").count("M") == 2
+    expect(page.locator(".mm-group .where")).to_contain_text("what its mask covers (33 % of the picture), outlined")
+    expect(page.locator(".mm-group .cell .mask-outline .over").first).to_be_attached()
+    assert page.locator(".mm-group .outline").count() == 0, "no box around it"
 
 
 # Rollouts, and changed minds

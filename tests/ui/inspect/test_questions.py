@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -260,10 +261,33 @@ def test_a_file_that_is_followed_is_read_again_when_it_has_grown(tmp_path, monke
     monkeypatch.setenv(name_of("rollouts"), str(tmp_path))
     recorded(tmp_path / "r.jsonl", [[(1, 0)], [(0, 1)]])
     group = sources.open_path("r.jsonl")
-    assert asked(group.token, "group")["follows"] and asked(group.token, "group", grown=1) is None
+    assert asked(group.token, "group")["follows"] and asked(group.token, "grown") is None
     recorded(tmp_path / "r.jsonl", [[(1, 1)]])  # a recorder goes on where one was
-    assert len(asked(group.token, "group", grown=1)["rows"]) == 3
-    assert asked(group.token, "group", grown=1) is None and len(asked(group.token, "group")["rows"]) == 3
+    assert asked(group.token, "grown") == {"says": "", "prompts": 1, "rollouts": 3}
+    assert asked(group.token, "grown") is None and len(asked(group.token, "group")["rows"]) == 3
+    first, _, _ = (tmp_path / "r.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "r.jsonl").write_text(first)
+    cut = asked(group.token, "grown")
+    assert cut["rollouts"] == 1 and "was cut or written anew: it held 3 rollouts and holds 1" in cut["says"]
+    assert asked(FIRST, "grown") is None, "a shipped group does not grow"
+
+
+def test_a_mask_is_outlined_and_not_the_box_around_it(tmp_path):
+    ring = np.zeros((24, 32), bool)
+    ring[4:20, 4:28] = True
+    ring[8:16, 8:24] = False
+    with Recorder(tmp_path / "r.jsonl") as record:
+        record.rollout("Draw.").image(Image.new("RGB", (32, 24)), region=ring, reward=1.0)
+        record.rollout("Draw.").image(Image.new("RGB", (32, 24)), region=(1, 1, 4, 4), reward=0.0)
+    group = sources.open_upload([str(tmp_path / "r.jsonl")])
+    masked, boxed = (row["segments"][0] for row in asked(group.token, "group")["rows"])
+    assert masked["boxes"] == [] and boxed["mask"] is None and len(boxed["boxes"]) == 1
+    detail = asked(group.token, "segment", g=0, s=0)["pictures"]
+    assert detail["mask"] == masked["mask"] and detail["boxes"] == [] and not detail["whole"]
+    outline = asked(group.token, f"outline/{masked['mask']}")
+    assert outline["path"].count("M") == 2 and (outline["width"], outline["height"]) == (32, 24)
+    assert outline["share"] == pytest.approx(ring.mean(), abs=1e-3)
+    asked(group.token, "outline/99", 422)
 
 
 def test_a_trace_of_a_task_that_nobody_here_knows_is_shown_and_not_scored_again(tmp_path):

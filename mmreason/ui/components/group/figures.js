@@ -1,7 +1,7 @@
 // The inspector's figures: what each rollout earned in words and pictures, and the marks of all segments.
 
 import { ink, shape } from '../shared/shapes.js';
-import { columnsOf, markOf, pushSign, rightSign } from './grid.js';
+import { columnsOf, markOf, pushSign, rightSign } from './columns.js';
 
 const WIDE = 320;
 const HIGH = 240;

@@ -3,6 +3,8 @@
 import { node } from '../shared/dom.js';
 import { signed } from '../shared/words.js';
 import { pictureAddress } from './asking.js';
+import { cardName, columnsOf, markOf, pushSign, rightSign } from './columns.js';
+import { regionOf } from './region.js';
 
 /** Width and height of a card, by how much of it is shown. */
 export const SIZES = { cards: [172, 150], short: [132, 124], marks: [60, 50] };
@@ -11,83 +13,6 @@ const HEAD = 124; // pixels of a row's head
 const TOP = 30; // and of the columns'
 const GAP = 4;
 const AROUND = 2; // rows and columns kept beyond what is in sight
-
-/**
- * Where each segment stands: words and pictures of each turn, the answer last.
- * @param {GroupView['rows']} rows
- */
-export function columnsOf(rows) {
-  /** @type {Map<number, { text: number, image: number }>} */
-  const turns = new Map();
-  let answers = 0;
-  for (const row of rows) {
-    /** @type {Map<string, number>} */
-    const counts = new Map();
-    for (const { turn, modality, kind } of row.segments) {
-      const key = kind === 'answer' ? 'answer' : `${turn}-${modality}`;
-      const count = (counts.get(key) ?? 0) + 1;
-      counts.set(key, count);
-      if (kind === 'answer') answers = Math.max(answers, count);
-      else {
-        const widths = turns.get(turn) ?? { text: 0, image: 0 };
-        widths[modality] = Math.max(widths[modality], count);
-        turns.set(turn, widths);
-      }
-    }
-  }
-  /** @type {Map<string, number>} */
-  const first = new Map(); // 'turn-modality' → its first column
-  const heads = [];
-  let at = 0;
-  for (const [turn, { text, image }] of [...turns].sort(([a], [b]) => a - b)) {
-    heads.push({ label: `turn ${turn}`, at, width: text + image });
-    first.set(`${turn}-text`, at);
-    first.set(`${turn}-image`, at + text);
-    at += text + image;
-  }
-  if (answers) heads.push({ label: 'answer', at, width: answers });
-  first.set('answer', at);
-  const places = rows.map((row) => {
-    /** @type {Map<string, number>} */
-    const counts = new Map();
-    return row.segments.map(({ turn, modality, kind }) => {
-      const key = kind === 'answer' ? 'answer' : `${turn}-${modality}`;
-      const before = counts.get(key) ?? 0;
-      counts.set(key, before + 1);
-      return (first.get(key) ?? 0) + before;
-    });
-  });
-  return { heads, places, width: at + answers };
-}
-
-/**
- * What the marks of a segment are under an assignment.
- * @param {PushRow} row
- * @param {number} s
- * @param {'joint' | 'factorized'} assignment
- */
-export function markOf(row, s, assignment) {
-  const advantage = row[assignment][s];
-  const right = row.right[s];
-  const against = row.own[s] * advantage < 0;
-  const harms = against && ((right === true && advantage < 0) || (right === false && advantage > 0));
-  return { advantage, right, against, harms };
-}
-
-/** @param {boolean | null} right */
-export const rightSign = (right) => (right === null ? '–' : right ? '✓' : '✗');
-
-/** @param {number} advantage */
-export const pushSign = (advantage) => (advantage > 0 ? '▲' : advantage < 0 ? '▼' : '·');
-
-/**
- * @param {number} g
- * @param {Pick<CardView, 'kind' | 'turn'>} card
- */
-export function cardName(g, { kind, turn }) {
-  const what = { thought: 'words', edit: 'picture', answer: 'answer' }[kind];
-  return `Rollout ${g + 1}${kind === 'answer' ? '' : ` · turn ${turn}`} · ${what}`;
-}
 
 export class Grid {
   /**
@@ -120,6 +45,7 @@ export class Grid {
     this.layout = columnsOf([]);
     this.size = { width: 0, height: 0 };
     this.waiting = 0;
+    this.freshFrom = Number.POSITIVE_INFINITY; // rollouts from here on have just come
     scroller.addEventListener('scroll', () => this.later(), { passive: true });
     new ResizeObserver(() => this.later()).observe(scroller);
     scroller.addEventListener('keydown', (event) => this.walk(event));
@@ -145,6 +71,24 @@ export class Grid {
     this.push = push;
     this.layout = columnsOf(view.rows);
     this.order = []; // until they are arranged; the order before was that of others
+  }
+
+  /**
+   * Shows the same prompt with more rollouts: what was in sight stays, and so does the focus; new rows fade in.
+   * @param {GroupView} view
+   * @param {number} before how many there were
+   * @param {() => void} show
+   */
+  keep(view, before, show) {
+    const { scroller } = this;
+    const focused = scroller.contains(document.activeElement);
+    const atEnd = scroller.scrollTop > 0 && scroller.scrollTop + scroller.clientHeight >= scroller.scrollHeight - 4;
+    if (!view.rows[this.chosen.g]?.segments[this.chosen.s]) this.chosen = { g: 0, s: 0 };
+    this.freshFrom = before;
+    show();
+    this.freshFrom = Number.POSITIVE_INFINITY;
+    if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+    if (focused) this.buttonOf(this.chosen.g, this.chosen.s)?.focus({ preventScroll: true });
   }
 
   /**
@@ -229,7 +173,7 @@ export class Grid {
     const { width, height } = this.size;
     let found = this.lines.get(i);
     if (!found) {
-      const line = node('div', `line ${this.mode}`);
+      const line = node('div', `line ${this.mode}${g >= this.freshFrom ? ' fresh' : ''}`);
       line.setAttribute('role', 'row');
       line.setAttribute('aria-rowindex', String(i + 2));
       line.style.top = `${TOP + i * height}px`;
@@ -321,7 +265,7 @@ export class Grid {
     image.addEventListener('error', () => image.replaceWith(node('span', 'missing', 'cannot be shown')));
     const frame = node('span', 'frame');
     frame.style.aspectRatio = `${card.width} / ${card.height}`;
-    frame.append(image, ...(card.boxes ?? []).slice(0, 16).map(outline));
+    frame.append(image, ...regionOf(this.token, card));
     face.append(frame);
     return face;
   }
@@ -435,14 +379,4 @@ export class Grid {
       .sort((a, b) => Math.abs(a.column - at) - Math.abs(b.column - at));
     return there[0] ?? null;
   }
-}
-
-/** @param {number[]} box shares of a picture: left, top, right, bottom */
-export function outline([left, top, right, bottom]) {
-  const made = node('span', 'outline');
-  made.style.left = `${100 * left}%`;
-  made.style.top = `${100 * top}%`;
-  made.style.width = `${100 * (right - left)}%`;
-  made.style.height = `${100 * (bottom - top)}%`;
-  return made;
 }

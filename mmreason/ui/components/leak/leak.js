@@ -21,7 +21,7 @@ function show() {
   find('settings').textContent = value.settings;
   find('checkpoints').replaceChildren(...value.checkpoints.map(barsOf));
   find('scroll').replaceChildren(...value.checkpoints.map(tableOf));
-  drawCurve((value.training ?? []).map((/** @type {{ sign_conflict: number }} */ point) => point.sign_conflict));
+  drawCurve(value.training ?? []);
 }
 
 /** @param {Checkpoint} checkpoint */
@@ -150,8 +150,9 @@ function rowOf(row) {
   return line;
 }
 
-/** @param {number[]} shares */
-function drawCurve(shares) {
+/** @param {{ step: number, sign_conflict: number, idle_push?: number }[]} points */
+function drawCurve(points) {
+  const shares = points.map((point) => point.sign_conflict);
   const title = find('curve-title');
   find('curve').hidden = title.hidden = shares.length < 2;
   if (shares.length < 2) return;
@@ -159,12 +160,21 @@ function drawCurve(shares) {
   title.textContent = `Pushed the wrong way over training, share of segments: first ${first}, last ${last}`;
   const svg = shape('svg', { viewBox: '0 0 640 120', role: 'img', 'aria-label': title.textContent });
   const top = Math.max(0.01, ...shares);
-  const points = shares.map((share, i) => `${(640 * i) / (shares.length - 1)},${115 - (110 * share) / top}`).join(' ');
+  const line = shares.map((share, i) => `${(640 * i) / (shares.length - 1)},${115 - (110 * share) / top}`).join(' ');
   svg.append(
     shape('line', { x1: '0', x2: '640', y1: '115', y2: '115', stroke: 'currentColor', opacity: '0.3' }),
-    shape('polyline', { points, fill: 'none', stroke: 'currentColor', 'stroke-width': '2' }),
+    shape('polyline', { points: line, fill: 'none', stroke: 'currentColor', 'stroke-width': '2' }),
   );
-  find('curve').replaceChildren(svg);
+  const files = saveMenu({
+    file: 'pushed-the-wrong-way',
+    title: title.textContent,
+    svg: () => /** @type {SVGSVGElement} */ (svg),
+    rows: () => [
+      ['step', 'sign conflict', 'idle push'],
+      ...points.map(({ step, sign_conflict: conflict, idle_push: idle }) => [step, conflict, idle ?? null]),
+    ],
+  });
+  find('curve').replaceChildren(svg, files);
 }
 
 watch('value', show);

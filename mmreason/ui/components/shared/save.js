@@ -10,9 +10,9 @@ const SCALE = 2; // pixels of a PNG for each of the page's
  * @typedef {{
  *   file: string,
  *   title: string,
- *   svg: () => SVGSVGElement,
+ *   svg?: () => SVGSVGElement,
  *   rows: () => (string | number | null)[][],
- * }} Saved `file` without its ending
+ * }} Saved `file` without its ending; a table without `svg` is a CSV alone
  */
 
 /**
@@ -24,10 +24,10 @@ export function saveMenu(saved) {
   const head = node('summary', '', 'Save');
   head.setAttribute('aria-label', `Save the figure: ${saved.title}`);
   const choices = node('div', 'mm-save-choices');
+  const { svg } = saved;
   /** @type {[string, () => Promise<Blob>][]} */
   const kinds = [
-    ['png', () => pngOf(saved)],
-    ['svg', async () => new Blob([sourceOf(saved)], { type: 'image/svg+xml' })],
+    ...(svg ? figureKinds(svg, saved.title) : []),
     ['csv', async () => new Blob([csvOf(saved.rows())], { type: 'text/csv' })],
   ];
   for (const [kind, made] of kinds) {
@@ -44,6 +44,16 @@ export function saveMenu(saved) {
   menuKeys(menu, head);
   return menu;
 }
+
+/**
+ * @param {() => SVGSVGElement} svg
+ * @param {string} title
+ * @returns {[string, () => Promise<Blob>][]}
+ */
+const figureKinds = (svg, title) => [
+  ['png', () => pngOf(svg, title)],
+  ['svg', async () => new Blob([sourceOf(svg, title)], { type: 'image/svg+xml' })],
+];
 
 /**
  * @param {string} name
@@ -73,9 +83,10 @@ export function csvOf(rows) {
 
 /**
  * The figure by itself: its colours as they are now, its title above it, on the page's ground.
- * @param {Saved} saved
+ * @param {() => SVGSVGElement} svg
+ * @param {string} title
  */
-function alone({ svg, title }) {
+function alone(svg, title) {
   const shown = svg();
   const { width, height } = shown.getBoundingClientRect();
   const copy = /** @type {SVGSVGElement} */ (shown.cloneNode(true));
@@ -111,15 +122,19 @@ function alone({ svg, title }) {
   return { whole, size };
 }
 
-/** @param {Saved} saved */
-const sourceOf = (saved) => new XMLSerializer().serializeToString(alone(saved).whole);
+/**
+ * @param {() => SVGSVGElement} svg
+ * @param {string} title
+ */
+const sourceOf = (svg, title) => new XMLSerializer().serializeToString(alone(svg, title).whole);
 
 /**
- * @param {Saved} saved
+ * @param {() => SVGSVGElement} svg
+ * @param {string} title
  * @returns {Promise<Blob>}
  */
-async function pngOf(saved) {
-  const { whole, size } = alone(saved);
+async function pngOf(svg, title) {
+  const { whole, size } = alone(svg, title);
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(whole))}`;
   await image.decode();

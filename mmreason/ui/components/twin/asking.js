@@ -40,6 +40,7 @@ function recorded(token) {
  */
 export async function ask(token, what, said = {}) {
   const group = await recorded(token);
+  if (what.startsWith('outline/')) return group.outlines[what.slice('outline/'.length)];
   const prompt = group.prompts[Number(said.prompt ?? 0)];
   if (what === 'look') return group.look;
   if (what === 'group') return prompt.view;

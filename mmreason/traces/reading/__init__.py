@@ -1,0 +1,1 @@
+"""How files of rollouts are read: rows gathered into records, at once or as a file grows."""

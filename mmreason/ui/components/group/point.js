@@ -1,0 +1,145 @@
+// What joint and factorized rewards do to the open prompt: the point in a sentence, the switch, numbers and figures.
+
+import { node } from '../shared/dom.js';
+import { saveMenu } from '../shared/save.js';
+import { percent, signed } from '../shared/words.js';
+import { dotPlot, marksFigure } from './figures.js';
+import { sayWhatIf } from './what_if.js';
+
+/** @param {Inspector} inspector */
+export function drawSwitch({ find, grid }) {
+  for (const button of find('switch').querySelectorAll('button')) {
+    const on = button.dataset.assignment === grid.assignment;
+    button.setAttribute('aria-checked', String(on));
+    button.tabIndex = on ? 0 : -1;
+  }
+  find('switch').dataset.on = grid.assignment;
+  for (const name of ['joint', 'factorized']) {
+    find(`bar-${name}`).parentElement?.parentElement?.classList.toggle('on', name === grid.assignment);
+  }
+}
+
+/**
+ * @param {Inspector} inspector
+ * @param {(g: number, s: number) => void} onChoose
+ */
+export function drawPush(inspector, onChoose) {
+  const { find, push } = inspector;
+  drawSwitch(inspector);
+  find('sentence').textContent = push.sentence;
+  find('counts').textContent = push.counts;
+  find('point').hidden = !push.point;
+  find('bars').hidden = !push.point;
+  if (push.point) {
+    const most = Math.max(Math.abs(push.point.joint), Math.abs(push.point.factorized), 0.01);
+    for (const name of /** @type {const} */ (['joint', 'factorized'])) {
+      const value = push.point[name];
+      const bar = find(`bar-${name}`);
+      bar.className = `bar-${name} ${value < 0 ? 'down' : 'up'}`;
+      bar.style.width = `${(50 * Math.abs(value)) / most}%`;
+      find(`value-${name}`).textContent = signed(value);
+    }
+  }
+  sayWhatIf(inspector);
+  find('assumed').hidden = !push.assumed;
+  find('slots', HTMLTableElement).tBodies[0].replaceChildren(...push.slots.map(slotRow));
+  find('formula').replaceChildren(...push.formula.map((line) => node('li', '', line)));
+  drawCrossing(inspector);
+  drawFigures(inspector, onChoose);
+}
+
+/** @param {Inspector} inspector */
+function drawCrossing({ find, push }) {
+  const { sign_conflict: conflict, idle_push: idle, sigma_ratio: ratio, correlation } = push.crossing;
+  const lines = [
+    ['reversed by joint', percent(conflict), 'share of segments that joint pushes against their own reward'],
+    ['pushed idly', percent(idle), 'share of segments that joint pushes although their own reward says nothing'],
+    ['σ joint / σ own', ratio.toFixed(2), 'spread of the sum over that of the own reward'],
+    ['words ~ pictures', correlation === null ? '–' : signed(correlation), 'correlation of the two rewards in a slot'],
+  ];
+  find('crossing').replaceChildren(
+    ...lines.map(([name, value, title]) => {
+      const box = node('div');
+      box.title = title;
+      box.append(node('dt', '', name), node('dd', '', value));
+      return box;
+    }),
+  );
+}
+
+/**
+ * @param {Inspector} inspector
+ * @param {(g: number, s: number) => void} onChoose
+ */
+function drawFigures(inspector, onChoose) {
+  const { find, view, push } = inspector;
+  const plot = dotPlot(push, (g) => onChoose(g, 0));
+  const file = `rollouts-${view.prompt + 1}`;
+  find('dots').hidden = !plot;
+  if (plot) {
+    find('dot-plot').replaceChildren(plot);
+    const rows = () => [['rollout', 'words', 'pictures'], ...push.rows.map((row, g) => [g + 1, row.text, row.image])];
+    find('dot-files').replaceChildren(
+      saveMenu({ file: `${file}-rewards`, title: 'What each rollout earned', svg: () => plot, rows }),
+    );
+  }
+  const title = `${view.name}: advantages under joint and factorized`;
+  const marks = {
+    file: `${file}-advantages`,
+    title,
+    svg: () => offStage(inspector),
+    rows: () => advantages(inspector),
+  };
+  find('marks-files').replaceChildren(saveMenu(marks));
+  const slots = () => [
+    ['slot', 'modality', 'rollouts', 'mean', 'from', 'to'],
+    ...push.slots.map((one) => [one.place, sideOf(one.modality), one.members, one.mean, one.low, one.high]),
+  ];
+  find('slot-files').replaceChildren(
+    saveMenu({ file: `${file}-slots`, title: 'Rewards compared within', rows: slots }),
+  );
+}
+
+/**
+ * The marks of all rollouts shown, where nobody sees them: the page itself holds only those in sight.
+ * @param {Inspector} inspector
+ */
+function offStage({ find, view, push, grid }) {
+  const figure = marksFigure(view, push, grid.assignment, grid.order);
+  find('stage').replaceChildren(figure);
+  return figure;
+}
+
+/**
+ * Every segment with its reward and what joint and factorized make of it.
+ * @param {Inspector} inspector
+ * @returns {(string | number | null)[][]}
+ */
+export function advantages({ view, push }) {
+  const head = ['rollout', 'segment', 'turn', 'modality', 'kind', 'reward', 'right', 'own', 'joint', 'factorized'];
+  return [
+    head,
+    ...push.rows.flatMap((row, g) =>
+      view.rows[g].segments.map(({ turn, modality, kind, reward }, s) => [
+        ...[g + 1, s + 1, turn, sideOf(modality), kind, reward],
+        row.right[s] === null ? '' : row.right[s] ? 'right' : 'wrong',
+        ...[row.own[s], row.joint[s], row.factorized[s]],
+      ]),
+    ),
+  ];
+}
+
+/** @param {'text' | 'image'} modality */
+const sideOf = (modality) => (modality === 'text' ? 'words' : 'picture');
+
+/** @param {PushValue['slots'][number]} slot */
+function slotRow(slot) {
+  const line = node('tr');
+  line.append(
+    node('td', '', slot.place),
+    node('td', slot.modality, sideOf(slot.modality)),
+    node('td', '', slot.members),
+    ...[slot.mean, slot.low, slot.high].map((value) => node('td', '', value.toFixed(3))),
+  );
+  return line;
+}
