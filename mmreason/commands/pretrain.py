@@ -175,9 +175,9 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
 
         width = args.hidden_size or 192
         sizes: dict[str, Any] = {
-            "causal": args.causal,
-            "attention": args.attention,
-            "turn": args.turn,
+            "causal": config.corpus.causal,
+            "attention": config.corpus.attention,
+            "turn": config.corpus.turn,
             "hidden_size": width,
             "intermediate_size": 4 * width,
             "num_attention_heads": args.num_attention_heads or max(1, width // 64),

@@ -10,6 +10,11 @@ import pytest
 
 from mmreason.__main__ import main
 from mmreason.commands.make import things
+from mmreason.commands.make.dataset import COLOURS
+from mmreason.tasks import TASKS
+from mmreason.tasks.dataset.task import DataTask
+from mmreason.tasks.laws import kept_laws
+from mmreason.tasks.own import known
 
 
 @pytest.mark.parametrize("name", things())
@@ -43,3 +48,20 @@ def test_what_is_not_listed_is_refused_with_what_is_near(capsys):
 def test_the_list_of_what_can_be_made_loads_no_torch():
     code = "import sys, mmreason.__main__ as m\nm.build_parser(['make'])\nassert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_dataset_is_written_that_can_be_trained_on_and_is_never_written_over_unasked(
+    tmp_path, capsys, own_tasks_forgotten
+):
+    folder = tmp_path / "my_data"
+    assert main(["make", "dataset", str(folder), "--rows", "60", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["task"] == f"data:{folder}"
+    made = TASKS[known(f"data:{folder}")]
+    assert isinstance(made, DataTask) and len(made.rows.rows) == 60 and set(made.words) >= {"look", "square", *COLOURS}
+    laws = kept_laws(made, 4)
+    assert set(laws.values()) == {True}, laws
+    before = (folder / "data.jsonl").read_bytes()
+    assert main(["make", "dataset", str(folder), "--rows", "12"]) == 2
+    assert "holds files already" in capsys.readouterr().err
+    assert main(["make", "dataset", str(folder), "--rows", "60", "--overwrite"]) == 0
+    assert (folder / "data.jsonl").read_bytes() == before, "a pure function of its seed"

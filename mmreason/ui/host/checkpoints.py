@@ -58,12 +58,19 @@ def checkpoint_names() -> list[str]:
 
 def known_tasks(folder: Path) -> list[str]:
     """The tasks that the checkpoint in ``folder`` was trained on, by its tokenizer; all where it cannot be read."""
+    words = words_of(folder)
+    if words is None:
+        return list(TASKS)
+    return [name for name, task in TASKS.items() if task_token(name) in words and words >= set(task.words)]
+
+
+def words_of(folder: Path) -> frozenset[str] | None:
+    """The words of the checkpoint in ``folder``, those of its tasks included; None where they cannot be read."""
     try:
         text = (folder / "tokenizer" / "tokenizer.json").read_text(encoding="utf-8")
-        words = json.loads(text)["model"]["vocab"]
+        return frozenset(json.loads(text)["model"]["vocab"])
     except (OSError, ValueError, KeyError, TypeError):
-        return list(TASKS)
-    return [name for name, task in TASKS.items() if task_token(name) in words and words.keys() >= set(task.words)]
+        return None
 
 
 def tasks_of(name: str) -> list[str]:

@@ -17,11 +17,14 @@ import gradio as gr
 import numpy as np
 
 from mmreason.disk import one_line, quoted
-from mmreason.errors import ConfigError, MMReasonError
+from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.handed import inner_parts
+from mmreason.layouts.vocabulary import task_token
+from mmreason.tasks import TASKS
 from mmreason.tasks.dataset.rows import MAX_ROWS, Row
 from mmreason.tasks.dataset.task import DataTask, judge_answer
-from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host import checkpoints
+from mmreason.ui.host.settings import name_of, read_settings
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import WRITING
 
@@ -37,12 +40,13 @@ class Preview:
     """What is shown of a dataset: a sentence, pictures with words, and the rewards as rows of a table."""
 
     sentence: str
+    fits: str  # whether the chosen checkpoint can be trained on it, and what would do
     pictures: list[tuple[np.ndarray, str]]
     table: dict[str, Any]
     commands: str
 
 
-def preview(path: str | Path) -> Preview:
+def preview(path: str | Path, checkpoint: str) -> Preview:
     """Check the zip at ``path`` and look at twelve of its problems; raises MMReasonError, one sentence."""
     with TemporaryDirectory(prefix="mmreason-dataset-") as place:
         folder = unpack(path, Path(place))
@@ -62,7 +66,27 @@ def preview(path: str | Path) -> Preview:
         short = f" It needs more rows: none is in {' or '.join(few)}." if few else ""
         sentence = f"✓ {len(keys)} rows ({of}) and {len(task.words)} different words.{short}"
         table = {"summary": f"What rewards give, {len(rows)} of {len(keys)} rows", "columns": COLUMNS, "rows": rows}
-        return Preview(sentence, pictures, table, _commands(task.name))
+        return Preview(sentence, fits(task, checkpoint), pictures, table, _commands(task.name))
+
+
+def fits(task: DataTask, checkpoint: str) -> str:
+    """Can ``checkpoint`` be trained on a dataset of that name and those words?  A sentence that says what would do."""
+    listed, name = f"{name_of('tasks')}=data:{task.name}", quoted(checkpoint)
+    try:
+        folder = checkpoints.checkpoint_folder(checkpoint)
+    except CheckpointError:
+        folder = None
+    words = (folder and checkpoints.words_of(folder)) or frozenset()
+    lacks = [word for word in (task_token(task.name), *task.words) if word not in words]
+    if not lacks:
+        if task.name in TASKS:
+            return f"✓ {name} knows it: choose {task.label} under Tasks to train on it."
+        return f"✓ {name} knows it: the page lists it under Tasks where its host sets {listed}."
+    few = ", ".join(lacks[:4]) + (f" and {len(lacks) - 4} more" if len(lacks) > 4 else "")
+    return (
+        f"✗ {name} cannot be trained on it from here, since it was never taught the words {few}. The first command "
+        f"below makes a checkpoint that knows them; the second trains it, or this page if its host sets {listed}."
+    )
 
 
 def _rewards(task: DataTask, spec: dict[str, Any], row: Row, rows: Sequence[Row]) -> list[str]:
@@ -143,13 +167,14 @@ def _check(entries: Sequence[zipfile.ZipInfo]) -> None:
             raise ConfigError(f"the zip holds {called}; a dataset has data.jsonl or parquet files and pictures only")
 
 
-def build_dataset() -> None:
-    """A folded part of the form: hand a dataset over, and see what it would be."""
+def build_dataset(checkpoint: gr.Dropdown) -> None:
+    """A folded part of the form: hand a dataset over, and see what it would be for ``checkpoint``."""
     with gr.Accordion("Check a dataset of your own", open=False, elem_id="train-dataset"):
         intro = "A zip of a folder with pictures and data.jsonl, or parquet. It is looked at and not kept."
         component("prose", value=[["quiet", intro]])
         file = gr.File(label="Dataset (zip)", file_types=[".zip"], elem_id="train-dataset-file")
         says = component("notice", value="", elem_id="train-dataset-says")
+        fit = component("prose", value=[], elem_id="train-dataset-fits")
         pictures = gr.Gallery(
             visible=False, label="How twelve of its pictures end", columns=3, elem_id="train-dataset-pictures"
         )
@@ -162,16 +187,20 @@ def build_dataset() -> None:
             lines=3,
             elem_id="train-dataset-commands",
         )
-    file.upload(on_dataset, file, [says, pictures, table, commands], **WRITING)
+    shown = [says, fit, pictures, table, commands]
+    gr.on([file.upload, file.clear, checkpoint.change], on_dataset, [file, checkpoint], shown, **WRITING)
 
 
-def on_dataset(path: Any) -> tuple[Any, ...]:
-    """What is said and shown of an upload."""
+def on_dataset(path: Any, checkpoint: Any) -> tuple[Any, ...]:
+    """What is said and shown of an upload for a checkpoint to start from; nothing where none is there."""
+    nothing = [], gr.Gallery(visible=False), None, gr.Textbox(visible=False)
+    if path is None:
+        return "", *nothing
     try:
         if not isinstance(path, str) or not Path(path).is_file():
             raise ConfigError("the file is not here any more; hand it over again")
-        found = preview(path)
+        found = preview(path, str(checkpoint))
     except MMReasonError as error:
-        return f"✗ {error}", gr.Gallery(visible=False), None, gr.Textbox(visible=False)
+        return f"✗ {error}", *nothing
     shown = gr.Gallery([(picture, words) for picture, words in found.pictures], visible=True)
-    return found.sentence, shown, found.table, gr.Textbox(found.commands, visible=True)
+    return found.sentence, [["plain", found.fits]], shown, found.table, gr.Textbox(found.commands, visible=True)

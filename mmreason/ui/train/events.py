@@ -24,7 +24,7 @@ from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import push
-from mmreason.ui.train.form import CONTROLS, CUSTOM, checked_settings, filled, preset_of
+from mmreason.ui.train.form import CONTROLS, CUSTOM, checked_settings, filled, known_of, preset_of, task_choices
 from mmreason.ui.train.view import RunView, Seen, look
 from mmreason.ui.train.words import claim, label
 
@@ -81,7 +81,8 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     arrival = blocks.load(on_arrive, t.visitor, arrived, **PRIVATE)
     arrival.then(on_first_look, [t.is_open, *asked], shown, **PRIVATE)
     then_look(tab.select(lambda: True, None, t.is_open, **PRIVATE))
-    t.preset.input(on_preset, t.preset, t.controls[1:], **PRIVATE)
+    t.preset.input(on_preset, [t.preset, t.checkpoint], t.controls[1:], **PRIVATE)
+    t.checkpoint.change(on_checkpoint, [t.checkpoint, t.tasks], t.tasks, **PRIVATE)
     changed = [control.change for control in t.controls]
     said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says]
     gr.on(changed, on_form, [t.visitor, *t.controls], said, **CHANGING)
@@ -144,11 +145,17 @@ def _lists(chosen: str | None, own: list[Run]) -> tuple[Any, Any]:
 # The form
 
 
-def on_preset(name: Any) -> tuple[Any, ...]:
+def on_checkpoint(name: Any, tasks: Any) -> Any:
+    """List the tasks that it knows; of those that were chosen it keeps what it can."""
+    return gr.CheckboxGroup(choices=task_choices(name), value=known_of(tasks, name))
+
+
+def on_preset(name: Any, checkpoint: Any) -> tuple[Any, ...]:
     """Fill the fields; the checkpoint stays, and all of them where the fields themselves are the preset."""
     if name not in PRESETS:
         return tuple([gr.skip()] * (len(CONTROLS) - 1))
     values = filled(PRESETS[name])
+    values["tasks"] = known_of(values["tasks"], checkpoint)
     return tuple(values[control] for control in CONTROLS[1:])
 
 

@@ -82,6 +82,17 @@ def _checkpoint(name: Any, token: Any) -> str:
     return str(name)
 
 
+def task_choices(checkpoint: Any) -> list[tuple[str, str]]:
+    """The tasks that a checkpoint was trained on, as a form lists them: label and name."""
+    return [(TASKS[name].label, name) for name in checkpoints.tasks_of(str(checkpoint))]
+
+
+def known_of(wanted: Any, checkpoint: Any) -> list[str]:
+    """Those of the ``wanted`` tasks that a checkpoint knows; where it knows none of them, all that it does."""
+    known = [name for _, name in task_choices(checkpoint)]
+    return [name for name in known if isinstance(wanted, list) and name in wanted] or known
+
+
 def filled(settings: TrainSettings) -> dict[str, Any]:
     """The controls' values that make ``settings``, in both arms; the checkpoint stays as it is."""
     values: dict[str, Any] = {setting.name: settings.values[setting.name] for setting in (*FEW, *MORE)}

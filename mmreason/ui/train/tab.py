@@ -8,7 +8,6 @@ import gradio as gr
 
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import ChoiceSetting, NumberSetting, Setting
-from mmreason.tasks import TASKS
 from mmreason.training.rl.presets import PRESETS, SETTINGS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.estimate import words
@@ -16,7 +15,7 @@ from mmreason.ui.shell.component import component
 from mmreason.ui.train import push
 from mmreason.ui.train.dataset import build_dataset
 from mmreason.ui.train.events import EMPTY, Train, connect
-from mmreason.ui.train.form import ASSIGNMENT_CHOICES, CUSTOM, FEW, MORE, filled
+from mmreason.ui.train.form import ASSIGNMENT_CHOICES, CUSTOM, FEW, MORE, filled, known_of, task_choices
 from mmreason.ui.train.words import claim, kept_words
 
 POLL_SECONDS = 1.5
@@ -63,9 +62,10 @@ def _form() -> dict[str, Any]:
             elem_id="train-checkpoint",
         ),
         "tasks": gr.CheckboxGroup(
-            [(task.label, name) for name, task in TASKS.items()],
-            value=start["tasks"],
+            task_choices(begin),
+            value=known_of(start["tasks"], begin),
             label=_says("tasks")["label"],
+            info="Those that the checkpoint was taught.",
             elem_id="train-tasks",
         ),
         "assignment": gr.Radio(
@@ -91,7 +91,7 @@ def _form() -> dict[str, Any]:
         with gr.Row(elem_classes="train-numbers"):
             parts |= {each.name: _control(each, start) for each in numbers}
         parts |= {each.name: _control(each, start) for each in MORE if each not in numbers}
-    build_dataset()
+    build_dataset(parts["checkpoint"])
     component("prose", value=[["quiet", kept_words()]], elem_id="train-lost")
     return parts
 

@@ -13,9 +13,12 @@ import pytest
 
 from mmreason.__main__ import main
 from mmreason.errors import MMReasonError
+from mmreason.layouts.vocabulary import build_text_tokenizer
+from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.host.own_tasks import add_host_tasks
 from mmreason.ui.train import dataset
 from mmreason.ui.train.dataset import on_dataset, preview, unpack
+from mmreason.ui.train.events import on_checkpoint, on_preset
 from mmreason.ui.train.tab import build_train
 from tests.helpers.shapes import write_shapes
 
@@ -35,7 +38,7 @@ def shapes(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("root", ["shapes/", ""])
 def test_a_preview_says_what_right_and_wrong_answers_and_edits_earn(shapes, tmp_path, root):
-    found = preview(zipped(shapes, tmp_path / "shapes.zip", root))
+    found = preview(zipped(shapes, tmp_path / "shapes.zip", root), "base")
     assert found.sentence.startswith("✓ 60 rows (") and "different words" in found.sentence
     assert len(found.pictures) == len(found.table["rows"]) == 12
     for asked, split, right, earns, wrong, less, drawn, still in found.table["rows"]:
@@ -45,14 +48,14 @@ def test_a_preview_says_what_right_and_wrong_answers_and_edits_earn(shapes, tmp_
 
 
 def test_rows_without_a_split_are_told(tmp_path):
-    found = preview(zipped(write_shapes(tmp_path / "few", 3), tmp_path / "few.zip"))
+    found = preview(zipped(write_shapes(tmp_path / "few", 3), tmp_path / "few.zip"), "base")
     assert "It needs more rows" in found.sentence and len(found.pictures) == 3
 
 
 def test_nothing_of_an_upload_is_kept(shapes, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "here"))
     (tmp_path / "here").mkdir()
-    preview(zipped(shapes, tmp_path / "shapes.zip"))
+    preview(zipped(shapes, tmp_path / "shapes.zip"), "base")
     assert list((tmp_path / "here").iterdir()) == []
 
 
@@ -85,16 +88,17 @@ def forged(path: Path, name: str, content: bytes = b"x", mode: int = stat.S_IFRE
 def test_what_is_no_dataset_is_refused_in_a_sentence(name, content, mode, said, tmp_path, monkeypatch):
     monkeypatch.setattr(dataset, "MAX_UNPACKED", 2**20)
     path = forged(tmp_path / "data.zip", name, content, mode)
-    told, gallery, table, _ = on_dataset(str(path))
+    told, fit, gallery, table, _ = on_dataset(str(path), "base")
     assert told.startswith("✗ ") and said in told and "\n" not in told
-    assert table is None and gallery.visible is False
+    assert table is None and fit == [] and gallery.visible is False
 
 
 def test_a_file_that_is_no_zip_is_refused_and_a_large_one_unread(tmp_path, monkeypatch):
     path = tmp_path / "data.zip"
     path.write_bytes(b"PK no zip")
-    assert "must be a zip that can be read" in on_dataset(str(path))[0]
-    assert "hand it over again" in on_dataset(None)[0]
+    assert "must be a zip that can be read" in on_dataset(str(path), "base")[0]
+    assert "hand it over again" in on_dataset(str(tmp_path / "gone.zip"), "base")[0]
+    assert on_dataset(None, "base")[0] == ""
     monkeypatch.setenv("MMREASON_MAX_UPLOAD_MB", "1")
     path.write_bytes(bytes(2**20 + 1))
     with pytest.raises(MMReasonError, match="at most 1 MB"):
@@ -106,15 +110,46 @@ def test_a_hostile_text_stays_text(tmp_path):
     rows = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
     rows[0]["prompt"] = "${Object.assign(window,{PWNED:1})} <img src=x>"
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = preview(zipped(folder, tmp_path / "shapes.zip"))
+    found = preview(zipped(folder, tmp_path / "shapes.zip"), "base")
     assert any("PWNED" in row[0] for row in found.table["rows"])  # the table puts it in by textContent
 
 
-def test_the_form_lists_the_hosts_own_tasks_beside_the_built_in_ones(tmp_path, monkeypatch, own_tasks_forgotten):
+def taught(place: Path, name: str, tasks: list[str]) -> None:
+    """A checkpoint's folder, of which the page reads which words it knows."""
+    tokenizer = place / name / "tokenizer"
+    build_text_tokenizer(tasks).save_pretrained(tokenizer)
+    (place / name / "model_index.json").write_text("{}")
+
+
+def test_it_is_said_whether_the_chosen_checkpoint_can_be_trained_on_it_and_what_would_do(
+    shapes, tmp_path, monkeypatch, own_tasks_forgotten
+):
+    monkeypatch.setenv("MMREASON_CHECKPOINTS", str(tmp_path))
+    path, own = str(zipped(shapes, tmp_path / "shapes.zip")), f"data:{shapes}"
+    taught(tmp_path, "base", ["maze"])
+    said = on_dataset(path, "base")[1][0][1]
+    assert said.startswith("✗ 'base' cannot be trained on it from here") and "<shapes>, look, which" in said
+    assert "MMREASON_TASKS=data:shapes" in said and "nowhere" in on_dataset(path, "nowhere")[1][0][1]
+    monkeypatch.setenv("MMREASON_TASKS", own)
+    add_host_tasks()
+    taught(tmp_path, "mine", ["shapes"])
+    assert on_dataset(path, "mine")[1] == [["plain", "✓ 'mine' knows it: choose shapes under Tasks to train on it."]]
+
+
+def test_the_form_lists_the_tasks_that_the_checkpoint_was_taught_the_hosts_own_too(
+    tmp_path, monkeypatch, own_tasks_forgotten
+):
     assert main(["make", "task", "find_gems", "--output", str(tmp_path)]) == 0
     monkeypatch.setenv("MMREASON_TASKS", f"{tmp_path / 'find_gems.py'}:FindGems")
     add_host_tasks()
+    monkeypatch.setenv("MMREASON_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    taught(tmp_path / "checkpoints", "base", ["maze", "sudoku"])
+    taught(tmp_path / "checkpoints", "gems", ["find_gems"])
     with gr.Blocks() as blocks:
-        choices = build_train(blocks, gr.Tab(), gr.BrowserState()).tasks.choices
-    assert ("Find gems", "find_gems") in [(label.capitalize(), name) for label, name in choices]
-    assert {"maze", "sudoku"} < {name for _, name in choices}
+        tasks = build_train(blocks, gr.Tab(), gr.BrowserState()).tasks
+    assert [name for _, name in tasks.choices] == ["maze", "sudoku"] == tasks.value
+    other = on_checkpoint("gems", ["sudoku"])
+    assert (other.choices, other.value) == ([("find gems", "find_gems")], ["find_gems"])
+    assert on_checkpoint("base", ["sudoku", "find_gems"]).value == ["sudoku"]
+    first = next(iter(PRESETS))
+    assert on_preset(first, "gems")[0] == ["find_gems"] and on_preset(first, "base")[0] != ["find_gems"]
