@@ -89,6 +89,7 @@ test('a puzzle of a visitor has no seed in its name', () => {
   assert.equal(words.problemName(problem, 'own'), 'maze, easy, seed 0');
   assert.equal(words.problemName({ ...problem, seed: null }, 'own'), 'maze, easy');
   assert.equal(words.problemName({ ...problem, difficulty: 'custom' }, 'Own'), 'Own maze');
+  assert.equal(words.problemName({ ...problem, task: 'visual_search' }, 'Own'), 'visual search, easy, seed 0');
 });
 
 test('a reward of nothing is not shown, one of 0 is', () => {

@@ -146,8 +146,9 @@ export const cellName = (cell) => `r${Math.floor(cell / GRID) + 1}c${(cell % GRI
  * @param {string} own
  */
 export function problemName({ task, difficulty, seed }, own) {
-  if (difficulty === 'custom') return `${own} ${task}`;
-  return `${task}, ${difficulty}${seed === null ? '' : `, seed ${seed}`}`;
+  const said = task.replaceAll('_', ' ');
+  if (difficulty === 'custom') return `${own} ${said}`;
+  return `${said}, ${difficulty}${seed === null ? '' : `, seed ${seed}`}`;
 }
 
 /** @param {Judged | null} segment */
