@@ -116,7 +116,7 @@ def readable(result: dict[str, Any]) -> str:
             said = "" if correlation is None else f", rewards of words and pictures correlate by {correlation:+.2f}"
             lines.append(
                 f"by {granularity}: joint reverses {found['sign_conflict']:.0%} of segments and pushes "
-                f"{found['idle_push']:.0%} that earned nothing, σ ratio {found['sigma_ratio']:.2f}{said}"
+                f"{found['idle_push']:.0%} whose own reward says nothing, σ ratio {found['sigma_ratio']:.2f}{said}"
             )
     lines += [f"look: {finding['sentence']}" for finding in result["first_look"]]
     found = result["problems_found"]

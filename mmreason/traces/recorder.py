@@ -59,6 +59,11 @@ class Recorded:
             entry["region"] = {"unit": unit, **_region(region)}
         return self._add(entry, reward, fields)
 
+    def whole(self, **fields: Any) -> Recorded:
+        """What is known of the whole only at its end: ``rewards`` by component, ``success``, ``cost`` or any other."""
+        self.entry |= _plain(fields)
+        return self
+
     def _add(self, entry: dict[str, Any], reward: Reward, fields: Mapping[str, Any]) -> Recorded:
         entry["rewards" if isinstance(reward, Mapping) else "reward"] = reward
         self.entry["parts"].append(_plain({**entry, **fields}))
