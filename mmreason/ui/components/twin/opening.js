@@ -32,22 +32,41 @@ function onesOf({ version, prompts, rollouts }) {
   });
 }
 
+/** @param {any} trace */
+const isWhole = (trace) =>
+  trace?.problem &&
+  Array.isArray(trace.canvas_codes) &&
+  Array.isArray(trace.segments) &&
+  trace.segments.every(Boolean);
+
 /**
- * The traces of a file, of version 2 as we write it or of version 1: one, or a group.  Throws an error whose message is for the visitor.
+ * The traces of a file, of version 2 as we write it or of version 1: one, or a group; empty if it is neither.
+ * @param {Json} content
+ * @returns {Json[]}
+ */
+function read(content) {
+  try {
+    const two = onesOf(content);
+    if (content.version !== 1 && !two) return [];
+    const traces = two ?? (Array.isArray(content.traces) ? content.traces : [content]);
+    const whole = traces.map((trace) => ({ sheet: content.sheet, problem: content.problem, ...trace }));
+    return whole.every(isWhole) ? whole : [];
+  } catch {
+    return []; // what should be an object or a list is none
+  }
+}
+
+/**
+ * The same, or an error whose message is for the visitor.
  * @param {Json} content
  * @returns {Json[]}
  */
 export function tracesOf(content) {
-  const two = onesOf(content);
-  const traces = two ?? (Array.isArray(content.traces) ? content.traces : [content]);
-  const whole = (/** @type {Json} */ trace) =>
-    trace?.problem && Array.isArray(trace.canvas_codes) && Array.isArray(trace.segments);
-  if ((content.version !== 1 && !two) || !traces.length || !traces.every(whole)) {
-    throw new Error(
-      'This is not a trace of ours: it must have version, problem, canvas_codes and segments, or be version 2 as solve writes it.',
-    );
-  }
-  return traces.map((trace) => ({ sheet: content.sheet, problem: content.problem, ...trace }));
+  const traces = read(content);
+  if (traces.length) return traces;
+  throw new Error(
+    'This is not a trace of ours: it must have version, problem, canvas_codes and segments, or be version 2 as solve writes it.',
+  );
 }
 
 /**
