@@ -21,7 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from transformers import LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaAttention
 
-from mmreason.backbones.backbone import Attention, Snapshot, guided
+from mmreason.backbones.backbone import Attention, Snapshot, guided_codes
 from mmreason.backbones.keys import ContextKeys
 from mmreason.backbones.shape import Shape
 from mmreason.errors import ConfigError
@@ -98,7 +98,11 @@ class LlamaBackbone:
             lanes += [Lane(view, snapshot.tokens, snapshot.places) for view in (snapshot.view, *twins)]
         hidden = self._packed(lanes) if self.attention == "prefix" else self._whole(lanes)
         logits = [self.head(each, alphabet) for each in hidden]
-        return torch.cat([guided(logits[at], logits[at + 1 : at + 1 + len(scales)], scales) for at, scales in plan])
+        found = []
+        for (at, scales), snapshot in zip(plan, snapshots, strict=True):
+            is_word = snapshot.view.is_word[snapshot.places]
+            found.append(guided_codes(logits[at], logits[at + 1 : at + 1 + len(scales)], scales, is_word))
+        return torch.cat(found)
 
     def micro_batches(
         self, snapshots: Sequence[Snapshot], max_tokens: int, guidance: Sequence[float] = ()
@@ -250,7 +254,8 @@ class LlamaSession:
         for b, row in enumerate(chosen):
             scales = self.scales[row]
             parts = [self.backbone.head(hidden[at + i], self.alphabet) for i in range(1 + len(scales))]
-            out_BKW[b, : len(parts[0])] = guided(parts[0], parts[1:], scales)
+            is_word = self.lanes[row][0].is_word
+            out_BKW[b, : len(parts[0])] = guided_codes(parts[0], parts[1:], scales, is_word)
             at += 1 + len(scales)
         self.cost = self.cost + self.backbone.take_cost()
         return out_BKW

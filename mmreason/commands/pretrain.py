@@ -6,6 +6,7 @@ Of a public checkpoint adapters are trained on the demonstrations: the cold star
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,10 @@ def _check_kind(args: argparse.Namespace, public: bool) -> None:
     from mmreason.errors import ConfigError
     from mmreason.settings import build
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            f"pretrain trains in one process, got {os.environ['WORLD_SIZE']}: start it without a launcher"
+        )
     config, other = (ColdStartConfig, PretrainConfig) if public else (PretrainConfig, ColdStartConfig)
     flag = given_beside(args, config, other)
     if public:

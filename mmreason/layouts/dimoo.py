@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mmreason.errors import CheckpointError
+from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
 from mmreason.layouts.view import View
 from mmreason.layouts.words import Tokenizer, Words, filled, plain
@@ -40,6 +40,7 @@ class DimooLayout:
     """Views of Lumina-DiMOO; codes and pictures of any size."""
 
     family = "dimoo"
+    turns: tuple[str, ...] = ("interleaved",)
     mask = MASK
     first_code = FIRST_CODE
     prompt_marks = (*PARTS, "<answer>")
@@ -75,6 +76,10 @@ class DimooLayout:
             said = "\n".join([state.instruction, *state.thoughts[-1:]])
             return self.edit(said, [state.codes_HW], state.codes_HW, region_of_cells(cells, state.codes_HW.shape))
         return self.understand("\n".join([state.instruction, *state.thoughts]), [state.codes_HW])
+
+    def turn_view(self, state: State, cells: np.ndarray | None = None) -> View:
+        """A turn's picture and words in one view; raises ConfigError, as this family knows none."""
+        raise ConfigError(f"turn must be {self.turns[0]} for checkpoints of the family {self.family}")
 
     def generate(self, text: str, codes_HW: np.ndarray, region_HW: np.ndarray) -> View:
         """Text to picture; where only a part of the picture is masked, in-painting."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from mmreason.errors import CheckpointError
+from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
 from mmreason.layouts.view import View
 from mmreason.layouts.words import Tokenizer, Words, filled, plain
@@ -38,6 +38,7 @@ class MmadaLayout:
     """Views of MMaDA-8B; its own codec knows 512 × 512 pixels only."""
 
     family = "mmada"
+    turns: tuple[str, ...] = ("interleaved",)
     mask = MASK
     prompt_marks = tuple(MARKS)
 
@@ -69,6 +70,10 @@ class MmadaLayout:
             said = "\n".join([state.instruction, *state.thoughts[-1:]])
             return self.generate(said, state.codes_HW, region_of_cells(cells, state.codes_HW.shape))
         return self.understand("\n".join([state.instruction, *state.thoughts]), state.codes_HW)
+
+    def turn_view(self, state: State, cells: np.ndarray | None = None) -> View:
+        """A turn's picture and words in one view; raises ConfigError, as this family knows none."""
+        raise ConfigError(f"turn must be {self.turns[0]} for checkpoints of the family {self.family}")
 
     def generate(self, text: str, codes_HW: np.ndarray, region_HW: np.ndarray) -> View:
         """Text to picture, masks inside the region only; the twin has an empty text."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmreason.layouts.dimoo import ANSWER, ANSWER_END, MASK, DimooLayout
+from mmreason.layouts.layout import State, region_of_cells
 from mmreason.layouts.view import View
 
 
@@ -19,6 +20,13 @@ class ParallelLayout(DimooLayout):
     """Views of MMaDA-Parallel-A; text alone and picture alone are laid out as Lumina-DiMOO's."""
 
     family = "parallel"
+    turns = ("joint", "interleaved")
+
+    def turn_view(self, state: State, cells: np.ndarray | None = None) -> View:
+        """A turn's picture, redrawn where ``cells`` lie, and its words, denoised together."""
+        said = "\n".join([state.instruction, *state.thoughts])
+        region_HW = region_of_cells(cells, state.codes_HW.shape)
+        return self.together(said, [state.codes_HW], state.codes_HW, region_HW)
 
     def together(
         self,
@@ -41,4 +49,4 @@ class ParallelLayout(DimooLayout):
         heads = [self._head("edit", None, before), self._head("edit", text, [])]
         ids = [*head, *tail]
         twins = [[*twin, *ids[len(twin) :]] if as_run else [*twin, *tail] for twin in heads]
-        return View.of(ids, MASK, tuple(View.of(twin, MASK) for twin in twins))
+        return View.of(ids, MASK, tuple(View.of(twin, MASK) for twin in twins), words=length)

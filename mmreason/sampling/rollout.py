@@ -176,12 +176,17 @@ def _part(draft: Draft, start: int, stop: int) -> tuple[tuple[int, ...], tuple[F
     """The tokens from ``start`` to ``stop`` of a draft, and its frames in which some of them were committed."""
     if (start, stop) == (0, draft.length):
         return draft.tokens, tuple(draft.frames)
+    return draft.tokens[start:stop], frames_within(draft.frames, start, stop)
+
+
+def frames_within(whole: Sequence[Frame], start: int, stop: int) -> tuple[Frame, ...]:
+    """The frames in which some of the tokens from ``start`` to ``stop`` were committed, cut to these."""
     frames = []
-    for frame in draft.frames:
+    for frame in whole:
         inside = [n for n, i in enumerate(frame.committed) if start <= i < stop]
         if inside:
             committed = tuple(frame.committed[n] - start for n in inside)
             frames.append(
                 Frame(frame.step, frame.tokens[start:stop], committed, tuple(frame.logprobs[n] for n in inside))
             )
-    return draft.tokens[start:stop], tuple(frames)
+    return tuple(frames)

@@ -21,6 +21,7 @@ from mmreason.errors import ConfigError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.records import Frame
+from mmreason.sampling.views import denoise as loop
 from mmreason.sampling.views.denoise import DenoiseConfig, denoise
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
 from tests.helpers import golden
@@ -170,25 +171,22 @@ def test_a_scale_without_a_twin_is_refused(backbone: LlamaBackbone) -> None:
         backbone.open([text_view()], WORDS, (1.5, 4.0))
 
 
-def test_all_outcomes_of_a_tiny_segment_have_probability_one(backbone: LlamaBackbone) -> None:
+def test_all_outcomes_of_a_tiny_segment_have_probability_one(
+    backbone: LlamaBackbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five codes at three slots, each of the 125 outcomes drawn once by the real loop, guided, at a temperature."""
     five = Alphabet(128, torch.ones(5, dtype=torch.bool))
-    view = View.of([7, 9, MASK, 11, MASK, MASK, 3], MASK)
-    total = 0.0
-    with torch.no_grad():
-        for outcome in itertools.product(range(128, 133), repeat=3):
-            # the order is a function of distributions, so replay it with these tokens
-            session = backbone.open([view], five)
-            tokens = torch.full((1, 3), MASK)
-            logp = 0.0
-            for _ in range(3):
-                logits = session.logits(tokens)[0] / 0.7
-                table = logits.log_softmax(-1)
-                sure = table.max(-1).values.masked_fill(tokens[0] != MASK, -torch.inf)
-                at = int(sure.argmax())
-                logp += float(table[at, outcome[at] - 128])
-                tokens[0, at] = outcome[at]
-            total += np.exp(logp)
-    assert total == pytest.approx(1, abs=1e-5)
+    twin = View.of([9, MASK, 11, MASK, MASK, 3], MASK)
+    views = [View.of([7, 9, MASK, 11, MASK, MASK, 3], MASK, (twin,))] * 125
+    outcomes = torch.tensor(list(itertools.product(range(5), repeat=3)))
+    monkeypatch.setattr(loop, "sample_tokens", lambda *_: outcomes)
+    for steps, guidance in ((3, ()), (2, (1.5,))):
+        total = np.zeros(125)
+        session = backbone.open(views, five, guidance)
+        for frames in denoise(session, views, five, MASK, DenoiseConfig(steps, temperature=0.7)):
+            total += [sum(frames[b].logprobs) for b in range(125)]
+        assert len({round(each, 4) for each in total}) > 100
+        assert np.exp(total).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_gradients_come_from_scored_places_alone(backbone: LlamaBackbone) -> None:

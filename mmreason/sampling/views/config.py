@@ -12,7 +12,7 @@ from mmreason.limits import Number, Whole
 from mmreason.sampling.config import SamplingConfig
 from mmreason.settings import check, choice, number
 
-ATTENTIONS = ("full", "prefix")
+ATTENTIONS, TURNS = ("full", "prefix"), ("interleaved", "joint")
 STEP = 32  # pixels; sides of a picture's budget are multiples of it
 PUZZLE_PIXELS, OWN_PIXELS = 256, 512
 SCALE = Number("guidance", 0, 20, "how far an edit is moved away from what it would be without the text; 0 is off")
@@ -28,6 +28,12 @@ class ViewsConfig:
         ATTENTIONS,
         f"{OF_PUBLIC}: full is how they were trained; prefix computes a context once, which their weights do not know",
         left="full, or as an adapter was trained",
+    )
+    turn: Literal["interleaved", "joint"] = choice(
+        "interleaved",
+        TURNS,
+        f"{OF_PUBLIC}: joint denoises a turn's words and picture together, as MMaDA-Parallel does",
+        left="the checkpoint's own, or as an adapter was trained",
     )
     guidance: float = number(0.0, SCALE, f"{OF_PUBLIC}: {SCALE.says}", left="0")
     guidance_image: float = number(
@@ -70,6 +76,8 @@ class ViewsConfig:
             raise ConfigError(f"pixels must be a multiple of {STEP}, got {self.pixels}")
         if self.region_share is not None and not self.region_share:
             raise ConfigError("region_share must be above 0, got 0")
+        if self.block_length is not None and self.turn == "joint":
+            raise ConfigError(f"block_length must be left out where turns are joint, got {self.block_length}")
         if self.block_length is not None and self.text_length % self.block_length:
             raise ConfigError(f"block_length must divide text_length ({self.text_length}), got {self.block_length}")
 

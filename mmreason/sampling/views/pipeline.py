@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,11 @@ class ViewsPipeline:
 
     def __init__(self, model: PublicModel, views: ViewsConfig | None = None) -> None:
         self.model, self.views = model, views or ViewsConfig()
+        if self.views.turn not in model.layout.turns:
+            raise ConfigError(
+                f"turn must be {' or '.join(model.layout.turns)} for checkpoints of the family {model.family}, "
+                f"got {self.views.turn}"
+            )
         model.backbone.attention = self.views.attention
         model.layout.text_length = self.views.text_length
 
@@ -84,7 +89,10 @@ class ViewsPipeline:
         folder = find(checkpoint)
         stored = read_json(folder / VIEWS_FILE) if (folder / VIEWS_FILE).is_file() else {}
         views = views_config(stored | dict(changes or {}))
-        return cls(load_public(checkpoint, views.attention, device, quick_type(folder, device), family), views)
+        model = load_public(checkpoint, views.attention, device, quick_type(folder, device), family)
+        if not stored and "turn" not in (changes or {}):
+            views = replace(views, turn=model.layout.turns[0])
+        return cls(model, views)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the adapter, which names its base, its card, and how it was trained to see."""

@@ -8,30 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
+from mmreason.backbones.family import AnyLayout
 from mmreason.codecs.codec import Codec
-from mmreason.layouts.layout import Layout, State
+from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
-from mmreason.records import ANSWER, Box, Cost, Frame, Problem, Segment, SegmentKind, Trace
-from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS
+from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segment, Trace
+from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, frames_within
 from mmreason.sampling.views.canvas import Canvas, start_canvas
 from mmreason.sampling.views.region import boxes_in
 
 
 @dataclass(slots=True)
 class Draft:
-    """The segment that is being denoised."""
+    """The segment that is being denoised, or the turn: its codes come first, then its words."""
 
-    kind: SegmentKind
     turn: int
-    length: int
+    words: int
     boxes: tuple[Box, ...] = ()
     cells: tuple[int, ...] = ()
     frames: list[Frame] = field(default_factory=list)
+
+    @property
+    def length(self) -> int:
+        return len(self.cells) + self.words
+
+    @property
+    def modality(self) -> Modality | Literal["turn"]:
+        """Of a turn neither."""
+        return ("turn" if self.words else "image") if self.cells else "text"
 
 
 def asked(problem: Problem) -> str:
@@ -39,7 +48,7 @@ def asked(problem: Problem) -> str:
     return "\n".join(filter(None, (problem.question, problem.prompt)))
 
 
-def plain_thought(text: str, layout: Layout) -> str:
+def plain_thought(text: str, layout: AnyLayout) -> str:
     """``text`` without what marks a part of a prompt: a thought must not be taken for one."""
     for mark in layout.prompt_marks:
         text = text.replace(mark, " ")
@@ -50,9 +59,16 @@ class ViewRollout:
     """Mutable while it runs; ``trace`` freezes what there is."""
 
     def __init__(
-        self, problem: Problem, layout: Layout, codec: Codec, pixels: int | None, generator: torch.Generator
+        self,
+        problem: Problem,
+        layout: AnyLayout,
+        codec: Codec,
+        pixels: int | None,
+        generator: torch.Generator,
+        joint: bool = False,
     ) -> None:
         self.problem, self.layout, self.codec, self.generator = problem, layout, codec, generator
+        self.joint = joint  # a turn's words and picture are denoised together
         self.canvas: Canvas = start_canvas(problem, codec, pixels)
         self.start_codes = self.canvas.codes_HW.ravel() + layout.first_code
         self.segments: list[Segment] = []
@@ -66,18 +82,28 @@ class ViewRollout:
         """True where the problem's cells are its own, not the codec's."""
         return bool(self.problem.canvas.size)
 
-    def view(self, kind: SegmentKind, cells: np.ndarray | None = None) -> View:
-        """What the model is shown for the next segment."""
-        state = State(asked(self.problem), self.canvas.codes_HW, tuple(self.thoughts))
-        return self.layout.view(state, kind, cells)
+    def edit_view(self, cells: np.ndarray) -> View:
+        """What the model is shown for an edit of flat code indices."""
+        return self.layout.view(self._state, "edit", cells)
 
-    def begin_text(self, turn: int, length: int) -> None:
-        """Start a text; whether thought or answer shows when it is done."""
-        self.draft = Draft("thought", turn, length)
+    @property
+    def _state(self) -> State:
+        return State(asked(self.problem), self.canvas.codes_HW, tuple(self.thoughts))
 
-    def begin_edit(self, turn: int, cells: np.ndarray, boxes: Sequence[Box]) -> None:
-        """Start an edit of flat code indices; ``boxes`` if the thought named them."""
-        self.draft = Draft("edit", turn, len(cells), tuple(boxes), tuple(cells.tolist()))
+    def view(self) -> View:
+        """What the model is shown for what has begun."""
+        assert self.draft is not None
+        cells = np.array(self.draft.cells)
+        if self.draft.modality == "turn":
+            return self.layout.turn_view(self._state, cells)
+        return self.edit_view(cells) if self.draft.cells else self.layout.view(self._state, "thought")
+
+    def begin(self, turn: int, words: int = 0, cells: Sequence[int] = (), boxes: Sequence[Box] = ()) -> None:
+        """Start a text of so many ``words``, an edit of flat code indices, or a turn of both.
+
+        Whether a text is a thought or the answer shows when it is done; ``boxes`` are given if a thought named them.
+        """
+        self.draft = Draft(turn, words, tuple(boxes), tuple(int(cell) for cell in cells))
 
     def add_frame(self, frame: Frame, turn_limit: int) -> None:
         """Note a denoising step; the one that fills the last slot ends the segment."""
@@ -86,55 +112,81 @@ class ViewRollout:
         draft.frames.append(frame)
         if sum(len(each.committed) for each in draft.frames) < draft.length:
             return
-        segment = self._segment(draft, turn_limit)
-        if segment.kind == "edit":
-            codes = np.array(segment.tokens) - self.layout.first_code
-            self.canvas.edit(np.array(segment.cells), codes, self.codec)
-            segment = replace(segment, picture=self.canvas.pixels)
-        else:
-            self.thoughts.append(plain_thought(segment.text, self.layout))
-        self.segments.append(segment)
+        for segment in self._segments(draft, turn_limit):
+            if segment.kind == "edit":
+                codes = np.array(segment.tokens) - self.layout.first_code
+                self.canvas.edit(np.array(segment.cells), codes, self.codec)
+                segment = replace(segment, picture=self.canvas.pixels)
+            else:
+                self.thoughts.append(plain_thought(segment.text, self.layout))
+            self.segments.append(segment)
         self.draft = None
 
     def follow(self, turn: int, turn_limit: int) -> None:
-        """Read the text just finished: end here, or go on to an edit."""
-        if self.segments[-1].kind == "answer":
+        """Read the text just finished: end here, or go on."""
+        if any(segment.kind == "answer" for segment in self.segments[-2:]):
             self.end_reason = ANSWERED
         elif turn > turn_limit:
             self.end_reason = OUT_OF_TURNS
 
     def stated(self) -> list[Box]:
-        """The boxes that the last thought names; none where it names none."""
-        return boxes_in(self.segments[-1].text, self.canvas.cells)
+        """The boxes that the last thought names; none where it names none, or drew its picture with it."""
+        return [] if self.joint else boxes_in(self.segments[-1].text, self.canvas.cells)
 
     def trace(self, settings: Mapping[str, Any]) -> Trace:
         """The rollout so far; an unfinished segment comes last."""
         segments = list(self.segments)
         if self.draft is not None and self.draft.frames:
-            segments.append(self._segment(self.draft, 0))
+            segments += self._segments(self.draft, 0)
         start = tuple(self.start_codes.tolist())
         return Trace(
             self.problem, start, tuple(segments), self.end_reason, False, self.cost, settings, self.canvas.grid
         )
 
-    def _segment(self, draft: Draft, turn_limit: int) -> Segment:
-        kind, text, tokens = draft.kind, "", draft.frames[-1].tokens
-        if kind == "thought" and self.layout.mask not in tokens:
-            text = self.layout.read(list(tokens)).strip()
-            is_last = turn_limit > 0 and draft.turn > turn_limit and not self.is_puzzle
-            kind = "answer" if is_last or text.startswith(ANSWER) else "thought"
-        return Segment(kind, draft.turn, tokens, tuple(draft.frames), text, draft.boxes, draft.cells)
+    def _segments(self, draft: Draft, turn_limit: int) -> list[Segment]:
+        """A text, an edit, or both of a turn, each with the frames in which it changed."""
+        frames, codes, found = draft.frames, len(draft.cells), list[Segment]()
+        if draft.words:
+            tokens = frames[-1].tokens[codes:]
+            kind, text = "thought", ""
+            if self.layout.mask not in tokens:
+                text = self.layout.read(list(tokens)).strip()
+                kind = "answer" if self._is_last(draft.turn, turn_limit) or text.startswith(ANSWER) else "thought"
+            said = frames_within(frames, codes, draft.length) if codes else tuple(frames)
+            found.append(Segment(kind, draft.turn, tokens, said, text))
+        if codes:
+            drawn = frames_within(frames, 0, codes) if draft.words else tuple(frames)
+            tokens = frames[-1].tokens[:codes]
+            found.append(Segment("edit", draft.turn, tokens, drawn, "", draft.boxes, draft.cells))
+        return found
+
+    def _is_last(self, turn: int, turn_limit: int) -> bool:
+        """Is a text the answer, whatever it says?  On a user's own picture it is that of the last turn."""
+        return not self.is_puzzle and 0 < turn_limit < turn + self.joint
 
 
-def views_of(trace: Trace, layout: Layout) -> Iterator[View]:
-    """The view of every segment of ``trace``: a pure function of its problem and the segments before."""
+def views_of(trace: Trace, layout: AnyLayout) -> Iterator[View]:
+    """The view of every segment of ``trace``: a pure function of its problem and the segments before.
+
+    The two segments of a joint turn have one view.
+    """
     codes_HW = np.array(trace.canvas_tokens).reshape(trace.grid) - layout.first_code
     thoughts: list[str] = []
-    for segment in trace.segments:
+    for unit in units_of(trace):
         state = State(asked(trace.problem), codes_HW, tuple(thoughts))
-        yield layout.view(state, segment.kind, np.array(segment.cells) if segment.kind == "edit" else None)
-        if segment.kind == "edit":
+        edit = unit[-1] if unit[-1].kind == "edit" else None
+        cells = None if edit is None else np.array(edit.cells)
+        view = layout.turn_view(state, cells) if len(unit) > 1 else layout.view(state, unit[0].kind, cells)
+        yield from [view] * len(unit)
+        if edit is not None:
             codes_HW = codes_HW.copy()
-            codes_HW.ravel()[list(segment.cells)] = np.array(segment.tokens) - layout.first_code
-        else:
-            thoughts.append(plain_thought(segment.text, layout))
+            codes_HW.ravel()[list(edit.cells)] = np.array(edit.tokens) - layout.first_code
+        if unit[0].modality == "text":
+            thoughts.append(plain_thought(unit[0].text, layout))
+
+
+def units_of(trace: Trace) -> Iterator[tuple[Segment, ...]]:
+    """What was denoised in one go: each segment, or the text and the edit of a joint turn."""
+    size = 2 if trace.settings.get("turn") == "joint" else 1
+    for start in range(0, len(trace.segments), size):
+        yield trace.segments[start : start + size]

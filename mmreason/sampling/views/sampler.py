@@ -1,4 +1,4 @@
-"""Rollouts of public checkpoints in lockstep: all texts of a turn, then all its edits.
+"""Rollouts of public checkpoints in lockstep: all texts of a turn, then all its edits, or both together.
 
 Each rollout draws from its own random stream, so a trace does not depend on its batch.
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,32 +19,37 @@ from mmreason.backbones.family import PublicModel
 from mmreason.backbones.llama import used_twins
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
-from mmreason.records import Cost, Modality, Problem, Trace
+from mmreason.records import Cost, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.unmask import log_distribution
 from mmreason.sampling.views.config import ViewsConfig
-from mmreason.sampling.views.denoise import DenoiseConfig, denoise
+from mmreason.sampling.views.denoise import DenoiseConfig, denoise, plan_of
 from mmreason.sampling.views.rollout import ViewRollout
-from mmreason.sampling.views.schedule import block_shares
 
 PUZZLE_SHARE = 0.25  # of the cells, where neither thought nor user names a region
 
-
-def alphabets(model: PublicModel) -> dict[Modality, Alphabet]:
-    """What a text and an edit may hold."""
-    return {
-        "text": Alphabet.of(model.layout.allowed("text")),
-        "image": Alphabet.of(model.layout.allowed("image")),
-    }
+Unit = Literal["text", "image", "turn"]  # what is denoised in one go: a text, an edit, or both of a joint turn
 
 
-def denoising(modality: Modality, config: SamplingConfig, views: ViewsConfig) -> DenoiseConfig:
-    """How a text or an edit is denoised."""
-    if modality == "image":
-        return DenoiseConfig(config.num_steps or 1, config.temperature, config.schedule, config.order)
+def alphabets(model: PublicModel) -> dict[Unit, Alphabet]:
+    """What a text, an edit and a joint turn may hold."""
+    words, codes = (Alphabet.of(model.layout.allowed(modality)) for modality in ("text", "image"))
+    return {"text": words, "image": codes, "turn": Alphabet.of_turn(codes, words)}
+
+
+def scales_of(unit: Unit, views: ViewsConfig) -> tuple[float, ...]:
+    """Of guidance, which moves pictures."""
+    return () if unit == "text" else views.scales
+
+
+def denoising(unit: Unit, config: SamplingConfig, views: ViewsConfig) -> DenoiseConfig:
+    """How a text, an edit or a joint turn is denoised; the schedule of a turn is the published one."""
     steps = views.steps_of_text(config)
-    return DenoiseConfig(steps, config.temperature, "equal", config.order, views.block_length)
+    if unit == "text":
+        return DenoiseConfig(steps, config.temperature, "equal", config.order, views.block_length)
+    schedule = "cosine" if unit == "turn" else config.schedule
+    return DenoiseConfig(config.num_steps or 1, config.temperature, schedule, config.order, text_steps=steps)
 
 
 class ViewSampler:
@@ -61,7 +67,14 @@ class ViewSampler:
         self.model, self.views, self.config = model, views, config
         self.alphabets = alphabets(model)
         self.rollouts = [
-            ViewRollout(problem, model.layout, model.codec, views.pixels, torch_generator("rollout", seed, generation))
+            ViewRollout(
+                problem,
+                model.layout,
+                model.codec,
+                views.pixels,
+                torch_generator("rollout", seed, generation),
+                views.turn == "joint",
+            )
             for problem, seed in zip(problems, seeds, strict=True)
             for generation in range(num_generations)
         ]
@@ -69,6 +82,8 @@ class ViewSampler:
         del self.settings["default_region"]  # region_share says that here
         self.settings |= {"family": model.family, "native": model.backbone.native}
         self.settings["exact"] = denoising("text", config, views).exact
+        if views.turn == "joint":
+            self.settings["schedule"] = denoising("turn", config, views).schedule
 
     def traces(self) -> list[Trace]:
         """What the rollouts hold now."""
@@ -78,34 +93,33 @@ class ViewSampler:
     def run(self) -> Iterator[None]:
         """Generate until every rollout has ended."""
         active, limit = self.rollouts, self.config.max_turns
+        joint = self.views.turn == "joint"
         for turn in range(1, limit + 2):
-            for rollout in active:
-                rollout.begin_text(turn, self.views.text_length)
-            yield from self._denoise(active, "text")
+            cells = self._regions(active) if joint else [()] * len(active)
+            for rollout, region in zip(active, cells, strict=True):
+                rollout.begin(turn, self.views.text_length, region)
+            yield from self._denoise(active, "turn" if joint else "text")
             for rollout in active:
                 rollout.follow(turn, limit)
             active = [rollout for rollout in active if not rollout.end_reason]
             if not active:
                 break
-            for rollout, cells in zip(active, self._regions(active), strict=True):
-                rollout.begin_edit(turn, cells, rollout.stated() if self.config.region == "stated" else [])
+            if joint:
+                continue
+            for rollout, region in zip(active, self._regions(active), strict=True):
+                boxes = rollout.stated() if self.config.region == "stated" else []
+                rollout.begin(turn, cells=region, boxes=boxes)
             yield from self._denoise(active, "image")
         yield None  # the last yield shows every rollout ended
 
-    def _denoise(self, active: list[ViewRollout], modality: Modality) -> Iterator[None]:
+    def _denoise(self, active: list[ViewRollout], unit: Unit) -> Iterator[None]:
         """Denoise the draft of every rollout."""
-        how = denoising(modality, self.config, self.views)
-        drafts = [rollout.draft for rollout in active]
-        shown = [
-            rollout.view(draft.kind, np.array(draft.cells) if draft.kind == "edit" else None)
-            for rollout, draft in zip(active, drafts, strict=True)
-            if draft is not None
-        ]
-        scales = self.views.scales if modality == "image" else ()
+        how, scales = denoising(unit, self.config, self.views), scales_of(unit, self.views)
+        shown = [rollout.view() for rollout in active]
         began = time.perf_counter()
-        session = self.model.backbone.open(shown, self.alphabets[modality], scales)
+        session = self.model.backbone.open(shown, self.alphabets[unit], scales)
         self._spend(active, shown, session.cost, time.perf_counter() - began, scales)
-        plans = [len(block_shares(len(view.slots), how.num_steps, how.schedule, how.block_length)) for view in shown]
+        plans = [len(plan_of(view, how)) for view in shown]
 
         def uniform(step: int, width: int) -> torch.Tensor:
             numbers_BK = torch.zeros(len(active), width)
@@ -115,7 +129,7 @@ class ViewSampler:
             return numbers_BK
 
         before, began = session.cost, time.perf_counter()
-        for frames in denoise(session, shown, self.alphabets[modality], self.model.layout.mask, how, uniform):
+        for frames in denoise(session, shown, self.alphabets[unit], self.model.layout.mask, how, uniform):
             going = sorted(frames)
             self._spend(
                 [active[b] for b in going],
@@ -146,14 +160,15 @@ class ViewSampler:
     def _regions(self, active: list[ViewRollout]) -> list[np.ndarray]:
         """Flat code indices that each rollout's next edit redraws.
 
-        The boxes that the thought names; else what the user gave; else the least certain cells, or all.
+        The boxes that the thought names; else what the user gave; else the least certain cells, or all.  A joint turn,
+        whose words come with its picture, has no boxes.
         """
         chosen: list[np.ndarray | None] = []
         counts: list[int] = []
         for rollout in active:
             canvas, boxes = rollout.canvas, rollout.stated()
             every = canvas.cells[0] * canvas.cells[1]
-            share = self.views.region_share or (PUZZLE_SHARE if rollout.is_puzzle else 1.0)
+            share = self.views.region_share or (PUZZLE_SHARE if rollout.is_puzzle and not rollout.joint else 1.0)
             named = canvas.codes_of(boxes) if boxes else np.empty(0, dtype=np.int64)
             per_cell = canvas.codes_HW.size // every
             counts.append(len(named) // per_cell if boxes else max(1, round(share * every)))
@@ -177,7 +192,7 @@ class ViewSampler:
     def _least_certain(self, rollout: ViewRollout, count: int) -> np.ndarray:
         """The codes of ``count`` cells, those that the model finds least likely as they are."""
         canvas, alphabet = rollout.canvas, self.alphabets["image"]
-        view = rollout.view("edit", np.arange(canvas.codes_HW.size))
+        view = rollout.edit_view(np.arange(canvas.codes_HW.size))
         began = time.perf_counter()
         session: Session = self.model.backbone.open([view], alphabet, self.views.scales)
         logits_1KW = session.logits(torch.full((1, len(view.slots)), self.model.layout.mask))

@@ -89,6 +89,14 @@ def joint_image_left(slots: int, text_steps: int, image_steps: int) -> list[int]
     return counts
 
 
+def joint_shares(codes: int, words: int, text_steps: int, image_steps: int) -> list[tuple[int, int]]:
+    """(codes, words) committed at each step that commits any; the last one takes the code that is left."""
+    left = [codes, *joint_image_left(codes, text_steps, image_steps)]
+    left[-1] = 0
+    of_codes = [before - after for before, after in itertools.pairwise(left)]
+    return [pair for pair in zip(of_codes, joint_text_shares(words, text_steps), strict=True) if any(pair)]
+
+
 def joint_text_shares(slots: int, steps: int) -> list[int]:
     """Words committed at each step beside a picture: by what is then to be left, so that some steps have none."""
     left = [slots, *(int(slots * (1 - (step + 1) / steps)) for step in range(steps))]

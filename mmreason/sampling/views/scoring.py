@@ -18,16 +18,26 @@ from mmreason.records import Frame
 from mmreason.sampling.unmask import log_distribution
 
 
-def snapshots(view: View, mask: int, frames: Sequence[Frame]) -> list[Snapshot]:
-    """One snapshot a step: the slots as they stood before it, and what it committed."""
-    found = []
-    before = np.full(len(view.slots), mask)
-    for frame in frames:
-        after, places = np.array(frame.tokens), np.array(frame.committed, dtype=np.int64)
+def snapshots(view: View, mask: int, *parts: Sequence[Frame]) -> list[Snapshot]:
+    """One snapshot a step: the slots as they stood before it, and what it committed.
+
+    ``parts`` are the frames of the segment, or of a turn denoised together those of its picture and of its text.
+    """
+    committed: dict[int, list[tuple[int, int]]] = {}  # step → places and what came there
+    start = 0
+    for frames in parts:
+        for frame in frames:
+            found = committed.setdefault(frame.step, [])
+            found += [(start + place, frame.tokens[place]) for place in frame.committed]
+        start += len(frames[-1].tokens) if frames else 0
+    copies, before = [], np.full(len(view.slots), mask)
+    for step in sorted(committed):
+        places, targets = np.array(committed[step], dtype=np.int64).reshape(-1, 2).T
         if len(places):
-            found.append(Snapshot(view, before, places, after[places]))
-        before = after
-    return found
+            copies.append(Snapshot(view, before, places, targets))
+        before = before.copy()
+        before[places] = targets
+    return copies
 
 
 def log_likelihood(
@@ -44,7 +54,8 @@ def log_likelihood(
     if temperature <= 0:
         raise ConfigError(f"temperature must be above 0 for a likelihood, got {temperature}")
     logits_NW = backbone.scored(chosen, alphabet, guidance)
-    logp_NW = log_distribution(logits_NW, alphabet.allowed_W.to(logits_NW.device), temperature)
+    is_word_N = torch.from_numpy(np.concatenate([each.view.is_word[each.places] for each in chosen]))
+    logp_NW = log_distribution(logits_NW, alphabet.to(logits_NW.device).at(is_word_N), temperature)
     target_N = torch.from_numpy(np.concatenate([each.targets for each in chosen])).to(logits_NW.device)
     return logp_NW.gather(-1, (target_N - alphabet.first)[:, None]).squeeze(-1)
 

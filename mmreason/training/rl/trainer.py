@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -34,6 +35,7 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 
 LORA_TARGETS = ["qkv", "out", "up", "down"]
 RESUME_WITH_OTHER = (*MAY_DIFFER, "max_tokens", "gradient_checkpointing")  # memory: the same update, up to rounding
+SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # ways of accelerate's launcher
 
 OnRow = Callable[[dict[str, Any]], None]
 OnSamples = Callable[[Rollouts, int], None]
@@ -42,7 +44,14 @@ Measure = Callable[[Rollouts, int], dict[str, Any]]
 
 
 def processes() -> Accelerator:
-    """This process and those that train with it, each on its own device."""
+    """This process and those that train with it, each on its own device.
+
+    Raises ConfigError where a launcher wants the model cut into shards: roll-outs end at different steps, so that the
+    processes forward unlike numbers of times, and shards would wait for one another.
+    """
+    for name in SHARDING:
+        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("1", "true"):
+            raise ConfigError(f"processes must hold the whole model each (torchrun, or accelerate's DDP), got {name}")
     return Accelerator(cpu=not torch.cuda.is_available())
 
 

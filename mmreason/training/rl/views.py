@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,11 @@ from torch import nn
 
 from mmreason.backbones.backbone import Snapshot
 from mmreason.errors import ConfigError
-from mmreason.records import Modality, Trace
+from mmreason.records import Trace
 from mmreason.sampling.unmask import certainty, choose_positions, log_distribution
 from mmreason.sampling.views.pipeline import ViewsPipeline
-from mmreason.sampling.views.rollout import views_of
-from mmreason.sampling.views.sampler import alphabets
+from mmreason.sampling.views.rollout import units_of, views_of
+from mmreason.sampling.views.sampler import Unit, alphabets, scales_of
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.validation import rollouts_at_once
@@ -33,14 +34,15 @@ CPU_TOKENS, GPU_TOKENS = 8_192, 16_384  # forwarded at once where nothing else i
 LOOKED_AT = 8  # denoising steps whose order is compared after an update
 BASE = "base"  # as reference: no adapter
 Weights = list[torch.Tensor]  # of an adapter, as reference
+Entry = tuple[Snapshot, int, np.ndarray, float]  # with its trace, its tokens' segments (N,), and what it stands for
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredViews:
-    """Snapshots of one modality that are forwarded together, and whose tokens they committed."""
+    """Snapshots of one kind of unit that are forwarded together, and whose tokens they committed."""
 
     snapshots: list[Snapshot]
-    modality: Modality
+    unit: Unit
     trace_N: torch.Tensor
     segment_N: torch.Tensor
     is_image_N: torch.Tensor
@@ -82,28 +84,34 @@ class ViewsLearner:
         self, traces: Sequence[Trace], rngs: Sequence[np.random.Generator], live: Sequence[Sequence[bool]] | None
     ) -> list[ScoredViews]:
         budget = self.config.max_tokens or (CPU_TOKENS if self.device.type == "cpu" else GPU_TOKENS)
-        found: dict[Modality, list[tuple[Snapshot, int, int, float]]] = {"text": [], "image": []}
+        found: dict[Unit, list[Entry]] = {"text": [], "image": [], "turn": []}
         for t, trace in enumerate(traces):
-            views = views_of(trace, self.pipe.model.layout)
-            for s, (segment, view) in enumerate(zip(trace.segments, views, strict=True)):
-                steps = snapshots(view, self.pipe.mask, segment.frames)
+            views, s = views_of(trace, self.pipe.model.layout), 0
+            for segments in units_of(trace):
+                view, *_ = islice(views, len(segments))
+                steps = snapshots(view, self.pipe.mask, *(segment.frames for segment in reversed(segments)))
                 chosen, share = share_of_steps(
                     len(steps), self.config.score_steps, rngs[t]
                 )  # of all, to stay the same
-                if live is None or live[t][s]:
-                    found[segment.modality] += [(steps[i], t, s, share) for i in chosen]
+                wanted = [live is None or bool(live[t][s + i]) for i in range(len(segments))]
+                unit: Unit = "turn" if len(segments) > 1 else segments[0].modality
+                for i in chosen:
+                    found[unit] += _entries(steps[i], t, s, wanted, share)
+                s += len(segments)
         batches = []
-        for modality, entries in found.items():
-            parts = self.backbone.micro_batches([each[0] for each in entries], budget, self._scales(modality))
-            batches += [_scored_views([entries[i] for i in part], modality) for part in parts]
+        for unit, entries in found.items():
+            parts = self.backbone.micro_batches(
+                [each[0] for each in entries], budget, scales_of(unit, self.pipe.views)
+            )
+            batches += [_scored_views([entries[i] for i in part], unit) for part in parts]
         return batches
 
     def shares(self, batch: ScoredViews) -> torch.Tensor:
         return batch.share_N
 
     def score(self, batch: ScoredViews) -> torch.Tensor:
-        temperature, scales = self.config.sampling.temperature, self._scales(batch.modality)
-        alphabet = self.alphabets[batch.modality].to(self.device)
+        temperature, scales = self.config.sampling.temperature, scales_of(batch.unit, self.pipe.views)
+        alphabet = self.alphabets[batch.unit].to(self.device)
         return log_likelihood(self.backbone, batch.snapshots, alphabet, temperature, scales)
 
     def score_reference(self, reference: str | Weights, batch: ScoredViews) -> torch.Tensor:
@@ -117,20 +125,24 @@ class ViewsLearner:
 
     @torch.no_grad()
     def changed_orders(self, batch: ScoredViews) -> tuple[int, int, float]:
-        config, alphabet = self.config, self.alphabets[batch.modality].to(self.device)
+        config, views, alphabet = self.config, self.pipe.views, self.alphabets[batch.unit].to(self.device)
         changed, looked = 0, batch.snapshots[:LOOKED_AT]
+        length = views.block_length if batch.unit == "text" else None
         for each in looked:
-            masked_K = each.tokens == self.pipe.mask
-            length = self.pipe.views.block_length
-            if batch.modality == "text" and length:
-                masked_K &= np.arange(len(masked_K)) // length == int(each.places[0]) // length
-            places = np.flatnonzero(masked_K)
+            open_K = each.tokens == self.pipe.mask
+            if length:
+                open_K &= np.arange(len(open_K)) // length == int(each.places[0]) // length
+            places, is_word_K = np.flatnonzero(open_K), each.view.is_word
             whole = Snapshot(each.view, each.tokens, places, np.full(len(places), alphabet.first))
-            logits = self.backbone.scored([whole], alphabet, self._scales(batch.modality))
-            logp = log_distribution(logits, alphabet.allowed_W.to(logits.device), config.sampling.temperature)[None]
+            logits = self.backbone.scored([whole], alphabet, scales_of(batch.unit, views))
+            allowed = alphabet.at(torch.from_numpy(is_word_K[places]))
+            logp = log_distribution(logits, allowed, config.sampling.temperature)[None]
             score = certainty(logp, config.sampling.order)
-            quota = torch.tensor([len(each.places)], device=score.device)
-            now = choose_positions(score, torch.ones_like(score, dtype=torch.bool), quota)[0].cpu().numpy()
+            now = np.zeros(len(places), dtype=bool)
+            for kind in (False, True):
+                quota = torch.tensor([int((is_word_K[each.places] == kind).sum())], device=score.device)
+                of_kind = torch.from_numpy(is_word_K[places] == kind)[None].to(score.device)
+                now |= choose_positions(score, of_kind, quota)[0].cpu().numpy()
             changed += not np.array_equal(places[now], np.sort(each.places))
         return changed, len(looked), self.backbone.take_cost().flops
 
@@ -143,9 +155,6 @@ class ViewsLearner:
     def export(self, folder: Path) -> None:
         self.pipe.save_pretrained(folder)
 
-    def _scales(self, modality: Modality) -> tuple[float, ...]:
-        return self.pipe.views.scales if modality == "image" else ()
-
     @contextmanager
     def _swapped(self, weights: Weights) -> Iterator[None]:
         """The adapter with other ``weights``."""
@@ -157,15 +166,31 @@ class ViewsLearner:
             self.load({str(i): each for i, each in enumerate(now)})
 
 
-def _scored_views(entries: Sequence[tuple[Snapshot, int, int, float]], modality: Modality) -> ScoredViews:
+def _entries(snapshot: Snapshot, trace: int, segment: int, wanted: Sequence[bool], share: float) -> list[Entry]:
+    """``snapshot`` as far as its segments are ``wanted``: one segment, or a turn's text and the edit after it."""
+    is_edit_N = ~snapshot.view.is_word[snapshot.places] if len(wanted) > 1 else np.zeros(len(snapshot.places), int)
+    segment_N = segment + is_edit_N.astype(np.int64)
+    kept = np.array(wanted)[segment_N - segment]
+    if not kept.any():
+        return []
+    part = replace(snapshot, places=snapshot.places[kept], targets=snapshot.targets[kept])
+    return [(part, trace, segment_N[kept], share)]
+
+
+def _scored_views(entries: Sequence[Entry], unit: Unit) -> ScoredViews:
     counts = torch.tensor([len(snapshot.places) for snapshot, *_ in entries])
-    traces, segments, shares = (torch.tensor([entry[i] for entry in entries]) for i in (1, 2, 3))
-    is_image_N = torch.full((int(counts.sum()),), modality == "image")
+    traces, shares = (torch.tensor([entry[i] for entry in entries]) for i in (1, 3))
+    is_word = [snapshot.view.is_word[snapshot.places] for snapshot, *_ in entries]
+    is_image_N = (
+        ~torch.from_numpy(np.concatenate(is_word))
+        if unit == "turn"
+        else torch.full((int(counts.sum()),), unit == "image")
+    )
     return ScoredViews(
         [snapshot for snapshot, *_ in entries],
-        modality,
+        unit,
         traces.repeat_interleave(counts),
-        segments.repeat_interleave(counts),
+        torch.from_numpy(np.concatenate([segment_N for _, _, segment_N, _ in entries])),
         is_image_N,
         shares.float().repeat_interleave(counts),
     )

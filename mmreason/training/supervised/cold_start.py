@@ -13,12 +13,12 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 
 from mmreason.backbones.backbone import Snapshot
-from mmreason.records import Modality
 from mmreason.sampling.views.pipeline import ViewsPipeline
-from mmreason.sampling.views.sampler import alphabets
+from mmreason.sampling.views.sampler import Unit, alphabets
 from mmreason.sampling.views.scoring import log_likelihood
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import ColdStartConfig
@@ -73,19 +73,25 @@ class ColdStart:
                 "problems_per_second": config.lessons.problems_per_batch / seconds,
             }
 
-    def _gradients(self, batch: Mapping[Modality, list[Snapshot]]) -> dict[str, float]:
-        """Add the gradient of the loss, part by part; returns loss and accuracy by modality."""
-        metrics: dict[str, float] = {}
-        for modality, copies in batch.items():
-            asked = max(1, sum(len(each.places) for each in copies))
-            loss, sure = 0.0, 0.0
-            alphabet = self.alphabets[modality].to(self.backbone.device)
+    def _gradients(self, batch: Mapping[Unit, list[Snapshot]]) -> dict[str, float]:
+        """Add the gradient of the loss, part by part; returns loss and mean probability by modality."""
+        words = {unit: [_is_text(each, unit) for each in copies] for unit, copies in batch.items()}
+        everything = np.concatenate([is_text for each in words.values() for is_text in each])
+        asked = {"text": max(1, int(everything.sum())), "image": max(1, int((~everything).sum()))}
+        metrics = {f"{name}/{modality}": 0.0 for name in ("loss", "probability") for modality in asked}
+        for unit, copies in batch.items():
+            alphabet = self.alphabets[unit].to(self.backbone.device)
             for part in self.backbone.micro_batches(copies, self.config.lessons.tokens_per_part):
                 logp_N = log_likelihood(self.backbone, [copies[i] for i in part], alphabet, 1.0)
-                (-logp_N.sum() / asked).backward()
-                loss -= float(logp_N.detach().sum()) / asked
-                sure += float(logp_N.detach().exp().sum()) / asked
-            metrics |= {f"loss/{modality}": loss, f"probability/{modality}": sure}
+                text_N = torch.from_numpy(np.concatenate([words[unit][i] for i in part])).to(logp_N.device)
+                loss = torch.zeros((), device=logp_N.device)
+                for modality, chosen_N in (("text", text_N), ("image", ~text_N)):
+                    of_kind = -logp_N[chosen_N].sum() / asked[modality]
+                    loss = loss + of_kind
+                    metrics[f"loss/{modality}"] += float(of_kind.detach())
+                    sure = logp_N.detach()[chosen_N].exp().sum() / asked[modality]
+                    metrics[f"probability/{modality}"] += float(sure)
+                loss.backward()
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,6 +106,11 @@ class ColdStart:
         self.step, self.seconds = state["step"], state["seconds"]
         self.adapter.set_weights(state["adapter"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _is_text(copy: Snapshot, unit: Unit) -> np.ndarray:
+    """(N,) bool: which of the asked slots are words."""
+    return copy.view.is_word[copy.places] if unit == "turn" else np.full(len(copy.places), unit == "text")
 
 
 def cold_start(

@@ -1,4 +1,4 @@
-"""Demonstrations as views of a public checkpoint: noisy copies of every text and edit, and what they should say.
+"""Demonstrations as views of a public checkpoint: noisy copies of every text and edit, and what belongs there.
 
 Axes: K slots of a view, H W rows and columns of codes.
 """
@@ -15,11 +15,12 @@ from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TaskError
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
-from mmreason.records import Modality, Problem
+from mmreason.records import Problem
 from mmreason.sampling.views.canvas import puzzle_at, start_canvas
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.region import boxes_in
 from mmreason.sampling.views.rollout import asked, plain_thought
+from mmreason.sampling.views.sampler import Unit
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, make_problem
 from mmreason.training.supervised.config import LessonsConfig
@@ -28,9 +29,9 @@ from mmreason.training.supervised.corpus import draw
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """What the model is shown for one segment of a demonstration, and the ids that belong in its slots."""
+    """What the model is shown for a segment of a demonstration, or a joint turn, and what belongs in its slots."""
 
-    modality: Modality
+    unit: Unit
     view: View
     target_K: np.ndarray
 
@@ -38,8 +39,8 @@ class Lesson:
 def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False) -> Iterator[Lesson]:
     """The canonical solution of ``problem``, segment by segment, each seen as it is when it is sampled.
 
-    Edits fill the boxes that their thought names, or with ``full_region`` the whole canvas.  Raises TaskError, and
-    ConfigError where a text does not fit.
+    Edits fill the boxes that their thought names, or with ``full_region`` the whole canvas, as joint turns do; the
+    answer's picture is then the canvas as it is.  Raises TaskError, and ConfigError where a text does not fit.
     """
     model, task = pipe.model, TASKS[problem.task]
     layout, codec, pixels = model.layout, model.codec, pipe.views.pixels
@@ -47,29 +48,42 @@ def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False)
     canvas = start_canvas(problem, codec, pixels)
     codes_HW, thoughts = canvas.codes_HW, list[str]()
 
-    def text(said: str) -> Lesson:
-        view = layout.view(State(asked(problem), codes_HW, tuple(thoughts)), "thought")
+    joint, everywhere = pipe.views.turn == "joint", np.arange(codes_HW.size)
+
+    def ids(said: str) -> np.ndarray:
         try:
-            return Lesson("text", view, np.array(layout.segment(said)))
+            return np.array(layout.segment(said))
         except ConfigError as error:
             raise ConfigError(f"the demonstration {one_line(said, 120)!r} of {problem.task}: {error}") from None
 
+    def lesson(unit: Unit, target: np.ndarray, cells: np.ndarray = everywhere) -> Lesson:
+        state = State(asked(problem), codes_HW, tuple(thoughts))
+        if unit == "turn":
+            return Lesson(unit, layout.turn_view(state, cells), target)
+        return Lesson(unit, layout.view(state, "thought" if unit == "text" else "edit", cells), target)
+
     for step in demonstration.steps:
-        yield text(step.thought)
-        thoughts.append(plain_thought(step.thought, layout))
-        boxes = boxes_in(step.thought, canvas.cells)
-        if not boxes:
-            said = one_line(step.thought, 120)
-            raise TaskError(f"the demonstration {said!r} of {problem.task} names no region that can be followed")
         small = task.image(step.canvas)
         small = atlas().draw(problem.task, step.canvas) if small is None else small
         after_HW = codec.encode(puzzle_at(problem.task, step.canvas, small, pixels, codec.pixels_per_code))
-        cells = np.arange(codes_HW.size) if full_region else canvas.codes_of(boxes)
-        view = layout.view(State(asked(problem), codes_HW, tuple(thoughts)), "edit", cells)
-        yield Lesson("image", view, after_HW.ravel()[cells] + layout.first_code)
+        cells = everywhere if full_region or joint else canvas.codes_of(boxes_in(step.thought, canvas.cells))
+        if not len(cells):
+            said = one_line(step.thought, 120)
+            raise TaskError(f"the demonstration {said!r} of {problem.task} names no region that can be followed")
+        drawn = after_HW.ravel()[cells] + layout.first_code
+        if joint:
+            yield lesson("turn", np.concatenate((drawn, ids(step.thought))))
+        else:
+            yield lesson("text", ids(step.thought))
+        thoughts.append(plain_thought(step.thought, layout))
+        if not joint:
+            yield lesson("image", drawn, cells)
         codes_HW = codes_HW.copy()
         codes_HW.ravel()[cells] = after_HW.ravel()[cells]
-    yield text(demonstration.answer)
+    if joint:
+        yield lesson("turn", np.concatenate((codes_HW.ravel() + layout.first_code, ids(demonstration.answer))))
+    else:
+        yield lesson("text", ids(demonstration.answer))
 
 
 def noisy_copies(
@@ -80,27 +94,29 @@ def noisy_copies(
     Of a text in blocks of ``block`` slots a copy is in one block, as when it is sampled: earlier ones are there, later
     ones are masked and not asked for.
     """
-    length = len(lesson.target_K)
-    size = block if block is not None and lesson.modality == "text" else length
+    length, is_word_K = len(lesson.target_K), lesson.view.is_word
+    size = block if block is not None and lesson.unit == "text" else length
     copies = []
     for copy in range(count):
         start = size * int(rng.integers(length // size))
         hidden_K = np.arange(length) >= start
-        inside = np.ones(size, dtype=bool)
-        if copy:
-            inside = rng.random(size) < rng.random()
-            inside[rng.integers(size)] = True
-        hidden_K[start : start + size] = inside
-        places = start + np.flatnonzero(inside)
+        asked_K = hidden_K & (np.arange(length) < start + size)
+        if copy:  # a turn's picture and words are each filled at a pace of their own
+            for kind in (False, True):
+                here = np.flatnonzero(asked_K & (is_word_K == kind))
+                if len(here):
+                    hidden_K[here] = rng.random(len(here)) < rng.random()
+                    hidden_K[here[rng.integers(len(here))]] = True
+        places = np.flatnonzero(hidden_K & asked_K)
         tokens_K = np.where(hidden_K, mask, lesson.target_K)
         copies.append(Snapshot(lesson.view, tokens_K, places, lesson.target_K[places]))
     return copies
 
 
-def lesson_batch(config: LessonsConfig, pipe: ViewsPipeline, index: int) -> Mapping[Modality, list[Snapshot]]:
+def lesson_batch(config: LessonsConfig, pipe: ViewsPipeline, index: int) -> Mapping[Unit, list[Snapshot]]:
     """Batch ``index``, a pure function of it, the settings and the checkpoint: a resumed run sees the same."""
     rng = numpy_generator("lessons", config.seed, index)
-    found: dict[Modality, list[Snapshot]] = {"text": [], "image": []}
+    found: dict[Unit, list[Snapshot]] = {"text": [], "image": [], "turn": []}
     for i in range(config.problems_per_batch):
         task = draw(config.tasks, rng)
         difficulty = draw(config.difficulties_of(task), rng)
@@ -108,5 +124,5 @@ def lesson_batch(config: LessonsConfig, pipe: ViewsPipeline, index: int) -> Mapp
         full = bool(rng.random() < config.full_region_share)
         for lesson in lessons_of(problem, pipe, full):
             copies = noisy_copies(lesson, pipe.mask, config.num_copies, rng, pipe.views.block_length)
-            found[lesson.modality] += copies
+            found[lesson.unit] += copies
     return found

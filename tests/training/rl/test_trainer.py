@@ -6,9 +6,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 import warnings
 from pathlib import Path
 
@@ -24,11 +21,9 @@ from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.rundir import RunDirectory, saved_step
 from tests.helpers.learning import assert_same_run, config, even_tokens, fresh_pipe, rows_in, weights_in
+from tests.helpers.processes import STEPS, command, finished, wait_for_steps
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(__file__).parents[3]
-STEPS = 5
 
 
 def trainer(folder: Path, **changes) -> Trainer:
@@ -41,32 +36,6 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start") / "checkpoint"
     fresh_pipe().save_pretrained(folder)
     return folder
-
-
-def command(start: Path, output: Path, *more: object, processes: int = 1, **environment: str) -> subprocess.Popen:
-    """``train`` in processes of its own, on one thread each."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    words = [sys.executable, *(launcher if processes > 1 else []), "-m", "mmreason", "train", "--json"]
-    words += ["--checkpoint", start, "--output", output, "--steps", STEPS, "--difficulty", "easy", "--threads", 1]
-    words += ["--num_problems", 2, "--num_generations", 4, "--learning_rate", "1e-3", "--warmup_steps", 0]
-    words += ["--num_steps", 3, "--temperature", 0.7, "--reward", "tests.helpers.learning:even_tokens"]
-    words += ["--save_steps", 1, "--eval_steps", 100, "--eval_problems", 4, *more]
-    path = str(ROOT)
-    return subprocess.Popen(
-        list(map(str, words)),
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finished(process: subprocess.Popen) -> dict:
-    """What the run says when it is done."""
-    out, err = process.communicate(timeout=300)
-    assert process.returncode == 0, err
-    return json.loads(out)
 
 
 @pytest.fixture(scope="module")
@@ -85,14 +54,6 @@ def test_a_run_killed_in_the_middle_and_resumed_ends_bit_for_bit_where_the_other
     said = finished(command(start, tmp_path / "run", "--resume"))
     assert 1 <= said["resumed_from"] < STEPS
     assert_same_run(tmp_path / "run", uninterrupted)
-
-
-def wait_for_steps(process: subprocess.Popen, folder: Path, steps: int) -> None:
-    """Until ``folder`` holds a saved state and the metrics of ``steps``."""
-    deadline = time.monotonic() + 240
-    while not ((folder / "state").is_dir() and len(rows_in(folder)) > steps):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_run_ended_by_sigterm_ends_well_and_resumed_is_the_uninterrupted_one(start, uninterrupted, tmp_path, capsys):

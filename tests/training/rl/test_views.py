@@ -49,36 +49,37 @@ def gradient(grpo: GRPO, rollouts: Any, rngs: Sequence[Any]) -> torch.Tensor:
     return found
 
 
-@pytest.mark.parametrize("attention", ["full", "prefix"])
-def test_an_update_moves_adapters_alone_and_starts_on_policy(attention: str) -> None:
-    pipe = public.pipeline(attention=attention, guidance=1.0)
-    grpo = grpo_of(pipe, loss=LossConfig(beta=0.1), gradient_checkpointing=True)
+@pytest.mark.parametrize(("family", "attention"), [("dimoo", "full"), ("dimoo", "prefix"), ("parallel", "full")])
+def test_an_update_moves_adapters_alone_and_starts_on_policy(family: str, attention: str) -> None:
+    pipe = public.pipeline(family, attention=attention, guidance=1.0)
+    grpo = grpo_of(pipe, num_problems=1, loss=LossConfig(beta=0.1), gradient_checkpointing=True)
     bits = {n: p.clone() for n, p in grpo.policy.named_parameters() if "lora_" not in n}
     before = [p.detach().clone() for p in grpo.parameters]
     rollouts = grpo.rollouts(0)
     rngs = [np.random.default_rng(0)] * len(rollouts.traces)
     for batch in grpo.learner.batches(rollouts.traces, rngs, None):
-        recorded = [
-            logprob
-            for snapshot, t, s in zip(
-                batch.snapshots, _first(batch.trace_N, batch), _first(batch.segment_N, batch), strict=True
-            )
-            for frame in rollouts.traces[t].segments[s].frames
-            if list(frame.committed) == snapshot.places.tolist()
-            for logprob in frame.logprobs
-        ]
-        assert grpo.learner.score(batch).detach().tolist() == pytest.approx(recorded, abs=2e-3)
+        tokens = [target for snapshot in batch.snapshots for target in snapshot.targets.tolist()]
+        scored = grpo.learner.score(batch).detach().tolist()
+        found: dict[tuple[int, int], list[tuple[int, float]]] = {}
+        for t, s, token, logp in zip(batch.trace_N.tolist(), batch.segment_N.tolist(), tokens, scored, strict=True):
+            found.setdefault((t, s), []).append((token, logp))
+        for (t, s), both in found.items():
+            segment = rollouts.traces[t].segments[s]
+            noted = [
+                (frame.tokens[place], logprob)
+                for frame in segment.frames
+                for place, logprob in zip(frame.committed, frame.logprobs, strict=True)
+            ]
+            assert [token for token, _ in both] == [token for token, _ in noted]
+            assert [logp for _, logp in both] == pytest.approx([logp for _, logp in noted], abs=2e-3)
+            of_it = batch.is_image_N[(batch.trace_N == t) & (batch.segment_N == s)]
+            assert bool(of_it.all()) == bool(of_it.any()) == (segment.modality == "image")
+        assert grpo.learner.changed_orders(batch)[0] == 0
     metrics = grpo.update(rollouts, 0)
     assert metrics["kl"] == pytest.approx(0, abs=1e-5) and metrics["grad_norm"] > 0 and metrics["train_flops"] > 0
     assert any(not torch.equal(a, b) for a, b in zip(before, grpo.parameters, strict=True))
     assert all(torch.equal(p, bits[n]) for n, p in grpo.policy.named_parameters() if "lora_" not in n)
     assert grpo.update(rollouts, 1)["kl"] > 0  # measured from the base, which is the policy without adapters
-
-
-def _first(values_N: torch.Tensor, batch: Any) -> list[int]:
-    """The value of each snapshot of a batch."""
-    counts = [len(snapshot.places) for snapshot in batch.snapshots]
-    return values_N[torch.tensor([0, *counts]).cumsum(0)[:-1]].tolist()
 
 
 def test_a_share_of_the_steps_has_the_whole_gradient_as_its_mean() -> None:

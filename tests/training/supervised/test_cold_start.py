@@ -40,15 +40,15 @@ def pipeline(family: str = "dimoo", **changes: Any) -> ViewsPipeline:
 @pytest.mark.parametrize("family", ["dimoo", "parallel"])
 @pytest.mark.parametrize("pixels", [128, 256])
 def test_a_demonstration_is_shown_as_a_rollout_sees_it_and_ends_as_its_task_draws_it(family, pixels) -> None:
-    pipe = pipeline(family, pixels=pixels)
+    pipe = pipeline(family, pixels=pixels, turn="interleaved")
     layout, demonstration = pipe.model.layout, TASKS["maze"].demonstrate(PROBLEM.spec)
     lessons = list(lessons_of(PROBLEM, pipe))
-    assert [lesson.modality for lesson in lessons] == [*["text", "image"] * len(demonstration.steps), "text"]
+    assert [lesson.unit for lesson in lessons] == [*["text", "image"] * len(demonstration.steps), "text"]
     said = [layout.read(lesson.target_K.tolist()) for lesson in lessons[::2]]
     assert said == [*(step.thought for step in demonstration.steps), demonstration.answer]
     codes = pipe.model.codec.encode(PROBLEM.image.repeat(pixels // 128, 0).repeat(pixels // 128, 1))
     for n, lesson in enumerate(lessons):
-        kind = "thought" if lesson.modality == "text" else "edit"
+        kind = "thought" if lesson.unit == "text" else "edit"
         cells = None
         if kind == "edit":
             places = lesson.view.slots
@@ -77,9 +77,24 @@ def test_validation_counts_each_difficulty_that_is_learnt() -> None:
     assert found == {"easy": {"maze": 0.0, "mean": 0.0}}
 
 
+def test_a_joint_turn_is_shown_whole_and_the_answers_picture_is_the_canvas_as_it_is() -> None:
+    pipe = pipeline("parallel")
+    demonstration, layout = TASKS["maze"].demonstrate(PROBLEM.spec), pipe.model.layout
+    *turns, answer = lessons_of(PROBLEM, pipe)
+    said = [*(step.thought for step in demonstration.steps), demonstration.answer]
+    for lesson, text in zip((*turns, answer), said, strict=True):
+        assert lesson.unit == "turn" and lesson.view.words == 40 and len(lesson.target_K) == 64 + 40
+        assert layout.read(lesson.target_K[64:].tolist()) == text
+    assert answer.target_K[:64].tolist() == turns[-1].target_K[:64].tolist() != turns[0].target_K[:64].tolist()
+    for copy in noisy_copies(answer, pipe.mask, 8, np.random.default_rng(0)):
+        assert (copy.places < 64).any() and (copy.places >= 64).any() and (copy.tokens[copy.places] == pipe.mask).all()
+    first, *_, last = (row["loss/text"] + row["loss/image"] for row in ColdStart(pipe, CONFIG).steps())
+    assert last < first
+
+
 def test_an_edit_may_redraw_the_whole_canvas() -> None:
     lessons = list(lessons_of(PROBLEM, pipeline(), full_region=True))
-    assert all(len(lesson.target_K) == 64 for lesson in lessons if lesson.modality == "image")
+    assert all(len(lesson.target_K) == 64 for lesson in lessons if lesson.unit == "image")
 
 
 def test_the_first_copy_hides_all_and_the_others_some_and_what_is_asked_is_hidden() -> None:

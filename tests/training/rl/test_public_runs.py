@@ -1,0 +1,100 @@
+"""Runs on a public checkpoint in processes of their own: killed and resumed, and two as one."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accelerate import Accelerator
+from safetensors.torch import load_file
+
+from mmreason.errors import ConfigError
+from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.trainer import Trainer, processes
+from mmreason.training.run.rundir import RunDirectory, saved_step
+from tests.helpers import public
+from tests.helpers.learning import even_tokens, rows_in
+from tests.helpers.processes import command, finished
+
+pytestmark = pytest.mark.slow
+
+STEPS = 3
+SETTINGS = ["--lora_rank", 2, "--tasks", "maze", "--text_length", 8, "--text_steps", 2, "--pixels", 128]
+SETTINGS += ["--num_generations", 2, "--max_turns", 1, "--num_steps", 2, "--temperature", 1, "--eval_problems", 1]
+
+
+def train(folder: Path, resume: bool = False) -> dict[str, Any]:
+    """What the command does with ``SETTINGS``, in this process."""
+    pipe = public.pipeline()
+    small = {"num_problems": 2, "num_generations": 2, "eval_problems": 1, "eval_steps": 100, "save_steps": 1}
+    sampling = pipe.sampling_config(num_steps=2, temperature=1.0, max_turns=1)
+    config = GRPOConfig(
+        max_steps=STEPS,
+        learning_rate=1e-3,
+        warmup_steps=0,
+        lora_rank=2,
+        tasks={"maze": 1.0},
+        difficulties={"easy": 1.0},
+        sampling=sampling,
+        views=pipe.views,
+        **small,
+    )
+    trainer = Trainer(pipe, config, RunDirectory(folder), Accelerator(cpu=True), [even_tokens])
+    return trainer.train(resume)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert train(folder)["resumed_from"] is None
+    return folder
+
+
+def adapter(folder: Path) -> Path:
+    return folder / "checkpoint" / "adapter_model.safetensors"
+
+
+def test_a_run_killed_in_the_middle_and_resumed_ends_bit_for_bit_where_the_other_ends(
+    uninterrupted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLOW", "0.3")  # slow enough to be caught in the middle
+    process = multiprocessing.get_context("fork").Process(target=train, args=(tmp_path / "run",))
+    process.start()
+    deadline = time.monotonic() + 240
+    while (saved_step(tmp_path / "run") or 0) < 1:
+        assert process.is_alive() and time.monotonic() < deadline
+        time.sleep(0.02)
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert len(rows_in(tmp_path / "run")) < STEPS + 1
+    monkeypatch.delenv("SLOW")
+    assert train(tmp_path / "run", resume=True)["resumed_from"] in (1, 2)
+    assert adapter(tmp_path / "run").read_bytes() == adapter(uninterrupted).read_bytes()
+    assert rows_in(tmp_path / "run") == rows_in(uninterrupted)
+
+
+def test_two_processes_train_as_one(uninterrupted: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = command(public.folder(), run, *SETTINGS, "--steps", STEPS, processes=2)
+    assert finished(process)["step"] == STEPS
+    one, two = load_file(adapter(uninterrupted)), load_file(adapter(run))
+    grown = max(float(weight.abs().max()) for name, weight in one.items() if "lora_B" in name)  # from zero
+    assert grown > 1e-3
+    for name, weight in one.items():
+        assert float((weight - two[name]).abs().max()) < 0.02 * grown, name
+    for a, b in zip(rows_in(uninterrupted), rows_in(run), strict=True):
+        assert (a["step"], a.get("tokens")) == (b["step"], b.get("tokens"))
+        assert a.get("reward") == pytest.approx(b.get("reward"), abs=1e-6)
+
+
+@pytest.mark.parametrize("way", ["FSDP", "DEEPSPEED"])
+def test_shards_of_the_model_are_refused(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"ACCELERATE_USE_{way}", "true")
+    with pytest.raises(ConfigError, match=f"processes must hold the whole model each .*, got {way}"):
+        processes()
