@@ -43,6 +43,7 @@ OF_TWO_SETTINGS = (  # values within their limits that do not go together, or ar
     "epsilon_high must be at least epsilon",
     "mask_share is of the likelihood random_mask",
     "block_length must divide text_length",
+    "block_length must be left out where turns are joint",
     "pixels must be a multiple of 32",
     "region_share must be above 0",
     "order must be confidence or entropy in training",

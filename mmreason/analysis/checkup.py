@@ -33,6 +33,7 @@ from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
+from mmreason.tasks.picture import resized
 
 SENTENCE = "right 3 total 7 <edit> r2c2 r2c5"
 PROBED_PIXELS = 128
@@ -102,7 +103,7 @@ def _check_own(folder: Path) -> dict[str, Any]:
         words = {word: i for i, word in enumerate(pipe.words)}
         read = " ".join(pipe.words[words[word]] for word in SENTENCE.split() if word in words)
         report.facts |= {"ids": vocabulary.size, "codes": vocabulary.num_codes}
-        start = make_problem("maze", "easy", 0).image
+        start = resized(make_problem("maze", "easy", 0).image, pipe.layout.grid[0] * pipe.codec.pixels_per_code)
         drawn = pipe.codec.decode(pipe.codec.encode(start)).astype(int)
         error = float(np.abs(drawn - start).mean())
         report.facts["round_trip"] = {"sentence": read == SENTENCE, "picture_error": error}

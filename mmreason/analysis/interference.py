@@ -41,7 +41,7 @@ from mmreason.seeds import derive_seed
 from mmreason.tasks import FIRST_TASKS, task_named
 from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.likelihood import pack_traces, score_tokens, token_budget
-from mmreason.training.rl.loss import POOLED, TokenCounts, sharing_tokens, token_weights, tokens_in
+from mmreason.training.rl.loss import POOLED, TokenCounts, constant_lengths, sharing_tokens, token_weights, tokens_in
 from mmreason.training.validation import held_out
 
 MODALITIES = ("text", "image")
@@ -170,6 +170,7 @@ def group_gradients(
     parameters = [p.requires_grad_(True) for _, p in trained(model)]
     gradients: dict[tuple[str, str], list[torch.Tensor]] = {}
     values = {term: [[of(s) for s in row] for row in advantages.segments] for term, of in TERMS.items()}
+    lengths = constant_lengths(pipe.layout.text_length, pipe.layout.num_cells)
     factors = {modality: _factor(group, advantages, modality) for modality in MODALITIES}
     if not any(value for rows in values.values() for row in rows for value in row):
         return {}
@@ -177,7 +178,7 @@ def group_gradients(
         logp_N = score_tokens(model, batch, pipe.layout, temperature)
         where = list(zip(batch.trace_N.tolist(), batch.segment_N.tolist(), strict=True))
         tokens_N = sharing_tokens([(group[t], s) for t, s in where], config.loss)
-        weight_N = token_weights(batch.is_image_N, tokens_N, counts, config.loss)
+        weight_N = token_weights(batch.is_image_N, tokens_N, counts, config.loss, lengths)
         for modality, chosen_N in (("text", ~batch.is_image_N), ("image", batch.is_image_N)):
             for term, rows in values.items():
                 push_N = weight_N * torch.tensor([rows[t][s] for t, s in where], dtype=torch.float64)

@@ -82,6 +82,9 @@ def test_solve_evaluate_train_and_the_trace_file_take_any_geometry(name, tmp_pat
     pictures = [part for part in file.rollouts[0].parts if part.type == "image"]
     assert pictures and all(part.grid == [side, side] for part in pictures)
     assert said["success"] is False and len(said["segments"]) == len(file.rollouts[0].parts)
+    assert main(["check", str(start), "--json"]) == 0
+    checked = json.loads(capsys.readouterr().out)
+    assert checked["grid"] == [side, side] and not checked["problems_found"]
     more = ["--problems", "1", "--tasks", "maze", "--seed", "1"]
     assert main(["evaluate", "--checkpoint", str(start), *more, *shared]) == 0
     assert json.loads(capsys.readouterr().out)["problems"] == 1
@@ -156,3 +159,14 @@ def test_a_network_for_another_grid_than_the_tokenizer_names_is_refused():
     one = pipe("6 × 6")
     with pytest.raises(CheckpointError, match=r"grid_size of the transformer must be 8 \(1 for each of the 8 cells"):
         InterleavedReasoningPipeline(one.transformer, one.vqvae, build_text_tokenizer(), one.scheduler)
+
+
+@pytest.mark.parametrize("words", [["race", "--against", "diffusion_full"], ["compute", "--problems", "1"]])
+def test_arms_are_compared_on_policies_that_the_formulas_know(words, tmp_path, capsys):
+    start, out = checkpoint("6 × 6", tmp_path), {"race": "--out", "compute": "--output"}[words[0]]
+    more = ["--checkpoint", str(start), out, str(tmp_path / "out.json")]
+    more += ["--ar", str(start)] if words[0] == "compute" else []
+    assert main([*words, *more]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "8 × 8 cells of one token each, in interleaved turns" in error and "got 6 × 6 tokens, joint turns" in error
+    assert not (tmp_path / "out.json").exists()

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
+from mmreason import limits
 from mmreason.layouts.packing import pack
 from mmreason.records import Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign
@@ -127,7 +128,7 @@ def benchmark(
         num_problems=num_problems,
         num_generations=num_generations,
         seed=seed,
-        learning_rate=1e-9,
+        learning_rate=limits.LEARNING_RATE.low,
         tasks={"maze": 1.0, "transform": 1.0},
     )
     accelerator = Accelerator(cpu=not torch.cuda.is_available())

@@ -33,9 +33,10 @@ from mmreason.analysis.cost.workload import (
     tokens_forwarded,
 )
 from mmreason.analysis.statistics import wilson
+from mmreason.errors import ConfigError
 from mmreason.layouts.cells import clean_length
 from mmreason.models.flops import forward_flops
-from mmreason.records import Problem, Trace
+from mmreason.records import GRID, Problem, Trace
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -63,8 +64,21 @@ class Arm:
         return replace(config, region=self.region)  # pyright: ignore[reportArgumentType]
 
 
+def check_compared(pipe: InterleavedReasoningPipeline) -> None:
+    """Refuse a policy whose costs no formula here gives: of another geometry or mode.  Raises ConfigError."""
+    layout = pipe.layout
+    if not pipe.one_code_a_cell or layout.joint or layout.attention != "blocks":
+        turn, (rows, columns) = "joint" if layout.joint else "interleaved", layout.grid
+        raise ConfigError(
+            f"checkpoint must draw {GRID} × {GRID} cells of one token each, in interleaved turns, with attention in "
+            f"blocks, to be compared arm by arm; got {rows} × {columns} tokens, {turn} turns and {layout.attention}"
+        )
+
+
 def four_arms(base: InterleavedReasoningPipeline, ar: InterleavedReasoningPipeline) -> list[Arm]:
-    """The arms in the order of ``ARMS``."""
+    """The arms in the order of ``ARMS``; raises ConfigError for policies that cannot be compared."""
+    for pipe in (base, ar):
+        check_compared(pipe)
     return [
         Arm(name, ar if name.startswith("ar") else base, "full" if name.endswith("full") else "stated")
         for name in ARMS

@@ -232,7 +232,7 @@ class GRPO:
             [rollouts.advantages[t // size].segments[t % size][s].advantage for t, s in where], dtype=torch.float32
         )
         tokens_N = sharing_tokens([(traces[t], s) for t, s in where], self.config.loss)
-        weight_N = token_weights(batch.is_image_N, tokens_N, rollouts.counts, self.config.loss)
+        weight_N = token_weights(batch.is_image_N, tokens_N, rollouts.counts, self.config.loss, self.learner.lengths)
         return advantage_N, weight_N * self.learner.shares(batch)
 
     def _accumulate(

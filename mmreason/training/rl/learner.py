@@ -7,7 +7,7 @@ Axes: N scored tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.likelihood import ScoredTokens, check_policy, pack_traces, score_tokens, token_budget
+from mmreason.training.rl.loss import constant_lengths
 from mmreason.training.rl.order import changed_orders
 from mmreason.training.validation import rollouts_at_once
 
@@ -52,6 +53,11 @@ class Learner(Protocol):
 
     @property
     def device(self) -> torch.device: ...
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        """The ``constant_lengths`` of its texts and canvases."""
+        ...
 
     def parameters(self) -> list[nn.Parameter]:
         """What is trained."""
@@ -113,6 +119,10 @@ class CellsLearner:
     @property
     def device(self) -> torch.device:
         return self.policy.device
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        return constant_lengths(self.pipe.layout.text_length, self.pipe.layout.num_cells)
 
     def parameters(self) -> list[nn.Parameter]:
         return [each for each in self.policy.parameters() if each.requires_grad]

@@ -12,7 +12,8 @@ accumulation and tokens of zero advantage included):
 
     dapo     1 / n_m                            every token of a modality weighs the same
     grpo     1 / (n_m of its rollout · R_m)     every rollout weighs the same; R_m have tokens of m
-    dr_grpo  1 / (C_m · R)                      C_m a constant: 12 · 17 text tokens, 64 image tokens
+    dr_grpo  1 / (C_m · R)                      C_m a constant of the policy: the text tokens of the longest rollout
+                                                (12 · 17 of the shipped ones), the image tokens of one canvas (64)
 
 With ``loss_denominator="pooled"`` n and C are sums over both modalities, or of one where the other has no tokens, and
 R_m counts rollouts with any tokens: one mean over all tokens, in which a modality weighs as much as it has tokens.  Of
@@ -23,16 +24,22 @@ Axes: N scored tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
-from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS, Trace
+from mmreason import limits
+from mmreason.records import Trace
 from mmreason.training.rl.config import LossConfig
 
 POOLED = "pooled"  # both modalities, among the counts
-CONSTANT_LENGTH = {"text": MAX_TEXT_TOKENS * 17, "image": NUM_CELLS}
+MODALITIES = ("text", "image")
+
+
+def constant_lengths(text_length: int, canvas: int) -> dict[str, int]:
+    """What ``dr_grpo`` divides by, of a policy whose texts and canvases have so many tokens."""
+    return {"text": text_length * (limits.MAX_TURNS.high + 1), "image": canvas}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +82,7 @@ class TokenCounts:
 
 def tokens_in(trace: Trace) -> dict[str, int]:
     """Generated tokens of ``trace`` by modality, and of both."""
-    found = {m: sum(len(s.tokens) for s in trace.segments if s.modality == m) for m in CONSTANT_LENGTH}
+    found = {m: sum(len(s.tokens) for s in trace.segments if s.modality == m) for m in MODALITIES}
     return found | {POOLED: sum(found.values())}
 
 
@@ -92,13 +99,17 @@ def token_weights(
     tokens_of_rollout_N: torch.Tensor,
     counts: dict[str, TokenCounts],
     config: LossConfig,
+    lengths: Mapping[str, int],
 ) -> torch.Tensor:
-    """(N,) weight of each token; ``tokens_of_rollout_N`` counts those of its rollout that share its mean."""
+    """(N,) weight of each token; ``tokens_of_rollout_N`` counts those of its rollout that share its mean.
+
+    ``lengths`` are the policy's ``constant_lengths``.
+    """
     weight_N = torch.zeros(len(is_image_N), dtype=torch.float32)
     for modality, chosen_N in (("text", ~is_image_N), ("image", is_image_N)):
-        count, length = counts[modality], CONSTANT_LENGTH[modality]
+        count, length = counts[modality], lengths[modality]
         if config.loss_denominator == "pooled":
-            count, length = counts[POOLED], sum(CONSTANT_LENGTH[m] for m in CONSTANT_LENGTH if counts[m].tokens)
+            count, length = counts[POOLED], sum(lengths[m] for m in MODALITIES if counts[m].tokens)
         if config.loss_type == "dapo":
             weight_N[chosen_N] = 1.0 / max(count.tokens, 1.0)
         elif config.loss_type == "grpo":

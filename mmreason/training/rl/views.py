@@ -9,7 +9,7 @@ Axes: N scored tokens, K slots.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -23,11 +23,13 @@ from mmreason.backbones.backbone import Snapshot
 from mmreason.errors import ConfigError
 from mmreason.records import Trace
 from mmreason.sampling.unmask import certainty, choose_positions, log_distribution
+from mmreason.sampling.views.config import PUZZLE_PIXELS
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.rollout import units_of, views_of
 from mmreason.sampling.views.sampler import Unit, alphabets, scales_of
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
 from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.rl.loss import constant_lengths
 from mmreason.training.validation import rollouts_at_once
 
 CPU_TOKENS, GPU_TOKENS = 8_192, 16_384  # forwarded at once where nothing else is said
@@ -69,6 +71,11 @@ class ViewsLearner:
     @property
     def device(self) -> torch.device:
         return self.backbone.device
+
+    @property
+    def lengths(self) -> Mapping[str, int]:
+        views, codec = self.pipe.views, self.pipe.model.codec
+        return constant_lengths(views.text_length, ((views.pixels or PUZZLE_PIXELS) // codec.pixels_per_code) ** 2)
 
     def reference(self) -> str | Weights:
         """What KL is measured from: to be asked before the first update."""

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from mmreason.errors import ConfigError
 from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
 from mmreason.training.rl.config import LOSS_DENOMINATORS, LOSS_TYPES, LossConfig
-from mmreason.training.rl.loss import POOLED, TokenCounts, token_loss, token_weights
+from mmreason.training.rl.loss import POOLED, TokenCounts, constant_lengths, token_loss, token_weights
 
 logps = st.floats(-8, 0, width=32)
 advantages = st.floats(-3, 3, width=32)
@@ -108,13 +108,21 @@ OWN_N = torch.tensor([n for lengths in LENGTHS for n in (lengths[0],) * lengths[
 COUNTS = {"text": TokenCounts(36, 2, 2), "image": TokenCounts(10, 1, 2), POOLED: TokenCounts(46, 2, 2)}
 
 
+SIZES = constant_lengths(MAX_TEXT_TOKENS, NUM_CELLS)
+
+
+def weighed(*given) -> torch.Tensor:
+    """The weights of a shipped policy's tokens."""
+    return token_weights(*given, SIZES)
+
+
 def weights(loss_type: str) -> torch.Tensor:
-    return token_weights(IS_IMAGE_N, OWN_N, COUNTS, LossConfig(loss_type=loss_type))
+    return weighed(IS_IMAGE_N, OWN_N, COUNTS, LossConfig(loss_type=loss_type))
 
 
 def pooled_weights(loss_type: str) -> torch.Tensor:
     all_N = torch.tensor([sum(lengths) for lengths in LENGTHS for _ in range(sum(lengths))])
-    return token_weights(IS_IMAGE_N, all_N, COUNTS, LossConfig(loss_type=loss_type, loss_denominator="pooled"))
+    return weighed(IS_IMAGE_N, all_N, COUNTS, LossConfig(loss_type=loss_type, loss_denominator="pooled"))
 
 
 def test_dapo_weighs_every_token_of_a_modality_the_same():
@@ -147,7 +155,7 @@ def test_many_image_tokens_do_not_drown_few_text_tokens(loss_type):
 def test_a_modality_without_tokens_is_harmless(loss_type):
     counts = {"text": TokenCounts(12, 1, 1), "image": TokenCounts(0, 0, 1)}
     config = LossConfig(loss_type=loss_type)
-    weight_N = token_weights(torch.zeros(12, dtype=torch.bool), torch.full((12,), 12), counts, config)
+    weight_N = weighed(torch.zeros(12, dtype=torch.bool), torch.full((12,), 12), counts, config)
     assert torch.isfinite(weight_N).all()
 
 
@@ -167,7 +175,7 @@ def test_with_one_modality_only_both_denominators_agree(loss_type, modality):
     nothing = TokenCounts(0, 0, 2)
     counts = {"text": nothing, "image": nothing, modality: TokenCounts(12, 2, 2), POOLED: TokenCounts(12, 2, 2)}
     both = [
-        token_weights(is_image_N, own_N, counts, LossConfig(loss_type=loss_type, loss_denominator=denominator))
+        weighed(is_image_N, own_N, counts, LossConfig(loss_type=loss_type, loss_denominator=denominator))
         for denominator in LOSS_DENOMINATORS
     ]
     assert torch.equal(*both)
@@ -177,7 +185,7 @@ def test_with_one_modality_only_both_denominators_agree(loss_type, modality):
 def test_a_share_of_the_batch_has_the_weights_that_it_has_in_the_whole(loss_type):
     """Counts are of the global batch, so processes and accumulation only split the sum."""
     share = slice(0, 20)
-    part_N = token_weights(IS_IMAGE_N[share], OWN_N[share], COUNTS, LossConfig(loss_type=loss_type))
+    part_N = weighed(IS_IMAGE_N[share], OWN_N[share], COUNTS, LossConfig(loss_type=loss_type))
     assert torch.equal(part_N, weights(loss_type)[share])
 
 

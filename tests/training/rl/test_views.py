@@ -31,7 +31,7 @@ def config_of(pipe: ViewsPipeline, **changes: Any) -> GRPOConfig:
     sampling = pipe.sampling_config(num_steps=2, temperature=1.0, max_turns=1, **changes.pop("sampling", {}))
     small = {"max_steps": 2, "num_problems": 2, "num_generations": 2, "eval_problems": 1, "save_steps": 1}
     chosen = {"tasks": {"maze": 1.0}, "difficulties": {"easy": 1.0}, "lora_rank": 4, "learning_rate": 1e-2} | changes
-    return GRPOConfig(**small, **chosen, sampling=sampling, views=pipe.views)
+    return GRPOConfig(**small | chosen, sampling=sampling, views=pipe.views)
 
 
 def grpo_of(pipe: ViewsPipeline, **changes: Any) -> GRPO:
@@ -99,6 +99,10 @@ def test_a_share_of_the_steps_has_the_whole_gradient_as_its_mean() -> None:
     full = gradient(whole, rollouts, [np.random.default_rng(0)] * len(rollouts.traces))
     assert not torch.allclose(halves[0], full, rtol=1e-2)
     torch.testing.assert_close((halves[0] + halves[1]) / 2, full, rtol=1e-3, atol=1e-7)
+
+
+def test_dr_grpo_divides_by_the_lengths_of_the_checkpoint() -> None:
+    assert grpo_of(public.pipeline(pixels=256)).learner.lengths == {"text": 8 * 17, "image": 16 * 16}
 
 
 def test_micro_batches_and_two_processes_add_up_to_one() -> None:
