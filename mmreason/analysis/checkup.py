@@ -6,6 +6,7 @@ of an 8 B checkpoint within seconds.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +74,7 @@ def check(
     if (folder / ADAPTER).is_file():
         return _check_adapter(folder, family, probe, device)
     if is_public(folder):
-        return _check_public(folder, family, probe, device)
+        return _check_public(folder, family, probe, device, on_hub=not os.path.isdir(checkpoint))
     if not (folder / "model_index.json").is_file():
         raise CheckpointError(f"{checkpoint!r} is no checkpoint: it has neither config.json nor model_index.json")
     if probe is not None:
@@ -112,7 +113,7 @@ def _check_own(folder: Path) -> dict[str, Any]:
 
 
 def _check_public(
-    folder: Path, family: str | None, probe: Sequence[Sequence[int]] | None, device: torch.device | str
+    folder: Path, family: str | None, probe: Sequence[Sequence[int]] | None, device: torch.device | str, on_hub: bool
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     config = read_json(folder / "config.json")
     named, source = (family, "--family") if family else family_and_source(folder, config)
@@ -125,7 +126,7 @@ def _check_public(
         report.facts |= {"parameters": shape.parameters, "layers": shape.layers, "width": shape.width}
         report.facts["ids"] = shape.vocab
         report.tried(lambda: check_tensors(folder, shape))
-    codec = report.tried(lambda: codec_of(folder))
+    codec = report.tried(lambda: codec_of(folder, family=named, on_hub=on_hub))
     if codec is not None:
         report.facts |= {"codes": codec.num_codes, "pixels_per_code": codec.pixels_per_code, "local": codec.local}
     layout = None

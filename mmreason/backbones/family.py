@@ -18,7 +18,9 @@ from mmreason.backbones.backbone import Attention
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.loading import load_llama, read_json, shards, stored_shape
 from mmreason.backbones.shape import Shape
-from mmreason.codecs.vq import WEIGHTS, VQCodec
+from mmreason.codecs import magvit
+from mmreason.codecs.magvit import MagvitCodec
+from mmreason.codecs.vq import VQCodec
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.dimoo import DimooLayout
@@ -31,6 +33,8 @@ LAYOUTS: dict[str, type[DimooLayout] | type[MmadaLayout]] = {
     kind.family: kind for kind in (DimooLayout, ParallelLayout, MmadaLayout)
 }
 CODEC = "vqvae"  # folder of the codec in a checkpoint
+MAGVIT_SOURCE = "showlab/magvitv2"  # MMaDA-8B is published without the codec that it was trained with
+AnyCodec = VQCodec | MagvitCodec
 FETCHED = ("*.json", "*.safetensors", "*.md", "LICENSE*", f"{CODEC}/*.json", f"{CODEC}/*.safetensors")
 ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 SMALL_BYTES = 2**30  # of weights; a CPU is slower in half precision, and has room for these in 32 bits
@@ -121,14 +125,26 @@ def layout_of(family: str, folder: Path, config: dict[str, Any], shape: Shape, n
     return LAYOUTS[family](load_tokenizer(folder), shape.vocab, num_codes, mask if type(mask) is int else -1)
 
 
-def codec_of(folder: Path, device: torch.device | str = "cpu") -> VQCodec:
-    """The codec in a checkpoint.  Raises CheckpointError, also for MAGVIT-v2, which is not read."""
-    if not (folder / CODEC).is_dir():
-        raise CheckpointError(
-            f"checkpoint lacks the folder {CODEC} with its codec, a diffusers VQModel; MAGVIT-v2, which MMaDA-8B is "
-            "published with, is not read"
-        )
-    return VQCodec.load(folder / CODEC, device)
+def codec_of(
+    folder: Path, device: torch.device | str = "cpu", family: str | None = None, on_hub: bool = False
+) -> AnyCodec:
+    """The codec in a checkpoint, or of an MMaDA-8B from the Hub (``on_hub``) the one it goes with.
+
+    Raises CheckpointError.
+    """
+    own = folder / CODEC
+    if not own.is_dir():
+        if family != "mmada":
+            raise CheckpointError(f"checkpoint lacks the folder {CODEC} with its codec, a diffusers VQModel")
+        if not on_hub:
+            raise CheckpointError(
+                f"checkpoint lacks the folder {CODEC} with its codec: put {magvit.CONFIG} and {magvit.WEIGHTS} of "
+                f"{MAGVIT_SOURCE} there"
+            )
+        return MagvitCodec.load(find(MAGVIT_SOURCE), device)
+    named = read_json(own / magvit.CONFIG) if (own / magvit.CONFIG).is_file() else {}
+    is_magvit = named.get("_class_name") == magvit.CLASS or (own / magvit.WEIGHTS).is_file()
+    return MagvitCodec.load(own, device) if is_magvit else VQCodec.load(own, device)
 
 
 @dataclass(slots=True)
@@ -140,7 +156,7 @@ class PublicModel:
     folder: Path  # of the base
     backbone: LlamaBackbone
     layout: AnyLayout
-    codec: VQCodec
+    codec: AnyCodec
     licence: str | None
     adapter: Adapter | None = None
     adapter_folder: Path | None = None
@@ -182,7 +198,7 @@ def load_public(
         return _with_adapter(load_public(base, attention, device, dtype, family), folder)
     config = read_json(folder / "config.json")
     family = family or family_of(folder, config)
-    codec = codec_of(folder, device)
+    codec = codec_of(folder, device, family, on_hub=not os.path.isdir(checkpoint))
     layout = layout_of(family, folder, config, stored_shape(folder, config), codec.num_codes)
     name = os.path.abspath(folder) if os.path.isdir(checkpoint) else checkpoint
     backbone = load_llama(folder, attention, device, dtype)
@@ -211,5 +227,6 @@ def _with_adapter(model: PublicModel, folder: Path) -> PublicModel:
 
 def weight_files(model: PublicModel) -> list[Path]:
     """The files that the weights of ``model`` were read from: network, codec, adapter."""
-    files = [*shards(model.folder), model.folder / CODEC / WEIGHTS]
+    codec = model.codec.weights
+    files = [*shards(model.folder), *([] if codec is None else [codec])]
     return files if model.adapter_folder is None else [*files, model.adapter_folder / ADAPTER_WEIGHTS]

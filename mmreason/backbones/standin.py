@@ -13,11 +13,14 @@ import torch
 from safetensors.torch import save
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
+from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.backbones.family import CODEC
 from mmreason.backbones.loading import INDEX, empty_llama, reference_name
 from mmreason.backbones.shape import DIMOO, MMADA, Shape
+from mmreason.codecs import magvit
+from mmreason.codecs.magvit import Magvit, MagvitShape
 from mmreason.codecs.vq import WEIGHTS, build_vq
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
@@ -25,6 +28,7 @@ from mmreason.layouts import FAMILIES, dimoo, mmada
 
 SIZES = {"width": 64, "layers": 2, "heads": 4, "inner": 96}
 SHARDS = 2
+SMALL_MAGVIT = MagvitShape(32, (1, 1, 1, 1, 1), (1, 1, 1, 1, 1), (1, 1, 1, 1, 1), (1, 1, 1, 1, 1))
 NAMED = {family: f"mmreason/tiny-{family}" for family in FAMILIES}
 MASK_MARK = "<|mdm_mask|>"
 CARD = """---
@@ -133,7 +137,12 @@ def write_standin(family: str, output: str | Path, seed: int = 0) -> list[str]:
     build_tokenizer(family).save_pretrained(str(folder))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vq = build_vq((8, 8, 8, 16, 32), latent=8, groups=8)
-    vq.save_config(str(folder / CODEC))
-    write_whole(folder / CODEC / WEIGHTS, save(vq.state_dict(), metadata={"format": "pt"}))
+        if family == "mmada":
+            codec: nn.Module = Magvit(SMALL_MAGVIT)
+            write_json(folder / CODEC / magvit.CONFIG, codec.config(), indent=2)
+            file = magvit.WEIGHTS
+        else:
+            codec, file = build_vq((8, 8, 8, 16, 32), latent=8, groups=8), WEIGHTS
+            codec.save_config(str(folder / CODEC))
+    write_whole(folder / CODEC / file, save(codec.state_dict(), metadata={"format": "pt"}))
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())

@@ -75,7 +75,7 @@ def reconstruction_loss(vqvae: VQModel, pixels: torch.Tensor, quantize: bool) ->
 class CellCodec:
     """Pixels to codes and back, cell by cell; cells that were seen are remembered."""
 
-    local = True
+    local = square = True
 
     def __init__(self, vqvae: VQModel, grid: tuple[int, int]) -> None:
         self.vqvae, self.grid = vqvae, grid

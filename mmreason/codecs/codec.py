@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
+import torch
+from PIL import Image
 
 from mmreason.errors import ConfigError
 
@@ -17,6 +19,7 @@ class Codec(Protocol):
     """A tokenizer of pictures."""
 
     grid: tuple[int, int] | None  # the only rows and columns of codes that it knows; None: any
+    square: bool  # as many rows as columns, always
 
     @property
     def pixels_per_code(self) -> int: ...
@@ -42,6 +45,31 @@ class Codec(Protocol):
     def sheet(self) -> np.ndarray | None:
         """(C, p, p, 3) uint8: what each code looks like; None where that hangs on its neighbours."""
         ...
+
+
+def fit(image: np.ndarray, step: int) -> np.ndarray:
+    """``image``, its sides rounded down to whole codes of ``step`` pixels by resampling (Lanczos).
+
+    Raises ConfigError where it is smaller than one.
+    """
+    height, width = (side - side % step for side in image.shape[:2])
+    if not height or not width:
+        raise ConfigError(
+            f"a picture must be at least {step} × {step} pixels, got {image.shape[1]} × {image.shape[0]}"
+        )
+    if (height, width) == image.shape[:2]:
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
+
+
+def check_codes(codes_HW: np.ndarray, num_codes: int) -> torch.Tensor:
+    """(H, W) codes as a tensor; raises ConfigError for what are none."""
+    codes = torch.as_tensor(codes_HW, dtype=torch.long)
+    if codes.ndim != 2 or not codes.numel():
+        raise ConfigError(f"codes must be rows and columns, got a shape of {list(codes.shape)}")
+    if int(codes.min()) < 0 or int(codes.max()) >= num_codes:
+        raise ConfigError(f"codes must be from 0 to {num_codes - 1}, got {int(codes.min())} to {int(codes.max())}")
+    return codes
 
 
 def spread(region_HW: np.ndarray, pixels: int) -> np.ndarray:

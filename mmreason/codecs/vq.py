@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import VQModel
-from PIL import Image
 from torch import nn
 
-from mmreason.codecs.codec import composite, is_local
+from mmreason.codecs.codec import check_codes, composite, fit, is_local
 from mmreason.disk import one_line
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError
 
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
 
@@ -44,9 +43,10 @@ class VQCodec:
     """Pictures of any size in steps of ``pixels_per_code``."""
 
     grid: tuple[int, int] | None = None
+    square = False
 
-    def __init__(self, vq: VQModel) -> None:
-        self.vq = vq.eval().requires_grad_(False)
+    def __init__(self, vq: VQModel, weights: Path | None = None) -> None:
+        self.vq, self.weights = vq.eval().requires_grad_(False), weights
         self._local: bool | None = None
         if not vq.config["lookup_from_codebook"] or vq.config["in_channels"] != 3:
             raise CheckpointError("the codec must be a VQModel that takes RGB and looks codes up in its codebook")
@@ -68,7 +68,7 @@ class VQCodec:
         for kind, word in (("missing_keys", "lacks"), ("unexpected_keys", "has the foreign")):
             if told[kind]:
                 raise CheckpointError(f"codec {str(folder)!r} {word} tensor {sorted(told[kind])[0]}")
-        return cls(vq.to(device))
+        return cls(vq.to(device), folder / WEIGHTS)
 
     def to(self, device: torch.device | str) -> VQCodec:
         """The same on ``device``."""
@@ -83,23 +83,10 @@ class VQCodec:
     def num_codes(self) -> int:
         return self.vq.config["num_vq_embeddings"]
 
-    def fit(self, image: np.ndarray) -> np.ndarray:
-        """``image``, its sides rounded down to whole codes by resampling (Lanczos).  Raises ConfigError."""
-        step = self.pixels_per_code
-        height, width = (side - side % step for side in image.shape[:2])
-        if not height or not width:
-            raise ConfigError(
-                f"a picture must be at least {step} × {step} pixels, got {image.shape[1]} × {image.shape[0]}"
-            )
-        if (height, width) == image.shape[:2]:
-            return image
-        return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
-
     @torch.no_grad()
     def encode(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 → (H, W) codes of the fitted picture."""
-        fitted = self.fit(image)
-        pixels = torch.from_numpy(fitted.astype(np.float32) / 255.0).permute(2, 0, 1)[None]
+        pixels = torch.from_numpy(fit(image, self.pixels_per_code).astype(np.float32) / 255.0).permute(2, 0, 1)[None]
         latents = self.vq.encode(pixels.to(self.vq.device, self.vq.dtype)).latents
         codes = self.vq.quantize(latents)[2][2]
         return codes.reshape(latents.shape[2:]).cpu().numpy()
@@ -107,13 +94,7 @@ class VQCodec:
     @torch.no_grad()
     def decode_raw(self, codes_HW: np.ndarray) -> torch.Tensor:
         """(3, height, width) as the decoder gives them, not yet clipped to [0, 1].  Raises ConfigError."""
-        codes = torch.as_tensor(codes_HW, dtype=torch.long)
-        if codes.ndim != 2 or not codes.numel():
-            raise ConfigError(f"codes must be rows and columns, got a shape of {list(codes.shape)}")
-        if int(codes.min()) < 0 or int(codes.max()) >= self.num_codes:
-            raise ConfigError(
-                f"codes must be from 0 to {self.num_codes - 1}, got {int(codes.min())} to {int(codes.max())}"
-            )
+        codes = check_codes(codes_HW, self.num_codes)
         width = self.vq.config["vq_embed_dim"] or self.vq.config["latent_channels"]
         shape = torch.Size((1, *codes.shape, width))
         codes = codes.to(self.vq.device)[None]

@@ -75,12 +75,12 @@ def start_canvas(problem: Problem, codec: Codec, pixels: int | None = None) -> C
     if problem.canvas.size:  # cells of a puzzle, or the pixels of a task on pictures
         picture = puzzle_at(problem.task, problem.canvas, problem.image, pixels, step)
         return Canvas(picture, codec.encode(picture), (GRID, GRID), _region(problem, picture.shape[:2], step))
-    picture = fitted(problem.image, pixels or OWN_PIXELS, step)
+    picture = fitted(problem.image, pixels or OWN_PIXELS, codec)
     codes_HW = codec.encode(picture)
     mask = problem.region
     if mask is not None and mask.shape != picture.shape[:2]:
         drawn = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=-1)
-        mask = fitted(drawn, pixels or OWN_PIXELS, step)[..., 0] > 127
+        mask = fitted(drawn, pixels or OWN_PIXELS, codec)[..., 0] > 127
     given_HW = None if mask is None else codes_under(mask, step)
     return Canvas(picture, codes_HW, (codes_HW.shape[0], codes_HW.shape[1]), given_HW)
 
@@ -97,9 +97,16 @@ def puzzle_at(
     return picture if finer is None else finer
 
 
-def fitted(picture: np.ndarray, pixels: int, step: int) -> np.ndarray:
-    """``picture`` scaled and cropped to at most ``pixels`` squared, its sides whole codes; raises ConfigError."""
-    height, width = picture.shape[:2]
+def fitted(picture: np.ndarray, pixels: int, codec: Codec) -> np.ndarray:
+    """``picture`` scaled and cropped to at most ``pixels`` squared, its sides whole codes; raises ConfigError.
+
+    For a codec of square pictures its middle.
+    """
+    step, (height, width) = codec.pixels_per_code, picture.shape[:2]
+    if codec.square and height != width:
+        side = min(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        picture, height, width = picture[top : top + side, left : left + side], side, side
     if height * width > pixels * pixels:
         return cropped(picture, pixels)
     if height < step or width < step:

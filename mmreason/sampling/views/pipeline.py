@@ -157,12 +157,12 @@ class ViewsPipeline:
 
         Raises ConfigError with a sentence for what cannot be edited.
         """
-        step = self.model.codec.pixels_per_code
+        codec, step = self.model.codec, self.model.codec.pixels_per_code
         if not instruction.strip():
             raise ConfigError("instruction must say what to do, got an empty one")
         if region is not None and mask is not None:
             raise ConfigError("give region or mask, not both")
-        picture = fitted(image, self.views.pixels or OWN_PIXELS, step)
+        picture = fitted(image, self.views.pixels or OWN_PIXELS, codec)
         grid = (picture.shape[0] // step, picture.shape[1] // step)
         said: list[str] | None = None
         pixels = None
@@ -185,7 +185,7 @@ class ViewsPipeline:
             if not mask.any():
                 raise ConfigError("mask must be white where the picture is to change, got none that is")
             drawn = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=-1)
-            inside = fitted(drawn, self.views.pixels or OWN_PIXELS, step)[..., 0] > 127
+            inside = fitted(drawn, self.views.pixels or OWN_PIXELS, codec)[..., 0] > 127
             if not inside.any():
                 raise ConfigError("mask must be white somewhere in the middle, to which the picture is cropped")
             pixels = pixels_of(tuple(np.flatnonzero(codes_under(inside, step)).tolist()), grid, step)
