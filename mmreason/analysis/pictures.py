@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmreason.errors import ConfigError
 from mmreason.records import ANSWER, EDIT, GRID, NUM_CELLS, Trace
 from mmreason.rewards.advice import Codes
 from mmreason.rewards.verify import Verifier
@@ -26,6 +27,13 @@ class Replaced:
     """Redraws the edits of rollouts, one of ``PICTURES`` but ``own``."""
 
     def __init__(self, pipe: InterleavedReasoningPipeline, pictures: str) -> None:
+        """Raises ConfigError for a policy whose codes are no cells, which cannot be drawn for it."""
+        if not pipe.one_code_a_cell:
+            rows, columns = pipe.layout.grid
+            raise ConfigError(
+                f"pictures must be own for a checkpoint that draws {rows} × {columns} tokens, got {pictures!r}: "
+                f"others are drawn for {GRID} × {GRID} cells of one token each"
+            )
         self.pictures = pictures
         self.verifier, self.codes = Verifier(pipe.words, pipe.sheet), Codes(pipe.sheet)
         self.first_code = len(pipe.words)

@@ -55,6 +55,19 @@ def test_a_puzzle_is_judged(tmp_path: Path, capsys) -> None:
     assert json.loads(capsys.readouterr().out)["mean_reward"]["text"] == 0
 
 
+def test_a_joint_turn_is_solved_judged_and_opened(tmp_path: Path, capsys) -> None:
+    out, short = tmp_path / "trace.json", [*SHORT, "--max_turns", "1", "--pixels", "128"]
+    asked = ["--task", "maze", "--difficulty", "easy", "--checkpoint", str(public.folder("parallel"))]
+    assert main(["solve", *asked, *short, "--out", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [segment["modality"] for segment in found["segments"]] == ["text", "image"] * 2
+    assert main(["inspect", str(out), "--json"]) == 0
+    opened = json.loads(capsys.readouterr().out)
+    assert opened["valid"] and (opened["text_segments"], opened["image_segments"]) == (2, 2)
+    settings = json.loads(out.read_text())["rollouts"][0]["settings"]
+    assert (settings["turn"], settings["family"], settings["exact"]) == ("joint", "parallel", True)
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
@@ -72,6 +85,7 @@ def test_a_puzzle_is_judged(tmp_path: Path, capsys) -> None:
         (["--image", "PHOTO", "--instruction", "x", "--threshold", "0.5"], "threshold must be 0"),
         (["--image", "TEXT", "--instruction", "x"], "is not a PNG, JPEG or WebP picture"),
         (["--task", "maze", "--pixels", "96"], "multiple of 128"),
+        (["--task", "maze", "--turn", "joint"], "turn must be interleaved for checkpoints of the family dimoo"),
         (["--task", "maze", "--region", "r1c1"], "region must be one of"),
         (["--image", "PHOTO", "--instruction", "x", "--checkpoint", "checkpoints/base"], "public family"),
         (

@@ -168,3 +168,6 @@ def test_arms_are_compared_on_policies_that_the_formulas_know(tmp_path, capsys):
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert "8 × 8 cells of one token each, in interleaved turns" in error and "got 6 × 6 tokens, joint turns" in error
     assert not out.exists()
+    evaluated = ["--checkpoint", words[1], "--problems", "1", "--tasks", "maze", "--pictures", "hidden"]
+    assert main(["evaluate", *evaluated]) == 2
+    assert "pictures must be own for a checkpoint that draws 6 × 6 tokens" in capsys.readouterr().err

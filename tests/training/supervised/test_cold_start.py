@@ -77,6 +77,21 @@ def test_validation_counts_each_difficulty_that_is_learnt() -> None:
     assert found == {"easy": {"maze": 0.0, "mean": 0.0}}
 
 
+def test_mmada_is_shown_its_prompts_and_its_texts_end_as_it_ends_them() -> None:
+    pipe = pipeline("mmada")
+    layout, demonstration = pipe.model.layout, TASKS["maze"].demonstrate(PROBLEM.spec)
+    lessons = list(lessons_of(PROBLEM, pipe))
+    said = [layout.read(lesson.target_K.tolist()) for lesson in lessons if lesson.unit == "text"]
+    assert said == [*(step.thought for step in demonstration.steps), demonstration.answer]
+    assert all(126_348 in lesson.target_K for lesson in lessons if lesson.unit == "text")
+    for lesson in lessons:
+        allowed = layout.allowed(lesson.unit)
+        assert (
+            allowed[torch.from_numpy(lesson.target_K)].all()
+            and (lesson.view.ids[lesson.view.slots] == pipe.mask).all()
+        )
+
+
 def test_a_joint_turn_is_shown_whole_and_the_answers_picture_is_the_canvas_as_it_is() -> None:
     pipe = pipeline("parallel")
     demonstration, layout = TASKS["maze"].demonstrate(PROBLEM.spec), pipe.model.layout
