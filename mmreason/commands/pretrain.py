@@ -104,9 +104,6 @@ def _cold_start(args: argparse.Namespace, directory: RunDirectory) -> dict[str, 
     pipe = load_policy(args.checkpoint, given(ViewsConfig, values))
     assert isinstance(pipe, ViewsPipeline)
     config: ColdStartConfig = build(ColdStartConfig, values, views=pipe.views)
-    if not args.resume:
-        with directory.writing():
-            directory.clear()
     line, show = _shown("adapters", config.steps)
     metrics = cold_start(directory, config, pipe, args.resume, show)
     line.close("")

@@ -122,11 +122,16 @@ def cold_start(
 ) -> dict[str, Any]:
     """Train adapters on the demonstrations of puzzles; ``checkpoint/`` is the adapter alone, which names its base.
 
-    With ``resume`` it goes on from what was saved there, if anything was and the settings are the same.  Returns the
-    last metrics, ``resumed_from`` among them; raises ConfigError and CheckpointError.
+    What an earlier run left there is removed; with ``resume`` it goes on from what was saved there, if anything was
+    and the settings are the same.  Returns the last metrics, ``resumed_from`` among them; raises ConfigError and
+    CheckpointError.
     """
     fingerprint = pipe.fingerprint
     state = ColdStart(pipe, config)
+    if not resume:
+        lesson_batch(config.lessons, pipe, 0)  # a text or a picture that does not fit is refused before this
+        with run.writing():
+            run.clear()
     tasks, count, sampling = list(config.lessons.tasks), config.eval_problems, pipe.sampling_config()
     return run_supervised(
         run,

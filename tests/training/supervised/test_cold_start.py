@@ -243,3 +243,13 @@ def test_what_cannot_be_is_one_sentence(words: list[str], says: str, tmp_path: P
     assert main(["pretrain", "--checkpoint", str(public.folder()), *output, *words]) == 2
     assert says in capsys.readouterr().err.strip().splitlines()[-1]
     assert not (tmp_path / "run" / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("wrong", [["--lora_rank", "65"], ["--lora_rank", "2", "--text_length", "8"]])
+def test_a_wrong_setting_removes_nothing(wrong: list[str], tmp_path: Path) -> None:
+    kept = tmp_path / "run" / "checkpoint" / "views.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    words = ["--output", str(tmp_path / "run"), "--overwrite", "--tasks", "maze", "--threads", "1", *wrong]
+    assert main(["pretrain", "--checkpoint", str(public.folder()), *words]) == 2
+    assert kept.read_text() == "{}"
