@@ -34,7 +34,7 @@ from mmreason.ui.host.web.sheets import SHEETS
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.results.tab import results_view
 from mmreason.ui.shell.component import read, script, shared_script
-from mmreason.ui.shell.theme import COLOURS, FIGURES
+from mmreason.ui.shell.theme import COLOURS, SHARED
 from mmreason.ui.watch.handlers import example_values
 
 COMPONENTS = ("header", "player", "group", "race", "bars", "chart", "table", "prose")
@@ -85,7 +85,7 @@ def _page() -> str:
 
 def _style() -> str:
     """Colours, the twin's own rules, and each component's within its own place, as gradio has it."""
-    styles = [COLOURS, FIGURES, read("twin/twin.css")]
+    styles = [COLOURS, SHARED, read("twin/twin.css")]
     styles += [f'[data-mm="{name}"] {{\n{read(f"{name}/{name}.css")}}}' for name in COMPONENTS]
     return "\n".join(styles)
 

@@ -22,6 +22,7 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/save.js') &
   typeof import('./shared/chart.js') &
   typeof import('./board/tiles.js') &
+  typeof import('./header/tour.js') &
   typeof import('./player/narration.js') &
   typeof import('./player/pointing.js') &
   typeof import('./player/sharing.js') &

@@ -51,9 +51,7 @@ def _race() -> dict[str, Any]:
     with gr.Row(elem_id="cost-race-controls"):
         parts |= {
             "task": gr.Dropdown(list(TASKS), value="maze", label="Task", elem_id="cost-task"),
-            "difficulty": gr.Dropdown(
-                list(DIFFICULTIES), value="medium", label="Difficulty", elem_id="cost-difficulty"
-            ),
+            "difficulty": gr.Radio(list(DIFFICULTIES), value="medium", label="Difficulty", elem_id="cost-difficulty"),
             "seed": gr.Number(0, label="Seed", elem_id="cost-seed"),
             "rival": gr.Dropdown(
                 list(racing.RIVAL_CHOICES), value="ar_full", label="Against the full redraw of", elem_id="cost-rival"

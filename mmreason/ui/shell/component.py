@@ -31,7 +31,7 @@ MODULES = (
         "shared/cards",
     ),
     *("shared/save", "shared/chart", "shared/shapes"),
-    "board/tiles",
+    *("board/tiles", "header/tour"),
     *("player/narration", "player/pointing", "player/sharing", "player/share", "player/draw"),
     *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/pictures"),
     *("group/drawer", "group/figures", "group/point", "group/order", "group/following"),

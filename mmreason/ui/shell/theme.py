@@ -66,7 +66,7 @@ _HERE = Path(__file__).parent
 _STYLES = sorted(_HERE.parent.glob("*/*.css"), key=lambda path: (path.parent != _HERE, path.name != "page.css", path))
 _LAYOUT = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)  # the page's, then those of single tabs
 COLOURS = f":root {{ {_variables(LIGHT)} }}\n.dark {{ {_variables(DARK)} }}"
-FIGURES = (_HERE / "figure.css").read_text(encoding="utf-8")
+SHARED = "".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("figure", "tour"))
 CSS = f"{COLOURS}\n{_LAYOUT}"
 
 

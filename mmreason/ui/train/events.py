@@ -24,10 +24,20 @@ from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import push
-from mmreason.ui.train.form import CONTROLS, CUSTOM, checked_settings, filled, known_of, preset_of, task_choices
+from mmreason.ui.train.form import (
+    CONTROLS,
+    CUSTOM,
+    checked_settings,
+    field_of,
+    filled,
+    known_of,
+    preset_of,
+    task_choices,
+)
 from mmreason.ui.train.view import RunView, Seen, look
 from mmreason.ui.train.words import claim, label
 
+START, STARTING = "Start training", "Starting …"
 LINK_JS = """(id) => {
   if (!id) return '';
   const place = new URL(location.href);
@@ -40,6 +50,9 @@ OPEN_LINK_JS = """() => {
   if (!new URLSearchParams(location.search).has('run')) return;
   for (const tab of document.querySelectorAll('[role=tab]')) if (tab.textContent.trim() === 'Train') tab.click();
 }"""
+
+# Said in the browser, before the server has answered.
+STARTING_JS = f"() => '{STARTING}'"
 
 # The run that was started comes into view; where nothing was started, the reason stands at the button.
 TO_HEAD_JS = "(says) => { if (!says) document.getElementById('train-head')?.scrollIntoView({ block: 'start' }); }"
@@ -87,6 +100,7 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says]
     gr.on(changed, on_form, [t.visitor, *t.controls], said, **CHANGING)
     started = [t.form_says, t.says, t.chosen, *lists]
+    t.start.click(None, None, t.start, js=STARTING_JS)
     start = t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE)
     then_look(start).then(None, t.form_says, None, js=TO_HEAD_JS)
     then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
@@ -164,7 +178,8 @@ def on_form(visitor: Any, *values: Any) -> tuple[Any, ...]:
     try:
         settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)
     except MMReasonError as error:
-        return [], sentence(error), gr.Button(interactive=False), CUSTOM, []
+        wrong = {"says": sentence(error), "at": field_of(str(error))}
+        return [], wrong, gr.Button(interactive=False), CUSTOM, []
     name = preset_of(settings)
     estimate = [["quiet", words(settings)]]
     return estimate, "", gr.Button(interactive=True), name, claim(name, settings.checkpoint)
@@ -238,7 +253,7 @@ def _start_or_stop(view: RunView) -> tuple[Any, Any]:
     """Start; while the visitor's own run is shown and goes on, the button that stops it in its place."""
     goes_on = view.is_mine and bool(view.going)
     can_stop = view.state in ("queued", "running")
-    return gr.Button(visible=not goes_on), gr.Button(view.going, visible=goes_on, interactive=can_stop)
+    return gr.Button(START, visible=not goes_on), gr.Button(view.going, visible=goes_on, interactive=can_stop)
 
 
 # Acting

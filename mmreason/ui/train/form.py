@@ -71,6 +71,20 @@ def _checked(setting: Setting, value: Any) -> Any:
     return setting.read(value)
 
 
+def field_of(reason: str) -> str:
+    """The id of the field that a ``reason`` of ``checked_settings`` is about; empty where it is about none.
+
+    A reason begins with what the field is called.
+    """
+    called = {f"weight of {name} ": f"weight_{name}" for name in DIFFICULTIES}
+    called |= {"weight of easy, medium or hard ": WEIGHTS[0], "problems a step × group size ": "num_problems"}
+    called |= {"tasks ": "tasks", "checkpoint ": "checkpoint"}
+    named = [each for each in (*FEW, *MORE) if each.page is not None]
+    called |= {f"{each.page.label.lower()} ": each.name for each in named if each.page is not None}
+    found = [begins for begins in called if reason.startswith(begins)]
+    return f"train-{called[max(found, key=len)]}" if found else ""
+
+
 def _checkpoint(name: Any, token: Any) -> str:
     """A shipped checkpoint, or one that the visitor trained."""
     match = checkpoints.RUN_CHECKPOINT.match(str(name))

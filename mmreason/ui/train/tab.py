@@ -14,7 +14,7 @@ from mmreason.ui.runs.estimate import words
 from mmreason.ui.shell.component import component
 from mmreason.ui.train import push
 from mmreason.ui.train.dataset import build_dataset
-from mmreason.ui.train.events import EMPTY, Train, connect
+from mmreason.ui.train.events import EMPTY, START, Train, connect
 from mmreason.ui.train.form import ASSIGNMENT_CHOICES, CUSTOM, FEW, MORE, filled, known_of, task_choices
 from mmreason.ui.train.words import claim, kept_words
 
@@ -74,7 +74,7 @@ def _form() -> dict[str, Any]:
             **_says("assignment"),
             elem_id="train-assignment",
         ),
-        "start": gr.Button("Start training", variant="primary", elem_id="train-start"),
+        "start": gr.Button(START, variant="primary", elem_id="train-start"),
         "going": gr.Button("", variant="stop", visible=False, elem_id="train-going"),
         "form_says": component("notice", value="", elem_id="train-form-says"),
         "estimate": component("prose", value=[["quiet", words(PRESETS[first].but(assignment=start["assignment"]))]],

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from mmreason import places
+from mmreason.errors import MMReasonError
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting
 from mmreason.traces.sheet import load_with_sheet
@@ -21,7 +22,7 @@ from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import queue, store
 from mmreason.ui.runs.state import is_alive, last_step, status_of
-from mmreason.ui.train.form import FEW, MORE
+from mmreason.ui.train.form import FEW, MORE, checked_settings, field_of, filled
 from tests.helpers import policies
 from tests.helpers.browser import HOSTILE, launched, settle
 from tests.helpers.training_runs import OWNER, evaluation, leave, row
@@ -337,6 +338,35 @@ def test_the_address_names_a_run_only_while_its_tab_is_seen(train_page, visit):
 # What is wrong
 
 
+def test_what_is_wrong_is_told_at_its_field():
+    good = filled(PRESETS["Short (CPU)"]) | {"checkpoint": "base"}
+    numbers = [each for each in (*FEW, *MORE) if isinstance(each, NumberSetting)]
+    wrong = {each.name: each.limit.high * 10 for each in numbers}
+    wrong |= {f"weight_{level}": -1 for level in DIFFICULTIES} | {"tasks": [], "checkpoint": "nobody"}
+    for name, value in wrong.items():
+        with pytest.raises(MMReasonError) as told:
+            checked_settings(good | {name: value}, None)
+        assert field_of(str(told.value)) == f"train-{name}"
+    with pytest.raises(MMReasonError) as told:
+        checked_settings(good | {"num_problems": 64, "num_generations": 64}, None)
+    assert field_of(str(told.value)) == "train-num_problems"
+    assert field_of("the disk is full") == ""
+
+
+def test_start_says_at_once_that_it_begins(train_page, visit):
+    page = open_train(visit, train_page.address)
+    page.evaluate("""() => {
+      window.said = [];
+      const button = document.getElementById('train-start');
+      new MutationObserver(() => window.said.push(button.textContent.trim()))
+        .observe(button, { childList: true, characterData: true, subtree: true });
+    }""")
+    page.route("**/queue/join*", lambda route: None)  # a server that does not answer
+    page.locator("#train-start").click()
+    page.wait_for_function("() => window.said.includes('Starting …')")
+    page.unroute_all(behavior="ignoreErrors")
+
+
 @pytest.mark.slow
 def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
     page = open_train(visit, train_page.address)
@@ -348,9 +378,12 @@ def test_a_bad_value_in_any_field_is_refused_in_a_sentence(train_page, visit):
         for bad in (field.limit.low - 1, field.limit.high * 10):
             fill(page, field.name, f"{bad:.10g}")
             expect(page.locator("#train-form-says")).to_contain_text(wrong)
+            expect(page.locator(f"#train-{field.name} .field-says")).to_contain_text(wrong)
+        expect(page.locator(f"#train-{field.name} input")).to_have_attribute("aria-invalid", "true")
         expect(page.locator("#train-start")).to_be_disabled()
         fill(page, field.name, kept)
         expect(page.locator("#train-form-says")).not_to_contain_text("must be")
+        expect(page.locator(".field-says")).to_have_count(0)
         expect(page.locator("#train-start")).to_be_enabled()
     for level in DIFFICULTIES:
         kept = page.locator(f"#train-weight_{level} input").input_value()

@@ -1,7 +1,7 @@
 // The name, what this is, whose method, three figures, and the switch between light and dark (remembered; at first as
 // the system has it).  `value` is what ui/about.py says.
 
-const { copied, explainTerms, finder, link, node, pageKeys } = mm;
+const { beginTour, copied, explainTerms, finder, link, node, pageKeys } = mm;
 
 const find = finder(element);
 const button = find('theme');
@@ -65,6 +65,12 @@ find('links').append(
   ...links.map((/** @type {[string, string]} */ [says, address]) => link(says, address)),
   opens,
 );
+const tour = node('button', 'open-tour', 'Tour (20 s)');
+tour.type = 'button';
+tour.addEventListener('click', () => beginTour(tour));
+const last = node('li', 'tour');
+last.append(tour);
+find('figures').append(last);
 find('bibtex').textContent = cite;
 find('close').addEventListener('click', () => dialog.close());
 find('copy').addEventListener('click', async () => {

@@ -127,7 +127,7 @@ export function drawCanvas(sheet, canvas, codes, options = {}) {
   const pen = penOf(canvas);
   const size = canvas.width / GRID;
   const stripes = codes.includes(null) ? hatch(pen, size) : '';
-  pen.imageSmoothingEnabled = sheet.cell > CELL;
+  pen.imageSmoothingEnabled = false;
   codes.forEach((code, index) => {
     const [x, y] = cornerOf(index, size);
     if (code === null) {

@@ -1,0 +1,33 @@
+"""Base, joint and factorized on one puzzle, side by side and in step."""
+
+from tests.helpers.browser import settle
+
+STEP = "[...document.querySelectorAll('#trio-duet .side .now')].map((e) => e.textContent)"
+
+
+def test_three_checkpoints_solve_one_puzzle_in_step(app, visit):
+    page = visit(app)
+    settle(page)
+    page.get_by_role("radio", name="sudoku").click()
+    page.get_by_text("Sudoku, medium, seed").wait_for()
+    page.locator("#trio button").first.click()
+    page.get_by_role("button", name="Solve this puzzle with all three").click()
+    sides = page.locator("#trio-duet .side")
+    sides.nth(2).wait_for(timeout=120_000)
+    assert sides.locator(".name").all_inner_texts() == ["base", "joint", "factorized"]
+    where, scrub = page.locator("#trio-duet .where"), page.locator("#trio-duet .scrub")
+    scrub.press("Home")
+    assert where.inner_text() == "start"
+    drawn = page.evaluate(
+        "[...document.querySelectorAll('#trio-duet .side canvas')].map((canvas) => canvas.toDataURL())"
+    )
+    assert len(set(drawn)) == 1  # the same puzzle
+    page.locator("#trio-duet .forward").click()
+    assert where.inner_text() == "segment 1 · step 1"
+    assert all(page.evaluate(STEP))
+    scrub.press("End")
+    ends = page.locator("#trio-duet .side .result, #trio-duet .side .verdict").all_inner_texts()
+    assert len(ends) >= 3
+    page.locator("#trio-duet .play").click()
+    page.wait_for_function("() => Number(document.querySelector('#trio-duet .scrub').value) > 1")
+    assert page.locator("#trio-says .notice").is_hidden()
