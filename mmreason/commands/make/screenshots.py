@@ -2,8 +2,9 @@
 
 Starts the app on a free port, plays what it plays on arrival, and writes ``assets/page.png``; the tab Inspect as
 ``inspect.png``, its chosen segment, two branches and heat map as ``inspect-<part>.png``; the tab Train with its
-example as ``train.png``, and the curves of the tab Results as ``results-curves.png``.  Needs playwright and a
-Chromium.
+example as ``train.png``, and the curves of the tab Results as ``results-curves.png``.  With ``--looks DIR`` each tab
+as a visitor finds it, wide and on a phone, in light and in dark: pictures to look at before and after a change, as
+``<tab>-<width>-<colours>.png``.  Needs playwright and a Chromium.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from mmreason.places import ASSETS, ROOT
 
 WIDTH, HEIGHT = 1440, 1000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+TABS = ("Watch", "Inspect", "Train", "Cost", "Results")
+LOOK_WIDTHS, LOOK_COLOURS, LOOK_MS = (1440, 390), ("light", "dark"), 2500
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 START_SECONDS = 120
 HELP = "the pictures in the READMEs"
@@ -35,12 +39,14 @@ HELP = "the pictures in the READMEs"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``make screenshots``."""
     parser.add_argument("--output", default=str(ASSETS), metavar="DIR")
+    parser.add_argument("--looks", metavar="DIR", help="take each tab at 1440 and 390 px, light and dark, instead")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Photograph the page; returns ``written``, the paths."""
     with served([sys.executable, "app.py"], free_port()) as address:
-        return {"written": [str(path) for path in take(address, Path(args.output))]}
+        paths = take(address, Path(args.output)) if args.looks is None else look(address, Path(args.looks))
+        return {"written": [str(path) for path in paths]}
 
 
 @contextmanager
@@ -99,6 +105,29 @@ def take(address: str, folder: Path) -> list[Path]:
         write_whole(path, page.screenshot(full_page=True))
         paths = [path, _inspect(page, folder), *_parts_of_inspect(page, folder)]
         paths += [_train(page, folder), _curves(page, folder)]
+        browser.close()
+    return paths
+
+
+def look(address: str, folder: Path) -> list[Path]:
+    """Photograph each tab of the page at ``address``, once its charts and pictures are there."""
+    from playwright.sync_api import sync_playwright
+
+    paths = []
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        for width, colours in product(LOOK_WIDTHS, LOOK_COLOURS):
+            viewport = {"width": width, "height": HEIGHT}
+            page = browser.new_context(viewport=viewport, color_scheme=colours, reduced_motion="reduce").new_page()
+            page.goto(address)
+            page.locator(".mm-player .result").wait_for()
+            for tab in TABS:
+                page.get_by_role("tab", name=tab, exact=True).click()
+                page.wait_for_timeout(LOOK_MS)
+                paths.append(folder / f"{tab.lower()}-{width}-{colours}.png")
+                write_whole(paths[-1], page.screenshot(full_page=True))
+            page.context.close()
         browser.close()
     return paths
 

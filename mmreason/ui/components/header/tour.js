@@ -19,6 +19,7 @@ export const STEPS = [
   ['#solve, .mm-player .play', 'Now you: pick a puzzle, or set up your own, and watch it being solved.'],
 ];
 const [GAP, WIDTH, LEAST] = [12, 320, 8];
+const FOOT = 112; // px at the foot of the window, where the player's deck may lie over what is pointed at
 
 /**
  * Left and top of a card beside a box: below it, above it where there is no room, and never outside.
@@ -82,7 +83,10 @@ export function beginTour(opener) {
     where.textContent = `${at + 1} of ${steps.length}`;
     back.disabled = at === 0;
     next.textContent = at === steps.length - 1 ? 'Done' : 'Next';
-    document.querySelector(steps[at][0])?.scrollIntoView({ block: 'nearest', behavior: scrolling(calm) });
+    const target = document.querySelector(steps[at][0]);
+    const box = target?.getBoundingClientRect();
+    const seen = box && box.top >= 0 && box.bottom <= window.innerHeight - FOOT;
+    if (!seen) target?.scrollIntoView({ block: 'center', behavior: scrolling(calm) });
     place();
   }
 
