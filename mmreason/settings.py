@@ -25,7 +25,7 @@ class Control:
 
     label: str
     info: str
-    place: str = "more"  # or "first", or "own"
+    place: str = "more"  # or "first", or "own", or "public": asked for checkpoints of public families only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

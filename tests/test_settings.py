@@ -103,9 +103,10 @@ def test_without_flags_the_config_is_as_it_is_by_default(config: type) -> None:
 def test_no_setting_is_missing_on_the_page_that_asks_for_it() -> None:
     asked = {name for name, each in SETTINGS.items() if each.page is not None}
     own = {"tasks", "difficulties", "assignment"}
-    assert asked == own | {each.name for each in (*form.FEW, *form.MORE)}
-    assert {each.name for each in (*form.FEW, *form.MORE)} <= set(form.CONTROLS)
-    assert {each.page.place for each in SETTINGS.values() if each.page} == {"first", "more", "own"}
+    placed = {each.name for each in (*form.FEW, *form.MORE, *form.PUBLIC)}
+    assert asked == own | placed
+    assert placed <= set(form.CONTROLS)
+    assert {each.page.place for each in SETTINGS.values() if each.page} == {"first", "more", "own", "public"}
 
 
 def weights_of(names: Any) -> st.SearchStrategy[dict[str, float]]:

@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Solve; returns ``success``, ``segments``, ``cost``, ``end_reason`` and ``out``."""
     from mmreason.commands._options.checkpoint import given, is_public, load_policy, views_given
     from mmreason.commands._options.files import check_files
-    from mmreason.commands._options.picture import read_mask, read_picture
     from mmreason.errors import ConfigError
     from mmreason.sampling.views.pipeline import OWN_TURNS, ViewsPipeline
     from mmreason.tasks import load_problem, make_problem
+    from mmreason.traces.photo import read_mask, read_picture
 
     args.task = task_named(args.task)
     boxes = None if args.region in REGIONS or args.image is None else args.region

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from mmreason import limits
 from mmreason.errors import ConfigError
-from mmreason.settings import cells, check, choice, number
+from mmreason.settings import Control, cells, check, choice, number
 
 WATCHED_ORDER = "maskgit"  # of the public checkpoints' own samplers: it hangs on what was drawn, and is not exact
 ORDERS = ("confidence", "entropy", WATCHED_ORDER)
@@ -42,7 +42,12 @@ class SamplingConfig:
     region: Literal["stated", "full", "confidence"] = choice("stated", REGIONS, "cells that an edit draws anew")
     default_region: str = cells("end", DEFAULT_REGIONS, "cells drawn where a thought names none")
     schedule: Literal["equal", "cosine"] = choice("equal", SCHEDULES, "how many masks each denoising step fills")
-    max_turns: int = number(16, limits.MAX_TURNS, left=CHECKPOINTS)
+    max_turns: int = number(
+        16,
+        limits.MAX_TURNS,
+        left=CHECKPOINTS,
+        page=Control("Turns", "Of thought and edit, before a rollout ends.", place="public"),
+    )
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not limits.THRESHOLD.check(self.threshold):

@@ -10,22 +10,25 @@ import gradio as gr
 
 from mmreason.errors import MMReasonError
 from mmreason.records import DIFFICULTIES
-from mmreason.ui.group.gather import group_of_members
+from mmreason.traces.opening import open_rollouts
+from mmreason.ui.group.gather import group_of, group_of_members
 from mmreason.ui.group.held import SHELF
 from mmreason.ui.group.opened import finished_of
 from mmreason.ui.inspect.events import SOURCES, Inspect, open_native, show_group
 from mmreason.ui.inspect.sources import roll_out
-from mmreason.ui.runs.choices import Choice, choices_of
+from mmreason.ui.runs.choices import choices_of, small_choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import find
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import HEAVY, PRIVATE
+from mmreason.ui.solve.film import Filmed
 from mmreason.ui.solve.line import in_line
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.solving import Finished
 from mmreason.ui.train.events import Train
 from mmreason.ui.watch.events import Watch
+from mmreason.ui.watch.studio.events import Studio
 
 TO_COMPARE_JS = """() => {
   const compare = document.getElementById('compare');
@@ -44,6 +47,20 @@ def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
     shown.then(on_seven_more, watch.finished, group, **HEAVY)
     puzzle = [watch.task, watch.difficulty, watch.seed]
     i.group.to_watch(on_to_watch, i.opened, [watch.player, watch.finished, watch.notice, tabs, *puzzle], **PRIVATE)
+
+
+def connect_studio(tabs: gr.Tabs, studio: Studio, inspect: Inspect) -> None:
+    """Hand the run of a public checkpoint to Inspect."""
+    shown = [inspect.opened, inspect.group, inspect.notice, inspect.source, tabs]
+    studio.inspect.click(on_inspect_film, studio.filmed, shown, **PRIVATE)
+
+
+def on_inspect_film(filmed: Filmed | None) -> tuple[Any, ...]:
+    """Open the run's trace as a group of one; Roll out makes groups of such a checkpoint."""
+    if filmed is None:
+        return gr.skip(), gr.skip(), "Solve something in Watch first.", gr.skip(), gr.skip()
+    shown = show_group(lambda: group_of(open_rollouts(filmed.trace), "the run from Watch"))
+    return *shown, SOURCES[1], gr.Tabs(selected="inspect")
 
 
 def on_inspect_this(finished: Finished | None) -> tuple[Any, ...]:
@@ -145,5 +162,6 @@ def _checkpoints(visitor: Any, chosen: Any) -> list[str]:
 
 def on_trained(visitor: Any, chosen: Any) -> tuple[Any, ...]:
     """The samples and, five times, the checkpoints that can be chosen now; what is chosen stays."""
-    choices: list[Choice] = choices_of(visitor)
-    return gr.Dropdown(choices=run_samples(visitor, chosen)), *(gr.Dropdown(choices=choices) for _ in range(5))
+    every, small = choices_of(visitor), small_choices_of(visitor)
+    choices = (every, every, every, small, small)
+    return gr.Dropdown(choices=run_samples(visitor, chosen)), *(gr.Dropdown(choices=each) for each in choices)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmreason import places
 from mmreason.errors import CheckpointError
-from mmreason.ui.host import checkpoints
+from mmreason.ui.host import checkpoints, public
 from mmreason.ui.solve.worker import WORKER
 
 PACKAGES = ("torch", "gradio", "diffusers", "transformers")
@@ -27,6 +27,7 @@ def health() -> dict[str, Any]:
         "status": WORKER.trouble() or "ok" if fine else "no checkpoint",
         "versions": versions(),
         "checkpoints": loaded,
+        "public": {each.name: each.fault or each.words for each in public.public_checkpoints()},
         "solves": WORKER.counts(),
         "uptime_seconds": round(time.monotonic() - STARTED),
     }
@@ -69,4 +70,5 @@ def build_words() -> str:
     """Versions and fingerprints in a line."""
     parts = [f"{name} {number}" for name, number in versions().items()]
     parts += [f"checkpoint {name} {mark or 'cannot be loaded'}" for name, mark in fingerprints().items()]
+    parts += [f"checkpoint {each.name}: {each.fault or each.words}" for each in public.public_checkpoints()]
     return " · ".join(parts)

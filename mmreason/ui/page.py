@@ -7,7 +7,7 @@ import gradio as gr
 from mmreason.ui.about import footer_value, header_value
 from mmreason.ui.api import connect_api
 from mmreason.ui.cost.tab import build_cost
-from mmreason.ui.crossing import connect_checkpoints, connect_tabs, connect_trained
+from mmreason.ui.crossing import connect_checkpoints, connect_studio, connect_tabs, connect_trained
 from mmreason.ui.health import build_words
 from mmreason.ui.host.arrivals import bound_arrivals
 from mmreason.ui.host.sessions import keep_sessions_small
@@ -18,6 +18,7 @@ from mmreason.ui.results.tab import build_results
 from mmreason.ui.shell.component import component
 from mmreason.ui.train.tab import build_train
 from mmreason.ui.watch.mind import build_mind
+from mmreason.ui.watch.studio.tab import build_studio
 from mmreason.ui.watch.tab import build_watch
 from mmreason.ui.watch.trio import build_trio
 
@@ -34,6 +35,7 @@ def build_page() -> gr.Blocks:
                 watch = build_watch(page, visitor)
                 build_trio(watch)
                 build_mind(watch, page)
+                studio = build_studio(watch, page)
             with gr.Tab("Inspect", id="inspect"):
                 inspect = build_inspect(page, visitor)
             with gr.Tab("Train", id="train") as tab:
@@ -46,6 +48,8 @@ def build_page() -> gr.Blocks:
         page.load(lambda: footer_value(build_words()), None, footer, api_visibility="private", show_progress="hidden")
         connect_api()
         connect_tabs(tabs, watch, inspect)
+        if studio is not None:
+            connect_studio(tabs, studio, inspect)
         connect_checkpoints(train, watch, inspect)
         connect_trained(tabs, train, watch, inspect)
     keep_sessions_small()

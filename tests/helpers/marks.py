@@ -9,7 +9,17 @@ from typing import Any
 import pytest
 
 # Fixtures that open a browser or start a server; a test asks for them itself or through another fixture.
-SERVED = {"browser", "app", "scripted_server", "serve", "train_page", "results_page", "cost_page", "tools"}
+SERVED = {
+    "browser",
+    "app",
+    "scripted_server",
+    "serve",
+    "train_page",
+    "results_page",
+    "cost_page",
+    "tools",
+    "public_page",
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from mmreason.commands.make.screenshots import FLAGS, chromium, free_port, served
 from mmreason.ui.host import checkpoints
 from tests.helpers.browser import CHECKPOINT_NAMES, LOAD_PIPELINE, ROOT, Scripted, launched
+from tests.helpers.public import folder as standin
 from tests.helpers.scripted import ScriptedPipe
 
 
@@ -41,6 +43,28 @@ def scripted_server() -> Iterator[Scripted]:
     with launched() as address:
         yield Scripted(address, pipe)
     checkpoints.load_pipeline, checkpoints.checkpoint_names = kept
+
+
+@pytest.fixture(scope="module")
+def public_host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder of checkpoints with base and stand-ins of the public families: ``tiny``, ``joint`` and ``square``."""
+    place = tmp_path_factory.mktemp("hosted")
+    (place / "base").symlink_to(ROOT / "checkpoints" / "base", target_is_directory=True)
+    for name, family in (("tiny", "dimoo"), ("joint", "parallel"), ("square", "mmada")):
+        (place / name).symlink_to(standin(family), target_is_directory=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(checkpoints.CHECKPOINTS_SETTING, str(place))
+        patch.setenv(checkpoints.RUNS_SETTING, str(tmp_path_factory.mktemp("runs")))
+        patch.setattr(checkpoints, "load_pipeline", LOAD_PIPELINE)
+        patch.setattr(checkpoints, "checkpoint_names", CHECKPOINT_NAMES)
+        yield place
+
+
+@pytest.fixture(scope="module")
+def public_page(public_host: Path) -> Iterator[str]:
+    """The page of that host, from this process."""
+    with launched() as address:
+        yield address
 
 
 @pytest.fixture

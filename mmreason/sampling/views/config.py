@@ -10,7 +10,7 @@ from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.limits import Number, Whole
 from mmreason.sampling.config import SamplingConfig
-from mmreason.settings import check, choice, number
+from mmreason.settings import Control, check, choice, number
 
 ATTENTIONS, TURNS = ("full", "prefix"), ("interleaved", "joint")
 STEP = 32  # pixels; sides of a picture's budget are multiples of it
@@ -28,6 +28,11 @@ class ViewsConfig:
         ATTENTIONS,
         f"{OF_PUBLIC}: full is how they were trained; prefix computes a context once, which their weights do not know",
         left="full, or as an adapter was trained",
+        page=Control(
+            "Attention",
+            "Full is native and looks at all in every step; prefix is quicker, not native.",
+            place="public",
+        ),
     )
     turn: Literal["interleaved", "joint"] = choice(
         "interleaved",
@@ -46,6 +51,7 @@ class ViewsConfig:
         Whole("text_length", 1, 1024, "tokens of a thought or an answer"),
         f"{OF_PUBLIC}: tokens of a text",
         left="64",
+        page=Control("Text length", "Tokens of a thought or an answer.", place="public"),
     )
     text_steps: int | None = number(
         None,

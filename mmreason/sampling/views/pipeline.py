@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +103,13 @@ class ViewsPipeline:
         card = CARD.format(base=model.adapter.base, rank=model.adapter.rank, licence=model.licence)
         write_whole(Path(folder) / "README.md", card.encode())
         write_json(Path(folder) / VIEWS_FILE, self.views.stored())
+
+    def but(self, changes: Mapping[str, Any]) -> ViewsPipeline:
+        """The same weights with ``changes`` of how they see, beside this one; raises ConfigError."""
+        model = replace(self.model, backbone=copy(self.model.backbone), layout=copy(self.model.layout))
+        other = ViewsPipeline(model, views_config(self.views.stored() | dict(changes)))
+        other.fingerprint = self.fingerprint
+        return other
 
     @cached_property
     def fingerprint(self) -> str:

@@ -154,8 +154,13 @@ class GRPOConfig:
         Number(
             "score_steps", 0.01, 1, "share of a segment's denoising steps that stands for all, of public checkpoints"
         ),
+        page=Control("Share of steps scored", "Less is quicker; the gradient is the same on average.", place="public"),
     )
-    lora_rank: int = number(0, limits.LORA_RANK)
+    lora_rank: int = number(
+        0,
+        limits.LORA_RANK,
+        page=Control("LoRA rank", "Adapters of this rank are trained; the weights stay as they are.", place="public"),
+    )
     bf16: bool = switch(
         False,
         "bfloat16 autocast of rollouts and updates; the weights stay as they are",

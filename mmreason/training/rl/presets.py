@@ -97,6 +97,11 @@ class TrainSettings:
         return self.values["eval_problems"]
 
     @property
+    def lora_rank(self) -> int:
+        """Of adapters, which are what is trained of a public checkpoint; 0: all weights are."""
+        return self.values["lora_rank"]
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """The assignments that are trained, in turn."""
         return ("joint", "factorized") if self.assignment == BOTH else (self.assignment,)
@@ -127,7 +132,7 @@ class TrainSettings:
         for name, value in self._said().items():
             if name != "assignment":
                 found += SETTINGS[name].words(value)
-        return [*found, "--leak_steps", str(self.eval_steps)]
+        return found if self.lora_rank else [*found, "--leak_steps", str(self.eval_steps)]
 
     def stored(self) -> dict[str, Any]:
         """As JSON, which ``of`` reads."""
@@ -136,9 +141,9 @@ class TrainSettings:
         return said | ({"tasks": list(self.tasks)} if plain else {})
 
     def _said(self) -> dict[str, Any]:
-        """What the page asks for, and whatever else is not as it is without a word."""
-        values = self.values.items()
-        return {name: value for name, value in values if SETTINGS[name].page or value != SETTINGS[name].start}
+        """What the page asks for of any checkpoint, and whatever else is not as it is without a word."""
+        asked = {name for name, each in SETTINGS.items() if each.page is not None and each.page.place != "public"}
+        return {name: value for name, value in self.values.items() if name in asked or value != SETTINGS[name].start}
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> TrainSettings:

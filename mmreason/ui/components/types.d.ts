@@ -40,7 +40,9 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./group/figures.js') &
   typeof import('./group/point.js') &
   typeof import('./group/order.js') &
-  typeof import('./group/following.js');
+  typeof import('./group/following.js') &
+  typeof import('./film/paint.js') &
+  typeof import('./film/story.js');
 
 /** What the page without a server is made of: ui/twin.py. */
 declare const twin: {
@@ -259,6 +261,44 @@ interface Player extends Timeline {
   ghost: boolean;
   /** Goes to a position and on from there as before. */
   jump(position: number): void;
+}
+
+/** A text of a film: at each frame runs of words, and how many tokens are masked between them. */
+interface FilmText extends Judged {
+  kind: 'thought' | 'answer';
+  text: string;
+  frames: { pieces: (string | number)[] }[];
+}
+interface FilmEdit extends Judged {
+  kind: 'edit';
+  /** Its region in words. */
+  words: string;
+  /** Flat indices of codes. */
+  cells: number[];
+  /** Pixels round them: left, top, width, height. */
+  box: [number, number, number, number];
+  /** Address of what lies there afterwards; null until it is drawn. */
+  patch: string | null;
+  frames: { committed: number[]; sketch: string | null }[];
+}
+type FilmSegment = FilmText | FilmEdit;
+/** What solve/film.py says of a run of a public checkpoint. */
+interface FilmValue {
+  run: number;
+  state: 'ready' | 'running' | 'stopped' | 'finished';
+  picture: { src: string; width: number; height: number };
+  /** Rows and columns of codes, and of the cells that are named. */
+  grid: [number, number];
+  marks: [number, number];
+  own: boolean;
+  question: string;
+  mode: string;
+  chosen: { cells: number[]; words: string };
+  segments: FilmSegment[];
+  end_reason: string;
+  /** Null where nobody judges. */
+  success: boolean | null;
+  cost: { passes: number; tokens: number; seconds: number } | null;
 }
 
 interface DuetSide extends Ended {

@@ -12,6 +12,7 @@ from threading import Lock
 import torch
 
 from mmreason import places
+from mmreason.backbones import family
 from mmreason.errors import CheckpointError
 from mmreason.layouts.vocabulary import task_token
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -21,6 +22,7 @@ from mmreason.ui.host.settings import name_of, read_settings
 
 CHECKPOINTS_SETTING, RUNS_SETTING = name_of("checkpoints"), name_of("runs")
 RUN_CHECKPOINT = re.compile(r"run:([0-9a-f]{12})/(joint|factorized)\Z", re.ASCII)  # what a run of the page trained
+PUBLIC_CAN = "it solves in Watch, rolls out in Inspect and is trained in Train"
 
 _LOAD = Lock()
 
@@ -44,10 +46,27 @@ def checkpoint_folder(name: str) -> Path | None:
     """The folder of the checkpoint called ``name``, ``run:<id>/<arm>`` being a run's; None if it is not here."""
     if match := RUN_CHECKPOINT.match(name):
         folder = page_runs_folder() / match[1] / match[2] / "checkpoint"
-        return folder if (folder / "model_index.json").is_file() else None
+        return folder if is_checkpoint(folder) else None
     if name in hub_names():
         return _fetched(name)
-    return checkpoints_folder() / name if name in checkpoint_names() else None
+    return checkpoints_folder() / name if name in checkpoint_names() or name in public_folders() else None
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Is there a checkpoint in ``folder``, ours or of a public family, or an adapter?"""
+    return (folder / "model_index.json").is_file() or family.is_public(folder)
+
+
+def is_public(name: str) -> bool:
+    """Is the checkpoint called ``name`` here, and of a public family or an adapter on one?"""
+    folder = None if name in hub_names() else checkpoint_folder(name)
+    return folder is not None and family.is_public(folder)
+
+
+def public_folders() -> dict[str, Path]:
+    """The subfolders in the layout of a public family, by name; ``host.public`` says what they are."""
+    found = (path.parent for path in checkpoints_folder().glob("*/*config.json"))
+    return {folder.name: folder for folder in sorted(set(found)) if family.is_public(folder)}
 
 
 def checkpoint_names() -> list[str]:
@@ -59,7 +78,7 @@ def checkpoint_names() -> list[str]:
 def known_tasks(folder: Path) -> list[str]:
     """The tasks that the checkpoint in ``folder`` was trained on, by its tokenizer; all where it cannot be read."""
     words = words_of(folder)
-    if words is None:
+    if words is None:  # of a public checkpoint, too: what is asked of it is written out in words
         return list(TASKS)
     return [name for name, task in TASKS.items() if task_token(name) in words and words >= set(task.words)]
 
@@ -93,6 +112,10 @@ def load_pipeline(name: str) -> InterleavedReasoningPipeline:
     if folder is None:
         there = ", ".join(checkpoint_names()) or "none"
         raise CheckpointError(f"checkpoint {name[:60]!r} is not here; there is: {there}")
+    if family.is_public(folder):
+        raise CheckpointError(
+            f"checkpoint {name[:60]!r} is of a public family, which has no part in this: {PUBLIC_CAN}"
+        )
     with _LOAD:
         return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
 

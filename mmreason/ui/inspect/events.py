@@ -16,7 +16,7 @@ from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import leak, sources
 from mmreason.ui.inspect.bundled import open_bundled
-from mmreason.ui.runs.choices import choices_of
+from mmreason.ui.runs.choices import choices_of, small_choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import HEAVY, PRIVATE
@@ -57,11 +57,17 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
     i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
+    i.checkpoint.change(on_checkpoint, i.checkpoint, i.measure, **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
     blocks.load(on_arrival, i.visitor, [i.run, i.path, i.checkpoint, i.left, i.right], **PRIVATE)
     blocks.load(on_link, None, [*shown, i.source, i.sample], **PRIVATE)
     blocks.load(None, None, None, js=OPEN_LINK_JS)
+
+
+def on_checkpoint(name: Any) -> Any:
+    """The leak is measured of our own kind only."""
+    return gr.Button(visible=not checkpoints.is_public(str(name)))
 
 
 # Opening a group
@@ -236,5 +242,6 @@ def on_arrival(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     return (
         gr.Dropdown(choices=runs, value=runs[0][1] if runs else None),
         gr.Dropdown(choices=sources.files_of_host()),
-        *(gr.Dropdown(choices=choices, value=name) for name in (first, first, second)),
+        gr.Dropdown(choices=choices, value=first or (choices[0][1] if choices else None)),
+        *(gr.Dropdown(choices=small_choices_of(visitor), value=name) for name in (first, second)),
     )

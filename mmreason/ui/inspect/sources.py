@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -15,17 +16,19 @@ from mmreason import limits
 from mmreason.errors import ConfigError, TraceError
 from mmreason.handed import inner_parts
 from mmreason.records import Trace
-from mmreason.rewards.verify import Verifier
+from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.traces.file import HANDED
 from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group
-from mmreason.traces.opening import ENDINGS, open_contents
+from mmreason.traces.opening import ENDINGS, open_content, open_contents
 from mmreason.traces.reading.growing import Growing
+from mmreason.traces.versions.ours import VERSION_TWO, is_ours
+from mmreason.traces.versions.views import to_two
 from mmreason.training.run.traces import samples
 from mmreason.ui.group.gather import group_of, group_of_members, group_of_traces
 from mmreason.ui.group.held import Group
 from mmreason.ui.group.opened import open_traces
-from mmreason.ui.host import checkpoints, gpu
+from mmreason.ui.host import checkpoints, gpu, public
 from mmreason.ui.host.settings import name_of, read_settings
 from mmreason.ui.inspect.bundled import open_bundled
 from mmreason.ui.runs.samples import host_samples
@@ -61,9 +64,15 @@ def open_run(name: Any) -> Group:
         raise ConfigError("choose the samples of a training run" + (
             f"; got {str(name)[:60]!r}, which is not here" if name else "; there are none here"
         ))  # fmt: skip
+    source, first = f"samples of the training run {said}", HANDED.load(files[0])
+    if (
+        isinstance(first, dict) and first.get("version") == VERSION_TWO and not is_ours(first)
+    ):  # of a public checkpoint
+        contents = [(path.name, HANDED.read(path)) for path in files[:MAX_TRACES]]
+        return group_of(open_contents(contents, MAX_UNPACKED), source, link=str(name))
     members = [member for path in files[:MAX_TRACES] for member in load_group(path)]
     check_same_problem(members)
-    return group_of_members(members, f"samples of the training run {said}", link=str(name))
+    return group_of_members(members, source, link=str(name))
 
 
 def open_upload(paths: Sequence[str] | None) -> Group:
@@ -163,8 +172,12 @@ def group_request(
 def roll_out(request: SolveRequest, size: int) -> Iterator[Progress]:
     """Roll out a group and say how far it is; user errors become a notice.  Closing this ends it."""
     problem, config = request.problem(), request.sampling()
-    pipe = gpu.lent(checkpoints.load_pipeline(request.checkpoint))
     told, traces = 0.0, []
+    if checkpoints.is_public(request.checkpoint):
+        pipe: Any = public.load(request.checkpoint, public.quick_views(request.checkpoint))
+        config = pipe.sampling_config(temperature=request.temperature, max_turns=problem.turns)
+    else:
+        pipe = gpu.lent(checkpoints.load_pipeline(request.checkpoint))
     stream: Any = pipe.stream([problem], config, [request.sampling_seed], size)
     with closing(stream):
         for traces in stream:
@@ -178,17 +191,21 @@ def roll_out(request: SolveRequest, size: int) -> Iterator[Progress]:
 
 def rolled_out(pipe: Any, request: SolveRequest, config: SamplingConfig, traces: Sequence[Trace]) -> Group:
     """Finished rollouts of one request as a group."""
-    verifier = Verifier(pipe.words, pipe.sheet)
+    judge = judge_of(pipe)
     origin = {"checkpoint": request.checkpoint, "checkpoint_hash": pipe.fingerprint, "seed": request.sampling_seed}
     scored = [
-        verifier.score(replace(trace, settings={**trace.settings, **origin, "generation": g}))
+        judge.score(replace(trace, settings={**trace.settings, **origin, "generation": g}))
         for g, trace in enumerate(traces)
     ]
+    source = f"rolled out by {request.checkpoint} at temperature {config.temperature:g}"
+    if pipe.sheet is None:
+        attention = f", {pipe.views.attention} attention"
+        return group_of(open_content(json.dumps(to_two(scored, pipe)).encode(), "rollouts"), source + attention)
     opened = open_traces(
         scored,
         pipe.words,
         pipe.sheet,
-        f"rolled out by {request.checkpoint} at temperature {config.temperature:g}",
+        source,
         checkpoint=request.checkpoint,
         checkpoint_hash=pipe.fingerprint,
         seeds=tuple((request.sampling_seed, g) for g in range(len(scored))),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmreason.ui.host import checkpoints
+from mmreason.ui.host import checkpoints, public
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import runs_of
 
-Choice = tuple[str, str]  # what is shown, and the name that ``checkpoints.load_pipeline`` takes
+Choice = tuple[str, str]  # what is shown, and the name that ``checkpoints`` and ``public`` take
 
 
 def trained_by(token: Any) -> list[Choice]:
@@ -22,5 +22,11 @@ def trained_by(token: Any) -> list[Choice]:
 
 
 def choices_of(token: Any) -> list[Choice]:
-    """All that the visitor may choose, the shipped ones first."""
-    return [(name, name) for name in checkpoints.checkpoint_names()] + trained_by(token)
+    """All that the visitor may choose: of our own kind, of public families, and what the visitor trained."""
+    names = [*checkpoints.checkpoint_names(), *public.public_names()]
+    return [(name, name) for name in names] + trained_by(token)
+
+
+def small_choices_of(token: Any) -> list[Choice]:
+    """Those of our own kind only, for what public families have no part in."""
+    return [choice for choice in choices_of(token) if not checkpoints.is_public(choice[1])]

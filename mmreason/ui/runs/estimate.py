@@ -12,6 +12,7 @@ import torch
 from mmreason import places
 from mmreason.analysis.train_rate import FILES, read_rates
 from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
+from mmreason.ui.host import public
 from mmreason.ui.runs.state import Left
 from mmreason.ui.shell.words import count, duration
 
@@ -36,7 +37,7 @@ def rates_path() -> Path:
 def estimate(settings: TrainSettings) -> Estimate | None:
     """Seconds and tokens of ``settings``; None where nothing was measured for these tasks on this kind of machine."""
     measured = read_rates(rates_path())
-    if measured is None:
+    if measured is None or settings.lora_rank:  # the rates are those of our own kind
         return None
     try:
         seconds_of = {name: _batch(measured["rates"], settings, name) for name in ("rollout", "update")}
@@ -73,6 +74,8 @@ def _mean(rates: Mapping[str, Any], settings: TrainSettings, name: str) -> float
 
 def words(settings: TrainSettings) -> str:
     """The estimate as a sentence, or why it is missing."""
+    if settings.lora_rank:
+        return _of_adapters(settings)
     found = estimate(settings)
     if found is None:
         return f"How long this takes is known after the first step; nothing was measured for it here ({COMMAND})."
@@ -80,4 +83,19 @@ def words(settings: TrainSettings) -> str:
     return (
         f"About {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
         f"on an otherwise idle machine ({found.machine})."
+    )
+
+
+def _of_adapters(settings: TrainSettings) -> str:
+    """What is known of a training of adapters: how much is trained and rolled out, not how long it takes."""
+    found = public.find(settings.checkpoint)
+    trained = ""
+    if found is not None and found.shape is not None:
+        adapters = found.shape.adapter_parameters(settings.lora_rank)
+        trained = f"{count(adapters)} parameters of adapters are trained, {count(found.shape.parameters)} stay. "
+    arms = len(settings.arms)
+    rollouts, held_out = settings.steps * settings.rollouts, settings.evaluations * settings.eval_problems
+    return (
+        f"{trained}{count(arms * rollouts)} rollouts to learn from and {count(arms * held_out)} held out. How long a "
+        "step takes is known after the first one: nothing was measured for this checkpoint here."
     )

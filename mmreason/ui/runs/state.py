@@ -14,6 +14,7 @@ import psutil
 
 from mmreason.disk import one_line
 from mmreason.training.run.rundir import read_metrics, saved_step
+from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.store import Run, all_runs
 
 ACTIVE = ("queued", "running", "stopping")  # of these nothing is ever cleaned up
@@ -73,11 +74,9 @@ class Status:
 
     @property
     def checkpoints(self) -> dict[str, str]:
-        """Names of the checkpoints that are there, as ``checkpoints.load_pipeline`` takes them, by arm."""
+        """Names of the checkpoints that are there, as ``checkpoints`` and ``public`` take them, by arm."""
         folders = {arm: self.run.arm_folder(arm) / "checkpoint" for arm in self.run.settings.arms}
-        return {
-            arm: f"run:{self.run.id}/{arm}" for arm, path in folders.items() if (path / "model_index.json").exists()
-        }
+        return {arm: f"run:{self.run.id}/{arm}" for arm, path in folders.items() if checkpoints.is_checkpoint(path)}
 
     @property
     def spent(self) -> dict[str, float]:

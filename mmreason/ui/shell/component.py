@@ -36,6 +36,7 @@ MODULES = (
     *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/pictures"),
     *("group/drawer", "group/figures", "group/point", "group/order", "group/following"),
 )
+OWN_MODULES = {"film": ("film/paint", "film/story")}  # of components that not every page has: these bring them
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
 
@@ -51,7 +52,7 @@ def component(name: str, *, value: Any = None, **props: Any) -> gr.HTML:
         value,
         html_template=template,
         css_template=style,
-        js_on_load=script(f"{name}/{name}"),
+        js_on_load="".join(map(_scope, OWN_MODULES.get(name, ()))) + script(f"{name}/{name}"),
         apply_default_css=False,
         **props,
     )
@@ -62,13 +63,15 @@ def shared_script(more: Sequence[str] = (), instead: Mapping[str, str] = Mapping
 
     ``instead`` names modules that stand in for others.
     """
-    scopes = []
-    for module in (*MODULES, *more):
-        source = script(instead.get(module, module))
-        names = ", ".join(_EXPORT.findall(source))
-        body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = mm;", source))
-        scopes.append(f"(() => {{\n{body}Object.assign(mm, {{ {names} }});\n}})();\n")
+    scopes = (_scope(instead.get(module, module)) for module in (*MODULES, *more))
     return f"globalThis.mm = {{}};\n{''.join(scopes)}"
+
+
+def _scope(module: str) -> str:
+    source = script(module)
+    names = ", ".join(_EXPORT.findall(source))
+    body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = mm;", source))
+    return f"(() => {{\n{body}Object.assign(mm, {{ {names} }});\n}})();\n"
 
 
 def script(name: str) -> str:

@@ -62,5 +62,7 @@ def duration(seconds: float) -> str:
 
 
 def count(number: float) -> str:
-    """``4,200`` or ``1.2 million``."""
+    """``4,200``, ``1.2 million`` or ``8.1 billion``."""
+    if number >= 1e9:
+        return f"{number / 1e9:.1f} billion"
     return f"{number / 1e6:.1f} million" if number >= 1e6 else f"{round(number):,}"

@@ -9,10 +9,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -42,21 +42,41 @@ class Finished:
 class Shown:
     """What the page shows next; None leaves a part as it is."""
 
-    value: dict[str, Any] | None = None  # of the player
+    value: dict[str, Any] | None = None  # of the player, or of the film
     notice: str | None = None
-    finished: Finished | None = None
+    finished: Any = None  # a Finished; of a public checkpoint's run what ``film`` keeps
     busy: bool = True
 
 
+class Showing(Protocol):
+    """What is shown of one solve."""
+
+    def value(self, trace: Trace) -> dict[str, Any]:
+        """During the solve."""
+        ...
+
+    def end(self, ticket: Ticket) -> Shown:
+        """At the end, however it came."""
+        ...
+
+
+Preparing = Callable[[Any, str, "str | None"], "tuple[Ticket, Showing]"]  # of a request, a session and an address
+
+
 async def solve(
-    request: SolveRequest, session: str, worker: Worker = WORKER, address: str | None = None
+    request: Any,
+    session: str,
+    worker: Worker = WORKER,
+    address: str | None = None,
+    prepare: Preparing | None = None,
 ) -> AsyncGenerator[Shown, None]:
     """Solve and say step by step what to show; user errors become a notice.
 
     The first step is shown at once, later ones every ``period`` at most.  Closing this generator frees the row.
+    ``request`` is a SolveRequest, or what ``prepare`` takes.
     """
     try:
-        ticket, run = await asyncio.to_thread(_prepare, request, session, address)
+        ticket, run = await asyncio.to_thread(prepare or _prepare, request, session, address)
     except Exception as error:
         worker.forget(session)
         yield Shown(notice=blame(error), busy=False)

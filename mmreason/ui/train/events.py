@@ -27,11 +27,13 @@ from mmreason.ui.train import push
 from mmreason.ui.train.form import (
     CONTROLS,
     CUSTOM,
+    PUBLIC,
     checked_settings,
     field_of,
     filled,
     known_of,
     preset_of,
+    public_fields,
     task_choices,
 )
 from mmreason.ui.train.view import RunView, Seen, look
@@ -82,7 +84,7 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
     shown = [
         *(t.seen, t.empty, t.head, t.start, t.going, t.actions, t.stop, t.resume, t.delete, t.curves, t.figures),
-        *(t.verdict, t.held_out, t.results, t.command, t.take, t.hub, t.timer, t.trained, t.ready),
+        *(t.verdict, t.held_out, t.results, t.command, t.take, t.to_compare, t.hub, t.timer, t.trained, t.ready),
     ]
     lists = [t.run, t.earlier]
 
@@ -94,6 +96,8 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     arrival = blocks.load(on_arrive, t.visitor, arrived, **PRIVATE)
     arrival.then(on_first_look, [t.is_open, *asked], shown, **PRIVATE)
     then_look(tab.select(lambda: True, None, t.is_open, **PRIVATE))
+    t.checkpoint.change(on_kind, t.checkpoint, [t.public, t.preset, t.bf16], **PRIVATE)
+    t.checkpoint.input(on_public, t.checkpoint, t.controls[1:], **PRIVATE)
     t.preset.input(on_preset, [t.preset, t.checkpoint], t.controls[1:], **PRIVATE)
     t.checkpoint.change(on_checkpoint, [t.checkpoint, t.tasks], t.tasks, **PRIVATE)
     changed = [control.change for control in t.controls]
@@ -168,9 +172,21 @@ def on_preset(name: Any, checkpoint: Any) -> tuple[Any, ...]:
     """Fill the fields; the checkpoint stays, and all of them where the fields themselves are the preset."""
     if name not in PRESETS:
         return tuple([gr.skip()] * (len(CONTROLS) - 1))
-    values = filled(PRESETS[name])
+    values = filled(PRESETS[name]) | {setting.name: gr.skip() for setting in PUBLIC}  # presets are for our own kind
     values["tasks"] = known_of(values["tasks"], checkpoint)
     return tuple(values[control] for control in CONTROLS[1:])
+
+
+def on_kind(name: Any) -> tuple[Any, ...]:
+    """Show the fields that only a public checkpoint has, and hide what does not apply to one."""
+    own = public_fields(name) is None
+    return gr.Column(visible=not own), gr.Radio(visible=own), gr.Checkbox(visible=own)
+
+
+def on_public(name: Any) -> tuple[Any, ...]:
+    """Fill in what is sensible for a public checkpoint; for others the fields stay as they are."""
+    values = public_fields(name) or {}
+    return tuple(values.get(control, gr.skip()) for control in CONTROLS[1:])
 
 
 def on_form(visitor: Any, *values: Any) -> tuple[Any, ...]:
@@ -221,9 +237,9 @@ def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
     if not view.is_here:
         column, row = gr.Column(visible=False), gr.Row(visible=False)
         above = ({}, EMPTY, None, *_start_or_stop(view), row, *[gr.skip()] * 3, column, None)
-        return *above, [], None, column, "", row, row, gr.Timer(active=False), gr.skip(), ""
+        return *above, [], None, column, "", row, gr.skip(), row, gr.Timer(active=False), gr.skip(), ""
     if not view.changed:
-        same = [gr.skip()] * 12
+        same = [gr.skip()] * 13
         return *[gr.skip()] * 2, view.head, *_start_or_stop(view), *same, gr.Timer(active=view.is_active), *_SAME
     stoppable, can_take = view.state in ("queued", "running"), view.is_mine and view.has_checkpoint
     return (
@@ -242,6 +258,7 @@ def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
         gr.Column(visible=True),
         view.command if "run" in view.changed else gr.skip(),
         gr.Row(visible=can_take),
+        gr.Button(visible=not view.is_public),
         gr.Row(visible=can_take and push.can_sign_in()),
         gr.Timer(active=view.is_active),
         [trained_by(visitor), run_samples(visitor, view.seen["run"])],

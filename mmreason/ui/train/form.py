@@ -11,7 +11,7 @@ from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting, Setting
 from mmreason.tasks import TASKS
 from mmreason.training.rl.presets import BOTH, PRESETS, SETTINGS, TrainSettings
-from mmreason.ui.host import checkpoints
+from mmreason.ui.host import checkpoints, public
 from mmreason.ui.runs.quota import check_work
 from mmreason.ui.runs.store import find
 
@@ -24,10 +24,15 @@ def _placed(place: str) -> tuple[Setting, ...]:
     return tuple(each for each in SETTINGS.values() if each.page is not None and each.page.place == place)
 
 
-FEW, MORE = _placed("first"), _placed("more")
+FEW, MORE, PUBLIC = _placed("first"), _placed("more"), _placed("public")
 WEIGHTS = tuple(f"weight_{name}" for name in DIFFICULTIES)
-CONTROLS = ("checkpoint", "tasks", *WEIGHTS, "assignment", *(setting.name for setting in (*FEW, *MORE)))
+CONTROLS = ("checkpoint", "tasks", *WEIGHTS, "assignment", *(setting.name for setting in (*FEW, *MORE, *PUBLIC)))
 """Names of the controls, in their order on the page."""
+PUBLIC_START = {"lora_rank": 8, "attention": "full", "max_turns": 3, "score_steps": 1}  # text_length: the host's
+PUBLIC_SIZES = (  # of a first training of a public checkpoint: on a CPU, where only a stand-in runs, and on a GPU
+    {"steps": 4, "num_problems": 2, "num_generations": 4, "eval_problems": 4, "eval_steps": 4, "save_steps": 2},
+    {"steps": 60, "num_problems": 4, "num_generations": 8, "eval_problems": 32, "eval_steps": 20, "save_steps": 5},
+)
 
 
 def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
@@ -39,7 +44,10 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
     weights = {name: limits.WEIGHT.check(values[f"weight_{name}"], f"weight of {name}") for name in DIFFICULTIES}
     if not any(weights.values()):
         raise ConfigError("weight of easy, medium or hard must be above 0, got 0 for all three")
-    found = {setting.name: _checked(setting, values[setting.name]) for setting in (*FEW, *MORE)}
+    asked = (*FEW, *MORE, *(PUBLIC if checkpoints.is_public(checkpoint) else ()))
+    found = {setting.name: _checked(setting, values[setting.name]) for setting in asked}
+    if "lora_rank" in found:
+        _check_rank(found["lora_rank"], checkpoint)
     if found["num_problems"] * found["num_generations"] > MAX_ROLLOUTS:
         raise ConfigError(
             f"problems a step × group size must be at most {MAX_ROLLOUTS}, "
@@ -79,10 +87,33 @@ def field_of(reason: str) -> str:
     called = {f"weight of {name} ": f"weight_{name}" for name in DIFFICULTIES}
     called |= {"weight of easy, medium or hard ": WEIGHTS[0], "problems a step × group size ": "num_problems"}
     called |= {"tasks ": "tasks", "checkpoint ": "checkpoint"}
-    named = [each for each in (*FEW, *MORE) if each.page is not None]
+    named = [each for each in (*FEW, *MORE, *PUBLIC) if each.page is not None]
     called |= {f"{each.page.label.lower()} ": each.name for each in named if each.page is not None}
     found = [begins for begins in called if reason.startswith(begins)]
     return f"train-{called[max(found, key=len)]}" if found else ""
+
+
+def _check_rank(rank: int, checkpoint: str) -> None:
+    """Refuse a rank that the adapters of this checkpoint cannot have; raises ConfigError."""
+    found = public.find(checkpoint)
+    if found is None or found.fault:
+        raise CheckpointError(f"checkpoint {checkpoint[:60]!r} cannot be trained here: {found and found.fault}")
+    if found.rank is not None and rank != found.rank:
+        raise ConfigError(f"lora rank must be that of the adapter, {found.rank}, got {rank}")
+    most = found.shape.width if found.shape is not None else rank
+    if not 1 <= rank <= most:
+        raise ConfigError(f"lora rank must be a whole number from 1 to {most}, the network's width, got {rank}")
+
+
+def public_fields(checkpoint: Any) -> dict[str, Any] | None:
+    """What the fields are when a public checkpoint is chosen; None of one of our own."""
+    found = public.find(str(checkpoint))
+    if found is None or found.fault:
+        return None
+    views = {} if found.rank is None else {"attention": found.attention, "lora_rank": found.rank}
+    size = PUBLIC_SIZES[checkpoints.device() != "cpu"]
+    weights = {f"weight_{name}": int(name == DIFFICULTIES[0]) for name in DIFFICULTIES}
+    return PUBLIC_START | {"text_length": public.text_length(), **size, **views, **weights}
 
 
 def _checkpoint(name: Any, token: Any) -> str:
@@ -91,7 +122,7 @@ def _checkpoint(name: Any, token: Any) -> str:
     run = find(match[1]) if match else None
     is_theirs = run is not None and run.is_of(token)
     if checkpoints.checkpoint_folder(str(name)) is None or (match and not is_theirs):
-        there = ", ".join(checkpoints.checkpoint_names()) or "none"
+        there = ", ".join([*checkpoints.checkpoint_names(), *public.public_names()]) or "none"
         raise CheckpointError(f"checkpoint must be one that is here ({there}), got {str(name)[:60]!r}")
     return str(name)
 
@@ -109,7 +140,7 @@ def known_of(wanted: Any, checkpoint: Any) -> list[str]:
 
 def filled(settings: TrainSettings) -> dict[str, Any]:
     """The controls' values that make ``settings``, in both arms; the checkpoint stays as it is."""
-    values: dict[str, Any] = {setting.name: settings.values[setting.name] for setting in (*FEW, *MORE)}
+    values: dict[str, Any] = {setting.name: settings.values[setting.name] for setting in (*FEW, *MORE, *PUBLIC)}
     values |= {f"weight_{name}": settings.difficulties.get(name, 0) for name in DIFFICULTIES}
     return values | {"tasks": list(settings.tasks), "assignment": BOTH}
 

@@ -9,13 +9,23 @@ import gradio as gr
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import ChoiceSetting, NumberSetting, Setting
 from mmreason.training.rl.presets import PRESETS, SETTINGS
-from mmreason.ui.host import checkpoints
+from mmreason.ui.host import checkpoints, public
 from mmreason.ui.runs.estimate import words
 from mmreason.ui.shell.component import component
 from mmreason.ui.train import push
 from mmreason.ui.train.dataset import build_dataset
 from mmreason.ui.train.events import EMPTY, START, Train, connect
-from mmreason.ui.train.form import ASSIGNMENT_CHOICES, CUSTOM, FEW, MORE, filled, known_of, task_choices
+from mmreason.ui.train.form import (
+    ASSIGNMENT_CHOICES,
+    CUSTOM,
+    FEW,
+    MORE,
+    PUBLIC,
+    PUBLIC_START,
+    filled,
+    known_of,
+    task_choices,
+)
 from mmreason.ui.train.words import claim, kept_words
 
 POLL_SECONDS = 1.5
@@ -74,6 +84,7 @@ def _form() -> dict[str, Any]:
             **_says("assignment"),
             elem_id="train-assignment",
         ),
+        **_public(),
         "start": gr.Button(START, variant="primary", elem_id="train-start"),
         "going": gr.Button("", variant="stop", visible=False, elem_id="train-going"),
         "form_says": component("notice", value="", elem_id="train-form-says"),
@@ -94,6 +105,17 @@ def _form() -> dict[str, Any]:
     build_dataset(parts["checkpoint"])
     component("prose", value=[["quiet", kept_words()]], elem_id="train-lost")
     return parts
+
+
+def _public() -> dict[str, Any]:
+    """What is asked of checkpoints of public families only."""
+    start = PUBLIC_START | {"text_length": public.text_length()}
+    with gr.Column(visible=False, elem_id="train-public") as column:
+        numbers = [each for each in PUBLIC if isinstance(each, NumberSetting)]
+        parts: dict[str, Any] = {each.name: _control(each, start) for each in PUBLIC if each not in numbers}
+        with gr.Row(elem_classes="train-numbers"):
+            parts |= {each.name: _control(each, start) for each in numbers}
+    return parts | {"public": column}
 
 
 def _control(setting: Setting, start: dict[str, Any]) -> gr.Component:

@@ -36,6 +36,7 @@ class RunView:
     command: str = ""
     has_rows: bool = False
     has_checkpoint: bool = False
+    is_public: bool = False  # its checkpoints are adapters, which are not compared on one puzzle
 
     @property
     def is_active(self) -> bool:
@@ -75,6 +76,7 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
         command=command_lines(run) if "run" in changed else "",
         has_rows=any(status.rows.values()),
         has_checkpoint=bool(status.checkpoints),
+        is_public=run.settings.lora_rank > 0,
     )
 
 

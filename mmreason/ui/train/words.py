@@ -134,7 +134,8 @@ def notes(status: Status) -> list[list[str]]:
         said.append("KL to the start is drawn only with beta above 0.")
     if settings.num_iterations == 1:
         said.append("With one update a batch nothing can be clipped.")
-    said.append("Leak against signal is measured at every evaluation, sign conflict at every step.")
+    leak = "" if settings.lora_rank else "Leak against signal is measured at every evaluation, "
+    said.append(f"{leak}{'sign' if leak else 'Sign'} conflict at every step.")
     return [["quiet", " ".join(said)]]
 
 

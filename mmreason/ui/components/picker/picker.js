@@ -1,8 +1,10 @@
-// A radio group of tasks with a picture each; `value` is the chosen task, `pictures` [[name, data URL, label], …].
+// A radio group of tasks with a picture each; `value` is the chosen task, `pictures` [[name, data URL, label], …];
+// `label` is what the group is called in place of Task.
 
 const { arrowStep, finder, node } = mm;
 
 const group = finder(element)('tasks');
+if (props.label) group.setAttribute('aria-label', props.label);
 /** @type {Map<string, HTMLButtonElement>} */
 const buttons = new Map();
 

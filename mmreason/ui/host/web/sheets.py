@@ -1,6 +1,6 @@
-"""Codebook sheets as files of their own, so that a browser fetches each once and keeps it.
+"""Codebook sheets and pictures as files of their own, so that a browser fetches each once and keeps it.
 
-A sheet is named by what is on it; the server remembers those that it has named last.
+A file is named by what is in it; the server remembers those that it has named last.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from mmreason.traces.schema import PNG_PREFIX
 from mmreason.traces.sheet import sheet_value
 
 MAX_BYTES = 32_000_000  # of all sheets that are remembered
-_PATH = re.compile(r"/sheet/([0-9a-f]{16})\.png\Z")
-_FOR_EVER = b"public, max-age=31536000, immutable"
+MAX_PICTURE_BYTES = 128_000_000  # of all pictures
+TYPES = {"png": b"image/png", "webp": b"image/webp"}
+_PATH = re.compile(r"/(sheet|picture)/([0-9a-f]{16,64})\.(png|webp)\Z")
+_FOR_EVER = b"max-age=31536000, immutable"
 
 
 class Sheets:
@@ -33,8 +35,12 @@ class Sheets:
     def link(self, sheet: np.ndarray) -> dict[str, Any]:
         """As ``sheet_value``, with the picture's address in place of the picture."""
         value = sheet_value(sheet)
-        content = base64.b64decode(value["image"][len(PNG_PREFIX) :])
-        name = hashlib.sha256(content).hexdigest()[:16]
+        name = self.keep(base64.b64decode(value["image"][len(PNG_PREFIX) :]))
+        return value | {"image": f"sheet/{name}.png"}
+
+    def keep(self, content: bytes, letters: int = 16) -> str:
+        """Remember ``content``; its name."""
+        name = hashlib.sha256(content).hexdigest()[:letters]
         with self._lock:
             if name not in self._kept:
                 self._kept[name] = content
@@ -42,7 +48,7 @@ class Sheets:
             self._kept.move_to_end(name)
             while self._size > self.most and len(self._kept) > 1:
                 self._size -= len(self._kept.popitem(last=False)[1])
-        return value | {"image": f"sheet/{name}.png"}
+        return name
 
     def get(self, name: str) -> bytes | None:
         """The picture called ``name``, if it is remembered."""
@@ -52,15 +58,20 @@ class Sheets:
             return self._kept.get(name)
 
 
-SHEETS = Sheets()
+SHEETS, PICTURES = Sheets(), Sheets(MAX_PICTURE_BYTES)
 sheet_link = SHEETS.link
 
 
-class ServeSheets:
-    """Answers requests for sheets; all others go on."""
+def picture_link(content: bytes, ending: str) -> str:
+    """The address of a picture of a run: by its whole hash, which nobody guesses who has not seen it."""
+    return f"picture/{PICTURES.keep(content, 64)}.{ending}"
 
-    def __init__(self, app: Any, sheets: Sheets = SHEETS) -> None:
-        self.app, self.sheets = app, sheets
+
+class ServeSheets:
+    """Answers requests for sheets and pictures; all others go on."""
+
+    def __init__(self, app: Any, sheets: Sheets = SHEETS, pictures: Sheets = PICTURES) -> None:
+        self.app, self.kept = app, {"sheet": sheets, "picture": pictures}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
@@ -68,10 +79,11 @@ class ServeSheets:
         if match is None:
             await self.app(scope, receive, send)
             return
-        content = self.sheets.get(match[1])
-        status, kind, body = (404, b"text/plain", b"") if content is None else (200, b"image/png", content)
+        content = self.kept[match[1]].get(match[2])
+        status, kind, body = (404, b"text/plain", b"") if content is None else (200, TYPES[match[3]], content)
         headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         if content is not None:
-            headers.append((b"cache-control", _FOR_EVER))
+            whose = b"public, " if match[1] == "sheet" else b"private, "
+            headers.append((b"cache-control", whose + _FOR_EVER))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

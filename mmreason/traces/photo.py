@@ -1,0 +1,42 @@
+"""Pictures of one's own as they are handed in: PNG, JPEG or WebP, checked before they are decoded."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mmreason.errors import ConfigError, TraceError
+from mmreason.handed import Handed
+from mmreason.traces.picture import FORMATS, decoded
+
+MAX_BYTES = 32 * 2**20
+
+
+def read_picture(path: str | Path, called: str = "") -> np.ndarray:
+    """(height, width, 3) uint8, as a viewer shows it: upright, on white where it is transparent; raises ConfigError.
+
+    Errors call the file ``called``, by default its path.
+    """
+    upright = _opened("picture", path, called)
+    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+        rgba = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    return np.asarray(upright.convert("RGB"))
+
+
+def read_mask(path: str | Path) -> np.ndarray:
+    """(height, width) bool: True where the picture is white; raises ConfigError."""
+    return np.asarray(_opened("mask", path).convert("L")) > 127
+
+
+def _opened(what: str, path: str | Path, called: str = "") -> Image.Image:
+    """The decoded picture; raises ConfigError."""
+    content = Handed(what, MAX_BYTES, ConfigError, "a PNG, JPEG or WebP picture").read(path)
+    try:
+        decoded(content, called or f"{what} {str(path)!r}")
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(content), formats=FORMATS))
+    except TraceError as error:
+        raise ConfigError(str(error)) from None

@@ -1,0 +1,187 @@
+"""Checkpoints of public families on this machine: what they are, whether they run here, and their pipelines.
+
+Only the heads of their files are read until somebody asks for one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+
+from mmreason.backbones.family import ADAPTER, CODEC, SMALL_BYTES, base_of, codec_of, family_of, licence_of
+from mmreason.backbones.loading import check_tensors, read_json, shards, stored_shape
+from mmreason.backbones.shape import Shape
+from mmreason.codecs import magvit, vq
+from mmreason.disk import one_line
+from mmreason.errors import CheckpointError, MMReasonError
+from mmreason.sampling.views.config import views_config
+from mmreason.sampling.views.pipeline import VIEWS_FILE, ViewsPipeline
+from mmreason.ui.host import checkpoints
+from mmreason.ui.shell.words import count
+
+TITLES = {"dimoo": "Lumina-DiMOO", "parallel": "MMaDA-Parallel-A", "mmada": "MMaDA-8B"}
+TEXT_LENGTH = (32, 128)  # on a CPU, which only stand-ins run on, and on a GPU
+NEEDS_GPU = "it needs a GPU that is there all the time, and this server has none"
+
+_LOAD = Lock()  # apart from that of the small checkpoints, whose visitors need not wait for these
+_LOADED: set[Path] = set()
+_LOG = logging.getLogger(__name__)
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Public:
+    """A checkpoint of a public family; with a ``fault``, a sentence, it cannot be chosen."""
+
+    name: str
+    folder: Path
+    family: str = ""
+    shape: Shape | None = None
+    licence: str | None = None
+    attention: str = "full"
+    pixels_per_code: int = 16
+    square: bool = False  # its codec takes the middle of a picture
+    rank: int | None = None  # of an adapter
+    fault: str = ""
+
+    @property
+    def words(self) -> str:
+        """What it is, on a line."""
+        size = "" if self.shape is None else f"{count(self.shape.parameters)} parameters"
+        adapter = "" if self.rank is None else f"adapter of rank {self.rank}"
+        seen = "full attention, as it was trained" if self.attention == "full" else "prefix attention, not native"
+        licence = f"licence {self.licence or 'not stated'}"
+        return " · ".join(filter(None, (TITLES.get(self.family, self.family), size, adapter, licence, seen)))
+
+
+def public_checkpoints() -> list[Public]:
+    """Those in the folder of checkpoints, sound or not."""
+    return [look(name, folder) for name, folder in checkpoints.public_folders().items()]
+
+
+def public_names() -> list[str]:
+    """Names of those that run here."""
+    return [each.name for each in public_checkpoints() if not each.fault]
+
+
+def find(name: str) -> Public | None:
+    """The checkpoint called ``name``, ``run:<id>/<arm>`` too; None if it is not here or not of a public family."""
+    return (
+        look(name, folder) if checkpoints.is_public(name) and (folder := checkpoints.checkpoint_folder(name)) else None
+    )
+
+
+def look(name: str, folder: Path) -> Public:
+    """What ``folder`` holds; whatever is wrong with it is its fault, and in the log once."""
+    found = _looked_at(name, folder, _stamp(folder))
+    if not found.fault and checkpoints.device() == "cpu" and _is_large(found):
+        return replace(found, fault=NEEDS_GPU)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _looked_at(name: str, folder: Path, _stamp: Stamp) -> Public:
+    try:
+        return _read(name, folder)
+    except MMReasonError as error:
+        fault = one_line(str(error).replace(str(folder), name), 300)
+    except Exception:  # of numbers, types and files that nobody has thought of
+        _LOG.exception("checkpoint %s", name)
+        fault = "it cannot be read; the server's log says why"
+    _LOG.warning("checkpoint %s cannot be offered: %s", name, fault)
+    return Public(name, folder, fault=fault)
+
+
+def _read(name: str, folder: Path) -> Public:
+    base = base_of(folder)
+    if base is not None:
+        if not Path(base).is_dir():
+            raise CheckpointError(f"its base, {base!r}, is not on this machine")
+        found, rank = _read(name, Path(base)), read_json(folder / ADAPTER).get("r")
+        views = views_config(read_json(folder / VIEWS_FILE)) if (folder / VIEWS_FILE).is_file() else views_config({})
+        return replace(found, folder=folder, attention=views.attention, rank=rank if type(rank) is int else None)
+    config = read_json(folder / "config.json")
+    family, shape = family_of(folder, config), stored_shape(folder, config)
+    check_tensors(folder, shape)
+    pixels, square = _codec(folder, family)
+    return Public(name, folder, family, shape, licence_of(folder), pixels_per_code=pixels, square=square)
+
+
+def _codec(folder: Path, family: str) -> tuple[int, bool]:
+    """Pixels of a code, and whether pictures are square, of a codec whose files are there; raises CheckpointError."""
+    own = folder / CODEC
+    if not own.is_dir():
+        codec_of(folder, family=family)  # says what goes there
+        raise CheckpointError(f"it lacks its codec, the folder {CODEC}")
+    config = read_json(own / vq.CONFIG)
+    is_magvit = config.get("_class_name") == magvit.CLASS or (own / magvit.WEIGHTS).is_file()
+    weights = magvit.WEIGHTS if is_magvit else vq.WEIGHTS
+    if not (own / weights).is_file():
+        raise CheckpointError(f"its codec lacks {CODEC}/{weights}")
+    levels = magvit.MagvitShape.of(config).encoder_mult if is_magvit else config.get("block_out_channels")
+    if not isinstance(levels, list | tuple) or not 1 <= len(levels) <= 8:
+        raise CheckpointError(f"{CODEC}/{vq.CONFIG} must name block_out_channels, a list of 1 to 8 numbers")
+    return 2 ** (len(levels) - 1), is_magvit
+
+
+def _is_large(found: Public) -> bool:
+    base = base_of(found.folder)
+    files = shards(found.folder if base is None else Path(base))
+    return sum(file.stat().st_size for file in files) > SMALL_BYTES
+
+
+def _stamp(folder: Path) -> Stamp:
+    """What changes when a file of the checkpoint does."""
+    files = ((path, path.stat()) for path in sorted(folder.glob("*")) if path.is_file())
+    return tuple((path.name, there.st_mtime_ns, there.st_size) for path, there in files)
+
+
+def quick_views(name: str) -> dict[str, Any]:
+    """How long its texts are where nobody says: as an adapter was trained, else by what this machine can bear."""
+    found = find(name)
+    return {} if found is None or found.rank is not None else {"text_length": text_length()}
+
+
+def text_length() -> int:
+    """Tokens of a text of a checkpoint that was not trained here."""
+    return TEXT_LENGTH[checkpoints.device() != "cpu"]
+
+
+def is_loaded(name: str) -> bool:
+    """Need nobody wait for its weights?"""
+    return checkpoints.checkpoint_folder(name) in _LOADED
+
+
+def load(name: str, changes: Mapping[str, Any] | None = None) -> ViewsPipeline:
+    """The pipeline of the checkpoint called ``name``, with ``changes`` of how it sees; its weights are loaded once.
+
+    Raises CheckpointError and ConfigError.
+    """
+    found = find(name)
+    if found is None:
+        raise CheckpointError(f"checkpoint {name[:60]!r} is not here, or of no public family")
+    if found.fault:
+        raise CheckpointError(f"checkpoint {name[:60]!r} cannot be used: {found.fault}")
+    with _LOAD:
+        pipe = _load(found.folder, _stamp(found.folder))
+        _LOADED.add(found.folder)
+    return pipe.but(changes or {})
+
+
+@lru_cache(maxsize=2)
+def _load(folder: Path, _changed: Stamp) -> ViewsPipeline:
+    checkpoints.use_few_threads()
+    try:
+        pipe = ViewsPipeline.from_pretrained(str(folder), checkpoints.device())
+    except torch.OutOfMemoryError:
+        raise CheckpointError(f"checkpoint {folder.name!r} does not fit into the GPU's memory now") from None
+    _ = pipe.fingerprint  # now, not in the first solve
+    return pipe
