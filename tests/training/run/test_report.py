@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mmreason import places
 from mmreason.__main__ import main
 from mmreason.errors import ConfigError
 from mmreason.rewards.verify import Verifier
@@ -38,16 +39,23 @@ def told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> lis
 def test_rewards_leak_and_rollouts_are_told_by_step(told: list[Any]) -> None:
     trace = Verifier(WORDS, SHEET).score(stand_in_trace(make_problem("maze", "easy", 7)))
     report = Report([told[0], told[0]], Path("runs/first"), {"max_steps": 2})
-    report.row({"step": 1, "text_reward": 0.5, "success": {"maze": 0.25}, "leak_to_signal": 1.5, "cosine": None})
+    report.row({"step": 1, "reward": 0.5, "success": {"maze": 0.25}, "leak_to_signal": 1.5, "cosine": None})
     report.rollouts([trace, trace], 1)
     report.close()
-    name, (what, begun), metrics, (step, tables), end = told
+    name, (what, begun), metrics, (step, tables), (last, rewards), (_, leak), end = told
     assert (what, begun) == ("init", {"project": "mmreason", "name": "first", "config": {"max_steps": 2}})
-    assert metrics == (1, {"text_reward": 0.5, "success/maze": 0.25, "leak_to_signal": 1.5})
+    assert metrics == (1, {"reward": 0.5, "success/maze": 0.25, "leak_to_signal": 1.5})
     rows = tables["rollouts"].dataframe
     assert step == 1 and list(rows.columns) == list(COLUMNS) and len(rows) == 2 * len(trace.segments)
     assert rows["text"][0] == trace.segments[0].text and bool(rows["right"][0]) and end == "finish"
+    (rewards,), (leak,) = (table.dataframe.to_dict("records") for table in (rewards["rewards"], leak["leak"]))
+    assert (last, rewards["step"], rewards["reward"]) == (1, 1, 0.5) and leak["leak_to_signal"] == 1.5
     assert name in TRACKERS
+
+
+def test_the_versions_that_are_named_are_those_that_are_pinned() -> None:
+    pinned = (places.ROOT / "requirements-trackers.txt").read_text().splitlines()
+    assert [line for line in pinned if line and line[0] != "#"] == [f"{n}=={v}" for n, v in TRACKERS.items()]
 
 
 @pytest.mark.parametrize("name", TRACKERS)
