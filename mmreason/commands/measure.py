@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure; returns ``machine``, ``parts`` and ``seconds``."""
     import torch
 
-    from mmreason.analysis.measure import measure
+    from mmreason.analysis.cost.measure import measure
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmreason.analysis.measure_plan import CODES, PLANS, SHAPES, Plan
+from mmreason.analysis.cost.measure_plan import CODES, PLANS, SHAPES, Plan
 from mmreason.backbones.shape import Shape
 from mmreason.layouts.dimoo import MASK
 from mmreason.records import Cost

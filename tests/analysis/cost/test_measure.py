@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from mmreason.__main__ import main
-from mmreason.analysis.measure import Measurement
-from mmreason.analysis.measure_plan import PLANS, SHAPES
+from mmreason.analysis.cost.measure import Measurement
+from mmreason.analysis.cost.measure_plan import PLANS, SHAPES
 
 ROOT = Path(__file__).parents[2]
 ABSENT = ("diffusers", "gradio", "pydantic", "plotly", "spaces")  # from a GPU machine with torch and transformers

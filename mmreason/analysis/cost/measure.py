@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmreason.analysis.measure_plan import (
+from mmreason.analysis.cost.measure_plan import (
     CODES,
     GIB,
     PLANS,
