@@ -1,4 +1,4 @@
-"""What holds of the checkpoint that is shipped: small files, a tokenizer without errors, puzzles solved."""
+"""What holds of the checkpoints that are shipped: small files, a tokenizer without errors, puzzles solved."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mmreason.training.supervised.vqvae import evaluate_vqvae
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
 FOLDER = Path(__file__).parents[1] / "checkpoints" / "base"
+SCENES = FOLDER.parent / "scenes"
 MEGABYTE = 2**20
 
 
@@ -25,8 +26,15 @@ def pipe() -> InterleavedReasoningPipeline:
     return InterleavedReasoningPipeline.from_pretrained(FOLDER)
 
 
-def test_every_file_is_small_enough_for_the_hub_and_none_is_a_pickle():
-    files = [path for path in FOLDER.rglob("*") if path.is_file()]
+@pytest.fixture(scope="module")
+def looking() -> InterleavedReasoningPipeline:
+    """The policy of the two looking tasks."""
+    return InterleavedReasoningPipeline.from_pretrained(SCENES)
+
+
+@pytest.mark.parametrize("folder", [FOLDER, SCENES], ids=lambda folder: folder.name)
+def test_every_file_is_small_enough_for_the_hub_and_none_is_a_pickle(folder):
+    files = [path for path in folder.rglob("*") if path.is_file()]
     assert max(path.stat().st_size for path in files) < 10 * MEGABYTE
     assert {path.suffix for path in files} <= {".json", ".md", ".safetensors"}
 
@@ -62,3 +70,13 @@ def test_most_easy_held_out_problems_of_every_task_are_solved(pipe):
     success = success_by_task(solve_problems(pipe, problems, SamplingConfig(), seed=0))
     assert success["mean"] >= 0.8
     assert min(success.values()) >= 0.5
+
+
+def test_most_easy_held_out_scenes_are_solved_by_the_policy_that_was_trained_on_them(looking):
+    tasks = looking.vocabulary.known(TASKS)
+    assert tasks == [name for name in TASKS if name not in FIRST_TASKS]
+    assert evaluate_vqvae(looking.vqvae, problems_per_task=2, tasks=tasks).recognised == 1.0
+    success = success_by_task(
+        solve_problems(looking, held_out(tasks, ["easy"], 32, 3, "test"), SamplingConfig(), seed=0)
+    )
+    assert success["mean"] >= 0.7 and min(success.values()) >= 0.5
