@@ -70,6 +70,7 @@ def test_a_group_of_a_public_checkpoint_is_rolled_out_and_judged(quick) -> None:
     assert all(part.picture is not None for rollout in group.rollouts.rollouts for part in rollout.of("image"))
 
 
+@pytest.mark.slow
 def test_two_steps_of_adapters_are_watched_and_inspected(public_page, quick, visit: Callable[..., Page]) -> None:
     page = visit(public_page)
     page.get_by_role("tab", name="Train").click()
