@@ -20,7 +20,7 @@ from mmreason.backbones.family import CODEC
 from mmreason.backbones.loading import INDEX, empty_llama, reference_name
 from mmreason.backbones.shape import DIMOO, MMADA, Shape
 from mmreason.codecs import magvit
-from mmreason.codecs.magvit import Magvit, MagvitShape
+from mmreason.codecs.magvit_network import Magvit, MagvitShape
 from mmreason.codecs.vq import WEIGHTS, build_vq
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError

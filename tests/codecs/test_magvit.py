@@ -17,7 +17,8 @@ from safetensors.torch import load_file, save_file
 
 from mmreason.backbones.family import codec_of, load_public
 from mmreason.codecs.codec import is_local
-from mmreason.codecs.magvit import Magvit, MagvitCodec, MagvitShape, codes_of, signs_of
+from mmreason.codecs.magvit import MagvitCodec, codes_of, signs_of
+from mmreason.codecs.magvit_network import Magvit, MagvitShape
 from mmreason.errors import CheckpointError, ConfigError
 from tests.helpers import public
 

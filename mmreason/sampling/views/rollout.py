@@ -17,7 +17,7 @@ from mmreason.backbones.family import AnyLayout
 from mmreason.codecs.codec import Codec
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
-from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segment, Trace
+from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segment, SegmentKind, Trace
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, frames_within
 from mmreason.sampling.views.canvas import Canvas, start_canvas
 from mmreason.sampling.views.region import boxes_in
@@ -148,7 +148,8 @@ class ViewRollout:
         frames, codes, found = draft.frames, len(draft.cells), list[Segment]()
         if draft.words:
             tokens = frames[-1].tokens[codes:]
-            kind, text = "thought", ""
+            kind: SegmentKind = "thought"
+            text = ""
             if self.layout.mask not in tokens:
                 text = self.layout.read(list(tokens)).strip()
                 kind = "answer" if self._is_last(draft.turn, turn_limit) or text.startswith(ANSWER) else "thought"
