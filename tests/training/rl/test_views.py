@@ -127,18 +127,12 @@ def test_micro_batches_and_two_processes_add_up_to_one() -> None:
     torch.testing.assert_close(parts[0] + parts[1], whole, rtol=1e-3, atol=1e-7)
 
 
-def test_a_run_that_was_cut_off_ends_bit_for_bit_as_one_that_was_not(tmp_path: Path) -> None:
-    def trained(name: str, pauses: bool, resume: bool = False) -> Path:
-        pipe = public.pipeline()
-        trainer = Trainer(pipe, config_of(pipe), RunDirectory(tmp_path / name), Accelerator(cpu=True), [low_ids])
-        trainer.train(resume, pause=(lambda: True) if pauses else None)
-        return tmp_path / name / "checkpoint"
-
-    whole = trained("whole", pauses=False)
-    trained("cut", pauses=True)
-    cut = trained("cut", pauses=False, resume=True)
-    weights = [(folder / "adapter_model.safetensors").read_bytes() for folder in (whole, cut)]
-    assert weights[0] == weights[1] and len(weights[0]) < 100_000
+def test_a_run_leaves_an_adapter_that_every_command_goes_on_from(tmp_path: Path) -> None:
+    pipe = public.pipeline()
+    config = config_of(pipe, max_steps=1, num_problems=1)
+    Trainer(pipe, config, RunDirectory(tmp_path), Accelerator(cpu=True), [low_ids]).train()
+    whole = tmp_path / "checkpoint"
+    assert (whole / "adapter_model.safetensors").stat().st_size < 100_000
     again = ViewsPipeline.from_pretrained(str(whole))
     assert again.views == public.pipeline().views and again.model.adapter is not None
     problems = held_out(["maze"], ["easy"], 1, 0, "test")
