@@ -17,6 +17,7 @@ from mmreason.errors import CheckpointError
 
 CLASS = "MAGVITv2"  # by which a configuration names it
 GROUPS, EPSILON = 32, 1e-6  # of every norm
+MAX_BITS = 24  # of a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,20 @@ class MagvitShape:
     def of(cls, config: Mapping[str, Any]) -> MagvitShape:
         """The sizes in a configuration, which names those that are not the published ones.  Raises CheckpointError."""
         found = {name: config[name] for name in cls.__dataclass_fields__ if name in config}
+        sizes: dict[str, Any] = {}
         for name, value in found.items():
-            sizes = value if isinstance(value, list) else [value]
-            if not all(type(size) is int and 1 <= size <= 4096 for size in sizes):
-                raise CheckpointError(f"{name} of the codec must hold numbers from 1 to 4096, got {value!r}")
-        shape = cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
-        lists = (shape.encoder_mult, shape.encoder_blocks, shape.decoder_mult, shape.decoder_blocks)
-        if any(not isinstance(each, tuple) or len(each) != len(shape.encoder_mult) for each in lists):
+            one = name in ("ch", "z_channels")
+            numbers = [value] if one else value
+            if not isinstance(numbers, list) or not all(type(each) is int and 1 <= each <= 4096 for each in numbers):
+                kind = "a number" if one else "a list of numbers"
+                raise CheckpointError(f"{name} of the codec must be {kind} from 1 to 4096, got {value!r}")
+            sizes[name] = value if one else tuple(value)
+        shape = cls(**sizes)
+        lists = (shape.encoder_blocks, shape.decoder_mult, shape.decoder_blocks)
+        if any(len(each) != len(shape.encoder_mult) for each in lists):
             raise CheckpointError("the codec must have as many levels in its decoder as in its encoder")
+        if shape.z_channels > MAX_BITS:
+            raise CheckpointError(f"z_channels of the codec must be at most {MAX_BITS}, got {shape.z_channels}")
         if shape.ch % GROUPS:
             raise CheckpointError(f"ch of the codec must be a multiple of {GROUPS}, got {shape.ch}")
         return shape

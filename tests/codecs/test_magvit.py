@@ -184,8 +184,11 @@ def test_a_wrong_tensor_is_refused_by_its_name(folder: Path, tmp_path: Path) -> 
     [
         ({"ch": 20}, "ch of the codec must be a multiple of 32, got 20"),
         ({"encoder_mult": [1, 2]}, "as many levels in its decoder as in its encoder"),
-        ({"decoder_blocks": [1, 0, 1, 1, 1]}, "decoder_blocks of the codec must hold numbers from 1"),
-        ({"z_channels": "13"}, "z_channels of the codec must hold numbers"),
+        ({"decoder_blocks": [1, 0, 1, 1, 1]}, "decoder_blocks of the codec must be a list of numbers from 1"),
+        ({"decoder_mult": 4}, "decoder_mult of the codec must be a list of numbers"),
+        ({"z_channels": "13"}, "z_channels of the codec must be a number"),
+        ({"ch": [32]}, "ch of the codec must be a number"),
+        ({"z_channels": 64}, "z_channels of the codec must be at most 24, got 64"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused(config: dict, says: str) -> None:

@@ -98,7 +98,9 @@ class ViewRollout:
             return self.layout.turn_view(self._state, cells)
         return self.edit_view(cells) if self.draft.cells else self.layout.view(self._state, "thought")
 
-    def begin(self, turn: int, words: int = 0, cells: Sequence[int] = (), boxes: Sequence[Box] = ()) -> None:
+    def begin(
+        self, turn: int, words: int = 0, cells: Sequence[int] | np.ndarray = (), boxes: Sequence[Box] = ()
+    ) -> None:
         """Start a text of so many ``words``, an edit of flat code indices, or a turn of both.
 
         Whether a text is a thought or the answer shows when it is done; ``boxes`` are given if a thought named them.
@@ -186,7 +188,7 @@ def views_of(trace: Trace, layout: AnyLayout) -> Iterator[View]:
             thoughts.append(plain_thought(unit[0].text, layout))
 
 
-def units_of(trace: Trace) -> Iterator[tuple[Segment, ...]]:
+def units_of(trace: Trace) -> Iterator[Sequence[Segment]]:
     """What was denoised in one go: each segment, or the text and the edit of a joint turn."""
     size = 2 if trace.settings.get("turn") == "joint" else 1
     for start in range(0, len(trace.segments), size):

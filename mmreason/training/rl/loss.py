@@ -39,7 +39,7 @@ MODALITIES = ("text", "image")
 
 def constant_lengths(text_length: int, canvas: int) -> dict[str, int]:
     """What ``dr_grpo`` divides by, of a policy whose texts and canvases have so many tokens."""
-    return {"text": text_length * (limits.MAX_TURNS.high + 1), "image": canvas}
+    return {"text": text_length * (int(limits.MAX_TURNS.high) + 1), "image": canvas}
 
 
 @dataclass(frozen=True, slots=True)
