@@ -32,7 +32,7 @@ from mmreason.ui.shell.words import sentence
 
 OWN, PUZZLE = "A picture of your own", "A built-in puzzle"
 KINDS = (OWN, PUZZLE)
-FIELDS = ("picture", "instruction", "region", "puzzle", "settings")  # where something may be wrong
+FIELDS: tuple[str, ...] = ("picture", "instruction", "region", "puzzle", "settings")  # where something may be wrong
 MAX_LETTERS = 2000  # of an instruction
 SIZES = tuple(str(size) for size in (128, 256, 384, 512))  # pixels, as the page asks
 WORDS = {  # of settings, as the page calls them
@@ -84,7 +84,7 @@ class Chosen:
 
 def read(values: Mapping[str, Any]) -> tuple[PictureRequest | None, dict[str, str]]:
     """Values of the controls as a request, or None; and what is wrong, a sentence a field."""
-    says = dict.fromkeys(FIELDS, "")
+    says: dict[str, str] = {name: "" for name in FIELDS}
     checkpoint = str(values["checkpoint"])
 
     def tried(name: str, act: Callable[[], T]) -> T | None:
