@@ -15,7 +15,7 @@ from mmreason.__main__ import main
 from mmreason.analysis.cost.measure import Measurement
 from mmreason.analysis.cost.measure_plan import PLANS, SHAPES
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 ABSENT = ("diffusers", "gradio", "pydantic", "plotly", "spaces")  # from a GPU machine with torch and transformers
 
 
