@@ -109,7 +109,7 @@ def push_value(group: Group, prompt: int, chosen: WhatIf) -> dict[str, Any]:
         }
         for g, rollout in enumerate(known.rollouts)
     ]
-    lead = _lead(known.rollouts, advantages, right, crossed)
+    lead = _lead(known, advantages, right, crossed)
     return {
         "granularity": chosen.granularity,
         "size": len(known.rollouts),
@@ -166,16 +166,20 @@ def _middle(scores: Sequence[float | None]) -> float | None:
 
 
 def _lead(
-    rollouts: Sequence[Rollout], advantages: GroupAdvantages, right: list[list[bool | None]], crossed: set[str]
+    known: Pushed, advantages: GroupAdvantages, right: list[list[bool | None]], crossed: set[str]
 ) -> dict[str, Any]:
     """The point in a sentence about one segment, and the counts below it."""
+    rollouts = known.rollouts
     if len(rollouts) < 2:
         said = "A single rollout has nothing to be compared with: every advantage is zero. Roll out a group."
         return {"point": None, "sentence": said, "counts": ""}
     if crossed != set(MODALITIES):
         missing = " and ".join("pictures" if m == "image" else "words" for m in MODALITIES if m not in crossed)
         said = f"No reward judges {missing} here, so joint and factorized push alike."
-        return {"point": None, "sentence": said, "counts": ""}
+        idle = {name for rollout in rollouts for name in rollout.rewards}
+        idle -= {name for names in known.found.judges.values() for name in names}
+        more = f"Say under “What if” which of {', '.join(sorted(idle)[:6])} does." if idle else ""
+        return {"point": None, "sentence": said, "counts": more}
     segments = [(g, s, one) for g, row in enumerate(advantages.segments) for s, one in enumerate(row)]
     places = [(g, s) for g, s, one in segments if one.own * one.joint < 0]
     if not places:

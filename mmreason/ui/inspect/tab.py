@@ -65,7 +65,7 @@ def _sources(first_sample: str | None) -> dict[str, Any]:
         )
         parts["open_run"] = gr.Button("Open", variant="primary", elem_id="open-run")
     with gr.Row(elem_id="from-file", elem_classes="source-row", visible=False) as parts["from_file"]:
-        parts["file"] = gr.File(label=FILE, file_count="multiple", height=120, elem_id="upload")
+        parts["file"] = gr.File(label=FILE, file_count="multiple", height=160, elem_id="upload")
         there = sources.files_of_host()
         parts["path"] = gr.Dropdown(
             there,

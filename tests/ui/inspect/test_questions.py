@@ -170,6 +170,7 @@ def test_what_judges_words_and_pictures_is_assigned_by_the_visitor():
     assert asked(group.token, "group")["components"] == ["answer", "drawing", "format"]
     before = asked(group.token, "push")
     assert "No reward judges words and pictures" in before["sentence"] and before["rows"][0]["text"] is None
+    assert before["counts"] == "Say under “What if” which of answer, drawing, format does."
     judges = {"judge_text": "answer\nformat", "judge_image": "drawing"}
     after = asked(group.token, "push", **judges)
     assert any(any(row["joint"]) for row in after["rows"]) and after["rows"][0]["text"] is not None
