@@ -20,7 +20,6 @@ from mmreason.backbones.loading import load_llama, read_json, shards, stored_sha
 from mmreason.backbones.shape import Shape
 from mmreason.codecs import magvit
 from mmreason.codecs.magvit import MagvitCodec
-from mmreason.codecs.magvit_network import CLASS
 from mmreason.codecs.vq import VQCodec
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
@@ -144,8 +143,7 @@ def codec_of(
             )
         return MagvitCodec.load(find(MAGVIT_SOURCE), device)
     named = read_json(own / magvit.CONFIG) if (own / magvit.CONFIG).is_file() else {}
-    is_magvit = named.get("_class_name") == CLASS or (own / magvit.WEIGHTS).is_file()
-    return MagvitCodec.load(own, device) if is_magvit else VQCodec.load(own, device)
+    return MagvitCodec.load(own, device) if magvit.is_magvit(own, named) else VQCodec.load(own, device)
 
 
 @dataclass(slots=True)

@@ -12,18 +12,24 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
 from mmreason.codecs.codec import check_codes, composite, fit
-from mmreason.codecs.magvit_network import Magvit, MagvitShape
+from mmreason.codecs.magvit_network import CLASS, Magvit, MagvitShape
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 COMPUTED = ("quantize.embedding", "quantize.power_vals")  # stored with the weights, and functions of the bits alone
+
+
+def is_magvit(folder: Path, config: Mapping[str, Any]) -> bool:
+    """Is the codec in ``folder``, whose configuration is ``config``, of this kind?"""
+    return config.get("_class_name") == CLASS or (folder / WEIGHTS).is_file()
 
 
 def codes_of(z_BZHW: torch.Tensor) -> torch.Tensor:

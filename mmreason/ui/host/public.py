@@ -122,7 +122,7 @@ def _codec(folder: Path, family: str) -> tuple[int, bool]:
         codec_of(folder, family=family)  # says what goes there
         raise CheckpointError(f"it lacks its codec, the folder {CODEC}")
     config = read_json(own / vq.CONFIG)
-    is_magvit = config.get("_class_name") == magvit.CLASS or (own / magvit.WEIGHTS).is_file()
+    is_magvit = magvit.is_magvit(own, config)
     weights = magvit.WEIGHTS if is_magvit else vq.WEIGHTS
     if not (own / weights).is_file():
         raise CheckpointError(f"its codec lacks {CODEC}/{weights}")
