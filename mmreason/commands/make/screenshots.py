@@ -22,15 +22,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mmreason.disk import write_whole
 from mmreason.places import ASSETS, ROOT
 
+if TYPE_CHECKING:
+    from playwright.sync_api import ViewportSize
+
 WIDTH, HEIGHT = 1440, 1000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TABS = ("Watch", "Inspect", "Train", "Cost", "Results")
-LOOK_WIDTHS, LOOK_COLOURS, LOOK_MS = (1440, 390), ("light", "dark"), 2500
+LOOK_WIDTHS, LOOK_MS = (1440, 390), 2500
+LOOK_COLOURS: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 START_SECONDS = 120
 HELP = "the pictures in the READMEs"
@@ -118,7 +122,7 @@ def look(address: str, folder: Path) -> list[Path]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         for width, colours in product(LOOK_WIDTHS, LOOK_COLOURS):
-            viewport = {"width": width, "height": HEIGHT}
+            viewport: ViewportSize = {"width": width, "height": HEIGHT}
             page = browser.new_context(viewport=viewport, color_scheme=colours, reduced_motion="reduce").new_page()
             page.goto(address)
             page.locator(".mm-player .result").wait_for()

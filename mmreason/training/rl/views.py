@@ -97,9 +97,8 @@ class ViewsLearner:
             for segments in units_of(trace):
                 view, *_ = islice(views, len(segments))
                 steps = snapshots(view, self.pipe.mask, *(segment.frames for segment in reversed(segments)))
-                chosen, share = share_of_steps(
-                    len(steps), self.config.score_steps, rngs[t]
-                )  # of all, to stay the same
+                # of all steps, so that what is chosen stays the same
+                chosen, share = share_of_steps(len(steps), self.config.score_steps, rngs[t])
                 wanted = [live is None or bool(live[t][s + i]) for i in range(len(segments))]
                 unit: Unit = "turn" if len(segments) > 1 else segments[0].modality
                 for i in chosen:

@@ -5,6 +5,7 @@ Axes: H W cells of the grid on which the mask is traced.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,8 +42,8 @@ def _coarser(white: np.ndarray, block: int) -> np.ndarray:
     padded = np.zeros((height, width), dtype=bool)
     padded[: white.shape[0], : white.shape[1]] = white
     blocks = padded.reshape(height // block, block, width // block, block)
-    half = blocks.mean(axis=(1, 3)) >= 0.5
-    return half if half.any() else blocks.any(axis=(1, 3))
+    half = np.asarray(blocks.mean(axis=(1, 3)) >= 0.5)
+    return half if half.any() else np.asarray(blocks.any(axis=(1, 3)))
 
 
 def _edges(cells_HW: np.ndarray) -> dict[tuple[int, int], list[tuple[int, int]]]:
@@ -50,7 +51,7 @@ def _edges(cells_HW: np.ndarray) -> dict[tuple[int, int], list[tuple[int, int]]]
     framed = np.pad(cells_HW, 1)
     found: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
-    def add(starts: tuple[np.ndarray, np.ndarray], ends: tuple[np.ndarray, np.ndarray]) -> None:
+    def add(starts: Sequence[np.ndarray], ends: Sequence[np.ndarray]) -> None:
         for y, x, v, u in zip(*(side.tolist() for side in (*starts, *ends)), strict=True):
             found.setdefault((x, y), []).append((u, v))
 
