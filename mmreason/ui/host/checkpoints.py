@@ -125,7 +125,7 @@ def _fetched(name: str) -> Path:
     return hub.fetch(name, read_settings().max_checkpoint_mb)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=8)  # more than are shipped, 20 MB each: one that is dropped is read anew
 def _load(folder: Path, _changed: int) -> InterleavedReasoningPipeline:
     use_few_threads()
     pipe = InterleavedReasoningPipeline.from_pretrained(folder)
