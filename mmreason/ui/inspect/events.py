@@ -10,6 +10,7 @@ from typing import Any
 import gradio as gr
 
 from mmreason.errors import ConfigError, MMReasonError
+from mmreason.tasks import TASKS
 from mmreason.ui.group import branch
 from mmreason.ui.group.held import SHELF, Group
 from mmreason.ui.group.opened import Opened
@@ -57,7 +58,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
     i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
-    i.checkpoint.change(on_checkpoint, i.checkpoint, i.measure, **PRIVATE)
+    i.checkpoint.change(on_checkpoint, [i.checkpoint, i.task], [i.measure, i.task], **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
     blocks.load(on_arrival, i.visitor, [i.run, i.path, i.checkpoint, i.left, i.right], **PRIVATE)
@@ -65,9 +66,12 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     blocks.load(None, None, None, js=OPEN_LINK_JS)
 
 
-def on_checkpoint(name: Any) -> Any:
-    """The leak is measured of our own kind only."""
-    return gr.Button(visible=not checkpoints.is_public(str(name)))
+def on_checkpoint(name: Any, task: Any) -> tuple[Any, Any]:
+    """Offer to measure the leak of our own kind only; list the tasks that it knows, keeping the chosen one."""
+    known = checkpoints.tasks_of(str(name)) or list(TASKS)
+    choices = [(TASKS[each].label, each) for each in known]
+    tasks = gr.Dropdown(choices=choices, value=task if task in known else known[0])
+    return gr.Button(visible=not checkpoints.is_public(str(name))), tasks
 
 
 # Opening a group

@@ -51,7 +51,9 @@ def _sources(first_sample: str | None) -> dict[str, Any]:
     with gr.Row(elem_id="from-sample", elem_classes="source-row") as parts["from_sample"]:
         parts["sample"] = gr.Dropdown(samples, value=first_sample, label="Shipped sample", elem_id="sample")
     with gr.Row(elem_id="from-rollout", elem_classes="source-row", visible=False) as parts["from_rollout"]:
-        parts["task"] = gr.Dropdown([(task.label, name) for name, task in TASKS.items()], value="sudoku", label="Task")
+        known = checkpoints.tasks_of(first or "") or list(TASKS)
+        first_task = "sudoku" if "sudoku" in known else known[0]
+        parts["task"] = gr.Dropdown([(TASKS[each].label, each) for each in known], value=first_task, label="Task")
         parts["difficulty"] = gr.Dropdown(list(DIFFICULTIES), value="hard", label="Difficulty")
         parts["seed"] = gr.Number(7, label="Seed", precision=0)
         parts["checkpoint"] = gr.Dropdown(names, value=first, label="Checkpoint")

@@ -17,6 +17,7 @@ from mmreason.ui.group.branch import Side, duet_value
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import bundled, sources
+from mmreason.ui.inspect.events import on_checkpoint
 from mmreason.ui.runs import store
 from mmreason.ui.runs.samples import run_samples
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
@@ -141,3 +142,11 @@ def test_groups_of_either_version_are_among_the_samples(tmp_path, monkeypatch):
     for token in found:
         group = bundled.open_bundled(token)
         assert group.natives and not group.notes
+
+
+def test_the_tasks_are_listed_that_the_chosen_checkpoint_was_taught():
+    _, scenes = on_checkpoint("scenes", "sudoku")
+    assert {name for _, name in scenes.choices} == {"visual_search", "chart_refocus"} and scenes.value != "sudoku"
+    _, base = on_checkpoint("base", "sudoku")
+    assert {name for _, name in base.choices} >= {"maze", "sudoku", "jigsaw", "transform"} and base.value == "sudoku"
+    assert not {name for _, name in base.choices} & {"visual_search", "chart_refocus"}
