@@ -36,6 +36,7 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./group/grid.js') &
   typeof import('./group/what_if.js') &
   typeof import('./group/pictures.js') &
+  typeof import('./group/strip.js') &
   typeof import('./group/drawer.js') &
   typeof import('./group/figures.js') &
   typeof import('./group/point.js') &

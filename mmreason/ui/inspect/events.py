@@ -62,7 +62,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
     blocks.load(on_arrival, i.visitor, [i.run, i.path, i.checkpoint, i.left, i.right], **PRIVATE)
-    blocks.load(on_link, None, [*shown, i.source, i.sample], **PRIVATE)
+    blocks.load(on_link, None, [*shown, i.source, i.sample, i.path], **PRIVATE)
     blocks.load(None, None, None, js=OPEN_LINK_JS)
 
 
@@ -114,15 +114,17 @@ def on_link(request: gr.Request) -> tuple[Any, ...]:
     """Open what the page's address names: a group, and in it a rollout and a segment, counted from 1."""
     asked = dict(request.query_params)
     if not asked.get("group"):
-        return tuple(gr.skip() for _ in range(5))
+        return tuple(gr.skip() for _ in range(6))
     link = str(asked["group"])
     g, s = (_place(asked.get(name)) for name in ("rollout", "segment"))
     at = (_place(asked.get("prompt")) or 0, g, s or 0) if g is not None else None
     shown = show_group(lambda: sources.open_link(link), at)
     if shown[2]:
-        return *shown, gr.skip(), gr.skip()
+        return *shown, gr.skip(), gr.skip(), gr.skip()
     source = SOURCES[3] if link.startswith("file:") else SOURCES[0] if ":" not in link else SOURCES[2]
-    return *shown, source, link if source == SOURCES[0] else gr.skip()
+    name, there = link.removeprefix("file:"), sources.files_of_host()
+    listed = gr.Dropdown(choices=there, value=name) if source == SOURCES[3] and name in there else gr.skip()
+    return *shown, source, link if source == SOURCES[0] else gr.skip(), listed
 
 
 def _place(text: Any) -> int | None:

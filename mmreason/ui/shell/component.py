@@ -33,8 +33,8 @@ MODULES = (
     *("shared/save", "shared/chart", "shared/shapes"),
     *("board/tiles", "header/tour"),
     *("player/narration", "player/pointing", "player/sharing", "player/share", "player/draw"),
-    *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/pictures"),
-    *("group/drawer", "group/figures", "group/point", "group/order", "group/following"),
+    *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/strip"),
+    *("group/pictures", "group/drawer", "group/figures", "group/point", "group/order", "group/following"),
 )
 OWN_MODULES = {"film": ("film/paint", "film/story")}  # of components that not every page has: these bring them
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import numpy as np
@@ -16,11 +18,19 @@ from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.inspect.bundled import bundled
-from mmreason.ui.inspect.events import on_sample
+from mmreason.ui.inspect.events import on_link, on_sample
+from mmreason.ui.inspect.leak import bundled_leak
+from mmreason.ui.shell.component import read, script
 from tests.helpers.browser import HOSTILE, ROOT, part
 
 GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
 TRACE = ROOT / "assets" / "examples" / "maze.json"
+# The leak's component with another value, as gradio draws it.
+DRAW = """([template, script, value]) => {
+  const element = document.querySelector('.mm-leak').parentElement;
+  element.innerHTML = template;
+  new Function('element', 'props', 'trigger', 'watch', script)(element, { value }, () => {}, () => {});
+}"""
 
 
 def inspect(visit, app: str, **options) -> Page:
@@ -48,6 +58,16 @@ def upload(page: Page, *files: Path) -> None:
     choose(page, "source", "File")
     page.locator("#upload input[type=file]").wait_for(state="attached")
     page.locator("#upload input[type=file]").set_input_files([str(path) for path in files])
+
+
+def saved(page: Page, place: str, ending: str) -> bytes:
+    """What the first Save menu inside ``place`` gives."""
+    menu = page.locator(f"{place} .mm-save").first
+    menu.locator("summary").click()
+    with page.expect_download() as download:
+        menu.get_by_text(ending, exact=True).click()
+    assert download.value.suggested_filename.endswith(ending.lower())
+    return download.value.path().read_bytes()
 
 
 # What is there on arrival
@@ -103,6 +123,8 @@ def test_a_segment_shows_tokens_pictures_rewards_and_four_advantages(app, visit)
     assert page.locator(".mm-group .segment-title").inner_text() == "Rollout 1 · turn 1 · words"
     tokens = page.locator(".mm-group .token")
     assert tokens.count() > 4 and "step" in tokens.first.inner_text() and "%" in tokens.first.inner_text()
+    table = saved(page, ".mm-group .token-files", "CSV").splitlines()
+    assert table[0] == b"position,token,probability,step" and len(table) == 1 + tokens.count()
     four = page.locator(".mm-group .four li")
     assert four.count() == 4
     for name in (
@@ -117,6 +139,12 @@ def test_a_segment_shows_tokens_pictures_rewards_and_four_advantages(app, visit)
     page.locator(".mm-group .cell.image[data-g='0'][data-s='1']").click()
     page.locator(".mm-group .difference figcaption").get_by_text("of the pixels").wait_for()
     assert page.locator(".mm-group .canvases figure").count() == 5
+    with Image.open(io.BytesIO(saved(page, ".mm-group .picture-files", "PNG"))) as strip:
+        assert strip.width == 5 * 408, "five pictures in a row"
+        sides = [strip.convert("RGB").crop((at, 64, at + 380, 444)) for at in range(0, 5 * 408, 408)]
+    assert all(len(side.getcolors(1 << 20) or ()) > 8 for side in sides), "each is drawn"
+    assert len({side.tobytes() for side in sides}) == 5
+    assert saved(page, ".mm-group .picture-files", "CSV").startswith(b"row,column,probability\r\n2,7,0.9")
     assert "%" in (page.locator(".mm-group .sure .frame").get_attribute("aria-label") or "")
 
 
@@ -131,9 +159,17 @@ def test_the_grid_is_walked_by_arrow_keys(app, visit):
     ):
         page.keyboard.press(key)
         assert page.locator(".mm-group .segment-title").inner_text() == title
+    focused = "[document.activeElement.classList[0], document.activeElement.dataset.g]"
+    assert page.evaluate(focused) == ["cell", "0"], "who walks stays in the grid"
     page.keyboard.press("Escape")
-    assert page.locator(".mm-group .segment").is_hidden()
-    assert page.evaluate("document.activeElement.dataset.g") == "0"
+    assert page.locator(".mm-group .segment").is_hidden() and page.evaluate(focused) == ["cell", "0"]
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    assert page.evaluate(focused) == ["segment", None], "Enter leads into the drawer"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.segment') !== null")
+    page.keyboard.press("Escape")
+    assert page.locator(".mm-group .segment").is_hidden() and page.evaluate(focused) == ["cell", "1"]
 
 
 # What if
@@ -211,12 +247,21 @@ def test_figures_are_saved_as_pictures_and_tables(app, visit):
         (".mm-group .dot-files", "PNG", b"\x89PNG"),
         (".mm-leak", "CSV", b"on,layer"),
     ):
-        page.locator(f"{place} .mm-save summary").first.click()
-        with page.expect_download() as saved:
-            page.locator(f"{place} .mm-save").first.get_by_text(ending, exact=True).click()
-        content = saved.value.path().read_bytes()
+        content = saved(page, place, ending)
         assert content.startswith(begins) and len(content) > 200
-        assert saved.value.suggested_filename.endswith(ending.lower())
+
+
+def test_the_leak_over_training_is_saved_too(app, visit):
+    page = inspect(visit, app)
+    value = bundled_leak()
+    assert value is not None
+    value["training"] = [
+        {"step": step, "sign_conflict": share, "idle_push": 0.5} for step, share in ((1, 0.4), (9, 0.1))
+    ]
+    page.evaluate(DRAW, [read("leak/leak.html"), script("leak/leak"), value])
+    expect(page.locator(".mm-leak .curve-title")).to_contain_text("first 40.0 %, last 10.0 %")
+    assert saved(page, ".mm-leak .curve", "CSV") == b"step,sign conflict,idle push\r\n1,0.4,0.5\r\n9,0.1,0.5\r\n"
+    assert saved(page, ".mm-leak .curve", "PNG").startswith(b"\x89PNG")
 
 
 # Files
@@ -437,3 +482,14 @@ def test_a_sample_that_is_open_already_is_not_opened_again():
     first, other, *_ = bundled()
     assert all(update == gr.skip() for update in on_sample(first, first))
     assert on_sample(first, other)[0] == other
+
+
+def test_a_link_to_a_file_of_the_host_sets_the_list_of_files_to_it(grown_file):
+    record(grown_file, "ab")
+    record(grown_file.with_name("another.jsonl"), "c")  # the first of the list
+    *_, source, sample, listed = on_link(SimpleNamespace(query_params={"group": "file:run.jsonl"}))
+    assert source == "File" and sample == gr.skip()
+    assert (listed.value, [name for name, _ in listed.choices]) == ("run.jsonl", ["another.jsonl", "run.jsonl"])
+    for link in (next(iter(bundled())), "file:none.jsonl"):
+        *_, listed = on_link(SimpleNamespace(query_params={"group": link}))
+        assert listed == gr.skip()

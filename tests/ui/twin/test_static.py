@@ -101,6 +101,14 @@ def test_its_figures_are_saved_from_the_disk(opened):
     with opened.expect_download() as download:
         for_sure.get_by_role("button", name="PNG").click()
     assert Path(str(download.value.path())).read_bytes().startswith(b"\x89PNG")
+    section(opened, "Inspect")
+    opened.locator(".mm-group .cell.image").first.click()
+    opened.locator(".mm-group .difference figcaption").get_by_text("of the pixels").wait_for()
+    opened.locator(".mm-group .picture-files summary").click()
+    with opened.expect_download() as download:
+        opened.locator(".mm-group .picture-files").get_by_role("button", name="PNG").click()
+    with Image.open(str(download.value.path())) as strip:
+        assert len(strip.convert("RGB").getcolors(1 << 24) or ()) > 50  # the pictures themselves
 
 
 def test_it_fits_a_phone(opened):

@@ -1,9 +1,11 @@
 // One segment in whole, in the drawer: text, tokens, pictures with the region, rewards, the four advantages.
 
 import { node } from '../shared/dom.js';
+import { saveMenu } from '../shared/save.js';
 import { cellName, percent, signed } from '../shared/words.js';
 import { cardName, markOf, rightSign } from './columns.js';
 import { putPictures } from './pictures.js';
+import { tokenRows } from './strip.js';
 import { option } from './what_if.js';
 
 const GRANULARITY_NAMES = { trace: 'whole rollout', turn: 'turn by turn' };
@@ -53,15 +55,20 @@ export function drawHead({ find, view, push, grid }) {
  * @param {Detail} detail
  */
 export function drawDetail(inspector, detail) {
-  const { find } = inspector;
+  const { find, view, grid } = inspector;
+  const { g, s } = grid.chosen;
+  const saved = {
+    file: `rollouts-${view.prompt + 1}-${g + 1}-${s + 1}`,
+    title: cardName(g, view.rows[g].segments[s]),
+  };
   if (detail.reason) {
     const word = find('segment-verdict').querySelector('.verdict-word');
     if (word) word.textContent = word.textContent === 'not judged' ? `not judged: ${detail.reason}` : detail.reason;
   }
   putText(find, detail.text);
-  putTokens(find, detail);
+  putTokens(find, detail, saved);
   find('pictures').hidden = !detail.pictures;
-  if (detail.pictures) putPictures(inspector, detail.pictures);
+  if (detail.pictures) putPictures(inspector, detail.pictures, saved);
   find('rewards').replaceChildren(
     ...detail.rewards.flatMap(([name, text]) => [node('dt', '', name), node('dd', '', text)]),
   );
@@ -90,10 +97,14 @@ function putText(find, text) {
 /**
  * @param {Find} find
  * @param {Detail} detail
+ * @param {{ file: string, title: string }} saved
  */
-function putTokens(find, { tokens, dropped }) {
+function putTokens(find, { tokens, dropped }, { file, title }) {
   const chances = tokens.some(({ probability }) => probability !== null);
   find('tokens-box').hidden = !chances;
+  find('token-files').replaceChildren(
+    saveMenu({ file: `${file}-tokens`, title: `${title}, tokens`, rows: () => tokenRows(tokens) }),
+  );
   const more = find('dropped');
   more.hidden = !dropped;
   more.textContent = dropped ? `${dropped} more positions after the end are sampled and scored, then dropped.` : '';

@@ -17,7 +17,7 @@ const AROUND = 2; // rows and columns kept beyond what is in sight
 export class Grid {
   /**
    * @param {HTMLElement} scroller
-   * @param {(g: number, s: number, walked?: boolean) => void} onChoose
+   * @param {(g: number, s: number, how: 'pointed' | 'keyed' | 'walked') => void} onChoose
    */
   constructor(scroller, onChoose) {
     this.scroller = scroller;
@@ -242,7 +242,7 @@ export class Grid {
     top.append(node('span', 'sign'), node('span', 'push'));
     button.append(top);
     if (this.mode === 'cards') button.append(this.face(card));
-    button.addEventListener('click', () => this.onChoose(g, s));
+    button.addEventListener('click', ({ detail }) => this.onChoose(g, s, detail ? 'pointed' : 'keyed'));
     cell.append(button);
     this.mark(cell, g, s);
     return cell;
@@ -359,7 +359,7 @@ export class Grid {
     const next = this.neighbour(g, s, step);
     if (!next) return;
     this.choose(next.g, next.s, true);
-    this.onChoose(next.g, next.s, true);
+    this.onChoose(next.g, next.s, 'walked');
   }
 
   /**

@@ -7,7 +7,10 @@ const { Grid, judgesOf, node, option, pictureAddress, whatIfOf } = mm;
 const find = finder(element);
 const root = find('mm-group');
 const drawer = find('segment');
-const grid = new Grid(find('scroller'), (g, s, walked) => choose(g, s, !walked || !drawer.hidden));
+const grid = new Grid(find('scroller'), (g, s, how) => {
+  choose(g, s, how !== 'walked' || !drawer.hidden);
+  if (how === 'keyed') enterDrawer();
+});
 /** @type {Inspector} */
 const inspector = {
   ...{ find, grid, token: '', finding: null, judges: {} },
@@ -286,9 +289,14 @@ function closeDrawer() {
   drawer.hidden = true;
 }
 
+/** With the keyboard one goes on in the drawer, and is back at the card when it is closed. */
+function enterDrawer() {
+  if (!drawer.hidden) drawer.focus({ preventScroll: true });
+}
+
 function leaveDrawer() {
   closeDrawer();
-  grid.buttonOf(grid.chosen.g, grid.chosen.s)?.focus();
+  grid.choose(grid.chosen.g, grid.chosen.s, true);
 }
 
 // Following a file
@@ -340,9 +348,11 @@ find('clear').addEventListener('click', () => {
   find('filter', HTMLSelectElement).value = 'all';
   arrange(inspector);
 });
-find('point').addEventListener('click', () => {
+find('point').addEventListener('click', ({ detail }) => {
   const { point } = inspector.push;
-  if (point) openAt(point.g, point.s);
+  if (!point) return;
+  openAt(point.g, point.s);
+  if (!detail) enterDrawer();
 });
 find('close').addEventListener('click', leaveDrawer);
 root.addEventListener('keydown', (event) => {

@@ -1,17 +1,20 @@
 // The pictures of one segment, in the drawer: before, after, what changed, what was expected, and how sure it was.
 
 import { node } from '../shared/dom.js';
+import { saveMenu } from '../shared/save.js';
 import { cellName, percent } from '../shared/words.js';
 import { pictureAddress } from './asking.js';
 import { outline, outlineOf, regionOf } from './region.js';
+import { cellRows, stripFigure } from './strip.js';
 
 const SHOWN_SIDE = 1024; // pixels
 
 /**
  * @param {Inspector} inspector
  * @param {NonNullable<Detail['pictures']>} pictures
+ * @param {{ file: string, title: string }} saved
  */
-export function putPictures({ find, token }, pictures) {
+export function putPictures({ find, token }, pictures, saved) {
   const { before, after, expected, boxes, mask, wrong, whole, broken } = pictures;
   /** @param {number | null} number */
   const address = (number) => (number === null ? null : pictureAddress(token, number, SHOWN_SIDE));
@@ -29,6 +32,14 @@ export function putPictures({ find, token }, pictures) {
   }
   if (pictures.sure) figures.push(surenessOf(pictures, pictures.sure));
   find('canvases').replaceChildren(...figures.map(({ figure }) => figure));
+  const svg = () => {
+    const strip = stripFigure(pictures, [.../** @type {any} */ (find('canvases').children)]);
+    find('stage').replaceChildren(strip);
+    return strip;
+  };
+  const { sure } = pictures;
+  const menu = { file: `${saved.file}-pictures`, title: saved.title, svg };
+  find('picture-files').replaceChildren(saveMenu(sure ? { ...menu, rows: () => cellRows(sure.cells) } : menu));
   const parts =
     mask === null ? (boxes.length === 1 ? 'one region' : `${boxes.length} regions`) : 'what its mask covers';
   const cells = wrong.map((box) => cellName(Math.round(box[1] * 8) * 8 + Math.round(box[0] * 8)));

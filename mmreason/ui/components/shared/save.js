@@ -11,8 +11,8 @@ const SCALE = 2; // pixels of a PNG for each of the page's
  *   file: string,
  *   title: string,
  *   svg?: () => SVGSVGElement,
- *   rows: () => (string | number | null)[][],
- * }} Saved `file` without its ending; a table without `svg` is a CSV alone
+ *   rows?: () => (string | number | null)[][],
+ * }} Saved `file` without its ending; a table without `svg` is a CSV alone, pictures without `rows` have none
  */
 
 /**
@@ -24,12 +24,9 @@ export function saveMenu(saved) {
   const head = node('summary', '', 'Save');
   head.setAttribute('aria-label', `Save the figure: ${saved.title}`);
   const choices = node('div', 'mm-save-choices');
-  const { svg } = saved;
+  const { svg, rows } = saved;
   /** @type {[string, () => Promise<Blob>][]} */
-  const kinds = [
-    ...(svg ? figureKinds(svg, saved.title) : []),
-    ['csv', async () => new Blob([csvOf(saved.rows())], { type: 'text/csv' })],
-  ];
+  const kinds = [...(svg ? figureKinds(svg, saved.title) : []), ...(rows ? tableKind(rows) : [])];
   for (const [kind, made] of kinds) {
     const button = node('button', '', kind.toUpperCase());
     button.type = 'button';
@@ -54,6 +51,12 @@ const figureKinds = (svg, title) => [
   ['png', () => pngOf(svg, title)],
   ['svg', async () => new Blob([sourceOf(svg, title)], { type: 'image/svg+xml' })],
 ];
+
+/**
+ * @param {() => (string | number | null)[][]} rows
+ * @returns {[string, () => Promise<Blob>][]}
+ */
+const tableKind = (rows) => [['csv', async () => new Blob([csvOf(rows())], { type: 'text/csv' })]];
 
 /**
  * @param {string} name
