@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mmreason.errors import ConfigError
@@ -11,11 +13,14 @@ from mmreason.records import DIFFICULTIES
 from mmreason.rewards.assignment import ASSIGNMENTS
 from mmreason.settings import settings_of
 from mmreason.tasks import task_named
+from mmreason.tasks.own import DATA
 from mmreason.training.rl.config import GRPOConfig
 
 LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
 BOTH = "both"  # joint, then factorized, on the same prompts
 SETTINGS = settings_of(GRPOConfig)
+
+_DATASET = re.compile(rf"{DATA}[a-z][a-z0-9_]{{0,39}}\Z", re.ASCII)  # no path: where they lie is not said here
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -45,7 +50,8 @@ class TrainSettings:
         if not self.tasks:
             raise ConfigError("tasks must name at least one, got none")
         for task in self.tasks:
-            task_named(task)
+            if task not in self.datasets:
+                task_named(task)
         if not self.difficulties or not set(self.difficulties) <= set(DIFFICULTIES):
             raise ConfigError(f"difficulty must be one or more of {', '.join(DIFFICULTIES)}, got {self.mix or 'none'}")
 
@@ -56,6 +62,11 @@ class TrainSettings:
     @property
     def tasks(self) -> tuple[str, ...]:
         return tuple(self.values["tasks"])
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Those of the tasks that are datasets which came with this fine-tune, ``data:NAME`` each."""
+        return tuple(task for task in self.tasks if _DATASET.match(task))
 
     @property
     def difficulties(self) -> Mapping[str, float]:
@@ -126,13 +137,24 @@ class TrainSettings:
         """The same with ``changes``."""
         return TrainSettings(**{"checkpoint": self.checkpoint} | dict(self.values) | changes)
 
-    def arguments(self, arm: str, checkpoint: str, output: str) -> list[str]:
-        """What follows ``python -m mmreason`` to train ``arm`` from folder ``checkpoint`` into ``output``."""
+    def arguments(self, arm: str, checkpoint: str, output: str, datasets: str = ".") -> list[str]:
+        """What follows ``python -m mmreason`` to train ``arm`` from folder ``checkpoint`` into ``output``.
+
+        ``datasets`` is the folder that its datasets lie in.
+        """
         found = ["train", "--checkpoint", checkpoint, "--output", output, "--assignment", arm]
         for name, value in self._said().items():
+            if name == "tasks":
+                value = {self._placed(task, datasets): weight for task, weight in value.items()}
             if name != "assignment":
                 found += SETTINGS[name].words(value)
         return found if self.lora_rank else [*found, "--leak_steps", str(self.eval_steps)]
+
+    def _placed(self, task: str, datasets: str) -> str:
+        """``task`` as the command line has it."""
+        if task not in self.datasets:
+            return task
+        return f"{DATA}{Path(datasets) / task.removeprefix(DATA)}"
 
     def stored(self) -> dict[str, Any]:
         """As JSON, which ``of`` reads."""

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock, Thread
 from threading import enumerate as enumerate_threads
@@ -19,7 +20,7 @@ from typing import Any
 import psutil
 
 from mmreason import places
-from mmreason.disk import write_whole
+from mmreason.disk import write_whole, writing
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteError
 from mmreason.training.rl.presets import TrainSettings
 from mmreason.training.run.rundir import CONFIG_FILE, STOP_FILE
@@ -43,14 +44,26 @@ _THREAD_LOCK = Lock()
 _LOG = logging.getLogger(__name__)
 
 
-def submit(settings: TrainSettings, token: str, address: str | None = None) -> Run:
-    """Put a new run at the end of the queue; raises ConfigError or CheckpointError."""
+def submit(
+    settings: TrainSettings, token: str, address: str | None = None, fill: Callable[[Run], None] | None = None
+) -> Run:
+    """Put a new run at the end of the queue; raises ConfigError or CheckpointError.
+
+    ``fill`` puts into its folder what it learns from; where that fails, nothing is left of the run.
+    """
     if checkpoints.checkpoint_folder(settings.checkpoint) is None:
         raise CheckpointError(f"checkpoint {settings.checkpoint[:60]!r} is not here")
     with locked():
         known = _make_room(all_runs())
         check_room(settings, token, known, _from(address))
         run = create(settings, token, known)
+        if fill is not None:
+            try:
+                with writing("its runs"):
+                    fill(run)
+            except BaseException:
+                remove(run)
+                raise
         if address is not None:
             _ADDRESSES[run.id] = address
     advance()
@@ -152,7 +165,8 @@ def command_of(run: Run, arm: str) -> list[str]:
     if start is None:
         raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is no longer here")
     folder = run.arm_folder(arm)
-    found = ["-m", "mmreason", *run.settings.arguments(arm, _from_root(start), _from_root(folder))]
+    places_of_it = _from_root(start), _from_root(folder), _from_root(run.datasets)
+    found = ["-m", "mmreason", *run.settings.arguments(arm, *places_of_it)]
     return [*found, "--resume"] if (folder / CONFIG_FILE).exists() else found
 
 

@@ -1,7 +1,8 @@
 """The store of the page's training runs: one folder a run, each with a ``run.json`` that says all but who owns it.
 
 ``<runs>/<id>/run.json`` holds the settings, the hash of its owner's token, its place in the queue and the process
-that was started last; ``<runs>/<id>/<arm>/`` is a run directory of ``train`` and ``<arm>.log`` what it printed.
+that was started last; ``<runs>/<id>/<arm>/`` is a run directory of ``train`` and ``<arm>.log`` what it printed, and
+``<runs>/<id>/datasets/`` holds the rows that its owner handed over.
 Everything is read from these files, so that a restarted server knows what the last one knew.
 """
 
@@ -73,6 +74,11 @@ class Run:
     def arm_folder(self, arm: str) -> Path:
         """The run directory of ``arm``."""
         return self.folder / arm
+
+    @property
+    def datasets(self) -> Path:
+        """The folder of the datasets that its visitor handed over for it."""
+        return self.folder / "datasets"
 
     def log(self, arm: str) -> Path:
         """What ``arm``'s process printed."""

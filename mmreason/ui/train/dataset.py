@@ -1,15 +1,10 @@
-"""A dataset that a visitor hands over as a zip: checked, and shown with what its rewards would give.
-
-Nothing of it is kept, and nothing in it is run: it may hold rows and pictures only.
-"""
+"""A dataset that a visitor hands over as a zip: checked, and shown with what its rewards would give."""
 
 from __future__ import annotations
 
-import stat
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -18,20 +13,17 @@ import numpy as np
 
 from mmreason.disk import one_line, quoted
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError
-from mmreason.handed import inner_parts
 from mmreason.layouts.vocabulary import task_token
 from mmreason.tasks import TASKS
-from mmreason.tasks.dataset.rows import MAX_ROWS, Row
+from mmreason.tasks.dataset.rows import Row
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.ui.host import checkpoints
-from mmreason.ui.host.settings import name_of, read_settings
+from mmreason.ui.host.settings import name_of
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import WRITING
+from mmreason.ui.train.upload import Upload, folder_name, takes, unpack, upload_of
 
 SHOWN = 12
-MAX_UNPACKED = 256 * 2**20
-MAX_ENTRIES = 3 * MAX_ROWS
-SUFFIXES = (".jsonl", ".parquet", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".md", ".txt", "")
 COLUMNS = ["Asked", "Split", "Right answer", "earns", "A wrong one", "earns", "Target drawn", "Nothing drawn"]
 
 
@@ -44,12 +36,16 @@ class Preview:
     pictures: list[tuple[np.ndarray, str]]
     table: dict[str, Any]
     commands: str
+    upload: Upload
 
 
-def preview(path: str | Path, checkpoint: str) -> Preview:
-    """Check the zip at ``path`` and look at twelve of its problems; raises MMReasonError, one sentence."""
+def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
+    """Check the zip at ``path`` and look at twelve of its problems; raises MMReasonError, one sentence.
+
+    ``token`` is of the visitor who handed it over.
+    """
     with TemporaryDirectory(prefix="mmreason-dataset-") as place:
-        folder = unpack(path, Path(place))
+        folder = unpack(path, Path(place) / folder_name(path))
         task = DataTask(folder)
         keys = list(task.rows.rows)
         chosen = keys[:: max(1, len(keys) // SHOWN)][:SHOWN]
@@ -66,12 +62,18 @@ def preview(path: str | Path, checkpoint: str) -> Preview:
         short = f" It needs more rows: none is in {' or '.join(few)}." if few else ""
         sentence = f"✓ {len(keys)} rows ({of}) and {len(task.words)} different words.{short}"
         table = {"summary": f"What rewards give, {len(rows)} of {len(keys)} rows", "columns": COLUMNS, "rows": rows}
-        return Preview(sentence, fits(task, checkpoint), pictures, table, _commands(task.name))
+        upload = upload_of(path, task, few, token)
+        said = fits(task, upload, checkpoint)
+        return Preview(sentence, said, pictures, table, _commands(task.name), upload)
 
 
-def fits(task: DataTask, checkpoint: str) -> str:
+def fits(task: DataTask, upload: Upload, checkpoint: str) -> str:
     """Can ``checkpoint`` be trained on a dataset of that name and those words?  A sentence that says what would do."""
     listed, name = f"{name_of('tasks')}=data:{task.name}", quoted(checkpoint)
+    if takes(checkpoint):
+        if upload.fault:
+            return f"✗ {name} cannot be trained on it: {upload.fault}."
+        return f"✓ {name} can be trained on it: “{upload.label}” is checked under Tasks."
     try:
         folder = checkpoints.checkpoint_folder(checkpoint)
     except CheckpointError:
@@ -122,55 +124,17 @@ def _commands(name: str) -> str:
     )
 
 
-def unpack(path: str | Path, place: Path) -> Path:
-    """The dataset's folder, unpacked inside ``place``; raises ConfigError for what no dataset has in it."""
-    most = read_settings().max_upload_mb
-    if Path(path).stat().st_size > most * 2**20:
-        raise ConfigError(f"the zip must be at most {most} MB")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            _check(entries)
-            for entry in entries:
-                inner = inner_parts(entry.filename)
-                assert inner is not None, "checked before"
-                target = place.joinpath(*inner)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as source:
-                    content = source.read(entry.file_size + 1)
-                if len(content) > entry.file_size:
-                    raise ConfigError(f"the zip is forged: {quoted(entry.filename)} is larger than it says")
-                target.write_bytes(content)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        if isinstance(error, MMReasonError):
-            raise
-        raise ConfigError(f"the file must be a zip that can be read: {one_line(str(error), 120)}") from None
-    inside = [each for each in place.iterdir() if each.name != "__MACOSX"]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name != "data" else place
+def build_dataset(checkpoint: gr.Dropdown, visitor: gr.BrowserState) -> gr.State:
+    """A folded part of the form: hand a dataset over, and see what it would be for ``checkpoint``.
 
-
-def _check(entries: Sequence[zipfile.ZipInfo]) -> None:
-    if len(entries) > MAX_ENTRIES:
-        raise ConfigError(f"the zip must hold at most {MAX_ENTRIES} files, got {len(entries)}")
-    if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
-        raise ConfigError(f"the zip must unpack to at most {MAX_UNPACKED // 2**20} MB")
-    for entry in entries:
-        called = quoted(one_line(entry.filename, 80))
-        if inner_parts(entry.filename) is None:
-            raise ConfigError(f"the zip holds {called}, whose path leads out of it")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise ConfigError(f"the zip holds {called}, which is a link")
-        if entry.flag_bits & 1:
-            raise ConfigError(f"the zip holds {called}, which is encrypted")
-        hidden = entry.filename.startswith("__MACOSX/")
-        if not hidden and PurePosixPath(entry.filename).suffix.lower() not in SUFFIXES:
-            raise ConfigError(f"the zip holds {called}; a dataset has data.jsonl or parquet files and pictures only")
-
-
-def build_dataset(checkpoint: gr.Dropdown) -> None:
-    """A folded part of the form: hand a dataset over, and see what it would be for ``checkpoint``."""
-    with gr.Accordion("Check a dataset of your own", open=False, elem_id="train-dataset"):
-        intro = "A zip of a folder with pictures and data.jsonl, or parquet. It is looked at and not kept."
+    The state is the ``Upload``, None while there is none.
+    """
+    upload = gr.State(None)
+    with gr.Accordion("A dataset of your own", open=False, elem_id="train-dataset"):
+        intro = (
+            "A zip of a folder with pictures and data.jsonl, or parquet. A run that you start on it keeps its rows "
+            "until the run is deleted; otherwise nothing is kept."
+        )
         component("prose", value=[["quiet", intro]])
         file = gr.File(label="Dataset (zip)", file_types=[".zip"], elem_id="train-dataset-file")
         says = component("notice", value="", elem_id="train-dataset-says")
@@ -187,20 +151,22 @@ def build_dataset(checkpoint: gr.Dropdown) -> None:
             lines=3,
             elem_id="train-dataset-commands",
         )
-    shown = [says, fit, pictures, table, commands]
-    gr.on([file.upload, file.clear, checkpoint.change], on_dataset, [file, checkpoint], shown, **WRITING)
+    shown = [says, fit, pictures, table, commands, upload]
+    gr.on([file.upload, file.clear, checkpoint.change], on_dataset, [file, checkpoint, visitor], shown, **WRITING)
+    return upload
 
 
-def on_dataset(path: Any, checkpoint: Any) -> tuple[Any, ...]:
-    """What is said and shown of an upload for a checkpoint to start from; nothing where none is there."""
-    nothing = [], gr.Gallery(visible=False), None, gr.Textbox(visible=False)
+def on_dataset(path: Any, checkpoint: Any, visitor: Any) -> tuple[Any, ...]:
+    """What is said and shown of an upload for a checkpoint to start from, and the ``Upload``; else nothing."""
+    nothing = [], gr.Gallery(visible=False), None, gr.Textbox(visible=False), None
     if path is None:
         return "", *nothing
     try:
         if not isinstance(path, str) or not Path(path).is_file():
             raise ConfigError("the file is not here any more; hand it over again")
-        found = preview(path, str(checkpoint))
+        found = preview(path, str(checkpoint), visitor)
     except MMReasonError as error:
         return f"✗ {error}", *nothing
     shown = gr.Gallery([(picture, words) for picture, words in found.pictures], visible=True)
-    return found.sentence, [["plain", found.fits]], shown, found.table, gr.Textbox(found.commands, visible=True)
+    commands = gr.Textbox(found.commands, visible=True)
+    return found.sentence, [["plain", found.fits]], shown, found.table, commands, found.upload

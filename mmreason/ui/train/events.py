@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -34,8 +35,9 @@ from mmreason.ui.train.form import (
     known_of,
     preset_of,
     public_fields,
-    task_choices,
+    with_upload,
 )
+from mmreason.ui.train.upload import keep
 from mmreason.ui.train.view import RunView, Seen, look
 from mmreason.ui.train.words import claim, label
 
@@ -99,13 +101,14 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     t.checkpoint.change(on_kind, t.checkpoint, [t.public, t.preset, t.bf16], **PRIVATE)
     t.checkpoint.input(on_public, t.checkpoint, t.controls[1:], **PRIVATE)
     t.preset.input(on_preset, [t.preset, t.checkpoint], t.controls[1:], **PRIVATE)
-    t.checkpoint.change(on_checkpoint, [t.checkpoint, t.tasks], t.tasks, **PRIVATE)
+    offers = [t.checkpoint, t.tasks, t.upload, t.visitor]
+    gr.on([t.checkpoint.change, t.upload.change], on_checkpoint, offers, t.tasks, **PRIVATE)
     changed = [control.change for control in t.controls]
     said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says]
-    gr.on(changed, on_form, [t.visitor, *t.controls], said, **CHANGING)
+    gr.on(changed, on_form, [t.visitor, t.upload, *t.controls], said, **CHANGING)
     started = [t.form_says, t.says, t.chosen, *lists]
     t.start.click(None, None, t.start, js=STARTING_JS)
-    start = t.start.click(on_start, [t.visitor, *t.controls], started, **PRIVATE)
+    start = t.start.click(on_start, [t.visitor, t.upload, *t.controls], started, **PRIVATE)
     then_look(start).then(None, t.form_says, None, js=TO_HEAD_JS)
     then_look(t.run.input(on_choose, [t.run, t.visitor], [t.chosen, t.says, t.sure], **PRIVATE))
     t.timer.tick(on_look, asked, shown, **PRIVATE)
@@ -163,9 +166,10 @@ def _lists(chosen: str | None, own: list[Run]) -> tuple[Any, Any]:
 # The form
 
 
-def on_checkpoint(name: Any, tasks: Any) -> Any:
-    """List the tasks that it knows; of those that were chosen it keeps what it can."""
-    return gr.CheckboxGroup(choices=task_choices(name), value=known_of(tasks, name))
+def on_checkpoint(name: Any, tasks: Any, upload: Any = None, visitor: Any = None) -> Any:
+    """List the tasks that it knows; of those that were chosen it keeps what it can, of a dataset handed over that."""
+    choices, chosen = with_upload(tasks, upload, name, visitor)
+    return gr.CheckboxGroup(choices=choices, value=chosen)
 
 
 def on_preset(name: Any, checkpoint: Any) -> tuple[Any, ...]:
@@ -189,10 +193,10 @@ def on_public(name: Any) -> tuple[Any, ...]:
     return tuple(values.get(control, gr.skip()) for control in CONTROLS[1:])
 
 
-def on_form(visitor: Any, *values: Any) -> tuple[Any, ...]:
+def on_form(visitor: Any, upload: Any, *values: Any) -> tuple[Any, ...]:
     """The estimate, or what is wrong with a field and no Start; and which preset the fields are."""
     try:
-        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)
+        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
     except MMReasonError as error:
         wrong = {"says": sentence(error), "at": field_of(str(error))}
         return [], wrong, gr.Button(interactive=False), CUSTOM, []
@@ -201,11 +205,12 @@ def on_form(visitor: Any, *values: Any) -> tuple[Any, ...]:
     return estimate, "", gr.Button(interactive=True), name, claim(name, settings.checkpoint)
 
 
-def on_start(request: gr.Request, visitor: Any, *values: Any) -> tuple[Any, ...]:
-    """Put a run in the queue and show it."""
+def on_start(request: gr.Request, visitor: Any, upload: Any, *values: Any) -> tuple[Any, ...]:
+    """Put a run in the queue and show it; a dataset that it learns from goes into its folder."""
     try:
-        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor)
-        run = queue.submit(settings, visitor, address_of(request))
+        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
+        fill = partial(keep, upload) if settings.datasets else None
+        run = queue.submit(settings, visitor, address_of(request), fill)
     except MMReasonError as error:
         return sentence(error), *[gr.skip()] * 4
     return "", "", run.id, *_lists(run.id, runs_of(visitor))

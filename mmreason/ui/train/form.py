@@ -10,10 +10,12 @@ from mmreason.layouts.vocabulary import check_known
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting, Setting
 from mmreason.tasks import TASKS
+from mmreason.tasks.own import DATA
 from mmreason.training.rl.presets import BOTH, PRESETS, SETTINGS, TrainSettings
 from mmreason.ui.host import checkpoints, public
 from mmreason.ui.runs.quota import check_work
 from mmreason.ui.runs.store import find
+from mmreason.ui.train.upload import Upload, offered
 
 MAX_ROLLOUTS = 1024  # of one step
 ASSIGNMENT_CHOICES = (("joint against factorized", BOTH), ("factorized", "factorized"), ("joint", "joint"))
@@ -35,8 +37,11 @@ PUBLIC_SIZES = (  # of a first training of a public checkpoint: on a CPU, where 
 )
 
 
-def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
-    """Values as they come from the controls, checked; raises ConfigError or CheckpointError in one sentence."""
+def checked_settings(values: dict[str, Any], token: Any, upload: Upload | None = None) -> TrainSettings:
+    """Values as they come from the controls, checked; raises ConfigError or CheckpointError in one sentence.
+
+    ``upload`` is the dataset that was handed over in this session.
+    """
     checkpoint = _checkpoint(values["checkpoint"], token)
     tasks = values["tasks"]
     if not isinstance(tasks, list) or not tasks:
@@ -55,7 +60,7 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
         )
     settings = TrainSettings(
         checkpoint=checkpoint,
-        tasks=tuple(str(task) for task in TASKS if task in tasks) or tuple(map(str, tasks)),
+        tasks=_tasks(tasks, offered(upload, checkpoint, token)),
         difficulties={name: weight for name, weight in weights.items() if weight},
         assignment=str(values["assignment"]),
         **found,
@@ -63,9 +68,22 @@ def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
     folder = checkpoints.checkpoint_folder(checkpoint)
     if folder is not None:
         for task in settings.tasks:
-            check_known(task, checkpoints.known_tasks(folder))
+            if task not in settings.datasets:
+                check_known(task, checkpoints.known_tasks(folder))
     check_work(settings)
     return settings
+
+
+def _tasks(tasks: list[Any], upload: Upload | None) -> tuple[str, ...]:
+    """Those of the ``tasks`` that are here, and ``upload`` where it is among them; raises ConfigError."""
+    own = [str(task) for task in tasks if str(task).startswith(DATA)]
+    for task in own:
+        if upload is None or task != upload.task:
+            raise ConfigError(
+                "tasks must name a dataset that you have handed over here and that this checkpoint can be trained "
+                f"on, got {task[:60]!r}"
+            )
+    return (*(name for name in TASKS if name in tasks), *own[:1]) or tuple(map(str, tasks))
 
 
 def _checked(setting: Setting, value: Any) -> Any:
@@ -130,6 +148,14 @@ def _checkpoint(name: Any, token: Any) -> str:
 def task_choices(checkpoint: Any) -> list[tuple[str, str]]:
     """The tasks that a checkpoint was trained on, as a form lists them: label and name."""
     return [(TASKS[name].label, name) for name in checkpoints.tasks_of(str(checkpoint))]
+
+
+def with_upload(tasks: Any, upload: Any, checkpoint: Any, token: Any) -> tuple[list[tuple[str, str]], list[str]]:
+    """The tasks to choose from and those that are checked: a dataset that can be learnt from alone, else what was."""
+    choices, own = task_choices(checkpoint), offered(upload, checkpoint, token)
+    if own is None:
+        return choices, known_of(tasks, checkpoint)
+    return [*choices, (own.label, own.task)], [own.task]
 
 
 def known_of(wanted: Any, checkpoint: Any) -> list[str]:

@@ -44,7 +44,7 @@ def build_train(blocks: gr.Blocks, tab: gr.Tab, visitor: gr.BrowserState) -> Tra
     }
     with gr.Row(elem_id="train"):
         with gr.Column(elem_id="train-form"):
-            parts |= _form()
+            parts |= _form(visitor)
         with gr.Column(elem_id="train-view"):
             parts |= _run()
             parts["verdict"] = component("prose", value=[], elem_id="train-verdict")
@@ -57,7 +57,7 @@ def build_train(blocks: gr.Blocks, tab: gr.Tab, visitor: gr.BrowserState) -> Tra
     return train
 
 
-def _form() -> dict[str, Any]:
+def _form(visitor: gr.BrowserState) -> dict[str, Any]:
     """What most runs need: preset, start, tasks, arm, Start; all other settings are folded."""
     first = next(iter(PRESETS))
     start, names = filled(PRESETS[first]), checkpoints.checkpoint_names()
@@ -102,7 +102,7 @@ def _form() -> dict[str, Any]:
         with gr.Row(elem_classes="train-numbers"):
             parts |= {each.name: _control(each, start) for each in numbers}
         parts |= {each.name: _control(each, start) for each in MORE if each not in numbers}
-    build_dataset(parts["checkpoint"])
+    parts["upload"] = build_dataset(parts["checkpoint"], visitor)
     component("prose", value=[["quiet", kept_words()]], elem_id="train-lost")
     return parts
 

@@ -545,7 +545,7 @@ def fill_disk(monkeypatch):
 def test_on_a_full_disk_no_run_starts_and_nothing_is_left_of_it(folder, monkeypatch):
     fill_disk(monkeypatch)
     said, *rest = train_events.on_start(
-        SimpleNamespace(client=None), OWNER, *(values()[name] for name in train_form.CONTROLS)
+        SimpleNamespace(client=None), OWNER, None, *(values()[name] for name in train_form.CONTROLS)
     )
     assert said == "This server cannot write its runs (No space left on device): try again later."
     assert rest == [gr.skip()] * 4

@@ -1,12 +1,15 @@
-"""A dataset handed over as a zip: checked, shown with what its rewards give, never run and never kept."""
+"""A dataset handed over as a zip: checked, shown with what its rewards give, never run, and kept by its runs only."""
 
 from __future__ import annotations
 
 import json
 import stat
 import tempfile
+import time
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -14,13 +17,23 @@ import pytest
 from mmreason.__main__ import main
 from mmreason.errors import MMReasonError
 from mmreason.layouts.vocabulary import build_text_tokenizer
-from mmreason.training.rl.presets import PRESETS
+from mmreason.tasks import TASKS
+from mmreason.training.rl.presets import PRESETS, TrainSettings
+from mmreason.ui.host import checkpoints
 from mmreason.ui.host.own_tasks import add_host_tasks
-from mmreason.ui.train import dataset
-from mmreason.ui.train.dataset import on_dataset, preview, unpack
-from mmreason.ui.train.events import on_checkpoint, on_preset
+from mmreason.ui.inspect.sources import open_run
+from mmreason.ui.runs import queue
+from mmreason.ui.runs.state import status_of
+from mmreason.ui.runs.store import find
+from mmreason.ui.train import upload
+from mmreason.ui.train.dataset import on_dataset, preview
+from mmreason.ui.train.events import on_checkpoint, on_preset, on_start
+from mmreason.ui.train.form import CONTROLS, filled, public_fields
 from mmreason.ui.train.tab import build_train
+from mmreason.ui.train.upload import unpack
+from mmreason.ui.train.words import command_lines
 from tests.helpers.shapes import write_shapes
+from tests.helpers.training_runs import OTHER, OWNER, state
 
 
 def zipped(folder: Path, path: Path, root: str = "shapes/") -> Path:
@@ -38,7 +51,7 @@ def shapes(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("root", ["shapes/", ""])
 def test_a_preview_says_what_right_and_wrong_answers_and_edits_earn(shapes, tmp_path, root):
-    found = preview(zipped(shapes, tmp_path / "shapes.zip", root), "base")
+    found = preview(zipped(shapes, tmp_path / "shapes.zip", root), "base", OWNER)
     assert found.sentence.startswith("✓ 60 rows (") and "different words" in found.sentence
     assert len(found.pictures) == len(found.table["rows"]) == 12
     for asked, split, right, earns, wrong, less, drawn, still in found.table["rows"]:
@@ -48,14 +61,14 @@ def test_a_preview_says_what_right_and_wrong_answers_and_edits_earn(shapes, tmp_
 
 
 def test_rows_without_a_split_are_told(tmp_path):
-    found = preview(zipped(write_shapes(tmp_path / "few", 3), tmp_path / "few.zip"), "base")
+    found = preview(zipped(write_shapes(tmp_path / "few", 3), tmp_path / "few.zip"), "base", OWNER)
     assert "It needs more rows" in found.sentence and len(found.pictures) == 3
 
 
-def test_nothing_of_an_upload_is_kept(shapes, tmp_path, monkeypatch):
+def test_nothing_of_an_upload_is_kept_where_no_run_is_started(shapes, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "here"))
     (tmp_path / "here").mkdir()
-    preview(zipped(shapes, tmp_path / "shapes.zip"), "base")
+    preview(zipped(shapes, tmp_path / "shapes.zip"), "base", OWNER)
     assert list((tmp_path / "here").iterdir()) == []
 
 
@@ -86,19 +99,19 @@ def forged(path: Path, name: str, content: bytes = b"x", mode: int = stat.S_IFRE
     ],
 )
 def test_what_is_no_dataset_is_refused_in_a_sentence(name, content, mode, said, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "MAX_UNPACKED", 2**20)
+    monkeypatch.setattr(upload, "MAX_UNPACKED", 2**20)
     path = forged(tmp_path / "data.zip", name, content, mode)
-    told, fit, gallery, table, _ = on_dataset(str(path), "base")
+    told, fit, gallery, table, _, handed = on_dataset(str(path), "base", OWNER)
     assert told.startswith("✗ ") and said in told and "\n" not in told
-    assert table is None and fit == [] and gallery.visible is False
+    assert table is None and fit == [] and gallery.visible is False and handed is None
 
 
 def test_a_file_that_is_no_zip_is_refused_and_a_large_one_unread(tmp_path, monkeypatch):
     path = tmp_path / "data.zip"
     path.write_bytes(b"PK no zip")
-    assert "must be a zip that can be read" in on_dataset(str(path), "base")[0]
-    assert "hand it over again" in on_dataset(str(tmp_path / "gone.zip"), "base")[0]
-    assert on_dataset(None, "base")[0] == ""
+    assert "must be a zip that can be read" in on_dataset(str(path), "base", OWNER)[0]
+    assert "hand it over again" in on_dataset(str(tmp_path / "gone.zip"), "base", OWNER)[0]
+    assert on_dataset(None, "base", OWNER)[0] == ""
     monkeypatch.setenv("MMREASON_MAX_UPLOAD_MB", "1")
     path.write_bytes(bytes(2**20 + 1))
     with pytest.raises(MMReasonError, match="at most 1 MB"):
@@ -110,7 +123,7 @@ def test_a_hostile_text_stays_text(tmp_path):
     rows = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
     rows[0]["prompt"] = "${Object.assign(window,{PWNED:1})} <img src=x>"
     (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = preview(zipped(folder, tmp_path / "shapes.zip"), "base")
+    found = preview(zipped(folder, tmp_path / "shapes.zip"), "base", OWNER)
     assert any("PWNED" in row[0] for row in found.table["rows"])  # the table puts it in by textContent
 
 
@@ -127,13 +140,15 @@ def test_it_is_said_whether_the_chosen_checkpoint_can_be_trained_on_it_and_what_
     monkeypatch.setenv("MMREASON_CHECKPOINTS", str(tmp_path))
     path, own = str(zipped(shapes, tmp_path / "shapes.zip")), f"data:{shapes}"
     taught(tmp_path, "base", ["maze"])
-    said = on_dataset(path, "base")[1][0][1]
+    said = on_dataset(path, "base", OWNER)[1][0][1]
     assert said.startswith("✗ 'base' cannot be trained on it from here") and "<shapes>, look, which" in said
-    assert "MMREASON_TASKS=data:shapes" in said and "nowhere" in on_dataset(path, "nowhere")[1][0][1]
+    assert "MMREASON_TASKS=data:shapes" in said and "nowhere" in on_dataset(path, "nowhere", OWNER)[1][0][1]
     monkeypatch.setenv("MMREASON_TASKS", own)
     add_host_tasks()
     taught(tmp_path, "mine", ["shapes"])
-    assert on_dataset(path, "mine")[1] == [["plain", "✓ 'mine' knows it: choose shapes under Tasks to train on it."]]
+    assert on_dataset(path, "mine", OWNER)[1] == [
+        ["plain", "✓ 'mine' knows it: choose shapes under Tasks to train on it."]
+    ]
 
 
 def test_the_form_lists_the_tasks_that_the_checkpoint_was_taught_the_hosts_own_too(
@@ -153,3 +168,94 @@ def test_the_form_lists_the_tasks_that_the_checkpoint_was_taught_the_hosts_own_t
     assert on_checkpoint("base", ["sudoku", "find_gems"]).value == ["sudoku"]
     first = next(iter(PRESETS))
     assert on_preset(first, "gems")[0] == ["find_gems"] and on_preset(first, "base")[0] != ["find_gems"]
+
+
+# Training on it
+
+
+@pytest.fixture
+def stored(public_host, tmp_path, monkeypatch) -> Path:
+    """The host's checkpoints, and a store of runs of its own."""
+    monkeypatch.setenv(checkpoints.RUNS_SETTING, str(tmp_path / "runs"))
+    return tmp_path / "runs" / "page"
+
+
+def handed_over(folder: Path, path: Path, token: str = OWNER):
+    return on_dataset(str(zipped(folder, path)), "tiny", token)[-1]
+
+
+def asked(tasks: list[str], checkpoint: str = "tiny") -> list[Any]:
+    """The form's values for a run of two steps."""
+    sizes = {"steps": 2, "num_problems": 1, "num_generations": 2, "eval_problems": 1, "eval_steps": 2, "save_steps": 1}
+    values = filled(PRESETS["Short (CPU)"]) | (public_fields(checkpoint) or {}) | sizes
+    values |= {"max_turns": 1, "lora_rank": 2, "text_length": 4, "assignment": "factorized"}
+    values |= {"checkpoint": checkpoint, "tasks": tasks}
+    return [values[name] for name in CONTROLS]
+
+
+def start(tasks: list[str], handed: Any, token: str = OWNER, checkpoint: str = "tiny") -> tuple[str, str]:
+    """What is said, and the run that was started."""
+    said, _, run, *_ = on_start(SimpleNamespace(client=None), token, handed, *asked(tasks, checkpoint))
+    return said, run
+
+
+def test_a_run_on_a_dataset_handed_over_finishes_keeps_its_rows_and_takes_them_with_it(stored, shapes, tmp_path):
+    handed = handed_over(shapes, tmp_path / "shapes.zip")
+    form = on_checkpoint("tiny", ["jigsaw"], handed, OWNER)
+    assert form.choices[-1] == ("your dataset: shapes, 60 rows", "data:shapes") and form.value == ["data:shapes"]
+    assert "shapes" not in TASKS, "it is no task of other visitors"
+    said, run_id = start(form.value, handed)
+    assert said == ""
+    run, deadline = find(run_id), time.monotonic() + 120
+    assert run is not None
+    while state(run) in ("queued", "running") and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert state(run) == "finished", run.log("factorized").read_text()
+    rows = status_of(run).rows["factorized"]
+    assert rows[-1]["step"] == 2 and set(rows[-1]["success"]) == {"shapes", "mean"}
+    sample = open_run(f"run:{run_id}/factorized, step 2")
+    assert "Which colour is square" in str(sample.rollouts), "of the rows that were handed over"
+    assert (run.datasets / "shapes" / "data.jsonl").read_text() == (shapes / "data.jsonl").read_text()
+    assert "--tasks data:shapes " in command_lines(run), "as its visitor has it, with no path of this server"
+    (tmp_path / "shapes.zip").unlink()
+    with pytest.raises(MMReasonError, match="only the visitor who started"):
+        queue.delete(run_id, OTHER)
+    queue.delete(run_id, OWNER)
+    assert [path.name for path in stored.iterdir()] == [".lock"]
+
+
+def test_nobody_starts_what_another_visitor_handed_over_or_what_lies_elsewhere(stored, shapes, tmp_path):
+    handed = handed_over(shapes, tmp_path / "shapes.zip")
+    assert on_checkpoint("tiny", ["maze"], handed, OTHER).value == ["maze"]
+    wrong = [
+        (["data:shapes"], handed, OTHER, "tiny"),
+        (["data:shapes"], None, OWNER, "tiny"),
+        ([f"data:{shapes}"], handed, OWNER, "tiny"),
+        (["maze", "data:../shapes"], handed, OWNER, "tiny"),
+        (["data:shapes"], handed, OWNER, "base"),
+    ]
+    for values in wrong:
+        said, run = start(*values)
+        assert "dataset that you have handed over here" in said and run == gr.skip()
+    with pytest.raises(MMReasonError, match="task must be one of"):
+        TrainSettings(tasks=[f"data:{shapes}"])
+    assert not stored.exists() or not list(stored.glob("*/run.json"))
+
+
+def test_what_cannot_be_trained_on_is_not_offered_and_an_upload_that_has_gone_leaves_no_run(
+    stored, shapes, tmp_path, monkeypatch
+):
+    handed = handed_over(shapes, tmp_path / "shapes.zip")
+    assert all(name != "data:shapes" for _, name in on_checkpoint("base", ["maze"], handed, OWNER).choices)
+    few = on_dataset(str(zipped(write_shapes(tmp_path / "few", 3), tmp_path / "few.zip")), "tiny", OWNER)
+    assert few[1][0][1].startswith("✗ 'tiny' cannot be trained on it: it has no rows in ")
+    assert on_checkpoint("tiny", ["maze"], few[-1], OWNER).value == ["maze"]
+    taken = on_dataset(str(zipped(shapes, tmp_path / "maze.zip", "")), "tiny", OWNER)[-1]
+    assert taken.task == "data:maze_2", "no other task's name"
+    monkeypatch.setattr(upload, "MAX_KEPT", 1000)
+    assert "a run may keep" in handed_over(shapes, tmp_path / "large.zip").fault
+    forged(tmp_path / "shapes.zip", "../data.jsonl")
+    assert "whose path leads out of it" in start(["data:shapes"], handed)[0]
+    (tmp_path / "shapes.zip").unlink()
+    assert "hand it over again" in start(["data:shapes"], handed)[0]
+    assert not list(stored.glob("*/run.json"))

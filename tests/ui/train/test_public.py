@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page
@@ -11,10 +13,12 @@ from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.host import public
 from mmreason.ui.inspect.sources import roll_out
+from mmreason.ui.runs import store
 from mmreason.ui.runs.estimate import words
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.train import form
 from mmreason.ui.train.form import checked_settings, filled, public_fields
+from tests.helpers.shapes import write_shapes
 
 OWNER = "a token that is long enough"
 FAST = {"steps": 2, "num_problems": 1, "num_generations": 2, "eval_problems": 1, "eval_steps": 2, "save_steps": 1}
@@ -68,6 +72,35 @@ def test_a_group_of_a_public_checkpoint_is_rolled_out_and_judged(quick) -> None:
     assert group is not None and "full attention" in group.source
     assert len(group.rollouts.rollouts) == 2 and group.rollouts.judges == {"text": ("text",), "image": ("image",)}
     assert all(part.picture is not None for rollout in group.rollouts.rollouts for part in rollout.of("image"))
+
+
+def test_a_dataset_that_is_handed_over_becomes_a_checked_task_and_is_started(
+    public_page, quick, visit: Callable[..., Page], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "0")  # it waits in line
+    archive = shutil.make_archive(str(tmp_path / "shapes"), "zip", write_shapes(tmp_path / "shapes", 60))
+    page = visit(public_page)
+    page.get_by_role("tab", name="Train").click()
+    page.locator("#train-dataset button").first.click()
+    page.locator("#train-dataset-file input[type=file]").set_input_files(archive)
+    page.locator("#train-dataset-fits").get_by_text("cannot be trained on it from here").wait_for()
+    task = page.locator("#train-tasks").get_by_label("your dataset: shapes, 60 rows")
+    assert not task.is_visible()
+    page.locator("#train-checkpoint input").click()
+    page.get_by_role("option", name="tiny").click()
+    page.locator("#train-dataset-fits").get_by_text("is checked under Tasks").wait_for()
+    task.wait_for()
+    assert task.is_checked()
+    page.locator("#train-estimate").get_by_text("parameters of adapters are trained").wait_for()
+    page.locator("#train-start").click()
+    page.locator("#train-head").get_by_text("Next in line").wait_for()
+    assert "--tasks data:shapes" in page.locator("#train-command textarea").input_value()
+    run = store.all_runs()[0]
+    assert (run.datasets / "shapes" / "data.jsonl").is_file()
+    page.locator("#train-delete").click()
+    page.locator("#train-really").click()
+    page.locator("#train-sure").wait_for(state="hidden")
+    assert not run.folder.exists()
 
 
 @pytest.mark.slow
