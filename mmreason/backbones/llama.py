@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -29,6 +30,9 @@ from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.models.kernels import quick_attention
 from mmreason.records import Cost
+
+if TYPE_CHECKING:
+    from mmreason.backbones.shards import Shards
 
 MAX_TOKENS = 16_384  # forwarded at once
 
@@ -69,6 +73,7 @@ class LlamaBackbone:
         self.model, self.shape, self.max_tokens = model, shape, max_tokens
         self.spent = Cost()  # since the last ``take_cost``
         self.checkpointing = False  # recompute blocks in a backward pass instead of keeping what they computed
+        self.shards: Shards | None = None  # of the layers, where processes share them
         for module in model.modules():
             if isinstance(module, LlamaAttention):
                 module.is_causal = False
@@ -81,6 +86,17 @@ class LlamaBackbone:
     @property
     def device(self) -> torch.device:
         return self.model.lm_head.weight.device
+
+    def shard(self, device: torch.device) -> None:
+        """Keep a share of each layer's frozen weights, on ``device``, of as many as there are processes."""
+        from mmreason.backbones.shards import Shards  # torch's FSDP takes its time to import
+
+        self.shards = Shards(self.model.model.layers, device)
+
+    def meet(self) -> None:
+        """Wait for the other processes that share the weights, helping them to forward."""
+        if self.shards is not None:
+            self.shards.meet()
 
     def open(self, views: Sequence[View], alphabet: Alphabet, guidance: Sequence[float] = ()) -> LlamaSession:
         """Begin to denoise ``views``; in ``prefix`` their contexts are forwarded now."""

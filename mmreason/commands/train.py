@@ -82,6 +82,7 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     from mmreason.sampling.views.config import ViewsConfig
     from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.settings import build, given
+    from mmreason.training.hardware import is_shared
     from mmreason.training.rl.grpo import Rollouts
     from mmreason.training.rl.presets import LEAK_GROUPS
     from mmreason.training.rl.trainer import Trainer
@@ -97,7 +98,8 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     functions = load_rewards(args.reward)
     values = values_of(args, GRPOConfig)
     build(GRPOConfig, values)  # what is wrong is said before weights are read
-    pipe = load_policy(args.checkpoint, given(ViewsConfig, values))
+    device = "cpu" if is_shared(accelerator) else None  # no device holds more of the base than its share
+    pipe = load_policy(args.checkpoint, given(ViewsConfig, values), device)
     sampling = pipe.sampling_config(**given(SamplingConfig, values))
     parts = {"sampling": sampling} | ({"views": pipe.views} if isinstance(pipe, ViewsPipeline) else {})
     values["tasks"] = values["tasks"] or tasks_of(pipe.vocabulary, None)

@@ -1,17 +1,22 @@
-"""What trainings ask of the hardware: half precision, and memory that the process keeps or gives back."""
+"""What trainings ask of the hardware: half precision, shares of a model, and memory to keep or give back."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
 from mmreason.models.kernels import quick_attention
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _NEVER = 2**31 - 1
@@ -25,6 +30,16 @@ def half_precision(device: torch.device, enabled: bool = True) -> Iterator[None]
     """
     with quick_attention(device, enabled), torch.autocast(device.type, torch.bfloat16, enabled=enabled):
         yield
+
+
+def is_wished(way: str) -> bool:
+    """Does accelerate's launcher, or whoever sets its variable, wish the model to be cut in this ``way``?"""
+    return os.environ.get(f"ACCELERATE_USE_{way}", "").lower() in ("1", "true")
+
+
+def is_shared(accelerator: Accelerator) -> bool:
+    """Do several processes keep a share of the base each?"""
+    return accelerator.num_processes > 1 and is_wished("FSDP")
 
 
 def half_pays(device: torch.device) -> bool:

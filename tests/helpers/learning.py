@@ -48,6 +48,14 @@ def even_tokens(trace: Trace) -> list[float]:
     return [sum(token % 2 == 0 for token in segment.tokens) / len(segment.tokens) for segment in trace.segments]
 
 
+def in_shares(trace: Trace) -> list[None]:
+    """No reward, but an error in a process that does not share its base with others."""
+    from torch.distributed.fsdp import FSDPModule
+
+    assert FSDPModule.__subclasses__(), "no layer was cut"
+    return [None for _ in trace.segments]
+
+
 def config(**changes: Any) -> GRPOConfig:
     """A run of three small steps on easy problems of all tasks."""
     small: dict[str, Any] = {

@@ -56,8 +56,10 @@ def is_public(path: str) -> bool:
     return family.is_public(Path(path)) if os.path.isdir(path) else family.may_be_on_hub(path)
 
 
-def load_policy(path: str, views: Mapping[str, Any] | None = None) -> InterleavedReasoningPipeline | ViewsPipeline:
-    """The policy that ``path`` names, ours or of a public family, on the fastest device.
+def load_policy(
+    path: str, views: Mapping[str, Any] | None = None, device: str | None = None
+) -> InterleavedReasoningPipeline | ViewsPipeline:
+    """The policy that ``path`` names, ours or of a public family: that one on ``device``, else on the fastest.
 
     Raises CheckpointError, and ConfigError where ``views`` are set for a checkpoint that knows none.
     """
@@ -65,7 +67,7 @@ def load_policy(path: str, views: Mapping[str, Any] | None = None) -> Interleave
         from mmreason.sampling.pipeline import fastest_device
         from mmreason.sampling.views.pipeline import ViewsPipeline
 
-        return ViewsPipeline.from_pretrained(path, fastest_device(), views)
+        return ViewsPipeline.from_pretrained(path, device or fastest_device(), views)
     pipe = load_pipeline(path)
     if views:
         raise ConfigError(f"--{next(iter(views))} is for checkpoints of public families; {path!r} is one of ours")

@@ -26,6 +26,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.seeds import derive_seed, numpy_generator
 from mmreason.tasks import make_problem
+from mmreason.training.hardware import is_shared
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.curriculum import Curriculum, Outcome, outcomes_of
 from mmreason.training.rl.learner import CellsLearner, Learner, Scored
@@ -107,7 +108,7 @@ class GRPO:
         """``reference`` is what KL is measured from, for a public checkpoint found by itself."""
         self.learner: Learner
         if isinstance(pipe, ViewsPipeline):
-            self.learner = learner = ViewsLearner(pipe, config)
+            self.learner = learner = ViewsLearner(pipe, config, accelerator.device if is_shared(accelerator) else None)
             reference = learner.reference() if config.loss.beta else None
         else:
             self.learner = CellsLearner(pipe, config)
@@ -145,6 +146,7 @@ class GRPO:
             for g, group in zip(flat, replaced, strict=True):
                 groups[g] = group
             advantages = assign(groups, config.assignment)
+        self.learner.meet()
         traces = [trace for group in groups for trace in group]
         if config.assignment.scale_rewards == "batch" and world > 1:
             everyone = gather_object(groups)
@@ -207,6 +209,7 @@ class GRPO:
             sums = _sampled(traces)
             for i, (batch, (advantage_N, weight_N)) in enumerate(zip(batches, terms, strict=True)):
                 old[i] = self._accumulate(batch, advantage_N, weight_N, old[i], sums)
+            self.learner.meet()
             before = metrics
             metrics = self._optimizer_step(step, sums)
             for name in ("skipped", "train_flops"):
@@ -218,6 +221,7 @@ class GRPO:
                 batch = batches[len(batches) // 2]
                 with self.learner.half():
                     counts = self.learner.changed_orders(batch)
+            self.learner.meet()
             changed, steps, flops = self._sum(torch.tensor(counts, dtype=torch.float64)).tolist()
             metrics["order_changed"] = changed / max(1.0, steps)
             metrics["train_flops"] += flops

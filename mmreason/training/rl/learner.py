@@ -67,6 +67,10 @@ class Learner(Protocol):
         """In which rollouts and updates are computed."""
         ...
 
+    def meet(self) -> None:
+        """Wait until all processes have forwarded what they had to; before they exchange anything."""
+        ...
+
     def batches(
         self, traces: Sequence[Trace], rngs: Sequence[np.random.Generator], live: Sequence[Sequence[bool]] | None
     ) -> list[Any]:
@@ -129,6 +133,9 @@ class CellsLearner:
 
     def half(self) -> AbstractContextManager[None]:
         return half_precision(self.device, self.config.bf16)
+
+    def meet(self) -> None:
+        pass  # each process has the whole model
 
     def batches(
         self, traces: Sequence[Trace], rngs: Sequence[np.random.Generator], live: Sequence[Sequence[bool]] | None

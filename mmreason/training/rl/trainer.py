@@ -25,6 +25,7 @@ from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.custom import Reward, RewardFunction, as_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
+from mmreason.training.hardware import is_shared, is_wished
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts
 from mmreason.training.rl.loss import POOLED
@@ -35,7 +36,8 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 
 LORA_TARGETS = ["qkv", "out", "up", "down"]
 RESUME_WITH_OTHER = (*MAY_DIFFER, "max_tokens", "gradient_checkpointing")  # memory: the same update, up to rounding
-SHARDING = ("FSDP", "DEEPSPEED", "MEGATRON_LM")  # ways of accelerate's launcher
+NOT_HERE = ("DEEPSPEED", "MEGATRON_LM")  # ways of accelerate's launcher to cut a model
+FSDP_WISHED = "ACCELERATE_USE_FSDP"
 
 OnRow = Callable[[dict[str, Any]], None]
 OnSamples = Callable[[Rollouts, int], None]
@@ -46,13 +48,18 @@ Measure = Callable[[Rollouts, int], dict[str, Any]]
 def processes() -> Accelerator:
     """This process and those that train with it, each on its own device.
 
-    Raises ConfigError where a launcher wants the model cut into shards: roll-outs end at different steps, so that the
-    processes forward unlike numbers of times, and shards would wait for one another.
+    Raises ConfigError where a launcher wishes the model to be cut in a way in which processes whose rollouts end at
+    different steps would wait for each other for ever.
     """
-    for name in SHARDING:
-        if os.environ.get(f"ACCELERATE_USE_{name}", "").lower() in ("1", "true"):
-            raise ConfigError(f"processes must hold the whole model each (torchrun, or accelerate's DDP), got {name}")
-    return Accelerator(cpu=not torch.cuda.is_available())
+    for name in NOT_HERE:
+        if is_wished(name):
+            raise ConfigError(f"processes must hold the whole model each, or share it by FSDP, got {name}")
+    wished = os.environ.pop(FSDP_WISHED, None)  # else accelerate wraps models its own way, on GPUs only
+    try:
+        return Accelerator(cpu=not torch.cuda.is_available())
+    finally:
+        if wished is not None:
+            os.environ[FSDP_WISHED] = wished
 
 
 class Trainer:
@@ -68,7 +75,10 @@ class Trainer:
     ) -> None:
         self.pipe, self.config, self.run = pipe, config, run
         self.accelerator = accelerator or processes()
-        self.pipe.to(self.accelerator.device)
+        if not is_shared(self.accelerator):
+            self.pipe.to(self.accelerator.device)
+        elif isinstance(pipe, InterleavedReasoningPipeline):
+            raise ConfigError("processes must hold the whole model each for checkpoints of our own, got FSDP")
         self.origin: dict[str, Any] = {"rewards": [as_reward(each).source for each in reward_functions]}
         if self.accelerator.is_main_process:  # who alone reads and writes the settings
             self.origin["checkpoint"] = pipe.current_fingerprint()
@@ -171,6 +181,7 @@ class Trainer:
 
     def _agree(self, wish: bool) -> bool:
         """True on all processes if it is on any."""
+        self.grpo.learner.meet()
         vote = torch.tensor([float(wish)], device=self.accelerator.device)
         return bool(cast(torch.Tensor, self.accelerator.reduce(vote, "sum")).item())
 
@@ -209,6 +220,7 @@ class Trainer:
             list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
         )
         traces = solve_problems(self.pipe, problems, config.sampling, config.seed, is_stopped=is_stopped)
+        self.grpo.learner.meet()
         if len(traces) < len(problems):
             return {}
         rewards = [trace_rewards(trace) for trace in traces]

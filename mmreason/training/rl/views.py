@@ -54,8 +54,11 @@ class ScoredViews:
 class ViewsLearner:
     """A public checkpoint with adapters."""
 
-    def __init__(self, pipe: ViewsPipeline, config: GRPOConfig) -> None:
-        """Adds adapters of ``config.lora_rank``, or goes on with those that the checkpoint has; raises ConfigError."""
+    def __init__(self, pipe: ViewsPipeline, config: GRPOConfig, shared_on: torch.device | None = None) -> None:
+        """Adds adapters of ``config.lora_rank``, or goes on with those that the checkpoint has; raises ConfigError.
+
+        With ``shared_on`` this process keeps its share of the base there, and moves there what is not shared.
+        """
         if config.likelihood != "trajectory":
             raise ConfigError(
                 f"likelihood must be trajectory for checkpoints of public families, got {config.likelihood}"
@@ -64,6 +67,9 @@ class ViewsLearner:
         self.pipe, self.config, self.backbone = pipe, config, model.backbone
         self.is_new = model.adapter is None
         self.adapter = model.to_train(config.lora_rank, config.seed, config.gradient_checkpointing)
+        if shared_on is not None:
+            self.backbone.shard(shared_on)  # before it moves: no device ever holds the whole base
+            pipe.to(shared_on)
         self.policy: nn.Module = self.adapter.peft
         self.at_once = rollouts_at_once(pipe)
         self.alphabets = alphabets(model)
@@ -86,6 +92,9 @@ class ViewsLearner:
 
     def half(self) -> AbstractContextManager[None]:
         return nullcontext()  # the base has a type of its own, the adapters have 32 bits
+
+    def meet(self) -> None:
+        self.backbone.meet()
 
     def batches(
         self, traces: Sequence[Trace], rngs: Sequence[np.random.Generator], live: Sequence[Sequence[bool]] | None
