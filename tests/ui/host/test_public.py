@@ -19,6 +19,8 @@ from mmreason.ui.runs.choices import choices_of, small_choices_of
 from tests.helpers.public import SHORT
 from tests.helpers.public import folder as standin
 
+pytestmark = pytest.mark.usefixtures("real_checkpoints")
+
 
 @pytest.fixture
 def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -144,7 +144,7 @@ def test_groups_of_either_version_are_among_the_samples(tmp_path, monkeypatch):
         assert group.natives and not group.notes
 
 
-def test_the_tasks_are_listed_that_the_chosen_checkpoint_was_taught():
+def test_the_tasks_are_listed_that_the_chosen_checkpoint_was_taught(real_checkpoints):
     _, scenes = on_checkpoint("scenes", "sudoku")
     assert {name for _, name in scenes.choices} == {"visual_search", "chart_refocus"} and scenes.value != "sudoku"
     _, base = on_checkpoint("base", "sudoku")

@@ -35,6 +35,8 @@ from mmreason.ui.train.words import command_lines
 from tests.helpers.shapes import write_shapes
 from tests.helpers.training_runs import OTHER, OWNER, state
 
+pytestmark = pytest.mark.usefixtures("real_checkpoints")
+
 
 def zipped(folder: Path, path: Path, root: str = "shapes/") -> Path:
     with zipfile.ZipFile(path, "w") as archive:
