@@ -161,6 +161,12 @@ def test_who_comes_to_a_full_batch_knows_how_many_are_ahead_and_moves_up(pipe):
         await asyncio.sleep(1.2)
         counts = worker.counts()
         assert (counts["running"], counts["waiting"]) == (1, 2)
+        async with asyncio.timeout(30):
+            while worker.counts()["waiting"] == 2:  # until the first is done
+                pipe.let(1)
+                await asyncio.sleep(0.02)
+            while len(notices["c"]) < 2:
+                await asyncio.sleep(0.02)
         pipe.let_go()
         await visits
 
