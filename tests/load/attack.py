@@ -55,10 +55,10 @@ class Events:
         ]
 
     def training(self, settings: TrainSettings = LARGEST) -> tuple[int, list[Any]]:
-        """Number and data of the click that starts a training; the visitor's token comes first."""
-        (event,) = (event for event in self._clicks(TRAINING) if len(event["inputs"]) == 1 + len(CONTROLS))
+        """Number and data of the click that starts a training, after the visitor's token; without a dataset."""
+        (event,) = (event for event in self._clicks(TRAINING) if len(event["inputs"]) == 2 + len(CONTROLS))
         values = {"checkpoint": "base"} | filled(settings)
-        return event["id"], [values[name] for name in CONTROLS]
+        return event["id"], [None, *(values[name] for name in CONTROLS)]
 
     def _clicks(self, element: str) -> list[dict[str, Any]]:
         ids = [number for number, part in self.parts.items() if part["props"].get("elem_id") == element]
