@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from mmreason import places
 from mmreason.errors import MMReasonError
@@ -361,9 +361,12 @@ def test_start_says_at_once_that_it_begins(train_page, visit):
       new MutationObserver(() => window.said.push(button.textContent.trim()))
         .observe(button, { childList: true, characterData: true, subtree: true });
     }""")
-    page.route("**/queue/join*", lambda route: None)  # a server that does not answer
+    unanswered: list[Route] = []
+    page.route("**/queue/join*", unanswered.append)  # a server that does not answer
     page.locator("#train-start").click()
     page.wait_for_function("() => window.said.includes('Starting …')")
+    for route in unanswered:
+        route.abort()
     page.unroute_all(behavior="ignoreErrors")
 
 
