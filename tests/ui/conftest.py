@@ -75,8 +75,10 @@ def real_checkpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def scripted(scripted_server: Scripted) -> Iterator[Scripted]:
-    """The same server; steps are let go when the test ends."""
+def scripted(scripted_server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scripted]:
+    """The same server, whatever a module between has put in its pipeline's place; steps are let go at the end."""
+    monkeypatch.setattr(checkpoints, "load_pipeline", lambda name: scripted_server.pipe)
+    monkeypatch.setattr(checkpoints, "checkpoint_names", lambda: ["base"])
     yield scripted_server
     scripted_server.pipe.let_go()
 
