@@ -6,13 +6,14 @@ Axes: H W rows and columns of codes, C codes; pictures are (height, width, 3) ui
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
 
-from mmreason.errors import ConfigError
+from mmreason.errors import CheckpointError, ConfigError
 
 
 class Codec(Protocol):
@@ -45,6 +46,13 @@ class Codec(Protocol):
     def sheet(self) -> np.ndarray | None:
         """(C, p, p, 3) uint8: what each code looks like; None where that hangs on its neighbours."""
         ...
+
+
+def check_files(folder: Path, *names: str) -> None:
+    """Raises CheckpointError for the first of ``names`` that a codec's ``folder`` lacks."""
+    for name in names:
+        if not (folder / name).is_file():
+            raise CheckpointError(f"codec {str(folder)!r} lacks {name}")
 
 
 def fit(image: np.ndarray, step: int) -> np.ndarray:

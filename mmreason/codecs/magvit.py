@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mmreason.codecs.codec import check_codes, composite, fit
+from mmreason.codecs.codec import check_codes, check_files, composite, fit
 from mmreason.codecs.magvit_network import CLASS, Magvit, MagvitShape
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
@@ -58,9 +58,7 @@ class MagvitCodec:
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> MagvitCodec:
         """The codec in ``folder``; safetensors only, in 32 bits.  Raises CheckpointError, which names the tensor."""
         folder = Path(folder)
-        for name in (CONFIG, WEIGHTS):
-            if not (folder / name).is_file():
-                raise CheckpointError(f"codec {str(folder)!r} lacks {name}")
+        check_files(folder, CONFIG, WEIGHTS)
         try:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         except ValueError as error:

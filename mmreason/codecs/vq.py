@@ -15,7 +15,7 @@ import torch
 from diffusers import VQModel
 from torch import nn
 
-from mmreason.codecs.codec import check_codes, composite, fit, is_local
+from mmreason.codecs.codec import check_codes, check_files, composite, fit, is_local
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError
 
@@ -55,9 +55,7 @@ class VQCodec:
     def load(cls, folder: str | Path, device: torch.device | str = "cpu") -> VQCodec:
         """The codec in ``folder``; safetensors only, in 32 bits.  Raises CheckpointError."""
         folder = Path(folder)
-        for name in (CONFIG, WEIGHTS):
-            if not (folder / name).is_file():
-                raise CheckpointError(f"codec {str(folder)!r} lacks {name}")
+        check_files(folder, CONFIG, WEIGHTS)
         try:
             loaded: Any = VQModel.from_pretrained(
                 str(folder), use_safetensors=True, torch_dtype=torch.float32, output_loading_info=True

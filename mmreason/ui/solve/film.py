@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from PIL import Image
 
 from mmreason.disk import write_json
 from mmreason.errors import MMReasonError
-from mmreason.records import Problem, Segment, Trace
+from mmreason.records import Problem, Trace
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import WATCHED_ORDER
 from mmreason.sampling.views.canvas import start_canvas
@@ -28,9 +28,9 @@ from mmreason.ui.host.files import new_place
 from mmreason.ui.host.web.sheets import picture_link
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve.picture import Chosen, PictureRequest, cells_words, named
-from mmreason.ui.solve.playback import is_finished, run_number
-from mmreason.ui.solve.solving import Shown, blame
-from mmreason.ui.solve.worker import FAILED, FINISHED, Ticket
+from mmreason.ui.solve.playback import Judged, is_finished, run_number
+from mmreason.ui.solve.solving import Showing, Shown
+from mmreason.ui.solve.worker import Ticket
 
 SKETCH_QUALITY = 80
 FULL = "Full attention, native: every step looks at the whole view, as these weights were trained."
@@ -91,14 +91,13 @@ class Film:
         canvas = start_canvas(problem, pipe.model.codec, pipe.views.pixels)
         self.start, self.codes_HW, self.marks = canvas.pixels, canvas.codes_HW, canvas.cells
         self.picture = shown_picture(self.start)
-        self.judge = judge_of(pipe)
-        self._scored: list[Segment] = []
+        self._judged = Judged(judge_of(pipe).score, settled)
         self._entries: list[dict[str, Any]] = []
         self._sketches: dict[tuple[int, int], str] = {}  # by segment and frame
 
     def update(self, trace: Trace, state: str) -> tuple[Trace, dict[str, Any]]:
         """The judged trace, and the film's value for it."""
-        trace = self._score(trace)
+        trace = self._judged(trace)
         judged = any(segment.reward is not None for segment in trace.segments)
         cost = trace.cost
         value = {
@@ -121,15 +120,6 @@ class Film:
             },
         }
         return trace, value
-
-    def _score(self, trace: Trace) -> Trace:
-        """Verdicts for finished segments; asks the judge only when another one has finished."""
-        finished = settled(trace)
-        if finished > len(self._scored) or trace.end_reason:
-            scored = self.judge.score(trace)
-            self._scored = list(scored.segments[:finished])
-            return scored
-        return replace(trace, segments=(*self._scored, *trace.segments[len(self._scored) :]))
 
     def _segments(self, trace: Trace) -> list[dict[str, Any]]:
         """One entry a segment; those finished before are the same objects as last time."""
@@ -218,29 +208,17 @@ def settled(trace: Trace) -> int:
     return count - count % 2 if trace.settings.get("turn") == "joint" else count
 
 
-class FilmRun:
-    """What the page shows of one solve of a public checkpoint."""
+class FilmRun(Showing):
+    """A solve by a public checkpoint, in the film."""
 
     def __init__(self, request: PictureRequest, pipe: ViewsPipeline, problem: Problem) -> None:
+        super().__init__(request, pipe.fingerprint)
         self.pipe, self.film = pipe, Film(pipe, problem)
-        self.origin = {
-            "seed": request.sampling_seed,
-            "checkpoint": request.checkpoint,
-            "checkpoint_hash": pipe.fingerprint,
-        }
 
-    def value(self, trace: Trace) -> dict[str, Any]:
-        """The film's value during the solve."""
-        return self.film.update(self._with_origin(trace), "running")[1]
+    def update(self, trace: Trace, state: str) -> tuple[Trace, dict[str, Any]]:
+        return self.film.update(trace, state)
 
-    def end(self, ticket: Ticket) -> Shown:
-        """What is shown at the end, however it came."""
-        if ticket.state == FAILED:
-            return Shown(notice=blame(ticket.error), busy=False)
-        if ticket.trace is None or not ticket.trace.segments:
-            return Shown(notice="Stopped before the first step.", busy=False)
-        state = "finished" if ticket.state == FINISHED else "stopped"
-        trace, value = self.film.update(self._with_origin(ticket.trace), state)
+    def finished(self, trace: Trace, value: dict[str, Any]) -> Shown:
         try:
             return Shown(value, "", self._files(trace), busy=False)
         except MMReasonError as error:  # of the disk: what was made is shown all the same
@@ -256,9 +234,6 @@ class FilmRun:
             write_pictures_gif(trace, paths[1])
             write_picture(trace, paths[2])
         return Filmed(*(str(path) for path in paths))
-
-    def _with_origin(self, trace: Trace) -> Trace:
-        return replace(trace, settings={**trace.settings, **self.origin})
 
 
 def prepare(request: PictureRequest, session: str, address: str | None = None) -> tuple[Ticket, FilmRun]:

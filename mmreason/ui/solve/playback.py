@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -27,6 +27,22 @@ _NUMBERS = count(time.time_ns() // 1000)
 PICTURES = ("before", "after")  # of a trace file's segments; the player draws its own
 
 
+class Judged:
+    """A growing trace with verdicts; the judge is asked only when another segment has finished."""
+
+    def __init__(self, score: Callable[[Trace], Trace], num_finished: Callable[[Trace], int]) -> None:
+        self._score, self._num_finished = score, num_finished
+        self._scored: Sequence[Segment] = ()
+
+    def __call__(self, trace: Trace) -> Trace:
+        finished = self._num_finished(trace)
+        if finished > len(self._scored) or trace.end_reason:
+            scored = self._score(trace)
+            self._scored = scored.segments[:finished]
+            return scored
+        return replace(trace, segments=(*self._scored, *trace.segments[len(self._scored) :]))
+
+
 class Playback:
     """Turns the partial traces of one run into player values; each segment is scored once, when finished.
 
@@ -39,12 +55,12 @@ class Playback:
         self.verifier = Verifier(words, sheet)
         self.sheet = sheet_link(sheet)
         self.codes = Codes(sheet)
-        self._scored: list[Segment] = []
+        self._judged = Judged(self.verifier.score, lambda trace: sum(map(is_finished, trace.segments)))
         self._entries: list[dict[str, Any]] = []
 
     def update(self, trace: Trace, state: str, link: str = "") -> tuple[Trace, dict[str, Any]]:
         """The scored trace, and the player's value for it."""
-        trace = self._score(trace)
+        trace = self._judged(trace)
         finished = state == "finished"
         value = {
             "run": self.run,
@@ -62,15 +78,6 @@ class Playback:
             "link": link,
         }
         return trace, value
-
-    def _score(self, trace: Trace) -> Trace:
-        """Verdicts for finished segments; asks the verifier only when another one has finished."""
-        num_finished = sum(is_finished(segment) for segment in trace.segments)
-        if num_finished > len(self._scored) or trace.end_reason:
-            scored = self.verifier.score(trace)
-            self._scored = list(scored.segments[:num_finished])
-            return scored
-        return replace(trace, segments=(*self._scored, *trace.segments[len(self._scored) :]))
 
     def _segments(self, trace: Trace) -> list[dict[str, Any]]:
         """One entry a segment; those finished before are the same objects as last time."""

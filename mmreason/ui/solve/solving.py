@@ -9,10 +9,11 @@ import asyncio
 import logging
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -48,16 +49,39 @@ class Shown:
     busy: bool = True
 
 
-class Showing(Protocol):
-    """What is shown of one solve."""
+class Showing(ABC):
+    """What the page shows of one solve: ``update`` gives the judged trace and the component's value for it."""
+
+    def __init__(self, request: Any, fingerprint: str) -> None:
+        self.origin = {
+            "seed": request.sampling_seed,
+            "checkpoint": request.checkpoint,
+            "checkpoint_hash": fingerprint,
+        }
+
+    @abstractmethod
+    def update(self, trace: Trace, state: str) -> tuple[Trace, dict[str, Any]]:
+        """For ``trace``, which says where it came from; ``state`` is running, finished or stopped."""
+
+    @abstractmethod
+    def finished(self, trace: Trace, value: dict[str, Any]) -> Shown:
+        """The last that is shown, with what can be taken away."""
 
     def value(self, trace: Trace) -> dict[str, Any]:
         """During the solve."""
-        ...
+        return self.update(self._with_origin(trace), "running")[1]
 
     def end(self, ticket: Ticket) -> Shown:
         """At the end, however it came."""
-        ...
+        if ticket.state == FAILED:
+            return Shown(notice=blame(ticket.error), busy=False)
+        if ticket.trace is None or not ticket.trace.segments:
+            return Shown(notice="Stopped before the first step.", busy=False)
+        state = "finished" if ticket.state == FINISHED else "stopped"
+        return self.finished(*self.update(self._with_origin(ticket.trace), state))
+
+    def _with_origin(self, trace: Trace) -> Trace:
+        return replace(trace, settings={**trace.settings, **self.origin})
 
 
 Preparing = Callable[[Any, str, "str | None"], "tuple[Ticket, Showing]"]  # of a request, a session and an address
@@ -140,36 +164,21 @@ class Changes:
         self._event.clear()
 
 
-class Run:
-    """What the page shows of one solve."""
+class Run(Showing):
+    """A solve by a checkpoint of our own, in the player."""
 
     def __init__(self, request: SolveRequest, pipe: Any) -> None:
+        super().__init__(request, pipe.fingerprint)
         self.pipe, self.playback = pipe, Playback(pipe.words, pipe.sheet)
         self.request = replace(request, checkpoint_hash=pipe.fingerprint)
-        self.origin = {
-            "seed": request.sampling_seed,
-            "checkpoint": request.checkpoint,
-            "checkpoint_hash": pipe.fingerprint,
-        }
 
-    def value(self, trace: Trace) -> dict[str, Any]:
-        """The player's value during the solve."""
-        return self.playback.update(self._with_origin(trace), "running")[1]
+    def update(self, trace: Trace, state: str) -> tuple[Trace, dict[str, Any]]:
+        link = "" if state == "running" else link_query(self.request, self.pipe.fingerprint)
+        return self.playback.update(trace, state, link)
 
-    def end(self, ticket: Ticket) -> Shown:
-        """What is shown at the end, however it came."""
-        if ticket.state == FAILED:
-            return Shown(notice=blame(ticket.error), busy=False)
-        if ticket.trace is None or not ticket.trace.segments:
-            return Shown(notice="Stopped before the first step.", busy=False)
-        state = "finished" if ticket.state == FINISHED else "stopped"
-        link = link_query(self.request, self.pipe.fingerprint)
-        trace, value = self.playback.update(self._with_origin(ticket.trace), state, link)
+    def finished(self, trace: Trace, value: dict[str, Any]) -> Shown:
         finished = Finished(to_json(trace, self.pipe.words, self.pipe.sheet), self.pipe.sheet, self.request)
         return Shown(value, "", finished, busy=False)
-
-    def _with_origin(self, trace: Trace) -> Trace:
-        return replace(trace, settings={**trace.settings, **self.origin})
 
 
 def _prepare(request: SolveRequest, session: str, address: str | None = None) -> tuple[Ticket, Run]:
