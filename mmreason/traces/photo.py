@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TraceError
 from mmreason.handed import Handed
 from mmreason.traces.picture import FORMATS, decoded
@@ -35,8 +36,11 @@ def read_mask(path: str | Path) -> np.ndarray:
 def _opened(what: str, path: str | Path, called: str = "") -> Image.Image:
     """The decoded picture; raises ConfigError."""
     content = Handed(what, MAX_BYTES, ConfigError, "a PNG, JPEG or WebP picture").read(path)
+    name = called or f"{what} {str(path)!r}"
     try:
-        decoded(content, called or f"{what} {str(path)!r}")
+        decoded(content, name)
         return ImageOps.exif_transpose(Image.open(io.BytesIO(content), formats=FORMATS))
     except TraceError as error:
         raise ConfigError(str(error)) from None
+    except Exception as error:  # of what stands beside the pixels
+        raise ConfigError(f"{name} is damaged: {one_line(str(error), 120)}") from None

@@ -6,6 +6,7 @@ Only the heads of their files are read until somebody asks for one.
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -30,11 +31,12 @@ TITLES = {"dimoo": "Lumina-DiMOO", "parallel": "MMaDA-Parallel-A", "mmada": "MMa
 TEXT_LENGTH = (32, 128)  # on a CPU, which only stand-ins run on, and on a GPU
 NEEDS_GPU = "it needs a GPU that is there all the time, and this server has none"
 
-_LOAD = Lock()  # apart from that of the small checkpoints, whose visitors need not wait for these
-_LOADED: set[Path] = set()
-_LOG = logging.getLogger(__name__)
-
 Stamp = tuple[tuple[str, int, int], ...]
+
+_LOAD = Lock()  # apart from that of the small checkpoints, whose visitors need not wait for these
+_PIPES: OrderedDict[tuple[Path, Stamp], ViewsPipeline] = OrderedDict()  # the last used last
+MAX_PIPES = 2
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,12 @@ def find(name: str) -> Public | None:
     )
 
 
+def usable(name: str) -> Public | None:
+    """The same, None too if it has a fault."""
+    found = find(name)
+    return None if found is None or found.fault else found
+
+
 def look(name: str, folder: Path) -> Public:
     """What ``folder`` holds; whatever is wrong with it is its fault, and in the log once."""
     found = _looked_at(name, folder, _stamp(folder))
@@ -104,8 +112,8 @@ def _read(name: str, folder: Path) -> Public:
     base = base_of(folder)
     if base is not None:
         if not Path(base).is_dir():
-            raise CheckpointError(f"its base, {base!r}, is not on this machine")
-        found, rank = _read(name, Path(base)), read_json(folder / ADAPTER).get("r")
+            raise CheckpointError(f"its base, {Path(base).name!r}, is not on this machine")
+        found, rank = _base(name, Path(base)), read_json(folder / ADAPTER).get("r")
         views = views_config(read_json(folder / VIEWS_FILE)) if (folder / VIEWS_FILE).is_file() else views_config({})
         return replace(found, folder=folder, attention=views.attention, rank=rank if type(rank) is int else None)
     config = read_json(folder / "config.json")
@@ -113,6 +121,14 @@ def _read(name: str, folder: Path) -> Public:
     check_tensors(folder, shape)
     pixels, square = _codec(folder, family)
     return Public(name, folder, family, shape, licence_of(folder), pixels_per_code=pixels, square=square)
+
+
+def _base(name: str, folder: Path) -> Public:
+    """The same of an adapter's base; what is wrong with it is said by the last part of its path alone."""
+    try:
+        return _read(name, folder)
+    except MMReasonError as error:
+        raise CheckpointError(f"its base: {str(error).replace(str(folder), folder.name)}") from None
 
 
 def _codec(folder: Path, family: str) -> tuple[int, bool]:
@@ -139,9 +155,17 @@ def _is_large(found: Public) -> bool:
 
 
 def _stamp(folder: Path) -> Stamp:
-    """What changes when a file of the checkpoint does."""
-    files = ((path, path.stat()) for path in sorted(folder.glob("*")) if path.is_file())
-    return tuple((path.name, there.st_mtime_ns, there.st_size) for path, there in files)
+    """What changes when a file of the checkpoint, its codec or its base does."""
+    places = [folder, folder / CODEC]
+    try:
+        base = base_of(folder)
+    except CheckpointError:  # said where the folder is looked at
+        base = None
+    if base is not None:
+        places += [Path(base), Path(base) / CODEC]
+    paths = (path for place in places for path in sorted(place.glob("*")) if path.is_file())
+    files = ((path, path.stat()) for path in paths)
+    return tuple((str(path), there.st_mtime_ns, there.st_size) for path, there in files)
 
 
 def quick_views(name: str) -> dict[str, Any]:
@@ -157,7 +181,8 @@ def text_length() -> int:
 
 def is_loaded(name: str) -> bool:
     """Need nobody wait for its weights?"""
-    return checkpoints.checkpoint_folder(name) in _LOADED
+    folder = checkpoints.checkpoint_folder(name)
+    return folder is not None and (folder, _stamp(folder)) in _PIPES
 
 
 def load(name: str, changes: Mapping[str, Any] | None = None) -> ViewsPipeline:
@@ -171,13 +196,17 @@ def load(name: str, changes: Mapping[str, Any] | None = None) -> ViewsPipeline:
     if found.fault:
         raise CheckpointError(f"checkpoint {name[:60]!r} cannot be used: {found.fault}")
     with _LOAD:
-        pipe = _load(found.folder, _stamp(found.folder))
-        _LOADED.add(found.folder)
+        key = (found.folder, _stamp(found.folder))
+        if key not in _PIPES:
+            while len(_PIPES) >= MAX_PIPES:  # before the next one needs memory
+                _PIPES.popitem(last=False)
+            _PIPES[key] = _load(found.folder)
+        _PIPES.move_to_end(key)
+        pipe = _PIPES[key]
     return pipe.but(changes or {})
 
 
-@lru_cache(maxsize=2)
-def _load(folder: Path, _changed: Stamp) -> ViewsPipeline:
+def _load(folder: Path) -> ViewsPipeline:
     checkpoints.use_few_threads()
     try:
         pipe = ViewsPipeline.from_pretrained(str(folder), checkpoints.device())

@@ -242,12 +242,12 @@ def on_arrival(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     """What checkpoints and samples are here now, the visitor's own among them."""
     linked = dict(request.query_params).get("run")
     runs, names = run_samples(visitor, linked), checkpoints.checkpoint_names()
-    choices = choices_of(visitor)
+    choices, small = choices_of(visitor), small_choices_of(visitor)
     first = names[0] if names else None
     second = names[1] if len(names) > 1 else first
     return (
         gr.Dropdown(choices=runs, value=runs[0][1] if runs else None),
         gr.Dropdown(choices=sources.files_of_host()),
         gr.Dropdown(choices=choices, value=first or (choices[0][1] if choices else None)),
-        *(gr.Dropdown(choices=small_choices_of(visitor), value=name) for name in (first, second)),
+        *(gr.Dropdown(choices=small, value=name) for name in (first, second)),
     )

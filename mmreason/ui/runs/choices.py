@@ -29,4 +29,5 @@ def choices_of(token: Any) -> list[Choice]:
 
 def small_choices_of(token: Any) -> list[Choice]:
     """Those of our own kind only, for what public families have no part in."""
-    return [choice for choice in choices_of(token) if not checkpoints.is_public(choice[1])]
+    own = [choice for choice in trained_by(token) if not checkpoints.is_public(choice[1])]
+    return [(name, name) for name in checkpoints.checkpoint_names()] + own

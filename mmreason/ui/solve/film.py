@@ -144,7 +144,7 @@ class Film:
         patch = None
         if segment.picture is not None:
             patch = picture_link(_png(_crop(segment.picture, box)), "png")
-        elif segment.frames:
+        elif segment.frames and (s, len(segment.frames)) not in self._sketches:
             self._sketches[s, len(segment.frames)] = self._sketch(trace, s, box)
         frames = [
             {"committed": list(frame.committed), "sketch": self._sketches.get((s, f))}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -17,7 +18,7 @@ from mmreason import limits
 from mmreason.backbones.family import LAYOUTS
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.layouts.words import plain
-from mmreason.records import Problem, Segment
+from mmreason.records import GRID, Problem, Segment
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.views.canvas import codes_under, fitted
 from mmreason.sampling.views.config import ViewsConfig
@@ -119,7 +120,7 @@ def look(values: Mapping[str, Any]) -> tuple[Chosen | None, dict[str, str]]:
     try:
         if values["kind"] != OWN:
             problem = make_problem(**_puzzle(values))
-            return Chosen(problem.image, (8, 8), question=problem.question), says
+            return Chosen(problem.image, (GRID, GRID), question=problem.question), says
         picture, step = _picture(values), _step(values)
     except MMReasonError:
         return None, says
@@ -184,8 +185,8 @@ def _step(values: Mapping[str, Any]) -> int:
 
 
 def _found(values: Mapping[str, Any]) -> public.Public:
-    found = public.find(str(values["checkpoint"]))
-    if found is None or found.fault:
+    found = public.usable(str(values["checkpoint"]))
+    if found is None:
         raise CheckpointError(f"checkpoint {str(values['checkpoint'])[:60]!r} is not here any more")
     return found
 
@@ -196,8 +197,15 @@ def _picture(values: Mapping[str, Any]) -> np.ndarray:
         raise ConfigError("picture must be one of those here, or a PNG, JPEG or WebP file of yours; none is chosen")
     if not Path(path).is_file():  # uploads go after some hours
         raise ConfigError("picture is no longer on this server; choose it again")
-    codec = cast(Any, _found(values))  # what of its codec the size hangs on
-    return fitted(read_picture(path, "this file"), _pixels(values), codec)
+    return _fitted(path, Path(path).stat().st_mtime_ns, _pixels(values), _found(values))
+
+
+@lru_cache(maxsize=8)  # the fields are read anew at every change of one
+def _fitted(path: str, _written: int, pixels: int, found: public.Public) -> np.ndarray:
+    codec = cast(Any, found)  # what of its codec the size hangs on
+    picture = fitted(read_picture(path, "this file"), pixels, codec)
+    picture.flags.writeable = False
+    return picture
 
 
 def _instruction(values: Mapping[str, Any]) -> str:

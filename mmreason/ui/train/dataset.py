@@ -20,7 +20,7 @@ from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.shell.component import component
-from mmreason.ui.shell.events import WRITING
+from mmreason.ui.shell.events import PRIVATE, WRITING
 from mmreason.ui.train.upload import Upload, folder_name, takes, unpack, upload_of
 
 SHOWN = 12
@@ -63,13 +63,12 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
         sentence = f"✓ {len(keys)} rows ({of}) and {len(task.words)} different words.{short}"
         table = {"summary": f"What rewards give, {len(rows)} of {len(keys)} rows", "columns": COLUMNS, "rows": rows}
         upload = upload_of(path, task, few, token)
-        said = fits(task, upload, checkpoint)
-        return Preview(sentence, said, pictures, table, _commands(task.name), upload)
+        return Preview(sentence, fits(upload, checkpoint), pictures, table, _commands(task.name), upload)
 
 
-def fits(task: DataTask, upload: Upload, checkpoint: str) -> str:
+def fits(upload: Upload, checkpoint: str) -> str:
     """Can ``checkpoint`` be trained on a dataset of that name and those words?  A sentence that says what would do."""
-    listed, name = f"{name_of('tasks')}=data:{task.name}", quoted(checkpoint)
+    listed, name = f"{name_of('tasks')}=data:{upload.called}", quoted(checkpoint)
     if takes(checkpoint):
         if upload.fault:
             return f"✗ {name} cannot be trained on it: {upload.fault}."
@@ -79,10 +78,10 @@ def fits(task: DataTask, upload: Upload, checkpoint: str) -> str:
     except CheckpointError:
         folder = None
     words = (folder and checkpoints.words_of(folder)) or frozenset()
-    lacks = [word for word in (task_token(task.name), *task.words) if word not in words]
+    lacks = [word for word in (task_token(upload.called), *upload.words) if word not in words]
     if not lacks:
-        if task.name in TASKS:
-            return f"✓ {name} knows it: choose {task.label} under Tasks to train on it."
+        if upload.called in TASKS:
+            return f"✓ {name} knows it: choose {TASKS[upload.called].label} under Tasks to train on it."
         return f"✓ {name} knows it: the page lists it under Tasks where its host sets {listed}."
     few = ", ".join(lacks[:4]) + (f" and {len(lacks) - 4} more" if len(lacks) > 4 else "")
     return (
@@ -152,7 +151,8 @@ def build_dataset(checkpoint: gr.Dropdown, visitor: gr.BrowserState) -> gr.State
             elem_id="train-dataset-commands",
         )
     shown = [says, fit, pictures, table, commands, upload]
-    gr.on([file.upload, file.clear, checkpoint.change], on_dataset, [file, checkpoint, visitor], shown, **WRITING)
+    gr.on([file.upload, file.clear], on_dataset, [file, checkpoint, visitor], shown, **WRITING)
+    checkpoint.change(on_fit, [upload, checkpoint], fit, **PRIVATE)
     return upload
 
 
@@ -170,3 +170,8 @@ def on_dataset(path: Any, checkpoint: Any, visitor: Any) -> tuple[Any, ...]:
     shown = gr.Gallery([(picture, words) for picture, words in found.pictures], visible=True)
     commands = gr.Textbox(found.commands, visible=True)
     return found.sentence, [["plain", found.fits]], shown, found.table, commands, found.upload
+
+
+def on_fit(upload: Any, checkpoint: Any) -> list[list[str]]:
+    """Whether another checkpoint can be trained on what was handed over."""
+    return [["plain", fits(upload, str(checkpoint))]] if isinstance(upload, Upload) else []

@@ -125,8 +125,8 @@ def _check_rank(rank: int, checkpoint: str) -> None:
 
 def public_fields(checkpoint: Any) -> dict[str, Any] | None:
     """What the fields are when a public checkpoint is chosen; None of one of our own."""
-    found = public.find(str(checkpoint))
-    if found is None or found.fault:
+    found = public.usable(str(checkpoint))
+    if found is None:
         return None
     views = {} if found.rank is None else {"attention": found.attention, "lora_rank": found.rank}
     size = PUBLIC_SIZES[checkpoints.device() != "cpu"]

@@ -39,6 +39,8 @@ class Upload:
 
     path: str  # of the zip, where the server has put it
     name: str  # of its task, which is no other task's
+    called: str  # as the dataset itself is called
+    words: tuple[str, ...]  # that its questions and answers are made of
     rows: int
     owner: str | None  # SHA-256 of the token of who handed it over
     fault: str = ""  # why no checkpoint can be trained on it
@@ -63,13 +65,12 @@ def upload_of(path: str | Path, task: DataTask, empty: Sequence[str], token: Any
         fault = f"it has no rows in {' or '.join(empty)}"
     elif size > MAX_KEPT:
         fault = f"its files take {size / 2**20:.0f} MB, and a run may keep {MAX_KEPT // 2**20}"
-    return Upload(str(path), free, len(task.rows.rows), owner_of(token), fault)
+    return Upload(str(path), free, task.name, task.words, len(task.rows.rows), owner_of(token), fault)
 
 
 def takes(checkpoint: Any) -> bool:
     """Can the checkpoint be trained on any dataset?  A public one reads whatever is written."""
-    found = public.find(str(checkpoint))
-    return found is not None and not found.fault
+    return public.usable(str(checkpoint)) is not None
 
 
 def offered(upload: Any, checkpoint: Any, token: Any) -> Upload | None:
@@ -113,9 +114,9 @@ def unpack(path: str | Path, place: Path) -> Path:
                 if len(content) > entry.file_size:
                     raise ConfigError(f"the zip is forged: {quoted(entry.filename)} is larger than it says")
                 target.write_bytes(content)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        if isinstance(error, MMReasonError):
-            raise
+    except MMReasonError:
+        raise
+    except Exception as error:  # of the libraries that unpack: a dozen kinds for a broken file
         raise ConfigError(f"the file must be a zip that can be read: {one_line(str(error), 120)}") from None
     inside = [each for each in place.iterdir() if each.name != "__MACOSX"]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name != "data" else place

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import OrderedDict
 from itertools import zip_longest
 from pathlib import Path
 
@@ -72,6 +73,33 @@ def test_a_broken_one_is_a_sentence_and_cannot_be_chosen(hosted: Path, damage, s
     assert public.public_names() == ["tiny"]
     with pytest.raises(CheckpointError, match="'broken' cannot be used"):
         public.load("broken")
+
+
+def test_what_a_checkpoint_lacked_is_seen_once_it_is_there(hosted: Path) -> None:
+    shutil.copytree(hosted / "tiny", hosted / "late", ignore=shutil.ignore_patterns("vqvae"))
+    late = public.find("late")
+    assert late is not None and late.fault and public.usable("late") is None
+    shutil.copytree(hosted / "tiny" / "vqvae", hosted / "late" / "vqvae")
+    assert public.usable("late") is not None
+
+
+def test_where_an_adapters_base_lies_is_not_told(hosted: Path, tmp_path: Path) -> None:
+    base = tmp_path / "secret place" / "base"
+    (hosted / "adapter").mkdir()
+    (hosted / "adapter" / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": str(base)}))
+    for lacks in ("'base', is not on", "its base"):
+        found = public.find("adapter")
+        assert found is not None and lacks in found.fault and "secret" not in found.fault
+        shutil.copytree(hosted / "tiny", base, ignore=shutil.ignore_patterns("vqvae"), dirs_exist_ok=True)
+
+
+def test_two_stay_loaded_and_the_one_used_longest_ago_goes_first(hosted: Path, monkeypatch) -> None:
+    monkeypatch.setattr(public, "_PIPES", OrderedDict())
+    for name in ("second", "third"):
+        shutil.copytree(hosted / "tiny", hosted / name)
+    for name in ("tiny", "second", "tiny", "third"):
+        public.load(name)
+    assert [public.is_loaded(name) for name in ("tiny", "second", "third")] == [True, False, True]
 
 
 def test_a_large_one_needs_a_gpu(hosted: Path, monkeypatch: pytest.MonkeyPatch) -> None:

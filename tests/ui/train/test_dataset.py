@@ -26,7 +26,7 @@ from mmreason.ui.runs import queue
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import find
 from mmreason.ui.train import upload
-from mmreason.ui.train.dataset import on_dataset, preview
+from mmreason.ui.train.dataset import on_dataset, on_fit, preview
 from mmreason.ui.train.events import on_checkpoint, on_preset, on_start
 from mmreason.ui.train.form import CONTROLS, filled, public_fields
 from mmreason.ui.train.tab import build_train
@@ -49,6 +49,16 @@ def zipped(folder: Path, path: Path, root: str = "shapes/") -> Path:
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory) -> Path:
     return write_shapes(tmp_path_factory.mktemp("data") / "shapes", 60)
+
+
+def test_a_zip_whose_content_is_damaged_is_refused_in_a_sentence(tmp_path):
+    path = tmp_path / "shapes.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data.jsonl", b"{}" * 1000)
+    content = bytearray(path.read_bytes())
+    content[40:44] = b"\xff" * 4  # of the packed rows, not of the archive's list
+    path.write_bytes(content)
+    assert "must be a zip that can be read" in on_dataset(str(path), "base", OWNER)[0]
 
 
 @pytest.mark.parametrize("root", ["shapes/", ""])
@@ -142,7 +152,9 @@ def test_it_is_said_whether_the_chosen_checkpoint_can_be_trained_on_it_and_what_
     monkeypatch.setenv("MMREASON_CHECKPOINTS", str(tmp_path))
     path, own = str(zipped(shapes, tmp_path / "shapes.zip")), f"data:{shapes}"
     taught(tmp_path, "base", ["maze"])
+    *_, handed = on_dataset(path, "nowhere", OWNER)
     said = on_dataset(path, "base", OWNER)[1][0][1]
+    assert on_fit(handed, "base") == [["plain", said]] and on_fit(None, "base") == []
     assert said.startswith("✗ 'base' cannot be trained on it from here") and "<shapes>, look, which" in said
     assert "MMREASON_TASKS=data:shapes" in said and "nowhere" in on_dataset(path, "nowhere", OWNER)[1][0][1]
     monkeypatch.setenv("MMREASON_TASKS", own)

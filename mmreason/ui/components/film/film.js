@@ -143,7 +143,7 @@ function drawStory(film, s, f) {
   const cost = film.cost;
   const seconds = cost ? `${cost.seconds.toFixed(2)} s` : '';
   find('cost').textContent = cost
-    ? `${counted(cost.passes, 'forward pass').replace('passs', 'passes')} · ${cost.tokens.toLocaleString('en')} tokens forwarded · ${seconds}`
+    ? `${counted(cost.passes, 'forward pass', 'forward passes')} · ${cost.tokens.toLocaleString('en')} tokens forwarded · ${seconds}`
     : '';
 }
 
@@ -154,7 +154,6 @@ function drawStory(film, s, f) {
 function makeTurn(segment, i) {
   const item = node('li', `turn ${modality(segment)}`);
   find('turns').append(item);
-  item.dataset.number = String(i);
   return { item, key: '' };
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,7 @@ def connect(s: Studio, watch: Watch, blocks: gr.Blocks) -> None:
         s.parts[name].change for name in CONTROLS if name not in ("kind", "picture")
     ]  # these are looked at above
     gr.on(changed, on_look, values, looked, **CHANGING)
-    s.solve.click(on_begin, watch.checkpoint, [s.notice, s.solve, s.take], **AT_ONCE)
+    s.solve.click(on_begin, watch.checkpoint, [s.notice, s.solve, s.take, s.filmed], **AT_ONCE)
     run = s.solve.click(on_solve, values, [s.film, s.notice, s.filmed, *s.says, s.solve], **WATCHING)
     files = [s.take, s.trace_file, s.replay_file, s.picture_file]
     run.then(on_files, s.filmed, files, **PRIVATE).then(on_idle, None, s.solve, **AT_ONCE)
@@ -69,8 +70,8 @@ def connect(s: Studio, watch: Watch, blocks: gr.Blocks) -> None:
 
 def on_checkpoint(checkpoint: Any) -> tuple[Any, ...]:
     """Open the studio for a public checkpoint, and say what it is; close it for any other."""
-    found = public.find(str(checkpoint))
-    if found is None or found.fault:
+    found = public.usable(str(checkpoint))
+    if found is None:
         return gr.Column(visible=False), gr.skip(), gr.skip()
     return gr.Column(visible=True), [["quiet", found.words]], found.attention
 
@@ -110,7 +111,7 @@ def on_look(request: gr.Request, *values: Any) -> tuple[Any, ...]:
     """Show what is chosen, unless a run is being shown, and say at each field what is wrong there."""
     began = run_number()
     asked = _asked(values)
-    if not _is_public(asked) or WORKER.is_busy(_session(request)):
+    if public.usable(str(asked["checkpoint"])) is None or WORKER.is_busy(_session(request)):
         return tuple(gr.skip() for _ in range(2 + len(FIELDS)))
     chosen, says = picture.look(asked)
     value: Any = gr.skip()
@@ -121,16 +122,16 @@ def on_look(request: gr.Request, *values: Any) -> tuple[Any, ...]:
 
 
 def on_begin(checkpoint: Any, request: gr.Request) -> tuple[Any, ...]:
-    """Say who is ahead, or that the weights are still to be read."""
+    """Say who is ahead, or that the weights are still to be read; the files of the run before go."""
     ahead = WORKER.announce(_session(request))
     says = place_in_line(ahead) or ("" if public.is_loaded(str(checkpoint)) else LOADING)
-    return says, gr.Button(interactive=False), gr.Row(visible=False)
+    return says, gr.Button(interactive=False), gr.Row(visible=False), None
 
 
 async def on_solve(request: gr.Request, *values: Any):
     """Stream the solve of what the controls name, or say at the fields why there is none."""
     asked, session = _asked(values), _session(request)
-    wish, says = picture.read(asked)
+    wish, says = await asyncio.to_thread(picture.read, asked)
     if wish is None:
         WORKER.forget(session)
         yield gr.skip(), "", gr.skip(), *says.values(), gr.Button(interactive=True)
@@ -163,11 +164,6 @@ def on_stop(request: gr.Request) -> Any:
 
 def _asked(values: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip(("checkpoint", *CONTROLS), values, strict=True))
-
-
-def _is_public(asked: dict[str, Any]) -> bool:
-    found = public.find(str(asked["checkpoint"]))
-    return found is not None and not found.fault
 
 
 def _session(request: gr.Request) -> str:
