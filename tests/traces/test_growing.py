@@ -108,6 +108,19 @@ def test_a_line_that_is_wrong_is_said_and_what_was_read_stays(tmp_path: Path) ->
     found = followed.more()
     assert found and found.opened is None and "cannot be read on: line 3 of" in found.says
     assert texts(followed.opened) == "ab"
+    wrong = path.read_bytes()
+    lines(path, "c")
+    found = followed.more()
+    assert found and found.opened is None and "cannot be read on: line 3 of" in found.says, "it only grew"
+    assert texts(followed.opened) == "ab"
+    path.write_bytes(b"".join(wrong.splitlines(keepends=True)[:2]))
+    lines(path, "de")
+    found = followed.more()
+    assert found and found.opened and (texts(found.opened), found.says) == ("abde", ""), "the wrong line was put right"
+    lines(path, "f")
+    found = followed.more()
+    assert found and found.opened and (texts(found.opened), found.says) == ("abdef", "")
+    path.write_bytes(wrong)
     with pytest.raises(TraceError, match="line 3"):
         Growing(path)
 

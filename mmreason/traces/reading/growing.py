@@ -47,6 +47,9 @@ class Growing:
         self._stamp: Stamp | None = None
         self.unfinished = ""
         self._kind: Kind | None = None
+        self._end = self._count = 0  # bytes and lines that were read
+        self._seam = b""
+        self._spoilt = False  # what was gathered may hold some of a line that is wrong
         self._open = self._reading()
 
     @property
@@ -69,31 +72,32 @@ class Growing:
             return Grown(None, f"{called} is gone; what was read of it is shown.")
         held = len(self._open.rollouts.rollouts)
         grows = self.path.suffix == _LINES and self.path.is_file()
-        if grows and self._goes_on():
-            try:
-                self._open = self._read_on()
-            except TraceError as error:
-                self._seam = b""
-                return Grown(None, f"{called} cannot be read on: {error}. What was read before is shown.")
-            return Grown(self._open)
+        same = grows and self._goes_on()
         try:
-            self._open = self._reading()
+            self._open = self._read_on() if same and not self._spoilt else self._reading()
         except TraceError as error:
-            return Grown(None, f"{called} was cut or written anew: {error}. What was read before is shown.")
+            self._spoilt = True
+            befell = "cannot be read on" if same else "was cut or written anew"
+            return Grown(None, f"{called} {befell}: {error}. What was read before is shown.")
         now = len(self._open.rollouts.rollouts)
-        cut = grows or now < held
+        cut = (grows and not same) or now < held
         says = f"{called} was cut or written anew: it held {held} rollouts and holds {now}." if cut else ""
         return Grown(self._open, says)
 
     def _reading(self) -> Opened:
-        """All of it."""
+        """All of it; where that fails, it stays known up to where the file was read before."""
+        before = self._end, self._count, self._seam, self._spoilt
         self._stamp = stamp_of(self.path)
         self._gathered, self._kind = Gathered({}), None
-        self._end = self._count = 0  # bytes and lines that were read
-        self._seam, self.unfinished = b"", ""
-        if self.path.suffix != _LINES or not self.path.is_file():
-            return open_rollouts(self.path)
-        return self._read_on()
+        self._end, self._count, self._seam, self._spoilt = 0, 0, b"", False
+        self.unfinished = ""
+        try:
+            if self.path.suffix != _LINES or not self.path.is_file():
+                return open_rollouts(self.path)
+            return self._read_on()
+        except TraceError:
+            self._end, self._count, self._seam, self._spoilt = before
+            raise
 
     def _goes_on(self) -> bool:
         """Whether what was read still stands in the file where it stood."""
