@@ -44,9 +44,10 @@ def test_the_script_records_what_inspect_opens(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--rollouts", "0"], "rollouts must be a whole number from 1"),
-        (["--side", "9"], "side must be a whole number from 32"),
-        (["--pause", "-1"], "--pause must be from 0"),
+        (["--rollouts", "0"], "--rollouts must be a whole number from 1"),
+        (["--side", "9"], "--side must be a whole number from 32"),
+        (["--pause", "-1"], "--pause must be a number from 0 to 3600, got '-1'"),
+        (["--seed", "-1"], "--seed must be a whole number from 0"),
         ([], "is there already: give --overwrite"),
     ],
 )
@@ -55,6 +56,10 @@ def test_what_cannot_be_made_is_refused_before_anything_is_written(
 ) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text("mine")
-    assert main(["make", "rollouts", "--output", str(path), *words]) == 2
+    try:
+        code = main(["make", "rollouts", "--output", str(path), *words])
+    except SystemExit as ended:
+        code = ended.code
+    assert code == 2
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1 and path.read_text() == "mine"

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
+from mmreason.commands._options.numbers import add_number
 from mmreason.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,26 +28,24 @@ PROMPTS = limits.Whole("prompts", 1, 1000, "of the file")
 ROLLOUTS = limits.Whole("rollouts", 1, 1000, "of each prompt")
 TURNS = limits.Whole("turns", 1, 100, "of each rollout: words and a picture each")
 SIDE = limits.Whole("side", 32, 4096, "pixels of a picture's width")
+PAUSE = limits.Number("pause", 0, 3600, "seconds before each rollout")
 QUARTERS = ("upper left", "upper right", "lower left", "lower right")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``make rollouts``."""
     parser.add_argument("--output", required=True, metavar="FILE", help="a new file of JSON lines")
-    parser.add_argument("--prompts", type=int, default=2, help="default: 2")
-    parser.add_argument("--rollouts", type=int, default=6, help="of each prompt (default: 6)")
-    parser.add_argument("--turns", type=int, default=1, help="of each rollout (default: 1)")
-    parser.add_argument("--side", type=int, default=320, help="width of the pictures in pixels (default: 320)")
-    parser.add_argument("--pause", type=float, default=0.0, metavar="SECONDS", help="before each rollout (default: 0)")
-    parser.add_argument("--seed", type=int, default=4, help="default: 4")
+    add_number(parser, PROMPTS, 2)
+    add_number(parser, ROLLOUTS, 6)
+    add_number(parser, TURNS, 1)
+    add_number(parser, SIDE, 320)
+    add_number(parser, PAUSE, 0.0, shown=0, metavar="SECONDS")
+    add_number(parser, limits.SEED, 4)
     parser.add_argument("--overwrite", action="store_true", help="replace the file")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Record the file; returns ``written`` and the number of ``rollouts``.  Raises ConfigError."""
-    counts = {kind.name: kind.check(getattr(args, kind.name), kind.name) for kind in (PROMPTS, ROLLOUTS, TURNS, SIDE)}
-    if not 0 <= args.pause <= 3600:
-        raise ConfigError(f"--pause must be from 0 to 3600 seconds, got {args.pause:g}")
     if os.path.lexists(args.output):
         if not args.overwrite or not os.path.isfile(args.output):
             raise ConfigError(f"--output {args.output!r} is there already: give --overwrite, or another name")
@@ -57,14 +56,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     judges = {"text": ["answer", "format"], "image": ["drawing"]}
     with Recorder(args.output, judges) as record:
-        for prompt in range(counts["prompts"]):
+        for prompt in range(args.prompts):
             rng = np.random.default_rng((args.seed, prompt))
-            picture, lights = lit(rng, counts["side"])
-            for _ in range(counts["rollouts"]):
+            picture, lights = lit(rng, args.side)
+            for _ in range(args.rollouts):
                 time.sleep(args.pause)
-                play(record, rng, picture, lights, counts["turns"])
+                play(record, rng, picture, lights, args.turns)
                 record.flush()
-    return {"written": [str(args.output)], "rollouts": counts["prompts"] * counts["rollouts"]}
+    return {"written": [str(args.output)], "rollouts": args.prompts * args.rollouts}
 
 
 def lit(rng: np.random.Generator, side: int) -> tuple[Image.Image, list[tuple[int, int, int]]]:
