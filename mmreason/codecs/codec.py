@@ -85,6 +85,15 @@ def spread(region_HW: np.ndarray, pixels: int) -> np.ndarray:
     return region_HW.repeat(pixels, axis=0).repeat(pixels, axis=1)
 
 
+def shown(raw_3HW: torch.Tensor, before: np.ndarray | None, region_HW: np.ndarray | None, pixels: int) -> np.ndarray:
+    """(height, width, 3) uint8 of what a decoder gave, clipped to [0, 1]; composited if both are given."""
+    raw = raw_3HW.clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+    drawn = (raw * 255).round().astype(np.uint8)
+    if before is None or region_HW is None:
+        return drawn
+    return composite(drawn, before, region_HW, pixels)
+
+
 def composite(drawn: np.ndarray, before: np.ndarray, region_HW: np.ndarray, pixels: int) -> np.ndarray:
     """``drawn`` inside the region, bit for bit ``before`` outside.  Raises ConfigError where sizes differ."""
     inside = spread(np.asarray(region_HW, dtype=bool), pixels)

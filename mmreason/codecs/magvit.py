@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mmreason.codecs.codec import check_codes, check_files, composite, fit
+from mmreason.codecs.codec import check_codes, check_files, fit, shown
 from mmreason.codecs.magvit_network import CLASS, Magvit, MagvitShape
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
@@ -104,11 +104,7 @@ class MagvitCodec:
         self, codes_HW: np.ndarray, before: np.ndarray | None = None, region_HW: np.ndarray | None = None
     ) -> np.ndarray:
         """(side, side, 3) uint8; outside ``region_HW`` the pixels of ``before``, if both are given."""
-        raw = ((self.decode_raw(codes_HW) + 1) / 2).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-        drawn = (raw * 255).round().astype(np.uint8)
-        if before is None or region_HW is None:
-            return drawn
-        return composite(drawn, before, region_HW, self.pixels_per_code)
+        return shown((self.decode_raw(codes_HW) + 1) / 2, before, region_HW, self.pixels_per_code)
 
     def sheet(self) -> np.ndarray | None:
         """None: a code's pixels hang on its neighbours."""

@@ -15,7 +15,7 @@ import torch
 from diffusers import VQModel
 from torch import nn
 
-from mmreason.codecs.codec import check_codes, check_files, composite, fit, is_local
+from mmreason.codecs.codec import check_codes, check_files, fit, is_local, shown
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError
 
@@ -102,11 +102,7 @@ class VQCodec:
         self, codes_HW: np.ndarray, before: np.ndarray | None = None, region_HW: np.ndarray | None = None
     ) -> np.ndarray:
         """(height, width, 3) uint8; outside ``region_HW`` the pixels of ``before``, if both are given."""
-        raw = self.decode_raw(codes_HW).float().clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-        drawn = (raw * 255).round().astype(np.uint8)
-        if before is None or region_HW is None:
-            return drawn
-        return composite(drawn, before, region_HW, self.pixels_per_code)
+        return shown(self.decode_raw(codes_HW).float(), before, region_HW, self.pixels_per_code)
 
     @property
     def local(self) -> bool:
