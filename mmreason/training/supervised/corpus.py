@@ -8,7 +8,7 @@ Axes: B rows, L sequence positions.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -27,7 +27,7 @@ from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
 from mmreason.tasks.own import known, source_of
 from mmreason.tasks.picture import resized
 from mmreason.tasks.task import NO_HINT
-from mmreason.training.supervised.config import CorpusConfig
+from mmreason.training.supervised.config import CorpusConfig, LessonsConfig
 
 NO_TARGET = -1
 LAST_TURN = 12  # of a demonstration that begins at a later turn: two more than any problem needs
@@ -262,13 +262,8 @@ class DemonstrationBatches(Dataset):
             known(source)
         config, layout = self.config, self.encoder.layout
         rng = numpy_generator("demonstrations", config.seed, index)
-        difficulties = {task: config.difficulties_of(task) for task in config.tasks}
         examples = []
-        for i in range(config.problems_per_batch):
-            task = draw(config.tasks, rng)
-            difficulty = draw(difficulties[task], rng)
-            problem = make_problem(task, difficulty, config.seed, self.split, index * config.problems_per_batch + i)
-            full = bool(rng.random() < config.full_share)
+        for problem, full in drawn(config, config.full_share, self.split, index, rng):
             first_turn = 1
             if rng.random() < config.late_start_share:
                 first_turn = int(rng.integers(1, LAST_TURN - problem.turns + 1))
@@ -295,6 +290,21 @@ def _parts(lengths: Sequence[int], config: CorpusConfig) -> list[slice]:
             parts.append(slice(start, stop - 1))
             start = stop - 1
     return [*parts, slice(start, len(lengths))]
+
+
+def drawn(
+    config: LessonsConfig, full_share: float, split: str, index: int, rng: np.random.Generator
+) -> Iterator[tuple[Problem, bool]]:
+    """The problems of batch ``index``, and whether the edits of each redraw the whole canvas, ``full_share`` of them.
+
+    One by one, as who asks draws from ``rng`` for a problem before the next one is drawn.
+    """
+    difficulties = {task: config.difficulties_of(task) for task in config.tasks}
+    for i in range(config.problems_per_batch):
+        task = draw(config.tasks, rng)
+        difficulty = draw(difficulties[task], rng)
+        problem = make_problem(task, difficulty, config.seed, split, index * config.problems_per_batch + i)
+        yield problem, bool(rng.random() < full_share)
 
 
 def draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:

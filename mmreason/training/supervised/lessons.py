@@ -22,9 +22,9 @@ from mmreason.sampling.views.region import boxes_in
 from mmreason.sampling.views.rollout import asked, plain_thought
 from mmreason.sampling.views.sampler import Unit
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, atlas, make_problem
+from mmreason.tasks import TASKS, atlas
 from mmreason.training.supervised.config import LessonsConfig
-from mmreason.training.supervised.corpus import draw
+from mmreason.training.supervised.corpus import drawn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,11 +117,7 @@ def lesson_batch(config: LessonsConfig, pipe: ViewsPipeline, index: int) -> Mapp
     """Batch ``index``, a pure function of it, the settings and the checkpoint: a resumed run sees the same."""
     rng = numpy_generator("lessons", config.seed, index)
     found: dict[Unit, list[Snapshot]] = {"text": [], "image": [], "turn": []}
-    for i in range(config.problems_per_batch):
-        task = draw(config.tasks, rng)
-        difficulty = draw(config.difficulties_of(task), rng)
-        problem = make_problem(task, difficulty, config.seed, "train", index * config.problems_per_batch + i)
-        full = bool(rng.random() < config.full_region_share)
+    for problem, full in drawn(config, config.full_region_share, "train", index, rng):
         for lesson in lessons_of(problem, pipe, full):
             copies = noisy_copies(lesson, pipe.mask, config.num_copies, rng, pipe.views.block_length)
             found[lesson.unit] += copies
