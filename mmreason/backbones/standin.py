@@ -25,12 +25,12 @@ from mmreason.codecs.vq import WEIGHTS, build_vq
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
 from mmreason.layouts import FAMILIES, dimoo, mmada
+from mmreason.layouts.words import MASK_MARK
 
 SIZES = {"width": 64, "layers": 2, "heads": 4, "inner": 96}
 SHARDS = 2
 SMALL_MAGVIT = MagvitShape(32, (1, 1, 1, 1, 1), (1, 1, 1, 1, 1), (1, 1, 1, 1, 1), (1, 1, 1, 1, 1))
 NAMED = {family: f"mmreason/tiny-{family}" for family in FAMILIES}
-MASK_MARK = "<|mdm_mask|>"
 CARD = """---
 license: apache-2.0
 tags: [stand-in, random-weights]

@@ -17,7 +17,7 @@ import torch
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
 from mmreason.layouts.view import View
-from mmreason.layouts.words import Tokenizer, Words, filled, plain
+from mmreason.layouts.words import MASK_MARK, Tokenizer, Words, filled, plain
 from mmreason.records import Modality, SegmentKind
 
 MASK, ROW_END, FILL = 126_336, 126_084, 126_339
@@ -43,7 +43,7 @@ class DimooLayout:
     turns: tuple[str, ...] = ("interleaved",)
     mask = MASK
     first_code = FIRST_CODE
-    prompt_marks = (*PARTS, "<answer>")
+    prompt_marks: tuple[str, ...] = (*PARTS, "<answer>", MASK_MARK)
 
     def __init__(
         self, tokenizer: Tokenizer, vocab: int, num_codes: int = 8192, mask: int = MASK, text_length: int = 128
@@ -54,6 +54,7 @@ class DimooLayout:
         """
         self.words, self.vocab, self.num_codes, self.text_length = Words(tokenizer), vocab, num_codes, text_length
         self.words.check(MARKS)
+        self.prompt_marks = tuple(dict.fromkeys(self.prompt_marks + self.words.marks))
         if len(self.words) > FIRST_CODE:
             raise CheckpointError(f"the tokenizer must have at most {FIRST_CODE} ids, got {len(self.words)}")
         check_ids(mask, MASK, FIRST_CODE, num_codes, vocab)
@@ -110,7 +111,7 @@ class DimooLayout:
 
     def write(self, text: str) -> list[int]:
         """The ids of a text segment; an answer may begin with its mark.  Raises ConfigError for other marks."""
-        return self.words.ids(plain(text, PARTS))
+        return self.words.ids(plain(text, (mark for mark in self.prompt_marks if mark != "<answer>")))
 
     def segment(self, text: str) -> list[int]:
         """``write``, ended and filled up to the length of a segment.  Raises ConfigError where it is too long."""

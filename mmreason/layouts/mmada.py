@@ -15,7 +15,7 @@ import torch
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
 from mmreason.layouts.view import View
-from mmreason.layouts.words import Tokenizer, Words, filled, plain
+from mmreason.layouts.words import MASK_MARK, Tokenizer, Words, filled, plain
 from mmreason.records import Modality, SegmentKind
 
 MASK = 126_336
@@ -40,7 +40,7 @@ class MmadaLayout:
     family = "mmada"
     turns: tuple[str, ...] = ("interleaved",)
     mask = MASK
-    prompt_marks = tuple(MARKS)
+    prompt_marks: tuple[str, ...] = (*MARKS, MASK_MARK)
 
     def __init__(
         self, tokenizer: Tokenizer, vocab: int, num_codes: int = 8192, mask: int = MASK, text_length: int = 512
@@ -48,6 +48,7 @@ class MmadaLayout:
         """As ``DimooLayout``; the first code is the tokenizer's length.  Raises CheckpointError."""
         self.words, self.vocab, self.num_codes, self.text_length = Words(tokenizer), vocab, num_codes, text_length
         self.words.check(MARKS)
+        self.prompt_marks = tuple(dict.fromkeys(self.prompt_marks + self.words.marks))
         self.first_code = len(self.words)
         if self.first_code != TOKENIZER_LENGTH:
             raise CheckpointError(f"the tokenizer must have {TOKENIZER_LENGTH} ids, got {self.first_code}")
@@ -79,12 +80,12 @@ class MmadaLayout:
         """Text to picture, masks inside the region only; the twin has an empty text."""
         codes = np.where(region_HW, MASK, np.asarray(codes_HW, dtype=np.int64) + self.first_code)
         twin = self._padded("", codes)
-        return self._padded(plain(text, MARKS), codes, (twin,))
+        return self._padded(plain(text, self.prompt_marks), codes, (twin,))
 
     def understand(self, text: str, codes_HW: np.ndarray, slots: int | None = None) -> View:
         """A text about a picture, as one turn of a chat; the twin has every given token masked."""
         slots = self.text_length if slots is None else slots
-        said = plain(text, MARKS).strip()
+        said = plain(text, self.prompt_marks).strip()
         chat = (
             f"<|startoftext|><|start_header_id|>user<|end_header_id|>\n{said}<|eot_id|>"
             "<|start_header_id|>assistant<|end_header_id|>\n"
@@ -102,7 +103,7 @@ class MmadaLayout:
 
     def write(self, text: str) -> list[int]:
         """The ids of a text segment.  Raises ConfigError for marks of a prompt."""
-        return self.words.ids(plain(text, MARKS))
+        return self.words.ids(plain(text, self.prompt_marks))
 
     def segment(self, text: str) -> list[int]:
         """``write``, ended and filled up to the length of a segment.  Raises ConfigError where it is too long."""

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
 
+MASK_MARK = "<|mdm_mask|>"  # of all families
+
 
 class Tokenizer(Protocol):
     """What is needed of a tokenizer of transformers."""
@@ -58,6 +60,11 @@ class Words:
             found = self.ids(mark)
             if found != [right]:
                 raise CheckpointError(f"the tokenizer must give {mark} the id {right}, got {found}")
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What becomes one id of ``special`` wherever a text holds it."""
+        return tuple(self.tokenizer.get_added_vocab())
 
     @property
     def special(self) -> set[int]:

@@ -22,6 +22,7 @@ from mmreason.backbones.family import PublicModel, find, load_public, quick_type
 from mmreason.backbones.loading import read_json
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
+from mmreason.layouts.words import plain
 from mmreason.records import Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import seeds_of
@@ -199,7 +200,7 @@ class ViewsPipeline:
             pixels = pixels_of(tuple(np.flatnonzero(codes_under(inside, step)).tolist()), grid, step)
         spec = {"instruction": instruction, "region": said}
         problem = Problem(FREE, spec, np.zeros((0, 0), int), picture, instruction, 1, region=pixels)
-        self.model.layout.write(instruction)  # refuse what would be taken for a part of the prompt
+        plain(instruction, self.model.layout.prompt_marks)
         return problem
 
     def __call__(

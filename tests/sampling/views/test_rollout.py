@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from mmreason.errors import ConfigError
+from mmreason.layouts import FAMILIES
+from mmreason.layouts.layout import State
 from mmreason.records import Box, Problem, Trace
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.views.config import ViewsConfig
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.region import boxes_in, boxes_of
-from mmreason.sampling.views.rollout import views_of
+from mmreason.sampling.views.rollout import plain_thought, views_of
 from mmreason.sampling.views.sampler import alphabets
 from mmreason.sampling.views.scoring import log_likelihood, snapshots
 from mmreason.tasks import TASKS, make_problem
@@ -57,6 +59,22 @@ def test_what_is_recorded_is_the_likelihood(attention: str) -> None:
         scales = pipe.views.scales if segment.kind == "edit" else ()
         found = log_likelihood(pipe.model.backbone, steps, both[segment.modality], 1.0, scales)
         assert float(found.detach().sum()) == pytest.approx(segment.logprob, abs=2e-3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_said_never_becomes_a_mask_or_another_mark_of_the_tokenizer(family: str) -> None:
+    pipe = public.pipeline(family)
+    layout = pipe.model.layout
+    added = layout.words.tokenizer.get_added_vocab()
+    assert layout.mask in added.values()
+    for mark, id in added.items():
+        with pytest.raises(ConfigError, match="marks a part of the prompt"):
+            pipe.own_problem(photograph(), f"make {mark} blue")
+        thought = plain_thought(f"a {mark} b", layout)  # the model may spell it
+        for kind in ("thought", "edit"):
+            seen = layout.view(State("move", np.zeros((8, 8), int), (thought,)), kind)
+            plain = layout.view(State("move", np.zeros((8, 8), int), ("a b",)), kind)
+            assert seen.ids.tolist().count(id) == plain.ids.tolist().count(id)
 
 
 def test_outside_the_region_every_pixel_stays_and_the_users_region_holds(pipe: ViewsPipeline) -> None:
