@@ -63,8 +63,8 @@ def figures() -> list[dict[str, str]]:
         source = f"{costs['command']}, on one core"
         share = percent(local["tokens_forwarded"] / full["tokens_forwarded"])
         found += [
-            _figure(seconds(local["seconds_single"]), "a solve", COSTS, source),
-            _figure(share, "of the tokens of a full redraw", COSTS, source),
+            _figure(seconds(local["seconds_single"]), "to sample a solve, on average", COSTS, source),
+            _figure(share, "of a full redraw's tokens, on average", COSTS, source),
         ]
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
         pass

@@ -3,12 +3,13 @@
 import json
 import re
 import urllib.request
+from posixpath import dirname, join, normpath
 
 import pytest
 
 from mmreason.places import ROOT
 from mmreason.ui import about
-from mmreason.ui.host.web.documents import address, document, documents
+from mmreason.ui.host.web.documents import address, document, documents, readable
 from tests.helpers.browser import settle
 
 
@@ -39,6 +40,27 @@ def test_only_documents_are_served(scripted):
         assert document(name) is None
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{scripted.address}/about/app.py")
+
+
+def test_a_browser_is_given_every_document_as_a_page_to_read(scripted):
+    for name in documents():
+        asked = urllib.request.Request(
+            f"{scripted.address}/{address(name)}", headers={"Accept": "text/html,*/*;q=0.8"}
+        )
+        with urllib.request.urlopen(asked) as answer:
+            page = answer.read().decode()
+            assert answer.headers["content-type"].startswith("text/html")
+        assert '<meta name="viewport"' in page and "<!-- " not in page and "license: apache" not in page
+        for link in re.findall(r'href="([^"#]+)', page):
+            assert link.startswith("http") or document(normpath(join(dirname(name), link)))
+
+
+def test_a_document_runs_nothing():
+    page = readable(
+        "README.md", "<script>alert(1)</script> [go](javascript:alert(1)) [out](../../secret) ![a **maze**](x.png)"
+    )
+    assert "<script" not in page and "href=" not in page and "<img" not in page and "maze" in page
+    assert "<script" not in readable("assets/results/x.json", "<script>alert(1)</script>")
 
 
 @pytest.mark.parametrize("space", ["me/mmreason", "", "javascript:alert(1)", "a/b/c"])

@@ -61,8 +61,9 @@ function dragged(one, plot) {
   plot.addEventListener('pointerdown', (event) => {
     if (event.button) return;
     plot.setPointerCapture(event.pointerId);
-    follow(event);
+    if (event.pointerType !== 'touch') follow(event); // a finger may be about to scroll
   });
+  plot.addEventListener('pointerup', follow);
   plot.addEventListener('pointermove', (event) => {
     if (plot.hasPointerCapture(event.pointerId)) follow(event);
   });
