@@ -35,6 +35,15 @@ TO_COMPARE_JS = """() => {
   compare?.querySelector('button[aria-expanded=false], .label-wrap:not(.open)')?.click();
   compare?.scrollIntoView({ block: 'start' });
 }"""
+# The address names a group, a run or a puzzle as long as that is what is looked at: it may be copied from the browser.
+NAME_NOTHING_ELSE_JS = """() => {
+  const asked = new URLSearchParams(location.search);
+  const named = asked.has('group') ? 'Inspect' : asked.has('run') ? 'Train' : 'Watch';
+  const open = document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim();
+  if (location.search && open !== named) history.replaceState(null, '', location.pathname);
+}"""
+NAME_NOTHING_JS = "() => { if (location.search) history.replaceState(null, '', location.pathname); }"
+TO_TOP_JS = "() => window.scrollTo({ top: 0 })"
 GROUP_SIZE = 8  # rollouts, the one that is looked at among them
 
 
@@ -43,16 +52,20 @@ def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
     i = inspect
     asked = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed]
     group = [i.opened, i.group, i.notice]
+    tabs.select(None, None, None, js=NAME_NOTHING_ELSE_JS)
+    gr.on([watch.solve.click, watch.own_solve.click], None, None, None, js=NAME_NOTHING_JS)
     shown = watch.inspect.click(on_inspect_this, watch.finished, [*group, *asked, i.source, tabs], **PRIVATE)
+    shown.then(None, None, None, js=TO_TOP_JS)
     shown.then(on_seven_more, watch.finished, group, **HEAVY)
     puzzle = [watch.task, watch.difficulty, watch.seed]
-    i.group.to_watch(on_to_watch, i.opened, [watch.player, watch.finished, watch.notice, tabs, *puzzle], **PRIVATE)
+    watched = [watch.player, watch.finished, watch.notice, tabs, *puzzle]
+    i.group.to_watch(on_to_watch, i.opened, watched, **PRIVATE).then(None, None, None, js=TO_TOP_JS)
 
 
 def connect_studio(tabs: gr.Tabs, studio: Studio, inspect: Inspect) -> None:
     """Hand the run of a public checkpoint to Inspect."""
     shown = [inspect.opened, inspect.group, inspect.notice, inspect.source, tabs]
-    studio.inspect.click(on_inspect_film, studio.filmed, shown, **PRIVATE)
+    studio.inspect.click(on_inspect_film, studio.filmed, shown, **PRIVATE).then(None, None, None, js=TO_TOP_JS)
 
 
 def on_inspect_film(filmed: Filmed | None) -> tuple[Any, ...]:
@@ -93,7 +106,9 @@ async def on_seven_more(request: gr.Request, finished: Finished | None):
             if progress.opened is None:
                 yield says(progress.notice)
             else:
-                yield show_group(lambda opened=progress.opened: SHELF.put(opened))
+                *shown, trouble = show_group(lambda opened=progress.opened: SHELF.put(opened))
+                whose = f"Rollout 1 is yours; {GROUP_SIZE - 1} more of the same puzzle stand beside it."
+                yield *shown, trouble or whose
 
     async with aclosing(in_line("roll out", request, rolled, says, says)) as states:
         async for state in states:

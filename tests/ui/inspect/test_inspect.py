@@ -237,6 +237,9 @@ def test_a_link_opens_its_segment(app, visit):
     page = visit(f"{app}/?group=photographs&prompt=2&rollout=3&segment=1")
     page.locator(".mm-group .segment-title").get_by_text("Rollout 3 · turn 1 · words").wait_for()
     assert page.get_by_role("tab", name="Inspect").get_attribute("aria-selected") == "true"
+    assert "?group=photographs" in page.url
+    page.get_by_role("tab", name="Cost").click()
+    page.wait_for_function("() => !location.search")  # the address names nothing that is not looked at
 
 
 def test_figures_are_saved_as_pictures_and_tables(app, visit):
@@ -453,6 +456,8 @@ def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):
     page = visit(app)
     page.get_by_role("button", name="Inspect this").click()
     page.locator(".mm-group .cell[data-g='7']").first.wait_for(timeout=60_000)  # seven more, this one first
+    page.get_by_text("Rollout 1 is yours").wait_for()
+    assert page.evaluate("scrollY") == 0
     page.locator(".mm-group .cell").first.click()
     page.get_by_role("button", name="Open this rollout in Watch").click()
     page.locator(".mm-player[data-state=opened]").wait_for()
