@@ -37,8 +37,26 @@ def test_the_tour_goes_on_by_itself_to_its_end(scripted, visit):
     expect(where).to_have_text("1 of 5")
     page.clock.run_for(4300)
     expect(where).to_have_text("2 of 5")
-    page.clock.run_for(17_000)
+    page.clock.run_for(30_000)
+    expect(where).to_have_text("5 of 5")  # the last stays until it is closed
+    card.get_by_role("button", name="Done").click()
     expect(card).to_have_count(0)
+
+
+def test_the_ring_stays_within_what_scrolls(scripted, visit):
+    page = visit(scripted.address, width=1440)
+    settle(page)
+    page.get_by_role("button", name="Tour (20 s)").click()
+    for step in range(5):
+        expect(page.locator(".mm-tour-where")).to_have_text(f"{step + 1} of 5")
+        if step == 2:
+            page.evaluate("document.querySelector('.mm-player .cards').scrollTop = 1e6")
+            page.evaluate("dispatchEvent(new Event('resize'))")
+            page.wait_for_function("""() => {
+              const box = (name) => document.querySelector(name).getBoundingClientRect();
+              return box('.mm-tour-ring').height > 40 && box('.mm-tour-ring').top > box('[role=tablist]').bottom - 8;
+            }""")
+        page.get_by_role("button", name="Next" if step < 4 else "Done", exact=True).click()
 
 
 def test_who_wants_little_motion_is_not_hurried(scripted, visit):

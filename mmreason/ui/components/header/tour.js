@@ -1,5 +1,5 @@
 // A tour of twenty seconds: five sentences, each beside what it is about.  It can be left at any time, waits for who
-// points at it or has it stepped by hand, and steps by hand only for who wants little motion.
+// points at it or has it stepped by hand, and steps by hand only for who wants little motion.  The last stays.
 
 import { arrowStep, calmness, node, scrolling } from '../shared/dom.js';
 
@@ -38,6 +38,21 @@ export function cardCorner(box, card, page) {
   };
 }
 
+/**
+ * What is seen of an element that stands in boxes which scroll.
+ * @param {Element} target
+ */
+export function seenBox(target) {
+  let { left, top, right, bottom } = target.getBoundingClientRect();
+  for (let around = target.parentElement; around && around !== document.body; around = around.parentElement) {
+    if (getComputedStyle(around).overflowY === 'visible') continue;
+    const box = around.getBoundingClientRect();
+    [left, top] = [Math.max(left, box.left), Math.max(top, box.top)];
+    [right, bottom] = [Math.min(right, box.right), Math.min(bottom, box.bottom)];
+  }
+  return { left, top, right, bottom };
+}
+
 /** @type {(() => void) | null} */
 let leave = null;
 
@@ -69,8 +84,9 @@ export function beginTour(opener) {
   function place() {
     const target = document.querySelector(steps[at][0]);
     if (!target) return;
-    const box = target.getBoundingClientRect();
-    ring.style.cssText = `left:${box.left - 4}px;top:${box.top - 4}px;width:${box.width + 8}px;height:${box.height + 8}px`;
+    const box = seenBox(target);
+    const [width, height] = [box.right - box.left + 8, box.bottom - box.top + 8];
+    ring.style.cssText = `left:${box.left - 4}px;top:${box.top - 4}px;width:${width}px;height:${height}px`;
     const page = { width: document.documentElement.clientWidth, height: window.innerHeight };
     const corner = cardCorner(box, { width: Math.min(WIDTH, page.width - 16), height: card.offsetHeight }, page);
     card.style.left = `${corner.left}px`;
@@ -84,7 +100,7 @@ export function beginTour(opener) {
     back.disabled = at === 0;
     next.textContent = at === steps.length - 1 ? 'Done' : 'Next';
     const target = document.querySelector(steps[at][0]);
-    const box = target?.getBoundingClientRect();
+    const box = target && seenBox(target);
     const seen = box && box.top >= 0 && box.bottom <= window.innerHeight - FOOT;
     if (!seen) target?.scrollIntoView({ block: 'center', behavior: scrolling(calm) });
     place();
@@ -103,7 +119,7 @@ export function beginTour(opener) {
     if (!waits) left -= 250;
     if (left > 0)
       place(); // what it points at may have moved
-    else step(1);
+    else if (at < steps.length - 1) step(1);
   }, 250);
 
   /** @param {KeyboardEvent} event */
