@@ -16,6 +16,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import TASKS, atlas, atlas_for, own
 from tests.helpers.marks import pytest_collection_modifyitems, pytest_runtest_makereport  # noqa: F401
+from tests.helpers.order import pytest_configure  # noqa: F401
 
 torch.set_num_threads(1)
 

@@ -18,6 +18,7 @@ from mmreason.commands import command_names
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import make_problem
 from mmreason.traces.file import load, save, to_json
+from tests.helpers import forked
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 pytestmark = pytest.mark.slow
@@ -119,25 +120,22 @@ def test_errors_reach_a_real_shell_the_same_way() -> None:
         assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "solve --task maze --checkpoint NAME",
-        "evaluate --checkpoint NAME",
-        "train --checkpoint NAME --output run",
-        "pretrain --checkpoint NAME --output run",
-        "pretrain --image_tokenizer NAME --output run",
-        "race --checkpoint NAME",
-        "check NAME",
-        "interference --run NAME",
-        "report --checkpoint NAME",
-        "report --checkpoint checkpoints/base --history NAME",
-    ],
-)
-@pytest.mark.parametrize("name", ["", "0" * 300])
+NAMING = [
+    "solve --task maze --checkpoint NAME",
+    "evaluate --checkpoint NAME",
+    "train --checkpoint NAME --output run",
+    "pretrain --checkpoint NAME --output run",
+    "pretrain --image_tokenizer NAME --output run",
+    "race --checkpoint NAME",
+    "check NAME",
+    "report --checkpoint NAME",
+]
+EMPTY_IS_THE_DEFAULT = ["interference --run NAME", "report --checkpoint checkpoints/base --history NAME"]
+UNNAMEABLE = [(words, "") for words in NAMING] + [(words, "0" * 300) for words in NAMING + EMPTY_IS_THE_DEFAULT]
+
+
+@pytest.mark.parametrize(("words", "name"), UNNAMEABLE)
 def test_a_name_that_nothing_can_have_is_refused_in_one_line(words, name, tmp_path, monkeypatch, capsys) -> None:
-    if not name and words.endswith(("--history NAME", "--run NAME")):
-        pytest.skip("the default")
     monkeypatch.chdir(tmp_path)
     assert main([name if word == "NAME" else word for word in words.split()]) == 2
     *_, last = capsys.readouterr().err.splitlines()
@@ -148,7 +146,7 @@ def test_a_name_that_nothing_can_have_is_refused_in_one_line(words, name, tmp_pa
 def test_a_broken_checkpoint_is_refused_in_one_line(part: str, tiny_checkpoint: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny_checkpoint, tmp_path / "broken")
     (tmp_path / "broken" / part).write_text("{")
-    done = command("solve", "--task", "maze", "--checkpoint", tmp_path / "broken", "--json")
+    done = forked.run("solve", "--task", "maze", "--checkpoint", tmp_path / "broken", "--json")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert "cannot be loaded" in done.stderr
 
@@ -157,7 +155,7 @@ def test_truncated_weights_are_refused_in_one_line(tiny_checkpoint: Path, tmp_pa
     shutil.copytree(tiny_checkpoint, tmp_path / "broken")
     weights = next((tmp_path / "broken" / "transformer").glob("*.safetensors"))
     os.truncate(weights, weights.stat().st_size // 2)
-    done = command("evaluate", "--checkpoint", tmp_path / "broken", "--problems", 1)
+    done = forked.run("evaluate", "--checkpoint", tmp_path / "broken", "--problems", 1)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
 
 
@@ -168,7 +166,7 @@ def test_one_weight_that_is_no_number_is_refused_in_one_line(arguments, tiny_che
     weights = load_file(file)
     weights["blocks.0.up.weight"][0, 0] = float("nan")
     save_file(weights, file, metadata={"format": "pt"})
-    done = command(*arguments, "--checkpoint", tmp_path / "broken", "--json")
+    done = forked.run(*arguments, "--checkpoint", tmp_path / "broken", "--json")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert "transformer's blocks.0.up.weight holds a number that is not finite" in done.stderr
 

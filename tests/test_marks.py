@@ -1,4 +1,4 @@
-"""Which tests are marked, and what a skipped one counts."""
+"""Which tests are marked, what a skipped one counts, and which files come first."""
 
 from __future__ import annotations
 
@@ -54,3 +54,13 @@ def test_every_fixture_that_serves_the_page_is_known():
             if re.search(r"\bserved\(\[|\blaunched\(\)|chromium\.launch|\"app\.py\"", body):
                 served.add(name)
     assert served - {"served"} == SERVED  # `served` of test_secrets asks for scripted_server
+
+
+def test_the_file_that_takes_longest_comes_first_and_xdist_leaves_it_there(pytester, pytestconfig):
+    pytester.makeconftest(HOOKS)
+    pytester.makeini("[pytest]\nmarkers =\n  slow: x\n  browser: x")
+    quick = "".join(f"def test_{number}(): pass\n" for number in range(9))
+    pytester.makepyfile(test_quick=quick, test_slow="import pytest\n@pytest.mark.slow\ndef test_one(): pass\n")
+    ran = re.findall(r"test_\w+\.py::test_\w+", pytester.runpytest_inprocess("-v", "-p", "no:xdist").stdout.str())
+    assert ran == ["test_slow.py::test_one", *(f"test_quick.py::test_{number}" for number in range(9))]
+    assert pytestconfig.option.loadscopereorder is False  # which it is where xdist shares files out

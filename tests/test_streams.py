@@ -15,6 +15,7 @@ from mmreason.commands._options.files import check_files
 from mmreason.errors import ConfigError
 from mmreason.tasks import make_problem
 from mmreason.traces.file import load
+from tests.helpers import forked
 
 pytestmark = pytest.mark.slow
 
@@ -22,29 +23,30 @@ ROOT = Path(__file__).parent.parent
 PUZZLE = json.dumps(make_problem("maze", "easy", 7).spec)
 
 
-def shell(line: str, cwd: Path, *arguments: object, **variables: str) -> subprocess.CompletedProcess[bytes]:
+def shell(line: str, cwd: Path, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run ``line`` in bash, with the command line as ``$mm`` and the arguments as ``$1``, ``$2``."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "mm": f"{sys.executable} -m mmreason"}
     command = ["bash", "-c", line, "bash", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=environment | variables, capture_output=True, timeout=120)
+    return subprocess.run(
+        command, cwd=cwd, env=environment | variables, capture_output=True, encoding="utf-8", timeout=120
+    )
 
 
-def one_sentence(done: subprocess.CompletedProcess[bytes]) -> str:
-    lines = done.stderr.decode().splitlines()
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    lines = done.stderr.splitlines()
     assert done.returncode == 2 and lines and lines[-1].startswith("python -m mmreason"), done
     assert not any("Traceback" in line or "Exception ignored" in line for line in lines)
     return lines[-1]
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
-def test_what_is_printed_is_utf_8_whatever_the_console_says(encoding, tiny_checkpoint, tmp_path):
-    done = shell(
-        "$mm solve --task maze --difficulty easy --checkpoint $1", tmp_path, tiny_checkpoint, PYTHONIOENCODING=encoding
-    )
-    assert done.returncode == 0 and b"Traceback" not in done.stderr
-    assert "solved" in done.stdout.decode("utf-8")
-    done = shell("$mm solve --help; $mm solve --tusk ✓", tmp_path, PYTHONIOENCODING=encoding)
-    assert "Traceback" not in done.stderr.decode("utf-8")
+def test_what_is_printed_is_utf_8_whatever_the_console_says(tiny_checkpoint, tmp_path):
+    line = "$mm solve --task maze --difficulty easy --checkpoint $1"
+    done = shell(line, tmp_path, tiny_checkpoint, PYTHONIOENCODING="cp1252")
+    assert done.returncode == 0 and "Traceback" not in done.stderr
+    assert "solved" in done.stdout
+    for encoding in ("cp1252", "ascii"):
+        done = shell("$mm solve --help; $mm solve --tusk ✓", tmp_path, PYTHONIOENCODING=encoding)
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("arguments", ["solve --task maze --checkpoint $1", "--help", "solve --help"])
@@ -77,26 +79,36 @@ def test_a_puzzle_comes_in_through_a_pipe(line, tiny_checkpoint, tmp_path):
 def test_a_trace_goes_through_a_pipe_into_the_next_command(tiny_checkpoint, tmp_path):
     solve = "$mm solve --task maze --checkpoint $1 --out p >/dev/null"
     done = shell(f"mkfifo p; $mm inspect p --json & {solve}; wait; test -p p && ls", tmp_path, tiny_checkpoint)
-    found, _, left = done.stdout.decode().partition("\n")
+    found, _, left = done.stdout.partition("\n")
     assert json.loads(found)["valid"] and left == "p\n" and done.returncode == 0
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ('$mm solve --problem "$2"', "is JSON; give the path of a file, or - and pipe the JSON in"),
-        ('$mm inspect "$2"', "is JSON; give the path of a file"),
         ("$mm solve --problem - <&-", "cannot be read: Bad file descriptor"),
         ("printf '%s' \"$2\" | iconv -t utf-16 | $mm solve --problem -", "is UTF-16 text; save it as UTF-8"),
-        ("$mm solve --problem /dev/zero", "is larger than 64 KB"),
-        ("$mm inspect /dev/zero", "is larger than 32 MB"),
-        ("$mm solve --task maze --checkpoint $1 --out /dev/full", "cannot write '/dev/full': No space left on device"),
     ],
 )
-def test_what_cannot_be_read_or_written_is_one_sentence(line, says, tiny_checkpoint, tmp_path):
-    if "/dev/full" in line and not Path("/dev/full").is_char_device():
-        pytest.skip("there is no full device")
+def test_a_stream_that_cannot_be_read_is_one_sentence(line, says, tiny_checkpoint, tmp_path):
     assert says in one_sentence(shell(line, tmp_path, tiny_checkpoint, PUZZLE))
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["solve", "--problem", PUZZLE], "is JSON; give the path of a file, or - and pipe the JSON in"),
+        (["inspect", PUZZLE], "is JSON; give the path of a file"),
+        (["solve", "--problem", "/dev/zero"], "is larger than 64 KB"),
+        (["inspect", "/dev/zero"], "is larger than 32 MB"),
+        (["solve", "--task", "maze", "--out", "/dev/full"], "cannot write '/dev/full': No space left on device"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_one_sentence(words, says, tiny_checkpoint, tmp_path):
+    if "/dev/full" in words and not Path("/dev/full").is_char_device():
+        pytest.skip("there is no full device")
+    given = ["--checkpoint", tiny_checkpoint] if words[0] == "solve" else []
+    assert says in one_sentence(forked.run(*words, *given, cwd=tmp_path))
 
 
 # Files that a command is told to write
@@ -134,7 +146,7 @@ def test_every_command_refuses_it_before_it_computes(arguments, tmp_path):
     for name in ("p", "x"):
         (tmp_path / name).write_text(PUZZLE)
     (tmp_path / "checkpoints").symlink_to(ROOT / "checkpoints")
-    done = shell(f"$mm {arguments}", tmp_path)
+    done = forked.run(*arguments.split(), cwd=tmp_path)
     assert "must be another file than" in one_sentence(done)
     assert (tmp_path / "p").read_text() == (tmp_path / "x").read_text() == PUZZLE
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+from tests.helpers.order import longest_first
 
 # Fixtures that open a browser or start a server; a test asks for them itself or through another fixture.
 SERVED = {
@@ -23,11 +25,12 @@ SERVED = {
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Mark each test that opens a browser or starts a server."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test that opens a browser or starts a server; files that take long come first."""
     for item in items:
         if SERVED & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
+    longest_first(items)
 
 
 @pytest.hookimpl(wrapper=True)

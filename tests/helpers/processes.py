@@ -7,41 +7,63 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
+from mmreason.commands.make.screenshots import free_port
+from tests.helpers.forked import ROOT, Forked
 from tests.helpers.learning import rows_in
 
-ROOT = Path(__file__).parents[2]
 STEPS = 5
 
 
-def command(start: Path, output: Path, *more: object, processes: int = 1, **environment: str) -> subprocess.Popen:
-    """``train`` in processes of its own, on one thread each."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    words = [sys.executable, *(launcher if processes > 1 else []), "-m", "mmreason", "train", "--json"]
-    words += ["--checkpoint", start, "--output", output, "--steps", STEPS, "--difficulty", "easy", "--threads", 1]
-    words += ["--num_problems", 2, "--num_generations", 4, "--learning_rate", "1e-3", "--warmup_steps", 0]
-    words += ["--num_steps", 3, "--temperature", 0.7, "--reward", "tests.helpers.learning:even_tokens"]
-    words += ["--save_steps", 1, "--eval_steps", 100, "--eval_problems", 4, *more]
-    path = str(ROOT)
+def command(
+    start: Path, output: Path, *more: object, processes: int = 1, **environment: str
+) -> subprocess.Popen[str] | Forked:
+    """``train`` in a process of its own, on one thread, or in several as torchrun starts them."""
+    environment = _environment(environment)
+    if processes == 1:
+        return Forked(_words(start, output, more), environment)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes), "-m", "mmreason"]
     return subprocess.Popen(
-        list(map(str, words)),
+        [sys.executable, *launcher, *_words(start, output, more)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"} | environment,
+        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def finished(process: subprocess.Popen) -> dict:
+def two_as_one(start: Path, output: Path, *more: object, **environment: str) -> list[Forked]:
+    """The same in two processes that know of each other what torchrun tells them."""
+    meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    environment = _environment(meeting | environment)
+    ranks = [environment | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
+    return [Forked(_words(start, output, more), each) for each in ranks]
+
+
+def _environment(more: dict[str, str]) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | more
+
+
+def _words(start: Path, output: Path, more: Iterable[object]) -> list[str]:
+    words = ["train", "--json", "--checkpoint", start, "--output", output, "--steps", STEPS]
+    words += ["--difficulty", "easy", "--threads", 1, "--learning_rate", "1e-3", "--warmup_steps", 0]
+    words += ["--num_problems", 2, "--num_generations", 4, "--num_steps", 3, "--temperature", 0.7]
+    words += ["--reward", "tests.helpers.learning:even_tokens"]
+    words += ["--save_steps", 1, "--eval_steps", 100, "--eval_problems", 4, *more]
+    return [str(word) for word in words]
+
+
+def finished(process: subprocess.Popen[str] | Forked) -> dict:
     """What the run says when it is done."""
     out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return json.loads(out)
 
 
-def wait_for_steps(process: subprocess.Popen, folder: Path, steps: int) -> None:
+def wait_for_steps(process: subprocess.Popen[str] | Forked, folder: Path, steps: int) -> None:
     """Until ``folder`` holds a saved state and the metrics of ``steps``."""
     deadline = time.monotonic() + 240
     while not ((folder / "state").is_dir() and len(rows_in(folder)) > steps):

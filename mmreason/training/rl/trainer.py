@@ -94,7 +94,7 @@ class Trainer:
             if config.lora_rank:
                 self.adapter = _with_lora(base, config)
             if config.gradient_checkpointing:
-                base.gradient_checkpointing_enable()
+                base.activation_checkpointing_enable()
         self.grpo = GRPO(pipe, config, self.accelerator, reference, reward_functions)
         self.step = 0
         self.skipped = 0.0  # updates left out so far, because something was not finite

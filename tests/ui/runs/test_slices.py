@@ -90,6 +90,7 @@ def test_a_run_in_slices_in_forked_processes_ends_bit_for_bit_where_the_uninterr
         ]
 
 
+@pytest.mark.filterwarnings("ignore:'mmreason.__main__' found in sys.modules:RuntimeWarning")  # other tests import it
 def test_a_sentence_of_the_command_reaches_the_visitor(folder):
     run = queue.submit(SMALL, OWNER)  # its checkpoint is an empty one
     list(runs_slices.drive(run.id, OWNER))
