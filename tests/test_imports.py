@@ -74,7 +74,7 @@ UI_FLOORS = (
     {"shell"},
     {"host"},
     {"solve", "runs"},
-    {"group", "train", "cost"},
+    {"browser", "group", "train", "cost"},
     {"watch", "inspect", "results", "health", "about"},
     {"crossing", "api", "twin"},
     {"page"},

@@ -1,7 +1,7 @@
 """The page as a folder of plain files: what was measured and recorded, with the live page's own components.
 
-Nothing in it asks a server for anything: scripts, data and pictures lie in the folder, and files that a visitor opens
-are read by the browser.
+Nothing in it asks a server for anything: scripts, data and pictures lie in the folder, files that a visitor opens are
+read by the browser, and it solves by itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mmreason.rewards.assignment import GRANULARITIES, SCALES
 from mmreason.traces.picture import Picture
 from mmreason.traces.schema import PNG_PREFIX
 from mmreason.ui.about import still_header_value
+from mmreason.ui.browser.files import solver_files, worker_script
 from mmreason.ui.cost.events import measured_view
 from mmreason.ui.cost.formula import THIS_MODEL, recompute, sliders
 from mmreason.ui.cost.racing import bundled_race
@@ -30,35 +31,42 @@ from mmreason.ui.group.outline import outline_of
 from mmreason.ui.group.view import group_view, mask_number
 from mmreason.ui.group.whatif import WhatIf, push_value
 from mmreason.ui.health import build_words
+from mmreason.ui.host.checkpoints import load_pipeline
 from mmreason.ui.host.web.sheets import SHEETS
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.results.tab import results_view
-from mmreason.ui.shell.component import read, script, shared_script
+from mmreason.ui.shell.component import MODULES, read, script, shared_script
 from mmreason.ui.shell.theme import COLOURS, SHARED
 from mmreason.ui.watch.handlers import example_values
 
 COMPONENTS = ("header", "player", "group", "race", "bars", "chart", "table", "prose")
+INSTEAD = {"group/asking": "twin/asking"}  # modules that stand in for those of the live page
 SHEET = re.compile(r'"sheet/([0-9a-f]{16})\.png"')
 POLICY = "connect-src 'none'; form-action 'none'; object-src 'none'; base-uri 'none'"
 QUALITY = 85  # of the groups' pictures
 MAX_BYTES = 2_500_000
-"""Of the whole folder."""
+"""Of the whole folder, without what it solves with."""
+SOLVES_WITH = "base"  # the checkpoint
 
 
-def twin_files() -> dict[str, bytes]:
-    """The files by their path in the folder; raises ConfigError where they are more than MAX_BYTES."""
+def twin_files(solver: bool = True) -> dict[str, bytes]:
+    """The files by their path in the folder, with or without what it solves with.
+
+    Raises ConfigError where they are more than MAX_BYTES, CheckpointError where there is no checkpoint to solve with.
+    """
+    offer, solves = solver_files(load_pipeline(SOLVES_WITH), SOLVES_WITH) if solver else (None, {})
     files = {
         "index.html": _page(),
         "twin.css": _style(),
         "twin.js": _scripts(),
-        "data.js": _with_sheets(f"twin.data = {_as_script(_data())};\n"),
+        "data.js": _with_sheets(f"twin.data = {_as_script(_data() | {'solver': offer})};\n"),
     }
     made = {name: content.encode() for name, content in files.items()}
     made |= _groups()
     total = sum(map(len, made.values()))
     if total > MAX_BYTES:
         raise ConfigError(f"the folder must have at most {MAX_BYTES:,} bytes, got {total:,}")
-    return made
+    return made | {name: content.encode() for name, content in solves.items()}
 
 
 def _with_sheets(content: str) -> str:
@@ -92,8 +100,10 @@ def _style() -> str:
 
 def _scripts() -> str:
     """The shared modules, each component as a function of what gradio would give it, and what puts them in place."""
-    shared = shared_script(("twin/opening",), {"group/asking": "twin/asking"})
-    made = ["globalThis.twin = { data: {}, components: {}, groups: {} };\n", shared]
+    modules = (INSTEAD.get(module, module) for module in MODULES)
+    shared = shared_script(["twin/loading", *modules, "twin/opening", "browser/verdict", "twin/solving"])
+    made = ["globalThis.twin = { data: {}, components: {}, groups: {}, solver: {} };\n", shared]
+    made.append(f"twin.worker = {_as_script(worker_script())};\n")
     for name in COMPONENTS:
         template = json.dumps(read(f"{name}/{name}.html"))
         run = f"(element, props, trigger, watch) => {{\n{script(f'{name}/{name}')}}}"

@@ -1,7 +1,8 @@
 """``make static``: the page as a folder of plain files, which opens without a server and without a network.
 
-Player, race, costs and results as the live page shows them, and trace files that a visitor opens.  Put it on a static
-Space or any other web space, or on a stick: ``index.html`` also opens from the disk.
+Player, race, costs and results as the live page shows them, trace files that a visitor opens, and held-out puzzles
+that the visitor's own browser solves with ``checkpoints/base``, whose 10 MB are loaded when asked for.  Put it on a
+static Space or any other web space, or on a stick: ``index.html`` also opens from the disk.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ HELP = "the page as a folder of plain files that needs no server"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``make static``."""
     parser.add_argument("--output", required=True, metavar="DIR", help="a new folder")
+    parser.add_argument("--no_solver", action="store_true", help="leave out what browsers solve with (10 MB)")
     parser.add_argument("--overwrite", action="store_true", help="replace what an earlier call has written there")
 
 
@@ -30,9 +32,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     folder = Path(args.output)
     _check(folder, args.overwrite)
-    files = twin_files()
+    files = twin_files(solver=not args.no_solver)
     if folder.exists():
-        shutil.rmtree(folder / "groups", ignore_errors=True)  # of an earlier call; other names are replaced
+        for name in ("groups", "solver"):  # of an earlier call; other names are replaced
+            shutil.rmtree(folder / name, ignore_errors=True)
     for name, content in files.items():
         write_whole(folder / name, content)
     return {"written": [str(folder)], "bytes": sum(map(len, files.values())), "files": len(files)}

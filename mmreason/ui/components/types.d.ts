@@ -29,6 +29,11 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./player/share.js') &
   typeof import('./player/draw.js') &
   typeof import('./twin/opening.js') &
+  typeof import('./twin/solving.js') &
+  typeof import('./browser/weights.js') &
+  typeof import('./browser/network.js') &
+  typeof import('./browser/unmask.js') &
+  typeof import('./browser/rollout.js') &
   typeof import('./shared/shapes.js') &
   typeof import('./group/asking.js') &
   typeof import('./group/columns.js') &
@@ -49,6 +54,11 @@ declare const mm: typeof import('./shared/dom.js') &
 declare const twin: {
   // biome-ignore lint/suspicious/noExplicitAny: as twin/asking.js reads it
   groups: Record<string, any>;
+  /** What the files of the folder solver say, once they are loaded. */
+  // biome-ignore lint/suspicious/noExplicitAny: as twin/solving.js reads it
+  solver: Record<string, any>;
+  /** The script of the worker that solves. */
+  worker: string;
   // biome-ignore lint/suspicious/noExplicitAny: whatever the page was made with
   data: any;
   components: Record<

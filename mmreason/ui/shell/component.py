@@ -8,9 +8,8 @@ one script that defines ``mm``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -58,13 +57,9 @@ def component(name: str, *, value: Any = None, **props: Any) -> gr.HTML:
     )
 
 
-def shared_script(more: Sequence[str] = (), instead: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The shared modules, and ``more``, as one script that may run again: each in a scope, its exports in ``mm``.
-
-    ``instead`` names modules that stand in for others.
-    """
-    scopes = (_scope(instead.get(module, module)) for module in (*MODULES, *more))
-    return f"globalThis.mm = {{}};\n{''.join(scopes)}"
+def shared_script(modules: Sequence[str] = MODULES) -> str:
+    """The modules as one script that may run again: each in a scope, its exports in ``mm``."""
+    return f"globalThis.mm = {{}};\n{''.join(map(_scope, modules))}"
 
 
 def _scope(module: str) -> str:

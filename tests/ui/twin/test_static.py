@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import axe_playwright_python
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -16,13 +18,26 @@ from mmreason.__main__ import main
 from mmreason.rewards.assignment import GRANULARITIES, SCALES
 from mmreason.traces.file import load
 from mmreason.ui import twin
+from mmreason.ui.browser import files as files_module
 from mmreason.ui.group.view import found_in
 from mmreason.ui.group.whatif import WhatIf, push_value
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.twin import MAX_BYTES
 from tests.helpers.browser import HOSTILE
+from tests.helpers.firefox import firefox
+from tests.helpers.firefox import opened as opened_firefox
 
 ROOT = Path(__file__).parents[3]
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+# The longest time between two turns of the page's own event loop.
+LONGEST = """() => {
+  let last = performance.now();
+  window.longestPause = 0;
+  setInterval(() => {
+    const now = performance.now();
+    [window.longestPause, last] = [Math.max(window.longestPause, now - last), now];
+  }, 5);
+}"""
 pytestmark = pytest.mark.browser
 
 
@@ -118,6 +133,99 @@ def test_it_fits_a_phone(opened):
         assert opened.evaluate("document.documentElement.scrollWidth") == 390, name
 
 
+def test_a_puzzle_is_solved_in_the_browser_to_its_verdict(opened):
+    """From the disk, without a network: nothing is loaded before it is asked for, and the page stays responsive."""
+    assert opened.evaluate("Object.keys(twin.solver)") == []
+    says = opened.locator(".here-says")
+    expect(says).to_contain_text("checkpoint base (3.7 million parameters")
+    expect(says).to_contain_text("10 MB that are loaded once")
+    opened.locator(".here-difficulty").select_option("easy")
+    expect(opened.locator(".mm-player .puzzle-name")).to_have_text("maze, easy, seed 1")
+    assert opened.evaluate("Object.keys(twin.solver)") == ["puzzles"]
+    opened.locator(".here-solve").click()
+    opened.locator(".mm-player[data-state=running]").wait_for(timeout=60_000)
+    opened.evaluate(LONGEST)
+    opened.locator(".mm-player[data-state=finished]").wait_for(timeout=120_000)
+    stood = opened.evaluate("window.longestPause")
+    opened.locator(".mm-player .live").click()
+    expect(opened.locator(".mm-player .result-line")).to_contain_text("Solved in")
+    expect(opened.locator(".mm-player .cost")).to_contain_text("blocks attention")
+    expect(opened.locator(".mm-player .card").last).to_contain_text("moves")
+    expect(opened.locator(".here-state")).to_contain_text("It took this browser")
+    print(opened.locator(".here-state").inner_text(), f"The page stood still for {stood:.0f} ms at most.")
+    assert stood < 1000
+    opened.locator(".mm-player .show-expected").click()
+    expect(opened.locator(".mm-player .expected li")).not_to_have_count(0)
+    opened.add_script_tag(content=AXE.read_text())
+    found = opened.evaluate(
+        "async () => (await axe.run('.here', { preload: false })).violations.map((each) => each.id)"
+    )
+    assert found == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(firefox() is None, reason="no Firefox is installed")
+def test_firefox_solves_from_the_disk_as_well(folder, tmp_path):
+    with opened_firefox(tmp_path / "profile", {}) as page:
+        page.goto((folder / "index.html").as_uri(), 390, 844)
+        page.ask(
+            "(() => { const choice = document.querySelector('.here-difficulty'); choice.value = 'easy';"
+            "choice.dispatchEvent(new Event('change')); })()"
+        )
+        page.click(".here-solve")
+        page.wait("document.querySelector('.mm-player').dataset.state === 'finished'")
+        page.click(".mm-player .live")
+        assert "Solved in" in page.wait("document.querySelector('.mm-player .result-line')?.textContent")
+        print("Firefox:", page.ask("document.querySelector('.here-state').textContent"))
+        assert page.errors == []
+
+
+def test_a_solve_in_the_browser_stops_when_it_is_told(opened):
+    opened.locator(".here-difficulty").select_option("hard")
+    opened.locator(".here-solve").press("Enter")
+    opened.locator(".mm-player[data-state=running]").wait_for(timeout=60_000)
+    opened.locator(".here-stop").press("Enter")
+    expect(opened.locator(".here-state")).to_have_text("Stopped.")
+    expect(opened.locator(".mm-player")).to_have_attribute("data-state", "stopped")
+    expect(opened.locator(".here-solve")).to_be_focused()
+    frames = opened.locator(".mm-player .scrub").get_attribute("max")
+    opened.wait_for_timeout(500)
+    assert opened.locator(".mm-player .scrub").get_attribute("max") == frames
+    opened.locator(".here-solve").click()
+    opened.locator(".mm-player[data-state=running]").wait_for()
+    opened.locator(".examples").select_option(label="sudoku, medium")  # what was being solved is given up
+    expect(opened.locator(".mm-player .puzzle-name")).to_contain_text("sudoku, medium")
+    expect(opened.locator(".here-stop")).to_be_hidden()
+
+
+def test_files_that_are_not_there_are_named_and_asked_for_again(browser, folder, tmp_path):
+    copied = tmp_path / "twin"
+    shutil.copytree(folder, copied)
+    (copied / "solver" / "weights.js").rename(copied / "weights.js")
+    page = browser.new_context(offline=True).new_page()
+    page.goto((copied / "index.html").as_uri())
+    page.locator(".here-solve").click()
+    expect(page.locator("#watch .trouble")).to_have_text(
+        "The file of weights is not in the folder: make the folder again."
+    )
+    (copied / "weights.js").rename(copied / "solver" / "weights.js")
+    page.locator(".here-solve").click()
+    page.locator(".mm-player[data-state=running]").wait_for(timeout=60_000)
+    expect(page.locator("#watch .trouble")).to_be_hidden()
+    page.context.close()
+
+
+def test_a_folder_without_a_solver_offers_none(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(twin, "_groups", lambda: {})
+    assert main(["make", "static", "--no_solver", "--output", str(tmp_path / "twin")]) == 0
+    assert not (tmp_path / "twin" / "solver").exists()
+    page = browser.new_context(offline=True).new_page()
+    page.goto((tmp_path / "twin" / "index.html").as_uri())
+    expect(page.locator(".examples")).to_be_visible()
+    expect(page.locator(".here")).to_be_hidden()
+    page.context.close()
+
+
 def test_a_trace_that_a_visitor_opens_is_played_and_its_hostile_words_stay_text(opened, tmp_path):
     trace = load(ROOT / "assets" / "examples" / "jigsaw.json")  # of version 1, as ``solve`` once wrote it
     trace["problem"]["question"], trace["segments"][0]["frames"][-1]["tokens"][0] = HOSTILE
@@ -154,7 +262,10 @@ def test_the_inspector_shows_what_the_live_page_would_answer(opened):
 
 def test_the_folder_is_small_and_holds_each_sheet_once(folder):
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= MAX_BYTES
+    solver = [path for path in files if path.parent.name == "solver"]
+    assert sum(path.stat().st_size for path in files) - sum(path.stat().st_size for path in solver) <= MAX_BYTES
+    assert {path.name for path in solver} == {"weights.js", "puzzles.js"}
+    assert sum(path.stat().st_size for path in solver) <= files_module.MAX_BYTES
     data = (folder / "data.js").read_text()
     assert data.count("data:image/png") == len(set(re.findall(r'sheets\["([0-9a-f]{16})"\]', data)))
     assert "</script" not in data
@@ -163,7 +274,7 @@ def test_the_folder_is_small_and_holds_each_sheet_once(folder):
 def test_a_folder_that_is_taken_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(twin, "_data", lambda: {})
     monkeypatch.setattr(twin, "_groups", lambda: {})
-    words = ["make", "static", "--output", str(tmp_path / "twin")]
+    words = ["make", "static", "--no_solver", "--output", str(tmp_path / "twin")]
     (tmp_path / "twin").mkdir()
     (tmp_path / "twin" / "thesis.txt").write_text("x")
     assert main(words) == 2
@@ -179,5 +290,5 @@ def test_a_folder_that_is_taken_is_left_as_it_is(tmp_path, capsys, monkeypatch):
 
 def test_too_large_a_folder_is_refused_in_a_sentence(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(twin, "_data", lambda: {"much": "x" * MAX_BYTES})
-    assert main(["make", "static", "--output", str(tmp_path / "twin")]) == 2
+    assert main(["make", "static", "--no_solver", "--output", str(tmp_path / "twin")]) == 2
     assert "must have at most" in capsys.readouterr().err and not (tmp_path / "twin").exists()

@@ -1,5 +1,7 @@
 // What the inspector asks for, where there is no server: answers that were recorded, in a file of the folder a group.
 
+import { load } from './loading.js';
+
 /** @typedef {Record<string, any>} Recorded as ui/twin.py writes it */
 
 /** What rewards are assigned by in training; other choices take the live page. */
@@ -21,13 +23,8 @@ export const pictureAddress = (token, picture) => twin.groups[token]?.pictures[p
 function recorded(token) {
   const known = loading.get(token);
   if (known) return known;
-  const made = new Promise((done, failed) => {
-    const file = document.createElement('script');
-    file.src = `groups/${encodeURIComponent(token)}.js`;
-    file.onload = () => done(twin.groups[token]);
-    file.onerror = () => failed(new Error('This group is not in the folder.'));
-    document.head.append(file);
-  });
+  const file = `groups/${encodeURIComponent(token)}.js`;
+  const made = load(file, 'This group is not in the folder.').then(() => twin.groups[token]);
   loading.set(token, made);
   return made;
 }

@@ -1,6 +1,6 @@
 // The page without a server: components put in place, their values from data.js, sections by the address's #.
 
-const { arrowStep, playerValue, readJson, tracesOf } = mm;
+const { arrowStep, connectSolving, playerValue, readJson, tracesOf } = mm;
 
 /** @typedef {{ value: any, set: (value: any) => void }} Mounted */
 
@@ -125,9 +125,22 @@ function onChoice(className, names, use) {
 // Watch
 
 /** @param {any} value */
+const show = (value) => mounted.get('player')?.set({ ...value, run: runs });
+
+const solving = connectSolving(data.solver, {
+  begin: () => {
+    runs += 1;
+    return runs;
+  },
+  show,
+  trouble: (error) => trouble('watch', error),
+});
+
+/** @param {any} value */
 function play(value) {
+  solving.stop();
   runs += 1;
-  mounted.get('player')?.set({ ...value, run: runs });
+  show(value);
   if (value.state === 'opened') /** @type {HTMLElement} */ (document.querySelector('.mm-player .play')).click();
 }
 

@@ -1,0 +1,55 @@
+// Runs the browser's modules in node: reads what to do from a file of JSON, and prints what they give as JSON.
+
+import { readFileSync } from 'node:fs';
+
+const modules = new URL('../../../mmreason/ui/components/browser/', import.meta.url);
+const { commit } = await import(new URL('unmask.js', modules));
+const { Cache, Network } = await import(new URL('network.js', modules));
+const { halfOf, readWeights } = await import(new URL('weights.js', modules));
+const { modelOf, Rollout } = await import(new URL('rollout.js', modules));
+const { verdictOf } = await import(new URL('verdict.js', modules));
+
+const numbers = (values) => {
+  const left = values.slice();
+  return () => left.shift();
+};
+
+function solved(model, job) {
+  const rollout = new Rollout(model, job, numbers(job.uniform ?? []));
+  const steps = [...({ [Symbol.iterator]: () => record(rollout.run()) })];
+  const ended = steps.pop();
+  return { steps, ended, passes: rollout.passes, tokens: rollout.tokens };
+}
+
+function* record(run) {
+  for (let next = run.next(); ; next = run.next()) {
+    yield next.value;
+    if (next.done) return;
+  }
+}
+
+const DOES = {
+  halves: () => Array.from({ length: 65536 }, (_, bits) => String(halfOf(bits))),
+  commits: ({ cases }) =>
+    cases.map(({ logits, masked, step, sampling, uniform }) =>
+      commit(new Float32Array(logits), masked, step, sampling, numbers(uniform)),
+    ),
+  scores: ({ model, kept, piece }) => {
+    const network = new Network(model.sizes, readWeights(model));
+    const cache = new Cache(model.sizes);
+    for (const each of kept) network.forward(each, cache, true);
+    const everything = Array.from({ length: model.layout.words.length + model.layout.codes }, (_, id) => id);
+    return [...network.logits(network.forward(piece, cache), network.rowsOf(everything))];
+  },
+  solves: ({ model, jobs }) => {
+    const made = modelOf(new Network(model.sizes, readWeights(model)), model.layout);
+    return jobs.map((job) => solved(made, job));
+  },
+  verdicts: ({ cases }) => cases.map(({ ending, drawings, codes, answer }) => verdictOf(ending, drawings, codes, answer)),
+};
+
+const asked = JSON.parse(readFileSync(process.argv[2], 'utf8'));
+const began = process.cpuUsage();
+const told = DOES[asked.do](asked);
+const { user, system } = process.cpuUsage(began);
+console.log(JSON.stringify({ told, seconds: (user + system) / 1e6 }));
