@@ -19,13 +19,13 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.layouts import TURNS
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
 from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.records import END, MAX_TEXT_TOKENS, Box, Modality, Segment, SegmentKind, region_mask
 
 POSITION_FIELDS = ("index", "row", "column", "turn", "slot")
-TURNS = ("interleaved", "joint")
 NEXT_FIELDS = (1, 2, 4)  # row, column and slot: what an autoregressive model is told of the token to come
 
 Integers = Sequence[int] | np.ndarray

@@ -162,25 +162,23 @@ class Rollout:
         """A text, an edit, or both of a joint turn, each with the frames in which it changed."""
         found = []
         if draft.words:
-            tokens, frames = _part(draft, 0, draft.words)
+            tokens, frames = draft.tokens[: draft.words], frames_within(draft.frames, 0, draft.words)
             kind: SegmentKind = "answer" if self.layout.words[tokens[0]] == ANSWER else "thought"
             found.append(Segment(kind, draft.turn, tokens, frames, self.layout.read(tokens)))
         if draft.cells:
-            tokens, frames = _part(draft, draft.words, draft.length)
+            tokens, frames = draft.tokens[draft.words :], frames_within(draft.frames, draft.words, draft.length)
             picture = self.draw(self.canvas_tokens) if done and self.draw is not None else None
             found.append(Segment("edit", draft.turn, tokens, frames, "", draft.boxes, draft.cells, picture=picture))
         return found
 
 
-def _part(draft: Draft, start: int, stop: int) -> tuple[tuple[int, ...], tuple[Frame, ...]]:
-    """The tokens from ``start`` to ``stop`` of a draft, and its frames in which some of them were committed."""
-    if (start, stop) == (0, draft.length):
-        return draft.tokens, tuple(draft.frames)
-    return draft.tokens[start:stop], frames_within(draft.frames, start, stop)
-
-
 def frames_within(whole: Sequence[Frame], start: int, stop: int) -> tuple[Frame, ...]:
-    """The frames in which some of the tokens from ``start`` to ``stop`` were committed, cut to these."""
+    """The frames in which some of the tokens from ``start`` to ``stop`` were committed, cut to these.
+
+    Of all tokens all frames.
+    """
+    if start == 0 and stop == len(whole[-1].tokens):
+        return tuple(whole)
     frames = []
     for frame in whole:
         inside = [n for n, i in enumerate(frame.committed) if start <= i < stop]

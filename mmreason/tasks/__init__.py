@@ -130,6 +130,12 @@ def blamed_on(task: Task) -> Iterator[None]:
         raise TaskError(f"the task {task.name} failed: {type(error).__name__}: {one_line(str(error), 200)}") from error
 
 
+def picture_of(task: str, canvas_HW: np.ndarray) -> np.ndarray:
+    """(S, S, 3) uint8: a canvas of ``task`` with its cells drawn, or the picture that it is."""
+    image = TASKS[task].image(canvas_HW)
+    return atlas().draw(task, canvas_HW) if image is None else image
+
+
 def problem_from_json(data: Any) -> Problem:
     """A user's problem; raises ProblemError with one sentence that says why it is refused."""
     if not isinstance(data, Mapping):
@@ -151,12 +157,11 @@ def load_problem(path: str | Path) -> Problem:
 
 def _problem(maker: Task, spec: Spec, **origin: Any) -> Problem:
     canvas_HW = maker.canvas(spec)
-    image = maker.image(canvas_HW)
     return Problem(
         task=maker.name,
         spec=spec,
         canvas=canvas_HW,
-        image=atlas().draw(maker.name, canvas_HW) if image is None else image,
+        image=picture_of(maker.name, canvas_HW),
         question=maker.asked(spec),
         turns=maker.turns_needed(spec),
         prompt=maker.prompt(spec),

@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 from mmreason import limits
 from mmreason.errors import ConfigError
+from mmreason.layouts import TURNS
 from mmreason.limits import Number, Whole
 from mmreason.sampling.config import SamplingConfig
 from mmreason.settings import Control, check, choice, number
 
-ATTENTIONS, TURNS = ("full", "prefix"), ("interleaved", "joint")
+ATTENTIONS = ("full", "prefix")
 STEP = 32  # pixels; sides of a picture's budget are multiples of it
 PUZZLE_PIXELS, OWN_PIXELS = 256, 512
 SCALE = Number("guidance", 0, 20, "how far an edit is moved away from what it would be without the text; 0 is off")

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from mmreason.backbones.backbone import Snapshot
 from mmreason.backbones.family import AnyLayout
 from mmreason.codecs.codec import Codec
 from mmreason.layouts.layout import State
@@ -21,6 +22,14 @@ from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segmen
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, frames_within
 from mmreason.sampling.views.canvas import Canvas, start_canvas
 from mmreason.sampling.views.region import boxes_in
+
+Unit = Modality | Literal["turn"]  # what is denoised in one go: a text, an edit, or both of a joint turn
+
+
+def words_in(snapshot: Snapshot, unit: Unit) -> np.ndarray:
+    """(N,) bool: which of the tokens that ``snapshot`` of a ``unit`` commits are words."""
+    is_word_K = snapshot.view.is_word if unit == "turn" else np.full(len(snapshot.tokens), unit == "text")
+    return is_word_K[snapshot.places]
 
 
 @dataclass(slots=True)
@@ -38,8 +47,8 @@ class Draft:
         return len(self.cells) + self.words
 
     @property
-    def modality(self) -> Modality | Literal["turn"]:
-        """Of a turn neither."""
+    def unit(self) -> Unit:
+        """What is denoised."""
         return ("turn" if self.words else "image") if self.cells else "text"
 
 
@@ -94,7 +103,7 @@ class ViewRollout:
         """What the model is shown for what has begun."""
         assert self.draft is not None
         cells = np.array(self.draft.cells)
-        if self.draft.modality == "turn":
+        if self.draft.unit == "turn":
             return self.layout.turn_view(self._state, cells)
         return self.edit_view(cells) if self.draft.cells else self.layout.view(self._state, "thought")
 
@@ -155,11 +164,9 @@ class ViewRollout:
             if self.layout.mask not in tokens:
                 text = self.layout.read(list(tokens)).strip()
                 kind = "answer" if self._is_last(draft.turn, turn_limit) or text.startswith(ANSWER) else "thought"
-            said = frames_within(frames, codes, draft.length) if codes else tuple(frames)
-            found.append(Segment(kind, draft.turn, tokens, said, text))
+            found.append(Segment(kind, draft.turn, tokens, frames_within(frames, codes, draft.length), text))
         if codes:
-            drawn = frames_within(frames, 0, codes) if draft.words else tuple(frames)
-            tokens = frames[-1].tokens[:codes]
+            tokens, drawn = frames[-1].tokens[:codes], frames_within(frames, 0, codes)
             found.append(Segment("edit", draft.turn, tokens, drawn, "", draft.boxes, draft.cells))
         return found
 
@@ -168,28 +175,23 @@ class ViewRollout:
         return not self.is_puzzle and 0 < turn_limit < turn + self.joint
 
 
-def views_of(trace: Trace, layout: AnyLayout) -> Iterator[View]:
-    """The view of every segment of ``trace``: a pure function of its problem and the segments before.
+def views_of(trace: Trace, layout: AnyLayout) -> Iterator[tuple[Sequence[Segment], View]]:
+    """What was denoised in one go, each segment or the text and the edit of a joint turn, and the view of it.
 
-    The two segments of a joint turn have one view.
+    A view is a pure function of the problem and of the segments before.
     """
     codes_HW = np.array(trace.canvas_tokens).reshape(trace.grid) - layout.first_code
     thoughts: list[str] = []
-    for unit in units_of(trace):
+    size = 2 if trace.settings.get("turn") == "joint" else 1
+    for start in range(0, len(trace.segments), size):
+        unit = trace.segments[start : start + size]
         state = State(asked(trace.problem), codes_HW, tuple(thoughts))
         edit = unit[-1] if unit[-1].kind == "edit" else None
         cells = None if edit is None else np.array(edit.cells)
         view = layout.turn_view(state, cells) if len(unit) > 1 else layout.view(state, unit[0].kind, cells)
-        yield from [view] * len(unit)
+        yield unit, view
         if edit is not None:
             codes_HW = codes_HW.copy()
             codes_HW.ravel()[list(edit.cells)] = np.array(edit.tokens) - layout.first_code
         if unit[0].modality == "text":
             thoughts.append(plain_thought(unit[0].text, layout))
-
-
-def units_of(trace: Trace) -> Iterator[Sequence[Segment]]:
-    """What was denoised in one go: each segment, or the text and the edit of a joint turn."""
-    size = 2 if trace.settings.get("turn") == "joint" else 1
-    for start in range(0, len(trace.segments), size):
-        yield trace.segments[start : start + size]

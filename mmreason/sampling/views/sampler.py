@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -25,11 +24,9 @@ from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.unmask import log_distribution
 from mmreason.sampling.views.config import ViewsConfig
 from mmreason.sampling.views.denoise import DenoiseConfig, denoise, plan_of
-from mmreason.sampling.views.rollout import ViewRollout
+from mmreason.sampling.views.rollout import Unit, ViewRollout
 
 PUZZLE_SHARE = 0.25  # of the cells, where neither thought nor user names a region
-
-Unit = Literal["text", "image", "turn"]  # what is denoised in one go: a text, an edit, or both of a joint turn
 
 
 def alphabets(model: PublicModel) -> dict[Unit, Alphabet]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +24,8 @@ from mmreason.records import Trace
 from mmreason.sampling.unmask import certainty, choose_positions, log_distribution
 from mmreason.sampling.views.config import PUZZLE_PIXELS
 from mmreason.sampling.views.pipeline import ViewsPipeline
-from mmreason.sampling.views.rollout import units_of, views_of
-from mmreason.sampling.views.sampler import Unit, alphabets, scales_of
+from mmreason.sampling.views.rollout import Unit, views_of, words_in
+from mmreason.sampling.views.sampler import alphabets, scales_of
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.loss import constant_lengths
@@ -102,9 +101,8 @@ class ViewsLearner:
         budget = self.config.max_tokens or (CPU_TOKENS if self.device.type == "cpu" else GPU_TOKENS)
         found: dict[Unit, list[Entry]] = {"text": [], "image": [], "turn": []}
         for t, trace in enumerate(traces):
-            views, s = views_of(trace, self.pipe.model.layout), 0
-            for segments in units_of(trace):
-                view, *_ = islice(views, len(segments))
+            s = 0
+            for segments, view in views_of(trace, self.pipe.model.layout):
                 steps = snapshots(view, self.pipe.mask, *(segment.frames for segment in reversed(segments)))
                 # of all steps, so that what is chosen stays the same
                 chosen, share = share_of_steps(len(steps), self.config.score_steps, rngs[t])
@@ -195,17 +193,12 @@ def _entries(snapshot: Snapshot, trace: int, segment: int, wanted: Sequence[bool
 def _scored_views(entries: Sequence[Entry], unit: Unit) -> ScoredViews:
     counts = torch.tensor([len(snapshot.places) for snapshot, *_ in entries])
     traces, shares = (torch.tensor([entry[i] for entry in entries]) for i in (1, 3))
-    is_word = [snapshot.view.is_word[snapshot.places] for snapshot, *_ in entries]
-    is_image_N = (
-        ~torch.from_numpy(np.concatenate(is_word))
-        if unit == "turn"
-        else torch.full((int(counts.sum()),), unit == "image")
-    )
+    is_word_N = np.concatenate([words_in(snapshot, unit) for snapshot, *_ in entries])
     return ScoredViews(
         [snapshot for snapshot, *_ in entries],
         unit,
         traces.repeat_interleave(counts),
         torch.from_numpy(np.concatenate([segment_N for _, _, segment_N, _ in entries])),
-        is_image_N,
+        torch.from_numpy(~is_word_N),
         shares.float().repeat_interleave(counts),
     )

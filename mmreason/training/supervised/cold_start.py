@@ -18,7 +18,8 @@ import torch
 
 from mmreason.backbones.backbone import Snapshot
 from mmreason.sampling.views.pipeline import ViewsPipeline
-from mmreason.sampling.views.sampler import Unit, alphabets
+from mmreason.sampling.views.rollout import Unit, words_in
+from mmreason.sampling.views.sampler import alphabets
 from mmreason.sampling.views.scoring import log_likelihood
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import ColdStartConfig
@@ -75,7 +76,7 @@ class ColdStart:
 
     def _gradients(self, batch: Mapping[Unit, list[Snapshot]]) -> dict[str, float]:
         """Add the gradient of the loss, part by part; returns loss and mean probability by modality."""
-        words = {unit: [_is_text(each, unit) for each in copies] for unit, copies in batch.items()}
+        words = {unit: [words_in(each, unit) for each in copies] for unit, copies in batch.items()}
         everything = np.concatenate([is_text for each in words.values() for is_text in each])
         asked = {"text": max(1, int(everything.sum())), "image": max(1, int((~everything).sum()))}
         metrics = {f"{name}/{modality}": 0.0 for name in ("loss", "probability") for modality in asked}
@@ -106,11 +107,6 @@ class ColdStart:
         self.step, self.seconds = state["step"], state["seconds"]
         self.adapter.set_weights(state["adapter"])
         self.optimizer.load_state_dict(state["optimizer"])
-
-
-def _is_text(copy: Snapshot, unit: Unit) -> np.ndarray:
-    """(N,) bool: which of the asked slots are words."""
-    return copy.view.is_word[copy.places] if unit == "turn" else np.full(len(copy.places), unit == "text")
 
 
 def cold_start(

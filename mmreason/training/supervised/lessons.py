@@ -19,10 +19,9 @@ from mmreason.records import Problem
 from mmreason.sampling.views.canvas import puzzle_at, start_canvas
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.region import boxes_in
-from mmreason.sampling.views.rollout import asked, plain_thought
-from mmreason.sampling.views.sampler import Unit
+from mmreason.sampling.views.rollout import Unit, asked, plain_thought
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, atlas
+from mmreason.tasks import TASKS, picture_of
 from mmreason.training.supervised.config import LessonsConfig
 from mmreason.training.supervised.corpus import drawn
 
@@ -63,8 +62,7 @@ def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False)
         return Lesson(unit, layout.view(state, "thought" if unit == "text" else "edit", cells), target)
 
     for step in demonstration.steps:
-        small = task.image(step.canvas)
-        small = atlas().draw(problem.task, step.canvas) if small is None else small
+        small = picture_of(problem.task, step.canvas)
         after_HW = codec.encode(puzzle_at(problem.task, step.canvas, small, pixels, codec.pixels_per_code))
         cells = everywhere if full_region or joint else canvas.codes_of(boxes_in(step.thought, canvas.cells))
         if not len(cells):

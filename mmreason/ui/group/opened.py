@@ -15,7 +15,7 @@ import numpy as np
 from mmreason.errors import ProblemError, TraceError
 from mmreason.records import CELL_PX, EDIT, END, GRID, NUM_CELLS, Problem, Segment, Trace, trace_rewards
 from mmreason.rewards.verify import NOTHING_TO_SAY, Verifier
-from mmreason.tasks import TASKS, atlas, problem_from_json
+from mmreason.tasks import TASKS, picture_of, problem_from_json
 from mmreason.tasks.atlas import split_cells
 from mmreason.traces.file import to_json
 from mmreason.traces.rebuild import rebuild_group, with_recorded
@@ -200,11 +200,9 @@ def _pictures(problem: Problem, segment: Segment, thought: str, tokens: np.ndarr
         accepted,
         key=lambda c: (int(task.differs(after_HW, c).sum()), said_HW is None or not np.array_equal(c, said_HW)),
     )
-    expected, picture = list(before), task.image(best)
-    known = np.ones(NUM_CELLS, dtype=bool) if picture is not None else best.ravel() >= 0
-    if picture is None:
-        picture = atlas().draw(problem.task, np.maximum(best, 0))
-    cells = split_cells(picture).reshape(NUM_CELLS, CELL_PX, CELL_PX, 3)
+    expected = list(before)
+    known = best.ravel() >= 0 if task.cells else np.ones(NUM_CELLS, dtype=bool)
+    cells = split_cells(picture_of(problem.task, np.maximum(best, 0))).reshape(NUM_CELLS, CELL_PX, CELL_PX, 3)
     for cell in np.flatnonzero(region & known).tolist():
         expected[cell] = drawn.code(cells[cell])
     wrong = np.flatnonzero(task.differs(after_HW, best).ravel()).tolist()

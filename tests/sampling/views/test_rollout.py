@@ -54,7 +54,7 @@ def test_what_is_recorded_is_the_likelihood(attention: str) -> None:
     assert trace.settings["cache"] == {"full": "none", "prefix": "exact"}[attention]
     assert trace.settings["native"] is (attention == "full") and trace.grid == (16, 16)
     both = alphabets(pipe.model)
-    for segment, view in zip(trace.segments, views_of(trace, pipe.model.layout), strict=True):
+    for (segment,), view in views_of(trace, pipe.model.layout):
         steps = snapshots(view, pipe.mask, segment.frames)
         scales = pipe.views.scales if segment.kind == "edit" else ()
         found = log_likelihood(pipe.model.backbone, steps, both[segment.modality], 1.0, scales)

@@ -19,7 +19,7 @@ from mmreason.records import Trace
 from mmreason.sampling.views import denoise as module
 from mmreason.sampling.views.config import ViewsConfig
 from mmreason.sampling.views.denoise import DenoiseConfig, denoise
-from mmreason.sampling.views.rollout import units_of, views_of
+from mmreason.sampling.views.rollout import views_of
 from mmreason.sampling.views.sampler import alphabets, scales_of
 from mmreason.sampling.views.schedule import joint_image_left, joint_shares
 from mmreason.sampling.views.scoring import log_likelihood, snapshots
@@ -89,8 +89,7 @@ def test_a_turn_is_recorded_as_a_text_and_an_edit_and_scored_as_it_was_drawn(att
         assert trace.settings["turn"] == "joint" and trace.settings["schedule"] == "cosine"
         assert [s.kind for s in trace.segments][1::2] == ["edit"] * 2
         assert all(s.picture is not None and len(s.cells) == 64 for s in trace.segments[1::2])
-        views = list(views_of(trace, pipe.model.layout))
-        for (text, edit), view in zip(units_of(trace), views[::2], strict=True):
+        for (text, edit), view in views_of(trace, pipe.model.layout):
             steps = snapshots(view, pipe.mask, edit.frames, text.frames)
             alphabet, scales = alphabets(pipe.model)["turn"], scales_of("turn", pipe.views)
             found = log_likelihood(pipe.model.backbone, steps, alphabet, 1.0, scales)
