@@ -236,22 +236,22 @@ def settings_of(config: type) -> Mapping[str, Setting]:
 
 
 @cache
-def settings_of_either(*configs: type) -> Mapping[str, Setting]:
-    """The settings of several configs of which one is made: where two have the same, what either may be.
+def settings_of_either(config: type, **others: type) -> Mapping[str, Setting]:
+    """The settings of ``config`` and of ``others``, each by what it is for, of which one is made.
 
-    Where they are left out to different effect, the choice is left to the config.
+    Of a setting that two have, what either may be; where it is left out to different effect, that is left to the one
+    that is made.
     """
-    found: dict[str, Setting] = {}
-    for config in configs:
-        for name, setting in settings_of(config).items():
-            found[name] = _either(found[name], setting) if name in found else setting
+    found = dict(settings_of(config))
+    for purpose, other in others.items():
+        for name, setting in settings_of(other).items():
+            found[name] = _either(found[name], setting, purpose) if name in found else setting
     return found
 
 
-def _either(one: Setting, other: Setting) -> Setting:
-    left = one.left or other.left
-    if not left and one.default != other.default:
-        left = f"{one.default}, or {other.default}"
+def _either(one: Setting, other: Setting, purpose: str) -> Setting:
+    left, instead = one.left or one.default, other.left or other.default
+    left = one.left if left == instead else f"{left}; for {purpose} {instead}"
     more: dict[str, Any] = {}
     if isinstance(one, ChoiceSetting) and isinstance(other, ChoiceSetting):
         more["choices"] = tuple(dict.fromkeys(one.choices + other.choices))

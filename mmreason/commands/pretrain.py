@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="start from this checkpoint's tokenizers and policy; of a public family: its adapters",
     )
     parser.add_argument("--image_tokenizer", metavar="DIR", help="take this checkpoint's image tokenizer only")
-    add_settings(parser, PretrainConfig, ColdStartConfig)
+    add_settings(parser, PretrainConfig, adapters=ColdStartConfig)
     add_number(parser, limits.WIDTH)
     add_number(parser, limits.HEADS, says="heads of a new policy; default: its width by 64")
     add_number(parser, limits.LAYERS)

@@ -19,9 +19,12 @@ from mmreason.settings import (
 )
 
 
-def add_settings(parser: argparse.ArgumentParser, *configs: type) -> None:
-    """A flag for every setting of any of ``configs`` and their parts; ``values_of`` gives what was said."""
-    for setting in settings_of_either(*configs).values():
+def add_settings(parser: argparse.ArgumentParser, config: type, **others: type) -> None:
+    """A flag for every setting of ``config`` or of ``others``, each of these by what it is for.
+
+    ``values_of`` gives what was said.
+    """
+    for setting in settings_of_either(config, **others).values():
         _add(parser, setting)
 
 
@@ -58,9 +61,9 @@ def _add(parser: argparse.ArgumentParser, setting: Setting) -> None:
             parser.add_argument(option, nargs="+", metavar=setting.metavar, help=setting.says, **common)
 
 
-def given_beside(args: argparse.Namespace, config: type, *others: type) -> str | None:
-    """The first flag that was given and is a setting of ``others`` but not of ``config``."""
-    for name, setting in settings_of_either(config, *others).items():
+def given_beside(args: argparse.Namespace, config: type, other: type) -> str | None:
+    """The first flag that was given and is a setting of ``other`` but not of ``config``."""
+    for name, setting in settings_of(other).items():
         if name not in settings_of(config) and getattr(args, name) != setting.start:
             return f"--{setting.flag}"
     return None

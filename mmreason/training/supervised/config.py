@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mmreason import limits
 from mmreason.errors import ConfigError
+from mmreason.layouts import TURNS
 from mmreason.limits import Number, Whole
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.views.config import ViewsConfig
@@ -14,7 +15,6 @@ from mmreason.settings import check, choice, number, switch, weighted
 from mmreason.tasks import FIRST_TASKS, TASKS
 
 ATTENTIONS = ("blocks", "full")
-TURNS = ("interleaved", "joint")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class LessonsConfig:
     """Which demonstrations, and how many noisy copies of each segment."""
 
     seed: int = number(0, limits.SEED)
-    problems_per_batch: int = number(8, limits.NUM_PROBLEMS, "problems of one update", left="96; 8 for adapters")
+    problems_per_batch: int = number(8, limits.NUM_PROBLEMS, "problems of one update")
     num_copies: int = number(  # the first is fully masked, the others by a random ratio
         2, Whole("num_copies", 1, 16, "noisy copies of a segment in pretraining")
     )
@@ -79,7 +79,7 @@ class LessonsConfig:
 class CorpusConfig(LessonsConfig):
     """The same for a policy of ours, and how its demonstrations are packed."""
 
-    problems_per_batch: int = number(96, limits.NUM_PROBLEMS, "problems of one update", left="96; 8 for adapters")
+    problems_per_batch: int = number(96, limits.NUM_PROBLEMS, "problems of one update")
     late_start_share: float = number(
         0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
     )
@@ -87,7 +87,6 @@ class CorpusConfig(LessonsConfig):
         "blocks",
         ATTENTIONS,
         "who sees whom: full is bidirectional, every step a whole forward; prefix is for public checkpoints",
-        left="blocks; for adapters full, or as they were trained",
     )
     turn: str = choice("interleaved", TURNS, "whether a turn's words and picture are denoised together")
     causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
@@ -108,22 +107,19 @@ class CorpusConfig(LessonsConfig):
 class SupervisedConfig:
     """The pace of a supervised run: learning rates are peaks of warmup, plateau and linear decay."""
 
-    steps: int = number(4000, limits.STEPS, left="4000; 300 for adapters")
+    steps: int = number(4000, limits.STEPS)
     learning_rate: float = number(
         2e-3,
         limits.LEARNING_RATE,
         "peak rate of AdamW: embeddings, norms, heads; or adapters",
-        left="0.002; 0.0002 for adapters",
     )
-    warmup_steps: int = number(100, limits.WARMUP_STEPS, left="100; 10 for adapters")
+    warmup_steps: int = number(100, limits.WARMUP_STEPS)
     decay_share: float = number(0.25, limits.SHARE, "last part of the run, over which the rates fall to zero")
     max_grad_norm: float = number(1.0, limits.MAX_GRAD_NORM)
-    save_steps: int = number(200, limits.SAVE_STEPS, left="200; 50 for adapters")
-    logging_steps: int = number(20, limits.LOGGING_STEPS, left="20; 1 for adapters")
-    eval_steps: int = number(500, limits.EVAL_STEPS, left="500; 100 for adapters")
-    eval_problems: int = number(
-        80, limits.EVAL_PROBLEMS, "validation problems of each difficulty", left="80; 8 for adapters"
-    )
+    save_steps: int = number(200, limits.SAVE_STEPS)
+    logging_steps: int = number(20, limits.LOGGING_STEPS)
+    eval_steps: int = number(500, limits.EVAL_STEPS)
+    eval_problems: int = number(80, limits.EVAL_PROBLEMS, "validation problems of each difficulty")
     max_seconds: float | None = number(  # rates and ``own_share`` go by steps or time, by whichever is further on
         None, Number("max_seconds", 1, 10_000_000, "seconds of pretraining at most; the learning rates fall in time")
     )
@@ -171,13 +167,13 @@ class PretrainConfig(SupervisedConfig):
 class ColdStartConfig(SupervisedConfig):
     """Settings of the supervised stage of a public checkpoint: low-rank adapters learn from demonstrations."""
 
-    steps: int = number(300, limits.STEPS, left="4000; 300 for adapters")
-    learning_rate: float = number(2e-4, limits.LEARNING_RATE, left="0.002; 0.0002 for adapters")
-    warmup_steps: int = number(10, limits.WARMUP_STEPS, left="100; 10 for adapters")
-    save_steps: int = number(50, limits.SAVE_STEPS, left="200; 50 for adapters")
-    logging_steps: int = number(1, limits.LOGGING_STEPS, left="20; 1 for adapters")
-    eval_steps: int = number(100, limits.EVAL_STEPS, left="500; 100 for adapters")
-    eval_problems: int = number(8, limits.EVAL_PROBLEMS, left="80; 8 for adapters")
+    steps: int = number(300, limits.STEPS)
+    learning_rate: float = number(2e-4, limits.LEARNING_RATE)
+    warmup_steps: int = number(10, limits.WARMUP_STEPS)
+    save_steps: int = number(50, limits.SAVE_STEPS)
+    logging_steps: int = number(1, limits.LOGGING_STEPS)
+    eval_steps: int = number(100, limits.EVAL_STEPS)
+    eval_problems: int = number(8, limits.EVAL_PROBLEMS)
     lora_rank: int = number(0, limits.LORA_RANK, "rank of the adapters that a public checkpoint is given", left="none")
     gradient_checkpointing: bool = switch(False, "compute activations again in the backward pass, to save memory")
     lessons: LessonsConfig = field(default_factory=LessonsConfig)
