@@ -14,6 +14,8 @@ import torch
 from mmreason.__main__ import main
 from mmreason.errors import ConfigError
 from mmreason.layouts.layout import State
+from mmreason.layouts.view import View
+from mmreason.records import Problem, Trace
 from mmreason.sampling.views.config import ViewsConfig
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.rollout import asked
@@ -21,8 +23,9 @@ from mmreason.tasks import TASKS, make_problem
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.cold_start import ColdStart, cold_start
 from mmreason.training.supervised.config import ColdStartConfig, LessonsConfig
-from mmreason.training.supervised.lessons import lesson_batch, lessons_of, noisy_copies
+from mmreason.training.supervised.lessons import Lesson, lesson_batch, lessons_of, noisy_copies
 from mmreason.training.supervised.loop import success_by_difficulty
+from mmreason.training.validation import solve_problems
 from tests.helpers import public
 
 LESSONS = LessonsConfig(problems_per_batch=1, tasks={"maze": 1.0}, difficulties={"easy": 1.0}, num_copies=1)
@@ -70,11 +73,19 @@ def _masked(layout: Any, lesson: Any, code: int) -> bool:
     return ids[start + row * (side + 1) + column] == layout.mask
 
 
-def test_validation_counts_each_difficulty_that_is_learnt() -> None:
-    pipe = pipeline()
+def test_validation_counts_each_difficulty_that_is_learnt(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, asked_of = pipeline(), list[list[tuple[str, str | None, str | None]]]()
+
+    def solve(pipe: ViewsPipeline, problems: list[Problem], *more: Any) -> list[Trace]:
+        asked_of.append([(problem.task, problem.difficulty, problem.split) for problem in problems])
+        return solve_problems(pipe, problems, *more)
+
+    monkeypatch.setattr("mmreason.training.supervised.loop.solve_problems", solve)
     sampling = pipe.sampling_config(num_steps=1, max_turns=1)
-    found = success_by_difficulty(pipe, ["maze"], replace(LESSONS, difficulties={"easy": 1.0}), 1, sampling)
-    assert found == {"easy": {"maze": 0.0, "mean": 0.0}}
+    learnt = replace(LESSONS, difficulties={"medium": 1.0, "easy": 1.0, "sudoku/hard": 1.0})
+    found = success_by_difficulty(pipe, ["maze"], learnt, 1, sampling)
+    assert found == {"easy": {"maze": 0.0, "mean": 0.0}, "medium": {"maze": 0.0, "mean": 0.0}}
+    assert asked_of == [[("maze", level, "validation")] for level in ("easy", "medium")]
 
 
 def test_mmada_is_shown_its_prompts_and_its_texts_end_as_it_ends_them() -> None:
@@ -86,10 +97,8 @@ def test_mmada_is_shown_its_prompts_and_its_texts_end_as_it_ends_them() -> None:
     assert all(126_348 in lesson.target_K for lesson in lessons if lesson.unit == "text")
     for lesson in lessons:
         allowed = layout.allowed(lesson.unit)
-        assert (
-            allowed[torch.from_numpy(lesson.target_K)].all()
-            and (lesson.view.ids[lesson.view.slots] == pipe.mask).all()
-        )
+        assert allowed[torch.from_numpy(lesson.target_K)].all()
+        assert np.flatnonzero(lesson.view.ids == pipe.mask).tolist() == lesson.view.slots.tolist()
 
 
 def test_a_joint_turn_is_shown_whole_and_the_answers_picture_is_the_canvas_as_it_is() -> None:
@@ -128,8 +137,15 @@ def test_the_first_copy_hides_all_and_the_others_some_and_what_is_asked_is_hidde
                 assert len(number) == 1
                 at = 8 * number.pop()
                 assert shown[:at].all() and not shown[at + 8 :].any()
-        assert (first.tokens == 126_336).all() or block
+        start = first.places[0] if lesson is text and block else 0
+        assert (first.tokens[start:] == 126_336).all()
         assert any((copy.tokens != 126_336).any() for copy in rest)
+
+
+def test_of_two_slots_one_is_hidden_at_least_and_not_always_both() -> None:
+    lesson = Lesson("image", View.of([5, 126_336, 126_336, 9], 126_336), np.array([7, 8]))
+    hidden = [len(copy.places) for copy in noisy_copies(lesson, 126_336, 50, np.random.default_rng(0))]
+    assert hidden[0] == 2 and set(hidden) == {1, 2}
 
 
 def test_a_batch_is_a_function_of_its_number_and_the_seed() -> None:
