@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from mmreason.backbones.adapter import ADAPTER, stored_adapter
 from mmreason.backbones.family import (
-    ADAPTER,
     SMALL_BYTES,
     base_of,
     codec_of,
@@ -85,11 +85,15 @@ def check(
 def _check_adapter(
     folder: Path, family: str | None, probe: Sequence[Sequence[int]] | None, device: torch.device | str
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    config, base = read_json(folder / ADAPTER), base_of(folder) or ""
+    base = base_of(folder) or ""
     if probe is not None:
         raise ConfigError(f"--probe is for whole checkpoints; give the adapter's base, {base!r}")
     result, _ = check(base, family, None, device)
-    return result | {"adapter": {"base": base, "rank": config.get("r")}}, []
+    report, whole = Report(result, result["problems_found"]), find(base)
+    fits = None
+    if result["runs"]:
+        fits = report.tried(lambda: stored_adapter(folder, stored_shape(whole, read_json(whole / "config.json"))))
+    return report.result() | {"adapter": {"base": base, "rank": fits and fits[0]}}, []
 
 
 def _check_own(folder: Path) -> dict[str, Any]:

@@ -2,32 +2,82 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from mmreason.backbones.llama import LlamaBackbone
+from mmreason.backbones.loading import empty_llama, read_json
+from mmreason.backbones.shape import Shape
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
 
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+PREFIX = "base_model.model."  # of peft's names
+OTHER_KINDS = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern")  # of adapters, which scale otherwise
+
+
+def stored_adapter(folder: Path, shape: Shape) -> tuple[int, float]:
+    """Rank and alpha of the adapter in ``folder``, held against a network of ``shape``; heads of files are read only.
+
+    Raises CheckpointError where it is of another network, or of a kind that would be scaled otherwise than here.
+    """
+    config = read_json(folder / ADAPTER)
+    rank, alpha = config.get("r"), config.get("lora_alpha")
+    if type(rank) is not int or not 1 <= rank <= shape.width:
+        raise CheckpointError(f"adapter {str(folder)!r} must name its rank, a number up to the width, got {rank!r}")
+    if type(alpha) not in (int, float) or not 0 < alpha < math.inf:
+        raise CheckpointError(f"adapter {str(folder)!r} must name its lora_alpha, a number above 0, got {alpha!r}")
+    for name in OTHER_KINDS:
+        if config.get(name):
+            raise CheckpointError(f"adapter {str(folder)!r} must be plain LoRA, got {name} {config[name]!r}")
+    wanted: dict[str, list[int]] = {}
+    for name, weight in empty_llama(shape).named_parameters():
+        module = name.removesuffix(".weight")
+        if module.rpartition(".")[2] in TARGETS:
+            rows, columns = weight.shape
+            wanted |= {
+                f"{PREFIX}{module}.lora_A.weight": [rank, columns],
+                f"{PREFIX}{module}.lora_B.weight": [rows, rank],
+            }
+    try:
+        with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as opened:
+            found = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"adapter {str(folder)!r} cannot be loaded: {one_line(str(error), 200)}") from None
+    odd = next((name for name in (*found, *wanted) if found.get(name) != wanted.get(name)), None)
+    if odd is not None:
+        got = f"of size {found[odd]}" if odd in found else "missing"
+        raise CheckpointError(f"adapter {str(folder)!r} is of another network: {one_line(odd, 100)} is {got}")
+    return rank, alpha
 
 
 class Adapter:
     """The adapters of a backbone; without one of them the backbone is the reference policy."""
 
-    def __init__(self, backbone: LlamaBackbone, rank: int, seed: int = 0, base: str = "") -> None:
-        """Add adapters of ``rank`` to every matrix of every block, in place.  ``base`` names the checkpoint."""
+    def __init__(
+        self, backbone: LlamaBackbone, rank: int, seed: int = 0, base: str = "", alpha: float | None = None
+    ) -> None:
+        """Add adapters of ``rank`` to every matrix of every block, in place.  ``base`` names the checkpoint.
+
+        What they add is scaled by ``alpha`` / ``rank``, which is 2 where nothing is said.
+        """
         from peft import LoraConfig, get_peft_model
 
         if not 1 <= rank <= backbone.shape.width:
             raise ConfigError(f"lora_rank must be from 1 to {backbone.shape.width}, got {rank}")
         config = LoraConfig(
-            r=rank, lora_alpha=2 * rank, target_modules=list(TARGETS), base_model_name_or_path=base or None
+            r=rank,
+            lora_alpha=alpha or 2 * rank,  # pyright: ignore[reportArgumentType]  # it may be a fraction
+            target_modules=list(TARGETS),
+            base_model_name_or_path=base or None,
         )
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of what peft asks of transformers
@@ -35,6 +85,16 @@ class Adapter:
             backbone.model.name_or_path = base  # else peft renames the base to what transformers knows: nothing
             self.peft = get_peft_model(backbone.model, config)
         self.base, self.rank = base, rank
+
+    @classmethod
+    def stored(cls, backbone: LlamaBackbone, folder: Path, base: str = "") -> Adapter:
+        """The saved adapter in ``folder``, on ``backbone``.  Raises CheckpointError where it does not fit."""
+        from peft.utils import load_peft_weights, set_peft_model_state_dict
+
+        rank, alpha = stored_adapter(folder, backbone.shape)
+        adapter = cls(backbone, rank, base=base, alpha=alpha)
+        set_peft_model_state_dict(adapter.peft, load_peft_weights(str(folder), device="cpu"))
+        return adapter
 
     @property
     def parameters(self) -> list[nn.Parameter]:
@@ -62,17 +122,3 @@ class Adapter:
         if not self.base:
             raise ConfigError("an adapter is saved with the name of its base: base is empty")
         self.peft.save_pretrained(str(folder), safe_serialization=True, save_embedding_layers=False)
-
-    def load(self, folder: str | Path) -> None:
-        """Take the weights of saved adapters.  Raises CheckpointError where they are of another shape."""
-        from peft.utils import load_peft_weights, set_peft_model_state_dict
-
-        try:
-            stored = load_peft_weights(str(folder), device="cpu")
-            result = set_peft_model_state_dict(self.peft, stored)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise CheckpointError(f"adapter {str(folder)!r} cannot be loaded: {one_line(str(error), 200)}") from error
-        missing = [key for key in result.missing_keys if "lora_" in key]
-        if missing or result.unexpected_keys:
-            odd = (missing or result.unexpected_keys)[0]
-            raise CheckpointError(f"adapter {str(folder)!r} is of another network: {odd} does not fit")

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mmreason.backbones.adapter import Adapter
+from mmreason.backbones.adapter import ADAPTER, ADAPTER_WEIGHTS, Adapter
 from mmreason.backbones.backbone import Attention
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.loading import load_llama, read_json, shards, stored_shape
@@ -36,7 +36,6 @@ CODEC = "vqvae"  # folder of the codec in a checkpoint
 MAGVIT_SOURCE = "showlab/magvitv2"  # MMaDA-8B is published without the codec that it was trained with
 AnyCodec = VQCodec | MagvitCodec
 FETCHED = ("*.json", "*.safetensors", "*.md", "LICENSE*", f"{CODEC}/*.json", f"{CODEC}/*.safetensors")
-ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 SMALL_BYTES = 2**30  # of weights; a CPU is slower in half precision, and has room for these in 32 bits
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
 
@@ -77,6 +76,8 @@ def base_of(folder: Path) -> str | None:
     base = read_json(folder / ADAPTER).get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
         raise CheckpointError(f"adapter {str(folder)!r} does not name its base: base_model_name_or_path is {base!r}")
+    if (Path(base) / ADAPTER).is_file():
+        raise CheckpointError(f"adapter {str(folder)!r} must stand on a whole checkpoint, and stands on an adapter")
     return base
 
 
@@ -215,11 +216,7 @@ def quick_type(folder: Path, device: torch.device | str) -> torch.dtype | None:
 
 def _with_adapter(model: PublicModel, folder: Path) -> PublicModel:
     """``model`` with the adapter in ``folder``."""
-    rank = read_json(folder / ADAPTER).get("r")
-    if type(rank) is not int or not 1 <= rank <= model.backbone.shape.width:
-        raise CheckpointError(f"adapter {str(folder)!r} must name its rank, a number up to the width, got {rank!r}")
-    model.adapter = Adapter(model.backbone, rank, base=model.name)
-    model.adapter.load(folder)
+    model.adapter = Adapter.stored(model.backbone, folder, model.name)
     model.adapter_folder = folder
     return model
 

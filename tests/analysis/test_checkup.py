@@ -68,6 +68,16 @@ def test_an_adapter_is_described_with_its_base(tiny: Path, tmp_path: Path, capsy
     Adapter(load_public(str(tiny)).backbone, rank=2, base=str(tiny)).save(tmp_path / "adapter")
     code, result, _ = said(capsys, tmp_path / "adapter")
     assert code == 0 and result["adapter"] == {"base": str(tiny), "rank": 2} and result["family"] == "dimoo"
+    assert result["runs"] is True
+    (tmp_path / "adapter" / "adapter_model.safetensors").write_bytes(b"half")
+    code, result, _ = said(capsys, tmp_path / "adapter")
+    assert code == 2 and result["runs"] is False and "cannot be loaded" in result["problems_found"][0]
+    settings = tmp_path / "adapter" / "adapter_config.json"
+    settings.write_text(
+        json.dumps(json.loads(settings.read_text()) | {"base_model_name_or_path": str(settings.parent)})
+    )
+    code, _, err = said(capsys, tmp_path / "adapter")
+    assert code == 2 and "must stand on a whole checkpoint, and stands on an adapter" in err
 
 
 def test_the_probe_gives_the_references_logits(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,13 +6,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from mmreason.backbones.adapter import Adapter
+from mmreason.backbones.adapter import Adapter, stored_adapter
 from mmreason.backbones.backbone import Snapshot
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.loading import load_llama
@@ -140,13 +142,55 @@ def test_adapters_are_saved_alone_name_their_base_and_come_back(backbone: LlamaB
     size = (tmp_path / "adapter" / "adapter_model.safetensors").stat().st_size
     assert size < 4 * sum(each.numel() for each in adapter.parameters) + 20_000
     again = load_llama(tmp_path / "base", dtype=torch.bfloat16)
-    other = Adapter(again, rank=4, seed=9, base="base")
-    other.load(tmp_path / "adapter")
+    assert Adapter.stored(again, tmp_path / "adapter", "base").rank == 4
     assert torch.equal(logits(again), after)
-    with pytest.raises(CheckpointError):
-        Adapter(load_llama(tmp_path / "base"), rank=2).load(tmp_path / "adapter")
     with pytest.raises(ConfigError, match="base"):
         Adapter(load_llama(tmp_path / "base"), rank=2).save(tmp_path / "nameless")
+
+
+def test_an_adapter_of_another_alpha_adds_what_it_added_where_it_was_trained(
+    backbone: LlamaBackbone, tmp_path: Path
+) -> None:
+    adapter = Adapter(backbone, rank=4, base="base", alpha=3)
+    learn(backbone, adapter)
+    adapter.save(tmp_path / "adapter")
+    again = load_llama(tmp_path / "base", dtype=torch.bfloat16)
+    Adapter.stored(again, tmp_path / "adapter", "base").save(tmp_path / "again")
+    assert torch.equal(logits(again), logits(backbone))
+    kept = [json.loads((tmp_path / name / "adapter_config.json").read_text()) for name in ("adapter", "again")]
+    assert [each["lora_alpha"] for each in kept] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"r": 2}, "is of another network: .*lora_A.weight is of size"),
+        ({"r": 0}, "must name its rank, a number up to the width, got 0"),
+        ({"lora_alpha": None}, "must name its lora_alpha, a number above 0, got None"),
+        ({"use_rslora": True}, "must be plain LoRA, got use_rslora True"),
+        ({"alpha_pattern": {"q_proj": 9}}, "must be plain LoRA, got alpha_pattern"),
+    ],
+)
+def test_an_adapter_that_would_add_something_else_is_refused(
+    changes: dict[str, Any], says: str, backbone: LlamaBackbone, tmp_path: Path
+) -> None:
+    Adapter(backbone, rank=4, base="base").save(tmp_path)
+    settings = tmp_path / "adapter_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | changes))
+    with pytest.raises(CheckpointError, match=says):
+        stored_adapter(tmp_path, backbone.shape)
+
+
+def test_an_adapter_without_some_of_its_weights_is_refused(backbone: LlamaBackbone, tmp_path: Path) -> None:
+    Adapter(backbone, rank=4, base="base").save(tmp_path)
+    kept = load_file(tmp_path / "adapter_model.safetensors")
+    lost = next(iter(kept))
+    save_file({name: each for name, each in kept.items() if name != lost}, tmp_path / "adapter_model.safetensors")
+    with pytest.raises(CheckpointError, match=f"{lost} is missing"):
+        stored_adapter(tmp_path, backbone.shape)
+    (tmp_path / "adapter_model.safetensors").write_bytes(b"half")
+    with pytest.raises(CheckpointError, match="cannot be loaded"):
+        stored_adapter(tmp_path, backbone.shape)
 
 
 @pytest.mark.parametrize("rank", [0, -1, 65, 100_000])

@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from mmreason.backbones.family import ADAPTER, CODEC, SMALL_BYTES, base_of, codec_of, family_of, licence_of
+from mmreason.backbones.adapter import stored_adapter
+from mmreason.backbones.family import CODEC, SMALL_BYTES, base_of, codec_of, family_of, licence_of
 from mmreason.backbones.loading import check_tensors, read_json, shards, stored_shape
 from mmreason.backbones.shape import Shape
 from mmreason.codecs import magvit, vq
@@ -113,9 +114,11 @@ def _read(name: str, folder: Path) -> Public:
     if base is not None:
         if not Path(base).is_dir():
             raise CheckpointError(f"its base, {Path(base).name!r}, is not on this machine")
-        found, rank = _base(name, Path(base)), read_json(folder / ADAPTER).get("r")
+        found = _base(name, Path(base))
+        assert found.shape is not None, "a whole checkpoint has a shape"
+        rank, _ = stored_adapter(folder, found.shape)
         views = views_config(read_json(folder / VIEWS_FILE)) if (folder / VIEWS_FILE).is_file() else views_config({})
-        return replace(found, folder=folder, attention=views.attention, rank=rank if type(rank) is int else None)
+        return replace(found, folder=folder, attention=views.attention, rank=rank)
     config = read_json(folder / "config.json")
     family, shape = family_of(folder, config), stored_shape(folder, config)
     check_tensors(folder, shape)

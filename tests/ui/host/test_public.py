@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmreason.backbones.adapter import Adapter
+from mmreason.backbones.loading import load_llama
 from mmreason.errors import CheckpointError
 from mmreason.tasks import TASKS
 from mmreason.ui.health import build_words, health
@@ -119,9 +121,7 @@ def test_what_is_for_our_own_kind_refuses_it_in_a_sentence(hosted: Path) -> None
 
 def test_an_adapter_is_found_with_what_it_stands_on(hosted: Path) -> None:
     folder = hosted / "adapted"
-    folder.mkdir()
-    config = {"base_model_name_or_path": str(standin()), "r": 4}
-    (folder / "adapter_config.json").write_text(json.dumps(config))
+    Adapter(load_llama(standin()), 4, base=str(standin())).save(folder)
     (folder / "views.json").write_text('{"attention": "prefix"}')
     found = public.find("adapted")
     assert found is not None and not found.fault
