@@ -124,20 +124,21 @@ def cold_start(
     """
     fingerprint = pipe.fingerprint
     state = ColdStart(pipe, config)
-    if not resume:
-        lesson_batch(config.lessons, pipe, 0)  # a text or a picture that does not fit is refused before this
-        with run.writing():
-            run.clear()
     tasks, count, sampling = list(config.lessons.tasks), config.eval_problems, pipe.sampling_config()
-    return run_supervised(
-        run,
-        config,
-        {"checkpoint": fingerprint},
-        state,
-        steps=state.steps,
-        export=pipe.save_pretrained,
-        validate=lambda: success_by_difficulty(pipe, tasks, config.lessons, count, sampling),
-        may_differ=RESUME_WITH_OTHER,
-        resume=resume,
-        on_step=on_step,
-    )
+    with run.held():
+        if not resume:
+            lesson_batch(config.lessons, pipe, 0)  # a text or a picture that does not fit is refused before this
+            with run.writing():
+                run.clear()
+        return run_supervised(
+            run,
+            config,
+            {"checkpoint": fingerprint},
+            state,
+            steps=state.steps,
+            export=pipe.save_pretrained,
+            validate=lambda: success_by_difficulty(pipe, tasks, config.lessons, count, sampling),
+            may_differ=RESUME_WITH_OTHER,
+            resume=resume,
+            on_step=on_step,
+        )

@@ -209,6 +209,13 @@ def test_a_killed_and_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_en
         )
 
 
+def test_where_another_trains_nothing_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    with RunDirectory(tmp_path).held(), pytest.raises(ConfigError, match="is in use"):
+        cold_start(RunDirectory(tmp_path), CONFIG, pipeline())
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'
+
+
 @pytest.mark.usefixtures("not_validated")
 def test_every_command_opens_what_the_cold_start_leaves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start, run = tmp_path / "start", tmp_path / "run"
