@@ -99,13 +99,14 @@ class Shape:
         head = 2 * self.width * (self.vocab if columns is None else columns)
         return float(tokens) * self.layers * block + float(scored) * head
 
-    def backward_flops(self, forward: float, rank: int, tokens: int) -> float:
-        """Of a backward through frozen matrices with adapters and checkpointing, its forward pass included.
+    def backward_flops(self, forward: float, rank: int, tokens: int, checkpointing: bool = True) -> float:
+        """Of a backward through frozen matrices with adapters, its forward pass included.
 
-        One forward, one more to recompute it, and one for the gradient of the activations; the adapters' own
-        products (two forward, twice, and four backward) come on top.
+        One forward, with ``checkpointing`` one more to recompute it, and one for the gradient of the activations; the
+        adapters' own products (two each forward, and four backward) come on top.
         """
-        return 3 * forward + 8.0 * tokens * self.adapter_parameters(rank)
+        forwards = 1 + checkpointing
+        return (forwards + 1) * forward + (2.0 * forwards + 4) * tokens * self.adapter_parameters(rank)
 
     def training_bytes(self, tokens: int, rank: int, scored: int, columns: int) -> dict[str, int]:
         """What a likelihood's backward over ``tokens`` at once holds, by part: an estimate of the peak.

@@ -132,9 +132,9 @@ class ViewsLearner:
             return self.score(batch)
 
     def flops(self, batch: ScoredViews, asks: bool) -> float:
-        spent, shape = self.backbone.take_cost(), self.backbone.shape
-        forward = spent.flops / (1 + asks)
-        return shape.backward_flops(forward, self.adapter.rank, spent.tokens_forwarded // (1 + asks)) + forward * asks
+        spent, shape, checkpointing = self.backbone.take_cost(), self.backbone.shape, self.backbone.checkpointing
+        forward, tokens = spent.flops / (1 + asks), spent.tokens_forwarded // (1 + asks)
+        return shape.backward_flops(forward, self.adapter.rank, tokens, checkpointing) + forward * asks
 
     @torch.no_grad()
     def changed_orders(self, batch: ScoredViews) -> tuple[int, int, float]:
