@@ -1,7 +1,8 @@
 """``make``: writes what is shipped (examples, measured rates, pictures, tables) and what stands in for what cannot be.
 
-A file here is a thing that can be made, named as on the command line with underscores for hyphens, with ``HELP``,
-``add_arguments(parser)`` and ``run(args) -> dict`` as a command has them; the dictionary has the key ``written``.
+A file here or in ``standins/`` is a thing that can be made, named as on the command line with underscores for
+hyphens, with ``HELP``, ``add_arguments(parser)`` and ``run(args) -> dict`` as a command has them; the dictionary has
+the key ``written``.
 """
 
 from __future__ import annotations
@@ -11,13 +12,21 @@ import importlib
 import pkgutil
 from typing import Any
 
+from mmreason.commands.make import standins
+
 HELP = "write what is shipped (examples, rates, pictures) or a stand-in of a real checkpoint"
 
 
 def things() -> dict[str, str]:
     """Name on the command line → module."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
-    return {name.replace("_", "-"): f"{__name__}.{name}" for name in names if not name.startswith("_")}
+    places = {__name__: __path__, standins.__name__: standins.__path__}
+    found = [
+        module.name
+        for place, path in places.items()
+        for module in pkgutil.iter_modules(path, f"{place}.")
+        if not module.ispkg
+    ]
+    return dict(sorted((where.rpartition(".")[2].replace("_", "-"), where) for where in found))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

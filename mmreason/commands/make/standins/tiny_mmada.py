@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from mmreason.commands.make._standin import add_arguments, write
+from mmreason.commands.make.standins import add_arguments, write
 
 __all__ = ["HELP", "add_arguments", "run"]
 
