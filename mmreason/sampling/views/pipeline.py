@@ -157,7 +157,13 @@ class ViewsPipeline:
             raise ConfigError(
                 "threshold must be 0 for checkpoints of public families: a schedule says what is committed"
             )
-        return SamplingConfig(**{"num_steps": NUM_STEPS, "max_turns": MAX_TURNS, **changes})
+        config = SamplingConfig(**{"num_steps": NUM_STEPS, "max_turns": MAX_TURNS, **changes})
+        if config.default_region != SamplingConfig().default_region:
+            raise ConfigError(
+                "default_region must be left out for checkpoints of public families, where region_share says how much "
+                f"is redrawn, got {config.default_region!r}"
+            )
+        return config
 
     def own_problem(
         self, image: np.ndarray, instruction: str, region: str | None = None, mask: np.ndarray | None = None
