@@ -63,7 +63,7 @@ def evaluate(
     problems = held_out(tasks, difficulties, num_problems, seed, split)
     more: dict[str, Any] = {} if pictures == "own" else {"on_edits": Replaced(pipe, pictures)}
     traces = solve_problems(pipe, problems, config, seed, batch_size, on_progress, num_generations=generations, **more)
-    distinct = len({(problem.task, problem.canvas.tobytes()) for problem in problems})
+    distinct = len({(problem.task, problem.canvas.tobytes(), problem.prompt) for problem in problems})
     counts = {"problems": len(problems), "distinct_problems": distinct}
     found = summary(traces) | counts | {"pictures": pictures} | _of_problems(traces, generations, pass_at)
     return found | {"seconds": time.perf_counter() - began}

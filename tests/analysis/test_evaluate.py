@@ -150,3 +150,10 @@ def test_problems_drawn_again_are_counted_and_said() -> None:
     assert f"{len(set(drawn))} of the problems are distinct" in readable(found)
     apart = evaluate(StandInPipe(), ["maze"], ["medium"], 5, 0, CONFIG)
     assert apart["distinct_problems"] == 5 and "distinct" not in readable(apart)
+
+
+def test_two_questions_about_one_picture_are_two_problems(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = make_problem("maze", "easy", 0)
+    asked = [replace(problem, prompt=word) for word in ("left", "right", "left")]
+    monkeypatch.setattr("mmreason.analysis.evaluate.held_out", lambda *_: asked)
+    assert evaluate(StandInPipe(), ["maze"], ["easy"], 3, 0, CONFIG)["distinct_problems"] == 2
