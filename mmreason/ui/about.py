@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from mmreason import places
@@ -24,22 +26,37 @@ CITE = f"""@misc{{kim2026efficient,
   archivePrefix = {{arXiv}},
   url = {{{PAPER_ADDRESS}}}
 }}"""
+CITE_SHEET = ("Cite", "Cite the method", CITE)
+API = """# pip install gradio_client
+from gradio_client import Client
+
+client = Client("{here}")
+end = client.predict(task="maze", difficulty="medium", seed=7, api_name="/solve")
+print(end["state"], end["trace"]["rollouts"][0]["success"])
+
+# The endpoints; client.view_api() tells their parameters:"""
 SPACE = "SPACE_ID"  # the environment variable by which a Space knows its name
 _SPACE_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 COSTS = "assets/results/compute.json"
 Link = tuple[str, str]  # what is read, where it leads
 
 
-def header_value() -> dict[str, Any]:
-    """What the component ``header`` shows."""
+def header_value(endpoints: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
+    """What the component ``header`` shows; ``endpoints`` are for programs, by name."""
     paper = {"title": PAPER_TITLE, "id": PAPER_ID, "address": PAPER_ADDRESS}
-    return {"paper": paper, "figures": figures(), "links": [*_code(), ("Use via API", "?view=api")], "cite": CITE}
+    return {"paper": paper, "figures": figures(), "links": _code(), "sheets": [_api(endpoints), CITE_SHEET]}
 
 
 def still_header_value() -> dict[str, Any]:
     """The same without what only a server answers, for a page of plain files."""
-    live = header_value()
-    return live | {"figures": [figure | {"link": ""} for figure in live["figures"]], "links": _code()}
+    live = header_value({})
+    return live | {"figures": [figure | {"link": ""} for figure in live["figures"]], "sheets": [CITE_SHEET]}
+
+
+def _api(endpoints: Mapping[str, Callable[..., Any]]) -> tuple[str, str, str]:
+    """The sheet for programs: how they ask, and what may be asked."""
+    told = [f"# /{name}: {inspect.getdoc(run)}".splitlines()[0] for name, run in endpoints.items()]
+    return "Use via API", "The same answers for a program", "\n".join([API, *told])
 
 
 def footer_value(build: str = "") -> dict[str, Any]:

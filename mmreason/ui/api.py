@@ -35,15 +35,6 @@ Region = Literal["stated", "full", "confidence"]
 MAX_TRACE_CHARS = 8 * 1024 * 1024
 
 
-def connect_api() -> None:
-    """Open the endpoints; to be called inside the page's blocks."""
-    gr.api(solve, api_name="solve", concurrency_id="api-solve", concurrency_limit=None)
-    gr.api(preview, api_name="preview")
-    gr.api(inspect_trace, api_name="inspect")
-    gr.api(daily, api_name="daily")
-    gr.api(health, api_name="health")
-
-
 async def solve(
     request: gr.Request,
     task: Task = "maze",
@@ -163,3 +154,13 @@ def _told(work: Callable[[], Any]) -> Any:
     except Exception:
         logging.getLogger(__name__).exception("an endpoint failed")
         raise gr.Error(OUR_FAULT, print_exception=False) from None
+
+
+ENDPOINTS = {"solve": solve, "preview": preview, "inspect": inspect_trace, "daily": daily, "health": health}
+
+
+def connect_api() -> None:
+    """Open the endpoints; to be called inside the page's blocks."""
+    for name, run in ENDPOINTS.items():
+        line = {"concurrency_id": "api-solve", "concurrency_limit": None} if run is solve else {}
+        gr.api(run, api_name=name, **line)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 
 from mmreason.ui.about import footer_value, header_value
-from mmreason.ui.api import connect_api
+from mmreason.ui.api import ENDPOINTS, connect_api
 from mmreason.ui.cost.tab import build_cost
 from mmreason.ui.crossing import connect_checkpoints, connect_studio, connect_tabs, connect_trained
 from mmreason.ui.health import build_words
@@ -28,7 +28,7 @@ TITLE = "mmreason"
 def build_page() -> gr.Blocks:
     """The page, its queue set up: bounded lines, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, KEPT_SECONDS)) as page:
-        component("header", value=header_value(), elem_id="header")
+        component("header", value=header_value(ENDPOINTS), elem_id="header")
         visitor = visitor_state()
         with gr.Tabs() as tabs:
             with gr.Tab("Watch", id="watch"):

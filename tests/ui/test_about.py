@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import urllib.request
 from posixpath import dirname, join, normpath
 
@@ -9,6 +11,7 @@ import pytest
 
 from mmreason.places import ROOT
 from mmreason.ui import about
+from mmreason.ui.api import ENDPOINTS
 from mmreason.ui.host.web.documents import address, document, documents, readable
 from tests.helpers.browser import settle
 
@@ -66,10 +69,9 @@ def test_a_document_runs_nothing():
 @pytest.mark.parametrize("space", ["me/mmreason", "", "javascript:alert(1)", "a/b/c"])
 def test_links_to_the_code_are_those_of_the_space(monkeypatch, space):
     monkeypatch.setenv(about.SPACE, space)
-    links = dict(about.header_value()["links"])
+    links = dict(about.header_value({})["links"])
     home = "https://huggingface.co/spaces/me/mmreason"
     wanted = {"Code": f"{home}/tree/main", "Duplicate this Space": f"{home}?duplicate=true"}
-    assert links.pop("Use via API") == "?view=api"
     assert links == (wanted if space == "me/mmreason" else {})
 
 
@@ -88,9 +90,16 @@ def test_the_method_is_named_linked_and_can_be_cited(scripted, visit):
     assert about.PAPER_TITLE in paper.inner_text() and about.PAPER_ID in paper.inner_text()
     assert paper.get_attribute("href") == about.PAPER_ADDRESS
     page.get_by_role("button", name="Cite").click()
-    assert "eprint = {2606.14792}" in page.locator("#header .bibtex").inner_text()
+    assert "eprint = {2606.14792}" in page.locator("#header .sheet-text").inner_text()
     page.keyboard.press("Escape")
-    assert page.locator("#header .cite").is_hidden()
+    assert page.locator("#header .sheet").is_hidden()
+    page.get_by_role("button", name="Use via API").click()
+    snippet = page.locator("#header .sheet-text").inner_text()
+    assert all(f"# /{name}: " in snippet for name in ENDPOINTS)
+    program = "\n".join(line for line in snippet.splitlines() if not line.startswith("#"))
+    end = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert end.returncode == 0 and "finished" in end.stdout, end.stderr
+    page.keyboard.press("Escape")
     assert page.get_by_role("link", name="Licence").get_attribute("href") == "about/LICENSE"
     assert page.locator("#footer .running").is_hidden()
     page.get_by_text("About this build").click()

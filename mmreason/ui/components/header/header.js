@@ -36,8 +36,9 @@ if (kept) document.body.classList.toggle('dark', kept === 'dark');
 new MutationObserver(show).observe(document.body, { attributes: true, attributeFilter: ['class'] });
 show();
 
-const dialog = find('cite', HTMLDialogElement);
-const { paper, figures, links, cite } = props.value;
+const dialog = find('sheet', HTMLDialogElement);
+const text = find('sheet-text');
+const { paper, figures, links, sheets } = props.value;
 
 const title = find('paper', HTMLAnchorElement);
 title.href = paper.address;
@@ -54,28 +55,32 @@ find('figures').append(
   }),
 );
 
-const opens = node('button', 'open-cite', 'Cite');
-opens.type = 'button';
-opens.addEventListener('click', () => {
-  find('copied').textContent = '';
-  dialog.showModal();
-});
 find('links').append(
   link(`arXiv ${paper.id}`, paper.address),
   ...links.map((/** @type {[string, string]} */ [says, address]) => link(says, address)),
-  opens,
 );
+for (const [name, title, says] of sheets) {
+  const opens = node('button', 'open-sheet', name);
+  opens.type = 'button';
+  opens.addEventListener('click', () => {
+    dialog.setAttribute('aria-label', name);
+    find('sheet-title').textContent = title;
+    text.textContent = says.replaceAll('{here}', location.origin + location.pathname);
+    find('copied').textContent = '';
+    dialog.showModal();
+  });
+  find('links').append(opens);
+}
 const tour = node('button', 'open-tour', 'Tour (20 s)');
 tour.type = 'button';
 tour.addEventListener('click', () => beginTour(tour));
 const last = node('li', 'tour');
 last.append(tour);
 find('figures').append(last);
-find('bibtex').textContent = cite;
 find('close').addEventListener('click', () => dialog.close());
 find('copy').addEventListener('click', async () => {
-  const done = await copied(cite);
-  if (!done) getSelection()?.selectAllChildren(find('bibtex'));
+  const done = await copied(text.textContent ?? '');
+  if (!done) getSelection()?.selectAllChildren(text);
   find('copied').textContent = done ? 'Copied.' : 'Press Ctrl+C to copy.';
 });
 
