@@ -14,6 +14,7 @@ from mmreason.ui.host.temporary import RoomForUploads
 from mmreason.ui.host.web.addresses import OwnAddresses
 from mmreason.ui.host.web.compress import Compress
 from mmreason.ui.host.web.documents import ServeDocuments
+from mmreason.ui.host.web.page import KeepPage
 from mmreason.ui.host.web.presence import WatchPresence
 from mmreason.ui.host.web.sheets import ServeSheets
 from mmreason.ui.shell.component import shared_script
@@ -52,7 +53,7 @@ class PlainRefusals:
             await send({"type": "http.response.body", "body": body})
 
 
-LAYERS = (ServeSheets, ServeDocuments, OwnAddresses, Compress, WatchPresence, RoomForUploads, PlainRefusals)
+LAYERS = (ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, WatchPresence, RoomForUploads, PlainRefusals)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What a visitor finds: the real app with its bundled example and its checkpoint."""
 
 import json
+import re
 
 import pytest
 
@@ -29,6 +30,23 @@ def test_an_example_plays_without_a_click_and_ends_solved(app, visit):
     part(page, "result").wait_for(timeout=20_000)
     assert "Solved in" in part(page, "result-line").inner_text()
     assert part(page, "card").count() >= 4
+
+
+def test_the_page_names_just_those_files_of_gradios_that_a_browser_finds_without_being_told(app, visit):
+    named, asked = set[str](), set[str]()
+
+    def untold(route):
+        text = route.fetch().text()
+        named.update(re.findall(r'<link rel="(?:modulepreload|preload)"[^>]* href="\./assets/([\w.-]+)">', text))
+        route.fulfill(body=re.sub(r'<link rel="(?:modulepreload|preload)"[^>]*>', "", text), content_type="text/html")
+
+    def prepare(page):
+        page.route(f"{app}/", untold)
+        page.on("request", lambda request: asked.update(re.findall(r"/assets/([\w.-]+\.(?:js|css))$", request.url)))
+
+    settle(visit(f"{app}/", prepare=prepare))
+    assert len(named) > 50
+    assert named == asked
 
 
 def test_a_short_window_shows_canvas_and_player_without_scrolling(app, visit):

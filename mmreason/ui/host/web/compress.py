@@ -45,13 +45,18 @@ class Packed:
         self._lock = Lock()
         self._worker = ThreadPoolExecutor(1, "packing")
 
-    def pack(self, body: bytes, at_first: bool) -> bytes:
-        """``body`` packed; it becomes small if it was asked for before, or ``at_first``."""
-        name = hashlib.sha256(body).digest()
+    def kept(self, name: bytes) -> bytes | None:
+        """The packed body whose hash is ``name``, if it is kept."""
         with self._lock:
             if name in self._kept:
                 self._kept.move_to_end(name)
-                return self._kept[name]
+            return self._kept.get(name)
+
+    def pack(self, body: bytes, at_first: bool) -> bytes:
+        """``body`` packed; it becomes small if it was asked for before, or ``at_first``."""
+        name = name_of(body)
+        if (kept := self.kept(name)) is not None:
+            return kept
         quick = brotli.compress(body, quality=QUICK)
         with self._lock:
             worth_it = at_first or name in self._seen
@@ -81,6 +86,11 @@ class Packed:
         self._worker.submit(lambda: None).result()
 
 
+def name_of(body: bytes) -> bytes:
+    """By which ``Packed`` knows it."""
+    return hashlib.sha256(body).digest()
+
+
 PACKED = Packed()
 
 
@@ -89,6 +99,8 @@ class Compress:
 
     def __init__(self, app: Any, packed: Packed = PACKED) -> None:
         self.app, self.packed = app, packed
+        # of files named by their hash how the answer begins, its body's name, and the body of one too small to pack
+        self._answered: dict[str, tuple[Any, bytes, bytes]] = {}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
@@ -102,6 +114,15 @@ class Compress:
         if way is None:
             await self.app(scope, receive, send)
             return
+        path = scope["path"]
+        if is_file and path in self._answered:
+            start, name, small = self._answered[path]
+            if small:
+                await _send(start, small, send)
+                return
+            if (packed := self.packed.kept(name)) is not None:
+                await _send(start, packed, send, b"br")
+                return
         if is_file:  # as it is, so that it can be packed here
             scope = scope | {"headers": [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]}
         kinds = FILE_KINDS if is_file else (b"text/html",)
@@ -114,8 +135,9 @@ class Compress:
             if message["type"] == "http.response.start":
                 kind = _kind(message["headers"])
                 if kind in kinds and (message["status"] == 200 or not is_file):
-                    named = is_file and NAMED_BY_HASH.search(scope["path"])
-                    whole = message | {"headers": [*message["headers"], FOR_EVER]} if named else message
+                    whole = message
+                    if is_file and NAMED_BY_HASH.search(path):
+                        whole = message | {"headers": [*message["headers"], FOR_EVER]}
                     return
                 if kind == b"text/event-stream" and b"gzip" in accepted:
                     stream = zlib.compressobj(STREAM_LEVEL, zlib.DEFLATED, GZIPPED)
@@ -124,7 +146,10 @@ class Compress:
             elif whole is not None:
                 parts.append(message.get("body", b""))
                 if not message.get("more_body"):
-                    await _send_whole(b"".join(parts), whole, way, send)
+                    body = b"".join(parts)
+                    if is_file and NAMED_BY_HASH.search(path):
+                        self._answered[path] = whole, name_of(body), body if len(body) < LEAST else b""
+                    await _send_whole(body, whole, way, send)
             elif stream is not None and message["type"] == "http.response.body":
                 last = not message.get("more_body")
                 body = stream.compress(message.get("body", b""))
@@ -160,8 +185,15 @@ def _headers(start: Any, encoding: bytes) -> list[tuple[bytes, bytes]]:
 
 
 async def _send_whole(body: bytes, start: Any, way: tuple[bytes, Callable[[bytes], bytes]], send: Any) -> None:
-    if len(body) >= LEAST:
-        body = await asyncio.to_thread(way[1], body)
-        start = start | {"headers": [*_headers(start, way[0]), (b"content-length", str(len(body)).encode())]}
-    await send(start)
+    if len(body) < LEAST:
+        await _send(start, body, send)
+    else:
+        await _send(start, await asyncio.to_thread(way[1], body), send, way[0])
+
+
+async def _send(start: Any, body: bytes, send: Any, encoding: bytes = b"") -> None:
+    headers = [*start["headers"]]  # a list of its own, since layers outside change what they are given
+    if encoding:
+        headers = [*_headers(start, encoding), (b"content-length", str(len(body)).encode())]
+    await send(start | {"headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -128,3 +128,32 @@ def test_what_is_not_the_whole_of_such_a_file_stays(options):
 def test_files_and_small_pages_stay():
     assert answer(b"image/png", PAGE)[1] == [PAGE]
     assert answer(b"text/html", b"<html>")[1] == [b"<html>"]
+
+
+@pytest.mark.parametrize("script", [SCRIPT, b"let puzzle;"], ids=["large", "small"])
+def test_a_file_that_is_named_by_its_hash_is_read_once_and_answered_alike_ever_after(script):
+    """Whatever layers outside do with what they were given."""
+    read, sent = [], []
+
+    async def app(scope, receive, send):
+        read.append(scope["path"])
+        headers = [(b"content-type", b"text/javascript"), (b"content-length", str(len(script)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": script})
+
+    async def send(message):
+        sent.append(message | {"headers": list(message.get("headers", ()))})
+        message.get("headers", []).append((b"vary", b"anything"))
+
+    packed = Packed()
+    layer = Compress(app, packed)
+    for name in ("Index-DphvyggB.js", "Index-DphvyggB.js", "index.js", "index.js"):
+        scope = {"type": "http", "method": "GET", "path": f"/assets/{name}", "headers": [(b"accept-encoding", b"br")]}
+        run_apart(layer(scope, None, send))
+        packed.settle()
+    assert read == ["/assets/Index-DphvyggB.js", "/assets/index.js", "/assets/index.js"]
+    heads, bodies = sent[::2], [message["body"] for message in sent[1::2]]
+    opened = [body if body == script else brotli.decompress(body) for body in bodies]
+    assert opened == [script] * 4
+    first, again = (dict(head["headers"]) for head in heads[:2])
+    assert again == first | {b"content-length": str(len(bodies[1])).encode()}

@@ -1,0 +1,129 @@
+"""The page itself, made once for all who ask by the same name, with the files that it needs at once named at its top.
+
+A browser would find gradio's files one after the other: the script that the page names, what that imports, what this
+loads for each kind of component, and what these import.  Named at the top, all are fetched together.  What cannot be
+read out of gradio's files is left out, and found as before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+MOST = 8  # pages that are kept, one for each name by which the server is reached
+_SAYS_WHERE = re.compile(rb"host|(?:x-)?forwarded.*|origin|referer|cookie|authorization")  # of headers, for gradio
+_BASE = re.compile(rb"<base [^>]*>")  # which addresses hang on; nothing is fetched before it
+
+_NAME = r"([\w.-]+\.(?:js|css))"
+_FIRST = re.compile(rf'<script type="module"[^>]* src="\./assets/{_NAME}"')
+_LISTED = re.compile(r"m\.f=\[([^\]]*)\]")  # what a script may load later, which it names by number
+_LATER = re.compile(rf"import\(`\./{_NAME}`\)(?:\.then\([^)]*\)|;return{{.*?}}}})?,__vite__mapDeps\(\[([\d,]+)\]\)")
+_KIND = re.compile(r"[{,](\w+):\{((?:(?:base|example|component):[^{}]*?import\.meta\.url\),?)+)\}")
+_ALWAYS = ("Index-", "Blocks-")  # of what the first scripts load later, all that a page without a login needs
+
+
+class KeepPage:
+    """Answers for the page; all other requests go on."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+        self._kept: OrderedDict[Any, tuple[Any, bytes]] = OrderedDict()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["method"] != "GET" or not scope["path"].endswith("/"):
+            await self.app(scope, receive, send)
+            return
+        asked = [pair for pair in scope["headers"] if _SAYS_WHERE.fullmatch(pair[0])]
+        name = (scope["scheme"], scope.get("root_path", ""), scope["path"], tuple(asked))
+        keeps = b"deep_link" not in scope["query_string"]
+        if keeps and name in self._kept:
+            self._kept.move_to_end(name)
+            await _answer(*self._kept[name], send)
+            return
+        start: Any = None
+        parts: list[bytes] = []
+
+        async def named(message: Any) -> None:
+            nonlocal start
+            if message["type"] == "http.response.start" and message["status"] == 200 and _is_page(message["headers"]):
+                start = message
+            elif start is None:
+                await send(message)
+            else:
+                parts.append(message.get("body", b""))
+                if message.get("more_body"):
+                    return
+                names = links(scope["app"].get_blocks().config).encode()
+                body = _BASE.sub(lambda base: base[0] + names, b"".join(parts), count=1)
+                if keeps and not any(name.lower() == b"set-cookie" for name, _ in start["headers"]):
+                    self._kept[name] = start, body
+                    while len(self._kept) > MOST:
+                        self._kept.popitem(last=False)
+                await _answer(start, body, send)
+
+        await self.app(scope, receive, named)
+
+
+async def _answer(start: Any, body: bytes, send: Any) -> None:
+    headers = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
+    await send(start | {"headers": [*headers, (b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _is_page(headers: Any) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(b"text/html") for name, value in headers)
+
+
+def links(config: Mapping[str, Any]) -> str:
+    """HTML that names the files for a page of gradio's ``config``; empty where they cannot be read."""
+    parts = config["components"]
+    kinds = {part["type"] for part in parts if part["props"].get("visible") is not False}  # those of closed tabs, too
+    try:
+        names = files_of(kinds)
+    except (OSError, ValueError, LookupError, StopIteration):
+        return ""
+    scripts = [f'<link rel="modulepreload" crossorigin href="./assets/{name}">' for name in names if ".js" in name]
+    styles = [
+        f'<link rel="preload" as="style" crossorigin href="./assets/{name}">' for name in names if ".css" in name
+    ]
+    own = f'<link rel="preload" as="style" href="./theme.css?v={config.get("theme_hash")}">'
+    return "".join([*scripts, own, *styles])
+
+
+def files_of(kinds: set[str]) -> list[str]:
+    """Names of gradio's scripts and styles that components of ``kinds`` need; raises where they cannot be read."""
+    (first,) = _FIRST.findall((_frontend() / "index.html").read_text(encoding="utf-8"))
+    found = {first: None}
+    for script in (first, *(name for name in _later(_read(first)) if name.startswith("Index-"))):
+        for name, needed in _later(_read(script)).items():
+            if name.startswith(_ALWAYS):
+                found |= dict.fromkeys(needed)
+    text = _read(next(name for name in found if name.startswith("core-")))
+    for kind, ways in _KIND.findall(text):
+        if kind in kinds:
+            needed = _later(ways.partition("component:")[2], text)
+            found |= dict.fromkeys(next(iter(needed.values()), ()))
+    return list(found)
+
+
+def _later(text: str, names_in: str = "") -> dict[str, list[str]]:
+    """What ``text`` loads later, and all that each of these needs; their names stand in ``names_in``."""
+    listed = _LISTED.search(names_in or text)
+    names = [name.strip('"').removeprefix("./") for name in listed[1].split(",")] if listed else []
+    return {name: [names[int(number)] for number in numbers.split(",")] for name, numbers in _LATER.findall(text)}
+
+
+@cache
+def _frontend() -> Path:
+    spec = find_spec("gradio")
+    return Path(str(spec and spec.origin)).parent / "templates" / "frontend"
+
+
+def _read(name: str) -> str:
+    return (_frontend() / "assets" / name).read_text(encoding="utf-8")

@@ -1,0 +1,72 @@
+"""The page is made once for each name by which it is reached, and names the files that it needs at its top."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from mmreason.ui.host.web.page import KeepPage, links
+from tests.helpers.apart import run_apart
+
+CONFIG = {"components": [{"type": "button", "props": {}}, {"type": "plot", "props": {"visible": False}}]}
+
+
+class Server:
+    """Answers with a page that counts, behind the layer."""
+
+    def __init__(self, kind: bytes = b"text/html; charset=utf-8", headers=()) -> None:
+        self.made, self.kind, self.headers = 0, kind, headers
+        self.blocks = SimpleNamespace(config=CONFIG)
+        self.layer = KeepPage(self.app)
+
+    def get_blocks(self) -> SimpleNamespace:
+        return self.blocks
+
+    async def app(self, scope, receive, send) -> None:
+        self.made += 1
+        body = b'<head><base href="./" /><title>%d</title></head>' % self.made
+        start = [(b"content-type", self.kind), (b"content-length", str(len(body)).encode()), *self.headers]
+        await send({"type": "http.response.start", "status": 200, "headers": start})
+        await send({"type": "http.response.body", "body": body[:9], "more_body": True})
+        await send({"type": "http.response.body", "body": body[9:]})
+
+    def ask(self, path: str = "/", host: bytes = b"here", query: bytes = b"", **more) -> tuple[dict, bytes]:
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": path, "scheme": "http", "query_string": query, "app": self}
+        run_apart(self.layer(scope | {"headers": [(b"host", host)]} | more, None, send))
+        return dict(sent[0]["headers"]), b"".join(message["body"] for message in sent[1:])
+
+
+def test_a_page_is_made_once_for_each_name_and_whatever_a_link_asks_for():
+    server = Server()
+    first = server.ask()
+    assert server.ask(query=b"task=maze") == first and server.made == 1
+    assert int(first[0][b"content-length"]) == len(first[1])
+    assert server.ask(host=b"there")[1] != first[1]
+    assert server.ask(scheme="https")[1] != first[1]
+    assert server.ask() == first and server.made == 3
+
+
+def test_what_is_not_the_same_for_all_is_made_anew():
+    server = Server()
+    assert server.ask(query=b"deep_link=1")[1] != server.ask(query=b"deep_link=1")[1]
+    cookies = Server(headers=[(b"set-cookie", b"a=1")])
+    assert cookies.ask()[1] != cookies.ask()[1]
+    other = Server(kind=b"application/json")
+    assert b"modulepreload" not in other.ask()[1] and other.ask() and other.made == 2
+
+
+def test_of_many_names_the_oldest_page_goes():
+    server = Server()
+    for name in range(20):
+        server.ask(host=b"%d" % name)
+    assert len(server.layer._kept) == 8
+
+
+def test_files_are_named_after_the_base_that_their_addresses_hang_on():
+    _, body = Server().ask()
+    assert body.startswith(b'<head><base href="./" /><link rel="modulepreload" crossorigin href="./assets/index-')
+    assert "Plot" not in links(CONFIG)
