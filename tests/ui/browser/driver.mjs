@@ -6,6 +6,7 @@ const modules = new URL('../../../mmreason/ui/components/browser/', import.meta.
 const { commit } = await import(new URL('unmask.js', modules));
 const { Cache, Network } = await import(new URL('network.js', modules));
 const { halfOf, readWeights } = await import(new URL('weights.js', modules));
+const { cellsIn, parseBoxes } = await import(new URL('layout.js', modules));
 const { modelOf, Rollout } = await import(new URL('rollout.js', modules));
 const { verdictOf } = await import(new URL('verdict.js', modules));
 
@@ -16,11 +17,12 @@ const numbers = (values) => {
 
 function solved(model, job) {
   const rollout = new Rollout(model, job, numbers(job.uniform ?? []));
-  const steps = [...({ [Symbol.iterator]: () => record(rollout.run()) })];
+  const steps = [...record(rollout.run())];
   const ended = steps.pop();
   return { steps, ended, passes: rollout.passes, tokens: rollout.tokens };
 }
 
+/** What it yields, and then what it returns. */
 function* record(run) {
   for (let next = run.next(); ; next = run.next()) {
     yield next.value;
@@ -30,6 +32,11 @@ function* record(run) {
 
 const DOES = {
   halves: () => Array.from({ length: 65536 }, (_, bits) => String(halfOf(bits))),
+  regions: ({ texts, grid }) =>
+    texts.map((words) => {
+      const boxes = parseBoxes(words, grid);
+      return typeof boxes === 'string' ? boxes : cellsIn(boxes, grid);
+    }),
   commits: ({ cases }) =>
     cases.map(({ logits, masked, step, sampling, uniform }) =>
       commit(new Float32Array(logits), masked, step, sampling, numbers(uniform)),
