@@ -20,7 +20,7 @@ from mmreason.rewards.assignment import GRANULARITIES, SCALES
 from mmreason.traces.picture import Picture
 from mmreason.traces.schema import PNG_PREFIX
 from mmreason.ui.about import still_header_value
-from mmreason.ui.browser.files import solver_files, worker_script
+from mmreason.ui.browser.files import PAGE, solver_files, worker_script
 from mmreason.ui.cost.events import measured_view
 from mmreason.ui.cost.formula import THIS_MODEL, recompute, sliders
 from mmreason.ui.cost.racing import bundled_race
@@ -101,7 +101,7 @@ def _style() -> str:
 def _scripts() -> str:
     """The shared modules, each component as a function of what gradio would give it, and what puts them in place."""
     modules = (INSTEAD.get(module, module) for module in MODULES)
-    shared = shared_script(["twin/loading", *modules, "twin/opening", "browser/verdict", "twin/solving"])
+    shared = shared_script(["twin/loading", *modules, "twin/opening", *PAGE, "twin/solving"])
     made = ["globalThis.twin = { data: {}, components: {}, groups: {}, solver: {} };\n", shared]
     made.append(f"twin.worker = {_as_script(worker_script())};\n")
     for name in COMPONENTS:

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from mmreason.errors import ConfigError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.sheet import sheet_value
-from mmreason.ui.browser.problems import cell_tables, puzzles, stand_ins, walk_cells
+from mmreason.ui.browser.problems import Puzzle, cell_tables, puzzles, stand_ins, walk_cells
 from mmreason.ui.browser.weights import sampling_settings, stored_model
 from mmreason.ui.shell.component import script, shared_script
 
-WORKER = ("product", "weights", "network", "unmask", "layout", "rollout")  # each after those that it imports
+# Modules, each after those that it imports: of the page, and of the worker.
+PAGE = ("browser/verdict", "browser/playback")
+WORKER = tuple(f"browser/{name}" for name in ("product", "weights", "network", "unmask", "layout", "rollout", "frame"))
 MAX_BYTES = 12_000_000
 
 
 def worker_script() -> str:
     """The worker that solves, as one script."""
-    return shared_script([f"browser/{name}" for name in WORKER]) + script("browser/solver")
+    return shared_script(WORKER) + script("browser/solver")
+
+
+def stored_puzzles(pipe: InterleavedReasoningPipeline, found: Sequence[Puzzle]) -> dict[str, Any]:
+    """The puzzles, with what all of them are drawn, solved and checked by."""
+    return {
+        "sheet": sheet_value(pipe.sheet),
+        "sampling": sampling_settings(),
+        "cells": cell_tables(pipe),
+        "standIns": stand_ins(puzzle.problem for puzzle in found),
+        "walks": walk_cells(),
+        "puzzles": [puzzle.stored for puzzle in found],
+    }
 
 
 def solver_files(pipe: InterleavedReasoningPipeline, name: str) -> tuple[dict[str, Any], dict[str, str]]:
@@ -27,17 +42,7 @@ def solver_files(pipe: InterleavedReasoningPipeline, name: str) -> tuple[dict[st
     ``name`` is the checkpoint's.  Raises ConfigError where they are more than MAX_BYTES.
     """
     model, found = stored_model(pipe), puzzles(pipe)
-    contents: dict[str, Any] = {
-        "weights": model,
-        "puzzles": {
-            "sheet": sheet_value(pipe.sheet),
-            "sampling": sampling_settings(),
-            "cells": cell_tables(pipe),
-            "standIns": stand_ins(puzzle.problem for puzzle in found),
-            "walks": walk_cells(),
-            "puzzles": [puzzle.stored for puzzle in found],
-        },
-    }
+    contents = {"weights": model, "puzzles": stored_puzzles(pipe, found)}
     files = {
         f"solver/{key}.js": f"twin.solver.{key} = {json.dumps(value, separators=(',', ':'))};\n"
         for key, value in contents.items()

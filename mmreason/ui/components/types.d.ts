@@ -34,6 +34,7 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./browser/network.js') &
   typeof import('./browser/unmask.js') &
   typeof import('./browser/rollout.js') &
+  typeof import('./browser/frame.js') &
   typeof import('./shared/shapes.js') &
   typeof import('./group/asking.js') &
   typeof import('./group/columns.js') &

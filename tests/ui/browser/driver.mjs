@@ -8,6 +8,8 @@ const { Cache, Network } = await import(new URL('network.js', modules));
 const { halfOf, readWeights } = await import(new URL('weights.js', modules));
 const { cellsIn, parseBoxes } = await import(new URL('layout.js', modules));
 const { modelOf, Rollout } = await import(new URL('rollout.js', modules));
+const { frameOf } = await import(new URL('frame.js', modules));
+const { finished, grown, unsolved } = await import(new URL('playback.js', modules));
 const { verdictOf } = await import(new URL('verdict.js', modules));
 
 const numbers = (values) => {
@@ -51,6 +53,15 @@ const DOES = {
   solves: ({ model, jobs }) => {
     const made = modelOf(new Network(model.sizes, readWeights(model)), model.layout);
     return jobs.map((job) => solved(made, job));
+  },
+  plays: ({ model, jobs, puzzles }) => {
+    const made = modelOf(new Network(model.sizes, readWeights(model)), model.layout);
+    return jobs.map((job, i) => {
+      const { steps, ended, tokens } = solved(made, job);
+      const start = unsolved(1, puzzles, puzzles.puzzles[i], 'running');
+      const value = steps.reduce((grows, step) => grown(grows, frameOf(model.layout, step)), start);
+      return finished(value, ended, { tokens, seconds: 1 }, puzzles, puzzles.puzzles[i]);
+    });
   },
   verdicts: ({ cases }) => cases.map(({ ending, drawings, codes, answer }) => verdictOf(ending, drawings, codes, answer)),
 };

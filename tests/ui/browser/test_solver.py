@@ -30,9 +30,11 @@ from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import FIRST_TASKS, split_of_problem, task_named
-from mmreason.ui.browser.files import solver_files
+from mmreason.traces.sheet import sheet_value
+from mmreason.ui.browser.files import solver_files, stored_puzzles
 from mmreason.ui.browser.problems import Puzzle, cell_tables, puzzles, stand_ins, walk_cells
 from mmreason.ui.browser.weights import sampling_settings, stored_model
+from mmreason.ui.solve.playback import Playback
 
 ROOT = Path(__file__).parents[3]
 DRIVER = Path(__file__).with_name("driver.mjs")
@@ -287,6 +289,39 @@ def _another_way(task: Any, problem: Any, rng: np.random.Generator) -> np.ndarra
         accepted = task.accepted_edits(problem.spec, canvas_HW, everywhere, turn)
         canvas_HW = accepted[int(rng.integers(len(accepted)))]
     raise AssertionError(f"{problem.task} {problem.seed} is not solved by right edits")
+
+
+def test_the_player_shows_what_the_live_page_would_show(node, rounded, found):
+    """But for verdicts on the way, which a browser does not give: of the answer it gives that of the live page."""
+    sampling = sampling_settings()
+    chosen = [next(p for p in found if p.problem.task == task) for task in ("jigsaw", "sudoku", "transform")]
+    told = node(
+        {
+            "do": "plays",
+            "model": stored_model(rounded),
+            "jobs": [job_of(puzzle, rounded, sampling) for puzzle in chosen],
+            "puzzles": stored_puzzles(rounded, chosen),
+        }
+    )
+    for puzzle, value in zip(chosen, told, strict=True):
+        (trace,) = rounded([puzzle.problem], SamplingConfig(**sampling)).traces
+        _, wanted = Playback(rounded.words, rounded.sheet).update(trace, "finished")
+        for name in ("state", "problem", "canvas_codes", "end_reason", "expected", "advice", "link"):
+            assert value[name] == (wanted[name] if name != "advice" else None), name
+        assert value["sheet"] == sheet_value(rounded.sheet)
+        assert value["cost"] == wanted["cost"] | {"seconds": 1}
+        assert value["settings"].items() <= wanted["settings"].items()
+        *before, answer = value["segments"]
+        assert all(segment["verdict"] is segment["reward"] is None for segment in before)
+        last = wanted["segments"][-1]
+        assert (answer["reward"], answer["verdict"]["right"]) == (last["reward"], last["verdict"]["right"])
+        assert value["success"] == last["verdict"]["right"]
+        for is_one, should in zip(value["segments"], wanted["segments"], strict=True):
+            for name in ("kind", "turn", "done", "region", "cells"):
+                assert is_one[name] == should[name], name
+            for shown, frame in zip(is_one["frames"], should["frames"], strict=True):
+                assert shown | {"probability": 0} == frame | {"probability": 0}
+                np.testing.assert_allclose(shown["probability"], frame["probability"], atol=2e-4)
 
 
 def test_puzzles_are_distinct_and_none_is_of_the_training_split(found):

@@ -1,6 +1,6 @@
 // The worker that solves: it is told weights once and then puzzles, and tells each step of the last one that it was told.
 
-const { modelOf, Network, readWeights, Rollout, seeded } = mm;
+const { frameOf, modelOf, Network, readWeights, Rollout, seeded } = mm;
 
 /**
  * @typedef {object} Told
@@ -40,28 +40,13 @@ async function solve(run, job, seed) {
     const began = performance.now();
     const { done, value } = steps.next();
     seconds += (performance.now() - began) / 1000;
-    if (typeof value !== 'string') tell({ run, step: frameOf(model, value) });
+    if (typeof value !== 'string') tell({ run, step: frameOf(model.layout, value) });
     if (done) {
       tell({ run, ended: value, spent: { tokens: rollout.tokens, seconds } });
       return;
     }
     await pause();
   }
-}
-
-/**
- * The step in words and codes, as the player shows it.
- * @param {import('./rollout.js').Model} model
- * @param {import('./rollout.js').Drafted} drafted
- */
-function frameOf({ layout: { words, mask } }, { tokens, committed, logprobs, ...segment }) {
-  const named = (/** @type {number} */ id) => (segment.kind === 'edit' ? id - words.length : words[id]);
-  const frame = {
-    tokens: tokens.map((id) => (id === mask ? null : named(id))),
-    committed,
-    probability: logprobs.map((sure) => Math.round(1e4 * Math.min(1, Math.exp(sure))) / 1e4),
-  };
-  return { ...segment, frame };
 }
 
 /** Lets what was told meanwhile be read. */

@@ -1,8 +1,7 @@
 // Solving in the visitor's browser, where there is no server: a worker is told weights and puzzles of the folder.
 
-import { unpacked, verdictOf } from '../browser/verdict.js';
-import { tokensAt } from '../shared/frames.js';
-import { GRID, wordsUntilEnd } from '../shared/words.js';
+import { finished, grown, unsolved } from '../browser/playback.js';
+import { unpacked } from '../browser/verdict.js';
 import { load } from './loading.js';
 
 /**
@@ -16,14 +15,9 @@ import { load } from './loading.js';
  * @property {() => number} begin a number for what is shown from now on
  * @property {(value: PlayerValue) => void} show
  * @property {(error: unknown) => void} trouble
- *
- * @typedef {import('../browser/verdict.js').Ending & {
- *   problem: Problem, prompt: number[], expected: { steps: [thought: string, codes: string][], answer: string }
- * }} Puzzle
  */
 
 const FOLDER = 'is not in the folder: make the folder again.';
-const CELLS = GRID * GRID;
 
 /**
  * @param {string} name
@@ -91,7 +85,7 @@ export function connectSolving(offer, page) {
     return worker;
   }
 
-  /** @returns {Promise<{ all: any, puzzle: Puzzle }>} */
+  /** @returns {Promise<{ all: import('../browser/playback.js').Puzzles, puzzle: import('../browser/playback.js').Puzzle }>} */
   async function chosen() {
     const all = await puzzlesFile();
     const wanted = names.findIndex(
@@ -151,20 +145,17 @@ export function connectSolving(offer, page) {
     page.trouble(error);
   }
 
-  /** @param {Segment & { frame: any }} step */
-  function grow({ frame, ...segment }) {
+  /** @param {Parameters<typeof grown>[1]} step */
+  function grow(step) {
     if (!value) return;
-    const before = value.segments.at(-1)?.done === false ? value.segments.slice(0, -1) : value.segments;
-    const frames = [...(value.segments[before.length]?.frames ?? []), frame];
-    const grown = /** @type {Segment} */ ({ ...segment, frames, reward: null, verdict: null });
-    value = { ...value, segments: [...before, grown] };
+    value = grown(value, step);
     page.show(value);
   }
 
   /**
    * @param {{ ended: string, spent: { tokens: number, seconds: number } }} said
-   * @param {any} all
-   * @param {Puzzle} puzzle
+   * @param {import('../browser/playback.js').Puzzles} all
+   * @param {import('../browser/playback.js').Puzzle} puzzle
    */
   function end({ ended, spent }, all, puzzle) {
     if (!value) return;
@@ -219,57 +210,4 @@ function saysOf({ checkpoint, parameters }, megabytes) {
     `${megabytes} that are loaded once, when you press it. Its puzzles are held out: none was trained on. ` +
     'What is checked here is the finished picture and the answer; each thought and edit on the way is judged by the live page.'
   );
-}
-
-/**
- * @param {number} run
- * @param {any} all
- * @param {Puzzle} puzzle
- * @param {'ready' | 'running'} state
- * @returns {PlayerValue}
- */
-function unsolved(run, all, puzzle, state) {
-  return {
-    ...{ run, state, problem: puzzle.problem, sheet: all.sheet, canvas_codes: unpacked(puzzle.canvas) },
-    settings: { num_steps: all.sampling.num_steps, attention: 'blocks' },
-    ...{ segments: [], end_reason: '', success: false, cost: null, expected: null, advice: null, link: '' },
-  };
-}
-
-/**
- * @param {PlayerValue} value
- * @param {string} ended
- * @param {{ tokens: number, seconds: number }} spent
- * @param {any} all
- * @param {Puzzle} puzzle
- * @returns {PlayerValue}
- */
-function finished(value, ended, { tokens, seconds }, all, puzzle) {
-  const { task } = puzzle.problem;
-  const codes = value.canvas_codes.slice();
-  let saved = 0; // tokens, had every edit redrawn all cells: a forward a step, and a clean one
-  for (const segment of value.segments) {
-    if (segment.kind !== 'edit') continue;
-    const drawn = segment.frames[segment.frames.length - 1].tokens;
-    segment.cells.forEach((cell, i) => {
-      codes[cell] = drawn[i];
-    });
-    saved += (CELLS - segment.cells.length) * (segment.frames.length + 1);
-  }
-  const last = value.segments[value.segments.length - 1];
-  let success = false;
-  let segments = value.segments;
-  if (last.kind === 'answer') {
-    const answer = wordsUntilEnd(tokensAt(last, last.frames.length)).join(' ');
-    const drawings = { cells: all.cells[task], standIns: all.standIns[task], walk: all.walks[task] ?? null };
-    const verdict = verdictOf(puzzle, drawings, /** @type {number[]} */ (codes), answer);
-    success = verdict.right;
-    segments = [...segments.slice(0, -1), { ...last, verdict, reward: Number(success) }];
-  }
-  const steps = puzzle.expected.steps.map(([thought, packed]) => ({ thought, codes: unpacked(packed) }));
-  return {
-    ...{ ...value, state: 'finished', segments, success, end_reason: ended },
-    cost: { tokens_forwarded: tokens, full_redraw_tokens: tokens + saved, seconds },
-    expected: { steps, answer: puzzle.expected.answer },
-  };
 }
