@@ -11,7 +11,7 @@ import numpy as np
 
 from mmreason.records import CELL_PX, EDIT, GRID, NUM_CELLS, Problem, Segment, Step, Trace, parse_boxes
 from mmreason.rewards.verify import Verifier
-from mmreason.tasks import TASKS, atlas
+from mmreason.tasks import TASKS, atlas, task_named
 from mmreason.tasks.atlas import split_cells
 from mmreason.tasks.picture import PictureTask
 
@@ -59,6 +59,22 @@ def expected_solution(problem: Problem, codes: Codes) -> dict[str, Any] | None:
     demonstration = TASKS[problem.task].demonstrate(problem.spec)
     steps = [{"thought": s.thought, "codes": codes.of(problem, s.canvas)} for s in demonstration.steps]
     return {"steps": steps, "answer": demonstration.answer}
+
+
+def parts_right(trace: Trace, verifier: Verifier) -> dict[str, bool]:
+    """Of a run that ended: does its last ``picture`` solve the puzzle, and is what it said as ``answer`` true?
+
+    Both may be, and the trace no success: that asks for every thought and every edit on the way to be right.
+    """
+    tokens = np.array(trace.canvas_tokens)
+    for segment in trace.segments:
+        if segment.kind == "edit" and segment.verdict is not None:
+            tokens[list(segment.cells)] = segment.tokens
+    problem = trace.problem
+    picture = task_named(problem.task).is_solved(problem.spec, verifier.shown(problem.task, tokens))
+    said = [s.verdict for s in trace.segments if s.kind == "answer" and s.verdict is not None]
+    answer = bool(said) and bool(said[-1].components.get("true", said[-1].right))
+    return {"picture": bool(picture), "answer": answer}
 
 
 def first_wrong(trace: Trace, verifier: Verifier, codes: Codes) -> dict[str, Any] | None:

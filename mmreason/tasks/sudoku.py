@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -323,6 +324,18 @@ class Sudoku(Task):
             thought = f"{_name(place)} is {digit} {reason} {EDIT} {_box(place).words}"
             steps.append(Step(thought, canvas_HW))
         return Demonstration(tuple(steps), f"{ANSWER} solved")
+
+    def riddle(self, spec: Spec) -> tuple[str, str]:
+        """The digit of the cell that is deduced last."""
+        place, digit, _ = _deductions(_digits(spec), _solution(_digits(spec)))[-1]
+        row, column = place // SIDE + 1, place % SIDE + 1
+        return f"Which digit belongs in row {row}, column {column} of the {SIDE} × {SIDE} squares?", str(digit)
+
+    def replied(self, spec: Spec, texts: Sequence[str]) -> str:
+        """The digit that the last thought about that cell puts there."""
+        place, _, _ = _deductions(_digits(spec), _solution(_digits(spec)))[-1]
+        said = [text.split()[2] for text in texts if re.match(rf"{_name(place)} is \d", text)]
+        return said[-1] if said else ""
 
     def hints(self, spec: Spec) -> np.ndarray:
         """The solution's digit on all four canvas cells of each empty digit cell."""

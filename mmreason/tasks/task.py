@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmreason.errors import ProblemError
-from mmreason.records import GRID, Box, Demonstration, Difficulty, Split, Verdict, cell_word
+from mmreason.records import ANSWER, GRID, Box, Demonstration, Difficulty, Split, Verdict, cell_word
 from mmreason.tasks.board import Board
 
 Spec = Mapping[str, Any]  # a problem as a JSON object, in the file format of its task
@@ -114,6 +114,15 @@ class Task(ABC):
     def demonstrate(self, spec: Spec) -> Demonstration:
         """The canonical solution: a pure function of what the canvas shows."""
         raise ProblemError(f"the task {self.name} has no demonstrations")
+
+    def riddle(self, spec: Spec) -> tuple[str, str]:
+        """What a person is asked who solves it by eye, and the one short answer; raises ProblemError without one."""
+        return self.asked(spec), self.demonstrate(spec).answer.removeprefix(ANSWER).strip()
+
+    def replied(self, spec: Spec, texts: Sequence[str]) -> str:
+        """What a run that said ``texts``, in their order, replies to the riddle; empty if nothing."""
+        said = [text for text in texts if text.startswith(ANSWER)]
+        return said[-1].removeprefix(ANSWER).strip() if said else ""
 
     def draw(
         self, difficulty: Difficulty, split: Split, seed: int, index: int, rng: np.random.Generator

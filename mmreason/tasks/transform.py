@@ -327,6 +327,12 @@ class Transform(Task):
         colour = len(steps) % len(COLOURS)
         return Demonstration(tuple(steps), f"<answer> {patterns[-1].count(colour + 1)} {COLOURS[colour]}")
 
+    def riddle(self, spec: Mapping[str, Any]) -> tuple[str, str]:
+        """The number of cells that have the answer's colour in the end."""
+        _, answer = super().riddle(spec)
+        colour = answer.split()[-1]
+        return f"After all operations, how many cells of the pattern are {colour}?", answer
+
     def hints(self, spec: Mapping[str, Any]) -> np.ndarray:
         """For each pattern cell, its value after the first operation."""
         hints_HW = np.full((GRID, GRID), NO_HINT)

@@ -27,7 +27,8 @@ from mmreason.ui.solve.line import in_line
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.solving import Finished
 from mmreason.ui.train.events import Train
-from mmreason.ui.watch.events import Watch
+from mmreason.ui.watch.events import Watch, come_from
+from mmreason.ui.watch.handlers import SEEDED
 from mmreason.ui.watch.studio.events import Studio
 
 TO_COMPARE_JS = """() => {
@@ -53,12 +54,12 @@ def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
     asked = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed]
     group = [i.opened, i.group, i.notice]
     tabs.select(None, None, None, js=NAME_NOTHING_ELSE_JS)
-    gr.on([watch.solve.click, watch.own_solve.click], None, None, None, js=NAME_NOTHING_JS)
+    watch.solve.click(None, None, None, js=NAME_NOTHING_JS)
     shown = watch.inspect.click(on_inspect_this, watch.finished, [*group, *asked, i.source, tabs], **PRIVATE)
     shown.then(None, None, None, js=TO_TOP_JS)
     shown.then(on_seven_more, watch.finished, group, **HEAVY)
     puzzle = [watch.task, watch.difficulty, watch.seed]
-    watched = [watch.player, watch.finished, watch.notice, tabs, *puzzle]
+    watched = [watch.player, watch.finished, watch.notice, tabs, *puzzle, *watch.origins]
     i.group.to_watch(on_to_watch, i.opened, watched, **PRIVATE).then(None, None, None, js=TO_TOP_JS)
 
 
@@ -121,14 +122,14 @@ def on_to_watch(token: Any, event: gr.EventData) -> tuple[Any, ...]:
     try:
         opened = open_native(token, said(event, "p"))
     except MMReasonError:
-        return tuple(gr.skip() for _ in range(7))
+        return tuple(gr.skip() for _ in range(12))
     if not isinstance(g, int) or not 0 <= g < len(opened.traces):
-        return tuple(gr.skip() for _ in range(7))
+        return tuple(gr.skip() for _ in range(12))
     finished = finished_of(opened, g)
     _, value = Playback(opened.words, opened.sheet).update(opened.traces[g], "opened")
     problem = opened.problem
     own = problem.seed is None or problem.difficulty not in DIFFICULTIES
-    puzzle = [gr.skip()] * 3 if own else [problem.task, problem.difficulty, problem.seed]
+    puzzle = [gr.skip()] * 8 if own else [problem.task, problem.difficulty, problem.seed, *come_from(SEEDED)]
     return value, finished, "", gr.Tabs(selected="watch"), *puzzle
 
 

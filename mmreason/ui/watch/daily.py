@@ -16,6 +16,7 @@ FIRST_DAY, LAST_DAY = date(2026, 1, 1), date(2099, 12, 31)
 DIFFICULTY = "medium"
 MAX_DAILY_SEED = 1_000_000
 RIGHT, WRONG, NOT_JUDGED = "✓", "✗", "–"
+LINK = "daily"  # the parameter of a link to today's puzzle, which is shown and not solved
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,7 @@ class Daily:
 
     @property
     def words(self) -> str:
-        what = f"a {DIFFICULTY} {TASKS[self.task].label}"
-        return f"Today’s puzzle, {self.day.isoformat()}: {what}. Press Solve, or think first."
+        return f"Today’s puzzle, {self.day.isoformat()}: a {DIFFICULTY} {TASKS[self.task].label}."
 
 
 def today() -> date:
@@ -63,23 +63,21 @@ def parse_day(text: Any) -> date:
         raise ConfigError(f"date must be like 2026-11-24, got {str(text)[:20]!r}") from None
 
 
-def question(puzzle: Daily) -> dict[str, Any] | None:
-    """What the component asks before the model solves: a number, where the puzzle's answer is one."""
+def question(puzzle: Daily) -> dict[str, Any]:
+    """What the component asks before the model solves, and what may be answered: a number, or so many words."""
     problem = puzzle.request.problem()
-    answer = TASKS[problem.task].demonstrate(problem.spec).answer
-    if not any(word.isdigit() for word in answer.split()):
-        return None
-    return {"day": puzzle.day.isoformat(), "question": problem.question}
+    asks, right = TASKS[problem.task].riddle(problem.spec)
+    words = right.split()
+    takes = {"numeric": any(word.isdigit() for word in words), "words": len(words)}
+    return {"day": puzzle.day.isoformat(), "says": puzzle.words, "question": asks} | takes
 
 
 def answers(trace: dict[str, Any], request: SolveRequest) -> dict[str, str]:
-    """The model's ``answer`` and the ``right`` one, in words."""
+    """The model's ``answer`` to the day's question and the ``right`` one, in words."""
     problem = request.problem()
-    right = TASKS[problem.task].demonstrate(problem.spec).answer
-    said = [segment["text"] for segment in trace["segments"] if segment["kind"] == "answer"]
-    return {
-        name: text.replace("<answer> ", "") for name, text in (("answer", said[0] if said else ""), ("right", right))
-    }
+    task = TASKS[problem.task]
+    texts = [segment["text"] for segment in trace["segments"] if segment.get("text")]
+    return {"answer": task.replied(problem.spec, texts), "right": task.riddle(problem.spec)[1]}
 
 
 def is_daily(request: SolveRequest | None, day: date) -> bool:

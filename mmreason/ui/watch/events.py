@@ -22,12 +22,21 @@ from mmreason.ui.solve.solving import Finished, Shown
 from mmreason.ui.solve.worker import WORKER
 from mmreason.ui.watch import daily, handlers, own
 from mmreason.ui.watch.files import write_file
-from mmreason.ui.watch.handlers import CONTROLS
+from mmreason.ui.watch.handlers import CONTROLS, OWN, SEEDED, TODAY
 
-NAME_THE_DIE = """() => {
+# The die has a name, and the settings close as menus do.
+ON_ARRIVAL_JS = """() => {
   const die = document.getElementById('surprise');
   die.title = 'Surprise me: another puzzle';
   die.setAttribute('aria-label', 'Surprise me');
+  const gear = () => document.querySelector('#more > button.label-wrap');
+  const close = (focus) => {
+    if (!gear()?.classList.contains('open')) return;
+    gear().click();
+    if (focus) gear().focus();
+  };
+  document.addEventListener('keydown', (event) => { if (event.key === 'Escape') close(true); });
+  document.addEventListener('pointerdown', (event) => { if (!event.target.closest('#more')) close(false); });
 }"""
 
 
@@ -44,6 +53,20 @@ class Watch(Parts):
     def controls(self) -> list[Any]:
         return [self.parts[name] for name in CONTROLS]
 
+    @property
+    def shown(self) -> list[Any]:
+        """What says which puzzle is shown, in the order of ``handlers.SHOWN``."""
+        return [*self.controls, *(self.parts[name] for name in ("origin", "kind", "board", "text"))]
+
+    @property
+    def origins(self) -> list[Any]:
+        """What tells where the shown puzzle comes from: ``come_from`` gives their updates."""
+        return [self.parts[name] for name in ("origin", "today", "own_open", "daily", "own_panel")]
+
+    @property
+    def expected(self) -> list[Any]:
+        return [self.parts[name] for name in ("checkpoint", "difficulty", "task", "origin")]
+
 
 def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     """Connect all events; with ``is_empty`` the page shows a puzzle on arrival, for want of an example."""
@@ -52,43 +75,43 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_own(watch)
     _connect_daily(watch)
     w = watch
-    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_panel, w.own_says]
+    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_says, *w.origins]
     loaded = blocks.load(on_load, w.visitor, filled, **PRIVATE)
-    loaded.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
+    loaded.then(handlers.expect, w.expected, w.expect, **PRIVATE)
     if is_empty:
         blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], w.seen, **PRIVATE)
-    blocks.load(None, None, None, js=NAME_THE_DIE)
+    blocks.load(None, None, None, js=ON_ARRIVAL_JS)
     blocks.unload(on_unload)
 
 
 def _connect_solving(w: Watch) -> None:
-    buttons = [w.solve, w.own_solve]
-    shown = [w.player, w.notice, w.finished, *buttons]
-    gr.on([w.solve.click, w.own_solve.click, w.asked.change], on_begin, None, [w.notice, *buttons], **AT_ONCE)
+    shown = [w.player, w.notice, w.finished, w.solve]
+    gr.on([w.solve.click, w.asked.change], on_begin, None, [w.notice, w.solve], **AT_ONCE)
     runs = [
-        w.solve.click(on_solve, w.controls, shown, **WATCHING),
-        w.own_solve.click(on_solve_own, [*w.controls, w.kind, w.board, w.text], shown, **WATCHING),
+        w.solve.click(on_solve, w.shown, shown, **WATCHING),
         w.asked.change(on_asked, w.asked, shown, **WATCHING),
     ]
     for run in runs:  # after a run that broke off, too
-        run.then(on_idle, None, buttons, **AT_ONCE)
-    w.stop.click(on_stop, None, buttons, **AT_ONCE)
+        run.then(on_idle, None, w.solve, **AT_ONCE)
+    w.stop.click(on_stop, None, w.solve, **AT_ONCE)
     w.player.take(on_take, w.finished, w.take_file, **WRITING)
-    w.player.again(on_again, w.finished, [w.asked, w.sampling_seed], **PRIVATE)
+    w.player.again(handlers.retry, w.finished, w.asked, **PRIVATE)
 
 
 def _connect_puzzle(w: Watch) -> None:
     puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], w.seen
-    expected = [w.checkpoint, w.difficulty, w.task], w.expect
-    w.task.pick(on_preview, puzzle, seen, **CHANGING)
-    gr.on([w.difficulty.input, w.seed.input], on_preview, puzzle, seen, **CHANGING)
+    for other in (w.task.pick, w.difficulty.input, w.seed.input, w.surprise.click, w.own_close.click):
+        other(lambda: come_from(SEEDED), None, w.origins, **AT_ONCE)
+    picked = w.task.pick(on_pick, puzzle, [w.checkpoint, w.difficulty], **CHANGING)
+    picked.then(on_preview, puzzle, seen, **PRIVATE).then(handlers.expect, w.expected, w.expect, **PRIVATE)
+    changed = gr.on([w.difficulty.input, w.seed.input, w.own_close.click], on_preview, puzzle, seen, **CHANGING)
     settings = [w.sampling_seed, w.temperature, w.num_steps, w.threshold]
     gr.on([part.input for part in settings], on_settings, w.controls, [w.settings_say, w.solve], **CHANGING)
-    w.task.pick(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **AT_ONCE)
-    w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player], **CHANGING)
-    w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
-    w.task.pick(handlers.expect, *expected, **CHANGING)
-    gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, *expected, **CHANGING)
+    w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player, *w.origins], **CHANGING)
+    drawn = w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
+    for shown in (changed, drawn):  # it may have been one of the visitor's own before
+        shown.then(handlers.expect, w.expected, w.expect, **PRIVATE)
+    gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, w.expected, w.expect, **CHANGING)
 
 
 def _connect_daily(w: Watch) -> None:
@@ -96,19 +119,18 @@ def _connect_daily(w: Watch) -> None:
     chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
     chosen.then(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **PRIVATE)
     shown = chosen.then(on_preview, puzzle, seen, **PRIVATE)
-    shown.then(handlers.expect, [w.checkpoint, w.difficulty, w.task], w.expect, **PRIVATE)
-    shown.then(on_today_shown, None, [w.notice, w.daily], **PRIVATE)
-    for other in (w.task.pick, w.surprise.click):
-        other(lambda: None, None, w.daily, **AT_ONCE)
+    shown.then(on_today_shown, None, [w.notice, *w.origins], **PRIVATE).then(
+        handlers.expect, w.expected, w.expect, **PRIVATE
+    )
     w.finished.change(on_daily_result, w.finished, w.daily, **PRIVATE)
 
 
 def _connect_own(w: Watch) -> None:
     puzzle = [w.kind, w.board, w.text, w.checkpoint]
-    seen = [w.player, w.own_says, w.own_solve]
-    opened = w.own_open.click(on_open, [w.task, w.kind], [w.own_panel, w.kind, w.board, w.text], **AT_ONCE)
+    seen = [w.player, w.own_says, w.solve, w.task, w.checkpoint, w.expect]
+    opened = w.own_open.click(on_open, [w.task, w.kind], [*w.origins, w.kind, w.board, w.text], **AT_ONCE)
     opened.then(on_own, puzzle, seen, **PRIVATE)
-    gr.on([w.own_solve.click, w.own_close.click, w.solve.click], on_close, None, w.own_panel, **AT_ONCE)
+    w.solve.click(on_close, None, w.own_panel, **AT_ONCE)
     w.kind.input(on_kind, [w.kind, w.board], [w.board, w.text], **PRIVATE).then(on_own, puzzle, seen, **PRIVATE)
     w.board.put(on_own, puzzle, seen, **CHANGING)
     w.text.change(on_own, puzzle, seen, **CHANGING)
@@ -120,21 +142,13 @@ def _connect_own(w: Watch) -> None:
 def on_begin(request: gr.Request) -> tuple[Any, ...]:
     """Say who is ahead, if the batch is full."""
     ahead = WORKER.announce(_session(request))
-    return place_in_line(ahead), *_buttons(busy=True)
+    return place_in_line(ahead), _button(busy=True)
 
 
 async def on_solve(request: gr.Request, *values: Any):
-    """Stream the solution of what the controls name."""
-    async with aclosing(
-        handlers.solve_controls(*values, session=_session(request), address=address_of(request))
-    ) as states:
-        async for state in states:
-            yield _outputs(state)
-
-
-async def on_solve_own(request: gr.Request, *values: Any):
-    """Stream the solution of the visitor's own puzzle."""
-    async with aclosing(handlers.solve_own(*values, session=_session(request), address=address_of(request))) as states:
+    """Stream the solution of the puzzle that is shown."""
+    states = handlers.solve_shown(*values, session=_session(request), address=address_of(request))
+    async with aclosing(states):
         async for state in states:
             yield _outputs(state)
 
@@ -150,22 +164,16 @@ async def on_asked(wish: SolveRequest | None, request: gr.Request):
             yield _outputs(state)
 
 
-def on_stop(request: gr.Request) -> tuple[Any, ...]:
+def on_stop(request: gr.Request) -> Any:
     """End the visitor's run at its next step."""
     WORKER.stop(_session(request))
-    return _buttons(busy=False)
+    return _button(busy=False)
 
 
-def on_idle(request: gr.Request) -> tuple[Any, ...]:
-    """Free the buttons after a run, however it ended."""
+def on_idle(request: gr.Request) -> Any:
+    """Free the button after a run, however it ended."""
     WORKER.forget(_session(request))
-    return _buttons(busy=WORKER.is_busy(_session(request)))
-
-
-def on_again(finished: Finished | None) -> tuple[Any, Any]:
-    """The last request with another sampling seed."""
-    wish = handlers.retry(finished)
-    return (gr.skip(), gr.skip()) if wish is None else (wish, wish.sampling_seed)
+    return _button(busy=WORKER.is_busy(_session(request)))
 
 
 def on_take(finished: Finished | None, event: gr.EventData, request: gr.Request) -> Any:
@@ -184,24 +192,34 @@ def on_take(finished: Finished | None, event: gr.EventData, request: gr.Request)
 
 
 def on_load(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
-    """Fill the controls from a link, and solve what it asks for, or show it if its checkpoint is gone."""
-    wish, says, at_once = handlers.open_link(dict(request.query_params))
+    """Fill the controls from a link, and solve what it asks for, or show it if its checkpoint is gone.
+
+    A link to today's puzzle shows it and asks the visitor first.
+    """
+    params = dict(request.query_params)
+    wish, says, at_once = handlers.open_link(params)
     choices = choices_of(visitor)
-    player, panel, own_says, *parts = [gr.skip()] * 6
+    player, own_says, *parts = [gr.skip()] * 5
+    origins: list[Any] = [gr.skip()] * 5
     controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
     chosen = choices[0][1] if choices else None
-    if wish is not None:
+    if wish is None and daily.LINK in params:
+        task, difficulty, seed, sampling_seed = on_today()
+        controls[:3], controls[-1] = (task, difficulty, seed), sampling_seed
+        says, *origins = on_today_shown(request)
+        player = handlers.preview_controls(task, difficulty, seed, chosen)[0] or player
+    elif wish is not None:
         controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
         chosen = wish.checkpoint
         if wish.own is not None:
             kind, board, text = handlers.own_filled(wish.own)
             own_says = own.check(kind, board, text or "")[1]
             parts = _own_parts(kind, board, text)
-            panel = gr.Column(visible=not at_once)
+            origins = [*come_from(OWN, is_open=not at_once)]
         if not at_once:
             player = handlers.preview_link(wish) or player
     controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=choices, value=chosen)
-    return says, wish if at_once else None, player, *controls, *parts, panel, own_says
+    return says, wish if at_once else None, player, *controls, *parts, own_says, *origins
 
 
 def on_unload(request: gr.Request) -> None:
@@ -224,14 +242,20 @@ def on_preview(request: gr.Request, *values: Any) -> tuple[Any, ...]:
     return _unless_a_run_began(value, began), *told, field, gr.Button(interactive=not of_seed)
 
 
-def on_checkpoint(task: str, difficulty: str, seed: Any, checkpoint: Any, request: gr.Request) -> tuple[Any, Any]:
+def on_pick(task: str, difficulty: str, _: Any, checkpoint: Any) -> tuple[Any, Any]:
+    """A checkpoint that knows the picked task, and a difficulty that it mostly masters."""
+    knows = handlers.fitting(checkpoint, task)
+    return knows, handlers.fitting_difficulty(str(knows), str(difficulty), str(task))
+
+
+def on_checkpoint(task: str, difficulty: str, seed: Any, checkpoint: Any, request: gr.Request) -> tuple[Any, ...]:
     """A task that the chosen checkpoint knows, and its puzzle, where it does not know the one that is chosen."""
     instead = handlers.task_for(checkpoint, task)
     if instead == task or WORKER.is_busy(_session(request)):
-        return gr.skip(), gr.skip()
+        return (gr.skip(),) * 7
     began = run_number()
     value, _ = handlers.preview_controls(instead, difficulty, seed, checkpoint)
-    return instead, _unless_a_run_began(value, began)
+    return instead, _unless_a_run_began(value, began), *come_from(SEEDED)
 
 
 def on_today() -> tuple[Any, ...]:
@@ -243,15 +267,15 @@ def on_today() -> tuple[Any, ...]:
     return asked.task, asked.difficulty, asked.seed, asked.sampling_seed
 
 
-def on_today_shown(request: gr.Request) -> tuple[Any, Any]:
+def on_today_shown(request: gr.Request) -> tuple[Any, ...]:
     """Say which puzzle this is and ask for the visitor's answer, unless a run is being shown."""
     if WORKER.is_busy(_session(request)):
-        return gr.skip(), gr.skip()
+        return (gr.skip(),) * 6
     try:
-        puzzle = daily.daily_puzzle(daily.today())
-        return puzzle.words, daily.question(puzzle)
+        return "", *come_from(TODAY, daily.question(daily.daily_puzzle(daily.today())))
     except MMReasonError as error:
-        return f"There is no puzzle today, because this server's clock is wrong: {error}.", None
+        says = f"There is no puzzle today, because this server's clock is wrong: {error}."
+        return says, *come_from(SEEDED)
 
 
 def on_daily_result(finished: Finished | None) -> Any:
@@ -269,11 +293,11 @@ def on_settings(request: gr.Request, *values: Any) -> tuple[Any, Any]:
 
 def on_open(task: Any, kind: Any) -> tuple[Any, ...]:
     """Open the panel of the visitor's own puzzle in the chosen task."""
-    wanted = own.kind_for(task)
+    wanted, opened = own.kind_for(task), come_from(OWN, is_open=True)
     if wanted == kind:
-        return gr.Column(visible=True), gr.skip(), gr.skip(), gr.skip()
+        return *opened, gr.skip(), gr.skip(), gr.skip()
     text = own.as_text(task) if wanted == own.JSON else None
-    return gr.Column(visible=True), *_own_parts(wanted, own.first_board(wanted), text)
+    return *opened, *_own_parts(wanted, own.first_board(wanted), text)
 
 
 def on_close() -> Any:
@@ -281,13 +305,19 @@ def on_close() -> Any:
     return gr.Column(visible=False)
 
 
-def on_own(request: gr.Request, *values: Any) -> tuple[Any, Any, Any]:
-    """Say whether the visitor's puzzle can be solved, and show it."""
+def on_own(request: gr.Request, *values: Any) -> tuple[Any, ...]:
+    """Say whether the visitor's puzzle can be solved, and show it, its task and a checkpoint that knows it.
+
+    Nobody has measured how many such puzzles are solved: the last that is said of that goes.
+    """
     began = run_number()
     busy = WORKER.is_busy(_session(request))
     value, says, solvable = handlers.check_own(*values)
+    if value is None:
+        return gr.skip(), says, gr.Button(interactive=solvable and not busy), gr.skip(), gr.skip(), ""
+    task, checkpoint = value["problem"]["task"], values[-1]
     seen = gr.skip() if busy else _unless_a_run_began(value, began)
-    return seen, says, gr.Button(interactive=solvable)
+    return seen, says, gr.Button(interactive=solvable and not busy), task, handlers.fitting(checkpoint, task), ""
 
 
 def on_kind(kind: str, board: Any) -> tuple[Any, Any]:
@@ -303,6 +333,14 @@ def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
     return kind, shown, gr.Textbox(visible=is_text) if text is None else gr.Textbox(text, visible=is_text)
 
 
+def come_from(origin: str, asks: dict[str, Any] | None = None, *, is_open: bool = False) -> tuple[Any, ...]:
+    """Updates of ``Watch.origins``: the tile that is lit, what the day asks, whether the own board is open."""
+    today, own_open = (
+        gr.Button(elem_classes=["tile", "chosen"] if origin == name else ["tile"]) for name in (TODAY, OWN)
+    )
+    return origin, today, own_open, asks, gr.Column(visible=is_open)
+
+
 def _unless_a_run_began(value: dict[str, Any] | None, began: int) -> Any:
     """A bare puzzle that counts as shown when its making began, so that a run begun meanwhile is not hidden."""
     return gr.skip() if value is None else value | {"run": began}
@@ -312,12 +350,12 @@ def _session(request: gr.Request) -> str:
     return str(request.session_hash)
 
 
-def _buttons(busy: bool) -> tuple[Any, Any]:
-    """Updates of Solve and Solve this puzzle; Stop stays, as what moves can be stopped after the run has ended."""
-    return gr.Button(interactive=not busy), gr.Button(interactive=not busy)
+def _button(busy: bool) -> Any:
+    """Update of Solve; Stop stays, as what moves can be stopped after the run has ended."""
+    return gr.Button(interactive=not busy)
 
 
 def _outputs(state: Shown) -> tuple[Any, ...]:
-    """A state as updates of player, notice, finished run and buttons."""
+    """A state as updates of player, notice, finished run and Solve."""
     parts = (state.value, state.notice, state.finished)
-    return *(gr.skip() if part is None else part for part in parts), *_buttons(state.busy)
+    return *(gr.skip() if part is None else part for part in parts), _button(state.busy)

@@ -13,6 +13,7 @@ from typing import Any
 
 from mmreason import places
 from mmreason.errors import MMReasonError, TraceError
+from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, make_problem, problem_from_json
 from mmreason.traces.file import png_url
 from mmreason.traces.sheet import load_with_sheet, sheet_pixels
@@ -29,31 +30,25 @@ CONTROLS = (
     *("task", "difficulty", "seed"),
     *("checkpoint", "temperature", "num_steps", "region", "threshold", "sampling_seed"),
 )
+SEEDED, TODAY, OWN = "seeded", "today", "own"  # where the puzzle that is shown comes from
+SHOWN = (*CONTROLS, "origin", "kind", "board", "text")
+MOSTLY = 0.5  # share of solved puzzles from which on a difficulty is offered by itself
 
 
-def solve_controls(*values: Any, session: str, address: str | None = None) -> AsyncGenerator[Shown, None]:
-    """Solve the puzzle that the controls name."""
-    return _solve_checked(dict(zip(CONTROLS, values, strict=True)), session, address)
+def on_board(*values: Any) -> SolveRequest:
+    """What the player shows, by the values of ``SHOWN``, to be solved; raises ConfigError or ProblemError."""
+    settings = dict(zip(SHOWN, values, strict=True))
+    origin, *puzzle = (settings.pop(name) for name in ("origin", "kind", "board", "text"))
+    if origin == OWN:
+        problem = problem_from_json(own.own_puzzle(*puzzle))
+        settings |= {"task": problem.task, "own": problem.spec}
+    return checked(**settings)
 
 
-async def solve_own(*values: Any, session: str, address: str | None = None) -> AsyncGenerator[Shown, None]:
-    """Solve the visitor's own puzzle; the last three values are its kind, board and text."""
-    *controls, kind, board, text = values
-    settings = dict(zip(CONTROLS, controls, strict=True))
-    problem, says = await asyncio.to_thread(own.check, kind, board, text)
-    if problem is None:
-        WORKER.forget(session)
-        yield Shown(notice=says, busy=False)
-        return
-    settings |= {"task": problem.task, "own": problem.spec}
-    async with aclosing(_solve_checked(settings, session, address)) as states:
-        async for state in states:
-            yield state
-
-
-async def _solve_checked(settings: dict[str, Any], session: str, address: str | None) -> AsyncGenerator[Shown, None]:
+async def solve_shown(*values: Any, session: str, address: str | None = None) -> AsyncGenerator[Shown, None]:
+    """Solve the puzzle that is shown: that of the controls, or the visitor's own."""
     try:
-        request = checked(**settings)
+        request = await asyncio.to_thread(on_board, *values)
     except MMReasonError as error:
         WORKER.forget(session)
         yield Shown(notice=sentence(error), busy=False)
@@ -77,9 +72,8 @@ def daily_result(finished: Finished | None) -> dict[str, Any] | None:
     if finished is None or not finished.data["end_reason"] or not daily.is_daily(finished.request, day):
         return None
     assert finished.request is not None
-    link = link_query(finished.request, finished.request.checkpoint_hash or "")
     told = daily.answers(finished.data, finished.request)
-    return {"row": daily.result_row(finished.data, day), "link": link, "day": day.isoformat()} | told
+    return {"row": daily.result_row(finished.data, day), "link": f"?{daily.LINK}=today", "day": day.isoformat()} | told
 
 
 def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:
@@ -99,11 +93,10 @@ def open_link(params: dict[str, str]) -> tuple[SolveRequest | None, str, bool]:
         return None, f"This link was made with the checkpoint {wanted}; there is no checkpoint here.", False
     instead = request.checkpoint if request.checkpoint in names else names[0]
     filled_in = "Its puzzle is set up" if request.own else "The controls are filled in"
-    button = "Solve this puzzle" if request.own else "Solve"
     return (
         replace(request, checkpoint=instead, checkpoint_hash=None),
         f"This link was made with the checkpoint {wanted}, which is no longer here. "
-        f"{filled_in}; “{button}” uses {instead} as it is now, so the solution may differ.",
+        f"{filled_in}; “Solve” uses {instead} as it is now, so the solution may differ.",
         False,
     )
 
@@ -188,7 +181,7 @@ def _example(data: dict[str, Any]) -> tuple[dict[str, Any], Finished]:
 
 def filled(wish: SolveRequest) -> list[Any]:
     """The controls' values in the order of ``CONTROLS``; None leaves one as it is."""
-    own_names = ("task", "difficulty", "seed") if wish.own is not None else ()
+    own_names = ("difficulty", "seed") if wish.own is not None else ()
     values = [None if name in own_names else getattr(wish, name) for name in CONTROLS]
     return [value if name != "threshold" else value or 0 for name, value in zip(CONTROLS, values, strict=True)]
 
@@ -201,9 +194,9 @@ def own_filled(puzzle: str) -> tuple[str, Any, str | None]:
     return own.JSON, None, puzzle
 
 
-def expect(checkpoint: Any, difficulty: str, task: str) -> str:
-    """What to expect of the checkpoint here, in words, or nothing."""
-    return expected_success(str(checkpoint), difficulty, task)
+def expect(checkpoint: Any, difficulty: str, task: str, origin: str = SEEDED) -> str:
+    """What to expect of the checkpoint here, in words; nothing of a visitor's own puzzle, which has no difficulty."""
+    return "" if origin == OWN else expected_success(str(checkpoint), difficulty, task)
 
 
 def thumbnails() -> list[list[str]]:
@@ -217,12 +210,27 @@ def thumbnails() -> list[list[str]]:
     ]
 
 
-def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
-    """What to expect, in words, from the results file; empty where nothing is known."""
+def solved_share(checkpoint: str, difficulty: str, task: str) -> float | None:
+    """The share of such puzzles that the checkpoint solved when it was measured, as its card has it, if it was."""
     try:
         results = json.loads((places.ASSETS / "results" / "evaluate.json").read_text(encoding="utf-8"))
-        rate = float(results[checkpoint]["by_difficulty"][difficulty]["success"][task])
+        return float(results[checkpoint]["by_difficulty"][difficulty]["success"][task])
     except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def fitting_difficulty(checkpoint: str, difficulty: str, task: str) -> str:
+    """The chosen difficulty where the checkpoint solves most such puzzles, else the hardest at which it does."""
+    shares: dict[str, float | None] = {name: solved_share(checkpoint, name, task) for name in DIFFICULTIES}
+    if (share := shares.get(difficulty)) is None or share >= MOSTLY:
+        return difficulty
+    return next((name for name in reversed(DIFFICULTIES) if (shares[name] or 0) >= MOSTLY), difficulty)
+
+
+def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
+    """What to expect, in words, from the results file; empty where nothing is known."""
+    rate = solved_share(checkpoint, difficulty, task)
+    if rate is None:
         return ""
     share = "hardly any" if rate <= 0.05 else "nearly all" if rate > 0.95 else f"about {round(10 * rate)} in 10"
     return f"{checkpoint} solves {share} {difficulty} {TASKS[task].several}"

@@ -14,22 +14,23 @@ from mmreason.ui.shell.component import component
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.watch import own
 from mmreason.ui.watch.events import Watch, connect
-from mmreason.ui.watch.handlers import example_value, thumbnails
+from mmreason.ui.watch.handlers import SEEDED, example_value, thumbnails
 
 
 def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
     """Lay out the tab inside ``blocks`` and connect its events."""
     value, finished = example_value()
     parts: dict[str, Any] = {"visitor": visitor, "finished": gr.State(finished), "asked": gr.State(None)}
+    parts["origin"] = gr.State(SEEDED)
     parts |= _controls(SolveRequest() if finished is None or finished.request is None else finished.request)
     parts["notice"] = component("notice", value="", elem_id="notice")
+    parts["daily"] = component("daily", value=None, elem_id="daily")
     with gr.Column(elem_id="theatre"):
         parts |= _own_panel()
         parts["player"] = component("player", value=value, elem_id="player")
     with gr.Row(elem_id="downloads"):
         parts["take_file"] = gr.DownloadButton("", elem_id="take-file")  # the Share menu presses it
         parts["inspect"] = gr.Button("Inspect this", elem_id="inspect-this")
-    parts["daily"] = component("daily", value=None, elem_id="daily")
     watch = Watch(parts)
     connect(watch, blocks, is_empty=value is None)
     return watch
@@ -121,6 +122,5 @@ def _own_panel() -> dict[str, Any]:
                 "text": text,
                 "kind": kind,
                 "own_says": component("notice", value="", elem_id="own-says"),
-                "own_solve": gr.Button("Solve this puzzle", variant="primary", elem_id="own-solve"),
                 "own_close": gr.Button("Close", elem_id="own-close"),
             }

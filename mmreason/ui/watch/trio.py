@@ -15,9 +15,8 @@ from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import HEAVY
 from mmreason.ui.solve.line import side_by_side
-from mmreason.ui.solve.request import checked
 from mmreason.ui.watch.events import Watch
-from mmreason.ui.watch.handlers import CONTROLS
+from mmreason.ui.watch.handlers import on_board
 
 THREE = ("base", "joint", "factorized")
 
@@ -30,14 +29,14 @@ def build_trio(watch: Watch) -> None:
         go = gr.Button("Solve this puzzle with all three", elem_id="trio-go")
         says = component("notice", value="", elem_id="trio-says")
     duet = component("duet", value=None, elem_id="trio-duet")
-    go.click(on_trio, watch.controls, [duet, says], **HEAVY)
+    go.click(on_trio, watch.shown, [duet, says], **HEAVY)
 
 
 async def on_trio(request: gr.Request, *values: Any):
-    """Solve what the controls name with each of the three."""
+    """Solve the puzzle that is shown with each of the three."""
 
     def solved() -> Iterator[str | dict[str, Any]]:
-        asked = checked(**dict(zip(CONTROLS, values, strict=True)))
+        asked = on_board(*values)
         there = set(checkpoints.checkpoint_names())
         if missing := [name for name in THREE if name not in there]:
             raise ConfigError(f"checkpoint {missing[0]} is not here any more")

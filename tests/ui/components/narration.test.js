@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { narration } from '../../../mmreason/ui/components/player/narration.js';
-import { dayAfter, dayStreak, firstNumber, verdictOfDay } from '../../../mmreason/ui/components/shared/day.js';
+import {
+  answerOf,
+  dayAfter,
+  dayStreak,
+  isRight,
+  signsOfDay,
+  verdictOfDay,
+} from '../../../mmreason/ui/components/shared/day.js';
 import { GLOSSARY } from '../../../mmreason/ui/components/shared/glossary.js';
 import { placesOf, wordName } from '../../../mmreason/ui/components/shared/words.js';
 
@@ -70,11 +77,28 @@ test('days follow each other over months and years, and a streak ends with a day
 });
 
 test('who was right is said with a sign', () => {
-  assert.equal(verdictOfDay('10 moves', '10 moves', 12), 'Model: 10 ✓, you: 12 ✗.');
-  assert.equal(verdictOfDay('', '10 moves', 10), 'Model: no answer ✗, you: 10 ✓.');
-  assert.equal(verdictOfDay('10 moves', '10 moves'), 'Model: 10 ✓.');
-  assert.equal(verdictOfDay('solved', 'solved', 1), '');
-  assert.equal(firstNumber('12 swaps'), 12);
+  assert.equal(verdictOfDay('10 moves', '10 moves', '12'), 'Model: 10 moves ✓, you: 12 ✗.');
+  assert.equal(verdictOfDay('', '10 moves', '10'), 'Model: no answer ✗, you: 10 ✓.');
+  assert.equal(verdictOfDay('3 red', '3 blue'), 'Model: 3 red ✗.');
+  assert.equal(verdictOfDay('red star', 'red star', 'red fish'), 'Model: red star ✓, you: red fish ✗.');
+});
+
+test('others are told who was right and not the answer', () => {
+  for (const mine of ['12', '10', undefined])
+    assert.doesNotMatch(signsOfDay('10 moves', '10 moves', mine), /\d|moves/);
+  assert.equal(signsOfDay('9 moves', '10 moves', '10'), 'Model ✗, me ✓');
+  assert.equal(signsOfDay('10 moves', '10 moves'), 'Model ✓');
+});
+
+test('an answer is a number with or without its word, or words where those are asked for', () => {
+  const number = { numeric: true, words: 2 };
+  assert.deepEqual(answerOf(' 03 ', number), { answer: '3', trouble: '' });
+  assert.equal(answerOf('3 Blue', number).answer, '3 blue');
+  assert.ok(isRight('3', '3 blue') && isRight('3 blue', '3 blue') && !isRight('3 red', '3 blue'));
+  for (const typed of ['', 'blue', '-1', '100', '3.5', '3 or 4'])
+    assert.match(answerOf(typed, number).trouble, /type a whole number from 0 to 99\.$/);
+  assert.equal(answerOf('Red  star', { numeric: false, words: 2 }).answer, 'red star');
+  assert.match(answerOf('star', { numeric: false, words: 2 }).trouble, /^“star” has 1: type 2 words/);
 });
 
 test('every word that the page must explain is explained', () => {

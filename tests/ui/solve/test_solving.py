@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mmreason import places
-from mmreason.rewards.advice import expected_solution, first_wrong
+from mmreason.rewards.advice import expected_solution, first_wrong, parts_right
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import FIRST_TASKS
 from mmreason.traces.file import check, draw_codes
@@ -23,7 +23,7 @@ from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.solve.worker import Worker
 from mmreason.ui.watch import events as watch_events
-from mmreason.ui.watch import own
+from mmreason.ui.watch import handlers, own
 from mmreason.ui.watch.handlers import expected_success
 from tests.helpers.apart import run_apart
 from tests.helpers.browser import LOAD_PIPELINE
@@ -265,6 +265,34 @@ def test_the_thought_given_as_right_is_right_on_the_canvas_shown(task, turn):
     assert advice["right"] == trace.segments[index].text
     done = replace(trace, segments=trace.segments[: index + 2])
     assert advice["codes"] == final_codes(Playback(WORDS, SHEET).update(done, "stopped")[1])
+
+
+@pytest.mark.parametrize("task", FIRST_TASKS)
+def test_picture_and_answer_may_be_right_in_a_run_that_is_no_success(task):
+    verifier, trace = Verifier(WORDS, SHEET), stand_in_trace(next(problems(task)))
+    first, *rest = trace.segments
+
+    def right(*segments):
+        scored = verifier.score(replace(trace, segments=segments))
+        return tuple(parts_right(scored, verifier).values()), scored.success
+
+    assert right(first, *rest) == ((True, True), True)
+    assert right(replace(first, text="nonsense <edit> r1c1 r1c1"), *rest) == ((True, True), False)
+    assert right(first, *rest[:-1]) == ((True, False), False)
+    assert right(first)[0][0] is False
+
+
+def test_a_difficulty_is_kept_where_most_is_solved_and_else_the_hardest_such_is_chosen(monkeypatch):
+    shares = {"easy": 0.9, "medium": 0.5, "hard": 0.49}
+    monkeypatch.setattr(handlers, "solved_share", lambda checkpoint, difficulty, task: shares[difficulty])
+    kept = {name: handlers.fitting_difficulty("base", name, "maze") for name in shares}
+    assert kept == {"easy": "easy", "medium": "medium", "hard": "medium"}
+    shares["medium"] = 0.02
+    assert handlers.fitting_difficulty("base", "medium", "maze") == "easy"
+    shares |= dict.fromkeys(shares, 0.0)
+    assert handlers.fitting_difficulty("base", "hard", "maze") == "hard"  # none fits
+    shares |= dict.fromkeys(shares, None)
+    assert handlers.fitting_difficulty("base", "medium", "maze") == "medium"  # nobody has measured
 
 
 @pytest.mark.parametrize(

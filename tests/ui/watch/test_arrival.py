@@ -112,10 +112,10 @@ def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit)
     puzzle = json.dumps({"task": "maze", "rows": ["SG......", *["........"] * 7]})
     wish = SolveRequest(task="maze", own=puzzle, checkpoint="old", checkpoint_hash="000000000000")
     page = visit(app + "/" + link_query(wish, "000000000000"))
-    page.get_by_text("“Solve this puzzle” uses base as it is now").wait_for()
+    page.get_by_text("“Solve” uses base as it is now").wait_for()
     page.get_by_text("Own maze").wait_for()
     page.get_by_text("This maze can be solved, in 1 turn.").wait_for()
-    page.get_by_role("button", name="Solve this puzzle").click()
+    solve(page)
     page.locator(".mm-player[data-state=finished]").wait_for()
     assert part(page, "puzzle-name").inner_text() == "Own maze"
 

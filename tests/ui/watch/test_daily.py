@@ -10,13 +10,13 @@ import gradio as gr
 import pytest
 
 from mmreason.errors import ConfigError
-from mmreason.tasks import FIRST_TASKS, TASKS
-from mmreason.ui.solve.request import SolveRequest, checked, link_query
+from mmreason.tasks import FIRST_TASKS, TASKS, make_problem
+from mmreason.ui.solve.request import SolveRequest, checked
 from mmreason.ui.solve.solving import Finished
 from mmreason.ui.watch import daily, handlers
 from mmreason.ui.watch import events as watch_events
 from tests.helpers.browser import ROOT, part, settle, solve, to_the_end
-from tests.helpers.standin import SHEET
+from tests.helpers.standin import SHEET, stand_in_trace
 
 DAY = date(2026, 11, 24)
 
@@ -53,7 +53,7 @@ def test_a_clock_that_is_far_off_is_said_and_breaks_no_run(monkeypatch, day):
     monkeypatch.setattr(daily, "today", lambda: day)
     asked = SimpleNamespace(session_hash="me")
     assert watch_events.on_today() == (gr.skip(),) * 4
-    says, question = watch_events.on_today_shown(asked)
+    says, *_, question, _ = watch_events.on_today_shown(asked)
     assert question is None
     assert says.startswith("There is no puzzle today, because this server's clock is wrong: date must be from 2026")
     assert handlers.daily_result(Finished(trace([True], True), SHEET, SolveRequest())) is None
@@ -109,45 +109,103 @@ def test_only_a_run_of_todays_puzzle_has_a_row(monkeypatch):
     done = trace([True, True], True)
     found = handlers.daily_result(Finished(done, SHEET, puzzle))
     assert found["row"] == "mmreason 2026-11-24: maze, solved\n✓"
-    assert found["link"] == link_query(puzzle, "")
+    assert found["link"] == "?daily=today"  # it is shown there, and not solved
     for other in (SolveRequest(), SolveRequest(own="{}"), None):
         assert handlers.daily_result(Finished(done, SHEET, other)) is None
     assert handlers.daily_result(Finished(done | {"end_reason": ""}, SHEET, puzzle)) is None
     assert handlers.daily_result(None) is None
 
 
-@pytest.mark.parametrize("days", range(4))
-def test_the_visitor_is_asked_first_where_the_answer_is_a_number(days):
+def told(puzzle, trace):
+    """What the day's component is told of a trace that was not cut off."""
+    return daily.answers({"segments": [{"kind": s.kind, "text": s.text} for s in trace.segments]}, puzzle.request)
+
+
+@pytest.mark.parametrize("days", range(8))
+def test_a_day_asks_exactly_what_is_answered(days):
     puzzle = daily.daily_puzzle(DAY + timedelta(days=days))
-    right = TASKS[puzzle.task].demonstrate(puzzle.request.problem().spec).answer
-    asks = daily.question(puzzle)
-    assert (asks is not None) == any(word.isdigit() for word in right.split())
-    said = {"segments": [{"kind": "answer", "text": "<answer> 3 swaps"}]}
-    told = daily.answers(said, puzzle.request)
-    assert told == {"answer": "3 swaps", "right": right.removeprefix("<answer> ")}
+    problem = puzzle.request.problem()
+    asks, right = daily.question(puzzle), TASKS[problem.task].riddle(problem.spec)[1]
+    assert asks["words"] == len(right.split()) and asks["numeric"]
+    assert all(word.isdigit() or word in asks["question"] for word in right.split()), "the unit is in the question"
+    assert puzzle.words == asks["says"]
+    solved = stand_in_trace(problem)
+    assert told(puzzle, solved) == {"answer": right, "right": right}
+    assert told(puzzle, stand_in_trace(problem, num_turns=0))["right"] == right
+    assert daily.answers({"segments": []}, puzzle.request)["answer"] == ""
+
+
+@pytest.mark.parametrize("task", [name for name in TASKS if name not in FIRST_TASKS])
+def test_tasks_that_no_day_here_has_have_a_riddle_too(task):
+    problem = make_problem(task, "easy", 1)
+    asks, right = TASKS[task].riddle(problem.spec)
+    assert asks.strip() and right == TASKS[task].demonstrate(problem.spec).answer.removeprefix("<answer> ")
+
+
+def test_of_a_transform_the_colour_that_counts_is_asked_for():
+    pattern, operations = [[1, 1, 2], [0, 3, 2], [0, 0, 2]], ["rotate90"]  # one turn: the answer counts blue
+    asks, right = TASKS["transform"].riddle({"pattern": pattern, "operations": operations})
+    assert (asks, right) == ("After all operations, how many cells of the pattern are blue?", "3 blue")
+
+
+def test_of_a_sudoku_one_digit_is_asked_for_and_the_models_is_what_it_thought():
+    spec = TASKS["sudoku"].example
+    asks, right = TASKS["sudoku"].riddle(spec)
+    *_, last = TASKS["sudoku"].demonstrate(spec).steps
+    name, _, digit = last.thought.split()[:3]
+    assert asks == f"Which digit belongs in row {name[1]}, column {name[3]} of the 4 × 4 squares?"
+    assert right == digit
+    assert TASKS["sudoku"].replied(spec, [f"{name} is 9", last.thought, "<answer> solved"]) == digit
+    assert TASKS["sudoku"].replied(spec, ["<answer> solved"]) == ""
+
+
+# Picture, question and answer are in the window at once, above the player's bar.
+TOGETHER = """() => {
+  const edge = (name, side) => document.querySelector(name).getBoundingClientRect()[side];
+  return edge('.mm-player .canvas', 'top') >= 0 && edge('#daily .lock', 'bottom') < edge('.mm-player .deck', 'top');
+}"""
 
 
 def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
     page = visit(scripted.address)
     settle(page)
     page.get_by_role("button", name="Today’s puzzle").click()
-    page.get_by_text("Press Solve, or think first").wait_for()
     puzzle = daily.daily_puzzle(daily.today())
+    page.get_by_text(puzzle.words).wait_for()
+    assert page.locator("#today").get_attribute("class").split().count("chosen") == 1
     assert page.get_by_label("Seed", exact=True).input_value() == str(puzzle.seed)
     assert page.locator("#daily .row").is_hidden()
-    asks = daily.question(puzzle)
-    if asks:
-        page.locator("#daily .answer").fill("99")
-        page.get_by_role("button", name="That is my answer").click()
-        page.get_by_text("You say 99.").wait_for()
+    assert page.locator("#daily .asks").inner_text() == daily.question(puzzle)["question"]
+    box, lock = page.locator("#daily .answer"), page.get_by_role("button", name="That is my answer")
+    assert box.bounding_box()["y"] + 40 < 900, "above the fold"
+    for typed, trouble in (("", "The field is empty"), ("blue", "“blue” is none"), ("100", "“100” is none")):
+        box.fill(typed)
+        lock.click()
+        page.locator("#daily .trouble").get_by_text(f"{trouble}: type a whole number from 0 to 99.").wait_for()
+        assert box.get_attribute("aria-invalid") == "true"
+    box.fill("99")
+    lock.click()
+    page.get_by_text("You say 99.").wait_for()
     solve(page)
     to_the_end(page)
     row = page.locator("#daily .row")
     row.wait_for()
     turns = puzzle.request.problem().turns
     assert row.inner_text() == f"mmreason {puzzle.day}: {puzzle.task}, solved\n{'✓' * (turns + 1)}"
-    if asks:
-        assert page.locator("#daily .kept").inner_text().endswith("✓, you: 99 ✗.")
+    assert page.locator("#daily .kept").inner_text().endswith("✓, you: 99 ✗.")
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.written = text; return Promise.resolve(); }")
     page.get_by_role("button", name="Copy result").click()
-    page.get_by_text("Copied.").or_(page.get_by_text("Press Ctrl+C")).wait_for()
+    page.get_by_text("Copied.").wait_for()
+    head, signs, link = page.evaluate("window.written").split("\n")
+    assert head == f"mmreason {puzzle.day}: {puzzle.task}, solved"
+    assert signs == "Model ✓, me ✗"  # and no answer, nor one mark a turn
     assert part(page, "puzzle-name").inner_text().startswith(puzzle.task.title())
+    page.get_by_role("button", name="Your own puzzle").click()
+    page.locator("#own-board").wait_for()
+    assert page.locator("#daily .mm-daily").is_hidden()  # it was of another puzzle
+
+    friend = visit(link, width=390, height=844, reduced_motion="reduce")
+    friend.locator("#daily .asks").get_by_text(daily.question(puzzle)["question"]).wait_for()
+    assert friend.locator(".mm-player").get_attribute("data-state") == "ready"  # nothing is given away
+    assert friend.get_by_label("Seed", exact=True).input_value() == str(puzzle.seed)
+    friend.wait_for_function(TOGETHER)

@@ -23,7 +23,6 @@ for (const [name, url, label] of props.pictures ?? []) {
 
 /** @param {string} name */
 function choose(name) {
-  if (props.value === name) return;
   props.value = name;
   show();
   trigger('pick', {});

@@ -1,6 +1,8 @@
 // The visitor's own answers to the daily puzzle.  Strings and numbers only.
 
-/** @typedef {{ day?: string, answer?: number, streak?: number }} Kept */
+/** @typedef {{ day?: string, answer?: string | number, streak?: number }} Kept */
+
+const MOST = 99; // that a number may be
 
 /**
  * The first whole number in a text, or null.
@@ -9,6 +11,42 @@
 export function firstNumber(text) {
   const found = /\d+/.exec(text);
   return found ? Number(found[0]) : null;
+}
+
+/**
+ * What a visitor typed as an answer, or what is wrong with it.
+ * @param {string} typed
+ * @param {{ numeric?: boolean, words?: number }} takes a number, which may be followed by words, or so many words
+ * @returns {{ answer: string, trouble: '' } | { answer: null, trouble: string }}
+ */
+export function answerOf(typed, { numeric, words }) {
+  const said = typed.trim().toLowerCase().split(/\s+/).filter(Boolean);
+  const named = said.length ? `“${typed.trim().slice(0, 24)}” is none` : 'The field is empty';
+  if (!numeric) {
+    const most = words ?? 1;
+    if (said.length === most) return { answer: said.join(' '), trouble: '' };
+    const due = most === 1 ? 'one word' : `${most} words, as the puzzle says them`;
+    return {
+      answer: null,
+      trouble: `${said.length ? `“${typed.trim().slice(0, 24)}” has ${said.length}` : named}: type ${due}.`,
+    };
+  }
+  const number = /^\d+$/.test(said[0] ?? '') ? Number(said[0]) : MOST + 1;
+  if (number > MOST || said.length > 2)
+    return { answer: null, trouble: `${named}: type a whole number from 0 to ${MOST}.` };
+  return { answer: [number, ...said.slice(1)].join(' '), trouble: '' };
+}
+
+/**
+ * Is it the right answer?  A number alone is enough where one is asked for.
+ * @param {string} said
+ * @param {string} right
+ */
+export function isRight(said, right) {
+  const words = said.toLowerCase().split(/\s+/);
+  const wanted = right.toLowerCase().split(/\s+/);
+  const isNumber = firstNumber(right) !== null && words.length === 1;
+  return isNumber ? words[0] === wanted.find((word) => /^\d+$/.test(word)) : words.join(' ') === wanted.join(' ');
 }
 
 /**
@@ -29,16 +67,29 @@ export function dayAfter(day) {
 export const dayStreak = (kept, day) => (kept.day === day ? (kept.streak ?? 1) : 0);
 
 /**
- * Who was right: "Model: 10 ✓, you: 12 ✗."
+ * Who was right: "Model: 10 moves ✓, you: 12 ✗."
  * @param {string} model what the model answered, in words
  * @param {string} right
- * @param {number} [mine]
+ * @param {string} [mine]
  */
 export function verdictOfDay(model, right, mine) {
-  const wanted = firstNumber(right);
-  if (wanted === null) return '';
-  /** @param {number | null} answer */
-  const marked = (answer) => `${answer ?? 'no answer'} ${answer === wanted ? '✓' : '✗'}`;
-  const says = `Model: ${marked(firstNumber(model))}`;
-  return mine === undefined ? `${says}.` : `${says}, you: ${marked(mine)}.`;
+  const says = `Model: ${model || 'no answer'} ${sign(model, right)}`;
+  return mine === undefined ? `${says}.` : `${says}, you: ${mine} ${sign(mine, right)}.`;
 }
+
+/**
+ * The same for others, who may still want to solve it: without the answers.
+ * @param {string} model
+ * @param {string} right
+ * @param {string} [mine]
+ */
+export function signsOfDay(model, right, mine) {
+  const says = `Model ${sign(model, right)}`;
+  return mine === undefined ? says : `${says}, me ${sign(mine, right)}`;
+}
+
+/**
+ * @param {string} said
+ * @param {string} right
+ */
+const sign = (said, right) => (isRight(said, right) ? '✓' : '✗');
