@@ -26,6 +26,7 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./player/narration.js') &
   typeof import('./player/pointing.js') &
   typeof import('./player/sharing.js') &
+  typeof import('./player/poster.js') &
   typeof import('./player/share.js') &
   typeof import('./player/draw.js') &
   typeof import('./twin/opening.js') &
@@ -202,6 +203,8 @@ interface Problem {
 interface Ended {
   segments: Segment[];
   success: boolean;
+  /** Whether the last picture solves the puzzle, and whether the answer is true; of a run that has ended. */
+  right?: { picture: boolean; answer: boolean } | null;
   end_reason: string;
 }
 interface Advice {
@@ -216,7 +219,7 @@ interface PlayerValue extends Ended {
   run: number;
   state: 'ready' | 'running' | 'stopped' | 'finished' | 'example';
   problem: Problem;
-  settings: { num_steps?: number; attention?: string; turn?: string };
+  settings: { num_steps?: number; attention?: string; turn?: string; seed?: number };
   sheet: SheetValue;
   canvas_codes: Codes;
   cost: { tokens_forwarded: number; full_redraw_tokens: number; seconds: number } | null;
@@ -264,6 +267,10 @@ interface Player extends Timeline {
   seen: number;
   playing: boolean;
   following: boolean;
+  /** By Stop, and nothing has moved since. */
+  stopped: boolean;
+  /** Whether the end was shown when it was last drawn. */
+  ended: boolean;
   cards: Map<number | 'answer', Card>;
   current: Card | null;
   said: string;

@@ -31,7 +31,7 @@ MODULES = (
     ),
     *("shared/save", "shared/chart", "shared/shapes"),
     *("board/tiles", "header/tour"),
-    *("player/narration", "player/pointing", "player/sharing", "player/share", "player/draw"),
+    *("player/narration", "player/pointing", "player/sharing", "player/poster", "player/share", "player/draw"),
     *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/strip"),
     *("group/pictures", "group/drawer", "group/figures", "group/point", "group/order", "group/following"),
 )

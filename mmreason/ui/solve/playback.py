@@ -16,7 +16,7 @@ import numpy as np
 
 from mmreason.layouts.vocabulary import MASK
 from mmreason.records import DIFFICULTIES, NUM_CELLS, Problem, Segment, Trace
-from mmreason.rewards.advice import Codes, expected_solution, first_wrong
+from mmreason.rewards.advice import Codes, expected_solution, first_wrong, parts_right
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS
 from mmreason.traces.sheet import sheet_pixels
@@ -72,6 +72,7 @@ class Playback:
             "segments": self._segments(trace),
             "end_reason": trace.end_reason,
             "success": trace.success,
+            "right": parts_right(trace, self.verifier) if finished else None,
             "cost": cost_entry(trace),
             "expected": expected_solution(trace.problem, self.codes) if finished else None,
             "advice": first_wrong(trace, self.verifier, self.codes) if finished else None,

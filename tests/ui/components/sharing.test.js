@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { captions, linesOf } from '../../../mmreason/ui/components/player/poster.js';
 import { apiCode, shareText, turnMarks } from '../../../mmreason/ui/components/player/sharing.js';
 
 const right = { right: true, reason: 'true' };
@@ -30,6 +31,22 @@ test('a run is passed on in three lines, the link last', () => {
   assert.equal(lines[1], '✓✗– 2 edits, with 27 % of the tokens of full redraws');
   assert.equal(lines[2], 'https://example.org/?task=maze');
   assert.equal(shareText({ ...RUN, state: 'stopped' }, '').split('\n').length, 2);
+});
+
+test('a picture to pass on names puzzle, thought and end, in lines that fit', () => {
+  const { above, below } = captions({ ...RUN, problem: { ...RUN.problem, question: 'How far?' } }, 'go left');
+  assert.deepEqual([...above, ...below].map(([text]) => text).slice(0, 4), [
+    'Maze, medium, seed 7',
+    'How far?',
+    '“go left”',
+    '✗ Not solved',
+  ]);
+  const lines = linesOf('one two  three-and-more four', (line) => line.length, 9);
+  assert.deepEqual(lines, ['one two', 'three-and-more', 'four']);
+  assert.deepEqual(
+    linesOf('', (line) => line.length, 9),
+    [],
+  );
 });
 
 test('the code says all that the link says, text quoted and numbers bare', () => {

@@ -73,6 +73,33 @@ test('a result counts turns, not segments, and says why it is none', () => {
   assert.deepEqual(words.resultLine({ ...ended, state: 'stopped' }), ['–', 'none', 'Stopped after 4 segments']);
 });
 
+test('what came right is said of a run that does not count as solved', () => {
+  const bad = { right: false, reason: 'a wall' };
+  const thought = { kind: 'thought', turn: 1, reward: 0, verdict: bad };
+  const edit = { kind: 'edit', turn: 1, reward: 0, verdict: bad };
+  const answer = { kind: 'answer', turn: 2, reward: 1, verdict: { right: true, reason: 'true' } };
+  /** @type {[{ picture: boolean, answer: boolean }, object[], string][]} */
+  const cases = [
+    [{ picture: true, answer: true }, [thought, answer], 'Picture and answer right, a thought wrong'],
+    [{ picture: true, answer: true }, [edit, answer], 'Picture and answer right, an edit on the way wrong'],
+    [{ picture: true, answer: false }, [thought], 'Picture right, no answer'],
+    [{ picture: true, answer: false }, [answer], 'Picture right, answer wrong'],
+    [{ picture: false, answer: true }, [edit, answer], 'Answer right, picture wrong'],
+  ];
+  for (const [right, segments, says] of cases) {
+    const ended = { segments, right, success: false, end_reason: 'answered', state: 'finished' };
+    assert.equal(words.outcomeWords(ended), says);
+    assert.deepEqual(words.resultLine(ended), ['–', 'none', `${says}: does not count as solved`]);
+  }
+  const none = {
+    segments: [thought],
+    right: { picture: false, answer: false },
+    success: false,
+    end_reason: 'answered',
+  };
+  assert.deepEqual(words.resultLine({ ...none, state: 'finished' }), ['✗', 'no', 'Not solved']);
+});
+
 test('advice names the turn and what would have been right', () => {
   const advice = { kind: 'thought', turn: 2, why: 'a wall', right: '<go> r1c1 <end>', codes: null, from_start: false };
   assert.deepEqual(words.adviceText(advice), [

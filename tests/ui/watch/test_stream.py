@@ -91,6 +91,14 @@ def test_masked_cells_are_visible_and_the_region_is_named_while_an_edit_is_drawn
     assert share(pixels[320:384, 128:512], LABEL) > 0.2
 
 
+# Does it lie on top in its middle, or at the foot of the window where it goes on below that?
+ON_TOP = """(box) => {
+  const { left, right, top, bottom } = box.getBoundingClientRect();
+  const y = Math.min((top + bottom) / 2, innerHeight - 4);
+  return box.contains(document.elementFromPoint((left + right) / 2, y));
+}"""
+
+
 def test_stop_ends_the_run_within_a_step(scripted, visit):
     page = visit(scripted.address)
     scripted.pipe.hold()
@@ -101,10 +109,48 @@ def test_stop_ends_the_run_within_a_step(scripted, visit):
     page.wait_for_timeout(300)
     scripted.pipe.let(20)
     part(page, "result").wait_for()
-    assert "Stopped after" in part(page, "result-line").inner_text()
+    assert "Stopped" in part(page, "result-line").inner_text()
+    assert part(page, "status").inner_text().startswith("Stopped")
+    assert part(page, "masked").count() == 0  # what is not whole is not left standing
     assert scripted.pipe.steps_taken <= 3
     assert scripted.pipe.streams_open == 0
     assert page.get_by_role("button", name="Solve", exact=True).is_enabled()
+
+
+def test_stop_while_a_run_is_played_shows_whole_words_and_says_so(scripted, visit):
+    page = visit(scripted.address)
+    solve(page)
+    page.locator(".mm-player[data-state=finished]").wait_for()
+    page.get_by_role("button", name="Stop", exact=True).click()
+    part(page, "narration").get_by_text("Stopped: play goes on from here.").wait_for()
+    assert part(page, "status").inner_text().startswith("Stopped")
+    assert part(page, "now").locator(".masked").count() == 0
+    part(page, "play").click()
+    assert not part(page, "status").inner_text().startswith("Stopped")
+
+
+def test_the_number_of_turns_is_told_after_the_end_only(scripted, visit):
+    page = visit(scripted.address)
+    page.get_by_role("radio", name="jigsaw").click()
+    page.get_by_text("Jigsaw, medium, seed").wait_for()
+    assert part(page, "status").inner_text() == "The puzzle"  # of a jigsaw it would be the answer
+    solve(page)
+    to_the_end(page)
+    part(page, "scrub").press("Home")
+    assert part(page, "status").inner_text().endswith("turns needed")
+
+
+def test_the_settings_close_by_escape_and_by_a_click_beside_them(scripted, visit):
+    page = visit(scripted.address, width=390, height=844)
+    settle(page)
+    gear = page.get_by_role("button", name="More settings")
+    panel = page.locator("#more > button + *")
+    for close in (lambda: page.keyboard.press("Escape"), lambda: page.mouse.click(8, 8)):
+        gear.click()
+        panel.wait_for()
+        assert panel.evaluate(ON_TOP), "it lies over the player's bar"
+        close()
+        panel.wait_for(state="hidden")
 
 
 def test_a_closed_tab_ends_its_run(scripted, visit):
@@ -222,14 +268,16 @@ def test_a_failure_names_the_first_wrong_turn_and_can_be_tried_again(scripted, v
     set_sampling_seed(page, FAILS)
     solve(page)
     to_the_end(page)
-    assert "Not solved" in part(page, "result-line").inner_text()
+    result = part(page, "result-line").inner_text()  # what the spoiled edit left out, the next one drew
+    assert "Picture and answer right, an edit on the way wrong: does not count as solved" in result
     assert "the drawing of turn 1 (1 of 4 cells wrong)" in part(page, "advice-why").inner_text()
     assert part(page, "advice-canvas").is_visible()
     part(page, "again").click()
     part(page, "result").wait_for(state="hidden")
     to_the_end(page)
     assert "Solved" in part(page, "result-line").inner_text()
-    assert page.get_by_label("Sampling seed").input_value() != str(FAILS)
+    assert "sampling seed" in part(page, "cost").inner_text()
+    assert page.get_by_label("Sampling seed").input_value() == str(FAILS)  # other puzzles are sampled as before
 
 
 def test_the_expected_solution_is_shown_on_demand(scripted, visit):

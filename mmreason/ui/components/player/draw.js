@@ -40,7 +40,9 @@ export function drawPlayer(player) {
   canvas.dataset.masked = String(codes.filter((code) => code === null).length);
   drawLights(player);
   drawNow(player, segment, f);
-  find('narration').textContent = narration(value, { s, f }, player.position === last(player));
+  find('narration').textContent = player.stopped
+    ? `Stopped${value.state === 'stopped' ? '' : ': play goes on from here'}.`
+    : narration(value, { s, f }, player.position === last(player));
   drawPuzzle(player);
   drawCards(player, s, f);
   drawDeck(player);
@@ -87,7 +89,7 @@ function invitation(player) {
   const { segments, problem } = player.value;
   if (segments.length || isRunning(player)) return '';
   if (problem.turns === 0) return 'This is no puzzle yet.';
-  return problem.difficulty === 'custom' ? 'Press “Solve this puzzle” to watch.' : 'Press Solve to watch.';
+  return 'Press Solve to watch.';
 }
 
 /**
@@ -181,12 +183,15 @@ function statusText(player) {
   const { s, f } = player.spots[player.position];
   const { problem, segments } = player.value;
   if (s < 0 && problem.turns === 0) return 'Your drawing';
-  if (s < 0) return isRunning(player) ? 'Starting' : `The puzzle, ${counted(problem.turns, 'turn')} needed`;
+  // How many turns it takes may be the answer: it is told when that has been seen.
+  const known = segments.length && player.seen >= last(player) ? `, ${counted(problem.turns, 'turn')} needed` : '';
+  const stopped = player.stopped || player.value.state === 'stopped' ? ['Stopped'] : [];
+  if (s < 0) return isRunning(player) ? 'Starting' : [...stopped, `The puzzle${known}`].join(' · ');
   const segment = segments[s];
   const parts = segment.kind === 'answer' ? ['Answer'] : [`Turn ${segment.turn}`, segment.kind];
   parts.push(`step ${f}${segment.done ? ` of ${segment.frames.length}` : ''}`);
   if (segment.kind === 'edit') parts.push(counted(segment.cells.length, 'cell'));
-  return parts.join(' · ');
+  return [...stopped, ...parts].join(' · ');
 }
 
 /** @param {Player} player */
@@ -240,7 +245,9 @@ function drawResult(player) {
   const over = value.state !== 'running' && value.state !== 'ready';
   const show = over && (player.seen >= last(player) || value.state === 'stopped');
   const result = find('result');
-  const appears = show && result.hidden;
+  const arrives = player.position >= last(player) && !player.ended;
+  const appears = show && (result.hidden || arrives);
+  player.ended = player.position >= last(player);
   result.hidden = !show;
   find('cost').textContent = show || isRunning(player) ? costText(value) : '';
   find('show-expected').hidden = !value.expected;
@@ -269,7 +276,10 @@ function costText({ cost, settings }) {
   const share = full > tokens && !whole ? [`${Math.round((100 * tokens) / full)} % of redrawing every image`] : [];
   const mode = whole ? 'full attention, no cache' : `${settings.attention ?? 'blocks'} attention`;
   const turn = settings.turn === 'joint' ? ['words and picture together'] : [];
-  return [`${tokens} tokens forwarded`, ...share, `${Number(seconds).toFixed(2)} s`, mode, ...turn].join(' · ');
+  const seed = settings.seed ? [`sampling seed ${settings.seed}`] : [];
+  return [`${tokens} tokens forwarded`, ...share, `${Number(seconds).toFixed(2)} s`, mode, ...turn, ...seed].join(
+    ' · ',
+  );
 }
 
 /**

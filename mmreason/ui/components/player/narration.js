@@ -1,7 +1,7 @@
 // What happens at a position of a player, in a sentence for who sees this for the first time.  Strings only.
 
 import { modality } from '../shared/frames.js';
-import { counted, GRID } from '../shared/words.js';
+import { counted, GRID, outcomeWords } from '../shared/words.js';
 
 const CELLS = GRID * GRID;
 
@@ -40,12 +40,13 @@ function judged(segment) {
 }
 
 /** @param {PlayerValue} value */
-function ending({ cost, segments, success }) {
+function ending(value) {
+  const { cost, segments, right, success } = value;
   const edits = segments.filter((segment) => modality(segment) === 'image').length;
   const share =
     cost && cost.full_redraw_tokens > cost.tokens_forwarded
       ? `, with ${Math.round((100 * cost.tokens_forwarded) / cost.full_redraw_tokens)} % of the tokens of full redraws`
       : '';
-  const result = success ? 'Solved' : 'Not solved';
-  return `${result} in ${counted(edits, 'edit')}${share}. In training, words and pictures are rewarded apart.`;
+  const apart = !success && (right?.picture || right?.answer) ? ';' : ' in';
+  return `${outcomeWords(value)}${apart} ${counted(edits, 'edit')}${share}. In training, words and pictures are rewarded apart.`;
 }

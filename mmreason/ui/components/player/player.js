@@ -20,6 +20,8 @@ const player = {
   seen: 0,
   playing: false,
   following: false,
+  stopped: false,
+  ended: false,
   cards: new Map(),
   current: null,
   said: '',
@@ -50,14 +52,17 @@ function receive() {
   if (!next || typeof next !== 'object' || !Array.isArray(next.canvas_codes)) return;
   if (player.value && next.run < player.value.run) return; // out of date: a newer run is being shown
   const isNew = !player.value || player.value.run !== next.run;
-  player.value = next;
+  // Of a run that was stopped in the middle of a segment, what is whole.
+  const segments = next.state === 'stopped' ? next.segments.filter(({ done }) => done) : next.segments;
+  player.value = { ...next, segments };
   player.sheet.use(next.sheet);
   wear(isNew);
-  Object.assign(player, timelineOf(next.canvas_codes, next.segments));
+  Object.assign(player, timelineOf(next.canvas_codes, segments));
+  player.position = Math.min(player.position, last());
   if (isNew) restart();
   else if (player.following && player.position < last()) place(last());
   else if (isRunning() && player.spots[player.position].s < 0 && last() >= 2) place(2);
-  if (next.state === 'stopped') player.playing = false;
+  if (next.state === 'stopped') stop();
   draw();
   schedule();
 }
@@ -70,6 +75,14 @@ function wear(anew) {
   if (anew) player.sheet.wear(photoOf(player.value));
 }
 
+/** Ends what moves, with all words of what is shown there: at the end of the segment, if it has one by now. */
+function stop() {
+  player.playing = player.following = false;
+  player.stopped = true;
+  const { s } = player.spots[player.position];
+  if (s >= 0 && player.value.segments[s].done) place(player.firstSpot[s] + player.value.segments[s].frames.length);
+}
+
 /** @param {number} position */
 function place(position) {
   player.position = position;
@@ -80,7 +93,7 @@ function restart() {
   const { calm, value } = player;
   place(0);
   player.seen = 0;
-  player.following = false;
+  player.following = player.stopped = player.ended = false;
   player.said = '';
   player.cards = new Map();
   player.current = null;
@@ -124,6 +137,7 @@ function schedule() {
  */
 function go(target, byTime) {
   place(Math.max(0, Math.min(last(), target)));
+  player.stopped = false;
   if (!byTime) player.following = false;
   draw();
 }
@@ -140,7 +154,7 @@ const step = (by) => pauseAt(player.position + by);
 function toggle() {
   if (!player.playing && player.position >= last() && !isRunning()) player.position = 0;
   player.playing = !player.playing;
-  player.following = false;
+  player.following = player.stopped = false;
   since = performance.now();
   draw();
   schedule();
@@ -184,7 +198,7 @@ onPhoto(() => {
 document.addEventListener('click', (event) => {
   // Stop ends what moves, too.
   if (!(event.target instanceof Element) || !event.target.closest('#stop') || !player.value) return;
-  player.playing = player.following = false;
+  if (player.playing || isRunning()) stop();
   draw();
   schedule();
 });

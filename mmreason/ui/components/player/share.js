@@ -2,10 +2,12 @@
 
 import { copied, menuKeys } from '../shared/dom.js';
 import { download } from '../shared/save.js';
+import { posterOf } from './poster.js';
 import { apiCode, shareText } from './sharing.js';
 
 const WAIT_MS = 60000; // for a file
 const LOOK_MS = 50;
+const SAVED = 'Saved.';
 const TAKES = '#take-file'; // gradio's button of the file: it is named by who asked, as soon as the file is there
 
 /**
@@ -21,6 +23,12 @@ export function connectShare(player, ask) {
   menuKeys(menu, find('share-head'));
 
   const link = () => (player.value.link ? location.origin + location.pathname + player.value.link : '');
+
+  /** What is said of whatever leaves the browser, where a photo lies on the puzzle. */
+  const withoutPhoto = () =>
+    player.sheet.photo
+      ? ' Your photo is not in it: it never leaves this browser, and the model’s picture shows there.'
+      : '';
 
   /**
    * @param {string} name of the button
@@ -39,12 +47,12 @@ export function connectShare(player, ask) {
    * @param {string} what
    */
   async function copy(text, what) {
-    if (await copied(text)) says.textContent = `${what} copied.`;
+    if (await copied(text)) says.textContent = `${what} copied.${withoutPhoto()}`;
     else {
       field.value = text;
       field.hidden = false;
       field.select();
-      says.textContent = 'Press Ctrl+C to copy.';
+      says.textContent = `Press Ctrl+C to copy.${withoutPhoto()}`;
     }
   }
 
@@ -67,13 +75,14 @@ export function connectShare(player, ask) {
   });
   on('copy-code', () => copy(apiCode(player.value.link, location.origin + location.pathname), 'Python'));
   on('save-picture', async () => {
-    const blob = await new Promise((done) => find('canvas', HTMLCanvasElement).toBlob(done, 'image/png'));
+    const blob = await new Promise((done) => posterOf(player).toBlob(done, 'image/png'));
     if (blob instanceof Blob) download(`mmreason-${player.value.problem.task}.png`, blob);
   });
   for (const kind of ['gif', 'trace']) {
     on(`take-${kind}`, async () => {
       says.textContent = kind === 'gif' ? 'Drawing the replay …' : 'Writing the trace …';
-      says.textContent = await take(kind, ask);
+      const said = await take(kind, ask);
+      says.textContent = said === SAVED ? said + withoutPhoto() : said;
     });
   }
 }
@@ -93,7 +102,7 @@ async function take(kind, ask) {
     if (!(button instanceof HTMLElement) || said !== name) continue;
     if (why.length) return why.join(' ');
     button.click();
-    return 'Saved.';
+    return SAVED;
   }
   return 'The server has not answered: please try again.';
 }

@@ -158,16 +158,36 @@ export function rewardText(segment) {
 }
 
 /**
+ * What came out, whatever the count of solved puzzles says: that asks for every thought and edit to be right, too.
+ * @param {Ended} value
+ */
+export function outcomeWords({ success, right, segments }) {
+  if (success) return 'Solved';
+  if (!right?.picture) return right?.answer ? 'Answer right, picture wrong' : 'Not solved';
+  if (!right.answer) {
+    const said = segments.some(({ kind }) => kind === 'answer');
+    return said ? 'Picture right, answer wrong' : 'Picture right, no answer';
+  }
+  const wrong = segments.find(({ verdict, reward }) => verdict && !verdict.right && reward !== null);
+  return `Picture and answer right, ${wrong?.kind === 'edit' ? 'an edit on the way' : 'a thought'} wrong`;
+}
+
+/**
  * How a run ended: sign, tone, sentence.
  * @param {Ended & { state: string }} value
  * @returns {[string, Tone, string]}
  */
 export function resultLine(value) {
-  if (value.state === 'stopped') return ['–', 'none', `Stopped after ${counted(value.segments.length, 'segment')}`];
+  if (value.state === 'stopped') {
+    const done = value.segments.length;
+    return ['–', 'none', done ? `Stopped after ${counted(done, 'segment')}` : 'Stopped in the first thought'];
+  }
   const turns = Math.max(0, ...value.segments.filter(({ kind }) => kind !== 'answer').map(({ turn }) => turn));
   if (value.success) return ['✓', 'yes', `Solved in ${counted(turns, 'turn')}`];
+  const outcome = outcomeWords(value);
+  if (value.right?.picture || value.right?.answer) return ['–', 'none', `${outcome}: does not count as solved`];
   const ended = value.end_reason && value.end_reason !== 'answered' ? `: ${value.end_reason}` : '';
-  return ['✗', 'no', `Not solved${ended}`];
+  return ['✗', 'no', `${outcome}${ended}`];
 }
 
 /**
