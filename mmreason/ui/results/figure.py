@@ -124,7 +124,7 @@ def map_chart(found: Map | None) -> Data | None:
     low, high = around([0, *(bound for point in drawn for bound in point[2:4])])
     return chart(
         "map-of-settings",
-        "Where factorized rewards help: short runs around the comparison’s settings",
+        "Where factorized rewards may help: short runs around the comparison’s settings, inconclusive",
         axis("factorized less joint, points of 100 puzzles", low, high),
         axis("", 0.4, len(places) + 0.6, ticks=ticks),
         [line("factorized less joint", drawn, colour=QUIET, mark="circle", weight=0)],
@@ -133,5 +133,6 @@ def map_chart(found: Map | None) -> Data | None:
         labels="none",
         rules=[{"axis": "x", "at": 0, "says": "no difference"}],
         height=64 + 26 * len(places),
-        says="A dot is one short run, or the mean of a few, with its 95 % interval: hints where to look, no findings.",
+        says="A dot is one short run, or the mean of a few, with its 95 % interval. They ran under the rule of the "
+        "first comparison, which has been removed since: hints where to look, no findings.",
     )

@@ -9,7 +9,7 @@ import gradio as gr
 from mmreason.analysis.comparison.results import Comparison, read_comparison, read_map
 from mmreason.analysis.cost.results import read_results
 from mmreason.ui.results.figure import AXES, METRICS, comparison_chart, forest, map_chart
-from mmreason.ui.results.words import DIFFERS, cost_claim, reward_claim, task_table
+from mmreason.ui.results.words import DIFFERS, cost_claim, reward_claim, reward_title, task_table
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import CHANGING, PRIVATE
 
@@ -58,7 +58,7 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tupl
         [ALL, *_tasks(comparison)],
         _figure(forest(comparison)),
         [["title", "Drawing only what changes is cheaper"], *claims[0]],
-        [["title", "Rewarding words and pictures apart trains better"], *claims[1]],
+        [["title", reward_title(comparison)], *claims[1]],
         caveats,
         how,
         _curves(comparison, metric, axis, task),

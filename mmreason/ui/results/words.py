@@ -40,6 +40,18 @@ def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
     return [*lines, *against_us(setbacks(results)), ["code", results.command]]
 
 
+def reward_title(found: Comparison | None) -> str:
+    """What the second claim comes to here, as a heading."""
+    if found is None:
+        return "Rewarding words and pictures apart"
+    paper = signed(found.paper["gain_over_joint"])
+    if found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"]:
+        return f"Rewarding words and pictures apart: the paper’s {paper} is not reproduced here"
+    if found.difference.ci95[0] > 0:
+        return "Rewarding words and pictures apart trains better"
+    return "Rewarding words and pictures apart: no clear difference here"
+
+
 def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
     """The second claim in a sentence, what goes against it, and how it was tested."""
     if found is None:
@@ -80,9 +92,9 @@ def setup_claim(found: Comparison) -> list[list[str]]:
                 why.append(f"the {name} alone {registered_gain(row[key])}")
         said += f"; {' and '.join(why)}" * bool(why)
     else:
-        said = f"{setup_progress(row)}"
+        said = f"not known yet: {setup_progress(row)}"
     return [
-        ["lead", f"In the authors' own setting, {said}."],
+        ["lead" if gained else "plain", f"In the authors' own setting, {said}."],
         [
             "plain",
             "As far as the authors' public repositories show, their arms differ in more than whose reward a token "
@@ -163,7 +175,10 @@ def protocol_words(found: Comparison) -> str:
     canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the stated region"
     p_value = found.difference.sign_flip_p
     flipped = (
-        "" if p_value is None else f" The paired difference by an exact sign-flip test over seeds: p = {p_value:.3f}."
+        ""
+        if p_value is None
+        else f" The paired difference by an exact sign-flip test over seeds: p = {p_value:.3f}, "
+        "not corrected for the looks and comparisons before it."
     )
     return (
         f"{_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "

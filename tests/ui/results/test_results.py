@@ -25,6 +25,7 @@ from mmreason.ui.results.words import (
     protocol_words,
     reward_claim,
     reward_setbacks,
+    reward_title,
     setup_claim,
     signed,
     task_table,
@@ -122,7 +123,21 @@ def test_how_likely_chance_is_stands_with_how_it_was_tested():
     content = written()
     assert "sign-flip" not in protocol_words(Comparison.model_validate(content))
     content["difference"]["sign_flip_p"] = 0.035
-    assert "sign-flip test over seeds: p = 0.035." in protocol_words(Comparison.model_validate(content))
+    assert "sign-flip test over seeds: p = 0.035, not corrected" in protocol_words(Comparison.model_validate(content))
+
+
+@pytest.mark.parametrize(
+    ("gain", "difference", "says"),
+    [
+        ([0.01, 0.05], [0.001, 0.02], "the paper’s +11.2 % is not reproduced here"),
+        ([-0.05, 0.15], [-0.01, 0.02], "no clear difference here"),
+        ([0.02, 0.15], [0.01, 0.04], "trains better"),
+    ],
+)
+def test_the_heading_says_no_more_than_the_interval(gain, difference, says):
+    content = written()
+    content["gain_over_joint"]["ci95"], content["difference"]["ci95"] = gain, difference
+    assert reward_title(Comparison.model_validate(content)).endswith(says)
 
 
 def test_doubled_rollouts_that_bring_more_go_against_us():

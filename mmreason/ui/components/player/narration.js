@@ -48,5 +48,5 @@ function ending(value) {
       ? `, with ${Math.round((100 * cost.tokens_forwarded) / cost.full_redraw_tokens)} % of the tokens of full redraws`
       : '';
   const apart = !success && (right?.picture || right?.answer) ? ';' : ' in';
-  return `${outcomeWords(value)}${apart} ${counted(edits, 'edit')}${share}. In training, words and pictures are rewarded apart.`;
+  return `${outcomeWords(value)}${apart} ${counted(edits, 'edit')}${share}. RL (tab Train) rewards words and pictures apart.`;
 }
