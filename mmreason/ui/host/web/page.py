@@ -14,9 +14,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 MOST = 8  # pages that are kept, one for each name by which the server is reached
 _SAYS_WHERE = re.compile(rb"host|(?:x-)?forwarded.*|origin|referer|cookie|authorization")  # of headers, for gradio
+_ANSWERS = (b"page", b"deep_link", b"all_endpoints")  # parameters that gradio itself answers with another page
 _BASE = re.compile(rb"<base [^>]*>")  # which addresses hang on; nothing is fetched before it
 
 _NAME = r"([\w.-]+\.(?:js|css))"
@@ -41,7 +43,8 @@ class KeepPage:
             return
         asked = [pair for pair in scope["headers"] if _SAYS_WHERE.fullmatch(pair[0])]
         name = (scope["scheme"], scope.get("root_path", ""), scope["path"], tuple(asked))
-        keeps = b"deep_link" not in scope["query_string"]
+        asked_for = {parameter for parameter, _ in parse_qsl(scope["query_string"], keep_blank_values=True)}
+        keeps = asked_for.isdisjoint(_ANSWERS)
         if keeps and name in self._kept:
             self._kept.move_to_end(name)
             await _answer(*self._kept[name], send)

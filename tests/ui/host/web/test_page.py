@@ -52,7 +52,9 @@ def test_a_page_is_made_once_for_each_name_and_whatever_a_link_asks_for():
 
 def test_what_is_not_the_same_for_all_is_made_anew():
     server = Server()
-    assert server.ask(query=b"deep_link=1")[1] != server.ask(query=b"deep_link=1")[1]
+    for query in (b"deep_link=1", b"%70age=other", b"task=maze&all_endpoints"):
+        assert server.ask(query=query)[1] != server.ask(query=query)[1]
+    assert server.ask()[1] == server.ask()[1], "and none of these is kept for others"
     cookies = Server(headers=[(b"set-cookie", b"a=1")])
     assert cookies.ask()[1] != cookies.ask()[1]
     other = Server(kind=b"application/json")
