@@ -35,7 +35,7 @@ from mmreason.ui.host.checkpoints import load_pipeline
 from mmreason.ui.host.web.sheets import SHEETS
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.results.tab import results_view
-from mmreason.ui.shell.component import MODULES, read, script, shared_script
+from mmreason.ui.shell.component import MODULES, read, script, shared_script, style_of
 from mmreason.ui.shell.theme import COLOURS, SHARED
 from mmreason.ui.watch.handlers import example_values
 
@@ -94,7 +94,7 @@ def _page() -> str:
 def _style() -> str:
     """Colours, the twin's own rules, and each component's within its own place, as gradio has it."""
     styles = [COLOURS, SHARED, read("twin/twin.css")]
-    styles += [f'[data-mm="{name}"] {{\n{read(f"{name}/{name}.css")}}}' for name in COMPONENTS]
+    styles += [f'[data-mm="{name}"] {{\n{style_of(name)}}}' for name in COMPONENTS]
     return "\n".join(styles)
 
 

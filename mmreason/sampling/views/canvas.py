@@ -72,17 +72,25 @@ def start_canvas(problem: Problem, codec: Codec, pixels: int | None = None) -> C
     its cells are its codes.
     """
     step = codec.pixels_per_code
-    if problem.canvas.size:  # cells of a puzzle, or the pixels of a task on pictures
-        picture = puzzle_at(problem.task, problem.canvas, problem.image, pixels, step)
-        return Canvas(picture, codec.encode(picture), (GRID, GRID), _region(problem, picture.shape[:2], step))
-    picture = fitted(problem.image, pixels or OWN_PIXELS, codec)
+    picture, cells = start_picture(problem, codec, pixels)
     codes_HW = codec.encode(picture)
+    if problem.canvas.size:
+        return Canvas(picture, codes_HW, cells, _region(problem, picture.shape[:2], step))
     mask = problem.region
     if mask is not None and mask.shape != picture.shape[:2]:
         drawn = np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=-1)
         mask = fitted(drawn, pixels or OWN_PIXELS, codec)[..., 0] > 127
     given_HW = None if mask is None else codes_under(mask, step)
-    return Canvas(picture, codes_HW, (codes_HW.shape[0], codes_HW.shape[1]), given_HW)
+    return Canvas(picture, codes_HW, cells, given_HW)
+
+
+def start_picture(problem: Problem, codec: Codec, pixels: int | None = None) -> tuple[np.ndarray, tuple[int, int]]:
+    """The same canvas without its codes: its pixels, and how many cells it has; raises ConfigError."""
+    step = codec.pixels_per_code
+    if problem.canvas.size:  # cells of a puzzle, or the pixels of a task on pictures
+        return puzzle_at(problem.task, problem.canvas, problem.image, pixels, step), (GRID, GRID)
+    picture = fitted(problem.image, pixels or OWN_PIXELS, codec)
+    return picture, (picture.shape[0] // step, picture.shape[1] // step)
 
 
 def puzzle_at(

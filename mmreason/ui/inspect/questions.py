@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -65,7 +65,7 @@ def _answer(group: Group, what: str, said: Mapping[str, str]) -> Answer:
     if what.startswith("picture/"):
         return _picture(group, _picture_of(group, what.removeprefix("picture/")), said)
     if what.startswith("outline/"):
-        return _json(outline_of(_picture_of(group, what.removeprefix("outline/"))))
+        return _outline(group, _picture_of(group, what.removeprefix("outline/")))
     prompt = _NUMBER.check(said.get("prompt", "0"), "prompt")
     if what == "group":
         return _json(group_view(group, prompt))
@@ -96,20 +96,19 @@ def _said(status: int, words: str) -> Answer:
 
 
 class _Ready:
-    """Pictures as they were last sent."""
+    """What was made of pictures, as it was last sent."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, str, int], tuple[str, bytes]] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, ...], tuple[str, bytes]] = OrderedDict()
         self._size, self._lock = 0, Lock()
 
-    def sized(self, token: str, picture: Picture, side: int) -> tuple[str, bytes]:
-        """``picture`` as at most ``side`` pixels."""
-        key = (token, picture.key, side)
+    def made(self, make: Callable[[], tuple[str, bytes]], *key: str) -> tuple[str, bytes]:
+        """What ``make`` makes: its type and bytes."""
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        made = sized(picture, side)
+        made = make()
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = made
@@ -132,5 +131,14 @@ def _picture_of(group: Group, text: str) -> Picture:
 def _picture(group: Group, picture: Picture, said: Mapping[str, str]) -> Answer:
     side = limits.Whole("side", SIDES[0], SIDES[-1], "pixels").check(said.get("side", SIDES[1]))
     side = next(one for one in SIDES if one >= side)
-    kind, content = _READY.sized(group.token, picture, side)
+    kind, content = _READY.made(lambda: sized(picture, side), group.token, picture.key, str(side))
+    return 200, kind, content
+
+
+def _outline(group: Group, mask: Picture) -> Answer:
+    def traced() -> tuple[str, bytes]:
+        _, kind, content = _json(outline_of(mask))
+        return kind, content
+
+    kind, content = _READY.made(traced, group.token, mask.key, "outline")
     return 200, kind, content

@@ -35,6 +35,7 @@ MODULES = (
     *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/strip"),
     *("group/pictures", "group/drawer", "group/figures", "group/point", "group/order", "group/following"),
 )
+STYLES = dict.fromkeys(("film", "player"), ("shared/stage",))  # of components that share some of their looks
 OWN_MODULES = {"film": ("film/paint", "film/story")}  # of components that not every page has: these bring them
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
@@ -44,7 +45,7 @@ _COMMENT = re.compile(r"^ *(?:/\*\*(?:(?!\*/).)*\*/|//[^\n]*)\n", re.MULTILINE |
 
 def component(name: str, *, value: Any = None, **props: Any) -> gr.HTML:
     """The component of the folder ``name``."""
-    template, style = (read(f"{name}/{name}.{kind}") for kind in ("html", "css"))
+    template, style = read(f"{name}/{name}.html"), style_of(name)
     for text in (template, style):
         assert not any(mark in text for mark in _EVALUATED), f"{name}: templates must be static"
     return gr.HTML(
@@ -67,6 +68,11 @@ def _scope(module: str) -> str:
     names = ", ".join(_EXPORT.findall(source))
     body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = mm;", source))
     return f"(() => {{\n{body}Object.assign(mm, {{ {names} }});\n}})();\n"
+
+
+def style_of(name: str) -> str:
+    """The style of the component ``name``, after what it shares with others."""
+    return "".join(read(f"{file}.css") for file in (*STYLES.get(name, ()), f"{name}/{name}"))
 
 
 def script(name: str) -> str:

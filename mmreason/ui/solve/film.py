@@ -21,7 +21,7 @@ from mmreason.errors import MMReasonError
 from mmreason.records import Problem, Trace
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import WATCHED_ORDER
-from mmreason.sampling.views.canvas import start_canvas
+from mmreason.sampling.views.canvas import start_picture
 from mmreason.sampling.views.pipeline import FREE, ViewsPipeline
 from mmreason.traces.versions.views import region_words, to_two, write_picture, write_pictures_gif
 from mmreason.ui.host.files import new_place
@@ -88,8 +88,7 @@ class Film:
 
     def __init__(self, pipe: ViewsPipeline, problem: Problem) -> None:
         self.pipe, self.run, self.problem = pipe, run_number(), problem
-        canvas = start_canvas(problem, pipe.model.codec, pipe.views.pixels)
-        self.start, self.codes_HW, self.marks = canvas.pixels, canvas.codes_HW, canvas.cells
+        self.start, self.marks = start_picture(problem, pipe.model.codec, pipe.views.pixels)
         self.picture = shown_picture(self.start)
         self._judged = Judged(judge_of(pipe).score, settled)
         self._entries: list[dict[str, Any]] = []
@@ -181,7 +180,7 @@ class Film:
     def _sketch(self, trace: Trace, s: int, box: Region) -> str:
         """The picture as it would be with what is committed of edit ``s``, round its region."""
         layout, codec = self.pipe.model.layout, self.pipe.model.codec
-        codes, before = self.codes_HW.ravel().copy(), self.start
+        codes, before = np.array(trace.canvas_tokens) - layout.first_code, self.start
         for segment in trace.segments[:s]:
             if segment.kind == "edit" and segment.picture is not None:
                 codes[list(segment.cells)] = np.array(segment.tokens) - layout.first_code

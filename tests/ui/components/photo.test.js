@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { homeCells, photoTrouble, tilesAfter } from '../../../mmreason/ui/components/shared/photo.js';
+import {
+  homeCells,
+  photoAddress,
+  photoTrouble,
+  tilesAfter,
+  usePhoto,
+} from '../../../mmreason/ui/components/shared/photo.js';
 
 const WHOLE = Array.from({ length: 64 }, (_, cell) => 100 + cell); // a picture's codes, each at its home
 
@@ -42,4 +48,18 @@ test('a file that is no small picture is refused in a sentence', () => {
   assert.equal(photoTrouble({ type: 'image/png', size: 1000 }), '');
   assert.match(photoTrouble({ type: 'image/svg+xml', size: 1000 }), /JPEG, PNG or WebP/);
   assert.match(photoTrouble({ type: 'image/png', size: 17e6 }), /at most 16 MB; this one has 17\.0 MB/);
+});
+
+test('a photo is encoded once, however often its tiles are shown, and another one anew', () => {
+  globalThis.document = /** @type {any} */ ({ dispatchEvent: () => true });
+  let encoded = 0;
+  const picture = () => /** @type {any} */ ({ toDataURL: () => `data:image/jpeg;base64,${++encoded}` });
+  assert.equal(photoAddress(), '');
+  usePhoto(picture());
+  assert.equal(photoAddress(), photoAddress());
+  usePhoto(picture());
+  assert.equal(photoAddress(), 'data:image/jpeg;base64,2');
+  usePhoto(null);
+  assert.equal(photoAddress(), '');
+  assert.equal(encoded, 2);
 });

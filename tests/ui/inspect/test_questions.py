@@ -18,8 +18,9 @@ from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentCo
 from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.group.held import SHELF, Group, Shelf
+from mmreason.ui.group.outline import outline_of
 from mmreason.ui.host.settings import name_of
-from mmreason.ui.inspect import sources
+from mmreason.ui.inspect import questions, sources
 from mmreason.ui.inspect.bundled import bundled, first_group, open_bundled
 from mmreason.ui.inspect.questions import answer
 from tests.helpers.browser import ROOT
@@ -42,6 +43,20 @@ def recorded(path: Path, rewards: list[list[tuple[float, float]]]) -> Path:
             for text, image in turns:
                 rollout.text(f"words {i}", reward=text).image(Image.new("RGB", (32, 24), (i, 9, 9)), reward=image)
     return path
+
+
+def test_the_outline_of_a_mask_is_traced_once_however_often_it_is_looked_at(tmp_path, monkeypatch):
+    white = np.zeros((24, 32), dtype=bool)
+    white[4:12, 6:20] = True
+    with Recorder(tmp_path / "masked.jsonl") as record:
+        record.rollout("Draw.").image(Image.new("RGB", (32, 24)), region=white, reward=1.0)
+    group = sources.open_upload([str(tmp_path / "masked.jsonl")])
+    traced = []
+    monkeypatch.setattr(questions, "outline_of", lambda mask: traced.append(mask) or outline_of(mask))
+    number = len(group.pictures) - 1
+    said = [asked(group.token, f"outline/{number}") for _ in range(3)]
+    assert said == [outline_of(group.pictures[number])] * 3 and said[0]["path"] == "M6 4H20V12H6Z"
+    assert len(traced) == 1
 
 
 # Whose they are

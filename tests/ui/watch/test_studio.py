@@ -71,6 +71,17 @@ def run(asked: dict) -> tuple[list[dict], film.FilmRun]:
     return [*values, end.value], end.finished
 
 
+def test_the_picture_that_a_run_begins_with_is_encoded_once(public_host, tmp_path, monkeypatch) -> None:
+    asked = ASKED | {"picture": photo(tmp_path / "photo.png")}
+    wish, _ = picture.read(asked)
+    assert wish is not None
+    codec = type(wish.pipeline().model.codec)
+    encode, encoded = codec.encode, []
+    monkeypatch.setattr(codec, "encode", lambda self, image: encoded.append(image) or encode(self, image))
+    values, _ = run(asked)
+    assert len(encoded) == 1 and any(segment.get("patch") for segment in values[-1]["segments"])
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,7 +1,7 @@
 // The tiles of a jigsaw of one's own: a click on two of them exchanges them; a photo of one's own may lie on them.
 
 import { node } from '../shared/dom.js';
-import { readPhoto, tilesAfter, usedPhoto, usePhoto } from '../shared/photo.js';
+import { photoAddress, readPhoto, tilesAfter, usePhoto } from '../shared/photo.js';
 
 const SIDE = 4;
 const MOVES = /** @type {Record<string, number>} */ ({
@@ -50,8 +50,8 @@ export function swapTiles(box, tools, swaps, put) {
   }
 
   function show() {
-    const photo = usedPhoto();
-    const ground = photo ? `url("${photo.toDataURL('image/jpeg', 0.8)}")` : '';
+    const photo = photoAddress();
+    const ground = photo && `url("${photo}")`;
     tilesAfter(swaps()).forEach((tile, place) => {
       const button = buttons[place];
       const [row, column] = [Math.floor(tile / SIDE), tile % SIDE];

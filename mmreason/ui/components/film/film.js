@@ -125,7 +125,7 @@ function drawStory(film, s, f) {
   find('question').textContent = film.question;
   find('mode').textContent = film.mode;
   film.segments.forEach((segment, i) => {
-    turns[i] ??= makeTurn(segment, i);
+    turns[i] ??= makeTurn(segment);
     const at = i < s ? segment.frames.length : i === s ? f : 0;
     fillTurn(turns[i], album, film, i, at, () => stepTo(firstSpot[i] + segment.frames.length - 1));
     turns[i].item.classList.toggle('current', i === s);
@@ -147,11 +147,8 @@ function drawStory(film, s, f) {
     : '';
 }
 
-/**
- * @param {FilmSegment} segment
- * @param {number} i
- */
-function makeTurn(segment, i) {
+/** @param {FilmSegment} segment */
+function makeTurn(segment) {
   const item = node('li', `turn ${modality(segment)}`);
   find('turns').append(item);
   return { item, key: '' };

@@ -10,9 +10,13 @@ const CHANGED = 'mm-photo';
 
 /** @type {HTMLCanvasElement | null} */
 let photo = null;
+let address = ''; // of the photo as a JPEG, which is made when it is first asked for
 
-/** The photo in use. */
-export const usedPhoto = () => photo;
+/** The photo in use as an address of its own; empty without one. */
+export function photoAddress() {
+  if (photo && !address) address = photo.toDataURL('image/jpeg', 0.8);
+  return address;
+}
 
 /**
  * Uses a photo, or none, from now on.
@@ -20,6 +24,7 @@ export const usedPhoto = () => photo;
  */
 export function usePhoto(picture) {
   photo = picture;
+  address = '';
   document.dispatchEvent(new Event(CHANGED));
 }
 
