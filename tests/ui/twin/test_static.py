@@ -136,29 +136,30 @@ def test_it_fits_a_phone(opened):
 def test_a_puzzle_is_solved_in_the_browser_to_its_verdict(opened):
     """From the disk, without a network: nothing is loaded before it is asked for, and the page stays responsive."""
     assert opened.evaluate("Object.keys(twin.solver)") == []
-    says = opened.locator(".here-says")
+    says = opened.locator(".solver-says")
     expect(says).to_contain_text("checkpoint base (3.7 million parameters")
     expect(says).to_contain_text("10 MB that are loaded once")
-    opened.locator(".here-difficulty").select_option("easy")
+    opened.locator(".solver-difficulty").select_option("easy")
     expect(opened.locator(".mm-player .puzzle-name")).to_have_text("maze, easy, seed 1")
     assert opened.evaluate("Object.keys(twin.solver)") == ["puzzles"]
-    opened.locator(".here-solve").click()
+    opened.locator(".solver-solve").click()
     opened.locator(".mm-player[data-state=running]").wait_for(timeout=60_000)
     opened.evaluate(TURNS)
+    expect(opened.locator(".solver")).to_have_count(1)  # no part of a component has its name, or its style
     opened.locator(".mm-player[data-state=finished]").wait_for(timeout=120_000)
     turns = opened.evaluate("window.turns")
     opened.locator(".mm-player .live").click()
     expect(opened.locator(".mm-player .result-line")).to_contain_text("Solved in")
     expect(opened.locator(".mm-player .cost")).to_contain_text("blocks attention")
     expect(opened.locator(".mm-player .card").last).to_contain_text("moves")
-    expect(opened.locator(".here-state")).to_contain_text("It took this browser")
-    print(opened.locator(".here-state").inner_text(), f"The page stood still for {max(turns):.0f} ms at most.")
+    expect(opened.locator(".solver-state")).to_contain_text("It took this browser")
+    print(opened.locator(".solver-state").inner_text(), f"The page stood still for {max(turns):.0f} ms at most.")
     assert len(turns) > 20
     opened.locator(".mm-player .show-expected").click()
     expect(opened.locator(".mm-player .expected li")).not_to_have_count(0)
     opened.add_script_tag(content=AXE.read_text())
     found = opened.evaluate(
-        "async () => (await axe.run('.here', { preload: false })).violations.map((each) => each.id)"
+        "async () => (await axe.run('.solver', { preload: false })).violations.map((each) => each.id)"
     )
     assert found == []
 
@@ -169,33 +170,33 @@ def test_firefox_solves_from_the_disk_as_well(folder, tmp_path):
     with opened_firefox(tmp_path / "profile", {}) as page:
         page.goto((folder / "index.html").as_uri(), 390, 844)
         page.ask(
-            "(() => { const choice = document.querySelector('.here-difficulty'); choice.value = 'easy';"
+            "(() => { const choice = document.querySelector('.solver-difficulty'); choice.value = 'easy';"
             "choice.dispatchEvent(new Event('change')); })()"
         )
-        page.click(".here-solve")
+        page.click(".solver-solve")
         page.wait("document.querySelector('.mm-player').dataset.state === 'finished'")
         page.click(".mm-player .live")
         assert "Solved in" in page.wait("document.querySelector('.mm-player .result-line')?.textContent")
-        print("Firefox:", page.ask("document.querySelector('.here-state').textContent"))
+        print("Firefox:", page.ask("document.querySelector('.solver-state').textContent"))
         assert page.errors == []
 
 
 def test_a_solve_in_the_browser_stops_when_it_is_told(opened):
-    opened.locator(".here-difficulty").select_option("hard")
-    opened.locator(".here-solve").press("Enter")
+    opened.locator(".solver-difficulty").select_option("hard")
+    opened.locator(".solver-solve").press("Enter")
     opened.locator(".mm-player[data-state=running]").wait_for(timeout=60_000)
-    opened.locator(".here-stop").press("Enter")
-    expect(opened.locator(".here-state")).to_have_text("Stopped.")
+    opened.locator(".solver-stop").press("Enter")
+    expect(opened.locator(".solver-state")).to_have_text("Stopped.")
     expect(opened.locator(".mm-player")).to_have_attribute("data-state", "stopped")
-    expect(opened.locator(".here-solve")).to_be_focused()
+    expect(opened.locator(".solver-solve")).to_be_focused()
     frames = opened.locator(".mm-player .scrub").get_attribute("max")
     opened.wait_for_timeout(500)
     assert opened.locator(".mm-player .scrub").get_attribute("max") == frames
-    opened.locator(".here-solve").click()
+    opened.locator(".solver-solve").click()
     opened.locator(".mm-player[data-state=running]").wait_for()
     opened.locator(".examples").select_option(label="sudoku, medium")  # what was being solved is given up
     expect(opened.locator(".mm-player .puzzle-name")).to_contain_text("sudoku, medium")
-    expect(opened.locator(".here-stop")).to_be_hidden()
+    expect(opened.locator(".solver-stop")).to_be_hidden()
 
 
 def test_files_that_are_not_there_are_named_and_asked_for_again(browser, folder, tmp_path):
@@ -204,12 +205,12 @@ def test_files_that_are_not_there_are_named_and_asked_for_again(browser, folder,
     (copied / "solver" / "weights.js").rename(copied / "weights.js")
     page = browser.new_context(offline=True).new_page()
     page.goto((copied / "index.html").as_uri())
-    page.locator(".here-solve").click()
+    page.locator(".solver-solve").click()
     expect(page.locator("#watch .trouble")).to_have_text(
         "The file of weights is not in the folder: make the folder again."
     )
     (copied / "weights.js").rename(copied / "solver" / "weights.js")
-    page.locator(".here-solve").click()
+    page.locator(".solver-solve").click()
     page.locator(".mm-player[data-state=running]").wait_for(timeout=60_000)
     expect(page.locator("#watch .trouble")).to_be_hidden()
     page.context.close()
@@ -222,7 +223,7 @@ def test_a_folder_without_a_solver_offers_none(browser, tmp_path, monkeypatch):
     page = browser.new_context(offline=True).new_page()
     page.goto((tmp_path / "twin" / "index.html").as_uri())
     expect(page.locator(".examples")).to_be_visible()
-    expect(page.locator(".here")).to_be_hidden()
+    expect(page.locator(".solver")).to_be_hidden()
     page.context.close()
 
 

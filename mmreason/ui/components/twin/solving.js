@@ -42,8 +42,8 @@ function fileOf(name, missing) {
  * @param {Page} page
  */
 export function connectSolving(offer, page) {
-  const place = /** @type {HTMLElement} */ (document.querySelector('.here'));
-  const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (place.querySelector(`.here-${name}`));
+  const place = /** @type {HTMLElement} */ (document.querySelector('.solver'));
+  const part = (/** @type {string} */ name) => /** @type {HTMLElement} */ (place.querySelector(`.solver-${name}`));
   const select = (/** @type {string} */ name) => /** @type {HTMLSelectElement} */ (part(name));
   const [solve, stopButton, state] = [part('solve'), part('stop'), part('state')];
   const puzzlesFile = fileOf('puzzles', `The file of puzzles ${FOLDER}`);
