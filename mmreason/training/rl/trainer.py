@@ -96,6 +96,9 @@ class Trainer:
             if config.gradient_checkpointing:
                 base.activation_checkpointing_enable()
         self.grpo = GRPO(pipe, config, self.accelerator, reference, reward_functions)
+        self.held_out = held_out(
+            list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
+        )
         self.step = 0
         self.skipped = 0.0  # updates left out so far, because something was not finite
 
@@ -216,12 +219,9 @@ class Trainer:
         Nothing where it was stopped between two batches of problems: a resumed run evaluates that step again.
         """
         config, began = self.config, time.perf_counter()
-        problems = held_out(
-            list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
-        )
-        traces = solve_problems(self.pipe, problems, config.sampling, config.seed, is_stopped=is_stopped)
+        traces = solve_problems(self.pipe, self.held_out, config.sampling, config.seed, is_stopped=is_stopped)
         self.grpo.learner.meet()
-        if len(traces) < len(problems):
+        if len(traces) < len(self.held_out):
             return {}
         rewards = [trace_rewards(trace) for trace in traces]
         image = [i for _, i in rewards if i is not None]

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmreason.__main__ import main
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError, ConfigError, TaskError
 from mmreason.rewards.assignment import AssignmentConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.hardware import half_precision
@@ -125,6 +125,17 @@ def test_a_run_stopped_at_any_step_and_resumed_is_the_uninterrupted_one(tmp_path
         assert trainer(run).train(resume=True)["resumed_from"] == stop
         a, b = weights_in(tmp_path / "whole" / "checkpoint"), weights_in(run / "checkpoint")
         assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_a_task_that_lacks_held_out_problems_is_refused_before_an_earlier_run_is_removed(tmp_path, monkeypatch):
+    def lacking(*_: object) -> None:
+        raise TaskError("the dataset has no rows of the validation split")
+
+    monkeypatch.setattr("mmreason.training.rl.trainer.held_out", lacking)
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n')
+    with pytest.raises(TaskError, match="no rows of the validation split"):
+        trainer(tmp_path).train()
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'
 
 
 def test_an_evaluation_is_broken_off_by_a_stop_and_made_up_for_when_the_run_goes_on(tmp_path):
