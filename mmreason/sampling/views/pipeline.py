@@ -19,18 +19,22 @@ from diffusers.utils import BaseOutput
 from torch import nn
 
 from mmreason.backbones.family import PublicModel, find, load_public, quick_type, weight_files
+from mmreason.backbones.llama import used_twins
 from mmreason.backbones.loading import read_json
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
+from mmreason.layouts.layout import State
 from mmreason.layouts.words import plain
-from mmreason.records import Problem, Trace
+from mmreason.records import DIFFICULTIES, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import seeds_of
 from mmreason.sampling.running import StreamBatch
-from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of
+from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of, start_canvas
 from mmreason.sampling.views.config import OWN_PIXELS, ViewsConfig, views_config
 from mmreason.sampling.views.region import boxes_of
+from mmreason.sampling.views.rollout import asked
 from mmreason.sampling.views.sampler import ViewSampler
+from mmreason.tasks import make_problem
 
 FREE = "free"  # the task of a picture and an instruction of one's own
 NUM_STEPS, MAX_TURNS, OWN_TURNS = 8, 10, 1  # where nothing else is said
@@ -152,7 +156,10 @@ class ViewsPipeline:
         return self
 
     def sampling_config(self, **changes: Any) -> SamplingConfig:
-        """The defaults with ``changes``; raises ConfigError for what only our own checkpoints know."""
+        """The defaults with ``changes``.
+
+        Raises ConfigError for what only our own checkpoints know, and for steps that a text's blocks cannot share.
+        """
         if changes.get("threshold"):
             raise ConfigError(
                 "threshold must be 0 for checkpoints of public families: a schedule says what is committed"
@@ -163,7 +170,18 @@ class ViewsPipeline:
                 "default_region must be left out for checkpoints of public families, where region_share says how much "
                 f"is redrawn, got {config.default_region!r}"
             )
+        self.views.steps_of_text(config)
         return config
+
+    def check_tasks(self, tasks: Iterable[str]) -> None:
+        """Refuse views in which problems of one of ``tasks`` cannot be drawn or guided; raises ConfigError."""
+        joint, layout = self.views.turn == "joint", self.model.layout
+        for task in tasks:
+            problem = make_problem(task, DIFFICULTIES[0], 0, "train")
+            canvas = start_canvas(problem, self.model.codec, self.views.pixels)
+            state, cells = State(asked(problem), canvas.codes_HW), np.arange(canvas.codes_HW.size)
+            view = layout.turn_view(state, cells) if joint else layout.view(state, "edit", cells)
+            used_twins(view, self.views.scales)
 
     def own_problem(
         self, image: np.ndarray, instruction: str, region: str | None = None, mask: np.ndarray | None = None

@@ -62,6 +62,7 @@ class ViewsLearner:
             raise ConfigError(
                 f"likelihood must be trajectory for checkpoints of public families, got {config.likelihood}"
             )
+        pipe.check_tasks(config.tasks)
         model = pipe.model
         self.pipe, self.config, self.backbone = pipe, config, model.backbone
         self.is_new = model.adapter is None

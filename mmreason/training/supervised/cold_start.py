@@ -35,6 +35,7 @@ class ColdStart:
     def __init__(self, pipe: ViewsPipeline, config: ColdStartConfig) -> None:
         """Adds adapters, or goes on with those that the checkpoint has; raises ConfigError."""
         check_demonstrated(config.lessons)
+        pipe.check_tasks(config.lessons.tasks)
         self.pipe, self.config, self.step, self.seconds = pipe, config, 0, 0.0
         self.adapter = pipe.model.to_train(config.lora_rank, config.lessons.seed, config.gradient_checkpointing)
         self.backbone, self.alphabets = pipe.model.backbone, alphabets(pipe.model)

@@ -268,7 +268,11 @@ def test_what_cannot_be_is_one_sentence(words: list[str], says: str, tmp_path: P
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-@pytest.mark.parametrize("wrong", [["--lora_rank", "65"], ["--lora_rank", "2", "--text_length", "8"]])
+# three blocks, which the eight steps of a text cannot share
+THIRDS = ["--lora_rank", "2", "--text_length", "60", "--block_length", "20"]
+
+
+@pytest.mark.parametrize("wrong", [["--lora_rank", "65"], ["--lora_rank", "2", "--text_length", "8"], THIRDS])
 def test_a_wrong_setting_removes_nothing(wrong: list[str], tmp_path: Path) -> None:
     kept = tmp_path / "run" / "checkpoint" / "views.json"
     kept.parent.mkdir(parents=True)
