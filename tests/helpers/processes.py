@@ -35,12 +35,15 @@ def command(
     )
 
 
-def two_as_one(start: Path, output: Path, *more: object, **environment: str) -> list[Forked]:
-    """The same in two processes that know of each other what torchrun tells them."""
+def two_as_one(start: Path, output: Path, *more: object, **environment: str) -> dict:
+    """The same in two processes that know of each other what torchrun tells them; what the first says in the end."""
     meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    environment = _environment(meeting | environment)
-    ranks = [environment | {"RANK": rank, "LOCAL_RANK": rank} for rank in ("0", "1")]
-    return [Forked(_words(start, output, more), each) for each in ranks]
+    given = _environment(meeting | environment)
+    first, second = (Forked(_words(start, output, more), given | {"RANK": n, "LOCAL_RANK": n}) for n in ("0", "1"))
+    said = finished(first)
+    _, err = second.communicate(timeout=60)
+    assert second.returncode == 0, err
+    return said
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:
