@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
 
 from mmreason.commands.make.screenshots import FLAGS, chromium, free_port, served
 from mmreason.ui.host import checkpoints
@@ -83,20 +83,60 @@ def scripted(scripted_server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iter
     scripted_server.pipe.let_go()
 
 
-@pytest.fixture
-def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Open a page as a new visitor; at the end the consoles must be free of errors, and nothing have run."""
-    opened: list[tuple[Page, list[str]]] = []
+class Kept:
+    """A context of the browser that holds the page's files from test to test, and nothing else."""
 
-    def open_page(address: str, width: int = 1280, height: int = 900, prepare=lambda page: None, **options) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True, **options)
-        page = context.new_page()
+    def __init__(self, browser: Browser) -> None:
+        self._browser, self._context = browser, None
+
+    def context(self) -> BrowserContext:
+        if self._context is None:
+            self._context = self._browser.new_context(accept_downloads=True)
+        return self._context
+
+    def empty(self, page: Page) -> None:
+        """Take away what the visitor of ``page`` has left; where the page has gone, the files too."""
+        context = self.context()
+        if page.is_closed() or not page.url.startswith("http"):
+            context.close()
+            self._context = None
+            return
+        page.evaluate("localStorage.clear()")
+        context.clear_cookies()
+        for each in context.pages:
+            each.close()
+
+
+@pytest.fixture(scope="session")
+def kept(browser: Browser) -> Kept:
+    return Kept(browser)
+
+
+@pytest.fixture
+def visit(browser: Browser, kept: Kept) -> Iterator[Callable[..., Page]]:
+    """Open a page as a new visitor; at the end the consoles must be free of errors, and nothing have run.
+
+    The first visitor of a test finds the page's files in the browser's cache; who asks for more, and whoever comes
+    beside them, has a browser context of their own.
+    """
+    opened: list[tuple[Page, list[str]]] = []
+    usual: Page | None = None
+
+    def open_page(address: str, width: int = 1280, height: int = 900, prepare=None, **options) -> Page:
+        nonlocal usual
+        size: ViewportSize = {"width": width, "height": height}
+        if opened or prepare or options:
+            page = browser.new_context(viewport=size, accept_downloads=True, **options).new_page()
+        else:
+            usual = page = kept.context().new_page()
+            page.set_viewport_size(size)
         page.set_default_timeout(30_000)
         troubles: list[str] = []
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
         opened.append((page, troubles))
-        prepare(page)
+        if prepare:
+            prepare(page)
         page.goto(address)
         page.locator(".mm-player").wait_for(state="attached")
         begin = page.get_by_role("button", name="Solve", exact=True)
@@ -108,5 +148,8 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
     for page, troubles in opened:
         if not page.is_closed():
             assert page.evaluate("window.PWNED") is None
+        if page is usual:
+            kept.empty(page)
+        elif not page.is_closed():
             page.context.close()
         assert troubles == []

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from mmreason.tasks import TASKS
 from mmreason.ui.watch import own
@@ -209,6 +210,7 @@ def test_hostile_text_stays_text(scripted, visit, text):
     _open(page)
     page.locator("#own-kind").get_by_label("JSON").click()
     box = page.locator("#own-text textarea")
+    expect(box).not_to_have_value("")  # what stood on the board comes first
     box.fill(text)
     page.get_by_text("this is not JSON").wait_for()
     for puzzle in (
