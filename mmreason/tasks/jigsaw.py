@@ -117,6 +117,12 @@ class Jigsaw(Task):
     turns: Mapping[Difficulty, tuple[int, int]] = TURNS
     num_hints = NUM_TILES
 
+    def cell_label(self, name: str) -> str:
+        """Such as ``dusk, colour 3 of 8, dot 1 of 8``: the darkest and the smallest is 1."""
+        ramp, colour, dot = name.split("_")
+        mark = "dot" if ramp == "dusk" else "diamond"
+        return f"{ramp}, colour {int(colour[-1]) + 1} of {LEVELS}, {mark} {int(dot[-1]) + 1} of {LEVELS}"
+
     def draw_cell(self, name: str) -> Image.Image:
         """A light dot (dusk) or diamond (sea) on one colour of the ramp."""
         ramp, colour, dot = name.split("_")

@@ -265,6 +265,13 @@ class Sudoku(Task):
     turns: Mapping[Difficulty, tuple[int, int]] = EMPTY_CELLS
     num_hints = SIDE
 
+    def cell_label(self, name: str) -> str:
+        """Such as ``given 3 on light, top left quarter``."""
+        shade, kind, quarter = name.split("_")
+        shown = kind if kind == "empty" else f"{kind[:-1]} {kind[-1]}"
+        where = f"{'top' if quarter[0] == 't' else 'bottom'} {'left' if quarter[1] == 'l' else 'right'}"
+        return f"{shown} on {shade}, {where} quarter"
+
     def draw_cell(self, name: str) -> Image.Image:
         """The 16 × 16 RGB drawing of one quarter of a digit cell."""
         if name not in CELLS:

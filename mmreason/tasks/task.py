@@ -101,6 +101,10 @@ class Task(ABC):
         """Its name in words, as people read it."""
         return self.name.replace("_", " ")
 
+    def cell_label(self, name: str) -> str:
+        """One of ``cells`` in words, as people read it."""
+        return name.replace("_", " ")
+
     @property
     def several(self) -> str:
         """More than one of its puzzles, in words."""

@@ -14,7 +14,7 @@ from mmreason.traces.opening import open_rollouts
 from mmreason.ui.group.gather import group_of, group_of_members
 from mmreason.ui.group.held import SHELF
 from mmreason.ui.group.opened import finished_of
-from mmreason.ui.inspect.events import SOURCES, Inspect, open_native, show_group
+from mmreason.ui.inspect.events import SOURCES, Inspect, listed_runs, open_native, show_group
 from mmreason.ui.inspect.sources import roll_out
 from mmreason.ui.runs.choices import choices_of, small_choices_of
 from mmreason.ui.runs.samples import run_samples
@@ -180,4 +180,4 @@ def on_trained(visitor: Any, chosen: Any) -> tuple[Any, ...]:
     """The samples and, five times, the checkpoints that can be chosen now; what is chosen stays."""
     every, small = choices_of(visitor), small_choices_of(visitor)
     choices = (every, every, every, small, small)
-    return gr.Dropdown(choices=run_samples(visitor, chosen)), *(gr.Dropdown(choices=each) for each in choices)
+    return listed_runs(run_samples(visitor, chosen)), *(gr.Dropdown(choices=each) for each in choices)

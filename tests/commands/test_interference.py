@@ -36,7 +36,7 @@ def test_it_prints_one_object_with_the_promised_keys(tiny_checkpoint: Path, tmp_
     first, second = ({k: v for k, v in c.items() if k not in ("seconds", "written")} for c in result["checkpoints"])
     assert first == second  # the same weights on the same problems and seeds
     shown = json.loads(out_file.read_text())
-    assert leak_value(shown["checkpoints"], shown["settings"], shown["training"])["checkpoints"]
+    assert leak_value(shown["checkpoints"], shown["settings"], shown["training"], "")["checkpoints"]
     for path in groups.glob("*.json") if groups.exists() else ():
         assert len(load_group(path)) == 2
 

@@ -15,7 +15,8 @@ WORDS = {"text": "words", "image": "pictures"}
 
 
 def first_look(found: Rollouts) -> list[dict[str, Any]]:
-    """Findings ``{"finding", "sentence", "rollouts"}``, ``rollouts`` the ids to look at."""
+    """Findings ``{"finding", "sentence", "rollouts"}``, ``rollouts`` the ids to look at; one about turns has
+    ``turns`` as well, pairs of an id and a turn."""
     looks: tuple[Callable[[Rollouts], list[dict[str, Any]]], ...] = (
         *(_unjudged, _without_spread, _never_varies, _contradictions, _right_on_wrong, _extremes),
     )
@@ -79,7 +80,7 @@ def _never_varies(found: Rollouts) -> list[dict[str, Any]]:
 def _contradictions(found: Rollouts) -> list[dict[str, Any]]:
     """Turns whose words did better than the group's and whose pictures did worse, or the reverse."""
     for granularity, unit in (("turn", "turns"), ("trace", "rollouts")):
-        both, against, where = 0, 0, []
+        both, against, where, turns = 0, 0, [], []
         for group, rollouts in zip(judged_groups(found, granularity), found.groups, strict=True):
             means = {
                 (place, m): sum(values) / len(values)
@@ -95,11 +96,13 @@ def _contradictions(found: Rollouts) -> list[dict[str, Any]]:
                         if min(abs(text), abs(image)) > NO_SPREAD and text * image < 0:
                             against += 1
                             where.append(rollout)
+                            turns.append([rollout.id, place])
         if both:
             said = (
                 f"In {against} of {both} {unit} words and pictures contradict: one above its group's mean, one below."
             )
-            return [_finding("contradictions", said, where)] if against else []
+            finding = _finding("contradictions", said, where)
+            return [finding | {"turns": turns} if granularity == "turn" else finding] if against else []
     return []
 
 
@@ -110,8 +113,8 @@ def _right_on_wrong(found: Rollouts) -> list[dict[str, Any]]:
         return []
     findings = []
     for name, right, said in (
-        ("right_answer_wrong_picture", True, "right answers stand on wrong pictures"),
-        ("wrong_answer_right_picture", False, "wrong answers stand on right pictures"),
+        ("right_answer_wrong_picture", True, "right answers stand on a wrong last picture"),
+        ("wrong_answer_right_picture", False, "wrong answers stand on a right last picture"),
     ):
         of = [r for r, a, d in zip(found.rollouts, answers, drawings, strict=True) if a is right and d is not None]
         odd = [r for r, a, d in zip(found.rollouts, answers, drawings, strict=True) if a is right and d is (not right)]

@@ -37,6 +37,7 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./browser/rollout.js') &
   typeof import('./browser/frame.js') &
   typeof import('./shared/shapes.js') &
+  typeof import('./group/address.js') &
   typeof import('./group/asking.js') &
   typeof import('./group/columns.js') &
   typeof import('./group/region.js') &
@@ -424,6 +425,8 @@ interface Finding {
   sentence: string;
   /** Prompt and rollout, from 0. */
   places: [number, number][];
+  /** And turns of these, where the finding is about turns. */
+  turns: [number, number, number][];
 }
 /** What detail.segment_detail says. */
 interface Detail {
@@ -435,7 +438,8 @@ interface Detail {
   more: string;
   four: { assignment: string; granularity: 'trace' | 'turn'; value: number; line: string }[];
   pictures: {
-    before: number | null;
+    /** Its number, or the picture itself. */
+    before: number | string | null;
     after: number | null;
     expected: string | null;
     width: number;

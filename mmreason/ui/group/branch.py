@@ -120,7 +120,7 @@ def _changed(opened: Opened, segment: Segment, change: Mapping[str, Any], pipe: 
     where = f"r{cell // 8 + 1}c{cell % 8 + 1}"
     return (
         redrawn(segment, cell, token, pipe.vocabulary.mask),
-        f"{where} shows {cells[drawing].replace('_', ' ')} instead of what it drew",
+        f"{where} shows {TASKS[opened.problem.task].cell_label(cells[drawing])} instead of what it drew",
     )
 
 

@@ -20,6 +20,7 @@ from mmreason.ui.group.whatif import WhatIf, check_place, four_ways, pushed
 
 MAX_TOKENS = 4000  # shown one by one
 MAX_MORE = 4000  # letters of what nobody here knows
+CELLS_RIGHT = "share of its cells drawn right"
 Row = tuple[str, str]
 
 
@@ -143,7 +144,7 @@ def _of_ours(native: Opened, g: int, s: int, entry: dict[str, Any]) -> dict[str,
     row = native.rows[g]
     found = row["segments"][s]
     verdict, is_edit = found["verdict"], found["kind"] == "edit"
-    lines = list(entry["rewards"])
+    lines = [(CELLS_RIGHT if is_edit and name == "cells" else name, value) for name, value in entry["rewards"]]
     if verdict and verdict["components"].get("nothing_to_say"):
         lines[0] = (lines[0][0], f"{lines[0][1]}; by turn left out, as nothing right could be said here")
     if found["transition"] is not None:
@@ -161,6 +162,9 @@ def _of_ours(native: Opened, g: int, s: int, entry: dict[str, Any]) -> dict[str,
         more["tokens"] = [{"word": word, "probability": p, "step": step or None} for word, p, step in tokens]
     else:
         pictures = entry["pictures"] | {"wrong": [_box(cell) for cell in found["wrong"]]}
+        if all(earlier["kind"] != "edit" for earlier in row["segments"][:s]):
+            # Nothing is redrawn yet: the puzzle as the model has it, through the codec, as what comes after is.
+            pictures["before"] = png_url(draw_codes(native.sheet, np.array(found["before"])))
         if found["expected"] is not None:
             pictures["expected"] = png_url(draw_codes(native.sheet, np.array(found["expected"])))
         more["pictures"] = pictures

@@ -37,10 +37,10 @@ def group_of_members(members: Sequence[dict[str, Any]], source: str, *, link: st
     return SHELF.put(Group(rollouts, source, native.notes, {0: native}, link, **named))
 
 
-def group_of_traces(opened: Opened) -> Group:
+def group_of_traces(opened: Opened, link: str = "") -> Group:
     """Traces that were rolled out here."""
     members = [to_json(trace, opened.words, opened.sheet) for trace in opened.traces]
-    return SHELF.put(Group(open_members(members).rollouts, opened.source, opened.notes, {0: opened}))
+    return SHELF.put(Group(open_members(members).rollouts, opened.source, opened.notes, {0: opened}, link))
 
 
 def _natives(found: Found) -> tuple[dict[int, Opened], list[str]]:

@@ -14,13 +14,14 @@ MAX_LINES = 12
 
 
 def look_value(group: Group, chosen: WhatIf) -> list[dict[str, Any]]:
-    """Findings of the whole file, each with the places (prompt, rollout) that it is about."""
+    """Findings of the whole file, each with the places (prompt, rollout) and turns (prompt, rollout, turn) of it."""
     places = {rollout.id: (p, g) for p, members in enumerate(group.groups) for g, rollout in enumerate(members)}
     return [
         {
             "finding": one["finding"],
             "sentence": _said(one, places, len(group.groups)),
             "places": [places[name] for name in one["rollouts"] if name in places],
+            "turns": [(*places[name], turn) for name, turn in one.get("turns", ()) if name in places],
         }
         for one in first_look(group.judged_by(chosen.judges))[:MAX_LINES]
     ]

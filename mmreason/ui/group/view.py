@@ -163,4 +163,4 @@ def found_in(group: Group, prompt: int, words: str) -> list[list[int]]:
 def _drawings(task: str) -> list[str]:
     from mmreason.tasks import TASKS
 
-    return [name.replace("_", " ") for name in TASKS[task].cells]
+    return [TASKS[task].cell_label(name) for name in TASKS[task].cells]

@@ -109,7 +109,12 @@ def push_value(group: Group, prompt: int, chosen: WhatIf) -> dict[str, Any]:
         }
         for g, rollout in enumerate(known.rollouts)
     ]
-    lead = _lead(known, advantages, right, crossed)
+    assumed = any(
+        part.right is None and one is not None
+        for rollout, row in zip(known.rollouts, right, strict=True)
+        for part, one in zip(rollout.parts, row, strict=True)
+    )
+    lead = _lead(known, advantages, right, crossed, assumed)
     return {
         "granularity": chosen.granularity,
         "size": len(known.rollouts),
@@ -121,11 +126,7 @@ def push_value(group: Group, prompt: int, chosen: WhatIf) -> dict[str, Any]:
             **{name: _rounded(value) for name, value in interference([advantages]).items()},
             "correlation": _rounded(correlation([judged_G])),
         },
-        "assumed": any(
-            part.right is None and one is not None
-            for rollout, row in zip(known.rollouts, right, strict=True)
-            for part, one in zip(rollout.parts, row, strict=True)
-        ),
+        "assumed": assumed,
     }
 
 
@@ -166,7 +167,7 @@ def _middle(scores: Sequence[float | None]) -> float | None:
 
 
 def _lead(
-    known: Pushed, advantages: GroupAdvantages, right: list[list[bool | None]], crossed: set[str]
+    known: Pushed, advantages: GroupAdvantages, right: list[list[bool | None]], crossed: set[str], assumed: bool
 ) -> dict[str, Any]:
     """The point in a sentence about one segment, and the counts below it."""
     rollouts = known.rollouts
@@ -192,25 +193,30 @@ def _lead(
     def rank(place: tuple[int, int]) -> tuple[int, float]:
         one, verdict = advantages.segments[place[0]][place[1]], right[place[0]][place[1]]
         plain = 2 if verdict and one.joint < 0 else 1 if verdict is False and one.joint > 0 else 0
-        return plain, abs(one.joint * one.factorized)
+        return plain, min(abs(one.joint), abs(one.factorized))
 
     g, s = max(places, key=rank)
     one, part = advantages.segments[g][s], rollouts[g].parts[s]
     return {
         "point": {"g": g, "s": s, "joint": _rounded(one.joint), "factorized": _rounded(one.factorized)},
-        "sentence": f"Rollout {g + 1} {_did(part, right[g][s])}. Joint pushes it {_way(one.joint)}; "
+        "sentence": f"Rollout {g + 1}{_did(part, right[g][s])}. Joint pushes it {_way(one.joint)}; "
         f"factorized would push it {_way(one.factorized)}.",
-        "counts": _counts(rollouts, advantages, right, places),
+        "counts": _counts(rollouts, advantages, right, places, assumed),
     }
 
 
 def _did(part: Part, right: bool | None) -> str:
+    """What follows "Rollout 3"; where nobody says what is right, a reward is high or low and no more."""
+    if right is not None and part.right is None:
+        what = "picture" if part.modality == "image" else "thought"
+        what = "answer" if part.kind == "answer" else f"{what} of turn {part.turn}"
+        return f"’s {what} was rewarded {'above' if right else 'below'} the middle"
     how = "" if right is None else " correctly" if right else " wrongly"
     if part.kind == "answer":
-        return f"answered{how}"
+        return f" answered{how}"
     if part.modality == "image":
-        return f"drew turn {part.turn}{how}"
-    return f"reasoned{how} in turn {part.turn}"
+        return f" drew turn {part.turn}{how}"
+    return f" reasoned{how} in turn {part.turn}"
 
 
 def _way(advantage: float) -> str:
@@ -222,6 +228,7 @@ def _counts(
     advantages: GroupAdvantages,
     right: list[list[bool | None]],
     places: Sequence[tuple[int, int]],
+    assumed: bool,
 ) -> str:
     """Both counts: what joint reverses, and which of its segments that harms to the eye."""
     slots: dict[Any, bool] = {}
@@ -234,10 +241,11 @@ def _counts(
     down = sum(bool(right[g][s]) and advantages.segments[g][s].joint < 0 for g, s in places)
     up = sum(right[g][s] is False and advantages.segments[g][s].joint > 0 for g, s in places)
     said = [f"in {sum(slots.values())} of {len(slots)} {pairs} joint reverses the sign"]
+    good, bad = ("well rewarded", "badly rewarded") if assumed else ("right", "wrong")
     if down:
-        said.append(f"{_counted(down, 'right segment')} {'is' if down == 1 else 'are'} made less likely by it")
+        said.append(f"{_counted(down, f'{good} segment')} {'is' if down == 1 else 'are'} made less likely by it")
     if up:
-        said.append(f"{_counted(up, 'wrong segment')} {'is' if up == 1 else 'are'} made likelier")
+        said.append(f"{_counted(up, f'{bad} segment')} {'is' if up == 1 else 'are'} made likelier")
     return _sentence("; ".join(said))
 
 

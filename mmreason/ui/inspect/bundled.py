@@ -33,14 +33,13 @@ class Bundled:
 
 @cache
 def bundled() -> dict[str, Bundled]:
-    """The groups by token: those with solved and unsolved rollouts first, then the most conflicted."""
-    mixed, others, foreign = [], [], []
+    """The groups by token: ours in the order of their files, the most conflicted first, then another system's."""
+    ours, foreign = [], []
     root = places.ASSETS / "groups"
     for path in sorted(root.glob("*.json")):
         try:
-            problem, solved = _told(json.loads(path.read_text(encoding="utf-8")))
-            found = Bundled(path.stem.split("-", 1)[-1], f"{problem['task']}, {problem['difficulty']}", path)
-            (mixed if len(solved) > 1 else others).append(found)
+            problem = _problem(json.loads(path.read_text(encoding="utf-8")))
+            ours.append(Bundled(path.stem.split("-", 1)[-1], f"{problem['task']}, {problem['difficulty']}", path))
         except (OSError, ValueError, LookupError, TypeError):
             logging.getLogger(__name__).warning("group %s cannot be read", path)
     for path in sorted(root.glob("*/origin.json")):
@@ -49,14 +48,12 @@ def bundled() -> dict[str, Bundled]:
             foreign.append(Bundled(path.parent.name, name, path.parent))
         except (OSError, ValueError, KeyError, TypeError):
             logging.getLogger(__name__).warning("group %s cannot be read", path.parent)
-    return {one.token: one for one in (*mixed, *foreign, *others)}
+    return {one.token: one for one in (*ours, *foreign)}
 
 
-def _told(content: dict[str, Any]) -> tuple[dict[str, Any], set[bool]]:
-    """The problem of a group file of either version, and whether its rollouts are solved; nothing is checked yet."""
-    if content["version"] == VERSION:
-        return content["problem"], {trace["success"] for trace in content["traces"]}
-    return content["prompts"][0]["problem"], {rollout["success"] for rollout in content["rollouts"]}
+def _problem(content: dict[str, Any]) -> dict[str, Any]:
+    """The problem of a group file of either version; nothing is checked yet."""
+    return content["problem"] if content["version"] == VERSION else content["prompts"][0]["problem"]
 
 
 def open_bundled(token: object) -> Group:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
+from mmreason.disk import one_line
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.tasks import TASKS
 from mmreason.ui.group import branch
@@ -17,7 +18,7 @@ from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import leak, sources
 from mmreason.ui.inspect.bundled import open_bundled
-from mmreason.ui.runs.choices import choices_of, small_choices_of
+from mmreason.ui.runs.choices import Choice, choices_of, small_choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import HEAVY, PRIVATE
@@ -29,6 +30,15 @@ from mmreason.ui.solve.request import checked
 
 SOURCES = ("Sample", "Roll out", "Training run", "File")
 SOURCE_ROWS = ("from_sample", "from_rollout", "from_run", "from_file")
+FIELDS = {  # of Roll out, by the name that a sentence about one begins with
+    "Seed": "roll-seed",
+    "Temperature": "roll-temperature",
+    "Sampling seed": "roll-sampling-seed",
+    "Rollouts": "roll-size",
+}
+NO_RUNS = "No training run has kept samples here yet: start one in Train, and its groups are listed here."
+KEEP, KEEP_ROLLED = (gr.skip(),) * 3, (gr.skip(),) * 7
+Place = tuple[int, int | None, int]  # prompt, rollout or none in particular, segment
 FILE = "Rollouts of any system: JSON, JSON lines, parquet, or a zip with their pictures"
 
 
@@ -47,22 +57,23 @@ class Inspect(Parts):
 def connect(i: Inspect, blocks: gr.Blocks) -> None:
     """Connect all events of the tab."""
     shown = [i.opened, i.group, i.notice]
-    i.opened.change(on_opened, i.opened, i.compare, **PRIVATE)
     i.source.change(on_source, i.source, [i.parts[name] for name in SOURCE_ROWS], **PRIVATE)
+    i.source.input(None, None, i.notice, js="() => ''", **PRIVATE)  # what was said was said of the source before
     i.sample.input(on_sample, [i.opened, i.sample], shown, **PRIVATE)
     i.open_run.click(on_run, i.run, shown, **PRIVATE)
     i.file.upload(on_upload, i.file, shown, **PRIVATE)
     i.open_path.click(on_path, i.path, shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
     i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
-    i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
+    gone_on = i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
-    i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
+    compared = i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
+    i.opened.change(on_opened, i.opened, [i.compare, i.duet], cancels=[gone_on, compared], **PRIVATE)
     i.checkpoint.change(on_checkpoint, [i.checkpoint, i.task], [i.measure, i.task], **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
     blocks.load(on_arrival, i.visitor, [i.run, i.path, i.checkpoint, i.left, i.right], **PRIVATE)
-    blocks.load(on_link, None, [*shown, i.source, i.sample, i.path], **PRIVATE)
+    blocks.load(on_link, None, [*shown, *rolled, i.source, i.sample, i.path], **PRIVATE)
     blocks.load(None, None, None, js=OPEN_LINK_JS)
 
 
@@ -82,10 +93,10 @@ def on_source(source: str) -> tuple[Any, ...]:
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
 
 
-def on_opened(token: Any) -> Any:
-    """Offer to solve the open puzzle again only where it is one of this page's own."""
+def on_opened(token: Any) -> tuple[Any, None]:
+    """Offer to solve the open puzzle again only where it is one of this page's own; what stood side by side goes."""
     group = SHELF.get(token)
-    return gr.Accordion(visible=group is None or bool(group.natives))
+    return gr.Accordion(visible=group is None or bool(group.natives)), None
 
 
 def on_sample(opened: Any, name: Any) -> tuple[Any, ...]:
@@ -93,6 +104,11 @@ def on_sample(opened: Any, name: Any) -> tuple[Any, ...]:
     if opened == name:
         return tuple(gr.skip() for _ in range(3))
     return show_group(lambda: open_bundled(name))
+
+
+def listed_runs(found: list[Choice], **more: Any) -> gr.Dropdown:
+    """The list of what training runs have sampled; an empty one says where samples come from."""
+    return gr.Dropdown(choices=found, info="" if found else NO_RUNS, **more)  # pyright: ignore[reportArgumentType]
 
 
 def on_run(name: Any) -> tuple[Any, ...]:
@@ -114,36 +130,71 @@ def on_link(request: gr.Request) -> tuple[Any, ...]:
     """Open what the page's address names: a group, and in it a rollout and a segment, counted from 1."""
     asked = dict(request.query_params)
     if not asked.get("group"):
-        return tuple(gr.skip() for _ in range(6))
+        return (*KEEP, *KEEP_ROLLED, *KEEP)
     link = str(asked["group"])
-    g, s = (_place(asked.get(name)) for name in ("rollout", "segment"))
-    at = (_place(asked.get("prompt")) or 0, g, s or 0) if g is not None else None
-    shown = show_group(lambda: sources.open_link(link), at)
-    if shown[2]:
-        return *shown, gr.skip(), gr.skip(), gr.skip()
+    if link.startswith(sources.ROLLED):
+        return *KEEP[:2], *_asked_again(link, asked), SOURCES[1], *KEEP[:2]
+    shown = show_group(lambda: sources.open_link(link), asked)
+    if not isinstance(shown[0], str):
+        return *shown, *KEEP_ROLLED, *KEEP
     source = SOURCES[3] if link.startswith("file:") else SOURCES[0] if ":" not in link else SOURCES[2]
     name, there = link.removeprefix("file:"), sources.files_of_host()
     listed = gr.Dropdown(choices=there, value=name) if source == SOURCES[3] and name in there else gr.skip()
-    return *shown, source, link if source == SOURCES[0] else gr.skip(), listed
+    return *shown, *KEEP_ROLLED, source, link if source == SOURCES[0] else gr.skip(), listed
 
 
-def _place(text: Any) -> int | None:
-    """A place counted from 1 as one from 0; None for what is none."""
-    if not isinstance(text, str) or not text.isascii() or not text.isdecimal() or len(text) > 6:
-        return None
-    return max(0, int(text) - 1)
+def _asked_again(link: str, asked: Mapping[str, str]) -> tuple[Any, ...]:
+    """Notice, and the numbers of Roll out, that a link to a roll-out names."""
+    try:
+        request, size = sources.read_roll_link(link)
+        name = request.checkpoint
+        if not checkpoints.is_public(name) and name not in checkpoints.checkpoint_names():
+            raise ConfigError(f"the link rolls out the checkpoint {one_line(name, 60)}, which is not here")
+    except MMReasonError as error:
+        return sentence(error), *KEEP_ROLLED
+    place = ", ".join(f"{part} {one_line(asked[part], 10)}" for part in ("rollout", "segment") if part in asked)
+    says = f"This link is to {size} rollouts that are not kept: Roll out makes the same ones again"
+    values = [getattr(request, part) for part in sources.ASKED]
+    return f"{says}{f'; it points to {place}' if place else ''}.", *values, size
+
+
+def _named(asked: Mapping[str, str], group: Group) -> tuple[Place, str]:
+    """The place that an address names, counted there from 1, as far as ``group`` has it, and what it has not."""
+    prompt, says = _number(asked, "prompt", len(group.groups))
+    rollouts = group.groups[prompt or 0]
+    g, gone = (None, "") if says else _number(asked, "rollout", len(rollouts))
+    s, missing = (None, "") if g is None else _number(asked, "segment", len(rollouts[g].parts))
+    return (prompt or 0, g, s or 0), says or gone or missing
+
+
+def _number(asked: Mapping[str, str], name: str, count: int) -> tuple[int | None, str]:
+    """What ``asked`` says of ``name``, from 0; None, with words, where that is none of ``count``."""
+    text = asked.get(name)
+    if text is None:
+        return None, ""
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else 0
+    if 1 <= number <= count:
+        return number - 1, ""
+    there = f"there are {count}, counted from 1" if count > 1 else "there is only 1"
+    return None, f"The link names {name} {one_line(text, 20)}, which is not here: {there}."
 
 
 async def on_roll_out(request: gr.Request, *values: Any):
     """Roll out a group, with words about how far it is."""
 
     def says(busy: bool) -> Callable[[str], tuple[Any, ...]]:
-        return lambda words: (gr.skip(), gr.skip(), words, gr.Button(interactive=not busy))
+        return lambda words: (gr.skip(), gr.skip(), at_field(words), gr.Button(interactive=not busy))
 
     work = in_line("roll out", request, lambda _: _rolled_out(values), says(True), says(False))
     async with aclosing(work) as states:
         async for state in states:
             yield state
+
+
+def at_field(words: str) -> str | dict[str, str]:
+    """A notice, which stands at the number of Roll out too that it is about."""
+    at = next((field for name, field in FIELDS.items() if words.startswith(f"{name} must be")), None)
+    return {"says": words, "at": at} if at else words
 
 
 def _rolled_out(asked: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -157,17 +208,19 @@ def _rolled_out(asked: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         yield *show_group(lambda found=found: SHELF.put(found)), gr.Button(interactive=True)
 
 
-def show_group(opening: Callable[[], Group], at: tuple[int, int, int] | None = None) -> tuple[Any, ...]:
-    """Token of the opened group, value of the grid, and notice; a user's error is a notice alone."""
+def show_group(opening: Callable[[], Group], asked: Mapping[str, str] | None = None) -> tuple[Any, ...]:
+    """Token of the opened group, value of the grid at the place that is ``asked`` for, and notice; an error is a
+    notice alone."""
     try:
         opened = opening()
     except MMReasonError as error:
         return gr.skip(), gr.skip(), sentence(error)
-    return opened.token, shown_group(opened, at), ""
+    at, says = _named(asked, opened) if asked else (None, "")
+    return opened.token, shown_group(opened, at), says
 
 
-def shown_group(opened: Group, at: tuple[int, int, int] | None = None) -> dict[str, Any]:
-    """The group component's value: what its script asks for, and the place (prompt, rollout, segment) to open."""
+def shown_group(opened: Group, at: Place | None = None) -> dict[str, Any]:
+    """The group component's value: what its script asks for, and the place to open."""
     return {"token": opened.token, "link": opened.link, "at": at, "opened": run_number()}
 
 
@@ -244,10 +297,13 @@ def on_arrival(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     runs, names = run_samples(visitor, linked), checkpoints.checkpoint_names()
     choices, small = choices_of(visitor), small_choices_of(visitor)
     first = names[0] if names else None
+    chosen = first or (choices[0][1] if choices else None)
+    again = sources.checkpoint_of_link(str(request.query_params.get("group", "")))
+    chosen = again if again in [name for _, name in choices] else chosen
     second = names[1] if len(names) > 1 else first
     return (
-        gr.Dropdown(choices=runs, value=runs[0][1] if runs else None),
+        listed_runs(runs, value=runs[0][1] if runs else None),
         gr.Dropdown(choices=sources.files_of_host()),
-        gr.Dropdown(choices=choices, value=first or (choices[0][1] if choices else None)),
+        gr.Dropdown(choices=choices, value=chosen),
         *(gr.Dropdown(choices=small, value=name) for name in (first, second)),
     )

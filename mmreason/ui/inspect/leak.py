@@ -15,6 +15,7 @@ from mmreason.ui.host import checkpoints as host_checkpoints
 from mmreason.ui.host import gpu
 
 NAMES = {"all": "all tokens", "text": "on words", "image": "on pictures"}
+SHIPPED = "Of the shipped checkpoints that are named below, whatever rollouts are open above."
 NUM_PROBLEMS, NUM_GENERATIONS = 4, 6  # what the page measures: about half a minute
 SECONDS_PER_ROLLOUT = 0.5  # on a lent GPU, the gradients included
 
@@ -23,7 +24,7 @@ def bundled_leak() -> dict[str, Any] | None:
     """The value for the figures that the command has written, or None."""
     try:
         found = json.loads((places.ASSETS / "results" / "interference.json").read_text(encoding="utf-8"))
-        return leak_value(found["checkpoints"], found["settings"], found["training"])
+        return leak_value(found["checkpoints"], found["settings"], found["training"], SHIPPED)
     except (OSError, ValueError, KeyError, TypeError):
         logging.getLogger(__name__).warning("there are no interference figures to show")
         return None
@@ -45,11 +46,15 @@ def measure_here(checkpoint: Any, task: Any, difficulty: Any) -> dict[str, Any]:
         pipe.transformer.requires_grad_(False)
     counts = {"num_problems": NUM_PROBLEMS, "num_generations": NUM_GENERATIONS}
     settings = {"tasks": [task], "difficulty": [difficulty], "granularity": "trace", "temperature": 1.0}
-    return leak_value([result], settings | counts, [])
+    whose = f"Of the checkpoint {checkpoint}, measured just now on fresh rollouts, not on those that are open above."
+    return leak_value([result], settings | counts, [], whose)
 
 
 def leak_value(
-    checkpoints: Sequence[Mapping[str, Any]], settings: Mapping[str, Any], training: Sequence[Mapping[str, Any]]
+    checkpoints: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    training: Sequence[Mapping[str, Any]],
+    whose: str,
 ) -> dict[str, Any]:
     """The component's value: rows of (leak over signal, cosine), the whole first and then layer by layer."""
     shown = [
@@ -65,6 +70,7 @@ def leak_value(
     tasks, levels = ", ".join(settings["tasks"]), ", ".join(settings["difficulty"])
     return {
         "checkpoints": shown,
+        "whose": whose,
         "lead": lead(checkpoints[-1]),
         "training": [dict(row) for row in training],
         "settings": (

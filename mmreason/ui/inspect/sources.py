@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from mmreason import limits
-from mmreason.errors import ConfigError, TraceError
+from mmreason.errors import ConfigError, MMReasonError, TraceError
 from mmreason.handed import inner_parts
 from mmreason.records import Trace
 from mmreason.rewards.pixels import judge_of
@@ -38,6 +39,7 @@ from mmreason.ui.solve.request import SolveRequest, checked
 SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
 MAX_UNPACKED = 256 * 2**20  # bytes of an upload's words and pictures
+ASKED = ("task", "difficulty", "seed", "checkpoint", "temperature", "sampling_seed")  # of Roll out, but for the size
 MAX_LOOKED_AT, MAX_OFFERED = 5000, 300  # files of the host's folder
 
 
@@ -168,6 +170,34 @@ def group_request(
     return request, limits.GROUP.check(size, "rollouts")
 
 
+ROLLED = "roll:"  # what the link to a roll-out begins with; the numbers of Roll out follow as a query
+
+
+def roll_link(request: SolveRequest, size: int) -> str:
+    """What ``?group=`` says of a roll-out, so that it can be made again; empty where Roll out has no such control."""
+    asked = {name: getattr(request, name) for name in ASKED}
+    if request != SolveRequest(**asked):
+        return ""
+    return ROLLED + urlencode(asked | {"temperature": limits.exactly(request.temperature), "size": size})
+
+
+def read_roll_link(link: str) -> tuple[SolveRequest, int]:
+    """The request and the size that such a link names; raises ConfigError."""
+    try:
+        said = dict(parse_qsl(link.removeprefix(ROLLED), max_num_fields=20))
+    except ValueError:
+        raise ConfigError("the link to a roll-out has too many parts") from None
+    return group_request(*(said.get(name) for name in (*ASKED, "size")))
+
+
+def checkpoint_of_link(link: str) -> str | None:
+    """The checkpoint that a link to a roll-out names; None where it is none."""
+    try:
+        return read_roll_link(link)[0].checkpoint if link.startswith(ROLLED) else None
+    except MMReasonError:
+        return None
+
+
 @gpu.on_gpu(lambda _, size: SECONDS_PER_ROLLOUT * size)
 def roll_out(request: SolveRequest, size: int) -> Iterator[Progress]:
     """Roll out a group and say how far it is; user errors become a notice.  Closing this ends it."""
@@ -198,9 +228,10 @@ def rolled_out(pipe: Any, request: SolveRequest, config: SamplingConfig, traces:
         for g, trace in enumerate(traces)
     ]
     source = f"rolled out by {request.checkpoint} at temperature {config.temperature:g}"
+    link = roll_link(request, len(traces))
     if pipe.sheet is None:
-        attention = f", {pipe.views.attention} attention"
-        return group_of(open_content(json.dumps(to_two(scored, pipe)).encode(), "rollouts"), source + attention)
+        source += f", {pipe.views.attention} attention"
+        return group_of(open_content(json.dumps(to_two(scored, pipe)).encode(), "rollouts"), source, link=link)
     opened = open_traces(
         scored,
         pipe.words,
@@ -210,4 +241,4 @@ def rolled_out(pipe: Any, request: SolveRequest, config: SamplingConfig, traces:
         checkpoint_hash=pipe.fingerprint,
         seeds=tuple((request.sampling_seed, g) for g in range(len(scored))),
     )
-    return group_of_traces(opened)
+    return group_of_traces(opened, link)

@@ -6,19 +6,16 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason import limits
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.web.addresses import offer
 from mmreason.ui.inspect import questions, sources
 from mmreason.ui.inspect.bundled import bundled, first_group
-from mmreason.ui.inspect.events import FILE, SOURCES, Inspect, connect, shown_group
+from mmreason.ui.inspect.events import FILE, SOURCES, Inspect, connect, listed_runs, shown_group
 from mmreason.ui.inspect.leak import bundled_leak
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import component
-
-HOTTEST = limits.TEMPERATURE.high
 
 
 def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:
@@ -55,14 +52,14 @@ def _sources(first_sample: str | None) -> dict[str, Any]:
         first_task = "sudoku" if "sudoku" in known else known[0]
         parts["task"] = gr.Dropdown([(TASKS[each].label, each) for each in known], value=first_task, label="Task")
         parts["difficulty"] = gr.Dropdown(list(DIFFICULTIES), value="hard", label="Difficulty")
-        parts["seed"] = gr.Number(7, label="Seed", precision=0)
+        parts["seed"] = gr.Number(7, label="Seed", precision=0, elem_id="roll-seed")
         parts["checkpoint"] = gr.Dropdown(names, value=first, label="Checkpoint")
-        parts["temperature"] = gr.Number(1.0, label="Temperature", minimum=0, maximum=HOTTEST, step=0.1)
-        parts["sampling_seed"] = gr.Number(0, label="Sampling seed", precision=0)
-        parts["size"] = gr.Number(8, label="Rollouts", precision=0, minimum=1, maximum=limits.GROUP.high)
+        parts["temperature"] = gr.Number(1.0, label="Temperature", step=0.1, elem_id="roll-temperature")
+        parts["sampling_seed"] = gr.Number(0, label="Sampling seed", precision=0, elem_id="roll-sampling-seed")
+        parts["size"] = gr.Number(8, label="Rollouts", precision=0, elem_id="roll-size")
         parts["roll_out"] = gr.Button("Roll out", variant="primary", elem_id="roll-out")
     with gr.Row(elem_id="from-run", elem_classes="source-row", visible=False) as parts["from_run"]:
-        parts["run"] = gr.Dropdown(
+        parts["run"] = listed_runs(
             runs, value=runs[0][1] if runs else None, label="Samples of a training run", elem_id="run-samples"
         )
         parts["open_run"] = gr.Button("Open", variant="primary", elem_id="open-run")
@@ -91,13 +88,11 @@ def _compare() -> dict[str, Any]:
             parts: dict[str, Any] = {
                 "compare": compare,
                 "left": gr.Dropdown(names, value=first, label="Left"),
-                "left_temperature": gr.Number(1.0, label="Temperature", minimum=0, maximum=HOTTEST, step=0.1),
+                "left_temperature": gr.Number(1.0, label="Temperature", step=0.1),
                 "right": gr.Dropdown(names, value=second, label="Right"),
                 "right_temperature": gr.Number(
                     0.0 if second == first else 1.0,
                     label="Temperature",
-                    minimum=0,
-                    maximum=HOTTEST,
                     step=0.1,
                 ),
                 "run_compare": gr.Button("Solve side by side", elem_id="run-compare"),

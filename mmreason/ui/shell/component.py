@@ -29,11 +29,12 @@ MODULES = (
         "shared/canvas",
         "shared/cards",
     ),
-    *("shared/save", "shared/chart", "shared/shapes"),
+    *("shared/shapes", "shared/save", "shared/chart"),
     *("board/tiles", "header/tour"),
     *("player/narration", "player/pointing", "player/sharing", "player/poster", "player/share", "player/draw"),
     *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/strip"),
     *("group/pictures", "group/drawer", "group/figures", "group/point", "group/order", "group/following"),
+    "group/address",
 )
 STYLES = dict.fromkeys(("film", "player"), ("shared/stage",))  # of components that share some of their looks
 OWN_MODULES = {"film": ("film/paint", "film/story")}  # of components that not every page has: these bring them

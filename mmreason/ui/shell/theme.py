@@ -65,7 +65,11 @@ def _variables(colours: dict[str, str]) -> str:
 _HERE = Path(__file__).parent
 _STYLES = sorted(_HERE.parent.glob("*/*.css"), key=lambda path: (path.parent != _HERE, path.name != "page.css", path))
 _LAYOUT = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)  # the page's, then those of single tabs
-COLOURS = f":root {{ {_variables(LIGHT)} }}\n.dark {{ {_variables(DARK)} }}"
+# Figures are saved in light colours, whatever the page is in: they go into papers.
+COLOURS = (
+    f":root, .mm-light {{ {_variables(LIGHT)} }}\n.mm-light {{ color: var(--mm-text); }}\n"
+    f".dark {{ {_variables(DARK)} color-scheme: dark; }}\n:root:has(> body.dark) {{ color-scheme: dark; }}"
+)
 SHARED = "".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("figure", "tour"))
 CSS = f"{COLOURS}\n{_LAYOUT}"
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { captions, linesOf } from '../../../mmreason/ui/components/player/poster.js';
+import { captions } from '../../../mmreason/ui/components/player/poster.js';
 import { apiCode, shareText, turnMarks } from '../../../mmreason/ui/components/player/sharing.js';
+import { linesOf } from '../../../mmreason/ui/components/shared/words.js';
 
 const right = { right: true, reason: 'true' };
 const wrong = { right: false, reason: '1 of 3 cells wrong' };

@@ -14,13 +14,16 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from mmreason.errors import MMReasonError
 from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.inspect.bundled import bundled
-from mmreason.ui.inspect.events import on_link, on_sample
+from mmreason.ui.inspect.events import at_field, on_link, on_sample
 from mmreason.ui.inspect.leak import bundled_leak
+from mmreason.ui.inspect.sources import group_request, roll_link
 from mmreason.ui.shell.component import read, script
+from mmreason.ui.shell.words import sentence as sentence_of
 from tests.helpers.browser import HOSTILE, ROOT, part
 
 GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
@@ -37,6 +40,13 @@ def inspect(visit, app: str, **options) -> Page:
     page = visit(app, **options)
     page.get_by_role("tab", name="Inspect").click()
     page.locator(".mm-group .cell").first.wait_for()
+    return page
+
+
+def inspect_maze(visit, app: str, **options) -> Page:
+    """The sample with solved and unsolved rollouts."""
+    page = visit(f"{app}/?group=maze-hard-2", **options)
+    page.locator(".mm-group .about-name").get_by_text("maze, hard").wait_for()
     return page
 
 
@@ -78,7 +88,7 @@ def test_a_sample_with_interference_is_open_on_arrival(app, visit):
     assert "Joint pushes it" in sentence(page) and "factorized would push it" in sentence(page)
     assert "rollout-modality pairs joint reverses the sign" in page.locator(".mm-group .counts").inner_text()
     assert page.locator(".mm-group .bars .value-joint").inner_text()[0] in "+−"
-    assert "✓ solved" in page.locator(".mm-group .scroller").inner_text()
+    assert "✗ unsolved" in page.locator(".mm-group .scroller").inner_text()
     page.locator(".mm-group .point").click()
     assert "Joint pushes this" in page.locator(".mm-group .warning").inner_text()
     assert page.locator(".mm-leak .bars rect").count() >= 22
@@ -101,7 +111,7 @@ def rows(page: Page) -> list[str]:
 
 
 def test_rollouts_are_sorted_and_filtered_by_what_is_chosen(app, visit):
-    page = inspect(visit, app, height=1600)
+    page = inspect_maze(visit, app, height=1600)
     page.locator(".mm-group .mode").select_option("marks")
     assert [int(text.split()[0]) for text in rows(page)] == list(range(1, 9))
     page.locator(".mm-group .sort").select_option("success")
@@ -117,7 +127,7 @@ def test_rollouts_are_sorted_and_filtered_by_what_is_chosen(app, visit):
 
 
 def test_a_segment_shows_tokens_pictures_rewards_and_four_advantages(app, visit):
-    page = inspect(visit, app)
+    page = inspect_maze(visit, app)
     page.locator(".mm-group .cell.text[data-g='0'][data-s='0']").click()
     page.get_by_text("joint, turn by turn").wait_for()
     assert page.locator(".mm-group .segment-title").inner_text() == "Rollout 1 · turn 1 · words"
@@ -214,7 +224,7 @@ def test_a_group_of_photographs_is_filtered_sorted_recoloured_and_opened(app, vi
     shown = page.locator(".mm-group .cell img").first
     page.wait_for_function("document.querySelector('.mm-group .cell img').naturalWidth > 0")
     assert shown.evaluate("image => image.naturalWidth") <= 160
-    page.locator(".mm-group .finding").get_by_text("right answers stand on wrong pictures").click()
+    page.locator(".mm-group .finding").get_by_text("right answers stand on a wrong last picture").click()
     assert page.locator(".mm-group .shown").inner_text().split()[0] == str(len(rows(page))) != "4"
     page.locator(".mm-group .clear").click()
     page.locator(".mm-group .sort").select_option("apart")
@@ -447,9 +457,23 @@ def test_a_redrawn_cell_is_followed(app, visit):
     page = inspect(visit, app)
     page.locator(".mm-group .cell.image[data-g='0'][data-s='1']").click()
     page.locator(".mm-group .mind-cell").wait_for()
+    assert page.url.endswith("&rollout=1&segment=2")
     page.locator(".mm-group .go-on").click()
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
     assert "shows" in page.locator("#duet .duet-title").inner_text()
+    assert page.locator(".mm-group .segment").is_hidden(), "the drawer would lie over the second board"
+    assert page.evaluate("location.search") == f"?group={next(iter(bundled()))}", "no segment is open"
+    page.locator(".mm-group .cell[data-g='0'][data-s='0']").click()
+    page.locator(".mm-group .to-watch").wait_for()
+    drawer = page.locator(".mm-group .segment")
+    drawer.evaluate("drawer => drawer.scrollTo(0, 300)")
+    page.locator(".mm-group .cell[data-g='0'][data-s='2']").dispatch_event("click")
+    assert drawer.evaluate("drawer => drawer.scrollTop") == 0, "what is newly chosen is read from its head"
+    page.locator(".mm-group .scroller").evaluate("scroller => scroller.scrollTo(0, 300)")
+    upload(page, TRACE)
+    page.get_by_text(f"from {TRACE.name}").wait_for()
+    page.locator("#duet .mm-duet[hidden]").wait_for(state="attached")  # it was of the group before
+    assert page.evaluate("[location.search, document.querySelector('.mm-group .scroller').scrollTop]") == ["", 0]
 
 
 def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):
@@ -487,6 +511,44 @@ def test_a_sample_that_is_open_already_is_not_opened_again():
     first, other, *_ = bundled()
     assert all(update == gr.skip() for update in on_sample(first, first))
     assert on_sample(first, other)[0] == other
+
+
+def test_a_link_to_a_roll_out_fills_its_numbers_and_says_what_to_do():
+    request, size = group_request("sudoku", "hard", 12, "base", 0.5, 4, 5)
+    link = roll_link(request, size)
+    answered = on_link(SimpleNamespace(query_params={"group": link, "rollout": "3"}))
+    assert answered[2].endswith("Roll out makes the same ones again; it points to rollout 3.")
+    assert answered[3:11] == ("sudoku", "hard", 12, "base", 0.5, 4, 5, "Roll out")
+    for wrong, says in ((link.replace("base", "none"), "is not here"), (link.replace("size=5", "size=99"), "must be")):
+        answered = on_link(SimpleNamespace(query_params={"group": wrong}))
+        assert says in answered[2] and answered[3:10] == (gr.skip(),) * 7
+
+
+def test_a_wrong_number_of_roll_out_is_told_at_its_field():
+    for values, at in (
+        ((-1, 1, 0, 8), "roll-seed"),
+        ((1, 3, 0, 8), "roll-temperature"),
+        ((1, 1, 0, 1000), "roll-size"),
+    ):
+        seed, temperature, sampling_seed, size = values
+        with pytest.raises(MMReasonError) as found:
+            group_request("maze", "easy", seed, "base", temperature, sampling_seed, size)
+        said = at_field(sentence_of(found.value))
+        assert isinstance(said, dict) and said["at"] == at and "must be" in said["says"]
+    assert at_field("All is well.") == "All is well."
+
+
+def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
+    for asked, at, says in (
+        ({"prompt": "2", "rollout": "3"}, (1, 2, 0), ""),
+        ({"prompt": "2"}, (1, None, 0), ""),
+        ({"rollout": "99"}, (0, None, 0), "The link names rollout 99, which is not here: there are 4"),
+        ({"prompt": "0", "rollout": "1"}, (0, None, 0), "prompt 0, which is not here"),
+        ({"rollout": "2", "segment": "x" * 99}, (0, 1, 0), "names segment xxx"),
+    ):
+        token, value, notice, *_ = on_link(SimpleNamespace(query_params={"group": "photographs", **asked}))
+        assert (token, value["at"]) == ("photographs", at)
+        assert says in notice and bool(says) == bool(notice)
 
 
 def test_a_link_to_a_file_of_the_host_sets_the_list_of_files_to_it(grown_file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -62,9 +63,13 @@ def test_the_outline_of_a_mask_is_traced_once_however_often_it_is_looked_at(tmp_
 # Whose they are
 
 
-def test_the_first_sample_has_solved_and_unsolved_rollouts_and_one_is_of_another_system():
+def test_the_first_sample_has_a_strong_reversal_and_one_is_of_another_system():
     group = first_group()
-    assert group is not None and {rollout.success for rollout in group.rollouts.rollouts} == {True, False}
+    assert group is not None and group.token == FIRST
+    points = [asked(token, "push")["point"] for token in bundled()]
+    strengths = [min(abs(point["joint"]), abs(point["factorized"])) for point in points]
+    assert strengths[0] == max(strengths) > 0.5
+    assert any({r.success for r in open_bundled(token).rollouts.rollouts} == {True, False} for token in bundled())
     foreign = [one for one in map(open_bundled, bundled()) if not one.natives]
     assert foreign and all("another system" in group.source for group in foreign)
     assert all(open_bundled(token).link == token for token in bundled())
@@ -178,6 +183,61 @@ def test_the_point_is_a_right_segment_that_joint_makes_less_likely_and_both_coun
     )
     assert f"In {len(reversed_pairs)} of 16 rollout-modality pairs" in value["counts"]
     assert f"{down} right segments are made less likely" in value["counts"]
+
+
+@pytest.mark.parametrize("token", list(bundled()))
+def test_the_point_is_the_strongest_reversal_of_its_kind(token):
+    value = asked(token, "push")
+    point, rows = value["point"], value["rows"]
+
+    def kind(g: int, s: int) -> int:
+        right, joint = rows[g]["right"][s], rows[g]["joint"][s]
+        return 2 if right and joint < 0 else 1 if right is False and joint > 0 else 0
+
+    def strength(g: int, s: int) -> float:
+        return min(abs(rows[g]["joint"][s]), abs(rows[g]["factorized"][s]))
+
+    places = [(g, s) for g, row in enumerate(rows) for s, own in enumerate(row["own"]) if own * row["joint"][s] < 0]
+    best = max((kind(*place), strength(*place)) for place in places)
+    assert (kind(point["g"], point["s"]), strength(point["g"], point["s"])) == best
+
+
+def test_a_reward_that_nobody_calls_right_is_high_or_low_and_no_more():
+    value = asked("photographs", "push")
+    assert value["assumed"] and "was rewarded above the middle" in value["sentence"]
+    assert "correct" not in value["sentence"] and "well rewarded" in value["counts"] and "right" not in value["counts"]
+
+
+def test_a_finding_about_turns_names_them(tmp_path):
+    turns = [[(1, 1), (1, 0)], [(0, 0), (0, 1)], [(1, 1), (1, 1)]]
+    group = sources.open_upload([str(recorded(tmp_path / "r.jsonl", turns))])
+    (found,) = [one for one in asked(group.token, "look") if one["finding"] == "contradictions"]
+    assert found["places"] == [[0, 0], [0, 1]] and found["turns"] == [[0, 0, 2], [0, 1, 2]]
+
+
+def test_outside_its_region_the_first_edit_changes_no_pixel_either():
+    for token in ("jigsaw-hard-2", "maze-hard-2", "sudoku-hard-2"):
+        pictures = asked(token, "segment", g=0, s=1)["pictures"]
+        content = base64.b64decode(pictures["before"].removeprefix("data:image/png;base64,"))
+        before, after = (
+            np.asarray(Image.open(io.BytesIO(one)).convert("RGB"))
+            for one in (content, asked(token, f"picture/{pictures['after']}", side=1024))
+        )
+        outside = np.ones(after.shape[:2], bool)
+        for left, top, right, bottom in pictures["boxes"]:
+            rows, columns = (slice(round(a * 128), round(b * 128)) for a, b in ((top, bottom), (left, right)))
+            outside[rows, columns] = False
+        assert before.shape == after.shape == (128, 128, 3) and outside.any()
+        assert (before[outside] == after[outside]).all() and (before != after).any()
+
+
+def test_no_code_name_of_a_drawing_or_a_reward_is_read():
+    for token in ("jigsaw-hard-2", "sudoku-hard-2"):
+        drawings = asked(token, "group")["drawings"]
+        assert len(set(drawings)) == len(drawings) > 8
+        assert not any(re.search(r"_|\b[tb][lr]\b|[a-z]\d", name) for name in drawings)
+        rewards = dict(asked(token, "segment", g=0, s=1)["rewards"])
+        assert "cells" not in rewards and "share of its cells drawn right" in rewards
 
 
 def test_what_judges_words_and_pictures_is_assigned_by_the_visitor():

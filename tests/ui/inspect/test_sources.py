@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mmreason import places
-from mmreason.errors import ConfigError, TraceError
+from mmreason.errors import ConfigError, MMReasonError, TraceError
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import FIRST_TASKS, TASKS, make_problem
 from mmreason.traces.file import save, to_json
@@ -119,6 +119,16 @@ def test_expected_pictures_are_those_of_right_edits_and_nothing_is_wrong(task):
 def test_a_group_to_roll_out_has_one_to_sixteen_members(size):
     with pytest.raises(ConfigError, match="rollouts must be a whole number"):
         sources.group_request("maze", "easy", 1, "base", 1, 0, size)
+
+
+def test_a_roll_out_can_be_asked_for_again_by_its_link():
+    request, size = sources.group_request("sudoku", "hard", 12, "base", 0.35, 4, 5)
+    link = sources.roll_link(request, size)
+    assert sources.read_roll_link(link) == (request, size)
+    assert sources.roll_link(replace(request, num_steps=8), size) == "", "Roll out has no such control"
+    for wrong, says in ((link.replace("size=5", "size=17"), "rollouts must be"), ("roll:task=chess", "chess")):
+        with pytest.raises(MMReasonError, match=says):
+            sources.read_roll_link(wrong)
 
 
 def test_two_sides_with_different_codebooks_are_drawn_from_one_sheet():

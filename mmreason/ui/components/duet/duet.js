@@ -38,6 +38,7 @@ function receive() {
     toggle();
   }
   draw();
+  root.dispatchEvent(new Event('mm-sides', { bubbles: true }));
   root.scrollIntoView({ block: 'start', behavior: scrolling(calm) });
 }
 

@@ -65,6 +65,16 @@ export function markOf(row, s, assignment) {
 /** @param {boolean | null} right */
 export const rightSign = (right) => (right === null ? '–' : right ? '✓' : '✗');
 
+/**
+ * @param {boolean | null} right
+ * @param {boolean} assumed where nobody says what is right, and a reward above the middle of its range counts as that
+ */
+export function verdictWord(right, assumed) {
+  if (right === null) return 'not judged';
+  if (assumed) return `rewarded ${right ? 'above' : 'below'} the middle`;
+  return right ? 'right' : 'wrong';
+}
+
 /** @param {number} advantage */
 export const pushSign = (advantage) => (advantage > 0 ? '▲' : advantage < 0 ? '▼' : '·');
 

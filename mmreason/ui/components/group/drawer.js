@@ -3,7 +3,7 @@
 import { node } from '../shared/dom.js';
 import { saveMenu } from '../shared/save.js';
 import { cellName, percent, signed } from '../shared/words.js';
-import { cardName, markOf, rightSign } from './columns.js';
+import { cardName, markOf, rightSign, verdictWord } from './columns.js';
 import { putPictures } from './pictures.js';
 import { tokenRows } from './strip.js';
 import { option } from './what_if.js';
@@ -42,8 +42,8 @@ export function drawHead({ find, view, push, grid }) {
   const verdict = find('segment-verdict');
   const right = row ? markOf(row, s, grid.assignment).right : null;
   verdict.className = `segment-verdict verdict ${right === null ? 'none' : right ? 'yes' : 'no'}`;
-  const rightWord = card.modality === 'image' ? 'drawn right' : 'right';
-  const word = right === null ? 'not judged' : right ? rightWord : 'wrong';
+  const said = verdictWord(right, push.assumed);
+  const word = said === 'right' && card.modality === 'image' ? 'drawn right' : said;
   verdict.replaceChildren(node('span', 'sign', rightSign(right)), node('span', 'verdict-word', word));
   const warning = find('warning');
   warning.textContent = row ? warningText(grid.assignment, row, s) : 'Not among the rollouts that are counted.';

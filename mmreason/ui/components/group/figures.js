@@ -7,14 +7,21 @@ const WIDE = 320;
 const HIGH = 240;
 const EDGE = 36;
 
+const RADIUS = 9;
+const A_LINE = 6; // numbers beside a dot
+const LETTER = 6; // pixels
+
+/** @typedef {{ g: number, text: number, image: number, reversed: boolean }} Earned */
+
 /**
- * Words against pictures, a dot a rollout, its number in it; ringed where joint reverses a sign.
+ * Words against pictures: a dot at what a rollout earned, its number in it; rollouts that earned the same share one,
+ * and their numbers stand beside it.  Ringed where joint reverses a sign.
  * @param {PushValue} push
  * @param {(g: number) => void} onChoose
  * @returns {SVGSVGElement | null} null where one of them is not judged
  */
 export function dotPlot(push, onChoose) {
-  /** @type {{ g: number, text: number, image: number, reversed: boolean }[]} */
+  /** @type {Earned[]} */
   const dots = push.rows.flatMap(({ text, image, own, joint }, g) =>
     text === null || image === null ? [] : [{ g, text, image, reversed: own.some((one, s) => one * joint[s] < 0) }],
   );
@@ -42,31 +49,102 @@ export function dotPlot(push, onChoose) {
       else svg.append(label(EDGE - 4, up(value) + 4, value.toFixed(2), quiet, 'end'));
     }
   }
-  /** @type {Map<string, number>} */
-  const stacked = new Map();
-  for (const { g, text, image, reversed } of dots) {
-    const key = `${text} ${image}`;
-    const before = stacked.get(key) ?? 0;
-    stacked.set(key, before + 1);
-    const [right, below] = [across(text) > WIDE / 2 ? -19 : 19, up(image) < HIGH / 2 ? 19 : -19];
-    const [cx, cy] = [across(text) + right * (before % 4), up(image) + below * Math.floor(before / 4)];
-    const dot = shape('g', { class: 'dot', tabindex: -1 });
-    dot.append(
-      shape('circle', {
-        cx,
-        cy,
-        r: 9,
-        fill: ink('sunken'),
-        stroke: ink(reversed ? 'wrong' : 'text'),
-        'stroke-width': reversed ? 2.5 : 1,
-      }),
-      label(cx, cy + 4, String(g + 1), ink('text'), 'middle'),
-      shape('title', {}, `Rollout ${g + 1}: words ${text.toFixed(2)}, pictures ${image.toFixed(2)}`),
-    );
-    dot.addEventListener('click', () => onChoose(g));
-    svg.append(dot);
-  }
+  const shared = sharedDots(dots);
+  const places = shared.map(([{ text, image }]) => ({ x: across(text), y: up(image) }));
+  svg.append(...shared.flatMap((members, i) => dotOf(members, places, i, onChoose)));
   return /** @type {SVGSVGElement} */ (svg);
+}
+
+/**
+ * Those that earned the same together.
+ * @param {Earned[]} dots
+ */
+export function sharedDots(dots) {
+  /** @type {Map<string, Earned[]>} */
+  const found = new Map();
+  for (const dot of dots) {
+    const key = `${dot.text} ${dot.image}`;
+    found.set(key, [...(found.get(key) ?? []), dot]);
+  }
+  return [...found.values()];
+}
+
+/**
+ * A dot, and for several the numbers beside it.
+ * @param {Earned[]} members
+ * @param {{ x: number, y: number }[]} places of all dots
+ * @param {number} i which of them it is
+ * @param {(g: number) => void} onChoose
+ */
+function dotOf(members, places, i, onChoose) {
+  const { x, y } = places[i];
+  const [{ text, image }] = members;
+  const reversed = members.some((one) => one.reversed);
+  const circle = shape('circle', {
+    ...{ cx: x, cy: y, r: RADIUS, fill: ink('sunken'), stroke: ink(reversed ? 'wrong' : 'text') },
+    'stroke-width': reversed ? 2.5 : 1,
+  });
+  const earned = `words ${text.toFixed(2)}, pictures ${image.toFixed(2)}`;
+  /**
+   * @param {Earned} one
+   * @param {Element[]} parts
+   */
+  const button = (one, parts) => {
+    const made = shape('g', { class: 'dot', tabindex: -1 });
+    made.append(...parts, shape('title', {}, `Rollout ${one.g + 1}: ${earned}`));
+    made.addEventListener('click', () => onChoose(one.g));
+    return made;
+  };
+  if (members.length === 1) {
+    const [one] = members;
+    return [button(one, [circle, label(x, y + 4, String(one.g + 1), ink('text'), 'middle')])];
+  }
+  const names = members.map(({ g }) => String(g + 1));
+  const lines = Array.from({ length: Math.ceil(names.length / A_LINE) }, (_, n) => n * A_LINE);
+  const wide = Math.max(...lines.map((from) => names.slice(from, from + A_LINE).join(' ').length)) * LETTER;
+  const [left, top] = besideDot(places, i, wide, 13 * lines.length);
+  const numbers = lines.flatMap((from, n) => {
+    let at = left;
+    return names.slice(from, from + A_LINE).map((name, place) => {
+      const one = members[from + place];
+      const said = label(at, top + 10 + 13 * n, name, ink(one.reversed ? 'wrong' : 'text'), 'start');
+      if (one.reversed) said.setAttribute('font-weight', '700');
+      at += LETTER * (name.length + 1);
+      return button(one, [said]);
+    });
+  });
+  const count = shape('g');
+  count.append(circle, label(x, y + 4, `×${members.length}`, ink('text'), 'middle'));
+  count.append(shape('title', {}, `Rollouts ${names.join(', ')}: ${earned}`));
+  return [count, ...numbers];
+}
+
+/**
+ * Where a box beside a dot hides the fewest other dots: its left and top.
+ * @param {{ x: number, y: number }[]} places
+ * @param {number} i
+ * @param {number} wide
+ * @param {number} high
+ */
+export function besideDot(places, i, wide, high) {
+  const { x, y } = places[i];
+  const room = RADIUS + 7;
+  const choices = [
+    [x + room, y - high / 2],
+    [x - room - wide, y - high / 2],
+    [x - wide / 2, y - room - high],
+    [x - wide / 2, y + room],
+  ];
+  /** @param {number[]} corner */
+  const hidden = ([left, top]) => {
+    const outside = left < EDGE || top < 16 || left + wide > WIDE || top + high > HIGH - EDGE;
+    const covers = places.filter(
+      (one) =>
+        one.x > left - RADIUS && one.x < left + wide + RADIUS && one.y > top - RADIUS && one.y < top + high + RADIUS,
+    );
+    return (outside ? 100 : 0) + covers.length;
+  };
+  return choices.reduce((best, one) => (hidden(one) < hidden(best) ? one : best));
 }
 
 /** @param {number[]} values */
@@ -95,11 +173,10 @@ function label(x, y, text, fill, anchor) {
  */
 export function marksFigure(view, push, assignment, order) {
   const { heads, places, width } = columnsOf(view.rows);
-  const [wide, high, left, top] = [46, 30, 64, 44];
+  const [wide, high, left, top] = [46, 30, 64, 20];
   const box = [left + wide * width + 8, top + high * order.length + 8];
   const svg = shape('svg', { viewBox: `0 0 ${box[0]} ${box[1]}`, width: box[0], height: box[1] });
-  svg.append(label(8, 16, `${view.name}: advantages under ${assignment}`, ink('text'), 'start'));
-  for (const head of heads) svg.append(label(left + head.at * wide, 36, head.label, ink('quiet'), 'start'));
+  for (const head of heads) svg.append(label(left + head.at * wide, 12, head.label, ink('quiet'), 'start'));
   order.forEach((g, i) => {
     svg.append(label(8, top + i * high + 19, `rollout ${g + 1}`, ink('quiet'), 'start'));
     const row = push.rows[g];

@@ -3,7 +3,7 @@
 import { node } from '../shared/dom.js';
 import { signed } from '../shared/words.js';
 import { pictureAddress } from './asking.js';
-import { cardName, columnsOf, markOf, pushSign, rightSign } from './columns.js';
+import { cardName, columnsOf, markOf, pushSign, rightSign, verdictWord } from './columns.js';
 import { regionOf } from './region.js';
 
 /** Width and height of a card, by how much of it is shown. */
@@ -39,8 +39,10 @@ export class Grid {
     this.assignment = 'joint';
     /** @type {'cards' | 'marks'} */
     this.mode = 'cards';
-    /** @type {Set<string>} */
+    /** @type {Set<string>} segments that the words that are searched are in */
     this.hits = new Set();
+    /** @type {Set<string>} turns that a finding is about */
+    this.turns = new Set();
     this.chosen = { g: 0, s: 0 };
     this.layout = columnsOf([]);
     this.size = { width: 0, height: 0 };
@@ -281,8 +283,9 @@ export class Grid {
     const row = this.push?.rows[g];
     const mark = row ? markOf(row, s, this.assignment) : { advantage: 0, right: null, against: false, harms: false };
     const here = this.chosen.g === g && this.chosen.s === s;
+    const isHit = this.hits.has(`${g}-${s}`) || this.turns.has(`${g}-${card.turn}`);
     button.className = ['cell', card.modality, mark.against ? 'against' : '', mark.harms ? 'harms' : '']
-      .concat(this.hits.has(`${g}-${s}`) ? ['hit'] : [], row ? [] : ['uncounted'])
+      .concat(isHit ? ['hit'] : [], row ? [] : ['uncounted'])
       .join(' ');
     button.style.setProperty('--strength', `${Math.min(60, 24 * Math.abs(mark.advantage))}%`);
     const [sign, push] = button.querySelectorAll('.sign, .push');
@@ -292,7 +295,7 @@ export class Grid {
     button.tabIndex = here ? 0 : -1;
     const says = [
       cardName(g, card),
-      mark.right === null ? 'not judged' : mark.right ? 'right' : 'wrong',
+      verdictWord(mark.right, this.push?.assumed ?? false),
       `reward ${card.reward === null ? 'none' : card.reward.toFixed(2)}`,
       row ? `advantage ${signed(mark.advantage)}` : 'not counted',
       ...(mark.against ? ['pushed against its own reward'] : []),

@@ -1,8 +1,9 @@
 // Anybody's rollouts as a grid of cards, and what joint and factorized rewards do to them.
 // `value` says whose: { token, link, at, opened }; all else is asked for.
 
-const { arrange, ask, drawDetail, drawFilters, drawHead, drawJudges, drawPush, drawSwitch, finder, Following } = mm;
-const { Grid, judgesOf, node, option, pictureAddress, whatIfOf } = mm;
+const { addressTo, arrange, ask, drawDetail, drawFilters, drawHead, drawJudges, drawPush, drawSwitch, finder } = mm;
+const { Following, Grid, groupOf, judgesOf, node, option, pictureAddress, switchesOf } = mm;
+const { whatIfOf } = mm;
 
 const find = finder(element);
 const root = find('mm-group');
@@ -27,8 +28,10 @@ let details = 0;
 async function receive() {
   const value = props.value;
   if (!value || typeof value.token !== 'string' || value.opened === shownOpening) return;
+  const isFirst = shownOpening === 0; // what an address names comes after it
   shownOpening = value.opened;
   link = value.link;
+  if (!isFirst && groupOf(location.href) !== link) nameNothing();
   Object.assign(inspector, { token: value.token, finding: null, judges: {} });
   find('look').hidden = true;
   following.reset();
@@ -37,7 +40,7 @@ async function receive() {
   find('sort', HTMLSelectElement).value = 'rollout';
   const at = Array.isArray(value.at) ? value.at : null;
   const shown = await open(at ? at[0] : 0);
-  if (shown && at && inspector.view.rows[at[1]]?.segments[at[2]]) choose(at[1], at[2], true);
+  if (shown && at && at[1] !== null && inspector.view.rows[at[1]]?.segments[at[2]]) choose(at[1], at[2], true);
   if (shown) look();
 }
 
@@ -56,6 +59,7 @@ async function open(prompt) {
     const push = await ask(inspector.token, 'push', { prompt, ...whatIfOf(inspector), size: view.rows.length });
     if (mine !== asked) return false;
     grid.chosen = push.point ? { g: push.point.g, s: push.point.s } : { g: 0, s: 0 };
+    find('scroller').scrollTo(0, 0);
     use(view, push);
     drawJudges(inspector);
     closeDrawer();
@@ -244,6 +248,7 @@ function choose(g, s, opens) {
   grid.bring(g, s);
   if (!opens) return;
   drawer.hidden = false;
+  drawer.scrollTop = 0;
   drawSegment();
   if (link && root.offsetParent) history.replaceState(null, '', linkTo(g, s));
 }
@@ -261,12 +266,12 @@ function openAt(g, s) {
  * @param {number} s
  */
 function linkTo(g, s) {
-  const address = new URL(location.href);
-  const { prompt } = inspector.view;
-  const places = { group: link, prompt: prompt ? prompt + 1 : '', rollout: g + 1, segment: s + 1 };
-  const query = Object.entries(places).filter(([, value]) => value !== '');
-  address.search = new URLSearchParams(query.map(([name, value]) => [name, String(value)])).toString();
-  return address.href;
+  return addressTo(location.href, link, inspector.view.prompt, { g, s });
+}
+
+/** The address of what was looked at before is not that of what is. */
+function nameNothing() {
+  if (groupOf(location.href)) history.replaceState(null, '', addressTo(location.href, '', 0, null));
 }
 
 async function drawSegment() {
@@ -287,6 +292,8 @@ async function drawSegment() {
 
 function closeDrawer() {
   drawer.hidden = true;
+  if (!link || groupOf(location.href) !== link) return;
+  history.replaceState(null, '', addressTo(location.href, link, inspector.view.prompt, null));
 }
 
 /** With the keyboard one goes on in the drawer, and is back at the card when it is closed. */
@@ -309,15 +316,17 @@ const following = new Following(inspector, {
 
 // Events
 
-for (const button of find('switch').querySelectorAll('button')) {
-  button.addEventListener('click', () => assign(/** @type {'joint' | 'factorized'} */ (button.dataset.assignment)));
+for (const one of switchesOf(find)) {
+  for (const button of one.querySelectorAll('button')) {
+    button.addEventListener('click', () => assign(/** @type {'joint' | 'factorized'} */ (button.dataset.assignment)));
+  }
+  one.addEventListener('keydown', (event) => {
+    if (!event.key.startsWith('Arrow')) return;
+    event.preventDefault();
+    assign(grid.assignment === 'joint' ? 'factorized' : 'joint');
+    /** @type {HTMLElement | null} */ (one.querySelector('[aria-checked=true]'))?.focus();
+  });
 }
-find('switch').addEventListener('keydown', (event) => {
-  if (!event.key.startsWith('Arrow')) return;
-  event.preventDefault();
-  assign(grid.assignment === 'joint' ? 'factorized' : 'joint');
-  /** @type {HTMLElement | null} */ (find('switch').querySelector('[aria-checked=true]'))?.focus();
-});
 find('controls').addEventListener('change', change);
 find('controls').addEventListener('submit', (event) => event.preventDefault());
 find('controls').addEventListener('reset', () =>
@@ -355,6 +364,12 @@ find('point').addEventListener('click', ({ detail }) => {
   if (!detail) enterDrawer();
 });
 find('close').addEventListener('click', leaveDrawer);
+document.addEventListener('mm-sides', ({ target }) => {
+  if (drawer.hidden) return; // it would lie over what is shown side by side
+  const isInside = drawer.contains(document.activeElement);
+  closeDrawer();
+  if (isInside && target instanceof HTMLElement) target.focus({ preventScroll: true });
+});
 root.addEventListener('keydown', (event) => {
   if (event.key === 'Escape' && !drawer.hidden) leaveDrawer();
 });

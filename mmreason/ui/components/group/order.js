@@ -82,11 +82,14 @@ export function arrange(inspector) {
   const { find, grid, view, finding } = inspector;
   const words = find('words', HTMLInputElement).value.trim();
   const [filter, sort] = ['filter', 'sort'].map((name) => find(name, HTMLSelectElement).value);
+  const turns = finding?.turns.filter(([p]) => p === view.prompt) ?? [];
+  grid.turns = new Set(turns.map(([, g, turn]) => `${g}-${turn}`));
   const order = orderOf(inspector, { filter, sort, words, finding });
   grid.arrange(order);
   const all = order.length === view.rows.length;
   const hits = words ? `, ${counted(grid.hits.size, 'segment')} with “${words}”` : '';
   find('shown').textContent =
-    `${all ? '' : `${order.length} of `}${counted(view.rows.length, 'rollout')}${hits}${finding ? `: ${finding.sentence}` : ''}`;
+    `${all ? '' : `${order.length} of `}${counted(view.rows.length, 'rollout')}${hits}${finding ? `: ${finding.sentence}` : ''}${turns.length ? ' They are outlined.' : ''}`;
+  find('nothing').hidden = order.length > 0;
   find('clear').hidden = all && !finding && !words;
 }

@@ -3,17 +3,29 @@
 import { node } from '../shared/dom.js';
 import { saveMenu } from '../shared/save.js';
 import { percent, signed } from '../shared/words.js';
+import { verdictWord } from './columns.js';
 import { dotPlot, marksFigure } from './figures.js';
 import { sayWhatIf } from './what_if.js';
 
+/**
+ * The page's switch and the drawer's, which may lie over it.
+ * @param {Find} find
+ * @returns {HTMLElement[]}
+ */
+export function switchesOf(find) {
+  return [find('switch'), find('small')];
+}
+
 /** @param {Inspector} inspector */
 export function drawSwitch({ find, grid }) {
-  for (const button of find('switch').querySelectorAll('button')) {
-    const on = button.dataset.assignment === grid.assignment;
-    button.setAttribute('aria-checked', String(on));
-    button.tabIndex = on ? 0 : -1;
+  for (const one of switchesOf(find)) {
+    for (const button of one.querySelectorAll('button')) {
+      const on = button.dataset.assignment === grid.assignment;
+      button.setAttribute('aria-checked', String(on));
+      button.tabIndex = on ? 0 : -1;
+    }
+    one.dataset.on = grid.assignment;
   }
-  find('switch').dataset.on = grid.assignment;
   for (const name of ['joint', 'factorized']) {
     find(`bar-${name}`).parentElement?.parentElement?.classList.toggle('on', name === grid.assignment);
   }
@@ -42,6 +54,8 @@ export function drawPush(inspector, onChoose) {
   }
   sayWhatIf(inspector);
   find('assumed').hidden = !push.assumed;
+  find('key-right').textContent = `✓ ${verdictWord(true, push.assumed)}`;
+  find('key-wrong').textContent = `✗ ${verdictWord(false, push.assumed)}`;
   find('slots', HTMLTableElement).tBodies[0].replaceChildren(...push.slots.map(slotRow));
   find('formula').replaceChildren(...push.formula.map((line) => node('li', '', line)));
   drawCrossing(inspector);
@@ -80,13 +94,21 @@ function drawFigures(inspector, onChoose) {
     find('dot-plot').replaceChildren(plot);
     const rows = () => [['rollout', 'words', 'pictures'], ...push.rows.map((row, g) => [g + 1, row.text, row.image])];
     find('dot-files').replaceChildren(
-      saveMenu({ file: `${file}-rewards`, title: 'What each rollout earned', svg: () => plot, rows }),
+      saveMenu({
+        file: `${file}-rewards`,
+        title: `What each rollout earned: ${view.name}`,
+        caption: view.source,
+        svg: () => plot,
+        rows,
+      }),
     );
   }
-  const title = `${view.name}: advantages under joint and factorized`;
   const marks = {
     file: `${file}-advantages`,
-    title,
+    get title() {
+      return `${inspector.view.name}: advantages under ${inspector.grid.assignment}`; // as it is when it is saved
+    },
+    caption: view.source,
     svg: () => offStage(inspector),
     rows: () => advantages(inspector),
   };

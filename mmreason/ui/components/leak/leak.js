@@ -10,6 +10,10 @@ const { finder, ink, node, saveMenu, shape } = mm;
  */
 
 const find = finder(element);
+const root = find('mm-leak');
+const NARROW = 640; // pixels, below which a layer is a line
+let narrow = false;
+const Y_SAYS = 'leak ÷ signal';
 const HIGH = 200; // of the bars
 const LEFT = 36;
 const EACH = 64; // width of a layer
@@ -17,6 +21,7 @@ const EACH = 64; // width of a layer
 function show() {
   const value = props.value;
   if (!value || !Array.isArray(value.checkpoints)) return;
+  find('whose').textContent = value.whose;
   find('lead').textContent = value.lead;
   find('settings').textContent = value.settings;
   find('checkpoints').replaceChildren(...value.checkpoints.map(barsOf));
@@ -29,7 +34,7 @@ function barsOf(checkpoint) {
   const box = node('figure', 'checkpoint');
   const caption = node('figcaption', '', checkpoint.title);
   caption.append(node('span', 'told', `Checkpoint ${checkpoint.name}: ${checkpoint.told}.`));
-  const figure = bars(checkpoint);
+  const figure = narrow ? lines(checkpoint) : bars(checkpoint);
   const scroll = node('div', 'bars');
   scroll.tabIndex = 0;
   scroll.setAttribute('role', 'region');
@@ -38,6 +43,7 @@ function barsOf(checkpoint) {
   const files = saveMenu({
     file: `leak-${checkpoint.name}`,
     title: checkpoint.title,
+    caption: `Checkpoint ${checkpoint.name}. ${props.value.settings}`,
     svg: () => figure,
     rows: () => [
       ['on', 'layer', 'leak / signal', 'cosine'],
@@ -59,8 +65,10 @@ function bars({ title, layers, rows }) {
   const end = LEFT + EACH * names.length;
   const width = end + 124;
   const up = (/** @type {number} */ value) => HIGH + 8 - (HIGH * value) / top;
-  const svg = shape('svg', { viewBox: `0 0 ${width} ${HIGH + 48}`, role: 'img', 'aria-label': title });
+  const svg = shape('svg', { viewBox: `0 -16 ${width} ${HIGH + 64}`, role: 'img', 'aria-label': title });
+  svg.classList.add('wide');
   const quiet = ink('quiet');
+  svg.append(shape('text', { x: 0, y: -4, 'font-size': 11, fill: quiet }, Y_SAYS));
   for (let mark = 0; mark <= top; mark += top > 4 ? 2 : top > 2 ? 1 : 0.5) {
     if (mark !== 1) svg.append(shape('line', { x1: LEFT, x2: end, y1: up(mark), y2: up(mark), stroke: ink('line') }));
     svg.append(
@@ -114,6 +122,50 @@ function bars({ title, layers, rows }) {
     svg.append(
       shape('rect', { x: LEFT + 120 * i, y: HIGH + 34, width: 10, height: 10, fill: ink(`${colour}-solid`) }),
       shape('text', { x: LEFT + 120 * i + 16, y: HIGH + 43, 'font-size': 12, fill: ink(colour) }, name),
+    );
+  });
+  return /** @type {SVGSVGElement} */ (svg);
+}
+
+/**
+ * The same for a narrow page: a line a layer, type as large as the page's.
+ * @param {Checkpoint} checkpoint
+ */
+function lines({ title, layers, rows }) {
+  const names = ['all layers', ...layers];
+  const kinds = rows.filter(({ kind }) => kind !== 'all');
+  const values = kinds.flatMap(({ cells }) => cells.map(([leak]) => leak ?? 0));
+  const top = Math.max(1.25, ...values) * 1.08;
+  const [wide, left, right, row, head] = [360, 76, 328, 30, 40];
+  const along = (/** @type {number} */ value) => left + ((right - left) * value) / top;
+  const bottom = head + row * names.length;
+  const svg = shape('svg', { viewBox: `0 0 ${wide} ${bottom + 28}`, role: 'img', 'aria-label': title });
+  const quiet = ink('quiet');
+  const says = { 'font-size': 12, fill: quiet };
+  svg.append(
+    shape('text', { x: 0, y: 12, ...says }, Y_SAYS),
+    shape('text', { x: along(1), y: 30, 'text-anchor': 'middle', ...says, fill: ink('text') }, 'as strong as its own'),
+  );
+  names.forEach((name, i) => {
+    const y = head + row * i;
+    svg.append(shape('text', { x: 0, y: y + 16, ...says }, name));
+    kinds.forEach(({ kind, name: on, cells }, side) => {
+      const [leak, cosine] = cells[i];
+      const at = y + side * 12;
+      const apart = cosine === null ? '' : `, cosine ${cosine.toFixed(2)}`;
+      const fill = ink(kind === 'text' ? 'words-solid' : 'picture-solid');
+      const bar = shape('rect', { x: left, y: at, width: Math.max(1, along(leak ?? 0) - left), height: 11, fill });
+      bar.append(shape('title', {}, `${name}, ${on}: leak / signal ${leak?.toFixed(2) ?? '–'}${apart}`));
+      svg.append(bar, shape('text', { x: along(leak ?? 0) + 4, y: at + 10, ...says }, leak?.toFixed(1) ?? '–'));
+    });
+  });
+  const rule = { x1: along(1), x2: along(1), y1: 34, y2: bottom, stroke: ink('text'), 'stroke-width': 1.5 };
+  svg.append(shape('line', rule));
+  kinds.forEach(({ kind, name }, i) => {
+    const colour = kind === 'text' ? 'words' : 'picture';
+    svg.append(
+      shape('rect', { x: left + 112 * i, y: bottom + 10, width: 10, height: 10, fill: ink(`${colour}-solid`) }),
+      shape('text', { x: left + 112 * i + 16, y: bottom + 19, 'font-size': 12, fill: ink(colour) }, name),
     );
   });
   return /** @type {SVGSVGElement} */ (svg);
@@ -176,6 +228,13 @@ function drawCurve(points) {
   });
   find('curve').replaceChildren(svg, files);
 }
+
+new ResizeObserver(() => {
+  const now = root.clientWidth > 0 && root.clientWidth < NARROW;
+  if (now === narrow) return;
+  narrow = now;
+  show();
+}).observe(root);
 
 watch('value', show);
 show();

@@ -2,28 +2,11 @@
 
 import { penOf } from '../shared/canvas.js';
 import { node } from '../shared/dom.js';
-import { problemName, resultLine } from '../shared/words.js';
+import { linesOf, problemName, resultLine } from '../shared/words.js';
 
 const WIDTH = 1080;
 const EDGE = 40;
 const SIDE = WIDTH - 2 * EDGE; // of the canvas in it
-
-/**
- * Breaks a text into lines no wider than `most`.
- * @param {string} text
- * @param {(line: string) => number} width
- * @param {number} most
- */
-export function linesOf(text, width, most) {
-  /** @type {string[]} */
-  const lines = [];
-  for (const word of text.split(/\s+/).filter(Boolean)) {
-    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
-    if (lines.length && width(longer) <= most) lines[lines.length - 1] = longer;
-    else lines.push(word);
-  }
-  return lines;
-}
 
 /**
  * What is written round the canvas: above it, then below it; size, weight and the page's colour of each.

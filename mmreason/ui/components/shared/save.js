@@ -1,6 +1,8 @@
 // A figure as a file: PNG and SVG of what is drawn, CSV of the data that it was drawn from.
 
 import { menuKeys, node } from './dom.js';
+import { shape } from './shapes.js';
+import { linesOf } from './words.js';
 
 const STYLES = ['fill', 'fill-opacity', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-opacity', 'opacity'];
 const TEXT = ['font-family', 'font-size', 'font-weight', 'text-anchor', 'dominant-baseline'];
@@ -10,9 +12,10 @@ const SCALE = 2; // pixels of a PNG for each of the page's
  * @typedef {{
  *   file: string,
  *   title: string,
+ *   caption?: string,
  *   svg?: () => SVGSVGElement,
  *   rows?: () => (string | number | null)[][],
- * }} Saved `file` without its ending; a table without `svg` is a CSV alone, pictures without `rows` have none
+ * }} Saved `file` without its ending; `caption` whose figure it is; a table without `svg` is a CSV alone, pictures without `rows` have none
  */
 
 /**
@@ -24,9 +27,9 @@ export function saveMenu(saved) {
   const head = node('summary', '', 'Save');
   head.setAttribute('aria-label', `Save the figure: ${saved.title}`);
   const choices = node('div', 'mm-save-choices');
-  const { svg, rows } = saved;
+  const { rows } = saved;
   /** @type {[string, () => Promise<Blob>][]} */
-  const kinds = [...(svg ? figureKinds(svg, saved.title) : []), ...(rows ? tableKind(rows) : [])];
+  const kinds = [...(saved.svg ? figureKinds(saved) : []), ...(rows ? tableKind(rows) : [])];
   for (const [kind, made] of kinds) {
     const button = node('button', '', kind.toUpperCase());
     button.type = 'button';
@@ -43,13 +46,12 @@ export function saveMenu(saved) {
 }
 
 /**
- * @param {() => SVGSVGElement} svg
- * @param {string} title
+ * @param {Saved} saved
  * @returns {[string, () => Promise<Blob>][]}
  */
-const figureKinds = (svg, title) => [
-  ['png', () => pngOf(svg, title)],
-  ['svg', async () => new Blob([sourceOf(svg, title)], { type: 'image/svg+xml' })],
+const figureKinds = (saved) => [
+  ['png', () => pngOf(saved)],
+  ['svg', async () => new Blob([sourceOf(alone(saved).whole)], { type: 'image/svg+xml' })],
 ];
 
 /**
@@ -84,16 +86,19 @@ export function csvOf(rows) {
   return rows.map((row) => `${row.map(said).join(',')}\r\n`).join('');
 }
 
+const ABOVE = { head: 22, line: 18 }; // pixels of a line of the title and of the caption
+const FONTS = { head: '600 15px system-ui, sans-serif', line: '13px system-ui, sans-serif' };
+
 /**
- * The figure by itself: its colours as they are now, its title above it, on the page's ground.
- * @param {() => SVGSVGElement} svg
- * @param {string} title
+ * The figure by itself, for paper: in the light colours, its title and caption above it on as many lines as they need.
+ * @param {Saved} saved
  */
-function alone(svg, title) {
-  const shown = svg();
+function alone({ svg, title, caption }) {
+  const shown = /** @type {() => SVGSVGElement} */ (svg)();
   const { width, height } = shown.getBoundingClientRect();
   const copy = /** @type {SVGSVGElement} */ (shown.cloneNode(true));
   const twins = copy.querySelectorAll('*');
+  shown.classList.add('mm-light'); // for as long as its colours are read
   shown.querySelectorAll('*').forEach((each, i) => {
     const style = getComputedStyle(each);
     const names = each.tagName === 'text' ? [...STYLES, ...TEXT] : STYLES;
@@ -101,45 +106,52 @@ function alone(svg, title) {
     twin.setAttribute('style', names.map((name) => `${name}:${style.getPropertyValue(name)}`).join(';'));
   });
   const ground = getComputedStyle(shown);
-  const colour = (/** @type {string} */ name) => ground.getPropertyValue(name).trim();
-  const whole = document.createElementNS(shown.namespaceURI ?? '', 'svg');
-  const above = 32;
-  const size = [Math.ceil(width), Math.ceil(height) + above];
-  whole.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  whole.setAttribute('width', String(size[0]));
-  whole.setAttribute('height', String(size[1]));
-  whole.setAttribute('viewBox', `0 0 ${size[0]} ${size[1]}`);
-  const paper = document.createElementNS(whole.namespaceURI ?? '', 'rect');
-  paper.setAttribute('width', '100%');
-  paper.setAttribute('height', '100%');
-  paper.setAttribute('fill', colour('--mm-page') || 'white');
-  const head = document.createElementNS(whole.namespaceURI ?? '', 'text');
-  head.setAttribute('x', '8');
-  head.setAttribute('y', '22');
-  head.setAttribute('style', `font:600 15px system-ui, sans-serif;fill:${colour('--mm-text')}`);
-  head.textContent = title;
-  copy.setAttribute('y', String(above));
-  copy.setAttribute('width', String(size[0]));
-  copy.setAttribute('height', String(Math.ceil(height)));
-  whole.append(paper, head, copy);
+  const [paper, text, quiet] = ['page', 'text', 'quiet'].map((name) => ground.getPropertyValue(`--mm-${name}`).trim());
+  shown.classList.remove('mm-light');
+  const wide = Math.max(Math.ceil(width), 320);
+  const heads = linesOf(title, widthIn(FONTS.head), wide - 16);
+  const lines = linesOf(caption ?? '', widthIn(FONTS.line), wide - 16);
+  const above = 10 + heads.length * ABOVE.head + lines.length * ABOVE.line;
+  const size = [wide, Math.ceil(height) + above];
+  const whole = shape('svg', { width: size[0], height: size[1], viewBox: `0 0 ${size[0]} ${size[1]}` });
+  whole.append(shape('rect', { width: '100%', height: '100%', fill: paper || 'white' }));
+  heads.forEach((said, i) => {
+    whole.append(shape('text', { x: 8, y: ABOVE.head * (i + 1), style: `font:${FONTS.head};fill:${text}` }, said));
+  });
+  lines.forEach((said, i) => {
+    const y = ABOVE.head * heads.length + ABOVE.line * (i + 1);
+    whole.append(shape('text', { x: 8, y, style: `font:${FONTS.line};fill:${quiet}` }, said));
+  });
+  for (const [name, value] of Object.entries({ y: above, width: Math.ceil(width), height: Math.ceil(height) })) {
+    copy.setAttribute(name, String(value));
+  }
+  whole.append(copy);
   return { whole, size };
 }
 
 /**
- * @param {() => SVGSVGElement} svg
- * @param {string} title
+ * How wide words are in a font.
+ * @param {string} font
+ * @returns {(text: string) => number}
  */
-const sourceOf = (svg, title) => new XMLSerializer().serializeToString(alone(svg, title).whole);
+function widthIn(font) {
+  const pen = node('canvas').getContext('2d');
+  if (!pen) return (text) => 8 * text.length;
+  pen.font = font;
+  return (text) => pen.measureText(text).width;
+}
+
+/** @param {Element} whole */
+const sourceOf = (whole) => new XMLSerializer().serializeToString(whole);
 
 /**
- * @param {() => SVGSVGElement} svg
- * @param {string} title
+ * @param {Saved} saved
  * @returns {Promise<Blob>}
  */
-async function pngOf(svg, title) {
-  const { whole, size } = alone(svg, title);
+async function pngOf(saved) {
+  const { whole, size } = alone(saved);
   const image = new Image();
-  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(whole))}`;
+  image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(sourceOf(whole))}`;
   await image.decode();
   const canvas = node('canvas');
   [canvas.width, canvas.height] = size.map((side) => side * SCALE);

@@ -206,3 +206,20 @@ export function adviceText(advice) {
   if (!says) return [why, advice.codes ? 'This would have been right:' : ''];
   return [why, (advice.from_start ? 'The expected solution has there: ' : 'Right would have been: ') + says];
 }
+
+/**
+ * Breaks a text into lines no wider than `most`.
+ * @param {string} text
+ * @param {(line: string) => number} width
+ * @param {number} most
+ */
+export function linesOf(text, width, most) {
+  /** @type {string[]} */
+  const lines = [];
+  for (const word of text.split(/\s+/).filter(Boolean)) {
+    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length && width(longer) <= most) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
