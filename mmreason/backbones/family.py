@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,15 @@ class PublicModel:
             each.requires_grad_(True)
         self.backbone.checkpointing = checkpointing
         return self.adapter
+
+    def beside(self) -> PublicModel:
+        """Another on the same base, which is held once; adapters are its own, so that the two learn apart."""
+        network = self.backbone.model
+        frozen = [each for name, each in network.named_parameters() if "lora_" not in name]
+        shared: dict[int, Any] = {id(each): each for each in (*frozen, *network.buffers())}
+        backbone = copy(self.backbone)
+        backbone.model, adapter = deepcopy((network, self.adapter), shared)
+        return replace(self, backbone=backbone, layout=copy(self.layout), adapter=adapter)
 
 
 def load_public(

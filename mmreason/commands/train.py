@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
@@ -13,6 +17,9 @@ from mmreason.commands._options.run import add_run
 from mmreason.commands._options.settings import add_settings, values_of
 from mmreason.commands._options.tasks import named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
+from mmreason.errors import ConfigError
+from mmreason.rewards.assignment import ASSIGNMENTS
+from mmreason.settings import build, given, settings_of
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.run.report import TRACKERS
 
@@ -20,6 +27,11 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from mmreason.records import Trace
+    from mmreason.rewards.custom import Reward
+    from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+    from mmreason.sampling.views.pipeline import ViewsPipeline
+    from mmreason.training.rl.grpo import Rollouts
+    from mmreason.training.rl.turns import Turns
     from mmreason.training.run.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
@@ -30,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="start from this checkpoint")
     add_run(parser)
     add_settings(parser, GRPOConfig)
+    parser.add_argument(
+        "--arms",
+        nargs="+",
+        default=[],
+        choices=ASSIGNMENTS,
+        metavar="ASSIGNMENT",
+        help="train these assignments side by side, a step of each in turn, each in its own folder of --output",
+    )
     parser.add_argument(
         "--reward",
         action="append",
@@ -52,54 +72,103 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
-    """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process."""
-    from contextlib import nullcontext
+    """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process.
 
-    from mmreason.training.hardware import keep_freed_memory
-    from mmreason.training.rl.trainer import processes
+    Of several arms, these by arm.
+    """
+    from mmreason.training.hardware import keep_freed_memory, processes
     from mmreason.training.run.rundir import RunDirectory
 
     args.tasks = named(args.tasks)
+    _check_arms(args)
     keep_freed_memory()
     use_threads(args.threads)
-    directory, accelerator = RunDirectory(args.output), processes()
-    with directory.held() if accelerator.is_main_process else nullcontext():
+    folders = {arm: Path(args.output) / arm for arm in args.arms} or {args.assignment: Path(args.output)}
+    directories, accelerator = {arm: RunDirectory(folder) for arm, folder in folders.items()}, processes()
+    if args.arms and accelerator.num_processes > 1:
+        raise ConfigError("--arms are for one process: of several, train one arm after the other")
+    with ExitStack() as held:
         if accelerator.is_main_process:
-            directory.check(args.resume, args.overwrite)
-        result = _train(args, directory, accelerator)
-    return result if accelerator.is_main_process else None
+            for directory in directories.values():
+                held.enter_context(directory.held())
+            begun = [each for each in directories.values() if each.has_begun] if args.resume and args.arms else []
+            for directory in directories.values():  # of arms that are resumed one may not have begun
+                directory.check(args.resume and (not begun or directory in begun), args.overwrite)
+        results = _train(args, directories, accelerator)
+    if not accelerator.is_main_process:
+        return None
+    return {"arms": results} if args.arms else results[args.assignment]
 
 
-def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accelerator) -> dict[str, Any]:
-    """The same, in a directory that is this run's."""
-    from dataclasses import replace
+def _check_arms(args: argparse.Namespace) -> None:
+    """Refuse with ``--arms`` what is of one arm; raises ConfigError."""
+    if not args.arms:
+        return
+    if len(set(args.arms)) < max(2, len(args.arms)):
+        raise ConfigError(f"--arms must name two assignments or more, each once, got {' '.join(args.arms)}")
+    if args.assignment != settings_of(GRPOConfig)["assignment"].start:
+        raise ConfigError("--arms name the assignments: leave --assignment out")
+    if args.report_to:
+        raise ConfigError("--report_to tells of one training: leave it out with --arms")
 
-    from mmreason.analysis.interference import MeasureConfig, measure
+
+def _train(
+    args: argparse.Namespace, directories: Mapping[str, RunDirectory], accelerator: Accelerator
+) -> dict[str, dict[str, Any]]:
+    """The same, in directories that are this run's; by arm."""
     from mmreason.commands._options.checkpoint import load_policy
-    from mmreason.errors import ConfigError
     from mmreason.rewards.custom import load_rewards
-    from mmreason.sampling.config import SamplingConfig
     from mmreason.sampling.views.config import ViewsConfig
     from mmreason.sampling.views.pipeline import ViewsPipeline
-    from mmreason.settings import build, given
     from mmreason.training.hardware import is_shared
-    from mmreason.training.rl.grpo import Rollouts
-    from mmreason.training.rl.presets import LEAK_GROUPS
-    from mmreason.training.rl.trainer import Trainer
-    from mmreason.training.run.progress import ProgressLine, step_values
-    from mmreason.training.run.report import Report, tracker_of
+    from mmreason.training.rl.turns import in_turn
+    from mmreason.training.run.report import tracker_of
+    from mmreason.training.run.signals import interrupts
     from mmreason.training.run.slice import Slice
-    from mmreason.training.run.traces import keep_held_out, keep_samples
 
-    known = directory.read_metrics() if args.resume and args.slice_seconds else ()
-    pause = Slice(args.slice_seconds, known).is_over if args.slice_seconds else None
+    rows = [row for each in directories.values() for row in each.read_metrics()] if args.resume else []
+    pause = Slice(args.slice_seconds, rows).is_over if args.slice_seconds else None
     for name in args.report_to:
         tracker_of(name)
     functions = load_rewards(args.reward)
     values = values_of(args, GRPOConfig)
     build(GRPOConfig, values)  # what is wrong is said before weights are read
     device = "cpu" if is_shared(accelerator) else None  # no device holds more of the base than its share
-    pipe = load_policy(args.checkpoint, given(ViewsConfig, values), device)
+    views, pipes = given(ViewsConfig, values), {}
+    for arm in directories:
+        first = next(iter(pipes.values()), None)
+        pipes[arm] = (
+            first.beside() if isinstance(first, ViewsPipeline) else load_policy(args.checkpoint, views, device)
+        )
+    with ExitStack() as opened:
+        interrupted = opened.enter_context(interrupts())
+        arms = {
+            arm: _turns(args, values | {"assignment": arm}, pipes[arm], directory, accelerator, functions, opened)
+            for arm, directory in directories.items()
+        }
+        ended = in_turn([turns(interrupted) for turns in arms.values()], args.steps, pause)
+    return dict(zip(directories, ended, strict=True))
+
+
+def _turns(
+    args: argparse.Namespace,
+    values: dict[str, Any],
+    pipe: InterleavedReasoningPipeline | ViewsPipeline,
+    directory: RunDirectory,
+    accelerator: Accelerator,
+    functions: Sequence[Reward],
+    opened: ExitStack,
+) -> Callable[[Collection[Any]], Turns]:
+    """The training of ``values``, to be begun; raises ConfigError."""
+    from mmreason.analysis.interference import MeasureConfig, measure
+    from mmreason.sampling.config import SamplingConfig
+    from mmreason.sampling.views.pipeline import ViewsPipeline
+    from mmreason.training.rl.presets import LEAK_GROUPS
+    from mmreason.training.rl.trainer import Trainer
+    from mmreason.training.run.progress import ProgressLine, step_values
+    from mmreason.training.run.report import Report
+    from mmreason.training.run.traces import keep_held_out, keep_samples
+
     sampling = pipe.sampling_config(**given(SamplingConfig, values))
     parts = {"sampling": sampling} | ({"views": pipe.views} if isinstance(pipe, ViewsPipeline) else {})
     values["tasks"] = values["tasks"] or tasks_of(pipe.vocabulary, None)
@@ -109,14 +178,16 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
     trainer = Trainer(pipe, config, directory, accelerator, functions)
     if args.leak_steps and trainer.accelerator.num_processes > 1:
         raise ConfigError("leak_steps must be 0 with several processes")
-    line = ProgressLine("step", sys.stderr)
+    arm = f"{config.assignment.assignment} " if args.arms else ""
+    line = ProgressLine(f"{arm}step", sys.stderr)
     report = Report(args.report_to if accelerator.is_main_process else (), directory.path, values)
+    opened.callback(report.close)
 
     def show(row: dict[str, Any]) -> None:
         report.row(row)
         line.show(row["step"], config.max_steps, step_values(row))
         if "success" in row:
-            line.close(f"step {row['step']}: held-out success {row['success']['mean']:.3f}")
+            line.close(f"{arm}step {row['step']}: held-out success {row['success']['mean']:.3f}")
 
     def keep(rollouts: Rollouts, step: int) -> None:
         keep_samples(directory.path, step, rollouts.groups[0], pipe)
@@ -133,14 +204,11 @@ def _train(args: argparse.Namespace, directory: RunDirectory, accelerator: Accel
         measured = measure(pipe, rollouts.groups[:LEAK_GROUPS], measuring, config.sampling.temperature)
         return {name: measured[name] for name in ("leak_to_signal", "cosine")}
 
-    try:
-        return trainer.train(
-            args.resume,
-            on_row=show,
-            on_samples=keep,
-            on_held_out=keep_some if args.held_out_traces and pipe.sheet is not None else None,
-            measure=leak,
-            pause=pause,
-        )
-    finally:
-        report.close()
+    return partial(
+        trainer.turns,
+        args.resume,
+        on_row=show,
+        on_samples=keep,
+        on_held_out=keep_some if args.held_out_traces and pipe.sheet is not None else None,
+        measure=leak,
+    )

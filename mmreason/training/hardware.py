@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from mmreason.errors import ConfigError
 from mmreason.models.kernels import quick_attention
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
+NOT_HERE = ("DEEPSPEED", "MEGATRON_LM")  # ways of accelerate's launcher to cut a model
+FSDP_WISHED = "ACCELERATE_USE_FSDP"
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _NEVER = 2**31 - 1
 
@@ -40,6 +43,25 @@ def is_wished(way: str) -> bool:
 def is_shared(accelerator: Accelerator) -> bool:
     """Do several processes keep a share of the base each?"""
     return accelerator.num_processes > 1 and is_wished("FSDP")
+
+
+def processes() -> Accelerator:
+    """This process and those that train with it, each on its own device.
+
+    Raises ConfigError where a launcher wishes the model to be cut in a way in which processes whose rollouts end at
+    different steps would wait for each other for ever.
+    """
+    from accelerate import Accelerator
+
+    for name in NOT_HERE:
+        if is_wished(name):
+            raise ConfigError(f"processes must hold the whole model each, or share it by FSDP, got {name}")
+    wished = os.environ.pop(FSDP_WISHED, None)  # else accelerate wraps models its own way, on GPUs only
+    try:
+        return Accelerator(cpu=not torch.cuda.is_available())
+    finally:
+        if wished is not None:
+            os.environ[FSDP_WISHED] = wished
 
 
 def half_pays(device: torch.device) -> bool:

@@ -47,12 +47,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     example = Run(EXAMPLE, NOBODY, time.time(), settings, wanted=False)
     with tempfile.TemporaryDirectory() as parent:
         folders = {arm: Path(parent) / arm for arm in settings.arms}
-        for arm, folder in folders.items():
-            words = settings.arguments(arm, f"checkpoints/{settings.checkpoint}", str(folder))
-            command = [sys.executable, "-m", "mmreason", *words, "--threads", str(args.threads)]
-            code = subprocess.run(command, stdout=sys.stderr).returncode
-            if code or saved_step(folder) != settings.steps:
-                raise ConfigError(f"the training of {arm} ended with exit code {code} before step {settings.steps}")
+        words = settings.arguments(BOTH, f"checkpoints/{settings.checkpoint}", parent)
+        command = [sys.executable, "-m", "mmreason", *words, "--threads", str(args.threads)]
+        code = subprocess.run(command, stdout=sys.stderr).returncode
+        if code or any(saved_step(folder) != settings.steps for folder in folders.values()):
+            raise ConfigError(f"the training ended with exit code {code} before step {settings.steps}")
         keep(folders, example)
     return {"written": [str(example.folder)]}
 

@@ -116,6 +116,12 @@ class ViewsPipeline:
         other.fingerprint = self.fingerprint
         return other
 
+    def beside(self) -> ViewsPipeline:
+        """The same on the same base, held once; what either learns the other does not see."""
+        other = ViewsPipeline(self.model.beside(), self.views)
+        other.fingerprint = self.fingerprint
+        return other
+
     @cached_property
     def fingerprint(self) -> str:
         """Twelve hex digits of the files of weights, an adapter's and its base's."""

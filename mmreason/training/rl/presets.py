@@ -17,7 +17,7 @@ from mmreason.tasks.own import DATA
 from mmreason.training.rl.config import GRPOConfig
 
 LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
-BOTH = "both"  # joint, then factorized, on the same prompts
+BOTH = "both"  # joint and factorized side by side, on the same prompts
 SETTINGS = settings_of(GRPOConfig)
 
 _DATASET = re.compile(rf"{DATA}[a-z][a-z0-9_]{{0,39}}\Z", re.ASCII)  # no path: where they lie is not said here
@@ -114,7 +114,7 @@ class TrainSettings:
 
     @property
     def arms(self) -> tuple[str, ...]:
-        """The assignments that are trained, in turn."""
+        """The assignments that are trained."""
         return ("joint", "factorized") if self.assignment == BOTH else (self.assignment,)
 
     @property
@@ -140,9 +140,10 @@ class TrainSettings:
     def arguments(self, arm: str, checkpoint: str, output: str, datasets: str = ".") -> list[str]:
         """What follows ``python -m mmreason`` to train ``arm`` from folder ``checkpoint`` into ``output``.
 
-        ``datasets`` is the folder that its datasets lie in.
+        Of BOTH each is trained in the folder of its name there.  ``datasets`` is the folder that its datasets lie in.
         """
-        found = ["train", "--checkpoint", checkpoint, "--output", output, "--assignment", arm]
+        which = ["--arms", *self.arms] if arm == BOTH else ["--assignment", arm]
+        found = ["train", "--checkpoint", checkpoint, "--output", output, *which]
         for name, value in self._said().items():
             if name == "tasks":
                 value = {self._placed(task, datasets): weight for task, weight in value.items()}

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -25,10 +24,11 @@ from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.custom import Reward, RewardFunction, as_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
-from mmreason.training.hardware import is_shared, is_wished
+from mmreason.training.hardware import is_shared, processes
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts
 from mmreason.training.rl.loss import POOLED
+from mmreason.training.rl.turns import Turns, in_turn
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
 from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
@@ -36,30 +36,11 @@ from mmreason.training.validation import held_out, solve_problems, success_by_ta
 
 LORA_TARGETS = ["qkv", "out", "up", "down"]
 RESUME_WITH_OTHER = (*MAY_DIFFER, "max_tokens", "gradient_checkpointing")  # memory: the same update, up to rounding
-NOT_HERE = ("DEEPSPEED", "MEGATRON_LM")  # ways of accelerate's launcher to cut a model
-FSDP_WISHED = "ACCELERATE_USE_FSDP"
 
 OnRow = Callable[[dict[str, Any]], None]
 OnSamples = Callable[[Rollouts, int], None]
 OnHeldOut = Callable[[Sequence[Trace], int], None]
 Measure = Callable[[Rollouts, int], dict[str, Any]]
-
-
-def processes() -> Accelerator:
-    """This process and those that train with it, each on its own device.
-
-    Raises ConfigError where a launcher wishes the model to be cut in a way in which processes whose rollouts end at
-    different steps would wait for each other for ever.
-    """
-    for name in NOT_HERE:
-        if is_wished(name):
-            raise ConfigError(f"processes must hold the whole model each, or share it by FSDP, got {name}")
-    wished = os.environ.pop(FSDP_WISHED, None)  # else accelerate wraps models its own way, on GPUs only
-    try:
-        return Accelerator(cpu=not torch.cuda.is_available())
-    finally:
-        if wished is not None:
-            os.environ[FSDP_WISHED] = wished
 
 
 class Trainer:
@@ -117,29 +98,49 @@ class Trainer:
         step or from the start; without, what a run wrote there is removed.  Ctrl-C, SIGTERM and the stop file end it,
         saved, after the step or between two batches of held-out problems.  ``on_held_out`` is given the traces of
         each evaluation.  ``measure`` is given a step's rollouts and its number before the update, and returns more
-        metrics of that step.  ``pause`` is asked after each step; at a yes the run is saved and left as it is, so
-        that with ``resume`` it is the uninterrupted one.
+        metrics of that step.  ``pause`` is asked after each step, and after the evaluation before the first; at a yes
+        the run is saved and left as it is, so that with ``resume`` it is the uninterrupted one.
 
         Raises ConfigError and CheckpointError, also where another process trains or nothing can be written.
         """
+        with interrupts() as interrupted:
+            turns = self.turns(resume, interrupted, on_row, on_samples, on_held_out, measure)
+            (row,) = in_turn([turns], self.config.max_steps, pause)
+        return row
+
+    def turns(
+        self,
+        resume: bool,
+        interrupted: Collection[Any],
+        on_row: OnRow | None = None,
+        on_samples: OnSamples | None = None,
+        on_held_out: OnHeldOut | None = None,
+        measure: Measure | None = None,
+    ) -> Turns:
+        """The same in turns, for ``in_turn``; something in ``interrupted`` ends it as the stop file does."""
         config, main = self.config, self.accelerator.is_main_process
-        with self.run.held() if main else nullcontext(), interrupts() as interrupted:
+        with self.run.held() if main else nullcontext():
             resumed_from = self._begin(resume)
             row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if resumed_from is not None else {}
-            stop = False
+            rollouts, is_saved = None, resumed_from is not None
 
             def stopped() -> bool:
                 return self._agree(self.run.stop_requested or bool(interrupted))
 
-            if self._lacks_evaluation(row):
+            def keep() -> None:
+                if rollouts is not None and on_samples is not None and main:
+                    with self.run.writing():
+                        on_samples(rollouts, self.step)
+
+            lacks = self._lacks_evaluation(row)  # what is not evaluated is not done
+            ends = self._agree((yield self.step - lacks))
+            if lacks and not ends:
                 evaluated = self._evaluate(on_held_out, stopped)
                 if evaluated:
                     self._rewind(self.step - 1)
                     row = self._log(row | {"step": self.step} | evaluated, on_row)
-                stop = stopped()
-                if stop:
-                    self._save()
-            while self.step < config.max_steps and not stop:
+                ends = stopped() or self._agree((yield self.step))
+            while self.step < config.max_steps and not ends:
                 began = time.perf_counter()
                 rollouts = self.grpo.rollouts(self.step)
                 metrics = self.grpo.rollout_metrics(rollouts)
@@ -158,17 +159,19 @@ class Trainer:
                 if self._is_due():
                     metrics |= self._evaluate(on_held_out, stopped)
                     stop = stop or stopped()
-                if (self._is_due() or stop) and on_samples is not None and main:
-                    with self.run.writing():
-                        on_samples(rollouts, self.step)
+                if self._is_due() or stop:
+                    keep()
                 if self.step % config.logging_steps == 0 or stop:
                     row = self._log(metrics, on_row)
-                pauses = not stop and pause is not None and self._agree(pause())
-                if self.step % config.save_steps == 0 or stop or pauses:
+                is_saved = self.step % config.save_steps == 0 or stop
+                if is_saved:
                     self._save()
-                if pauses:
-                    break
-        return row | {"resumed_from": resumed_from, "output": str(self.run.path / "checkpoint")}
+                ends = stop or self._agree((yield self.step))
+            if not is_saved:  # it was asked to end between two turns
+                if stopped():
+                    keep()
+                self._save()
+        return row | {"step": self.step, "resumed_from": resumed_from, "output": str(self.run.path / "checkpoint")}
 
     def _begin(self, resume: bool) -> int | None:
         """Load what is resumed or clear the directory, and note the settings; the step that is resumed from."""

@@ -90,7 +90,7 @@ class RunDirectory:
         with self.writing():
             for name in ("checkpoint", *goes_on_from):
                 self.recover(name)
-        if resume and not any((self.path / name).exists() for name in (CONFIG_FILE, *goes_on_from)):
+        if resume and not (self.has_begun or any(self.has(name) for name in goes_on_from)):
             raise ConfigError(
                 f"output {str(self.path)!r} holds no run to --resume; leave --resume out to start one there"
             )
@@ -99,6 +99,11 @@ class RunDirectory:
                 f"output {str(self.path)!r} holds {', '.join(found)}: --resume goes on with the run that is there, "
                 "--overwrite replaces it, and another folder leaves it as it is"
             )
+
+    @property
+    def has_begun(self) -> bool:
+        """Has a run noted its settings here?"""
+        return (self.path / CONFIG_FILE).exists()
 
     def taken(self) -> list[str]:
         """The names of a run's that stand in the folder already."""

@@ -21,9 +21,9 @@ COMMAND = "python -m mmreason make train-rate"
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """All arms together."""
+    """All arms together, which one process trains."""
 
-    seconds: float  # the start of the processes included
+    seconds: float  # the start of the process included
     left: Left
     tokens: float
     machine: str
@@ -50,7 +50,7 @@ def estimate(settings: TrainSettings) -> Estimate | None:
     evaluating = settings.evaluations * rollout(settings.eval_problems)
     groups = min(LEAK_GROUPS, settings.num_problems)  # four backward passes and one forward, of three in an update
     leak = (1 + steps // settings.eval_steps) * 3 * update(groups * settings.num_generations)
-    seconds = arms * (measured["start_seconds"] + learning + evaluating + leak)
+    seconds = measured["start_seconds"] + arms * (learning + evaluating + leak)
     left = Left(arms * (learning + leak), arms * evaluating)
     return Estimate(seconds, left, arms * steps * settings.rollouts * tokens, measured["machine"])
 

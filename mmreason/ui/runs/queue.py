@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock, Thread
 from threading import enumerate as enumerate_threads
@@ -154,20 +155,24 @@ def _minutes(run: Run) -> float:
 
 
 def _ask_to_stop(run: Run) -> None:
-    if run.arm is not None and is_alive(run):
-        run.arm_folder(run.arm).mkdir(parents=True, exist_ok=True)
-        (run.arm_folder(run.arm) / STOP_FILE).touch()
+    if run.arm is None or not is_alive(run):
+        return
+    for arm in run.settings.arms:
+        run.arm_folder(arm).mkdir(parents=True, exist_ok=True)
+        (run.arm_folder(arm) / STOP_FILE).touch()
 
 
-def command_of(run: Run, arm: str) -> list[str]:
-    """The arguments after ``python`` that train ``arm`` of ``run``; with ``--resume`` where it had begun."""
+def command_of(run: Run) -> list[str]:
+    """The arguments after ``python`` that train ``run``; with ``--resume`` where it had begun."""
     start = checkpoints.checkpoint_folder(run.settings.checkpoint)
     if start is None:
         raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is no longer here")
-    folder = run.arm_folder(arm)
+    arms, which = run.settings.arms, run.settings.assignment
+    folder = run.folder if len(arms) > 1 else run.arm_folder(which)
     places_of_it = _from_root(start), _from_root(folder), _from_root(run.datasets)
-    found = ["-m", "mmreason", *run.settings.arguments(arm, *places_of_it)]
-    return [*found, "--resume"] if (folder / CONFIG_FILE).exists() else found
+    found = ["-m", "mmreason", *run.settings.arguments(which, *places_of_it)]
+    has_begun = any((run.arm_folder(arm) / CONFIG_FILE).exists() for arm in arms)
+    return [*found, "--resume"] if has_begun else found
 
 
 def _from_root(path: Path) -> str:
@@ -175,11 +180,11 @@ def _from_root(path: Path) -> str:
 
 
 def _start(run: Run) -> None:
-    """Start the process of the arm that is next; one that cannot be started counts as failed."""
-    arm, threads = status_of(run).arm, str(_threads())
-    with run.log(arm).open("ab") as log:
+    """Start its process; one that cannot be started counts as failed."""
+    run, threads = replace(run, arm=run.settings.assignment), str(_threads())
+    with run.log.open("ab") as log:
         try:
-            command = [sys.executable, *command_of(run, arm), "--threads", threads]
+            command = [sys.executable, *command_of(run), "--threads", threads]
             child = subprocess.Popen(
                 command,
                 cwd=places.ROOT,
@@ -191,7 +196,7 @@ def _start(run: Run) -> None:
             )
         except (OSError, MMReasonError) as error:
             log.write(f"{error}\n".encode())
-            change(run, arm=arm, pid=0, born=0.0)
+            change(run, pid=0, born=0.0)
             return
     _CHILDREN.append(child)
     born = 0.0
@@ -202,7 +207,7 @@ def _start(run: Run) -> None:
     except psutil.Error:  # it has ended already
         pass
     try:
-        change(run, arm=arm, pid=child.pid, born=born)
+        change(run, pid=child.pid, born=born)
     except WriteError:  # not kept on a full disk, it would be started again and again
         child.kill()
         raise

@@ -45,7 +45,7 @@ def drive(run_id: Any, token: Any) -> Generator[None, None, None]:
             status = _on_turn(run)
             if status is None:
                 time.sleep(PERIOD)
-            elif status.is_done(status.arm):
+            elif status.is_finished:
                 return
             else:
                 trouble = not _slice(status)
@@ -65,25 +65,25 @@ def _claim(run_id: Any, token: Any) -> bool:
 
 
 def _on_turn(run: Run) -> Status | None:
-    """The run's state, with its arm noted, if it is its turn; else None."""
+    """The run's state, noted as begun, if it is its turn; else None."""
     with locked():
         if run.arm is None:
             others = [other for other in all_runs() if other.id != run.id and waits(other)]
             before = sum(other.arm is not None or other.since < run.since for other in others)
             if before >= read_settings().max_trainings:
                 return None
-        arm = status_of(run).arm
-        return status_of(run if run.arm == arm else change(run, arm=arm))
+        which = run.settings.assignment
+        return status_of(run if run.arm == which else change(run, arm=which))
 
 
 def _slice(status: Status) -> bool:
     """Train one slice; what went wrong is in the run's log."""
-    run, arm = status.run, status.arm
+    run = status.run
     try:
-        return train_slice(run.id, arm, slice_seconds(status)) == 0
+        return train_slice(run.id, slice_seconds(status)) == 0
     except Exception as error:  # the lender's, in words for the visitor: no share left, or aborted
         _LOG.warning("a slice of a training was not lent or not finished", exc_info=True)
-        append_line(run.log(arm), str(error))
+        append_line(run.log, str(error))
         return False
 
 
@@ -96,16 +96,16 @@ def slice_seconds(status: Status) -> float:
     return most if left is None else min(most, LOAD_SECONDS + SLACK * left)
 
 
-@gpu.on_gpu(lambda run_id, arm, seconds: seconds)
-def train_slice(run_id: str, arm: str, seconds: float) -> int:
-    """Train ``arm`` for about ``seconds`` from its last checkpoint, in the lent process; returns the exit code.
+@gpu.on_gpu(lambda run_id, seconds: seconds)
+def train_slice(run_id: str, seconds: float) -> int:
+    """Train the run for about ``seconds`` from its last checkpoint, in the lent process; returns the exit code.
 
     It is the command ``train``, and so is all that it writes; the code 2 comes with a sentence in the run's log.
     """
     run = find(run_id)
     assert run is not None, "the run is held by who asks"
-    words = [*command_of(run, arm)[2:], "--threads", "1", "--slice_seconds", f"{seconds:g}"]
-    log = run.log(arm).open("a", encoding="utf-8")
+    words = [*command_of(run)[2:], "--threads", "1", "--slice_seconds", f"{seconds:g}"]
+    log = run.log.open("a", encoding="utf-8")
     with log, redirect_stdout(log), redirect_stderr(log), chdir(places.ROOT):
         return _command(words)
 

@@ -50,18 +50,23 @@ class Status:
     saved: dict[str, int | None]  # the step of each arm's last checkpoint
     ahead: int = 0  # runs before it in the queue
     trouble: str = ""  # the last words of a process that failed, or why it was stopped
-    told: float = 0.0  # when the current arm wrote its last row; 0 before
-
-    @property
-    def arm(self) -> str:
-        """The arm that runs, waits or ended last."""
-        unfinished = (arm for arm in self.run.settings.arms if not self.is_done(arm))
-        return next(unfinished, self.run.settings.arms[-1])
+    told: float = 0.0  # when the last row was written; 0 before
 
     @property
     def step(self) -> int:
-        """Of the current arm."""
-        return last_step(self.rows[self.arm])
+        """That all arms have done."""
+        return min(map(last_step, self.rows.values()))
+
+    @property
+    def resumes_at(self) -> int | None:
+        """The step that all arms go on from at least; None where nothing was saved."""
+        found = [step or 0 for step in self.saved.values()]
+        return None if all(step is None for step in self.saved.values()) else min(found)
+
+    @property
+    def is_finished(self) -> bool:
+        """Are all arms done?"""
+        return all(self.is_done(arm) for arm in self.run.settings.arms)
 
     @property
     def is_active(self) -> bool:
@@ -102,7 +107,7 @@ class Status:
         step = statistics.median(steps[-10:]) if steps else known.steps / max(1, still)
         evaluation = statistics.median(evaluations) if evaluations else known.evaluations / max(1, seen)
         passed = max(0.0, (time.time() if now is None else now) - self.told) if self.told else 0.0
-        if not self.rows[self.arm]:  # the first evaluation goes on
+        if not all(self.rows.values()):  # a first evaluation goes on
             return Left(still * step, max(0.0, seen * evaluation - min(passed, evaluation)))
         return Left(max(0.0, still * step - min(passed, step)), seen * evaluation)
 
@@ -138,9 +143,9 @@ def _standing(run: Run) -> Status:
     rows = {arm: rows_of(folder) for arm, folder in folders.items()}
     status = Status(run, "", rows, {arm: saved_step(folder) for arm, folder in folders.items()})
     state = _state(status, alive)
-    trouble = last_words(run.log(run.arm)) if state == "failed" and run.arm is not None else ""
+    trouble = last_words(run.log) if state == "failed" and run.arm is not None else ""
     trouble = last_words(run.folder / OUT_OF_TIME) if state == "stopped" else trouble
-    return replace(status, state=state, trouble=trouble, told=_told(folders[status.arm]))
+    return replace(status, state=state, trouble=trouble, told=max(map(_told, folders.values())))
 
 
 def _told(folder: Path) -> float:
@@ -154,11 +159,11 @@ def _state(status: Status, alive: bool) -> str:
     run = status.run
     if alive and run.arm is not None:
         return "running" if run.wanted else "stopping"
-    if all(status.is_done(arm) for arm in run.settings.arms):
+    if status.is_finished:
         return "finished"
     if not run.wanted:
         return "stopped"
-    is_between = run.arm is not None and status.is_done(run.arm)
+    is_between = run.arm in run.settings.arms and status.is_done(run.arm)  # of an earlier version, arm after arm
     return "queued" if alive or run.pid is None or is_between else "failed"
 
 

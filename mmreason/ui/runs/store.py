@@ -1,8 +1,8 @@
 """The store of the page's training runs: one folder a run, each with a ``run.json`` that says all but who owns it.
 
 ``<runs>/<id>/run.json`` holds the settings, the hash of its owner's token, its place in the queue and the process
-that was started last; ``<runs>/<id>/<arm>/`` is a run directory of ``train`` and ``<arm>.log`` what it printed, and
-``<runs>/<id>/datasets/`` holds the rows that its owner handed over.
+that was started last; ``<runs>/<id>/<arm>/`` is a run directory of ``train``, ``<runs>/<id>/<assignment>.log`` is what
+it printed, and ``<runs>/<id>/datasets/`` holds the rows that its owner handed over.
 Everything is read from these files, so that a restarted server knows what the last one knew.
 """
 
@@ -63,7 +63,7 @@ class Run:
     settings: TrainSettings
     wanted: bool = True  # it waits or runs; False: it was asked to stop
     since: float = 0.0  # when it joined the queue
-    arm: str | None = None  # whose process was started last, or whose slices are
+    arm: str | None = None  # the assignment whose process or slices were begun last; None while it waits
     pid: int | None = None  # of that process; where a GPU is lent, of the server that asks for the slices
     born: float | None = None  # when that process was, so that another with its number is not taken for it
 
@@ -80,9 +80,10 @@ class Run:
         """The folder of the datasets that its visitor handed over for it."""
         return self.folder / "datasets"
 
-    def log(self, arm: str) -> Path:
-        """What ``arm``'s process printed."""
-        return self.folder / f"{arm}.log"
+    @property
+    def log(self) -> Path:
+        """What its process printed, the last one's if it was another for each arm, as in earlier versions."""
+        return self.folder / f"{self.arm or self.settings.assignment}.log"
 
     def is_of(self, token: Any) -> bool:
         """Does the holder of ``token`` own this run?"""

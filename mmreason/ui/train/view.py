@@ -11,7 +11,7 @@ from mmreason.ui.runs.store import EXAMPLE, find
 from mmreason.ui.train.curves import figures, lines_of
 from mmreason.ui.train.held_out import held_out_key, held_out_value
 from mmreason.ui.train.verdict import verdict
-from mmreason.ui.train.words import command_lines, going_words, head, label, notes
+from mmreason.ui.train.words import command_line, going_words, head, label, notes
 
 MAX_EARLIER = 4
 STAND_IN = "The example’s curves, until yours has its first point."
@@ -73,7 +73,7 @@ def look(run_id: Any, token: Any, earlier: Any, smoothing: Any, seen: Seen | Non
         figures=_figures(status, lines, smoothing) if "figures" in changed else None,
         verdict=[*verdict(status), *notes(status)] if changed else (),
         held_out=held_out_value(run) if "held_out" in changed else None,
-        command=command_lines(run) if "run" in changed else "",
+        command=command_line(run) if "run" in changed else "",
         has_rows=any(status.rows.values()),
         has_checkpoint=bool(status.checkpoints),
         is_public=run.settings.lora_rank > 0,

@@ -54,38 +54,40 @@ def going_words(status: Status) -> str:
         return "Stopping…"
     if status.state == "queued":
         return "Waiting in line · Stop"
-    arm = f"{status.arm}, " if len(status.run.settings.arms) > 1 else ""
-    return f"Training… {arm}step {status.step} of {status.run.settings.steps} · Stop"
+    return f"Training… step {status.step} of {status.run.settings.steps} · Stop"
 
 
 def state_words(status: Status) -> str:
-    """``step 23 of 60`` and what else there is to say of the state."""
-    steps = status.run.settings.steps
-    arms = status.run.settings.arms
-    of = f"{status.step} of {steps}"
-    arm = f"{status.arm.capitalize()}, arm {arms.index(status.arm) + 1} of {len(arms)}: " if len(arms) > 1 else ""
-    saved = status.saved[status.arm]
+    """``Step 23 of 60`` and what else there is to say of the state."""
+    settings = status.run.settings
+    of = f"{status.step} of {settings.steps}{_who(status)}"
     match status.state:
         case "queued":
-            return "Waiting" if not any(status.rows.values()) else f"{arm}waiting at step {of}"
+            return "Waiting" if not any(status.rows.values()) else f"Waiting at step {of}"
         case "running":
-            if not status.rows[status.arm]:
-                what = f"evaluating {status.run.settings.eval_problems} held-out problems before the first step"
-                return f"{arm}{what}" if arm else what.capitalize()
-            return f"{arm}step {of}" if arm else f"Step {of}"
+            if not all(status.rows.values()):
+                return f"Evaluating {settings.eval_problems} held-out problems before the first step{_who(status)}"
+            return f"Step {of}"
         case "stopping":
-            return f"{arm}stopping at step {of}" if arm else f"Stopping at step {of}"
+            return f"Stopping at step {of}"
         case "stopped":
-            if saved is None:
+            if status.resumes_at is None:
                 return "Stopped before the first step"
-            return f"{arm}stopped at step {of}: Resume goes on from there" if arm else (
-                f"Stopped at step {of}: Resume goes on from there"
-            )  # fmt: skip
+            return f"Stopped at step {of}: Resume goes on from there"
         case "failed":
-            goes_on = f"Resume goes on from step {saved}" if saved is not None else "Resume starts over"
-            word = "killed" if arm else "Killed"
-            return f"{arm}{word} at step {of}: {goes_on}"
-    return f"Finished: {steps} steps" + (" in both arms" if arm else "")
+            at = status.resumes_at
+            goes_on = "Resume starts over" if at is None else f"Resume goes on from step {at}"
+            return f"Killed at step {of}: {goes_on}"
+    return f"Finished: {settings.steps} steps" + (" in both arms" if len(settings.arms) > 1 else "")
+
+
+def _who(status: Status) -> str:
+    """Whose step it is: both arms', or that of the one which is behind, as in runs of earlier versions."""
+    steps = {arm: last_step(rows) for arm, rows in status.rows.items()}
+    if len(steps) == 1:
+        return ""
+    behind = [arm for arm, step in steps.items() if step < max(steps.values()) - 1]
+    return f" · {behind[0] if behind else 'both arms'}"
 
 
 def _place(status: Status) -> str:
@@ -117,14 +119,14 @@ def label(run: Run) -> str:
     return f"{when} · {', '.join(settings.tasks)} {settings.mix} · {arm} · {run.id[:4]}"
 
 
-def command_lines(run: Run) -> str:
-    """The command lines that repeat the run, one an arm, into folders of their own."""
+def command_line(run: Run) -> str:
+    """The command line that repeats the run, into a folder of its own."""
     start = checkpoints.checkpoint_folder(run.settings.checkpoint)
     if start is None:
         return f"The checkpoint {run.settings.checkpoint} is no longer here."
     place = start.relative_to(places.ROOT) if start.is_relative_to(places.ROOT) else Path("checkpoints") / start.name
-    commands = [run.settings.arguments(arm, str(place), f"runs/{run.id}-{arm}") for arm in run.settings.arms]
-    return "\n".join(shlex.join(["python", "-m", "mmreason", *command]) for command in commands)
+    words = run.settings.arguments(run.settings.assignment, str(place), f"runs/{run.id}")
+    return shlex.join(["python", "-m", "mmreason", *words])
 
 
 def notes(status: Status) -> list[list[str]]:

@@ -84,7 +84,7 @@ def test_groups_without_spread_are_drawn_again_counted_and_no_oftener_than_asked
 def test_a_curriculum_resumes_bit_for_bit_and_its_history_is_in_the_metrics(tmp_path):
     changes = {"difficulties": LEVELS, "curriculum": True, "resample": 1, "max_steps": 4, "save_steps": 1}
     trainer(tmp_path / "whole", **changes).train()
-    left = iter([False, True])
+    left = iter([False, False, True])
     trainer(tmp_path / "parts", **changes).train(pause=lambda: next(left))
     trainer(tmp_path / "parts", **changes).train(resume=True)
     assert_same_run(tmp_path / "parts", tmp_path / "whole")

@@ -14,8 +14,9 @@ from accelerate import Accelerator
 from safetensors.torch import load_file
 
 from mmreason.errors import ConfigError
+from mmreason.training.hardware import processes
 from mmreason.training.rl.config import GRPOConfig
-from mmreason.training.rl.trainer import Trainer, processes
+from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.rundir import RunDirectory, saved_step
 from tests.helpers import public
 from tests.helpers.learning import even_tokens, rows_in

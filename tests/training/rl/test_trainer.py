@@ -152,10 +152,10 @@ def test_an_evaluation_is_broken_off_by_a_stop_and_made_up_for_when_the_run_goes
     assert all(len(row["solved"]) == 4 for row in rows_in(tmp_path / "run") if "success" in row)
 
 
-def test_a_run_paused_after_every_step_is_the_uninterrupted_one_its_metrics_included(tmp_path):
+def test_a_run_paused_after_every_turn_is_the_uninterrupted_one_its_metrics_included(tmp_path):
     changes = {"max_steps": 4, "eval_steps": 3, "save_steps": 3}
     trainer(tmp_path / "whole", **changes).train()
-    for step in (1, 2, 3, 4):
+    for step in (0, 1, 2, 3, 4):
         said = trainer(tmp_path / "paused", **changes).train(resume=True, pause=lambda: True)
         assert (said["step"], saved_step(tmp_path / "paused")) == (step, step)
     assert_same_run(tmp_path / "paused", tmp_path / "whole")
@@ -170,7 +170,7 @@ def test_a_run_in_the_authors_setting_resumes_bit_for_bit(tmp_path):
         "num_iterations": 2,
     }
     trainer(tmp_path / "whole", **changes).train()
-    for _ in range(3):
+    for _ in range(4):
         trainer(tmp_path / "paused", **changes).train(resume=True, pause=lambda: True)
     assert_same_run(tmp_path / "paused", tmp_path / "whole")
 

@@ -39,6 +39,7 @@ from tests.helpers.browser import HOSTILE
 from tests.helpers.training_runs import OTHER, OWNER, empty_store, evaluation, leave, row, state
 
 SETTINGS = TrainSettings(steps=60, eval_problems=80, save_steps=20)
+COMMAND_OF = queue.command_of
 SLEEP = ["-c", "import time; time.sleep(120)"]
 
 
@@ -46,7 +47,7 @@ SLEEP = ["-c", "import time; time.sleep(120)"]
 def folder(tmp_path, monkeypatch):
     """An empty store, a checkpoint ``base``, and trainings that only sleep; what they start ends with the test."""
     empty_store(tmp_path, monkeypatch)
-    monkeypatch.setattr(queue, "command_of", lambda run, arm: SLEEP)
+    monkeypatch.setattr(queue, "command_of", lambda run: SLEEP)
     yield tmp_path / "runs" / "page"
     for child in queue._CHILDREN:
         child.kill()
@@ -256,15 +257,21 @@ def test_a_wish_to_stop_reaches_a_process_that_clears_it_while_it_starts():
     assert state_words(status_of(store.find(run.id))) == "Stopped at step 7 of 60: Resume goes on from there"
 
 
-def test_both_arms_are_trained_in_turn():
+def test_one_process_trains_both_arms_and_both_are_drawn_stopped_and_counted_down():
     run = queue.submit(TrainSettings(steps=4, assignment=BOTH), OWNER)
-    assert status_of(store.find(run.id)).arm == "joint"
-    leave(run, "joint", [evaluation(0, 0.5), evaluation(4, 0.6)], saved=4)
-    kill(run)
-    assert state(run) == "queued"
-    queue.advance()
-    assert state(run) == "running" and store.find(run.id).arm == "factorized"
-    leave(run, "factorized", [evaluation(0, 0.5), evaluation(4, 0.9)], saved=4)
+    assert "Evaluating 80 held-out problems" in state_words(status_of(store.find(run.id)))
+    for arm, rows in (("joint", [evaluation(0, 0.5), row(1), row(2)]), ("factorized", [evaluation(0, 0.5), row(1)])):
+        leave(run, arm, rows, saved=None)
+    status = status_of(store.find(run.id))
+    assert (status.state, state_words(status)) == ("running", "Step 1 of 4 · both arms")
+    left = status.left(now=0.0)
+    assert (left.steps, left.evaluations) == (5 * 2.0, 2 * 3.0), "of both arms, at their own pace"
+    lines = train_view.look(run.id, OWNER, [], 0, {}).figures["charts"][0]["lines"]
+    assert [(line["name"], len(line["points"])) for line in lines] == [("joint", 1), ("factorized", 1)]
+    queue.stop(run.id, OWNER)
+    assert all((run.arm_folder(arm) / STOP_FILE).exists() for arm in ("joint", "factorized"))
+    for arm, rate in (("joint", 0.6), ("factorized", 0.9)):
+        leave(run, arm, [evaluation(0, 0.5), evaluation(4, rate)], saved=4)
     kill(run)
     assert state(run) == "finished"
     lines = train_view.look(run.id, OWNER, [], 0, {}).verdict
@@ -272,8 +279,25 @@ def test_both_arms_are_trained_in_turn():
     assert lines[1][1].startswith("Factorized: clearly better, from") and "80 held-out" in lines[1][1]
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_run_of_an_earlier_version_that_has_trained_one_arm_opens_and_goes_on_with_the_other(wanted, monkeypatch):
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "0")
+    run = queue.submit(TrainSettings(steps=4, assignment=BOTH), OWNER)
+    leave(run, "joint", [evaluation(0, 0.5), evaluation(4, 0.6)], saved=4)
+    (run.folder / "joint.log").write_text("step 4/4\n")
+    store.change(run, arm="joint", pid=2**22 + 1, born=0.0, wanted=wanted)  # its process has ended
+    assert state(run) == ("queued" if wanted else "stopped")
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "1")
+    queue.advance() if wanted else queue.resume(run.id, OWNER)
+    leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=1)
+    assert state_words(status_of(store.find(run.id))) == "Step 1 of 4 · factorized"
+    kill(run)
+    assert state_words(status_of(store.find(run.id))).startswith("Killed at step 1 of 4 · factorized: Resume goes on")
+    assert COMMAND_OF(run)[-1] == "--resume"
+
+
 def test_a_training_that_cannot_start_says_why(monkeypatch):
-    monkeypatch.setattr(queue, "command_of", lambda run, arm: ["-c", "import sys; sys.exit('no ' + '<b>luck')"])
+    monkeypatch.setattr(queue, "command_of", lambda run: ["-c", "import sys; sys.exit('no ' + '<b>luck')"])
     run = queue.submit(SETTINGS, OWNER)
     queue._CHILDREN[0].wait()
     status = status_of(store.find(run.id))
@@ -286,6 +310,10 @@ def test_the_command_repeats_the_run_with_the_same_prompts_in_both_arms(monkeypa
     settings = TrainSettings(assignment=BOTH, difficulties={"medium": 1.0, "hard": 2.0}, seed=5)
     joint, factorized = (settings.arguments(arm, "checkpoints/base", "out") for arm in settings.arms)
     assert [a for a, b in zip(joint, factorized, strict=True) if a != b] == ["joint"]
+    both = settings.arguments(BOTH, "checkpoints/base", "out")
+    assert both == [
+        word for each in factorized for word in (["--arms", "joint"] if each == "--assignment" else [each])
+    ]
     assert " ".join(joint).startswith("train --checkpoint checkpoints/base --output out --assignment joint")
     assert "--difficulty medium=1 hard=2" in " ".join(joint) and "--seed 5" in " ".join(joint)
 

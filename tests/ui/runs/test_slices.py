@@ -43,13 +43,14 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def two_steps_a_slice(run_id, arm, seconds):
-    """What a slice leaves that has time for two steps, or for those that are left."""
+def two_steps_a_slice(run_id, seconds):
+    """What a slice leaves that has time for two steps of each arm, or for those that are left."""
     run = store.find(run_id)
-    before = list(status_of(run).rows[arm]) or [evaluation(0, 0.5)]
-    step = before[-1]["step"]
-    end = min(step + 2, run.settings.steps)
-    leave(run, arm, [*before, *(row(i) for i in range(step + 1, end + 1))], saved=end)
+    for arm, rows in status_of(run).rows.items():
+        before = list(rows) or [evaluation(0, 0.5)]
+        step = before[-1]["step"]
+        end = min(step + 2, run.settings.steps)
+        leave(run, arm, [*before, *(row(i) for i in range(step + 1, end + 1))], saved=end)
     return 0
 
 
@@ -77,7 +78,7 @@ def test_a_run_in_slices_in_forked_processes_ends_bit_for_bit_where_the_uninterr
     steps = json.loads(done.stdout)
     assert steps == sorted(set(steps)) and steps[-1] == 4 and len(steps) > 2, steps
     assert set((folder / "lent").read_text().split()) == {str(gpu.duration(1))}
-    assert state(run) == "finished" and "step 4/4" in run.log("factorized").read_text()
+    assert state(run) == "finished" and "step 4/4" in run.log.read_text()
     whole = folder / "whole"
     words = SMALL.arguments("factorized", str(folder / "checkpoints" / "base"), str(whole))
     subprocess.run(
@@ -106,9 +107,9 @@ def slices(monkeypatch):
     """Slices of two steps each, without a trainer; their calls."""
     calls = []
 
-    def train_slice(run_id, arm, seconds):
-        calls.append((run_id, arm, seconds))
-        return two_steps_a_slice(run_id, arm, seconds)
+    def train_slice(run_id, seconds):
+        calls.append((run_id, seconds))
+        return two_steps_a_slice(run_id, seconds)
 
     monkeypatch.setattr(runs_slices, "train_slice", train_slice)
     return calls
@@ -129,10 +130,15 @@ def test_no_process_is_started_and_slices_go_on_while_the_tab_asks_for_them(slic
     assert state(run) == "finished" and len(slices) == 3
 
 
-def test_both_arms_follow_each_other(slices):
-    run = queue.submit(TrainSettings(steps=2, assignment=BOTH), OWNER)
-    list(runs_slices.drive(run.id, OWNER))
-    assert [arm for _, arm, _ in slices] == ["joint", "factorized"] and state(run) == "finished"
+def test_both_arms_share_each_slice(slices):
+    run = queue.submit(TrainSettings(steps=4, assignment=BOTH), OWNER)
+    going = runs_slices.drive(run.id, OWNER)
+    next(going)
+    status = status_of(store.find(run.id))
+    assert {arm: rows[-1]["step"] for arm, rows in status.rows.items()} == {"joint": 2, "factorized": 2}
+    assert state_words(status) == "Step 2 of 4 · both arms"
+    list(going)
+    assert len(slices) == 2 and state(run) == "finished"
 
 
 def test_a_slice_asks_for_no_more_than_is_left(slices, monkeypatch):

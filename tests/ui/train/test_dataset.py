@@ -31,7 +31,7 @@ from mmreason.ui.train.events import on_checkpoint, on_preset, on_start
 from mmreason.ui.train.form import CONTROLS, filled, public_fields
 from mmreason.ui.train.tab import build_train
 from mmreason.ui.train.upload import unpack
-from mmreason.ui.train.words import command_lines
+from mmreason.ui.train.words import command_line
 from tests.helpers.shapes import write_shapes
 from tests.helpers.training_runs import OTHER, OWNER, state
 
@@ -224,13 +224,13 @@ def test_a_run_on_a_dataset_handed_over_finishes_keeps_its_rows_and_takes_them_w
     assert run is not None
     while state(run) in ("queued", "running") and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert state(run) == "finished", run.log("factorized").read_text()
+    assert state(run) == "finished", run.log.read_text()
     rows = status_of(run).rows["factorized"]
     assert rows[-1]["step"] == 2 and set(rows[-1]["success"]) == {"shapes", "mean"}
     sample = open_run(f"run:{run_id}/factorized, step 2")
     assert "Which colour is square" in str(sample.rollouts), "of the rows that were handed over"
     assert (run.datasets / "shapes" / "data.jsonl").read_text() == (shapes / "data.jsonl").read_text()
-    assert "--tasks data:shapes " in command_lines(run), "as its visitor has it, with no path of this server"
+    assert "--tasks data:shapes " in command_line(run), "as its visitor has it, with no path of this server"
     (tmp_path / "shapes.zip").unlink()
     with pytest.raises(MMReasonError, match="only the visitor who started"):
         queue.delete(run_id, OTHER)

@@ -18,10 +18,11 @@ from mmreason.errors import MMReasonError
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting
 from mmreason.traces.sheet import load_with_sheet
-from mmreason.training.rl.presets import PRESETS
+from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import queue, store
 from mmreason.ui.runs.state import is_alive, last_step, status_of
+from mmreason.ui.train import tab
 from mmreason.ui.train.form import FEW, MORE, checked_settings, field_of, filled
 from tests.helpers import policies
 from tests.helpers.browser import HOSTILE, launched, settle
@@ -29,6 +30,7 @@ from tests.helpers.training_runs import OWNER, evaluation, leave, row
 
 PATIENCE = 180_000  # a training process imports torch first
 expect.set_options(timeout=30_000)
+UNTIL_STOPPED = "import pathlib, sys, time\nwhile not (pathlib.Path(sys.argv[1]) / 'stop').exists(): time.sleep(0.05)"
 QUICK = {"num_problems": 2, "num_generations": 2, "eval_problems": 3, "eval_steps": 2, "save_steps": 2}
 
 
@@ -40,6 +42,7 @@ def train_page(tmp_path_factory):
     patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
     patch.setenv(checkpoints.RUNS_SETTING, str(folder / "runs"))
     patch.setenv(checkpoints.CHECKPOINTS_SETTING, str(folder / "checkpoints"))
+    patch.setattr(tab, "POLL_SECONDS", 0.3)
     policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
     with launched() as address:
         yield SimpleNamespace(address=address)
@@ -202,21 +205,34 @@ def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, v
 
 
 @pytest.mark.slow
-def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
+def test_both_arms_grow_side_by_side_from_the_first_seconds_stop_together_and_go_on(train_page, visit):
     page = open_train(visit, train_page.address)
-    one_arm(page)
-    run_id = start(page, steps=1000, eval_steps=500, save_steps=500)
+    run_id = start(page, steps=1000, eval_steps=500, save_steps=500)  # both are what the page proposes
     page.wait_for_function(
-        "() => /^Step [1-9]/.test(document.querySelector('#train-head .state').textContent)", timeout=PATIENCE
+        """() => {
+          const figures = '#train-figures .mm-charts:not(.dimmed) .figure';
+          const reward = document.querySelectorAll(`${figures}:nth-child(2) .line:not([data-name*="smoothed"])`);
+          const words = [...reward].filter((line) => line.dataset.name.endsWith('words'));
+          return words.length === 2 && words.every((line) => line.querySelectorAll('.point').length > 1);
+        }""",
+        timeout=PATIENCE,
     )
+    rows = status_of(store.find(run_id)).rows
+    assert all(0 < last_step(found) < 1000 for found in rows.values()), "neither is done"
+    says(page, "of 1000 · both arms")
+    keys = page.locator("#train-figures .figure:first-child .key")
+    assert keys.locator("text").all_text_contents() == ["joint", "factorized"]
+    strokes = keys.locator("line").evaluate_all("all => all.map((each) => getComputedStyle(each).stroke)")
+    assert len(set(strokes)) == 2
     page.wait_for_event("requestfinished", lambda sent: "queue/data" in sent.url)  # gradio logs one that it breaks off
     page.reload()
-    says(page, "of 1000")
+    says(page, "of 1000 · both arms")
     assert page.get_by_role("tab", name="Train", exact=True).get_attribute("aria-selected") == "true"
     page.locator("#train-going").click()  # where it was started
     says(page, "Resume goes on from there")
     stopped = status_of(store.find(run_id))
-    assert 0 < stopped.step == stopped.saved["factorized"] < 1000
+    done = {arm: last_step(found) for arm, found in stopped.rows.items()}
+    assert done == stopped.saved and stopped.step > 0 and max(done.values()) - stopped.step < 2
     page.locator("#train-resume").click()
     deadline = time.monotonic() + PATIENCE / 1000
     while status_of(store.find(run_id)).step <= stopped.step:
@@ -233,27 +249,25 @@ def test_a_run_is_stopped_reloaded_and_resumed(train_page, visit):
     assert store.find(run_id) is None
 
 
-@pytest.mark.slow
-def test_both_arms_are_trained_in_turn_and_drawn_apart(train_page, visit):
-    page = open_train(visit, train_page.address)
-    start(page, steps=2)  # both are what the page proposes
-    says(page, "Joint, arm 1 of 2")
-    says(page, "Factorized, arm 2 of 2")
+def test_a_finished_run_of_both_arms_is_told_apart_compared_and_repeated_by_one_command(train_page, visit):
+    run = store.create(TrainSettings(steps=2, assignment=BOTH, eval_problems=8), OWNER)
+    for arm, solved in (("joint", "11110000"), ("factorized", "11111111")):
+        ends = [evaluation(0, 0.0, solved="0" * 8), row(1), evaluation(2, solved.count("1") / 8, solved=solved)]
+        leave(run, arm, ends, saved=2)
+    page = visit(f"{train_page.address}?run={run.id}")
     says(page, "Finished: 2 steps in both arms")
-    keys = page.locator("#train-figures .figure:first-child .key")
-    assert keys.locator("text").all_text_contents() == ["joint", "factorized"]
-    strokes = keys.locator("line").evaluate_all("all => all.map((each) => getComputedStyle(each).stroke)")
-    assert len(set(strokes)) == 2
+    page.locator("#train-figures .mm-chart").first.wait_for()
     assert page.locator("#train-verdict .lead").count() == 2
     assert "Factorized against joint after step 2" in page.locator("#train-verdict").inner_text()
-    assert len(page.locator("#train-command textarea").input_value().splitlines()) == 2
+    (command,) = page.locator("#train-command textarea").input_value().splitlines()
+    assert "--arms joint factorized" in command and f"--output runs/{run.id}" in command
 
 
 # Two visitors
 
 
-@pytest.mark.slow
-def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visit):
+def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visit, monkeypatch):
+    monkeypatch.setattr(queue, "command_of", lambda run: ["-c", UNTIL_STOPPED, str(run.arm_folder("factorized"))])
     first = open_train(visit, train_page.address)
     one_arm(first)
     run_id = start(first, steps=1000)
@@ -269,12 +283,12 @@ def test_another_visitor_may_look_and_not_act_and_waits_in_line(train_page, visi
     assert second.locator("#train-says .notice").is_hidden()
     first.locator("#train-stop").click()
     says(first, "topped")
-    says(second, "Finished: 2 steps")
+    says(second, "Evaluating 3 held-out problems")
     assert [run.id for run in store.all_runs()] == [own, run_id]
 
 
 def test_a_stranger_who_calls_the_server_without_the_buttons_is_refused(train_page, visit):
-    run = store.create(settings_of(), OWNER)
+    run = store.create(TrainSettings(), OWNER)
     leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=1)
     store.change(run, wanted=False)
     page = visit(f"{train_page.address}?run={run.id}")
@@ -307,7 +321,7 @@ def called(page: Page, address: str, session: str, order: dict[str, Any], data: 
 
 
 def test_a_late_answer_to_a_link_does_not_pull_back_who_has_moved_on(train_page, visit):
-    run = store.create(settings_of(), OWNER)
+    run = store.create(TrainSettings(), OWNER)
     leave(
         run, "factorized", [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)], saved=60
     )
@@ -409,9 +423,9 @@ def test_a_link_to_nothing_says_so(train_page, visit, link):
 
 
 def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page, visit):
-    run = store.create(settings_of(checkpoint=HOSTILE[0]), OWNER)
+    run = store.create(TrainSettings(checkpoint=HOSTILE[0]), OWNER)
     leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=None)
-    run.log("factorized").write_text(HOSTILE[1] + "\n")
+    run.log.write_text(HOSTILE[1] + "\n")
     trace = load_with_sheet(next((places.ROOT / "assets" / "examples").glob("*.json")))
     trace["end_reason"], trace["success"] = HOSTILE[0], False
     trace["segments"][0]["text"] = HOSTILE[1]
@@ -426,14 +440,8 @@ def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page,
     assert HOSTILE[0] in page.locator("#train-command textarea").input_value()
 
 
-def settings_of(**changes):
-    from mmreason.training.rl.presets import TrainSettings
-
-    return TrainSettings(**changes)
-
-
 def test_the_tab_fits_a_phone(train_page, visit):
-    run = store.create(settings_of(), OWNER)
+    run = store.create(TrainSettings(), OWNER)
     leave(
         run, "factorized", [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)], saved=60
     )
