@@ -58,8 +58,8 @@ class AssignmentConfig:
         also=(SWAPPED,),
         page=Control(
             "Assignment",
-            "Factorized rewards words and pictures separately, joint gives both the sum; against each other trains "
-            "one after the other on the same prompts.",
+            "Factorized rewards words and pictures separately, joint gives both the sum; against each other, both are "
+            "trained side by side on the same prompts.",
             place="own",
         ),
     )

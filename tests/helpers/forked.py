@@ -62,6 +62,29 @@ class Forked:
         return out, err
 
 
+class Training:
+    """What the page's queue starts: as much of ``subprocess.Popen`` as it asks of a process."""
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str], log: str) -> None:
+        with contextlib.chdir(ROOT):
+            forkserver.ensure_running()
+        arguments = ([*words], {**environment}, str(ROOT), log, log)
+        self._process = FORKS.Process(target=_run, args=arguments, daemon=True)
+        self._process.start()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        self._process.join(timeout)
+        return self._process.exitcode
+
+
 def run(*words: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """``python -m mmreason`` with ``words``, to its end."""
     process = Forked(words, os.environ | {"OMP_NUM_THREADS": "1"}, cwd)
@@ -75,6 +98,6 @@ def _run(words: list[str], environment: dict[str, str], cwd: str, out: str, err:
     os.environ.update(environment)
     os.chdir(cwd)
     for number, file in ((1, out), (2, err)):
-        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
     sys.argv = ["mmreason", *words]
     sys.exit(main(words))

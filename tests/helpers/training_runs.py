@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mmreason.ui.host import checkpoints
-from mmreason.ui.runs import store
+from mmreason.ui.runs import queue, store
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import Run
+from tests.helpers.forked import Training
 
 OWNER, OTHER = "the owner's token, long enough", "another visitor's token"
 
@@ -22,6 +25,17 @@ def empty_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(checkpoints.CHECKPOINTS_SETTING, str(folder / "checkpoints"))
     (folder / "checkpoints" / "base").mkdir(parents=True)
     (folder / "checkpoints" / "base" / "model_index.json").write_text("{}")
+
+
+def fork_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the queue fork its trainings, which takes no import; other commands start as they do."""
+
+    def popen(command: list[str], **options: Any) -> Any:
+        if command[1:3] != ["-m", "mmreason"]:
+            return subprocess.Popen(command, **options)
+        return Training(command[3:], options["env"], options["stdout"].name)
+
+    monkeypatch.setattr(queue, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
 
 
 def state(run: Run) -> str:

@@ -78,7 +78,8 @@ def state_words(status: Status) -> str:
             at = status.resumes_at
             goes_on = "Resume starts over" if at is None else f"Resume goes on from step {at}"
             return f"Killed at step {of}: {goes_on}"
-    return f"Finished: {settings.steps} steps" + (" in both arms" if len(settings.arms) > 1 else "")
+    done = f"{settings.steps} step{'s' * (settings.steps != 1)}"
+    return f"Finished: {done}" + (" in both arms" if len(settings.arms) > 1 else "")
 
 
 def _who(status: Status) -> str:

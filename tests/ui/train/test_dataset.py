@@ -33,7 +33,7 @@ from mmreason.ui.train.tab import build_train
 from mmreason.ui.train.upload import unpack
 from mmreason.ui.train.words import command_line
 from tests.helpers.shapes import write_shapes
-from tests.helpers.training_runs import OTHER, OWNER, state
+from tests.helpers.training_runs import OTHER, OWNER, fork_trainings, state
 
 pytestmark = pytest.mark.usefixtures("real_checkpoints")
 
@@ -191,6 +191,7 @@ def test_the_form_lists_the_tasks_that_the_checkpoint_was_taught_the_hosts_own_t
 def stored(public_host, tmp_path, monkeypatch) -> Path:
     """The host's checkpoints, and a store of runs of its own."""
     monkeypatch.setenv(checkpoints.RUNS_SETTING, str(tmp_path / "runs"))
+    fork_trainings(monkeypatch)
     return tmp_path / "runs" / "page"
 
 
@@ -199,8 +200,8 @@ def handed_over(folder: Path, path: Path, token: str = OWNER):
 
 
 def asked(tasks: list[str], checkpoint: str = "tiny") -> list[Any]:
-    """The form's values for a run of two steps."""
-    sizes = {"steps": 2, "num_problems": 1, "num_generations": 2, "eval_problems": 1, "eval_steps": 2, "save_steps": 1}
+    """The form's values for a run of one step."""
+    sizes = {"steps": 1, "num_problems": 1, "num_generations": 2, "eval_problems": 1, "eval_steps": 1, "save_steps": 1}
     values = filled(PRESETS["Short (CPU)"]) | (public_fields(checkpoint) or {}) | sizes
     values |= {"max_turns": 1, "lora_rank": 2, "text_length": 4, "assignment": "factorized"}
     values |= {"checkpoint": checkpoint, "tasks": tasks}
@@ -226,8 +227,8 @@ def test_a_run_on_a_dataset_handed_over_finishes_keeps_its_rows_and_takes_them_w
         time.sleep(0.2)
     assert state(run) == "finished", run.log.read_text()
     rows = status_of(run).rows["factorized"]
-    assert rows[-1]["step"] == 2 and set(rows[-1]["success"]) == {"shapes", "mean"}
-    sample = open_run(f"run:{run_id}/factorized, step 2")
+    assert rows[-1]["step"] == 1 and set(rows[-1]["success"]) == {"shapes", "mean"}
+    sample = open_run(f"run:{run_id}/factorized, step 1")
     assert "Which colour is square" in str(sample.rollouts), "of the rows that were handed over"
     assert (run.datasets / "shapes" / "data.jsonl").read_text() == (shapes / "data.jsonl").read_text()
     assert "--tasks data:shapes " in command_line(run), "as its visitor has it, with no path of this server"

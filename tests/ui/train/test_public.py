@@ -19,14 +19,16 @@ from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.train import form
 from mmreason.ui.train.form import checked_settings, filled, public_fields
 from tests.helpers.shapes import write_shapes
+from tests.helpers.training_runs import fork_trainings
 
 OWNER = "a token that is long enough"
-FAST = {"steps": 2, "num_problems": 1, "num_generations": 2, "eval_problems": 1, "eval_steps": 2, "save_steps": 1}
+FAST = {"steps": 1, "num_problems": 1, "num_generations": 2, "eval_problems": 1, "eval_steps": 1, "save_steps": 1}
 
 
 @pytest.fixture
 def quick(public_host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings and rollouts of a few seconds."""
+    fork_trainings(monkeypatch)
     monkeypatch.setattr(form, "PUBLIC_SIZES", (FAST, FAST))
     monkeypatch.setattr(form, "PUBLIC_START", form.PUBLIC_START | {"max_turns": 1, "lora_rank": 2})
     monkeypatch.setattr(public, "TEXT_LENGTH", (4, 4))
@@ -45,7 +47,7 @@ def test_a_public_checkpoint_is_trained_by_adapters_and_the_estimate_says_what_i
     assert arguments[arguments.index("--text_length") + 1] == "4"
     said = words(settings)
     assert "3,968 parameters of adapters are trained, 17.3 million stay" in said
-    assert "4 rollouts to learn from and 2 held out" in said and "after the first one" in said
+    assert "2 rollouts to learn from and 2 held out" in said and "after the first one" in said
     assert public_fields("base") is None, "fields of our own kind stay as they are"
 
 
@@ -104,7 +106,7 @@ def test_a_dataset_that_is_handed_over_becomes_a_checked_task_and_is_started(
 
 
 @pytest.mark.slow
-def test_two_steps_of_adapters_are_watched_and_inspected(public_page, quick, visit: Callable[..., Page]) -> None:
+def test_adapters_are_trained_watched_and_inspected(public_page, quick, visit: Callable[..., Page]) -> None:
     page = visit(public_page)
     page.get_by_role("tab", name="Train").click()
     assert not page.locator("#train-public").is_visible()
@@ -116,12 +118,12 @@ def test_two_steps_of_adapters_are_watched_and_inspected(public_page, quick, vis
     page.locator("#train-assignment").get_by_label("factorized", exact=True).check()
     page.locator("#train-estimate").get_by_text("parameters of adapters are trained").wait_for()
     page.locator("#train-start").click()
-    page.locator("#train-head").get_by_text("Finished: 2 steps").wait_for(timeout=90_000)
+    page.locator("#train-head").get_by_text("Finished: 1 step").wait_for(timeout=90_000)
     assert "--lora_rank 3" in page.locator("#train-command textarea").input_value()
     assert not page.locator("#train-to-compare").is_visible()
     page.locator("#train-to-inspect").click()
     page.locator("#open-run").click()
-    page.locator(".mm-group").get_by_text("samples of the training run factorized, step 2").first.wait_for()
+    page.locator(".mm-group").get_by_text("samples of the training run factorized, step 1").first.wait_for()
     page.get_by_role("tab", name="Train").click()
     page.locator("#train-to-watch").click()
     page.locator("#studio-about").get_by_text("adapter of rank 3").wait_for()
