@@ -195,7 +195,10 @@ export function drawChart(svg, chart, width) {
   );
   const inside = shape('g', { 'clip-path': `url(#${clip})` });
   for (const rule of chart.rules ?? []) inside.append(...ruleOf(rule, x, y, [left, width - right, top, bottom]));
-  for (const line of chart.lines) inside.append(lineOf(line, chart.across ?? false, x, y));
+  const drawn = chart.lines.map((line) => lineOf(line, chart.across ?? false, x, y));
+  const isBroken = (/** @type {number} */ i) => (chart.lines[i].dash ?? 'solid') !== 'solid';
+  // A broken line lies on a solid one: where they are the same both are seen.
+  inside.append(...drawn.filter((_, i) => !isBroken(i)), ...drawn.filter((_, i) => isBroken(i)));
   svg.replaceChildren(window, grid, inside);
   if (atEnds) svg.append(...endNames(named, x, y, top, bottom, width - right));
   legendRows.forEach((row, n) => {
