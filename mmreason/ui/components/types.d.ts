@@ -438,8 +438,7 @@ interface Detail {
   more: string;
   four: { assignment: string; granularity: 'trace' | 'turn'; value: number; line: string }[];
   pictures: {
-    /** Its number, or the picture itself. */
-    before: number | string | null;
+    before: number | null;
     after: number | null;
     expected: string | null;
     width: number;

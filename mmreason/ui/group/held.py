@@ -18,7 +18,7 @@ from mmreason.errors import ConfigError
 from mmreason.traces.picture import Picture
 from mmreason.traces.reading.growing import Growing
 from mmreason.traces.rollouts import Rollout, Rollouts
-from mmreason.ui.group.opened import Opened
+from mmreason.ui.group.opened import Opened, start_picture
 
 MAX_GROUPS = 256
 MAX_BYTES = 2**30  # of pictures and words, all groups together
@@ -44,7 +44,7 @@ class Group:
     def __post_init__(self) -> None:
         self.groups = self.rollouts.groups
         self.pictures, self.number_of = [], {}
-        for picture in (*pictures(self.rollouts), *_masks(self.rollouts)):
+        for picture in (*pictures(self.rollouts), *_masks(self.rollouts), *_starts(self.natives)):
             if picture.key not in self.number_of and not picture.broken:
                 self.number_of[picture.key] = len(self.pictures)
                 self.pictures.append(picture)
@@ -71,6 +71,10 @@ class Group:
 def _masks(found: Rollouts) -> list[Picture]:
     parts = (part for rollout in found.rollouts for part in rollout.parts)
     return [part.region.mask for part in parts if part.region and part.region.mask]
+
+
+def _starts(natives: Mapping[int, Opened]) -> list[Picture]:
+    return [start_picture(native, g) for native in natives.values() for g in range(len(native.traces))]
 
 
 class Shelf:

@@ -5,19 +5,23 @@ Axes: C codes, H W canvas.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from mmreason.errors import ProblemError, TraceError
 from mmreason.records import CELL_PX, EDIT, END, GRID, NUM_CELLS, Problem, Segment, Trace, trace_rewards
 from mmreason.rewards.verify import NOTHING_TO_SAY, Verifier
 from mmreason.tasks import TASKS, picture_of, problem_from_json
 from mmreason.tasks.atlas import split_cells
-from mmreason.traces.file import to_json
+from mmreason.traces.file import SIDE, draw_codes, to_json
+from mmreason.traces.picture import Picture
 from mmreason.traces.rebuild import rebuild_group, with_recorded
 from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.solving import Finished
@@ -207,6 +211,14 @@ def _pictures(problem: Problem, segment: Segment, thought: str, tokens: np.ndarr
         expected[cell] = drawn.code(cells[cell])
     wrong = np.flatnonzero(task.differs(after_HW, best).ravel()).tolist()
     return {"before": before, "after": codes, "expected": expected, "wrong": wrong}
+
+
+def start_picture(opened: Opened, g: int) -> Picture:
+    """The canvas that rollout ``g`` began with, through the codec: what its first edit is to be compared with."""
+    out = io.BytesIO()
+    Image.fromarray(draw_codes(opened.sheet, np.array(opened.rows[g]["canvas"]))).save(out, "PNG")
+    content = out.getvalue()
+    return Picture(SIDE, SIDE, "PNG", hashlib.sha256(content).hexdigest(), content)
 
 
 def open_finished(finished: Finished) -> Opened:

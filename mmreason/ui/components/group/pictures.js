@@ -16,11 +16,8 @@ const SHOWN_SIDE = 1024; // pixels
  */
 export function putPictures({ find, token }, pictures, saved) {
   const { before, after, expected, boxes, mask, wrong, whole, broken } = pictures;
-  /** @param {number | string | null} picture its number, or itself */
-  const address = (picture) => {
-    if (typeof picture === 'string') return picture.startsWith('data:image/png;base64,') ? picture : null;
-    return picture === null ? null : pictureAddress(token, picture, SHOWN_SIDE);
-  };
+  /** @param {number | null} number */
+  const address = (number) => (number === null ? null : pictureAddress(token, number, SHOWN_SIDE));
   const over = (/** @type {boolean} */ hatched) => regionOf(token, pictures, hatched);
   const figures = [];
   const first = figureOf(pictures, address(before), 'before', over(true));
@@ -29,9 +26,8 @@ export function putPictures({ find, token }, pictures, saved) {
   if (first) figures.push(first);
   if (second) figures.push(second);
   if (first && second) figures.push(differenceOf(pictures, first, second, over(false)));
-  const wish = address(expected);
-  if (wish) {
-    const wanted = figureOf(pictures, wish, 'expected', over(false));
+  if (expected?.startsWith('data:image/png;base64,')) {
+    const wanted = figureOf(pictures, expected, 'expected', over(false));
     if (wanted) figures.push(wanted);
   }
   if (pictures.sure) figures.push(surenessOf(pictures, pictures.sure));
