@@ -22,15 +22,16 @@ from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.runs.slices import drive
 from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_COMMAND, EXAMPLE_PRESET, Run, find, new_token, owner_of, runs_of
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
+from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import push
 from mmreason.ui.train.form import (
+    CALLED,
     CONTROLS,
     CUSTOM,
     PUBLIC,
     checked_settings,
-    field_of,
     filled,
     known_of,
     preset_of,
@@ -198,7 +199,7 @@ def on_form(visitor: Any, upload: Any, *values: Any) -> tuple[Any, ...]:
     try:
         settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
     except MMReasonError as error:
-        wrong = {"says": sentence(error), "at": field_of(str(error))}
+        wrong = at_field(sentence(error), CALLED)
         return [], wrong, gr.Button(interactive=False), CUSTOM, []
     name = preset_of(settings)
     estimate = [["quiet", words(settings)]]

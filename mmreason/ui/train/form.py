@@ -37,6 +37,15 @@ PUBLIC_SIZES = (  # of a first training of a public checkpoint: on a CPU, where 
 )
 
 
+CALLED = {  # what a reason of ``checked_settings`` calls a field, and the field's id
+    **{f"weight of {name}": f"train-weight_{name}" for name in DIFFICULTIES},
+    "weight of easy, medium or hard": f"train-{WEIGHTS[0]}",
+    "problems a step × group size": "train-num_problems",
+    **{name: f"train-{name}" for name in ("tasks", "checkpoint")},
+    **{each.page.label.lower(): f"train-{each.name}" for each in (*FEW, *MORE, *PUBLIC) if each.page is not None},
+}
+
+
 def checked_settings(values: dict[str, Any], token: Any, upload: Upload | None = None) -> TrainSettings:
     """Values as they come from the controls, checked; raises ConfigError or CheckpointError in one sentence.
 
@@ -95,20 +104,6 @@ def _checked(setting: Setting, value: Any) -> Any:
         return setting.limit.check(value, label)
     setting.check(value, label)
     return setting.read(value)
-
-
-def field_of(reason: str) -> str:
-    """The id of the field that a ``reason`` of ``checked_settings`` is about; empty where it is about none.
-
-    A reason begins with what the field is called.
-    """
-    called = {f"weight of {name} ": f"weight_{name}" for name in DIFFICULTIES}
-    called |= {"weight of easy, medium or hard ": WEIGHTS[0], "problems a step × group size ": "num_problems"}
-    called |= {"tasks ": "tasks", "checkpoint ": "checkpoint"}
-    named = [each for each in (*FEW, *MORE, *PUBLIC) if each.page is not None]
-    called |= {f"{each.page.label.lower()} ": each.name for each in named if each.page is not None}
-    found = [begins for begins in called if reason.startswith(begins)]
-    return f"train-{called[max(found, key=len)]}" if found else ""
 
 
 def _check_rank(rank: int, checkpoint: str) -> None:

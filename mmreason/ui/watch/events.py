@@ -12,7 +12,7 @@ from mmreason.errors import MMReasonError
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.runs.choices import choices_of
 from mmreason.ui.shell.component import said
-from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WATCHING, WRITING
+from mmreason.ui.shell.events import AS_TYPED, AT_ONCE, CHANGING, PRIVATE, WATCHING, WRITING
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import place_in_line, sentence
 from mmreason.ui.solve import solving
@@ -46,8 +46,8 @@ class Watch(Parts):
 
     @property
     def seen(self) -> list[Any]:
-        """What shows a puzzle: the player, what is wrong with it, and what is wrong with its seed, at the field."""
-        return [self.parts[name] for name in ("player", "notice", "seed_says", "seed", "solve")]
+        """What shows a puzzle: the player, and what is wrong with it."""
+        return [self.parts[name] for name in ("player", "notice")]
 
     @property
     def controls(self) -> list[Any]:
@@ -62,6 +62,11 @@ class Watch(Parts):
     def origins(self) -> list[Any]:
         """What tells where the shown puzzle comes from: ``come_from`` gives their updates."""
         return [self.parts[name] for name in ("origin", "today", "own_open", "daily", "own_panel")]
+
+    @property
+    def checked(self) -> tuple[Any, ...]:
+        """The check of what is typed: its handler, inputs and outputs."""
+        return on_typed, self.controls, [self.parts["controls_say"], self.parts["solve"]]
 
     @property
     def expected(self) -> list[Any]:
@@ -103,25 +108,25 @@ def _connect_puzzle(w: Watch) -> None:
     for other in (w.task.pick, w.difficulty.input, w.seed.input, w.surprise.click, w.own_close.click):
         other(lambda: come_from(SEEDED), None, w.origins, **AT_ONCE)
     picked = w.task.pick(on_pick, puzzle, [w.checkpoint, w.difficulty], **CHANGING)
-    picked.then(on_preview, puzzle, seen, **PRIVATE).then(handlers.expect, w.expected, w.expect, **PRIVATE)
+    picked = picked.then(on_preview, puzzle, seen, **PRIVATE)
     changed = gr.on([w.difficulty.input, w.seed.input, w.own_close.click], on_preview, puzzle, seen, **CHANGING)
-    settings = [w.sampling_seed, w.temperature, w.num_steps, w.threshold]
-    gr.on([part.input for part in settings], on_settings, w.controls, [w.settings_say, w.solve], **CHANGING)
+    typed = [part.change for part in (w.seed, w.sampling_seed, w.temperature, w.num_steps, w.threshold)]
+    gr.on(typed, *w.checked, **CHANGING, **AS_TYPED)
     w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player, *w.origins], **CHANGING)
     drawn = w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
-    for shown in (changed, drawn):  # it may have been one of the visitor's own before
-        shown.then(handlers.expect, w.expected, w.expect, **PRIVATE)
+    for shown in (picked, changed, drawn):  # it may have been one of the visitor's own before, that cannot be solved
+        shown.then(handlers.expect, w.expected, w.expect, **PRIVATE).then(*w.checked, **PRIVATE, **AS_TYPED)
     gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, w.expected, w.expect, **CHANGING)
 
 
 def _connect_daily(w: Watch) -> None:
-    puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], w.seen
+    puzzle = [w.task, w.difficulty, w.seed, w.checkpoint]
     chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
     chosen.then(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **PRIVATE)
-    shown = chosen.then(on_preview, puzzle, seen, **PRIVATE)
+    shown = chosen.then(on_preview, puzzle, w.seen, **PRIVATE)
     shown.then(on_today_shown, None, [w.notice, *w.origins], **PRIVATE).then(
         handlers.expect, w.expected, w.expect, **PRIVATE
-    )
+    ).then(*w.checked, **PRIVATE, **AS_TYPED)
     w.finished.change(on_daily_result, w.finished, w.daily, **PRIVATE)
 
 
@@ -230,16 +235,13 @@ def on_unload(request: gr.Request) -> None:
 # The puzzle
 
 
-def on_preview(request: gr.Request, *values: Any) -> tuple[Any, ...]:
-    """Show the puzzle that the controls name, unless a run is being shown; a wrong seed is told at its field."""
+def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    """Show the puzzle that the controls name, unless a run is being shown; what is of a field is told there."""
     began = run_number()
     if WORKER.is_busy(_session(request)):
-        return tuple(gr.skip() for _ in range(5))
+        return gr.skip(), gr.skip()
     value, says = handlers.preview_controls(*values)
-    of_seed = says.startswith("Seed ")
-    field = gr.Number(elem_classes=["wrong-field"] if of_seed else [])
-    told = ("", says) if of_seed else (says, "")
-    return _unless_a_run_began(value, began), *told, field, gr.Button(interactive=not of_seed)
+    return _unless_a_run_began(value, began), says
 
 
 def on_pick(task: str, difficulty: str, _: Any, checkpoint: Any) -> tuple[Any, Any]:
@@ -283,12 +285,10 @@ def on_daily_result(finished: Finished | None) -> Any:
     return handlers.daily_result(finished)
 
 
-def on_settings(request: gr.Request, *values: Any) -> tuple[Any, Any]:
-    """Say at once what is wrong with a setting, unless a run is being shown."""
-    if WORKER.is_busy(_session(request)):
-        return gr.skip(), gr.skip()
+def on_typed(request: gr.Request, *values: Any) -> tuple[Any, Any]:
+    """Say at once at its field what is wrong; then nothing can be solved."""
     says = handlers.check_controls(*values)
-    return "" if says.startswith("Seed ") else says, gr.Button(interactive=not says)
+    return says, gr.skip() if WORKER.is_busy(_session(request)) else gr.Button(interactive=not says)
 
 
 def on_open(task: Any, kind: Any) -> tuple[Any, ...]:

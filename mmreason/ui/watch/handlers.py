@@ -18,6 +18,7 @@ from mmreason.tasks import TASKS, make_problem, problem_from_json
 from mmreason.traces.file import png_url
 from mmreason.traces.sheet import load_with_sheet, sheet_pixels
 from mmreason.ui.host import checkpoints
+from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve import solving
 from mmreason.ui.solve.playback import value_of_file
@@ -33,6 +34,12 @@ CONTROLS = (
 SEEDED, TODAY, OWN = "seeded", "today", "own"  # where the puzzle that is shown comes from
 SHOWN = (*CONTROLS, "origin", "kind", "board", "text")
 MOSTLY = 0.5  # share of solved puzzles from which on a difficulty is offered by itself
+
+CALLED = {  # what a reason calls a field, and the field's id
+    **{name: name for name in ("seed", "temperature", "threshold", "region")},
+    "steps per segment": "num-steps",
+    "sampling seed": "sampling-seed",
+}
 
 
 def on_board(*values: Any) -> SolveRequest:
@@ -110,12 +117,13 @@ def preview_link(wish: SolveRequest) -> Any:
 
 
 def preview_controls(task: str, difficulty: str, seed: Any, checkpoint: Any) -> tuple[Any, str]:
-    """The player's value for the puzzle that the controls name, or None, and a notice."""
+    """The player's value for the puzzle that the controls name, or None, and a notice of what is of no field."""
     try:
         request = checked(task=task, difficulty=difficulty, seed=seed, checkpoint=fitting(checkpoint, task))
         return solving.preview(request.problem(), request.checkpoint), ""
     except MMReasonError as error:
-        return None, sentence(error)
+        wrong = at_field(sentence(error), CALLED)
+        return None, wrong if isinstance(wrong, str) else ""
 
 
 def fitting(checkpoint: Any, task: Any) -> Any:
@@ -130,12 +138,12 @@ def task_for(checkpoint: Any, task: str) -> str:
     return task if task in known or not known else known[0]
 
 
-def check_controls(*values: Any) -> str:
-    """What is wrong with the controls' values, or nothing."""
+def check_controls(*values: Any) -> str | dict[str, str]:
+    """What is wrong with the controls' values, at its field, or nothing."""
     try:
         checked(**dict(zip(CONTROLS, values, strict=True)))
     except MMReasonError as error:
-        return sentence(error)
+        return at_field(sentence(error), CALLED)
     return ""
 
 

@@ -57,7 +57,7 @@ def _controls(default: SolveRequest) -> dict[str, Any]:
         return parts | {
             "solve": gr.Button("Solve", variant="primary", elem_id="solve"),
             "stop": gr.Button("Stop", elem_id="stop"),
-            "seed_says": component("notice", value="", elem_id="seed-says"),
+            "controls_say": component("notice", value="", elem_id="controls-say"),
             "expect": component("notice", value="", elem_id="expect"),
         }
 
@@ -70,23 +70,27 @@ def _settings(default: SolveRequest) -> dict[str, Any]:
                 *(0, limits.TEMPERATURE.high, default.temperature),
                 step=0.1,
                 label="Temperature",
+                elem_id="temperature",
                 info="0 always takes the likeliest token",
             ),
             "num_steps": gr.Slider(
                 *(limits.NUM_STEPS.low, limits.NUM_STEPS.high, default.num_steps),
                 step=1,
                 label="Steps per segment",
+                elem_id="num-steps",
                 info="forward passes for one thought or one edit",
             ),
             "threshold": gr.Slider(
                 *(0, 1, 0),
                 step=0.05,
                 label="Threshold",
+                elem_id="threshold",
                 info="commit every token more certain than this at once; 0 is off",
             ),
             "sampling_seed": gr.Number(
                 default.sampling_seed,
                 label="Sampling seed",
+                elem_id="sampling-seed",
                 info="the same seed gives the same solution",
             ),
             "region": gr.Radio(
@@ -96,7 +100,6 @@ def _settings(default: SolveRequest) -> dict[str, Any]:
                 elem_id="region",
                 info="an edit redraws the stated cells, the full canvas, or as many of the least certain cells",
             ),
-            "settings_say": component("notice", value="", elem_id="settings-say"),
         }
 
 

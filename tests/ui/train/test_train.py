@@ -23,8 +23,10 @@ from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import queue, store
 from mmreason.ui.runs.state import is_alive, last_step, status_of
+from mmreason.ui.shell.field import at_field
+from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import tab
-from mmreason.ui.train.form import FEW, MORE, checked_settings, field_of, filled
+from mmreason.ui.train.form import CALLED, FEW, MORE, checked_settings, filled
 from tests.helpers import policies
 from tests.helpers.browser import HOSTILE, launched, settle
 from tests.helpers.training_runs import OWNER, evaluation, fork_trainings, leave, row
@@ -362,11 +364,11 @@ def test_what_is_wrong_is_told_at_its_field():
     for name, value in wrong.items():
         with pytest.raises(MMReasonError) as told:
             checked_settings(good | {name: value}, None)
-        assert field_of(str(told.value)) == f"train-{name}"
+        assert at_field(sentence(told.value), CALLED)["at"] == f"train-{name}"
     with pytest.raises(MMReasonError) as told:
         checked_settings(good | {"num_problems": 64, "num_generations": 64}, None)
-    assert field_of(str(told.value)) == "train-num_problems"
-    assert field_of("the disk is full") == ""
+    assert at_field(sentence(told.value), CALLED)["at"] == "train-num_problems"
+    assert at_field("The disk is full.", CALLED) == "The disk is full."
 
 
 def test_start_says_at_once_that_it_begins(train_page, visit):

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 from PIL import Image
+from playwright.sync_api import expect
 
 from mmreason.tasks import make_problem
 from mmreason.ui.solve import solving
@@ -316,19 +317,40 @@ def test_on_a_phone_the_canvas_comes_into_view_when_a_run_begins(scripted, visit
     page.wait_for_function("document.querySelector('.mm-player .canvas').getBoundingClientRect().top >= 0")
 
 
-def test_a_wrong_setting_is_told_at_once_and_only_while_it_is_wrong(scripted, visit):
+def test_a_wrong_setting_is_told_at_its_field_at_once_and_only_while_it_is_wrong(scripted, visit):
     page = visit(scripted.address)
     settle(page)
-    for label, wrong in (("Seed", "1.5"), ("Sampling seed", "-1")):
-        if label != "Seed":
+    wrong = {"seed": ("1.5", "Seed must be a whole"), "sampling-seed": ("-1", "Sampling seed must be a whole")}
+    wrong |= {"temperature": ("9", "Temperature must be"), "num-steps": ("0", "Steps per segment must be a whole")}
+    for field, (value, said) in wrong.items():
+        if field == "sampling-seed":
             set_sampling_seed(page, 0)
-        page.get_by_label(label, exact=True).fill(wrong)
-        says = page.locator("#seed-says" if label == "Seed" else "#settings-say")
-        says.get_by_text(f"{label} must be a", exact=False).wait_for()
-        page.locator("#solve[disabled]").wait_for()
-        page.get_by_label(label, exact=True).fill("3")
-        says.locator(".notice").wait_for(state="hidden")
-        page.locator("#solve:not([disabled])").wait_for()
+        box = page.locator(f"#{field} input[type=number]")
+        kept = box.input_value()
+        box.fill(value)
+        page.locator(f"#{field} .field-says").get_by_text(said, exact=False).wait_for()
+        expect(box).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#solve")).to_be_disabled()
+        expect(page.locator("#controls-say")).to_contain_text(said)
+        box.fill(kept)
+        expect(page.locator(".field-says")).to_have_count(0)
+        expect(box).to_have_attribute("aria-invalid", "false")
+        expect(page.locator("#solve")).to_be_enabled()
+    expect(page.locator(".toast-body")).to_have_count(0)
+
+
+def test_of_two_wrong_fields_the_one_that_is_mended_does_not_free_the_button(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    set_sampling_seed(page, 0)
+    page.locator("#sampling-seed input").fill("-1")
+    page.locator("#sampling-seed .field-says").wait_for()
+    page.locator("#seed input").fill("1.5")
+    page.locator("#seed .field-says").wait_for()
+    page.locator("#seed input").fill("3")
+    page.locator("#sampling-seed .field-says").wait_for()
+    expect(page.locator("#seed .field-says")).to_have_count(0)
+    expect(page.locator("#solve")).to_be_disabled()
 
 
 def test_a_preview_that_comes_late_does_not_hide_the_run(scripted, visit, monkeypatch):

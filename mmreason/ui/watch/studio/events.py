@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from mmreason.ui.host import public
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WATCHING
+from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import place_in_line
 from mmreason.ui.solve import film, picture, solving
-from mmreason.ui.solve.picture import FIELDS, OWN
+from mmreason.ui.solve.picture import FIELDS, OWN, WORDS
 from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.solving import Shown
 from mmreason.ui.solve.worker import WORKER
@@ -30,6 +32,11 @@ CONTROLS = (
     *("attention", "pixels", "max_turns", "num_steps", "text_length", "guidance", "temperature"),
     *("sampling_seed", "order"),
 )
+CALLED = {  # what a reason calls a number, and the field's id
+    **{words: f"studio-{name}" for name, words in WORDS.items()},
+    **{name: f"studio-{name}" for name in ("temperature", "seed")},
+    "sampling seed": "studio-sampling_seed",
+}
 LOADING = "Loading the checkpoint …"
 
 
@@ -118,7 +125,7 @@ def on_look(request: gr.Request, *values: Any) -> tuple[Any, ...]:
     if chosen is not None:
         settings = {"attention": asked["attention"], "order": asked["order"]}
         value = film.ready_value(chosen, asked["kind"] == OWN, settings) | {"run": began}
-    return value, *says.values(), gr.Button(interactive=not any(says.values()))
+    return value, *_told(says), gr.Button(interactive=not any(says.values()))
 
 
 def on_begin(checkpoint: Any, request: gr.Request) -> tuple[Any, ...]:
@@ -134,7 +141,7 @@ async def on_solve(request: gr.Request, *values: Any):
     wish, says = await asyncio.to_thread(picture.read, asked)
     if wish is None:
         WORKER.forget(session)
-        yield gr.skip(), "", gr.skip(), *says.values(), gr.Button(interactive=True)
+        yield gr.skip(), "", gr.skip(), *_told(says), gr.Button(interactive=True)
         return
     states = solving.solve(wish, session, address=address_of(request), prepare=film.prepare)
     async with aclosing(states):
@@ -164,6 +171,11 @@ def on_stop(request: gr.Request) -> Any:
 
 def _asked(values: tuple[Any, ...]) -> dict[str, Any]:
     return dict(zip(("checkpoint", *CONTROLS), values, strict=True))
+
+
+def _told(says: Mapping[str, str]) -> list[Any]:
+    """What is wrong, as the notices show it: of a number at its own field."""
+    return [at_field(each, CALLED) for each in says.values()]
 
 
 def _session(request: gr.Request) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason import limits
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.config import ORDERS
-from mmreason.sampling.views.config import ATTENTIONS, SCALE
+from mmreason.sampling.views.config import ATTENTIONS
 from mmreason.sampling.views.pipeline import NUM_STEPS, OWN_TURNS
 from mmreason.tasks import TASKS
 from mmreason.ui.host import checkpoints, public
@@ -91,7 +90,7 @@ def _puzzle() -> dict[str, Any]:
                     [(task.label, name) for name, task in TASKS.items()], value=next(iter(TASKS)), label="Task"
                 ),
                 "difficulty": gr.Dropdown(list(DIFFICULTIES), value=DIFFICULTIES[0], label="Difficulty"),
-                "seed": gr.Number(7, label="Seed", precision=0),
+                "seed": gr.Number(7, label="Seed", elem_id="studio-seed"),
             }
         parts["puzzle_says"] = component("notice", value="", elem_id="puzzle-says", elem_classes="field-says")
     return parts
@@ -113,12 +112,12 @@ def _go() -> dict[str, Any]:
             parts["pixels"] = gr.Dropdown(
                 list(SIZES), value=SIZES[1] if small else SIZES[-1], label="Size in pixels", elem_id="studio-pixels"
             )
-            parts["max_turns"] = gr.Number(OWN_TURNS, label="Turns", precision=0)
-            parts["num_steps"] = gr.Number(NUM_STEPS, label="Steps per segment", precision=0)
-            parts["text_length"] = gr.Number(public.text_length(), label="Text length", precision=0)
-            parts["guidance"] = gr.Number(0, label="Guidance", minimum=0, maximum=SCALE.high, step=0.5)
-            parts["temperature"] = gr.Number(1.0, label="Temperature", maximum=limits.TEMPERATURE.high, step=0.1)
-            parts["sampling_seed"] = gr.Number(0, label="Sampling seed", precision=0)
+            parts["max_turns"] = gr.Number(OWN_TURNS, label="Turns", elem_id="studio-max_turns")
+            parts["num_steps"] = gr.Number(NUM_STEPS, label="Steps per segment", elem_id="studio-num_steps")
+            parts["text_length"] = gr.Number(public.text_length(), label="Text length", elem_id="studio-text_length")
+            parts["guidance"] = gr.Number(0, label="Guidance", step=0.5, elem_id="studio-guidance")
+            parts["temperature"] = gr.Number(1.0, label="Temperature", step=0.1, elem_id="studio-temperature")
+            parts["sampling_seed"] = gr.Number(0, label="Sampling seed", elem_id="studio-sampling_seed")
         parts["order"] = gr.Radio(
             list(ORDERS),
             value=ORDERS[0],
