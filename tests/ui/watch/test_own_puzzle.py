@@ -8,8 +8,10 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from mmreason.tasks import TASKS
+from mmreason.ui.solve.request import SolveRequest, link_query
 from mmreason.ui.watch import own
 from tests.helpers.browser import HOSTILE, part, share, solve, to_the_end
+from tests.helpers.scripted import ScriptedPipe
 
 # Gradio warns that such a tag does not run, which is what is tested.
 AS_TEXT = pytest.mark.filterwarnings("ignore:A `<script>` tag was found:UserWarning")
@@ -43,6 +45,23 @@ def test_a_maze_set_up_by_clicks_is_solved(scripted, visit):
     to_the_end(again)
     assert "Solved in 4 turns" in part(again, "result-line").inner_text()
     assert again.locator("#expect .notice").is_hidden()  # nobody has measured such puzzles
+
+
+def test_row_and_odds_follow_the_own_puzzle_and_a_tile_leads_back(scripted, visit):
+    """A link to a jigsaw of one's own lights its task, has no odds of another, and Solve solves it again."""
+    puzzle = json.dumps(dict(TASKS["jigsaw"].example))
+    page = visit(scripted.address + link_query(SolveRequest(task="jigsaw", own=puzzle), ScriptedPipe.fingerprint))
+    to_the_end(page)
+    tiles = page.locator("#task [aria-checked=true], #controls > .tile.chosen")
+    assert tiles.all_inner_texts() == ["jigsaw", "Your own puzzle"]
+    assert page.locator("#expect .notice").is_hidden()
+    solve(page)
+    to_the_end(page)
+    assert part(page, "puzzle-name").inner_text() == "Own jigsaw"
+    page.get_by_role("radio", name="jigsaw").click()
+    page.get_by_text("Jigsaw, medium, seed").wait_for()
+    page.locator("#expect .notice:not([hidden])").get_by_text("jigsaws").wait_for()
+    assert tiles.all_inner_texts() == ["jigsaw"]
 
 
 def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):
