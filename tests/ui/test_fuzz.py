@@ -319,6 +319,7 @@ def page_events(client: httpx.Client) -> list[tuple[int, list[Any]]]:
     ]
 
 
+@pytest.mark.filterwarnings("ignore:A `<script>` tag was found:UserWarning")  # it does not run: so it is meant
 def test_the_pages_own_events_and_its_query_take_anything(client, monkeypatch):
     """What gradio itself refuses may be an error of gradio's; none may come out of a handler of ours."""
     raised: list[str] = []
