@@ -29,6 +29,7 @@ GRID = 8  # canvas cells along one side
 NUM_CELLS = GRID * GRID
 MAX_GRID = 99  # rows or columns that a cell word can name
 MAX_TEXT_TOKENS = 12  # length of a text segment, <end> included
+MAX_RUNNERS_UP = 8  # likeliest other tokens that a frame keeps of each committed one
 
 EDIT, ANSWER, END = "<edit>", "<answer>", "<end>"
 
@@ -168,6 +169,8 @@ class Frame:
     tokens: tuple[int, ...]  # the segment's token ids, the mask id where still masked
     committed: tuple[int, ...]  # positions within the segment committed at this step
     logprobs: tuple[float, ...]  # of the committed tokens, at the sampling temperature
+    runners_up: tuple[tuple[tuple[int, float], ...], ...] = ()
+    # of each committed token the likeliest other ids and their log-probabilities, where they were asked for
 
 
 @dataclass(frozen=True, slots=True)

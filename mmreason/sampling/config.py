@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from mmreason import limits
 from mmreason.errors import ConfigError
+from mmreason.records import MAX_RUNNERS_UP
 from mmreason.settings import Control, cells, check, choice, number
 
 WATCHED_ORDER = "maskgit"  # of the public checkpoints' own samplers: it hangs on what was drawn, and is not exact
@@ -15,6 +16,9 @@ REGIONS = ("stated", "full", "confidence")
 DEFAULT_REGIONS = ("end", "all", "confidence")
 SCHEDULES = ("equal", "cosine")
 CHECKPOINTS = "the checkpoint's"
+RUNNERS_UP = limits.Whole(
+    "runners_up", 0, MAX_RUNNERS_UP, "likeliest other tokens that frames keep of each committed one"
+)
 RECORDED = (
     *("temperature", "num_steps", "threshold", "order", "schedule"),
     *("region", "default_region", "max_turns"),
@@ -48,12 +52,14 @@ class SamplingConfig:
         left=CHECKPOINTS,
         page=Control("Turns", "Of thought and edit, before a rollout ends.", place="public"),
     )
+    runners_up: int = 0  # see RUNNERS_UP; what is sampled stays the same
 
     def __post_init__(self) -> None:
         if self.threshold is not None and not limits.THRESHOLD.check(self.threshold):
             object.__setattr__(self, "threshold", None)
         if self.num_steps is None and self.threshold is None:
             raise ConfigError("num_steps may be None only with a threshold")
+        RUNNERS_UP.check(self.runners_up)
         check(self)
 
     def recorded(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -104,14 +105,25 @@ class Rollout:
         words = self.layout.text_length
         self.draft = Draft(turn, words + len(cells), words, self.layout.boxes_around(cells), tuple(cells.tolist()))
 
-    def add_frame(self, step: int, tokens: list[int], committed: list[bool], logprobs: list[float]) -> None:
-        """Note a denoising step; rows of a batch may be wider than this segment, and the rest is ignored."""
+    def add_frame(
+        self,
+        step: int,
+        tokens: list[int],
+        committed: list[bool],
+        logprobs: list[float],
+        others: Sequence[Sequence[tuple[int, float]]] = (),
+    ) -> None:
+        """Note a denoising step; rows of a batch may be wider than this segment, and the rest is ignored.
+
+        ``others`` are runners-up by position, those that are not allowed among them.
+        """
         draft = self.draft
         if draft is None:
             return
         chosen = tuple(i for i in range(draft.length) if committed[i])
         draft.tokens = tuple(tokens[: draft.length])
-        draft.frames.append(Frame(step, draft.tokens, chosen, tuple(logprobs[i] for i in chosen)))
+        runners_up = tuple(tuple(pair for pair in others[i] if pair[1] > -inf) for i in chosen) if others else ()
+        draft.frames.append(Frame(step, draft.tokens, chosen, tuple(logprobs[i] for i in chosen), runners_up))
         if sum(len(frame.committed) for frame in draft.frames) == draft.length:
             self.canvas_tokens[list(draft.cells)] = draft.tokens[draft.words :]
             self.segments += self._segments(draft, done=True)
@@ -184,7 +196,7 @@ def frames_within(whole: Sequence[Frame], start: int, stop: int) -> tuple[Frame,
         inside = [n for n, i in enumerate(frame.committed) if start <= i < stop]
         if inside:
             committed = tuple(frame.committed[n] - start for n in inside)
-            frames.append(
-                Frame(frame.step, frame.tokens[start:stop], committed, tuple(frame.logprobs[n] for n in inside))
-            )
+            logprobs = tuple(frame.logprobs[n] for n in inside)
+            runners_up = tuple(frame.runners_up[n] for n in inside) if frame.runners_up else ()
+            frames.append(Frame(frame.step, frame.tokens[start:stop], committed, logprobs, runners_up))
     return tuple(frames)

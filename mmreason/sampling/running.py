@@ -198,7 +198,7 @@ class RunningBatch:
             tokens_BL, masked_BL = output.tokens_BL, masked_BL & ~output.committed_BL
             step += 1
             shown = (output.tokens_BL, output.committed_BL, output.logprob_BL)
-            rollout.add_frame(step, *(t[0].tolist() for t in shown))
+            rollout.add_frame(step, *(t[0].tolist() for t in shown), output.others()[0])
 
     def _region(
         self, rollout: Rollout, config: SamplingConfig, finished: list[Piece], turn: int

@@ -184,8 +184,9 @@ class Sampler:
             tokens, committed, logprobs = (
                 t.tolist() for t in (output.tokens_BL.cpu(), output.committed_BL.cpu(), output.logprob_BL.cpu())
             )
+            others = output.others()
             for row, rollout in enumerate(rollouts):
-                rollout.add_frame(step, tokens[row], committed[row], logprobs[row])
+                rollout.add_frame(step, tokens[row], committed[row], logprobs[row], others[row])
             going_B = masked_BL.any(dim=1).nonzero()[:, 0]
             yield None
 

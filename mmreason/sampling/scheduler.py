@@ -13,7 +13,14 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 
 from mmreason.sampling.config import SamplingConfig
-from mmreason.sampling.unmask import certainty, choose_positions, log_distribution, quota, sample_tokens
+from mmreason.sampling.unmask import (
+    certainty,
+    choose_positions,
+    log_distribution,
+    quota,
+    runners_up,
+    sample_tokens,
+)
 
 
 def positions_to_commit(
@@ -36,11 +43,24 @@ def positions_to_commit(
 
 @dataclass
 class UnmaskOutput(BaseOutput):
-    """``tokens_BL`` after the step, which positions were ``committed_BL``, and their ``logprob_BL``."""
+    """``tokens_BL`` after the step, which positions were ``committed_BL``, and their ``logprob_BL``.
+
+    Where ``runners_up`` were asked for: ids and log-probabilities (B, L, R) of the likeliest other tokens.
+    """
 
     tokens_BL: torch.Tensor
     committed_BL: torch.Tensor
     logprob_BL: torch.Tensor
+    runners_up: tuple[torch.Tensor, torch.Tensor] | None = None
+
+    def others(self) -> list[list[list[tuple[int, float]]]]:
+        """The runners-up as pairs by row and position; of no position where they were not asked for."""
+        if self.runners_up is None:
+            return [[] for _ in self.tokens_BL]
+        ids, logprobs = (each.tolist() for each in self.runners_up)
+        return [
+            [list(zip(*at, strict=True)) for at in zip(*row, strict=True)] for row in zip(ids, logprobs, strict=True)
+        ]
 
 
 class MaskedDiffusionScheduler(SchedulerMixin, ConfigMixin):
@@ -88,4 +108,5 @@ class MaskedDiffusionScheduler(SchedulerMixin, ConfigMixin):
             tokens_BL=torch.where(chosen_BL, sampled_BL, tokens_BL),
             committed_BL=chosen_BL,
             logprob_BL=logprob_BL.masked_fill(~chosen_BL, 0.0),
+            runners_up=runners_up(logp_BLV, sampled_BL, config.runners_up) if config.runners_up else None,
         )

@@ -77,6 +77,13 @@ def sample_tokens(logp_BLV: torch.Tensor, uniform_BL: torch.Tensor, temperature:
     return torch.searchsorted(cumulative_BLV, target_BL1, right=True).squeeze(-1)
 
 
+def runners_up(logp_BLV: torch.Tensor, sampled_BL: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids of the ``count`` likeliest besides those sampled, and their log-probabilities: (B, L, count) each."""
+    others_BLV = logp_BLV.scatter(-1, sampled_BL[..., None], -torch.inf)
+    logprobs, ids = others_BLV.topk(min(count, others_BLV.shape[-1]), dim=-1)
+    return ids, logprobs
+
+
 def quota(num_masked_B: torch.Tensor, step: int, num_steps: int | None, schedule: str = "equal") -> torch.Tensor:
     """How many of the masks that are left step ``step`` (from 0) of ``num_steps`` must commit, at least one.
 

@@ -141,6 +141,23 @@ def _segment(segment: Segment, words: Sequence[str]) -> dict[str, Any]:
         ],
         "before": None,
         "after": None,
+        **_runners_up(segment, words),
+    }
+
+
+def _runners_up(segment: Segment, words: Sequence[str]) -> dict[str, Any]:
+    """By frame and committed token the likeliest others as [token, probability]; nothing where none are kept."""
+    if not any(frame.runners_up for frame in segment.frames):
+        return {}
+    is_edit = segment.kind == "edit"
+    return {
+        "runners_up": [
+            [
+                [[_token(id, words, is_edit), round(math.exp(sure), 6)] for id, sure in others]
+                for others in frame.runners_up
+            ]
+            for frame in segment.frames
+        ]
     }
 
 

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from mmreason import records
-from mmreason.records import CELL_PX, GRID, MAX_REWARD, MAX_TEXT_TOKENS, NUM_CELLS, Box
+from mmreason.records import CELL_PX, GRID, MAX_REWARD, MAX_RUNNERS_UP, MAX_TEXT_TOKENS, NUM_CELLS, Box
 
 VERSION = 1
 PNG_PREFIX = "data:image/png;base64,"
@@ -139,6 +139,10 @@ class VerdictEntry(_Strict):
     components: Annotated[dict[Short, Score], Field(max_length=32)]
 
 
+RunnerUp = Annotated[list[Word | Code | Probability], Field(min_length=2, max_length=2)]  # token and probability
+RunnersUp = list[list[Annotated[list[RunnerUp], Field(max_length=MAX_RUNNERS_UP)]]]
+
+
 class _FrameEntry(_Strict):
     step: Annotated[int, Field(ge=1, le=10_000)]
     committed: Annotated[list[CellIndex], Field(max_length=NUM_CELLS)]
@@ -171,6 +175,7 @@ class _SegmentEntry(_Strict):
     verdict: VerdictEntry | None
     transition: Score | None
     logprob: Logprob | None
+    runners_up: RunnersUp | None = None  # by frame and committed token, likeliest first
 
 
 class TextSegment(_SegmentEntry):
@@ -188,6 +193,7 @@ class TextSegment(_SegmentEntry):
     @model_validator(mode="after")
     def _consistent(self) -> TextSegment:
         _check_frames(self.frames, len(self.frames[0].tokens) if self.frames else 0)
+        _check_runners_up(self.runners_up, self.frames, str)
         return self
 
 
@@ -208,6 +214,7 @@ class EditSegment(_SegmentEntry):
         if len(set(self.cells)) != len(self.cells):
             raise ValueError("'cells' must not repeat a cell")
         _check_frames(self.frames, len(self.cells))
+        _check_runners_up(self.runners_up, self.frames, int)
         return self
 
 
@@ -224,6 +231,18 @@ def _check_frames(frames: Sequence[TextFrame | EditFrame], length: int) -> None:
         if frame.step <= last:
             raise ValueError(f"'frames[{number}].step' must rise from frame to frame")
         last = frame.step
+
+
+def _check_runners_up(
+    runners_up: list[list[list[RunnerUp]]] | None, frames: Sequence[TextFrame | EditFrame], kind: type
+) -> None:
+    if runners_up is None:
+        return
+    if [len(of_frame) for of_frame in runners_up] != [len(frame.committed) for frame in frames]:
+        raise ValueError("'runners_up' must hold a list for each token that a frame committed")
+    for token, probability in (pair for of_frame in runners_up for others in of_frame for pair in others):
+        if not isinstance(token, kind) or isinstance(probability, str) or probability > 1:
+            raise ValueError("'runners_up' must hold pairs of a token and its probability")
 
 
 SegmentEntry = Annotated[TextSegment | EditSegment, Field(discriminator="kind")]

@@ -35,6 +35,45 @@ def test_a_trace_comes_back_from_version_2_as_it_was(path: Path, tmp_path: Path)
     assert load_group(tmp_path / "trace.json") == [data]
 
 
+def without_runners_up() -> dict[str, Any]:
+    data = example()
+    data["segments"] = [{k: v for k, v in segment.items() if k != "runners_up"} for segment in data["segments"]]
+    return data
+
+
+def with_runners_up() -> dict[str, Any]:
+    data = example()
+    for segment in data["segments"]:
+        other = ["left", 0.25] if segment["kind"] != "edit" else [3, 0.25]
+        segment["runners_up"] = [[[other] for _ in frame["committed"]] for frame in segment["frames"]]
+    return data
+
+
+def test_runners_up_stand_where_readers_that_do_not_know_them_pass_over_them(tmp_path: Path) -> None:
+    data = with_runners_up()
+    save(tmp_path / "trace.json", data)
+    assert load(tmp_path / "trace.json") == data
+    written = json.loads((tmp_path / "trace.json").read_text())
+    check_two(written)
+    plain = two_of([without_runners_up()])
+    for part, known in zip(written["rollouts"][0]["parts"], plain["rollouts"][0]["parts"], strict=True):
+        assert part.pop("runners_up")
+        assert part == known  # steps, which an earlier version reads strictly, are as they were
+    save(tmp_path / "plain.json", without_runners_up())
+    assert load(tmp_path / "plain.json") == without_runners_up()
+
+
+@pytest.mark.parametrize("wrong", [[["left", 0.25, 1]], [["left", 2]], [[0.5, 0.25]], [[3, "left"]], "left", [[]]])
+def test_runners_up_that_are_none_are_refused_by_name(wrong: Any) -> None:
+    data = with_runners_up()
+    data["segments"][0]["runners_up"][0][0] = wrong
+    with pytest.raises(TraceError, match="runners_up"):
+        check(data)
+    del data["segments"][0]["runners_up"][0][0]
+    with pytest.raises(TraceError, match="a list for each token"):
+        check(data)
+
+
 @pytest.mark.parametrize("path", GROUPS, ids=lambda path: path.stem)
 def test_a_group_comes_back_too_and_its_puzzle_is_said_once(path: Path, tmp_path: Path) -> None:
     members = load_group(path)

@@ -3,7 +3,7 @@
 In memory a trace is the object of version 1 (``schema``), which older files hold as it is.  ``two_of`` and ``ones_of``
 lead from one to the other and lose nothing: fields that version 2 itself does not know stand beside those that it does
 (``problem`` at a prompt; ``canvas_codes`` and ``end_reason`` at a rollout; ``cells``, ``reason``, ``transition``,
-``logprob`` and ``before`` at a part).
+``logprob``, ``before`` and ``runners_up`` at a part).
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def _part(segment: Mapping[str, Any], shown: str) -> dict[str, Any]:
         "transition": segment["transition"],
         "logprob": segment["logprob"],
     }
+    if "runners_up" in segment:
+        shared["runners_up"] = segment["runners_up"]
     if verdict is not None:
         shared |= {"rewards": verdict["components"], "right": verdict["right"], "reason": verdict["reason"]}
     if segment["kind"] != "edit":
@@ -139,4 +141,5 @@ def _segment(part: Mapping[str, Any], shown: str) -> dict[str, Any]:
         "frames": part["steps"],
         "before": part.get("before", shown) if is_edit else None,
         "after": part["image"] if is_edit else None,
+        **({"runners_up": part["runners_up"]} if "runners_up" in part else {}),
     }

@@ -178,12 +178,24 @@ interface Judged {
 interface TextSegment extends Judged {
   kind: 'thought' | 'answer';
   frames: Frame<Words>[];
+  runners_up?: RunnersUp<string>;
+}
+/** By frame and committed token the likeliest others, with their probabilities. */
+type RunnersUp<T> = [T, number][][][];
+/** How sure it was of a token, and of which others; `known` where the trace keeps them. */
+interface Odds {
+  when: string;
+  /** The committed one first. */
+  rows: { token: string | number; share: number }[];
+  rest: number;
+  known?: boolean;
 }
 interface EditSegment extends Judged {
   kind: 'edit';
   region: string[];
   cells: number[];
   frames: Frame<Codes>[];
+  runners_up?: RunnersUp<number>;
 }
 type Segment = TextSegment | EditSegment;
 
@@ -279,6 +291,8 @@ interface Player extends Timeline {
   lit: number[];
   /** Whether the expected solution lies over the board. */
   ghost: boolean;
+  /** Says again what is pointed at, as it stands now. */
+  repoint: (() => void) | null;
   /** Goes to a position and on from there as before. */
   jump(position: number): void;
 }

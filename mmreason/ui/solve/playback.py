@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from mmreason.ui.host.web.sheets import sheet_link
 
 _NUMBERS = count(time.time_ns() // 1000)
 
+LEAST_SHOWN = 0.0005  # of a runner-up's probability: less is 0.0 % in words
 PICTURES = ("before", "after")  # of a trace file's segments; the player draws its own
 
 
@@ -106,7 +107,16 @@ class Playback:
                 }
                 for frame in segment.frames
             ],
-        }
+        } | self._runners_up(segment)
+
+    def _runners_up(self, segment: Segment) -> dict[str, Any]:
+        if not any(frame.runners_up for frame in segment.frames):
+            return {}
+        kept = [
+            [[(token, math.exp(sure)) for token, sure in others] for others in frame.runners_up]
+            for frame in segment.frames
+        ]
+        return {"runners_up": _shown(kept, lambda token: self._token(token, segment.kind == "edit"))}
 
     def _token(self, token: int, is_edit: bool) -> str | int | None:
         if token == self.mask:
@@ -145,6 +155,14 @@ def cost_entry(trace: Trace) -> dict[str, Any]:
     }
 
 
+def _shown(runners_up: Sequence[Any], named: Callable[[Any], Any]) -> list[Any]:
+    """Runners-up by frame and committed token as the player has them: of tokens as ``named``, and how likely."""
+    return [
+        [[[named(token), round(p, 4)] for token, p in others if p >= LEAST_SHOWN] for others in of_frame]
+        for of_frame in runners_up
+    ]
+
+
 def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     """The player's value for a finished trace file that holds its ``sheet``; of that, what it uses."""
     sheet = sheet_pixels(data["sheet"])
@@ -153,14 +171,20 @@ def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
         {key: value for key, value in segment.items() if key not in PICTURES} | {"done": True}
         for segment in data["segments"]
     ]
+    for segment in segments:
+        if "runners_up" in segment:
+            segment["runners_up"] = _shown(segment["runners_up"], lambda token: token)
     edits = [segment for segment in segments if segment["kind"] == "edit"]
     frames = [frame["tokens"] for edit in edits for frame in edit["frames"]]
+    frames += [[code for code, _ in others] for edit in edits for others in chain(*edit.get("runners_up", ()))]
     steps: list[dict[str, Any]] = expected["steps"] if expected is not None else []
     drawn = [data["canvas_codes"], *frames, *(step["codes"] for step in steps)]
     used = sorted({code for codes in drawn for code in codes if code is not None})
     place = {code: i for i, code in enumerate(used)} | {None: None}
     for edit in edits:
         edit["frames"] = [frame | {"tokens": [place[c] for c in frame["tokens"]]} for frame in edit["frames"]]
+        if "runners_up" in edit:
+            edit["runners_up"] = _shown(edit["runners_up"], place.__getitem__)
     if expected is not None:
         expected["steps"] = [step | {"codes": [place[c] for c in step["codes"]]} for step in steps]
     return {

@@ -27,6 +27,7 @@ from mmreason.ui.solve.request import SolveRequest, link_query
 from mmreason.ui.solve.worker import FAILED, FINISHED, WORKER, Ticket, Worker
 
 PERIOD = 1 / 15  # seconds between two sendings of one stream, while there are few
+RUNNERS_UP = 3  # that the player shows of a token
 SHARE = 1 / 60  # seconds that each stream adds to that: gradio takes about 5 ms of the one event loop for a sending
 
 
@@ -183,7 +184,7 @@ class Run(Showing):
 
 def _prepare(request: SolveRequest, session: str, address: str | None = None) -> tuple[Ticket, Run]:
     """Raises what a visitor can cause."""
-    problem, config = request.problem(), request.sampling()
+    problem, config = request.problem(), replace(request.sampling(), runners_up=RUNNERS_UP)
     pipe = checkpoints.load_pipeline(request.checkpoint)
     return Ticket(session, pipe, problem, config, request.sampling_seed, address), Run(request, pipe)
 

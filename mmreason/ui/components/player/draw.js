@@ -48,6 +48,7 @@ export function drawPlayer(player) {
   drawDeck(player);
   drawResult(player);
   announce(player, segment, f);
+  player.repoint?.();
 }
 
 /** @param {Player} player */
@@ -70,6 +71,8 @@ function drawNow(player, segment, f) {
   find('hint').textContent = '';
   now.className = `now ${segment ? modality(segment) : ''}`;
   find('now-kind').textContent = segment ? { thought: 'thinks', edit: 'draws', answer: 'answers' }[segment.kind] : '';
+  delete body.dataset.segment;
+  body.tabIndex = -1; // unless there are words to point at
   if (!segment) {
     body.textContent = invitation(player);
     return;
@@ -77,11 +80,25 @@ function drawNow(player, segment, f) {
   // While it draws, the thought that it draws by stays readable.
   const thought = segment.kind === 'edit' ? value.segments[value.segments.indexOf(segment) - 1] : segment;
   if (thought && thought.kind !== 'edit') {
-    const tokens = tokensAt(thought, thought === segment ? f : thought.frames.length);
+    const shown = thought === segment ? f : thought.frames.length;
+    const tokens = tokensAt(thought, shown);
+    ownWords(body, value.segments.indexOf(thought), shown);
+    body.tabIndex = 0;
     putWords(body, tokens, thought === segment && f > 0 ? thought.frames[f - 1].committed : [], value.problem.task);
     const says = placesOf(tokens, value.problem.task).map((place) => place?.says ?? '');
     find('hint').textContent = [...new Set(says.filter(Boolean))].join(' · ');
   } else body.textContent = regionName(thought?.region ?? null, thought?.cells ?? null);
+}
+
+/**
+ * Notes whose words an element shows, and after how many frames.
+ * @param {HTMLElement} element
+ * @param {number} segment
+ * @param {number} frames
+ */
+function ownWords(element, segment, frames) {
+  element.dataset.segment = String(segment);
+  element.dataset.frames = String(frames);
 }
 
 /** @param {Player} player */
@@ -155,7 +172,10 @@ function fillCard(player, made, indices, s, f) {
     const at = states[n] < 0 ? length : states[n];
     return { segment, before: canvases[i], at, judged: segment.done && at === length ? segment : null };
   });
-  if (first.segment.kind !== 'edit') putWords(made.words, tokensAt(first.segment, first.at), [], value.problem.task);
+  if (first.segment.kind !== 'edit') {
+    ownWords(made.words, indices[0], first.at);
+    putWords(made.words, tokensAt(first.segment, first.at), [], value.problem.task);
+  }
   putVerdict(made.thoughtVerdict, first.judged, 'true');
   made.textReward.textContent = rewardText(first.judged);
   made.textReward.title = 'reward of the words';

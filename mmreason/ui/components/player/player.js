@@ -27,6 +27,7 @@ const player = {
   said: '',
   lit: [],
   ghost: false,
+  repoint: null,
   jump(position) {
     go(position);
     schedule();

@@ -1,7 +1,8 @@
 // What the pointer is at, on the board and in the words: a coordinate lights its cells, and a cell its coordinates.
 
 import { frameOf, penOf } from '../shared/canvas.js';
-import { boxesOf, cellName, GRID, percent } from '../shared/words.js';
+import { boxesOf, cellName, GRID } from '../shared/words.js';
+import { oddsOf, oddsWords, putOdds } from './odds.js';
 
 /**
  * Cells of a box such as "r1c1 r2c3".
@@ -95,23 +96,6 @@ function drawGhost({ value }, pen, size) {
 }
 
 /**
- * What is known of a token: the step that committed it, and how sure that was.
- * @param {Segment} segment
- * @param {number} place
- * @param {number} f frames that are shown
- */
-function committed(segment, place, f) {
-  for (const [step, frame] of segment.frames.slice(0, f).entries()) {
-    const i = frame.committed.indexOf(place);
-    if (i < 0) continue;
-    const sure = frame.probability?.[i];
-    const how = typeof sure === 'number' ? ` at ${percent(sure)}` : '';
-    return `committed at step ${step + 1} of ${segment.frames.length}${how}; the trace keeps no runners-up`;
-  }
-  return 'still masked';
-}
-
-/**
  * Which edit drew a cell, as it stands at the position that is shown.
  * @param {Player} player
  * @param {number} cell
@@ -121,69 +105,147 @@ function historyOf({ spots, position, value }, cell) {
   for (let i = s; i >= 0; i--) {
     const segment = value.segments[i];
     if (segment.kind !== 'edit' || !segment.cells.includes(cell)) continue;
-    const shown = i === s ? f : segment.frames.length;
-    return `turn ${segment.turn}, ${committed(segment, segment.cells.indexOf(cell), shown)}`;
+    const odds = oddsOf(segment, segment.cells.indexOf(cell), i === s ? f : segment.frames.length);
+    return { odds, when: `turn ${segment.turn}, `, drawn: true };
   }
-  return 'as the puzzle has it';
+  return { odds: null, when: 'as the puzzle has it', drawn: false };
 }
 
 /**
- * Listens to the pointer over board and words.
+ * Listens to pointer, finger and arrow keys over board and words.
  * @param {Player} player
  */
 export function pointAt(player) {
   const { find, root } = player;
   const board = find('frame');
+  const body = find('now-body');
   const probe = find('probe');
+  let [cell, place] = [0, 0]; // that the arrow keys are at
 
   /**
    * @param {number[]} cells
    * @param {string} says
+   * @param {Odds | null} [odds]
    */
-  function show(cells, says) {
+  function show(cells, says, odds = null) {
     player.lit = cells;
-    probe.textContent = says;
-    probe.hidden = !says;
-    find('narration').hidden = Boolean(says);
+    const told = odds?.known ? `${says}${odds.when}` : `${says}${odds ? oddsWords(odds) : ''}`;
+    find('probe-says').textContent = told && `${told}.`;
+    putOdds(find('odds'), odds, player.sheet);
+    probe.hidden = !told;
+    find('narration').hidden = Boolean(told);
     drawLights(player);
     for (const word of root.querySelectorAll('[data-box]')) {
       const own = cellsOf(/** @type {HTMLElement} */ (word).dataset.box ?? '');
-      word.classList.toggle('lit', cells.length > 0 && own.some((cell) => cells.includes(cell)));
+      word.classList.toggle('lit', cells.length > 0 && own.some((each) => cells.includes(each)));
     }
   }
 
-  board.addEventListener('pointermove', (event) => {
+  function leave() {
+    player.repoint = null;
+    show([], '');
+  }
+
+  /** @param {number} at */
+  function toCell(at) {
+    player.repoint = () => toCell(at);
+    const { odds, when, drawn } = historyOf(player, at);
+    show([at], `${cellName(at)}: ${when}${drawn && !odds ? 'still masked' : ''}`, odds);
+    return `${cellName(at)}: ${when}${drawn ? oddsWords(odds) : ''}`;
+  }
+
+  /**
+   * @param {HTMLElement} words that hold it
+   * @param {number} at its place
+   */
+  function toWord(words, at) {
+    const word = words.querySelector(`.word[data-place="${at}"]`);
+    if (!(word instanceof HTMLElement) || !word.isConnected) {
+      leave();
+      return '';
+    }
+    player.repoint = () => toWord(words, at);
+    const segment = player.value.segments[Number(words.dataset.segment ?? -1)];
+    const odds = segment ? oddsOf(segment, at, Number(words.dataset.frames)) : null;
+    const says = `“${word.textContent}”: ${word.title}${word.title && odds ? '; ' : ''}`;
+    show(cellsOf(word.dataset.box ?? ''), odds || word.title ? says : '', odds);
+    for (const each of words.querySelectorAll('.word')) each.classList.toggle('at', each === word);
+    return says + (odds ? oddsWords(odds) : '');
+  }
+
+  /** @param {PointerEvent} event */
+  function underPointer(event) {
     if (!player.value) return;
     const box = board.getBoundingClientRect();
     const column = Math.floor(((event.clientX - box.left) / box.width) * GRID);
     const row = Math.floor(((event.clientY - box.top) / box.height) * GRID);
-    if (column < 0 || row < 0 || column >= GRID || row >= GRID) return;
-    const cell = row * GRID + column;
-    show([cell], `${cellName(cell)}: ${historyOf(player, cell)}.`);
+    if (column >= 0 && row >= 0 && column < GRID && row < GRID) toCell(row * GRID + column);
+  }
+  board.addEventListener('pointermove', underPointer);
+  board.addEventListener('pointerdown', underPointer);
+  board.addEventListener('pointerleave', (event) => {
+    if (event.pointerType !== 'touch') leave(); // a finger leaves when it has tapped
   });
-  board.addEventListener('pointerleave', () => show([], ''));
   root.addEventListener('pointerover', (event) => {
     const word = event.target instanceof Element ? event.target.closest('.word') : null;
     if (!(word instanceof HTMLElement) || !player.value) return;
-    const { s, f } = player.spots[player.position];
-    const segment = s < 0 ? null : player.value.segments[s];
-    const place = Number(word.dataset.place);
-    const inHeadline = word.closest('.now-body') && segment && segment.kind !== 'edit';
-    const sure = inHeadline ? committed(segment, place, f) : '';
-    const parts = [word.title, sure].filter(Boolean);
-    show(cellsOf(word.dataset.box ?? ''), parts.length ? `“${word.textContent}”: ${parts.join('; ')}.` : '');
+    const words = word.parentElement;
+    if (words) toWord(words, Number(word.dataset.place));
   });
   root.addEventListener('pointerout', (event) => {
-    if (event.target instanceof Element && event.target.closest('.word')) show([], '');
+    if (event.pointerType === 'touch') return;
+    if (event.target instanceof Element && event.target.closest('.word')) leave();
   });
+  document.addEventListener('pointerdown', (event) => {
+    if (event.target instanceof Element && !event.target.closest('.frame, .word') && player.repoint) leave();
+  });
+
+  onArrows(player, board, (by, down) => {
+    const [row, column] = [Math.floor(cell / GRID) + down, (cell % GRID) + by];
+    if (row >= 0 && row < GRID && column >= 0 && column < GRID) cell = row * GRID + column;
+    return toCell(cell);
+  });
+  onArrows(player, body, (by, down) => {
+    const places = [...body.querySelectorAll('.word')].map((word) =>
+      Number(/** @type {HTMLElement} */ (word).dataset.place),
+    );
+    const here = places.filter((each) => each <= place).length - 1;
+    place = places[Math.max(0, Math.min(places.length - 1, here + by + down))] ?? 0;
+    return toWord(body, place);
+  });
+  for (const part of [board, body]) part.addEventListener('blur', leave);
+
   for (const [ruler, isRow] of /** @type {[HTMLElement, boolean][]} */ ([
     [find('down'), true],
     [find('across'), false],
   ])) {
     [...ruler.children].forEach((mark, i) => {
       const line = isRow ? `r${i + 1}c1 r${i + 1}c${GRID}` : `r1c${i + 1} r${GRID}c${i + 1}`;
-      mark.addEventListener('pointerenter', () => show(cellsOf(line), ''));
-      mark.addEventListener('pointerleave', () => show([], ''));
+      mark.addEventListener('pointerenter', () => {
+        player.repoint = null;
+        show(cellsOf(line), '');
+      });
+      mark.addEventListener('pointerleave', leave);
     });
   }
+}
+
+/**
+ * Arrow keys inside a part that has the focus; what is pointed at is said aloud.
+ * @param {Player} player
+ * @param {HTMLElement} part
+ * @param {(by: number, down: number) => string} move
+ */
+function onArrows({ find, root }, part, move) {
+  part.addEventListener('keydown', (event) => {
+    const by = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!by || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    event.stopPropagation(); // else they step through the frames
+    find('said').textContent = move(by[0], by[1]);
+  });
+  part.addEventListener('mousedown', (event) => {
+    event.preventDefault(); // a click leaves the keys to the player
+    root.focus({ preventScroll: true });
+  });
 }

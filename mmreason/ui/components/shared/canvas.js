@@ -160,6 +160,20 @@ export function drawCanvas(sheet, canvas, codes, options = {}) {
   if (options.label && boxes.length) drawLabel(pen, options.label, boxes[0], size, unit, canvas.width);
 }
 
+/**
+ * One cell over the whole of a small canvas.
+ * @param {Sheet} sheet
+ * @param {HTMLCanvasElement} canvas
+ * @param {number} code
+ */
+export function drawCell(sheet, canvas, code) {
+  if (!sheet.ready) return;
+  const pen = penOf(canvas);
+  const [left, top] = [(code % sheet.columns) * sheet.cell, Math.floor(code / sheet.columns) * sheet.cell];
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(sheet.image, left, top, sheet.cell, sheet.cell, 0, 0, canvas.width, canvas.height);
+}
+
 /** @type {HTMLCanvasElement | null} */
 let scratch = null;
 

@@ -1,0 +1,94 @@
+"""What a word or a cell might have been instead: for the mouse, the finger and the arrow keys."""
+
+import json
+
+import pytest
+
+from tests.helpers.browser import part, solve, take, to_the_end
+
+
+@pytest.fixture
+def solved(app, visit):
+    """A page on which base has solved a puzzle."""
+
+    def open_page(**options):
+        page = visit(app, **options)
+        solve(page)
+        to_the_end(page)
+        return page
+
+    return open_page
+
+
+def odds(page) -> list[str]:
+    """What the bars say, the committed token first."""
+    part(page, "odds").wait_for()
+    return [row.inner_text().replace("\n", " ") for row in part(page, "odd").all()]
+
+
+def shares(rows: list[str]) -> list[float]:
+    """The numbers of all that are shares of the whole."""
+    return [percent(row) for row in rows if row != "no other reached 0.1 %"]
+
+
+def percent(row: str) -> float:
+    return float(row.removesuffix(" %").rpartition(" ")[2])
+
+
+def pointed_at(page, cell: int) -> tuple[float, float]:
+    box = part(page, "frame").bounding_box()
+    return box["x"] + box["width"] * (cell % 8 + 0.5) / 8, box["y"] + box["height"] * (cell // 8 + 0.5) / 8
+
+
+def test_words_and_cells_say_their_runners_up_as_the_trace_keeps_them(solved, tmp_path):
+    page = solved()
+    (rollout,) = json.loads(take(page, "trace", tmp_path / "trace.json"))["rollouts"]
+    thought, edit = rollout["parts"][:2]
+    page.mouse.move(2, 2)
+
+    part(page, "card-words").first.locator(".word").first.hover()
+    step = next(i for i, frame in enumerate(thought["steps"]) if 0 in frame["committed"])
+    i = thought["steps"][step]["committed"].index(0)
+    assert part(page, "probe-says").inner_text().endswith(f"committed at step {step + 1} of {len(thought['steps'])}.")
+    said = odds(page)
+    kept = [chance for _, chance in thought["runners_up"][step][i] if chance >= 0.0005]
+    assert said[0].startswith(f"{thought['text'].split()[0]} ")
+    assert percent(said[0]) == pytest.approx(100 * thought["steps"][step]["probability"][i], abs=0.51)
+    assert [percent(row) for row in said[1 : 1 + len(kept)]] == pytest.approx([100 * p for p in kept], abs=0.51)
+    assert sum(shares(said)) == pytest.approx(100, abs=2)
+
+    cell = next(cell for cell in edit["cells"] if not any(cell in later["cells"] for later in rollout["parts"][3::2]))
+    page.mouse.move(*pointed_at(page, cell))
+    assert "turn 1, committed at step" in part(page, "probe-says").inner_text()
+    assert sum(shares(odds(page))) == pytest.approx(100, abs=2)
+    assert part(page, "odd.chosen canvas").count() == 1
+    page.mouse.move(2, 2)
+    assert part(page, "probe").is_hidden() and part(page, "narration").is_visible()
+
+
+def test_arrow_keys_point_at_cells_and_words_and_say_it_aloud(solved):
+    page = solved()
+    at = part(page, "scrub").input_value()
+    part(page, "frame").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert part(page, "probe-says").inner_text().startswith("r2c2: ")
+    assert part(page, "said").inner_text().startswith("r2c2: ")
+    part(page, "now-body").focus()
+    page.keyboard.press("ArrowRight")
+    words = part(page, "now-body .word")
+    assert part(page, "probe-says").inner_text().startswith(f"“{words.nth(1).inner_text()}”")
+    assert "committed at step" in part(page, "said").inner_text()
+    assert part(page, "scrub").input_value() == at  # they do not step through the frames here
+    part(page, "play").focus()
+    assert part(page, "probe").is_hidden()
+
+
+def test_a_tap_keeps_what_it_points_at_until_the_next(solved):
+    page = solved(width=390, height=844, has_touch=True)
+    part(page, "frame").scroll_into_view_if_needed()
+    page.touchscreen.tap(*pointed_at(page, 9))
+    page.wait_for_timeout(100)
+    assert part(page, "probe-says").inner_text().startswith("r2c2: ")
+    page.touchscreen.tap(5, 5)
+    part(page, "probe").wait_for(state="hidden")
