@@ -105,8 +105,10 @@ function restart() {
   player.playing = value.state === 'running' || (value.state === 'example' && !calm.matches);
   if (value.state === 'example' && calm.matches) player.position = last();
   if (isRunning() && last() >= 2) player.position = 2; // the first committed token shows at once
-  // On a phone the button that starts a run lies below the canvas.
-  if (isRunning()) find('canvas', HTMLCanvasElement).scrollIntoView({ block: 'nearest', behavior: scrolling(calm) });
+  // On a phone the button that starts a run lies below the canvas; a quick one has ended when it is first heard of.
+  if (isRunning() || value.state === 'finished') {
+    find('canvas', HTMLCanvasElement).scrollIntoView({ block: 'nearest', behavior: scrolling(calm) });
+  }
 }
 
 // Time
