@@ -40,6 +40,11 @@ class Number:
             raise self._wrong(value, name)
         return found
 
+    def step(self, start: Any) -> float:
+        """What an arrow key adds in a field that begins at ``start``: a tenth of its power of ten, or of the range."""
+        scale = start if isinstance(start, int | float) and start > 0 else self.high / 10
+        return float(f"1e{math.floor(math.log10(scale)) - 1}")
+
     def _wrong(self, value: Any, name: str) -> ConfigError:
         got = "nothing" if value is None or value == "" else repr(str(value)[:40])
         return ConfigError(f"{name or self.name} must be {self.words}, got {got}")
@@ -57,6 +62,10 @@ class Whole(Number):
         if found != int(found):
             raise self._wrong(value, name)
         return int(found)
+
+    def step(self, start: Any) -> float:
+        """One."""
+        return 1
 
 
 def _read(value: Any) -> float:

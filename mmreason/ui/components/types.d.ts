@@ -12,6 +12,7 @@ declare function watch(prop: string, run: () => void): void;
 /** The scripts that components share, loaded once a page: shell/component.py joins them. */
 declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/glossary.js') &
+  typeof import('./shared/focus.js') &
   typeof import('./shared/keys.js') &
   typeof import('./shared/day.js') &
   typeof import('./shared/words.js') &

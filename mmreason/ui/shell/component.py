@@ -21,6 +21,7 @@ MODULES = (
     *(
         "shared/dom",
         "shared/glossary",
+        "shared/focus",
         "shared/keys",
         "shared/day",
         "shared/words",

@@ -70,7 +70,7 @@ COLOURS = (
     f":root, .mm-light {{ {_variables(LIGHT)} }}\n.mm-light {{ color: var(--mm-text); }}\n"
     f".dark {{ {_variables(DARK)} color-scheme: dark; }}\n:root:has(> body.dark) {{ color-scheme: dark; }}"
 )
-SHARED = "".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("figure", "tour"))
+SHARED = "".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("figure", "forced", "tour"))
 CSS = f"{COLOURS}\n{_LAYOUT}"
 
 

@@ -122,7 +122,7 @@ def _control(setting: Setting, start: dict[str, Any]) -> gr.Component:
     """What asks for ``setting``."""
     said = {**_says(setting.name), "value": start[setting.name], "elem_id": f"train-{setting.name}"}
     if isinstance(setting, NumberSetting):
-        return gr.Number(**said)
+        return gr.Number(step=setting.limit.step(start[setting.name]), **said)
     if isinstance(setting, ChoiceSetting):
         return gr.Radio(list(setting.choices), **said)
     return gr.Checkbox(**said)

@@ -1,7 +1,7 @@
 // Traces of one problem side by side, frame by frame; `value` is what branch.duet_value says, or null.
 
 const { calmness, codesAt, drawCanvas, finder, node, plainWords, putResult, putVerdict, putWords } = mm;
-const { regionName, scrolling, sharedSpots, Sheet } = mm;
+const { pressable, regionName, scrolling, sharedSpots, Sheet } = mm;
 
 const STEP_MS = 420;
 const find = finder(element);
@@ -92,8 +92,8 @@ function draw() {
   scrub.value = String(position);
   scrub.setAttribute('aria-valuetext', where);
   find('where').textContent = where;
-  find('back', HTMLButtonElement).disabled = position === 0;
-  find('forward', HTMLButtonElement).disabled = position === spots.length - 1;
+  pressable(find('back'), position > 0);
+  pressable(find('forward'), position < spots.length - 1);
   find('play').textContent = timer ? 'Pause' : 'Play';
 }
 

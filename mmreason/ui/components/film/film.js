@@ -2,7 +2,7 @@
 // The first picture is sent once, and of each edit what lies round its region.
 
 const { calmness, counted, dwell, finder, modality, node, onPlayerKeys, penOf, scrolling } = mm;
-const { Album, captionOf, compose, fillTurn, mark, maskedAt, resultOf } = mm;
+const { Album, captionOf, compose, fillTurn, mark, maskedAt, pressable, resultOf } = mm;
 
 const find = finder(element);
 const root = find('mm-film');
@@ -174,8 +174,8 @@ function drawDeck(film, segment, f) {
   root.classList.toggle('playing', playing);
   root.dataset.state = film.state;
   find('play').setAttribute('aria-label', playing ? 'Pause' : 'Play');
-  find('back', HTMLButtonElement).disabled = position === 0;
-  find('forward', HTMLButtonElement).disabled = position >= last();
+  pressable(find('back'), position > 0);
+  pressable(find('forward'), position < last());
   find('tools').hidden = !(film.state === 'ready' && film.own);
   find('clear', HTMLButtonElement).disabled = !film.chosen.cells.length;
   const done = segment?.done && f === segment.frames.length ? segment : null;

@@ -313,7 +313,10 @@ export class Grid {
     this.chosen = { g, s };
     if (bring) this.bring(g, s);
     for (const [i, { cells }] of this.lines) for (const [at, cell] of cells) this.mark(cell, this.order[i], at);
-    if (bring) this.buttonOf(g, s)?.focus({ preventScroll: true });
+    if (!bring) return;
+    const button = this.buttonOf(g, s);
+    button?.focus({ preventScroll: true });
+    button?.scrollIntoView({ block: 'nearest', inline: 'nearest' }); // the page follows, too
   }
 
   /**
@@ -355,14 +358,26 @@ export class Grid {
     });
     const step = steps[event.key];
     const target = /** @type {HTMLElement} */ (event.target);
-    if (!step || !target.classList.contains('cell')) return;
+    const atEnd = event.key === 'End';
+    if (!(step || atEnd || event.key === 'Home') || !target.classList.contains('cell')) return;
     event.preventDefault();
     const g = Number(target.dataset.g);
     const s = Number(target.dataset.s);
-    const next = this.neighbour(g, s, step);
+    const next = step ? this.neighbour(g, s, step) : this.edge(g, atEnd, event.ctrlKey);
     if (!next) return;
     this.choose(next.g, next.s, true);
     this.onChoose(next.g, next.s, 'walked');
+  }
+
+  /**
+   * The first or the last place of a rollout's row, or of all.
+   * @param {number} g
+   * @param {boolean} last
+   * @param {boolean} ofAll
+   */
+  edge(g, last, ofAll) {
+    const row = ofAll ? (this.order.at(last ? -1 : 0) ?? g) : g;
+    return { g: row, s: last ? this.layout.places[row].length - 1 : 0 };
   }
 
   /**

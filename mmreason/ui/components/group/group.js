@@ -1,9 +1,9 @@
 // Anybody's rollouts as a grid of cards, and what joint and factorized rewards do to them.
 // `value` says whose: { token, link, at, opened }; all else is asked for.
 
-const { addressTo, arrange, ask, drawDetail, drawFilters, drawHead, drawJudges, drawPush, drawSwitch, finder } = mm;
-const { Following, Grid, groupOf, judgesOf, node, option, pictureAddress, switchesOf } = mm;
-const { whatIfOf } = mm;
+const { addressTo, arrange, ask, counted, drawDetail, drawFilters, drawHead, drawJudges, drawPush, drawSwitch } = mm;
+const { finder, Following, Grid, groupOf, judgesOf, layOver, node, option, pictureAddress, pressable } = mm;
+const { switchesOf, whatIfOf } = mm;
 
 const find = finder(element);
 const root = find('mm-group');
@@ -128,8 +128,8 @@ function drawPrompt() {
   list.replaceChildren(...names);
   list.value = String(view.prompt);
   find('of').textContent = `of ${view.count.toLocaleString('en')}`;
-  find('earlier', HTMLButtonElement).disabled = view.prompt === 0;
-  find('later', HTMLButtonElement).disabled = view.prompt === view.count - 1;
+  pressable(find('earlier'), view.prompt > 0);
+  pressable(find('later'), view.prompt < view.count - 1);
   find('follow-label').hidden = !view.follows;
   find('given-parts').replaceChildren(
     ...view.given.map((part) => {
@@ -176,6 +176,8 @@ function assign(assignment) {
   const chosen = ['filter', 'sort'].map((name) => find(name, HTMLSelectElement).value);
   if (chosen.includes('against')) arrange(inspector);
   drawSwitch(inspector);
+  const reversed = inspector.push.rows.flatMap((row) => row.own.filter((own, s) => own * row[assignment][s] < 0));
+  find('spoken').textContent = `${assignment}: ${counted(reversed.length, 'segment')} pushed against its own reward.`;
   if (!drawer.hidden) drawSegment();
 }
 
@@ -247,6 +249,7 @@ function choose(g, s, opens) {
   grid.choose(g, s);
   grid.bring(g, s);
   if (!opens) return;
+  if (drawer.hidden) layOver(drawer);
   drawer.hidden = false;
   drawer.scrollTop = 0;
   drawSegment();
@@ -370,9 +373,7 @@ document.addEventListener('mm-sides', ({ target }) => {
   closeDrawer();
   if (isInside && target instanceof HTMLElement) target.focus({ preventScroll: true });
 });
-root.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape' && !drawer.hidden) leaveDrawer();
-});
+drawer.addEventListener('leave', leaveDrawer);
 find('unfold').addEventListener('click', () => {
   find('segment-said').classList.remove('folded');
   find('unfold').hidden = true;

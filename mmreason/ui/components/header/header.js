@@ -1,7 +1,7 @@
 // The name, what this is, whose method, three figures, and the switch between light and dark (remembered; at first as
 // the system has it).  `value` is what ui/about.py says.
 
-const { beginTour, copied, explainTerms, finder, link, node, pageKeys } = mm;
+const { beginTour, copied, explainTerms, finder, link, node, pageKeys, reachable } = mm;
 
 const find = finder(element);
 const button = find('theme');
@@ -82,6 +82,12 @@ find('copy').addEventListener('click', async () => {
   const done = await copied(text.textContent ?? '');
   if (!done) getSelection()?.selectAllChildren(text);
   find('copied').textContent = done ? 'Copied.' : 'Press Ctrl+C to copy.';
+});
+
+find('skip').addEventListener('click', () => {
+  const panels = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role=tabpanel]')]);
+  const open = panels.find((panel) => panel.checkVisibility());
+  if (open) reachable(open)[0]?.focus();
 });
 
 explainTerms();

@@ -2,6 +2,7 @@
 // points at it or has it stepped by hand, and steps by hand only for who wants little motion.  The last stays.
 
 import { arrowStep, calmness, node, scrolling } from '../shared/dom.js';
+import { layOver, pressable } from '../shared/focus.js';
 
 export const STEP_MS = 4000;
 /** @type {[string, string][]} selector of what is pointed at, and what is said */
@@ -97,7 +98,7 @@ export function beginTour(opener) {
     left = STEP_MS;
     says.textContent = steps[at][1];
     where.textContent = `${at + 1} of ${steps.length}`;
-    back.disabled = at === 0;
+    pressable(back, at > 0);
     next.textContent = at === steps.length - 1 ? 'Done' : 'Next';
     const target = document.querySelector(steps[at][0]);
     const box = target && seenBox(target);
@@ -124,11 +125,9 @@ export function beginTour(opener) {
 
   /** @param {KeyboardEvent} event */
   function onKey(event) {
-    if (event.key === 'Escape') end();
-    else if (card.contains(document.activeElement) && arrowStep(event.key)) {
-      waits = true;
-      step(arrowStep(event.key));
-    } else return;
+    if (!card.contains(document.activeElement) || !arrowStep(event.key)) return;
+    waits = true;
+    step(arrowStep(event.key));
     event.preventDefault();
     event.stopPropagation();
   }
@@ -149,6 +148,7 @@ export function beginTour(opener) {
   document.addEventListener('keydown', onKey, true);
   window.addEventListener('scroll', place, true);
   window.addEventListener('resize', place);
+  card.addEventListener('leave', end);
   card.addEventListener('pointerenter', () => {
     waits = true;
   });
@@ -161,6 +161,7 @@ export function beginTour(opener) {
   });
   next.addEventListener('click', () => step(1));
   close.addEventListener('click', end);
+  layOver(card);
   show();
   next.focus({ preventScroll: true });
 }

@@ -3,6 +3,7 @@
 import { drawCanvas, drawCrop } from '../shared/canvas.js';
 import { expectedItem, makeCard, putResult, putVerdict, putWords } from '../shared/cards.js';
 import { node, scrolling } from '../shared/dom.js';
+import { pressable } from '../shared/focus.js';
 import { modality, overlay, tokensAt } from '../shared/frames.js';
 import { adviceText, counted, placesOf, plainWords, problemName, regionName, rewardText } from '../shared/words.js';
 import { narration } from './narration.js';
@@ -229,9 +230,9 @@ export function drawDeck(player) {
   player.root.dataset.state = value.state;
   find('play').setAttribute('aria-label', player.playing ? 'Pause' : 'Play');
   find('play', HTMLButtonElement).disabled = last(player) === 0 && !running;
-  find('back', HTMLButtonElement).disabled = position === 0;
-  find('forward', HTMLButtonElement).disabled = atEnd;
-  find('live', HTMLButtonElement).disabled = atEnd && !(running && !player.following);
+  pressable(find('back'), position > 0);
+  pressable(find('forward'), !atEnd);
+  pressable(find('live'), !atEnd || (running && !player.following));
   drawBlocks(player);
 }
 

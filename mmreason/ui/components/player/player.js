@@ -1,7 +1,7 @@
 // The player: a buffer of frames in the browser, played at reading pace.
 
 const { calmness, connectShare, drawDeck, drawPlayer, dwell, finder, nextSpeed, onPlayerKeys, scrolling } = mm;
-const { onPhoto, photoOf, pointAt, Sheet, speedWord, timelineOf, toggleExpected } = mm;
+const { onPhoto, photoOf, pointAt, problemName, Sheet, speedWord, timelineOf, toggleExpected } = mm;
 
 const find = finder(element);
 const root = find('mm-player');
@@ -65,7 +65,17 @@ function receive() {
   else if (isRunning() && player.spots[player.position].s < 0 && last() >= 2) place(2);
   if (next.state === 'stopped') stop();
   draw();
+  if (isNew && next.state === 'ready')
+    tell(`New puzzle: ${problemName(next.problem, 'Own')}. ${next.problem.question}`);
   schedule();
+}
+
+/**
+ * Says what was done, to who does not see it.
+ * @param {string} text
+ */
+function tell(text) {
+  find('said').textContent = player.said = text;
 }
 
 /**
@@ -179,11 +189,17 @@ find('live').addEventListener('click', jumpLive);
 find('speed').addEventListener('click', () => {
   speed = nextSpeed(speed);
   find('speed').textContent = speedWord(speed);
+  find('speed').setAttribute('aria-label', `Speed ${speedWord(speed)}`);
+  tell(`Speed ${speedWord(speed)}`);
   schedule();
 });
 const scrub = find('scrub', HTMLInputElement);
 scrub.addEventListener('input', () => pauseAt(Number(scrub.value)));
-find('show-expected').addEventListener('click', () => toggleExpected(player, Boolean(find('expected').hidden)));
+find('show-expected').addEventListener('click', () => {
+  const shows = find('expected').hidden === true;
+  toggleExpected(player, shows);
+  tell(shows ? 'The expected solution is shown.' : 'The expected solution is hidden.');
+});
 find('again').addEventListener('click', () => trigger('again', {}));
 connectShare(player, (kind, name) => trigger('take', { kind, name }));
 onPlayerKeys(
