@@ -33,7 +33,7 @@ def stored_adapter(folder: Path, shape: Shape) -> tuple[int, float]:
     rank, alpha = config.get("r"), config.get("lora_alpha")
     if type(rank) is not int or not 1 <= rank <= shape.width:
         raise CheckpointError(f"adapter {str(folder)!r} must name its rank, a number up to the width, got {rank!r}")
-    if type(alpha) not in (int, float) or not 0 < alpha < math.inf:
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 < alpha < math.inf:
         raise CheckpointError(f"adapter {str(folder)!r} must name its lora_alpha, a number above 0, got {alpha!r}")
     for name in OTHER_KINDS:
         if config.get(name):

@@ -197,8 +197,8 @@ class RunningBatch:
             )
             tokens_BL, masked_BL = output.tokens_BL, masked_BL & ~output.committed_BL
             step += 1
-            shown = (output.tokens_BL, output.committed_BL, output.logprob_BL)
-            rollout.add_frame(step, *(t[0].tolist() for t in shown), output.others()[0])
+            tokens, committed, logprobs = output.tokens_BL[0], output.committed_BL[0], output.logprob_BL[0]
+            rollout.add_frame(step, tokens.tolist(), committed.tolist(), logprobs.tolist(), output.others()[0])
 
     def _region(
         self, rollout: Rollout, config: SamplingConfig, finished: list[Piece], turn: int

@@ -185,13 +185,14 @@ def views_of(trace: Trace, layout: AnyLayout) -> Iterator[tuple[Sequence[Segment
     size = 2 if trace.settings.get("turn") == "joint" else 1
     for start in range(0, len(trace.segments), size):
         unit = trace.segments[start : start + size]
+        first, last = unit[0], unit[-1]
         state = State(asked(trace.problem), codes_HW, tuple(thoughts))
-        edit = unit[-1] if unit[-1].kind == "edit" else None
+        edit = last if last.kind == "edit" else None
         cells = None if edit is None else np.array(edit.cells)
-        view = layout.turn_view(state, cells) if len(unit) > 1 else layout.view(state, unit[0].kind, cells)
+        view = layout.turn_view(state, cells) if len(unit) > 1 else layout.view(state, first.kind, cells)
         yield unit, view
         if edit is not None:
             codes_HW = codes_HW.copy()
             codes_HW.ravel()[list(edit.cells)] = np.array(edit.tokens) - layout.first_code
-        if unit[0].modality == "text":
-            thoughts.append(plain_thought(unit[0].text, layout))
+        if first.modality == "text":
+            thoughts.append(plain_thought(first.text, layout))

@@ -8,7 +8,7 @@ one script that defines ``mm``.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,8 @@ MODULES = (
     *("group/pictures", "group/drawer", "group/figures", "group/point", "group/order", "group/following"),
     "group/address",
 )
-STYLES = dict.fromkeys(("film", "player"), ("shared/stage",))  # of components that share some of their looks
+# Of components that share some of their looks
+STYLES: Mapping[str, tuple[str, ...]] = dict.fromkeys(("film", "player"), ("shared/stage",))
 OWN_MODULES = {"film": ("film/paint", "film/story")}  # of components that not every page has: these bring them
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from '[^']+';$", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class) (\w+))", re.MULTILINE)
