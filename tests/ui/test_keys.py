@@ -181,6 +181,31 @@ def test_with_the_visitors_own_colours_focus_and_choice_are_seen(forced):
     other.focus()
     fills = [tab.evaluate("(e) => getComputedStyle(e).backgroundColor") for tab in (chosen, other)]
     assert fills[0] != fills[1]
+    inks = [tab.evaluate("(e) => getComputedStyle(e).color") for tab in (chosen, other)]
+    assert inks[0] != inks[1]
+    # The thumb of a slider at its middle stands out from its track, and the track from the page.
+    expect(page.locator(".options")).to_have_count(0)
+    slider = page.locator("#more input[type=range]").first
+    page.evaluate("document.activeElement.blur()")
+    seen = pixels(slider)
+    assert (np.abs(seen - seen[0, 0]).max(axis=2) > 60).mean() > 0.1
+    # The ring of the tour hides nothing.
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Tour (20 s)").press("Enter")
+    ring = page.locator(".mm-tour-ring")
+    ring.wait_for()
+    with_ring = pixels(ring)
+    ring.evaluate("(e) => { e.style.visibility = 'hidden'; }")
+    inside = slice(16, -16)
+    assert changed(with_ring[inside, inside], pixels(ring)[inside, inside]) == 0
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Train", exact=True).click()
+    tick = page.locator("#train-tasks input[type=checkbox]").first
+    tick.wait_for()
+    ticked = pixels(tick)
+    tick.press("Space")
+    page.evaluate("document.activeElement.blur()")
+    assert changed(ticked, pixels(tick)) > 20  # besides its frame
 
 
 def test_an_arrow_key_does_not_ruin_a_rate(scripted, visit):

@@ -18,7 +18,7 @@ from mmreason.ui.host.web.page import KeepPage
 from mmreason.ui.host.web.presence import WatchPresence
 from mmreason.ui.host.web.sheets import ServeSheets
 from mmreason.ui.shell.component import shared_script
-from mmreason.ui.shell.theme import CSS, theme
+from mmreason.ui.shell.theme import CSS, FORCED, theme
 
 UNKNOWN = "There is no such endpoint, or it has no such parameter; /gradio_api/info names all of them."
 
@@ -61,7 +61,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
-        "head": f"<script>{shared_script()}</script>",
+        "head": f"<script>{shared_script()}</script><style>{FORCED}</style>",
         "max_file_size": f"{settings.max_upload_mb}mb",
         "max_threads": settings.max_threads,
         "enable_monitoring": False,
