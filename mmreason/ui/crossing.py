@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -10,11 +11,13 @@ import gradio as gr
 
 from mmreason.errors import MMReasonError
 from mmreason.records import DIFFICULTIES
+from mmreason.tasks import TASKS
 from mmreason.traces.opening import open_rollouts
 from mmreason.ui.group.gather import group_of, group_of_members
 from mmreason.ui.group.held import SHELF
 from mmreason.ui.group.opened import finished_of
-from mmreason.ui.inspect.events import SOURCES, Inspect, listed_runs, open_native, show_group
+from mmreason.ui.host import public
+from mmreason.ui.inspect.events import SOURCES, Inspect, listed_runs, on_run, open_native, show_group
 from mmreason.ui.inspect.sources import roll_out
 from mmreason.ui.runs.choices import choices_of, small_choices_of
 from mmreason.ui.runs.samples import run_samples
@@ -25,6 +28,7 @@ from mmreason.ui.shell.events import HEAVY, PRIVATE
 from mmreason.ui.solve.film import Filmed
 from mmreason.ui.solve.line import in_line
 from mmreason.ui.solve.playback import Playback
+from mmreason.ui.solve.request import checked
 from mmreason.ui.solve.solving import Finished
 from mmreason.ui.train.events import Train
 from mmreason.ui.watch.events import Watch, come_from
@@ -142,17 +146,26 @@ def connect_checkpoints(train: Train, watch: Watch, inspect: Inspect) -> None:
 def connect_trained(tabs: gr.Tabs, train: Train, watch: Watch, inspect: Inspect) -> None:
     """Hand what a run has trained to Watch and to Inspect."""
     asked = [train.visitor, train.chosen]
-    train.to_watch.click(on_watch_it, asked, [watch.checkpoint, tabs], **PRIVATE)
-    train.to_inspect.click(on_inspect_it, asked, [inspect.source, inspect.run, tabs], **PRIVATE)
+    solved = [watch.checkpoint, tabs, watch.task, watch.difficulty, watch.seed, *watch.origins, watch.asked]
+    train.to_watch.click(on_watch_it, asked, solved, **PRIVATE)
+    train.to_inspect.click(on_inspect_it, asked, [inspect.source, inspect.run, tabs], **PRIVATE).then(
+        on_run, inspect.run, [inspect.opened, inspect.group, inspect.notice], **PRIVATE
+    )
     train.to_compare.click(on_compare_it, asked, [inspect.left, inspect.right, tabs], **PRIVATE).then(
         None, None, None, js=TO_COMPARE_JS
     )
 
 
 def on_watch_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:
-    """Choose the last checkpoint of the run in Watch."""
-    own = _checkpoints(visitor, chosen)
-    return (gr.Dropdown(value=own[-1]) if own else gr.skip()), gr.Tabs(selected="watch")
+    """Choose the last checkpoint of the run in Watch, and have it solve a puzzle of the kind it learnt from."""
+    own, run = _checkpoints(visitor, chosen), find(chosen)
+    shown = [gr.Dropdown(value=own[-1]) if own else gr.skip(), gr.Tabs(selected="watch")]
+    if not own or run is None or run.settings.tasks[0] not in TASKS or public.usable(own[-1]):
+        return *shown, *[gr.skip()] * 9
+    task, difficulties = run.settings.tasks[0], run.settings.difficulties
+    difficulty = max(difficulties, key=difficulties.__getitem__)
+    wish = checked(task=task, difficulty=difficulty, seed=secrets.randbelow(1_000_000), checkpoint=own[-1])
+    return *shown, task, difficulty, wish.seed, *come_from(SEEDED), wish
 
 
 def on_inspect_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:

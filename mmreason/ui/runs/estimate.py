@@ -12,7 +12,8 @@ import torch
 from mmreason import places
 from mmreason.analysis.train_rate import FILES, read_rates
 from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
-from mmreason.ui.host import public
+from mmreason.ui.host import gpu, public
+from mmreason.ui.host.settings import read_settings
 from mmreason.ui.runs.state import Left
 from mmreason.ui.shell.words import count, duration
 
@@ -82,8 +83,16 @@ def words(settings: TrainSettings) -> str:
     arms = " for both arms" if len(settings.arms) > 1 else ""
     return (
         f"About {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
-        f"on an otherwise idle machine ({found.machine})."
+        f"on an otherwise idle machine ({found.machine}).{_limit_words(found.seconds)}"
     )
+
+
+def _limit_words(seconds: float) -> str:
+    """What becomes of a run that takes longer than this host lets one run at a time."""
+    most = read_settings().run_minutes
+    if gpu.is_lent() or seconds <= 60 * most:
+        return ""
+    return f" This host stops a run after {duration(60 * most)}; Resume then goes on where it was."
 
 
 def _of_adapters(settings: TrainSettings) -> str:

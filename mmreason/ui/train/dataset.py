@@ -46,7 +46,10 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
     """
     with TemporaryDirectory(prefix="mmreason-dataset-") as place:
         folder = unpack(path, Path(place) / folder_name(path))
-        task = DataTask(folder)
+        try:
+            task = DataTask(folder)
+        except MMReasonError as error:  # where it was unpacked says nothing to who handed it over
+            raise ConfigError(str(error).replace(f"{place}/", "")) from None
         keys = list(task.rows.rows)
         chosen = keys[:: max(1, len(keys) // SHOWN)][:SHOWN]
         pictures, rows = [], []

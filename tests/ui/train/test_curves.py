@@ -127,7 +127,8 @@ def test_the_estimate_is_arithmetic_on_measured_rates(rates):
     assert found.tokens == 10 * 20 * 100
     both = estimate.estimate(settings.but(assignment=BOTH))
     assert both.seconds == pytest.approx(2 * found.seconds)
-    assert "About 48 s" in estimate.words(settings)
+    assert "About 48 s" in estimate.words(settings) and "stops a run" not in estimate.words(settings)
+    assert "This host stops a run after 4.0 h; Resume" in estimate.words(settings.but(steps=100_000))
 
 
 def test_on_a_gpu_a_batch_costs_something_besides_its_rollouts(rates, monkeypatch):

@@ -61,6 +61,14 @@ def test_a_zip_whose_content_is_damaged_is_refused_in_a_sentence(tmp_path):
     assert "must be a zip that can be read" in on_dataset(str(path), "base", OWNER)[0]
 
 
+def test_what_is_missing_is_told_without_where_the_server_keeps_it(tmp_path):
+    path = tmp_path / "shapes.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("shapes/README.md", "no rows")
+    says = on_dataset(str(path), "base", OWNER)[0]
+    assert "shapes" in says and "/" not in says.replace("shapes/", "")
+
+
 @pytest.mark.parametrize("root", ["shapes/", ""])
 def test_a_preview_says_what_right_and_wrong_answers_and_edits_earn(shapes, tmp_path, root):
     found = preview(zipped(shapes, tmp_path / "shapes.zip", root), "base", OWNER)

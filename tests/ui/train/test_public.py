@@ -122,7 +122,6 @@ def test_adapters_are_trained_watched_and_inspected(public_page, quick, visit: C
     assert "--lora_rank 3" in page.locator("#train-command textarea").input_value()
     assert not page.locator("#train-to-compare").is_visible()
     page.locator("#train-to-inspect").click()
-    page.locator("#open-run").click()
     page.locator(".mm-group").get_by_text("samples of the training run factorized, step 1").first.wait_for()
     page.get_by_role("tab", name="Train").click()
     page.locator("#train-to-watch").click()
