@@ -41,6 +41,11 @@ from mmreason.ui.watch.handlers import example_values
 
 COMPONENTS = ("header", "player", "group", "race", "bars", "chart", "table", "prose")
 INSTEAD = {"group/asking": "twin/asking"}  # modules that stand in for those of the live page
+OPENED = (
+    *("numbers", "advantages", "checks", "picture", "version_one", "rollouts"),
+    *("judged", "arithmetic", "push", "rows", "segment", "first_look"),
+)
+"""What it reads and answers files of rollouts with, each after those that it imports."""
 SHEET = re.compile(r'"sheet/([0-9a-f]{16})\.png"')
 POLICY = "connect-src 'none'; form-action 'none'; object-src 'none'; base-uri 'none'"
 QUALITY = 85  # of the groups' pictures
@@ -101,7 +106,8 @@ def _style() -> str:
 def _scripts() -> str:
     """The shared modules, each component as a function of what gradio would give it, and what puts them in place."""
     modules = (INSTEAD.get(module, module) for module in MODULES)
-    shared = shared_script(["twin/loading", *modules, "twin/opening", *PAGE, "twin/solving"])
+    reads = [f"opened/{module}" for module in OPENED]
+    shared = shared_script(["twin/loading", *reads, *modules, "twin/opening", *PAGE, "twin/solving"])
     made = ["globalThis.twin = { data: {}, components: {}, groups: {}, solver: {} };\n", shared]
     made.append(f"twin.worker = {_as_script(worker_script())};\n")
     for name in COMPONENTS:

@@ -31,6 +31,8 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./player/share.js') &
   typeof import('./player/draw.js') &
   typeof import('./twin/opening.js') &
+  typeof import('./opened/rollouts.js') &
+  Pick<typeof import('./twin/asking.js'), 'holdOwn'> &
   typeof import('./twin/solving.js') &
   typeof import('./browser/weights.js') &
   typeof import('./browser/network.js') &

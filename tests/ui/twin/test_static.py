@@ -17,8 +17,10 @@ from playwright.sync_api import Browser, Page, expect
 from mmreason.__main__ import main
 from mmreason.rewards.assignment import GRANULARITIES, SCALES
 from mmreason.traces.file import load
+from mmreason.traces.opening import open_rollouts
 from mmreason.ui import twin
 from mmreason.ui.browser import files as files_module
+from mmreason.ui.group.gather import group_of
 from mmreason.ui.group.view import found_in
 from mmreason.ui.group.whatif import WhatIf, push_value
 from mmreason.ui.inspect.bundled import bundled, open_bundled
@@ -243,6 +245,62 @@ def test_a_trace_that_a_visitor_opens_is_played_and_its_hostile_words_stay_text(
         path.write_text(content)
         opened.locator(".trace-file").set_input_files(path)
         expect(opened.locator("#watch .trouble")).to_contain_text(said)
+
+
+def test_rollouts_that_a_visitor_opens_are_inspected_from_the_disk(opened, tmp_path):
+    """A recorder's file with hostile words: grid, switch, every choice under What if, the drawer; then an older group
+    that is drawn from its codes, and a file that is refused in a sentence and leaves what was open."""
+    path = tmp_path / "rollouts.jsonl"
+    assert main(["make", "rollouts", "--output", str(path), "--side", "64", "--turns", "2"]) == 0
+    lines = path.read_text().splitlines()
+    first = json.loads(lines[0])
+    first["rollouts"][0]["parts"][0]["text"] = HOSTILE[0]
+    path.write_text("\n".join([json.dumps(first), *lines[1:]]))
+    group = group_of(open_rollouts(path), "")
+    section(opened, "Inspect")
+    expect(opened.locator(".mm-group .sentence")).to_contain_text("Joint pushes it")
+    opened.locator(".rollouts-file").set_input_files(path)
+    expect(opened.locator(".mm-group .about-source")).to_have_text("from rollouts.jsonl, read in this browser")
+    expect(opened.locator(".mm-group .sentence")).to_have_text(push_value(group, 0, WhatIf())["sentence"])
+    expect(opened.locator(".mm-group .rollout")).to_have_count(6)
+    cell = opened.locator(".mm-group .cell[data-g='0'][data-s='0']")
+    expect(cell).to_contain_text(HOSTILE[0][:40])
+    whole = "() => [...document.querySelectorAll('.mm-group .scroller img')].every((one) => one.naturalWidth === 64)"
+    opened.wait_for_function(whole)
+    pushed = opened.locator(".mm-group .cell .push")
+    joint = pushed.all_inner_texts()
+    opened.locator(".mm-group .choice .factorized").click()
+    assert pushed.all_inner_texts() != joint
+    opened.locator(".mm-group .choice .joint").click()
+    opened.locator(".mm-group .what-if summary").click()
+    opened.locator(".mm-group .weight-image").fill("0")
+    opened.locator(".mm-group .weight-image").press("Tab")
+    expect(opened.locator(".mm-group .sentence")).to_have_text(push_value(group, 0, WhatIf(image=0.0))["sentence"])
+    opened.locator(".mm-group .words").fill(HOSTILE[0][:12])
+    expect(opened.locator(".mm-group .rollout")).to_have_count(1)
+    cell.click()
+    expect(opened.locator(".mm-group .segment-said")).to_have_text(HOSTILE[0])
+    expect(opened.locator(".mm-group .four li")).to_have_count(4)
+    opened.locator(".mm-group .close").click()
+    opened.locator(".mm-group .clear").click()
+    opened.locator(".mm-group .later").click()
+    expect(opened.locator(".mm-group .rollout")).to_have_count(6)
+    token = next(iter(bundled()))
+    opened.locator(".rollouts-file").set_input_files(bundled()[token].path)
+    expect(opened.locator(".mm-group .about-name")).to_have_text("jigsaw, hard, seed 1")
+    opened.wait_for_function(whole.replace("64", "128"))
+    opened.locator(".mm-group .cell.image").first.click()
+    opened.locator(".mm-group .difference figcaption").get_by_text("of the pixels").wait_for()
+    path.write_text(json.dumps({"version": 2, "prompts": [], "rollouts": [{"prompt": "x", "parts": []}]}))
+    opened.locator(".rollouts-file").set_input_files(path)
+    expect(opened.locator("#inspect > .trouble")).to_have_text(
+        'In the file, rollouts[0].prompt must be the id of a prompt that stands before it, got "x".'
+    )
+    expect(opened.locator(".mm-group .about-name")).to_have_text("jigsaw, hard, seed 1")
+    opened.locator(".groups").select_option(index=1)
+    expect(opened.locator(".mm-group .about-name")).to_contain_text("maze")
+    expect(opened.locator("#inspect > .trouble")).to_be_hidden()
+    expect(opened.locator(".mm-group .weight-image")).to_be_hidden()
 
 
 def test_the_inspector_shows_what_the_live_page_would_answer(opened):

@@ -1,5 +1,11 @@
-// What the inspector asks for, where there is no server: answers that were recorded, in a file of the folder a group.
+// What the inspector asks for, where there is no server: of a shipped group answers that were recorded, in a file of
+// the folder; of a file that a visitor has opened, what is worked out here.
 
+import { firstLook } from '../opened/first_look.js';
+import { chosenOf, pushedOf } from '../opened/judged.js';
+import { pushOf } from '../opened/push.js';
+import { placesWith, viewOf } from '../opened/rows.js';
+import { detailOf } from '../opened/segment.js';
 import { load } from './loading.js';
 
 /** @typedef {Record<string, any>} Recorded as ui/twin.py writes it */
@@ -9,11 +15,45 @@ const AS_IN_TRAINING = { text: '1', image: '1', discount: '0' };
 /** @type {Map<string, Promise<Recorded>>} */
 const loading = new Map();
 
+/** @type {Map<string, import('../opened/rollouts.js').Opened>} by token; the last one alone is held */
+const own = new Map();
+
+/**
+ * Holds what a visitor's file held, under a token that no group of the folder has.
+ * @param {import('../opened/rollouts.js').Opened} opened
+ * @param {number} number another one for each
+ */
+export function holdOwn(opened, number) {
+  const token = `own file ${number}`;
+  own.clear();
+  own.set(token, opened);
+  return token;
+}
+
 /**
  * @param {string} token
  * @param {number} picture
  */
-export const pictureAddress = (token, picture) => twin.groups[token]?.pictures[picture] ?? 'data:,';
+export const pictureAddress = (token, picture) =>
+  own.get(token)?.pictures[picture]?.url || twin.groups[token]?.pictures[picture] || 'data:,';
+
+/**
+ * The answer about a visitor's file.
+ * @param {import('../opened/rollouts.js').Opened} opened
+ * @param {string} what
+ * @param {Record<string, string | number | undefined>} said
+ */
+export function answerOwn(opened, what, said) {
+  const prompt = Number(said.prompt ?? 0);
+  if (!opened.groups[prompt]) throw new Error(`The prompt must be one of ${opened.groups.length}.`);
+  if (what === 'group') return viewOf(opened, prompt);
+  if (what === 'find') return placesWith(opened, prompt, String(said.words));
+  const chosen = chosenOf(said, opened.judges);
+  if (what === 'look') return firstLook(opened, chosen.judges);
+  if (what === 'push') return pushOf(pushedOf(opened, prompt, chosen));
+  if (what === 'segment') return detailOf(pushedOf(opened, prompt, chosen), prompt, Number(said.g), Number(said.s));
+  throw new Error('That is on the live page alone.');
+}
 
 /**
  * The answers of a group, from its file.
@@ -36,6 +76,8 @@ function recorded(token) {
  * @param {Record<string, string | number | undefined>} [said]
  */
 export async function ask(token, what, said = {}) {
+  const opened = own.get(token);
+  if (opened) return answerOwn(opened, what, said);
   const group = await recorded(token);
   if (what.startsWith('outline/')) return group.outlines[what.slice('outline/'.length)];
   const prompt = group.prompts[Number(said.prompt ?? 0)];

@@ -1,4 +1,6 @@
-// Trace files that a visitor opens where there is no server: read, checked, and made into what the player shows.
+// Files that a visitor opens where there is no server: read, and traces checked and made into what the player shows.
+
+import { PictureShelf } from '../opened/picture.js';
 
 const CELL = 16; // px of a cell in the pictures of a trace
 const SIDE = 8;
@@ -165,4 +167,29 @@ async function sheetOf(trace) {
     });
   }
   return { image: sheet.toDataURL('image/png'), columns };
+}
+
+/**
+ * Draws the canvases of a file of version 1 that holds a sheet and codes in place of pictures.
+ * @param {import('../opened/rollouts.js').Opened} opened
+ */
+export async function drawCanvases({ pictures, sheet }) {
+  const drawn = pictures.filter(({ codes }) => codes);
+  if (!drawn.length) return;
+  const image = new Image();
+  image.src = new PictureShelf().of(String(sheet?.image)).url;
+  await image.decode().catch(() => {
+    throw new Error('In the file, sheet.image must be a PNG picture as a data URL.');
+  });
+  const columns = Math.max(1, Math.floor(image.width / CELL));
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = SIDE * CELL;
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  for (const picture of drawn) {
+    picture.codes?.forEach((code, cell) => {
+      const [x, y] = [(code % columns) * CELL, Math.floor(code / columns) * CELL];
+      pen.drawImage(image, x, y, CELL, CELL, (cell % SIDE) * CELL, Math.floor(cell / SIDE) * CELL, CELL, CELL);
+    });
+    picture.url = canvas.toDataURL('image/png');
+  }
 }

@@ -1,6 +1,6 @@
 // The page without a server: components put in place, their values from data.js, sections by the address's #.
 
-const { arrowStep, connectSolving, playerValue, readJson, tracesOf } = mm;
+const { arrowStep, connectSolving, drawCanvases, holdOwn, playerValue, readJson, rolloutsOf, tracesOf } = mm;
 
 /** @typedef {{ value: any, set: (value: any) => void }} Mounted */
 
@@ -156,11 +156,20 @@ onFile('trace-file', 'watch', async (file) => {
 
 // Inspect
 
+/**
+ * @param {string} token
+ * @param {boolean} isOwn a visitor's, of which everything under "What if" is worked out here
+ */
+function showGroup(token, isOwn) {
+  openings += 1;
+  document.getElementById('inspect')?.classList.toggle('own', isOwn);
+  mounted.get('group')?.set({ token, link: '', at: null, opened: openings });
+}
+
 /** @param {number} i */
 function inspect(i) {
-  openings += 1;
-  const { token } = data.groups[i];
-  mounted.get('group')?.set({ token, link: '', at: null, opened: openings });
+  trouble('inspect', null);
+  showGroup(data.groups[i].token, false);
 }
 
 onChoice(
@@ -168,6 +177,12 @@ onChoice(
   data.groups.map((/** @type {{ name: string }} */ { name }) => name),
   inspect,
 );
+onFile('rollouts-file', 'inspect', async (file) => {
+  const opened = rolloutsOf(await readJson(file), file.name);
+  await drawCanvases(opened);
+  showGroup(holdOwn(opened, openings), true);
+  /** @type {HTMLSelectElement} */ (document.querySelector('.groups')).selectedIndex = -1; // none of them is shown
+});
 
 document.getElementsByClassName('colophon')[0].textContent = data.about;
 open(location.hash.slice(1));
