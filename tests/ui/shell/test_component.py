@@ -9,10 +9,12 @@ import subprocess
 
 import pytest
 
+from mmreason.ui.browser.files import PAGE
 from mmreason.ui.host.serving import launch_options
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.page import build_page
 from mmreason.ui.shell.component import MODULES, OWN_MODULES, read, script, shared_script
+from mmreason.ui.twin import INSTEAD, OPENED
 from tests.helpers.browser import ROOT
 
 COMPONENTS = ROOT / "mmreason" / "ui" / "components"
@@ -31,7 +33,8 @@ def exported(module: str) -> list[str]:
 
 def test_every_module_is_loaded_after_those_that_it_imports():
     shared = {path.relative_to(COMPONENTS).with_suffix("").as_posix() for path in COMPONENTS.glob("*/*.js")}
-    of_the_page = {name for name in shared if not name.startswith(("twin/", "browser/"))}  # which has one for itself
+    of_the_twin = ("twin/", "opened/", "browser/")
+    of_the_page = {name for name in shared if not name.startswith(of_the_twin)}
     own = [module for modules in OWN_MODULES.values() for module in modules]
     modules = (*MODULES, *own)
     assert set(modules) == {name for name in of_the_page if len(set(name.split("/"))) == 2}  # not a component's own
@@ -39,6 +42,19 @@ def test_every_module_is_loaded_after_those_that_it_imports():
         for path in re.findall(r"from '([^']+)'", read(f"{module}.js")):
             imported = (COMPONENTS / module).parent.joinpath(path).resolve().relative_to(COMPONENTS)
             assert imported.with_suffix("").as_posix() in modules[:i], (module, path)
+
+
+def test_what_reads_a_visitors_file_without_a_server_is_loaded_in_order_and_takes_no_others_name():
+    modules = [f"opened/{module}" for module in OPENED]
+    assert set(OPENED) == {path.stem for path in (COMPONENTS / "opened").glob("*.js")}
+    for i, module in enumerate(modules):
+        for path in re.findall(r"from '\./([^']+)\.js'", read(f"{module}.js")):
+            assert f"opened/{path}" in modules[:i], (module, path)
+    others = (INSTEAD.get(module, module) for module in MODULES)
+    names = [
+        name for module in (*modules, *others, "twin/opening", "twin/solving", *PAGE) for name in exported(module)
+    ]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node here")

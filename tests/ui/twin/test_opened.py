@@ -105,12 +105,10 @@ def assert_same(told: Any, wanted: Any, place: str) -> None:
         for i, value in enumerate(wanted):
             assert_same(told[i], value, f"{place}[{i}]")
     elif isinstance(wanted, float) and not isinstance(told, bool) and told is not None:
-        near = (
-            1.01e-4 if place.endswith("].probability") else 1e-9
-        )  # the last digit of what is read through a logarithm
+        near = 1.01e-4 if place.endswith("].probability") else 1e-9  # of four digits, read through a logarithm
         assert math.isclose(told, wanted, rel_tol=1e-9, abs_tol=near), f"{place}: {told} is not {wanted}"
-    elif place.endswith(".more") and wanted and "…" not in wanted:
-        assert json.loads(told) == json.loads(wanted), place
+    elif isinstance(wanted, str) and place.endswith(".more") and wanted and "…" not in wanted:
+        assert isinstance(told, str) and json.loads(told) == json.loads(wanted), place
     else:
         assert told == wanted and type(told) is type(wanted), f"{place}: {told!r} is not {wanted!r}"
 
