@@ -67,7 +67,7 @@ def test_nothing_plays_by_itself_for_who_prefers_reduced_motion(app, visit):
 def test_the_checkpoint_solves_a_puzzle_and_its_trace_and_replay_can_be_taken_away(app, visit, tmp_path):
     page = visit(app)
     solve(page)
-    page.get_by_text("Maze, medium, seed 0").wait_for()
+    page.locator(".puzzle-name").get_by_text("Maze, medium, seed 0").wait_for()
     to_the_end(page)
     assert "tokens forwarded" in part(page, "cost").inner_text()
     data = _trace(page, tmp_path / "trace.json")
@@ -84,14 +84,14 @@ def test_a_link_fills_the_controls_and_solves_again_token_for_token(app, visit, 
     page.get_by_label("Seed", exact=True).fill("3")
     set_sampling_seed(page, 11)
     solve(page)
-    page.get_by_text("Transform, medium, seed 3").wait_for()
+    page.locator(".puzzle-name").get_by_text("Transform, medium, seed 3").wait_for()
     to_the_end(page)
     share(page, "copy-link")
     link = part(page, "link").input_value()
     first = _trace(page, tmp_path / "first.json")
 
     again = visit(link)
-    again.get_by_text("Transform, medium, seed 3").wait_for()
+    again.locator(".puzzle-name").get_by_text("Transform, medium, seed 3").wait_for()
     to_the_end(again)
     assert again.get_by_role("radio", name="transform").get_attribute("aria-checked") == "true"
     assert again.get_by_label("Seed", exact=True).input_value() == "3"
@@ -105,7 +105,7 @@ def test_a_link_whose_checkpoint_is_gone_says_so_and_fills_the_controls(app, vis
     page.get_by_text("which is no longer here").wait_for()
     assert page.get_by_role("radio", name="sudoku").get_attribute("aria-checked") == "true"
     assert page.get_by_label("Seed", exact=True).input_value() == "5"
-    page.get_by_text("Sudoku, easy, seed 5").wait_for()
+    page.locator(".puzzle-name").get_by_text("Sudoku, easy, seed 5").wait_for()
 
 
 def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit):
@@ -113,7 +113,7 @@ def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit)
     wish = SolveRequest(task="maze", own=puzzle, checkpoint="old", checkpoint_hash="000000000000")
     page = visit(app + "/" + link_query(wish, "000000000000"))
     page.get_by_text("“Solve” uses base as it is now").wait_for()
-    page.get_by_text("Own maze").wait_for()
+    page.locator(".puzzle-name").get_by_text("Own maze").wait_for()
     page.get_by_text("This maze can be solved, in 1 turn.").wait_for()
     solve(page)
     page.locator(".mm-player[data-state=finished]").wait_for()

@@ -35,13 +35,13 @@ def test_a_maze_set_up_by_clicks_is_solved(scripted, visit):
     _cell(page, "r1c5").click()
     page.get_by_text("This maze can be solved, in 4 turns").wait_for()
     solve(page)
-    page.get_by_text("Own maze").wait_for()
+    page.locator(".puzzle-name").get_by_text("Own maze").wait_for()
     to_the_end(page)
     assert "Solved in 4 turns" in part(page, "result-line").inner_text()
     share(page, "copy-link")
     link = part(page, "link").input_value()
     again = visit(link)
-    again.get_by_text("Own maze").wait_for()
+    again.locator(".puzzle-name").get_by_text("Own maze").wait_for()
     to_the_end(again)
     assert "Solved in 4 turns" in part(again, "result-line").inner_text()
     assert again.locator("#expect .notice").is_hidden()  # nobody has measured such puzzles
@@ -59,7 +59,7 @@ def test_row_and_odds_follow_the_own_puzzle_and_a_tile_leads_back(scripted, visi
     to_the_end(page)
     assert part(page, "puzzle-name").inner_text() == "Own jigsaw"
     page.get_by_role("radio", name="jigsaw").click()
-    page.get_by_text("Jigsaw, medium, seed").wait_for()
+    page.locator(".puzzle-name").get_by_text("Jigsaw, medium, seed").wait_for()
     page.locator("#expect .notice:not([hidden])").get_by_text("jigsaws").wait_for()
     assert tiles.all_inner_texts() == ["jigsaw"]
 
@@ -150,7 +150,7 @@ def test_a_sudoku_is_typed_and_a_contradiction_is_named(scripted, visit):
     page.keyboard.press("2")
     page.get_by_text("This sudoku can be solved, in 3 turns").wait_for()
     solve(page)
-    page.get_by_text("Own sudoku").wait_for()
+    page.locator(".puzzle-name").get_by_text("Own sudoku").wait_for()
     to_the_end(page)
     assert "Solved in 3 turns" in part(page, "result-line").inner_text()
 
@@ -212,7 +212,7 @@ def test_a_jigsaw_of_ones_own_photo_is_set_up_by_clicks_and_the_photo_stays_in_t
     page.get_by_text("This jigsaw can be solved, in 1 turn").wait_for()
     page.wait_for_function(f"() => String(({PIXEL})()) === '0,0,255'")
     solve(page)
-    page.get_by_text("Own jigsaw").wait_for()
+    page.locator(".puzzle-name").get_by_text("Own jigsaw").wait_for()
     to_the_end(page)
     if "Solved in 1 turn" in part(page, "result-line").inner_text():
         assert page.evaluate(PIXEL) == [255, 0, 0]

@@ -133,7 +133,7 @@ def test_stop_while_a_run_is_played_shows_whole_words_and_says_so(scripted, visi
 def test_the_number_of_turns_is_told_after_the_end_only(scripted, visit):
     page = visit(scripted.address)
     page.get_by_role("radio", name="jigsaw").click()
-    page.get_by_text("Jigsaw, medium, seed").wait_for()
+    page.locator(".puzzle-name").get_by_text("Jigsaw, medium, seed").wait_for()
     assert part(page, "status").inner_text() == "The puzzle"  # of a jigsaw it would be the answer
     solve(page)
     to_the_end(page)
@@ -300,7 +300,7 @@ def test_every_segment_is_said_in_words_for_screen_readers(scripted, visit):
 def test_a_picked_puzzle_is_shown_at_once(scripted, visit):
     page = visit(scripted.address)
     page.get_by_role("radio", name="jigsaw").click()
-    page.get_by_text("Jigsaw, medium, seed 0").wait_for()
+    page.locator(".puzzle-name").get_by_text("Jigsaw, medium, seed 0").wait_for()
     page.get_by_role("button", name="Surprise me").click()
     page.wait_for_function("!document.querySelector('.puzzle-name').textContent.endsWith('seed 0')")
 

@@ -9,7 +9,7 @@ def test_three_checkpoints_solve_one_puzzle_in_step(app, visit):
     page = visit(app)
     settle(page)
     page.get_by_role("radio", name="sudoku").click()
-    page.get_by_text("Sudoku, medium, seed").wait_for()
+    page.locator(".puzzle-name").get_by_text("Sudoku, medium, seed").wait_for()
     page.locator("#trio button").first.click()
     page.get_by_role("button", name="Solve this puzzle with all three").click()
     sides = page.locator("#trio-duet .side")
