@@ -167,7 +167,7 @@ def test_a_run_is_started_grows_its_curves_and_leaves_a_checkpoint(train_page, v
     page = open_train(visit, train_page.address)
     assert "loses it" in page.locator("#train-lost").inner_text()
     one_arm(page)
-    run_id = start(page, steps=4)
+    run_id = start(page, steps=4, eval_problems=40)  # as many as take longer than what is looked at here
     expect(page.locator("#train-start")).to_be_hidden()
     expect(page.locator("#train-going")).to_have_text(re.compile("Training… step 0 of 4 · Stop|Waiting in line"))
     expect(page.locator("#train-head .state")).to_be_in_viewport()
@@ -226,8 +226,10 @@ def test_both_arms_grow_side_by_side_from_the_first_seconds_stop_together_go_on_
     assert all(0 < last_step(found) < 1000 for found in rows.values()), "neither is done"
     keys = page.locator("#train-figures .figure:first-child .key")
     assert keys.locator("text").all_text_contents() == ["joint", "factorized"]
-    strokes = keys.locator("line").evaluate_all("all => all.map((each) => getComputedStyle(each).stroke)")
-    assert len(set(strokes)) == 2
+    page.wait_for_function("""() => {
+      const lines = [...document.querySelectorAll('#train-figures .figure:first-child .key line')];
+      return new Set(lines.map((line) => getComputedStyle(line).stroke)).size === 2;
+    }""")
     page.wait_for_event("requestfinished", lambda sent: "queue/data" in sent.url)  # gradio logs one that it breaks off
     page.reload()
     says(page, "of 1000 · both arms")
@@ -246,6 +248,7 @@ def test_both_arms_grow_side_by_side_from_the_first_seconds_stop_together_go_on_
     says(page, f"Resume goes on from step {stopped.step}")
     page.locator("#train-delete").click()
     page.locator("#train-keep").click()
+    page.locator("#train-sure").wait_for(state="hidden")
     assert store.find(run_id) is not None
     page.locator("#train-delete").click()
     page.locator("#train-really").click()
