@@ -11,6 +11,7 @@ const INSTEAD = {
   'own-close': 'own-open',
   'train-start': 'train-going',
   'train-going': 'train-start',
+  'train-keep': 'train-delete',
 };
 
 /** @type {HTMLElement | null} */
@@ -64,10 +65,13 @@ function nearest() {
   const boxes = around.filter(isUsable);
   const box = boxes.find((each) => each.getAttribute('tabindex') === '0');
   if (box) return box;
-  const near = boxes.find((each) => reachable(each).length);
+  // A list opens as it gets the focus, and chooses as it loses it.
+  const beside = (/** @type {HTMLElement} */ each) =>
+    reachable(each).find((element) => element.getAttribute('role') !== 'combobox');
+  const near = boxes.find(beside);
   /** @type {HTMLElement | null | undefined} */
   const tab = near?.querySelector('[role=tablist] [aria-selected=true]');
-  return tab ?? (near && reachable(near)[0]);
+  return tab ?? (near && beside(near));
 }
 
 /**
