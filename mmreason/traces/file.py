@@ -87,9 +87,18 @@ def to_json(trace: Trace, words: Sequence[str], sheet: np.ndarray) -> dict[str, 
 
 def png_url(pixels: np.ndarray) -> str:
     """(h, w, 3) uint8 pixels as a PNG data URL."""
+    return _data_url(pixels, "PNG", PNG_PREFIX)
+
+
+def webp_url(pixels: np.ndarray) -> str:
+    """The same without loss as WebP, half as large, for what a browser alone reads."""
+    return _data_url(pixels, "WEBP", "data:image/webp;base64,", lossless=True, quality=100, method=6)
+
+
+def _data_url(pixels: np.ndarray, kind: str, prefix: str, **options: Any) -> str:
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8)).save(buffer, "PNG")
-    return PNG_PREFIX + base64.b64encode(buffer.getvalue()).decode("ascii")
+    Image.fromarray(np.ascontiguousarray(pixels, dtype=np.uint8)).save(buffer, kind, **options)
+    return prefix + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def draw_codes(sheet: np.ndarray, codes: np.ndarray) -> np.ndarray:

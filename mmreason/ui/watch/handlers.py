@@ -15,7 +15,7 @@ from mmreason import places
 from mmreason.errors import MMReasonError, TraceError
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, make_problem, problem_from_json
-from mmreason.traces.file import png_url
+from mmreason.traces.file import webp_url
 from mmreason.traces.sheet import load_with_sheet, sheet_pixels
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.field import at_field
@@ -212,7 +212,7 @@ def thumbnails() -> list[list[str]]:
     folders = [checkpoints.checkpoints_folder() / name for name in checkpoints.checkpoint_names()]
     known = {task for folder in folders for task in checkpoints.known_tasks(folder)} or set(TASKS)
     return [
-        [name, png_url(make_problem(name, "easy", 1).image[::2, ::2]), task.label]
+        [name, webp_url(make_problem(name, "easy", 1).image[::2, ::2]), task.label]
         for name, task in TASKS.items()
         if name in known
     ]
