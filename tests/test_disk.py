@@ -233,6 +233,7 @@ ALLOWED = {
     ("replay.py", "save"): "into memory",
     ("picture.py", "save"): "into memory",
     ("twin.py", "save"): "into memory",
+    ("opened.py", "save"): "into memory",
     ("views.py", "save"): "into memory",
     ("packing.py", "open"): "the log that child processes go on writing",
     ("upload.py", "write_bytes"): "into a folder of its own, gone once it was looked at, or in its place whole",

@@ -38,7 +38,7 @@ from mmreason.training.supervised.config import PretrainConfig
 from mmreason.ui.train import form
 
 CONFIGS = {GRPOConfig: train, PretrainConfig: pretrain}
-NO_SETTINGS: set[tuple[str, ...]] = set()
+NO_SETTINGS: set[tuple[str, ...]] = {("sampling", "runners_up")}  # for watching: training asks for none
 OF_TWO_SETTINGS = (  # values within their limits that do not go together, or are for watching
     "epsilon_high must be at least epsilon",
     "mask_share is of the likelihood random_mask",

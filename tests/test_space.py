@@ -107,7 +107,7 @@ def test_spaces_is_imported_before_torch_and_used_where_it_is_there(tmp_path):
         "from mmreason.ui.inspect import leak, sources\nfrom mmreason.ui.runs import slices\n"
         "assert gpu.is_lent()\n"
         "measured, rolled_out, trained = spaces.asked\n"
-        "seconds = measured('base', 'maze', 'easy'), rolled_out(None, 16), trained('id', 'joint', 60.0)\n"
+        "seconds = measured('base', 'maze', 'easy'), rolled_out(None, 16), trained('id', 60.0)\n"
         "assert seconds == (22, 26, 70), seconds\n"
     )
     environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}", "SPACES_ZERO_GPU": "1"}
