@@ -17,7 +17,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 MOST = 8  # pages that are kept, one for each name by which the server is reached
-_SAYS_WHERE = re.compile(rb"host|(?:x-)?forwarded.*|origin|referer|cookie|authorization")  # of headers, for gradio
+# All headers by which gradio says where the page is, who may read it or who may see it.
+_SAYS_WHERE = re.compile(rb"host|x-forwarded-(?:host|proto)|x-gradio-server|origin|cookie|authorization")
 _ANSWERS = (b"page", b"deep_link", b"all_endpoints")  # parameters that gradio itself answers with another page
 _BASE = re.compile(rb"<base [^>]*>")  # which addresses hang on; nothing is fetched before it
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from types import SimpleNamespace
+
+from gradio import route_utils
 
 from mmreason.ui.host.web.page import KeepPage, links
 from tests.helpers.apart import run_apart
@@ -29,14 +33,14 @@ class Server:
         await send({"type": "http.response.body", "body": body[:9], "more_body": True})
         await send({"type": "http.response.body", "body": body[9:]})
 
-    def ask(self, path: str = "/", host: bytes = b"here", query: bytes = b"", **more) -> tuple[dict, bytes]:
+    def ask(self, path: str = "/", host: bytes = b"here", query: bytes = b"", says=(), **more) -> tuple[dict, bytes]:
         sent = []
 
         async def send(message):
             sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": path, "scheme": "http", "query_string": query, "app": self}
-        run_apart(self.layer(scope | {"headers": [(b"host", host)]} | more, None, send))
+        run_apart(self.layer(scope | {"headers": [(b"host", host), *says]} | more, None, send))
         return dict(sent[0]["headers"]), b"".join(message["body"] for message in sent[1:])
 
 
@@ -48,6 +52,19 @@ def test_a_page_is_made_once_for_each_name_and_whatever_a_link_asks_for():
     assert server.ask(host=b"there")[1] != first[1]
     assert server.ask(scheme="https")[1] != first[1]
     assert server.ask() == first and server.made == 3
+
+
+def test_no_visitor_has_a_say_in_the_page_of_another():
+    read = re.findall(r'get_first_header_value\(\w+, "([^"]+)"\)', inspect.getsource(route_utils))
+    assert {"x-gradio-server", "x-forwarded-host"} <= set(read)
+    for name in (*read, "origin", "cookie", "authorization"):
+        server = Server()
+        odd = server.ask(says=[(name.encode(), b"https://elsewhere.example")])
+        assert server.ask()[1] != odd[1], name
+    behind_a_proxy = Server()
+    for visitor in (b"1.2.3.4", b"5.6.7.8"):
+        behind_a_proxy.ask(says=[(b"x-forwarded-for", visitor), (b"referer", visitor)])
+    assert behind_a_proxy.made == 1
 
 
 def test_what_is_not_the_same_for_all_is_made_anew():
