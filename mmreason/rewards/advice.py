@@ -11,7 +11,7 @@ import numpy as np
 
 from mmreason.records import CELL_PX, EDIT, GRID, NUM_CELLS, Problem, Segment, Step, Trace, parse_boxes
 from mmreason.rewards.verify import Verifier
-from mmreason.tasks import TASKS, atlas, task_named
+from mmreason.tasks import TASKS, atlas, blamed_on, task_named
 from mmreason.tasks.atlas import split_cells
 from mmreason.tasks.picture import PictureTask
 
@@ -71,7 +71,9 @@ def parts_right(trace: Trace, verifier: Verifier) -> dict[str, bool]:
         if segment.kind == "edit" and segment.verdict is not None:
             tokens[list(segment.cells)] = segment.tokens
     problem = trace.problem
-    picture = task_named(problem.task).is_solved(problem.spec, verifier.shown(problem.task, tokens))
+    task = task_named(problem.task)
+    with blamed_on(task):
+        picture = task.is_solved(problem.spec, verifier.shown(problem.task, tokens))
     said = [s.verdict for s in trace.segments if s.kind == "answer" and s.verdict is not None]
     answer = bool(said) and bool(said[-1].components.get("true", said[-1].right))
     return {"picture": bool(picture), "answer": answer}

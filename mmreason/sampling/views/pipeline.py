@@ -29,7 +29,7 @@ from mmreason.records import DIFFICULTIES, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import seeds_of
 from mmreason.sampling.running import StreamBatch
-from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of, start_canvas
+from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of, start_picture
 from mmreason.sampling.views.config import OWN_PIXELS, ViewsConfig, views_config
 from mmreason.sampling.views.region import boxes_of
 from mmreason.sampling.views.rollout import asked
@@ -181,11 +181,12 @@ class ViewsPipeline:
 
     def check_tasks(self, tasks: Iterable[str]) -> None:
         """Refuse views in which problems of one of ``tasks`` cannot be drawn or guided; raises ConfigError."""
-        joint, layout = self.views.turn == "joint", self.model.layout
+        joint, layout, codec = self.views.turn == "joint", self.model.layout, self.model.codec
         for task in tasks:
             problem = make_problem(task, DIFFICULTIES[0], 0, "train")
-            canvas = start_canvas(problem, self.model.codec, self.views.pixels)
-            state, cells = State(asked(problem), canvas.codes_HW), np.arange(canvas.codes_HW.size)
+            picture, _ = start_picture(problem, codec, self.views.pixels)
+            blank_HW = np.zeros((side // codec.pixels_per_code for side in picture.shape[:2]), dtype=int)
+            state, cells = State(asked(problem), blank_HW), np.arange(blank_HW.size)
             view = layout.turn_view(state, cells) if joint else layout.view(state, "edit", cells)
             used_twins(view, self.views.scales)
 

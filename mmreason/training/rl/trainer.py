@@ -30,7 +30,7 @@ from mmreason.training.rl.grpo import GRPO, Rollouts
 from mmreason.training.rl.loss import POOLED
 from mmreason.training.rl.turns import Turns, in_turn
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
-from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
+from mmreason.training.run.rundir import STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
@@ -272,7 +272,7 @@ class Trainer:
                 self.run.recover("checkpoint")
         self.accelerator.wait_for_everyone()
         if not self.run.has("state"):
-            if self.accelerator.is_main_process and (self.run.path / CONFIG_FILE).exists():  # it had begun
+            if self.accelerator.is_main_process and self.run.has_begun:
                 check_resumable(self.run, self.config, self.origin, 0, RESUME_WITH_OTHER)
             return None
         with self.run.loading():

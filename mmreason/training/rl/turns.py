@@ -18,10 +18,10 @@ def in_turn(runs: Sequence[Turns], max_steps: int, pause: Callable[[], bool] | N
     also after they were resumed at different steps.  They end together: where ``pause``, asked after each turn, says
     so, or one was asked to end before its last step.
     """
-    steps = [next(run) for run in runs]
     ended: dict[int, dict[str, Any]] = {}
     ends = False
     try:
+        steps = [next(run) for run in runs]
         while len(ended) < len(runs):
             i = min(set(range(len(runs))) - set(ended), key=lambda i: (steps[i], i))
             try:

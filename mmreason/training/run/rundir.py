@@ -103,7 +103,7 @@ class RunDirectory:
     @property
     def has_begun(self) -> bool:
         """Has a run noted its settings here?"""
-        return (self.path / CONFIG_FILE).exists()
+        return has_begun(self.path)
 
     def taken(self) -> list[str]:
         """The names of a run's that stand in the folder already."""
@@ -235,6 +235,11 @@ class RunDirectory:
 def _is_written(name: Path) -> bool:
     """Is ``name``, a path in a run directory, one that a run writes?"""
     return _WRITTEN.fullmatch(name.as_posix()) is not None
+
+
+def has_begun(folder: Path) -> bool:
+    """Has a run noted its settings in ``folder``?"""
+    return (folder / CONFIG_FILE).exists()
 
 
 def saved_step(folder: Path) -> int | None:

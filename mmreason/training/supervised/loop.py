@@ -19,7 +19,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.tasks import TASKS
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
-from mmreason.training.run.rundir import CONFIG_FILE, STEP_FILE, RunDirectory
+from mmreason.training.run.rundir import STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
 from mmreason.training.supervised.config import LessonsConfig, SupervisedConfig
 from mmreason.training.validation import held_out, solve_problems, success_by_task
@@ -139,7 +139,7 @@ def _resume(
     with run.writing():
         run.recover("state")
     if not run.has("state"):
-        if (run.path / CONFIG_FILE).exists():  # it had begun
+        if run.has_begun:
             check_resumable(run, config, more, 0, may_differ)
         return None
     with run.loading():

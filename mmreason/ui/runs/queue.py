@@ -24,7 +24,7 @@ from mmreason import places
 from mmreason.disk import write_whole, writing
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteError
 from mmreason.training.rl.presets import TrainSettings
-from mmreason.training.run.rundir import CONFIG_FILE, STOP_FILE
+from mmreason.training.run.rundir import STOP_FILE, has_begun
 from mmreason.ui.host import checkpoints, gpu
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.runs.quota import MB, check_room
@@ -171,8 +171,7 @@ def command_of(run: Run) -> list[str]:
     folder = run.folder if len(arms) > 1 else run.arm_folder(which)
     places_of_it = _from_root(start), _from_root(folder), _from_root(run.datasets)
     found = ["-m", "mmreason", *run.settings.arguments(which, *places_of_it)]
-    has_begun = any((run.arm_folder(arm) / CONFIG_FILE).exists() for arm in arms)
-    return [*found, "--resume"] if has_begun else found
+    return [*found, "--resume"] if any(has_begun(run.arm_folder(arm)) for arm in arms) else found
 
 
 def _from_root(path: Path) -> str:

@@ -56,6 +56,27 @@ def test_all_begin_first_and_then_whoever_has_done_least_is_next():
     assert told[2:] == ["b2", "b3"], "of one that is done the other does not end"
 
 
+@pytest.mark.parametrize("fails_at", [0, 1])
+def test_where_one_fails_at_its_start_or_later_the_others_are_ended(fails_at):
+    closed = []
+
+    def holds() -> Generator[int, bool, dict[str, Any]]:
+        try:
+            yield from range(10)
+        finally:
+            closed.append(True)
+        return {"step": 10}
+
+    def fails() -> Generator[int, bool, dict[str, Any]]:
+        yield from range(fails_at)
+        raise OSError("the disk is full")
+
+    one, other = holds(), fails()  # held here, so that nobody else ends it
+    with pytest.raises(OSError, match="full"):
+        in_turn([one, other], 10)
+    assert closed == [True]
+
+
 def test_they_end_together_where_one_was_stopped_or_time_is_up_and_one_has_gone_on():
     told: list[str] = []
     assert in_turn([counted("a", 9, 0, told, stop=2), counted("b", 9, 0, told)], 9) == [{"step": 2}, {"step": 1}]
@@ -182,6 +203,10 @@ def test_arms_of_a_public_checkpoint_hold_its_base_once_and_are_what_they_are_al
     assert one.keys() == two.keys() and all(one[name].equal(two[name]) for name in one)
     assert rows_in(both / "factorized") == rows_in(alone) != rows_in(both / "joint")
     first = public.pipeline()
+    first.model.to_train(2, 0, False)  # adapters are each one's own
     second = first.beside()
-    pairs = zip(first.model.backbone.model.parameters(), second.model.backbone.model.parameters(), strict=True)
-    assert all(a is b for a, b in pairs)
+    ours, theirs = (dict(pipe.model.backbone.model.named_parameters()) for pipe in (first, second))
+    assert ours.keys() == theirs.keys() and any("lora_" in name for name in ours)
+    assert all((ours[name] is theirs[name]) == ("lora_" not in name) for name in ours)
+    adapter = second.model.adapter
+    assert adapter is not None and set(map(id, adapter.parameters)) <= set(map(id, theirs.values()))
