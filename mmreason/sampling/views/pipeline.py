@@ -185,7 +185,7 @@ class ViewsPipeline:
         for task in tasks:
             problem = make_problem(task, DIFFICULTIES[0], 0, "train")
             picture, _ = start_picture(problem, codec, self.views.pixels)
-            blank_HW = np.zeros((side // codec.pixels_per_code for side in picture.shape[:2]), dtype=int)
+            blank_HW = np.zeros([side // codec.pixels_per_code for side in picture.shape[:2]], dtype=int)
             state, cells = State(asked(problem), blank_HW), np.arange(blank_HW.size)
             view = layout.turn_view(state, cells) if joint else layout.view(state, "edit", cells)
             used_twins(view, self.views.scales)
