@@ -13,7 +13,8 @@ import importlib
 import importlib.util
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -135,9 +136,9 @@ def _all_scores(reward: Reward, traces: Sequence[Trace]) -> list[list[float | No
     try:
         given = reward.function(list(traces)) if reward.batched else [_tried(reward, trace) for trace in traces]
         if inspect.isawaitable(given):
-            given = asyncio.run(_one(given))
+            given = _awaited(_one(given))
         elif not reward.batched and any(inspect.isawaitable(each) for each in given):
-            given = asyncio.run(_together(reward, given, traces))
+            given = _awaited(_together(reward, given, traces))
         if reward.batched:
             given = list(given) if isinstance(given, Iterable) else given
     except RewardError:
@@ -156,6 +157,16 @@ def _tried(reward: Reward, trace: Trace) -> Any:
         return given if inspect.isawaitable(given) or not isinstance(given, Iterable) else list(given)
     except (Exception, SystemExit) as error:
         raise RewardError(f"reward {reward.name} failed{_on(trace)}: {type(error).__name__}: {error}") from error
+
+
+def _awaited(given: Coroutine[Any, Any, Any]) -> Any:
+    """What ``given`` comes to; where a loop runs already, as in a notebook, in a thread beside it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(given)
+    with ThreadPoolExecutor(1) as beside:
+        return beside.submit(asyncio.run, given).result()
 
 
 async def _one(given: Awaitable[Any]) -> Any:

@@ -16,6 +16,7 @@ from mmreason.errors import ConfigError, RewardError
 from mmreason.records import Segment, Trace, Verdict
 from mmreason.rewards.custom import AT_ONCE, add_rewards, add_rewards_to, load_reward, load_rewards
 from mmreason.tasks import make_problem
+from tests.helpers.apart import run_apart
 from tests.helpers.policies import demonstrated_trace, pipeline_of, talking_policy
 
 
@@ -223,6 +224,17 @@ def test_an_async_reward_judges_traces_at_the_same_time(trace):
     scored = add_rewards_to([trace] * 40, [judge])
     assert [rewards(each) for each in scored] == [[1.5, 0.5, 0.5]] * 40
     assert most == AT_ONCE
+
+
+def test_an_async_reward_judges_where_a_loop_runs_already(trace):
+    async def judge(trace: Trace) -> list[float]:
+        await asyncio.sleep(0)
+        return [0.5] * len(trace.segments)
+
+    async def cell() -> Trace:  # of a notebook
+        return add_rewards(trace, [judge])
+
+    assert rewards(run_apart(cell())) == [1.5, 0.5, 0.5]
 
 
 def test_a_batched_reward_is_given_all_traces_in_one_call(trace):

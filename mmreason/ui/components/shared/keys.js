@@ -35,6 +35,10 @@ function tidy() {
     const open = String(button.classList.contains('open'));
     if (button.getAttribute('aria-expanded') !== open) button.setAttribute('aria-expanded', open);
   }
+  // A list that a key opened late, when the focus had left it already, would stay open: it closes when it is left.
+  for (const list of document.querySelectorAll('[role=combobox][aria-expanded=true]')) {
+    if (list !== document.activeElement) list.dispatchEvent(new FocusEvent('blur'));
+  }
 }
 
 let groups = 0;
