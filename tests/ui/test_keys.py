@@ -122,6 +122,17 @@ def test_escape_closes_the_topmost_and_tab_stays_in_it(scripted, visit):
     page.keyboard.press("Enter")
     drawer = page.locator("#inspect .segment")
     expect(drawer).to_be_visible()
+    menu = drawer.locator(".mm-save:visible").first
+    menu.locator("summary").press("Enter")
+    expect(menu).to_have_attribute("open", "")
+    page.keyboard.press("Escape")  # the menu keeps it, while it is open
+    expect(menu).not_to_have_attribute("open", "")
+    expect(drawer).to_be_visible()
+    expect(menu.locator("summary")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(drawer).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(drawer).to_be_visible()
     stops = drawer.locator("button:visible, a[href]:visible, input:visible, select:visible, summary:visible").count()
     for _ in range(stops + 8):
         page.keyboard.press("Tab")

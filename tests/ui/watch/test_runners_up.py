@@ -40,6 +40,18 @@ def pointed_at(page, cell: int) -> tuple[float, float]:
     return box["x"] + box["width"] * (cell % 8 + 0.5) / 8, box["y"] + box["height"] * (cell // 8 + 0.5) / 8
 
 
+# Counts how often what lies over the board is drawn.
+COUNTED = """() => {
+  const pen = document.querySelector('.mm-player .lights').getContext('2d');
+  const clear = pen.clearRect.bind(pen);
+  window.drawn = 0;
+  pen.clearRect = (...box) => {
+    window.drawn += 1;
+    clear(...box);
+  };
+}"""
+
+
 def test_words_and_cells_say_their_runners_up_as_the_trace_keeps_them(solved, tmp_path):
     page = solved()
     (rollout,) = json.loads(take(page, "trace", tmp_path / "trace.json"))["rollouts"]
@@ -62,6 +74,12 @@ def test_words_and_cells_say_their_runners_up_as_the_trace_keeps_them(solved, tm
     assert "turn 1, committed at step" in part(page, "probe-says").inner_text()
     assert sum(shares(odds(page))) == pytest.approx(100, abs=2)
     assert part(page, "odd.chosen canvas").count() == 1
+    page.evaluate(COUNTED)
+    x, y = pointed_at(page, cell)
+    page.mouse.move(x + 6, y + 6, steps=5)
+    assert page.evaluate("drawn") == 0, "the same cell is drawn once"
+    page.mouse.move(*pointed_at(page, cell + 1 if cell % 8 < 7 else cell - 1))
+    assert page.evaluate("drawn") == 1
     page.mouse.move(2, 2)
     assert part(page, "probe").is_hidden() and part(page, "narration").is_visible()
 

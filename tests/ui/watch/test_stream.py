@@ -104,8 +104,9 @@ def test_stop_ends_the_run_within_a_step(scripted, visit):
     page = visit(scripted.address)
     scripted.pipe.hold()
     solve(page)
-    scripted.pipe.let(2)
-    live(page, "step 2")
+    scripted.pipe.let(1)
+    live(page, "step 1")
+    expect(part(page, "card")).to_have_count(1)
     page.get_by_role("button", name="Stop", exact=True).click()
     page.wait_for_timeout(300)
     scripted.pipe.let(20)
@@ -113,6 +114,8 @@ def test_stop_ends_the_run_within_a_step(scripted, visit):
     assert "Stopped" in part(page, "result-line").inner_text()
     assert part(page, "status").inner_text().startswith("Stopped")
     assert part(page, "masked").count() == 0  # what is not whole is not left standing
+    whole = "Stopped after" in part(page, "result-line").inner_text()
+    expect(part(page, "card")).to_have_count(int(whole))  # nor is its card, which would lead nowhere
     assert scripted.pipe.steps_taken <= 3
     assert scripted.pipe.streams_open == 0
     assert page.get_by_role("button", name="Solve", exact=True).is_enabled()

@@ -39,7 +39,6 @@ export function drawPlayer(player) {
   drawCanvas(player.sheet, canvas, codes, { region: edit?.region, label, fresh });
   canvas.setAttribute('aria-label', edit ? `Canvas, redrawing ${label}` : 'Canvas');
   canvas.dataset.masked = String(codes.filter((code) => code === null).length);
-  drawLights(player);
   drawNow(player, segment, f);
   find('narration').textContent = player.stopped
     ? `Stopped${value.state === 'stopped' ? '' : ': play goes on from here'}.`
@@ -122,6 +121,11 @@ function drawCards(player, s, f) {
   value.segments.forEach((segment, i) => {
     if (firstSpot[i] <= player.seen) byTurn.set(turnOf(segment), [...(byTurn.get(turnOf(segment)) ?? []), i]);
   });
+  for (const [turn, { card }] of cards) {
+    if (byTurn.has(turn)) continue; // of a segment that Stop cut off, or that turned out to be the answer
+    card.remove();
+    cards.delete(turn);
+  }
   for (const [turn, indices] of byTurn) {
     let card = cards.get(turn);
     if (!card) {

@@ -5,7 +5,7 @@ import { node } from '../shared/dom.js';
 import { percent, wordName } from '../shared/words.js';
 
 const NO_OTHER = 'no other reached 0.1 %';
-const LEAST = 0.0005; // of a share that is said: less is 0.0 %
+export const LEAST_SHOWN = 0.0005; // of a share that is said: less is 0.0 %
 
 /**
  * What is known of a token; null while it is masked.
@@ -28,7 +28,7 @@ export function oddsOf(segment, place, shown) {
     share: Number(chance),
   }));
   const rest = others ? Math.max(0, 1 - rows.reduce((sum, row) => sum + row.share, 0)) : 0;
-  return { when, rows, rest: rest < LEAST ? 0 : rest, known: Boolean(others) };
+  return { when, rows, rest: rest < LEAST_SHOWN ? 0 : rest, known: Boolean(others) };
 }
 
 /**

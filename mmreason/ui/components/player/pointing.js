@@ -22,6 +22,9 @@ function cellsOf(words) {
  */
 export function drawLights(player) {
   const canvas = player.find('lights', HTMLCanvasElement);
+  const shown = JSON.stringify([player.lit, player.ghost && player.value.run]);
+  if (canvas.dataset.shown === shown) return;
+  canvas.dataset.shown = shown;
   const pen = penOf(canvas);
   const size = canvas.width / GRID;
   pen.clearRect(0, 0, canvas.width, canvas.height);
@@ -121,6 +124,9 @@ export function pointAt(player) {
   const body = find('now-body');
   const probe = find('probe');
   let [cell, place] = [0, 0]; // that the arrow keys are at
+  /** @type {number | null} */
+  let pointed = null; // the cell that is told of
+  let weighed = ''; // the odds that stand there
 
   /**
    * @param {number[]} cells
@@ -131,7 +137,9 @@ export function pointAt(player) {
     player.lit = cells;
     const told = odds?.known ? `${says}${odds.when}` : `${says}${odds ? oddsWords(odds) : ''}`;
     find('probe-says').textContent = told && `${told}.`;
-    putOdds(find('odds'), odds, player.sheet);
+    const weighs = JSON.stringify([odds, player.sheet.version]);
+    if (weighs !== weighed) putOdds(find('odds'), odds, player.sheet);
+    weighed = weighs;
     probe.hidden = !told;
     find('narration').hidden = Boolean(told);
     drawLights(player);
@@ -142,12 +150,13 @@ export function pointAt(player) {
   }
 
   function leave() {
-    player.repoint = null;
+    player.repoint = pointed = null;
     show([], '');
   }
 
   /** @param {number} at */
   function toCell(at) {
+    pointed = at;
     player.repoint = () => toCell(at);
     const { odds, when, drawn } = historyOf(player, at);
     show([at], `${cellName(at)}: ${when}${drawn && !odds ? 'still masked' : ''}`, odds);
@@ -164,6 +173,7 @@ export function pointAt(player) {
       leave();
       return '';
     }
+    pointed = null;
     player.repoint = () => toWord(words, at);
     const segment = player.value.segments[Number(words.dataset.segment ?? -1)];
     const odds = segment ? oddsOf(segment, at, Number(words.dataset.frames)) : null;
@@ -179,7 +189,8 @@ export function pointAt(player) {
     const box = board.getBoundingClientRect();
     const column = Math.floor(((event.clientX - box.left) / box.width) * GRID);
     const row = Math.floor(((event.clientY - box.top) / box.height) * GRID);
-    if (column >= 0 && row >= 0 && column < GRID && row < GRID) toCell(row * GRID + column);
+    const at = row * GRID + column;
+    if (column >= 0 && row >= 0 && column < GRID && row < GRID && at !== pointed) toCell(at);
   }
   board.addEventListener('pointermove', underPointer);
   board.addEventListener('pointerdown', underPointer);
@@ -222,7 +233,7 @@ export function pointAt(player) {
     [...ruler.children].forEach((mark, i) => {
       const line = isRow ? `r${i + 1}c1 r${i + 1}c${GRID}` : `r1c${i + 1} r${GRID}c${i + 1}`;
       mark.addEventListener('pointerenter', () => {
-        player.repoint = null;
+        player.repoint = pointed = null;
         show(cellsOf(line), '');
       });
       mark.addEventListener('pointerleave', leave);

@@ -74,7 +74,7 @@ function onKey(event) {
     goRound(event, target);
   } else if (key === 'Escape') {
     if (isOpen && target.getAttribute('role') === 'combobox') return;
-    if (target.closest('dialog[open], details[open] > summary, .mm-save, .share')) return;
+    if (target.closest('dialog[open], details[open]:is(.mm-save, .share)')) return;
     const over = topmost();
     if (!over) return;
     event.preventDefault();
