@@ -9,13 +9,13 @@ from typing import Any
 from mmreason.errors import ConfigError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.traces.sheet import sheet_value
-from mmreason.ui.browser.problems import Puzzle, cell_tables, puzzles, stand_ins, walk_cells
+from mmreason.ui.browser.problems import ALONE, Puzzle, cell_tables, counted_cells, puzzles, stand_ins, walk_cells
 from mmreason.ui.browser.weights import sampling_settings, stored_model
 from mmreason.ui.shell.component import script, shared_script
 
 # Modules, each after those that it imports: of the page, and of the worker.
 PAGE = ("browser/verdict", "browser/playback")
-WORKER = tuple(f"browser/{name}" for name in ("product", "weights", "network", "unmask", "layout", "rollout", "frame"))
+WORKER = tuple(f"browser/{name}" for name in ("product", "weights", "network", "unmask", "layout", "rollout", "step"))
 MAX_BYTES = 12_000_000
 
 
@@ -32,6 +32,8 @@ def stored_puzzles(pipe: InterleavedReasoningPipeline, found: Sequence[Puzzle]) 
         "cells": cell_tables(pipe),
         "standIns": stand_ins(puzzle.problem for puzzle in found),
         "walks": walk_cells(),
+        "counts": counted_cells(),
+        "alone": list(ALONE),
         "puzzles": [puzzle.stored for puzzle in found],
     }
 

@@ -13,15 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.records import ANSWER, DIFFICULTIES, NUM_CELLS, Problem
+from mmreason.records import ANSWER, DIFFICULTIES, NUM_CELLS, Problem, region_mask
 from mmreason.rewards.advice import Codes, expected_solution
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS, make_problem, task_named
+from mmreason.tasks.transform import COLOURS, FIRST_VALUE, PATTERN_BOX
 from mmreason.ui.solve.playback import shown_problem
 
 A_DIFFICULTY = 14  # puzzles of each difficulty of each task
 WALKS = {"maze": ("floor", "trail", "agent", "agent_on_goal")}  # tasks whose finished picture is any shortest walk
+ALONE = ("jigsaw",)  # tasks whose answer is right whatever the picture shows
 MAX_COUNT = 16  # that an answer of several may say
 
 
@@ -58,6 +60,13 @@ def cell_tables(pipe: InterleavedReasoningPipeline) -> dict[str, list[int]]:
 def walk_cells() -> dict[str, dict[str, int]]:
     """By task of ``WALKS``, the ids of the drawings that a walk is made of."""
     return {task: {name: TASKS[task].cells.index(name) for name in names} for task, names in WALKS.items()}
+
+
+def counted_cells() -> dict[str, dict[str, Any]]:
+    """By task whose answer counts what the picture shows, finished or not: where, and the drawing of each word."""
+    cells = np.flatnonzero(region_mask([PATTERN_BOX])).tolist()
+    drawings = {colour: FIRST_VALUE + value for value, colour in enumerate(COLOURS, 1)}
+    return {"transform": {"cells": cells, "empty": FIRST_VALUE, "drawings": drawings}}
 
 
 def stand_ins(problems: Iterable[Problem]) -> dict[str, dict[int, list[int]]]:

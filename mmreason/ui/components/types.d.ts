@@ -38,7 +38,7 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./browser/network.js') &
   typeof import('./browser/unmask.js') &
   typeof import('./browser/rollout.js') &
-  typeof import('./browser/frame.js') &
+  typeof import('./browser/step.js') &
   typeof import('./shared/shapes.js') &
   typeof import('./group/address.js') &
   typeof import('./group/asking.js') &

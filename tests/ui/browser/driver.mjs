@@ -8,9 +8,9 @@ const { Cache, Network } = await import(new URL('network.js', modules));
 const { halfOf, readWeights } = await import(new URL('weights.js', modules));
 const { cellsIn, parseBoxes } = await import(new URL('layout.js', modules));
 const { modelOf, Rollout } = await import(new URL('rollout.js', modules));
-const { frameOf } = await import(new URL('frame.js', modules));
+const { stepOf } = await import(new URL('step.js', modules));
 const { finished, grown, unsolved } = await import(new URL('playback.js', modules));
-const { verdictOf } = await import(new URL('verdict.js', modules));
+const { partsRight, verdictOf } = await import(new URL('verdict.js', modules));
 
 const numbers = (values) => {
   const left = values.slice();
@@ -59,11 +59,15 @@ const DOES = {
     return jobs.map((job, i) => {
       const { steps, ended, tokens } = solved(made, job);
       const start = unsolved(1, puzzles, puzzles.puzzles[i], 'running');
-      const value = steps.reduce((grows, step) => grown(grows, frameOf(model.layout, step)), start);
+      const value = steps.reduce((grows, step) => grown(grows, stepOf(model.layout, step)), start);
       return finished(value, ended, { tokens, seconds: 1 }, puzzles, puzzles.puzzles[i]);
     });
   },
-  verdicts: ({ cases }) => cases.map(({ ending, drawings, codes, answer }) => verdictOf(ending, drawings, codes, answer)),
+  verdicts: ({ cases }) =>
+    cases.map(({ ending, drawings, codes, answer }) => {
+      const right = partsRight(ending, drawings, codes, answer);
+      return { ...right, right: verdictOf(right).right };
+    }),
 };
 
 const asked = JSON.parse(readFileSync(process.argv[2], 'utf8'));

@@ -32,7 +32,7 @@ from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import FIRST_TASKS, split_of_problem, task_named
 from mmreason.traces.sheet import sheet_value
 from mmreason.ui.browser.files import solver_files, stored_puzzles
-from mmreason.ui.browser.problems import Puzzle, cell_tables, puzzles, stand_ins, walk_cells
+from mmreason.ui.browser.problems import ALONE, Puzzle, cell_tables, counted_cells, puzzles, stand_ins, walk_cells
 from mmreason.ui.browser.weights import sampling_settings, stored_model
 from mmreason.ui.solve.playback import Playback
 
@@ -244,10 +244,13 @@ def test_a_policy_that_cannot_be_followed_ends_there_for_the_same_reason(node, t
 
 
 def test_the_verdict_is_that_of_python_on_finished_pictures_and_every_kind_of_wrong_one(node, rounded, found):
-    """However a puzzle was solved: by another way than expected, too; with one cell wrong, or another answer."""
+    """However a puzzle was solved: by another way than expected, too; with one cell wrong, or another answer.
+
+    Of picture and answer apart, too: an answer may be true of a picture that is not finished.
+    """
     rng = np.random.default_rng(3)
     verifier, tables, walks = Verifier(rounded.words, rounded.sheet), cell_tables(rounded), walk_cells()
-    others = stand_ins(puzzle.problem for puzzle in found)
+    others, counts = stand_ins(puzzle.problem for puzzle in found), counted_cells()
     cases, wanted = [], []
     for puzzle in found:
         problem, task = puzzle.problem, task_named(puzzle.problem.task)
@@ -263,6 +266,7 @@ def test_the_verdict_is_that_of_python_on_finished_pictures_and_every_kind_of_wr
                 wrong = codes.copy()
                 wrong[rng.integers(NUM_CELLS)] = code_of[int(rng.choice(np.unique(np.append(end, problem.canvas))))]
                 tries.append((wrong, expected))
+                tries.append((wrong, f"{ANSWER} {rng.integers(5)} {rng.choice(task.words)}"))
             placed = np.flatnonzero(end != problem.canvas)
             for cell in rng.permutation(placed)[:4]:  # which may look otherwise and be as good
                 for other in others[task.name].get(int(end.flat[cell]), [])[:2]:
@@ -271,13 +275,18 @@ def test_the_verdict_is_that_of_python_on_finished_pictures_and_every_kind_of_wr
             for shown, answer in tries:
                 canvas_HW = verifier.shown(task.name, shown + rounded.first_code)
                 said = answer.split()
-                wanted.append(said[:1] == [ANSWER] and task.check_answer(problem.spec, canvas_HW, said[1:]).right)
+                verdict = task.check_answer(problem.spec, canvas_HW, said[1:])
+                true, picture = bool(verdict.components["true"]), task.is_solved(problem.spec, canvas_HW)
+                answers = said[:1] == [ANSWER]
+                wanted.append({"picture": picture, "answer": answers and true, "right": answers and verdict.right})
                 drawings = {"cells": tables[task.name], "standIns": others[task.name], "walk": walks.get(task.name)}
+                drawings |= {"count": counts.get(task.name), "alone": task.name in ALONE}
                 case = {"ending": puzzle.stored, "drawings": drawings}
                 cases.append(case | {"codes": shown.tolist(), "answer": answer})
     told = node({"do": "verdicts", "cases": cases})
-    assert [each["right"] for each in told] == wanted
-    assert 0.1 < np.mean(wanted) < 0.9
+    assert told == wanted
+    assert 0.1 < np.mean([each["right"] for each in wanted]) < 0.9
+    assert {(each["picture"], each["answer"]) for each in wanted} == {(a, b) for a in (0, 1) for b in (0, 1)}
 
 
 def _another_way(task: Any, problem: Any, rng: np.random.Generator) -> np.ndarray:
@@ -306,7 +315,7 @@ def test_the_player_shows_what_the_live_page_would_show(node, rounded, found):
     for puzzle, value in zip(chosen, told, strict=True):
         (trace,) = rounded([puzzle.problem], SamplingConfig(**sampling)).traces
         _, wanted = Playback(rounded.words, rounded.sheet).update(trace, "finished")
-        for name in ("state", "problem", "canvas_codes", "end_reason", "expected", "advice", "link"):
+        for name in ("state", "problem", "canvas_codes", "end_reason", "right", "expected", "advice", "link"):
             assert value[name] == (wanted[name] if name != "advice" else None), name
         assert value["sheet"] == sheet_value(rounded.sheet)
         assert value["cost"] == wanted["cost"] | {"seconds": 1}

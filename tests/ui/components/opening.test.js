@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { readJson, tracesOf } from '../../../mmreason/ui/components/twin/opening.js';
+import { playerValue, readJson, tracesOf } from '../../../mmreason/ui/components/twin/opening.js';
 
 const ROOT = new URL('../../../', import.meta.url);
 const readText = (name) => readFileSync(new URL(name, ROOT), 'utf8');
@@ -52,6 +52,10 @@ for (const [name, content] of Object.entries({
   'without codes': changed((file) => delete file.rollouts[0].canvas_codes),
   'with rollouts that are none': changed((file) => Object.assign(file, { rollouts: [null] })),
   'with parts that are none': changed((file) => Object.assign(file.rollouts[0], { parts: [null] })),
+  'with an edit of no cells': changed((file) => {
+    for (const part of file.rollouts[0].parts) delete part.cells;
+  }),
+  'with steps that are none': changed((file) => Object.assign(file.rollouts[0].parts[0], { steps: [null] })),
   'with parts that are no list': changed((file) => Object.assign(file.rollouts[0], { parts: 7 })),
   'with prompts that are none': changed((file) => Object.assign(file, { prompts: [null] })),
   'that is a list': [],
@@ -61,6 +65,27 @@ for (const [name, content] of Object.entries({
     assert.throws(() => tracesOf(content), /This is not a trace of ours/);
   });
 }
+
+test('what else might have been committed is shown as the live page shows it, and nothing that is no such thing', async () => {
+  const frame = { step: 1, tokens: ['go', 'up'], committed: [0, 1], probability: [0.6, 0.9] };
+  const kept = [
+    [
+      [
+        ['stay', 0.3],
+        ['down', 0.0004],
+      ],
+      [[7, 0.1], ['left', 2], 'right', ['on', 0.1]],
+    ],
+  ];
+  const file = changed((content) => {
+    content.sheet = { image: 'data:image/png;base64,', columns: 16 };
+    Object.assign(content.rollouts[0].parts[0], { steps: [frame], runners_up: kept });
+    delete content.rollouts[0].parts[1].runners_up;
+  });
+  const { segments } = await playerValue(tracesOf(file)[0], 1);
+  assert.deepEqual(segments[0].runners_up, [[[['stay', 0.3]], [['on', 0.1]]]]);
+  assert.equal('runners_up' in segments[1], false);
+});
 
 test('a file is JSON or lines of JSON, and neither too large nor anything else', async () => {
   const file = (content, size) => ({ name: 'x.json', size: size ?? content.length, text: async () => content });

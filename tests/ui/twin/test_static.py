@@ -203,6 +203,7 @@ def test_a_solve_in_the_browser_stops_when_it_is_told(opened):
 
 
 def test_files_that_are_not_there_are_named_and_asked_for_again(browser, folder, tmp_path):
+    """So are broken weights, and a worker that does not start: whatever failed, the next try begins anew."""
     copied = tmp_path / "twin"
     shutil.copytree(folder, copied)
     (copied / "solver" / "weights.js").rename(copied / "weights.js")
@@ -212,7 +213,16 @@ def test_files_that_are_not_there_are_named_and_asked_for_again(browser, folder,
     expect(page.locator("#watch .trouble")).to_have_text(
         "The file of weights is not in the folder: make the folder again."
     )
-    (copied / "weights.js").rename(copied / "solver" / "weights.js")
+    whole = (copied / "weights.js").read_text()
+    broken = "twin.whole = twin.solver.weights.numbers;\ntwin.solver.weights.numbers = twin.whole.slice(4);\n"
+    (copied / "solver" / "weights.js").write_text(whole + broken)
+    page.locator(".solver-solve").click()
+    expect(page.locator("#watch .trouble")).to_have_text("The weights are not whole.", timeout=60_000)
+    expect(page.locator(".solver-stop")).to_be_hidden()
+    page.evaluate("twin.solver.weights.numbers = twin.whole; twin.works = twin.worker; twin.worker = 'nothing.here'")
+    page.locator(".solver-solve").click()
+    expect(page.locator("#watch .trouble")).to_contain_text("its worker does not start")
+    page.evaluate("twin.worker = twin.works")
     page.locator(".solver-solve").click()
     page.locator(".mm-player[data-state=running]").wait_for(timeout=60_000)
     expect(page.locator("#watch .trouble")).to_be_hidden()

@@ -2,7 +2,7 @@
 
 import { timelineOf, tokensAt } from '../shared/frames.js';
 import { GRID, wordsUntilEnd } from '../shared/words.js';
-import { unpacked, verdictOf } from './verdict.js';
+import { partsRight, unpacked, verdictOf } from './verdict.js';
 
 /**
  * @typedef {import('./verdict.js').Ending & {
@@ -15,6 +15,8 @@ import { unpacked, verdictOf } from './verdict.js';
  * @property {Record<string, number[]>} cells by task
  * @property {Record<string, Record<string, number[]>>} standIns
  * @property {Record<string, import('./verdict.js').Walk>} walks
+ * @property {Record<string, import('./verdict.js').Count>} counts
+ * @property {string[]} alone tasks whose answers are right whatever the picture shows
  * @property {Puzzle[]} puzzles
  */
 
@@ -48,7 +50,7 @@ export function unsolved(run, all, puzzle, state) {
 /**
  * The value with another step.
  * @param {PlayerValue} value
- * @param {ReturnType<typeof import('./frame.js').frameOf>} step
+ * @param {ReturnType<typeof import('./step.js').stepOf>} step
  * @returns {PlayerValue}
  */
 export function grown(value, { frame, ...segment }) {
@@ -71,17 +73,18 @@ export function finished(value, ended, { tokens, seconds }, all, puzzle) {
   const codes = timelineOf(value.canvas_codes, value.segments).canvases.at(-1) ?? [];
   const segments = value.segments.slice();
   const last = segments[segments.length - 1];
+  const answer = last.kind === 'answer' ? wordsUntilEnd(tokensAt(last, last.frames.length)).join(' ') : '';
+  const right = partsRight(puzzle, drawingsOf(all, task), /** @type {number[]} */ (codes), answer);
   if (last.kind === 'answer') {
-    const answer = wordsUntilEnd(tokensAt(last, last.frames.length)).join(' ');
-    const drawings = { cells: all.cells[task], standIns: all.standIns[task], walk: all.walks[task] ?? null };
-    const verdict = verdictOf(puzzle, drawings, /** @type {number[]} */ (codes), answer);
+    const verdict = verdictOf(right);
     segments[segments.length - 1] = { ...last, verdict, reward: Number(verdict.right) };
   }
   return {
     ...value,
     state: 'finished',
     segments,
-    success: segments[segments.length - 1].verdict?.right === true,
+    success: right.picture && right.answer,
+    right,
     end_reason: ended,
     cost: { tokens_forwarded: tokens, full_redraw_tokens: tokens + saved(segments), seconds },
     expected: {
@@ -89,6 +92,16 @@ export function finished(value, ended, { tokens, seconds }, all, puzzle) {
       answer: puzzle.expected.answer,
     },
   };
+}
+
+/**
+ * @param {Puzzles} all
+ * @param {string} task
+ * @returns {import('./verdict.js').Drawings}
+ */
+function drawingsOf({ cells, standIns, walks, counts, alone }, task) {
+  const [walk, count] = [walks[task] ?? null, counts[task] ?? null];
+  return { cells: cells[task], standIns: standIns[task], walk, count, alone: alone.includes(task) };
 }
 
 /**

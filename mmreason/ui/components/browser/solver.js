@@ -1,6 +1,6 @@
 // The worker that solves: it is told weights once and then puzzles, and tells each step of the last one that it was told.
 
-const { frameOf, modelOf, Network, readWeights, Rollout, seeded } = mm;
+const { modelOf, Network, readWeights, Rollout, seeded, stepOf } = mm;
 
 /**
  * @typedef {object} Told
@@ -40,7 +40,7 @@ async function solve(run, job, seed) {
     const began = performance.now();
     const { done, value } = steps.next();
     seconds += (performance.now() - began) / 1000;
-    if (typeof value !== 'string') tell({ run, step: frameOf(model.layout, value) });
+    if (typeof value !== 'string') tell({ run, step: stepOf(model.layout, value) });
     if (done) {
       tell({ run, ended: value, spent: { tokens: rollout.tokens, seconds } });
       return;

@@ -18,6 +18,22 @@ const loading = new Map();
 /** @type {Map<string, import('../opened/rollouts.js').Opened>} by token; the last one alone is held */
 const own = new Map();
 
+/** @type {{ key: string, pushed: import('../opened/judged.js').Pushed } | null} */
+let judged = null; // what was judged last: of one choice all segments of a prompt are looked at
+
+/**
+ * A prompt's rollouts, judged as it was chosen.
+ * @param {import('../opened/rollouts.js').Opened} opened
+ * @param {number} prompt
+ * @param {import('../opened/judged.js').Chosen} chosen
+ */
+function judgedBy(opened, prompt, chosen) {
+  const key = JSON.stringify([prompt, chosen]);
+  if (judged?.key !== key || judged.pushed.opened !== opened)
+    judged = { key, pushed: pushedOf(opened, prompt, chosen) };
+  return judged.pushed;
+}
+
 /**
  * Holds what a visitor's file held, under a token that no group of the folder has.
  * @param {import('../opened/rollouts.js').Opened} opened
@@ -26,6 +42,7 @@ const own = new Map();
 export function holdOwn(opened, number) {
   const token = `own file ${number}`;
   own.clear();
+  judged = null;
   own.set(token, opened);
   return token;
 }
@@ -50,8 +67,8 @@ export function answerOwn(opened, what, said) {
   if (what === 'find') return placesWith(opened, prompt, String(said.words));
   const chosen = chosenOf(said, opened.judges);
   if (what === 'look') return firstLook(opened, chosen.judges);
-  if (what === 'push') return pushOf(pushedOf(opened, prompt, chosen));
-  if (what === 'segment') return detailOf(pushedOf(opened, prompt, chosen), prompt, Number(said.g), Number(said.s));
+  if (what === 'push') return pushOf(judgedBy(opened, prompt, chosen));
+  if (what === 'segment') return detailOf(judgedBy(opened, prompt, chosen), prompt, Number(said.g), Number(said.s));
   throw new Error('That is on the live page alone.');
 }
 

@@ -1,9 +1,12 @@
 // Files that a visitor opens where there is no server: read, and traces checked and made into what the player shows.
 
 import { PictureShelf } from '../opened/picture.js';
+import { LEAST_SHOWN } from '../player/odds.js';
+import { cornerOf } from '../shared/canvas.js';
+import { timelineOf } from '../shared/frames.js';
+import { GRID } from '../shared/words.js';
 
 const CELL = 16; // px of a cell in the pictures of a trace
-const SIDE = 8;
 const MAX_BYTES = 64_000_000;
 
 /** @typedef {Record<string, any>} Json */
@@ -23,7 +26,8 @@ function onesOf({ version, prompts, rollouts }) {
     let shown = image;
     const segments = (rollout.parts ?? []).map((/** @type {Json} */ part) => {
       const verdict = typeof part.right === 'boolean' ? { right: part.right, reason: part.reason } : null;
-      const shared = { turn: part.turn, reward: part.reward, frames: part.steps ?? [], verdict };
+      const { turn, reward, steps, runners_up } = part;
+      const shared = { turn, reward, frames: steps ?? [], verdict, runners_up };
       if (part.type === 'text') return { ...shared, kind: part.kind, text: part.text };
       const before = part.before ?? shown;
       shown = part.image ?? shown;
@@ -34,12 +38,19 @@ function onesOf({ version, prompts, rollouts }) {
   });
 }
 
+/** @param {any} frame */
+const isFrame = (frame) => Array.isArray(frame?.tokens) && Array.isArray(frame.committed);
+
+/** @param {any} segment */
+const isSegment = (segment) =>
+  segment && (segment.kind !== 'edit' || Array.isArray(segment.cells)) && (segment.frames ?? []).every(isFrame);
+
 /** @param {any} trace */
 const isWhole = (trace) =>
   trace?.problem &&
   Array.isArray(trace.canvas_codes) &&
   Array.isArray(trace.segments) &&
-  trace.segments.every(Boolean);
+  trace.segments.every(isSegment);
 
 /**
  * The traces of a file, of version 2 as we write it or of version 1: one, or a group; empty if it is neither.
@@ -104,17 +115,22 @@ export async function playerValue(trace, run) {
     ...Object.fromEntries(
       ['kind', 'turn', 'region', 'cells', 'reward', 'verdict'].map((name) => [name, segment[name]]),
     ),
-    frames: Array.isArray(segment.frames) ? segment.frames : [],
+    frames: segment.frames ?? [],
     done: true,
   }));
+  const drawn = trace.sheet ? null : await sheetOf(trace, segments);
+  const isCode = (/** @type {any} */ token) => Number.isInteger(token) && (!drawn || drawn.known.has(token));
   return {
     run,
     state: 'opened',
     problem: trace.problem,
     settings: trace.settings ?? {},
-    sheet: trace.sheet ?? (await sheetOf(trace)),
+    sheet: trace.sheet ?? drawn?.sheet,
     canvas_codes: trace.canvas_codes,
-    segments,
+    segments: segments.map((/** @type {Segment} */ segment, /** @type {number} */ s) => ({
+      ...segment,
+      ...runnersUp(trace.segments[s], segment.kind === 'edit' ? isCode : (token) => typeof token === 'string'),
+    })),
     end_reason: String(trace.end_reason ?? ''),
     success: trace.success === true,
     cost: trace.cost?.full_redraw_tokens ? trace.cost : null,
@@ -125,25 +141,37 @@ export async function playerValue(trace, run) {
 }
 
 /**
+ * What else might have been committed, as the live page has it: of what can be shown, and not below 0.1 %.
+ * @param {Json} segment of a file
+ * @param {(token: any) => boolean} isShown
+ * @returns {{ runners_up?: [any, number][][][] }} nothing where the file keeps none
+ */
+export function runnersUp({ runners_up: kept }, isShown) {
+  if (!Array.isArray(kept)) return {};
+  const list = (/** @type {any} */ value) => (Array.isArray(value) ? value : []);
+  const isOne = (/** @type {any} */ pair) =>
+    Array.isArray(pair) && isShown(pair[0]) && pair[1] >= LEAST_SHOWN && pair[1] <= 1;
+  return { runners_up: kept.map((ofFrame) => list(ofFrame).map((others) => list(others).filter(isOne))) };
+}
+
+/**
  * A file without a sheet of codes has pictures of the canvas: each code is cut from one on which it stands.
  * @param {Json} trace
- * @returns {Promise<SheetValue>}
+ * @param {Segment[]} segments
+ * @returns {Promise<{ sheet: SheetValue, known: Set<number> }>} and the codes that it shows
  */
-async function sheetOf(trace) {
-  /** @type {[string, (number | null)[]][]} */
-  const seen = [];
-  let codes = trace.canvas_codes.slice();
-  if (trace.problem.image) seen.push([trace.problem.image, codes]);
-  for (const segment of trace.segments) {
-    if (segment.kind !== 'edit') continue;
-    if (segment.before) seen.push([segment.before, codes]);
-    codes = codes.slice();
-    const tokens = segment.frames?.at(-1)?.tokens ?? [];
-    (segment.cells ?? []).forEach((/** @type {number} */ cell, /** @type {number} */ i) => {
-      codes[cell] = tokens[i] ?? codes[cell];
-    });
-    if (segment.after) seen.push([segment.after, codes]);
-  }
+async function sheetOf(trace, segments) {
+  const { canvases } = timelineOf(trace.canvas_codes, segments);
+  const pictures = segments.flatMap(({ kind }, s) => {
+    const { before, after } = trace.segments[s];
+    return kind === 'edit'
+      ? [
+          [before, canvases[s]],
+          [after, canvases[s + 1]],
+        ]
+      : [];
+  });
+  const seen = /** @type {[string, Codes][]} */ ([[trace.problem.image, canvases[0]], ...pictures]);
   const most = Math.max(0, ...seen.flatMap(([, each]) => each.map((code) => code ?? 0)));
   if (!(most < 65536)) throw new Error('Its codes must be whole numbers below 65,536.');
   const columns = 16;
@@ -151,22 +179,23 @@ async function sheetOf(trace) {
   sheet.width = columns * CELL;
   sheet.height = (Math.floor(most / columns) + 1) * CELL;
   const pen = /** @type {CanvasRenderingContext2D} */ (sheet.getContext('2d'));
+  /** @type {Set<number>} */
   const known = new Set();
   for (const [address, each] of seen) {
     if (!/^data:image\/png;base64,/.test(address)) continue; // nothing is fetched
     const picture = new Image();
     picture.src = address;
     await picture.decode();
-    const size = picture.width / SIDE;
+    const size = picture.width / GRID;
     each.forEach((code, cell) => {
       if (code === null || known.has(code)) return;
       known.add(code);
-      const [x, y] = [(cell % SIDE) * size, Math.floor(cell / SIDE) * size];
+      const [x, y] = cornerOf(cell, size);
       const [left, top] = [(code % columns) * CELL, Math.floor(code / columns) * CELL];
       pen.drawImage(picture, x, y, size, size, left, top, CELL, CELL);
     });
   }
-  return { image: sheet.toDataURL('image/png'), columns };
+  return { sheet: { image: sheet.toDataURL('image/png'), columns }, known };
 }
 
 /**
@@ -183,12 +212,13 @@ export async function drawCanvases({ pictures, sheet }) {
   });
   const columns = Math.max(1, Math.floor(image.width / CELL));
   const canvas = document.createElement('canvas');
-  canvas.width = canvas.height = SIDE * CELL;
+  canvas.width = canvas.height = GRID * CELL;
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   for (const picture of drawn) {
     picture.codes?.forEach((code, cell) => {
       const [x, y] = [(code % columns) * CELL, Math.floor(code / columns) * CELL];
-      pen.drawImage(image, x, y, CELL, CELL, (cell % SIDE) * CELL, Math.floor(cell / SIDE) * CELL, CELL, CELL);
+      const [left, top] = cornerOf(cell, CELL);
+      pen.drawImage(image, x, y, CELL, CELL, left, top, CELL, CELL);
     });
     picture.url = canvas.toDataURL('image/png');
   }

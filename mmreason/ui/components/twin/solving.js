@@ -71,17 +71,27 @@ export function connectSolving(offer, page) {
     busy(false);
   }
 
-  /** The worker, which is told the weights when it is made. */
-  async function ready() {
+  /**
+   * The worker, which is told the weights when it is made; null where the run is no longer wanted by then.
+   * @param {number} run
+   */
+  async function ready(run) {
     if (worker) return worker;
     const weights = await weightsFile();
-    if (worker) return worker;
+    if (worker || run !== current) return worker;
     const source = URL.createObjectURL(new Blob([twin.worker], { type: 'text/javascript' }));
-    worker = new Worker(source);
-    worker.onmessage = ({ data }) => heard(data);
-    worker.onerror = () =>
-      heard({ run: current, error: 'This browser cannot solve here: its worker does not start.' });
-    worker.postMessage({ run: 0, weights });
+    const made = new Worker(source);
+    /** @param {string} error */
+    const broken = (error) => {
+      made.terminate();
+      if (worker !== made) return;
+      worker = null; // the next solve starts another
+      if (value) fail(new Error(error));
+    };
+    made.onmessage = ({ data }) => (data.error ? broken(data.error) : heard(data));
+    made.onerror = () => broken('This browser cannot solve here: its worker does not start.');
+    made.postMessage({ run, weights });
+    worker = made;
     return worker;
   }
 
@@ -106,7 +116,7 @@ export function connectSolving(offer, page) {
       const { all, puzzle } = await chosen();
       if (run === current) page.show(unsolved(run, all, puzzle, 'ready'));
     } catch (error) {
-      page.trouble(error);
+      if (run === current) page.trouble(error);
     }
   }
 
@@ -119,15 +129,14 @@ export function connectSolving(offer, page) {
     state.textContent = worker ? 'Solving in this browser …' : `Loading ${megabytes}, once …`;
     try {
       const { all, puzzle } = await chosen();
-      const told = await ready();
-      if (run !== current) return;
+      const told = await ready(run);
+      if (run !== current || !told) return;
       state.textContent = 'Solving in this browser …';
       value = unsolved(run, all, puzzle, 'running');
       page.show(value);
       heard = (said) => {
         if (said.run !== current || !value) return;
-        if (said.error) fail(new Error(said.error));
-        else if (said.step) grow(said.step);
+        if (said.step) grow(said.step);
         else end(said, all, puzzle);
       };
       const sampling = { ...all.sampling, temperature: +select('temperature').value };

@@ -89,23 +89,30 @@ function trouble(section, error) {
 }
 
 /**
- * Calls `use` with the files that a visitor chooses.
+ * Reads the files that a visitor chooses, and shows the last of them.
+ * @template T
  * @param {string} className
  * @param {string} section
- * @param {(file: File) => Promise<void>} use
+ * @param {(file: File) => Promise<T>} read
+ * @param {(found: T) => void} use
  */
-function onFile(className, section, use) {
+function onFile(className, section, read, use) {
   const input = /** @type {HTMLInputElement} */ (document.querySelector(`.${className}`));
+  let chosen = 0;
   input.addEventListener('change', async () => {
     const file = input.files?.[0];
     if (!file) return;
+    chosen += 1;
+    const mine = chosen;
+    input.value = '';
     try {
-      await use(file);
+      const found = await read(file);
+      if (mine !== chosen) return;
+      use(found);
       trouble(section, null);
     } catch (error) {
-      trouble(section, error);
+      if (mine === chosen) trouble(section, error);
     }
-    input.value = '';
   });
 }
 
@@ -149,10 +156,15 @@ onChoice(
   data.examples.map((/** @type {{ name: string }} */ { name }) => name),
   (i) => play(data.examples[i].value),
 );
-onFile('trace-file', 'watch', async (file) => {
-  const [content] = await readJson(file);
-  play(await playerValue(tracesOf(content)[0], 0));
-});
+onFile(
+  'trace-file',
+  'watch',
+  async (file) => {
+    const [content] = await readJson(file);
+    return playerValue(tracesOf(content)[0], 0);
+  },
+  play,
+);
 
 // Inspect
 
@@ -177,12 +189,19 @@ onChoice(
   data.groups.map((/** @type {{ name: string }} */ { name }) => name),
   inspect,
 );
-onFile('rollouts-file', 'inspect', async (file) => {
-  const opened = rolloutsOf(await readJson(file), file.name);
-  await drawCanvases(opened);
-  showGroup(holdOwn(opened, openings), true);
-  /** @type {HTMLSelectElement} */ (document.querySelector('.groups')).selectedIndex = -1; // none of them is shown
-});
+onFile(
+  'rollouts-file',
+  'inspect',
+  async (file) => {
+    const opened = rolloutsOf(await readJson(file), file.name);
+    await drawCanvases(opened);
+    return opened;
+  },
+  (opened) => {
+    showGroup(holdOwn(opened, openings), true);
+    /** @type {HTMLSelectElement} */ (document.querySelector('.groups')).selectedIndex = -1; // none of them is shown
+  },
+);
 
 document.getElementsByClassName('colophon')[0].textContent = data.about;
 open(location.hash.slice(1));

@@ -8,7 +8,7 @@
  * @param {import('./rollout.js').Drafted} drafted
  * @returns {Shown & { frame: Frame<any> }}
  */
-export function frameOf({ words, mask }, { tokens, committed, logprobs, ...segment }) {
+export function stepOf({ words, mask }, { tokens, committed, logprobs, ...segment }) {
   const named = (/** @type {number} */ id) => (segment.kind === 'edit' ? id - words.length : words[id]);
   const frame = {
     tokens: tokens.map((id) => (id === mask ? null : named(id))),

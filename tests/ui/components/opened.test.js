@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { rolloutsOf } from '../../../mmreason/ui/components/opened/rollouts.js';
+import { answerOwn } from '../../../mmreason/ui/components/twin/asking.js';
+
+const rollout = (text, reward) => ({
+  prompt: 'p',
+  parts: [
+    { type: 'text', text, reward },
+    { type: 'text', kind: 'answer', text: 'so', reward: 1 },
+  ],
+});
+const opened = () =>
+  rolloutsOf(
+    [
+      {
+        version: 2,
+        prompts: [{ id: 'p', parts: [{ type: 'text', text: 'why?' }] }],
+        rollouts: [rollout('a', 1), rollout('b', 0)],
+      },
+    ],
+    'mine.json',
+  );
+
+/** How often a file's rollouts are judged, which begins with taking the first of them. */
+function counted(file) {
+  const told = { times: 0 };
+  const [group] = file.groups;
+  file.groups[0] = Object.assign(group.slice(), {
+    slice: (...range) => {
+      told.times += 1;
+      return group.slice(...range);
+    },
+  });
+  return told;
+}
+
+test('all segments are looked at by one judgement, and another choice or file has its own', () => {
+  const file = opened();
+  const judged = counted(file);
+  const told = [0, 1, 0].map((g) => answerOwn(file, 'segment', { prompt: 0, g, s: 0, text: '2' }));
+  answerOwn(file, 'push', { prompt: 0, text: '2' });
+  assert.equal(judged.times, 1);
+  assert.deepEqual(told[2], told[0]);
+  assert.notDeepEqual(told[1].four, told[0].four);
+  const plain = answerOwn(file, 'segment', { prompt: 0, g: 0, s: 0 });
+  assert.equal(judged.times, 2);
+  assert.notDeepEqual(plain.four, told[0].four);
+  const other = opened();
+  other.rollouts[0].parts[0].reward = 0.25;
+  assert.notDeepEqual(answerOwn(other, 'segment', { prompt: 0, g: 0, s: 0 }).four, plain.four);
+});
