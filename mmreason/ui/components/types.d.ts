@@ -43,16 +43,18 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./group/address.js') &
   typeof import('./group/asking.js') &
   typeof import('./group/columns.js') &
-  typeof import('./group/region.js') &
-  typeof import('./group/grid.js') &
   typeof import('./group/what_if.js') &
-  typeof import('./group/pictures.js') &
-  typeof import('./group/strip.js') &
-  typeof import('./group/drawer.js') &
+  typeof import('./group/segment/region.js') &
+  typeof import('./group/segment/card.js') &
+  typeof import('./group/segment/strip.js') &
+  typeof import('./group/segment/pictures.js') &
+  typeof import('./group/segment/drawer.js') &
+  typeof import('./group/grid.js') &
   typeof import('./group/figures.js') &
   typeof import('./group/point.js') &
   typeof import('./group/order.js') &
   typeof import('./group/following.js') &
+  typeof import('./group/prompt.js') &
   typeof import('./film/paint.js') &
   typeof import('./film/story.js');
 
@@ -474,6 +476,8 @@ interface Inspector {
   find: Find;
   grid: import('./group/grid.js').Grid;
   token: string;
+  /** What an address calls the group; '' where none leads to it. */
+  link: string;
   /** What the rollouts are filtered by. */
   finding: Finding | null;
   /** Which components judge words and pictures, as a visitor says. */

@@ -34,9 +34,9 @@ MODULES = (
     *("board/tiles", "header/tour"),
     *("player/narration", "player/odds", "player/pointing", "player/sharing"),
     *("player/poster", "player/share", "player/draw"),
-    *("group/asking", "group/columns", "group/region", "group/grid", "group/what_if", "group/strip"),
-    *("group/pictures", "group/drawer", "group/figures", "group/point", "group/order", "group/following"),
-    "group/address",
+    *("group/asking", "group/columns", "group/what_if"),
+    *(f"group/segment/{name}" for name in ("region", "card", "strip", "pictures", "drawer")),
+    *("group/grid", "group/figures", "group/point", "group/order", "group/following", "group/prompt", "group/address"),
 )
 # Of components that share some of their looks
 STYLES: Mapping[str, tuple[str, ...]] = dict.fromkeys(("film", "player"), ("shared/stage",))

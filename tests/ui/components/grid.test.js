@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { columnsOf, markOf } from '../../../mmreason/ui/components/group/columns.js';
-import { warningText } from '../../../mmreason/ui/components/group/drawer.js';
+import { warningText } from '../../../mmreason/ui/components/group/segment/drawer.js';
 
 const card = (modality, turn, kind) => ({ modality, turn, kind: kind ?? (modality === 'text' ? 'thought' : 'edit') });
 const row = (...segments) => ({ segments });

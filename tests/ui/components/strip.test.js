@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cellRows, drawnSize, tokenRows } from '../../../mmreason/ui/components/group/strip.js';
+import { cellRows, drawnSize, tokenRows } from '../../../mmreason/ui/components/group/segment/strip.js';
 import { csvOf } from '../../../mmreason/ui/components/shared/save.js';
 
 test('a saved picture keeps its shape, and neither a tiny nor a huge one leaves what can be looked at', () => {

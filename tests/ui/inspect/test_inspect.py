@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from mmreason.errors import MMReasonError
 from mmreason.traces.file import load
@@ -180,6 +181,13 @@ def test_the_grid_is_walked_by_arrow_keys(app, visit):
     assert page.evaluate("document.activeElement.closest('.segment') !== null")
     page.keyboard.press("Escape")
     assert page.locator(".mm-group .segment").is_hidden() and page.evaluate(focused) == ["cell", "1"]
+    scroller = page.locator(".mm-group .scroller")
+    scroller.evaluate("one => { one.style.height = '160px'; one.scrollTo(0, one.scrollHeight); }")
+    expect(page.locator(".mm-group .line[aria-rowindex='2']")).to_have_count(0)  # it is out of sight
+    assert page.evaluate(focused) == ["cell", "1"], "who scrolls keeps the focus"
+    expect(page.locator(".mm-group .cell[tabindex='0']")).to_have_count(1)
+    page.locator(".mm-group .filter").select_option("unsolved")
+    expect(page.locator(".mm-group .cell[tabindex='0']")).to_have_count(1)
 
 
 # What if
@@ -213,6 +221,35 @@ def test_weights_turns_and_group_size_change_the_advantages(app, visit):
     page.locator(".mm-group .weight-text").fill("999")
     page.locator(".mm-group .weight-text").press("Tab")
     assert page.locator(".mm-group .trouble").is_hidden()  # the field itself says what would be right
+
+
+def test_until_another_group_is_there_the_old_one_answers_for_itself_and_then_it_is_as_in_training(app, visit):
+    """Its rewards are asked for once, with its own rollouts; what was chosen and searched before is not."""
+    page = inspect(visit, app)
+    asked: list[str] = []
+    held: list[Route] = []
+    page.on("request", lambda sent: asked.append(sent.url) if "/push?" in sent.url else None)
+    page.locator(".mm-group .words").fill("r")
+    page.locator(".mm-group .cell.hit").first.wait_for()
+    page.route(re.compile("/rollouts/[^/]+/group[?]"), lambda route: held.append(route))
+    page.get_by_role("combobox", name="Shipped sample").click()
+    page.get_by_role("option", name="maze", exact=False).first.click()
+    page.locator(".mm-group[aria-busy]").wait_for()
+    before = sentence(page)
+    page.locator(".mm-group .what-if summary").click()
+    page.locator(".mm-group .weight-image").fill("0")
+    page.locator(".mm-group .weight-image").press("Tab")
+    expect(page.locator(".mm-group .sentence")).not_to_have_text(before)
+    assert len(asked) == 1 and "/maze" not in asked[0]
+    while not held:
+        page.wait_for_timeout(20)
+    held.pop().continue_()
+    expect(page.locator(".mm-group .about-name")).to_contain_text("maze")
+    expect(page.locator(".mm-group .weight-image")).to_have_value("1")
+    expect(page.locator(".mm-group .words")).to_have_value("")
+    expect(page.locator(".mm-group .cell.hit")).to_have_count(0)
+    page.locator(".mm-group .look:not([hidden])").wait_for()
+    assert len(asked) == 2 and "/maze-hard-2/" in asked[1]
 
 
 # Rollouts of other systems

@@ -62,6 +62,13 @@ export function markOf(row, s, assignment) {
   return { advantage, right, against, harms };
 }
 
+/**
+ * How many segments an assignment pushes against their own reward.
+ * @param {Pick<PushRow, 'own' | 'joint' | 'factorized'>} row
+ * @param {'joint' | 'factorized'} assignment
+ */
+export const againstOf = (row, assignment) => row.own.filter((own, s) => own * row[assignment][s] < 0).length;
+
 /** @param {boolean | null} right */
 export const rightSign = (right) => (right === null ? '–' : right ? '✓' : '✗');
 

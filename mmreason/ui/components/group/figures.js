@@ -1,7 +1,7 @@
 // The inspector's figures: what each rollout earned in words and pictures, and the marks of all segments.
 
 import { ink, shape } from '../shared/shapes.js';
-import { columnsOf, markOf, pushSign, rightSign } from './columns.js';
+import { againstOf, columnsOf, markOf, pushSign, rightSign } from './columns.js';
 
 const WIDE = 320;
 const HIGH = 240;
@@ -22,9 +22,10 @@ const LETTER = 6; // pixels
  */
 export function dotPlot(push, onChoose) {
   /** @type {Earned[]} */
-  const dots = push.rows.flatMap(({ text, image, own, joint }, g) =>
-    text === null || image === null ? [] : [{ g, text, image, reversed: own.some((one, s) => one * joint[s] < 0) }],
-  );
+  const dots = push.rows.flatMap((row, g) => {
+    const { text, image } = row;
+    return text === null || image === null ? [] : [{ g, text, image, reversed: againstOf(row, 'joint') > 0 }];
+  });
   if (dots.length < 2) return null;
   const [x, y] = [shareOf(dots.map(({ text }) => text)), shareOf(dots.map(({ image }) => image))];
   const across = (/** @type {number} */ value) => EDGE + (WIDE - EDGE - 16) * x(value);

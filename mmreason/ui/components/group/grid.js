@@ -1,10 +1,8 @@
 // Rollouts as rows and segments as cards, of which only those in sight are on the page.
 
 import { node } from '../shared/dom.js';
-import { signed } from '../shared/words.js';
-import { pictureAddress } from './asking.js';
-import { cardName, columnsOf, markOf, pushSign, rightSign, verdictWord } from './columns.js';
-import { regionOf } from './region.js';
+import { columnsOf } from './columns.js';
+import { makeCell, markCell } from './segment/card.js';
 
 /** Width and height of a card, by how much of it is shown. */
 export const SIZES = { cards: [172, 150], short: [132, 124], marks: [60, 50] };
@@ -44,6 +42,7 @@ export class Grid {
     /** @type {Set<string>} turns that a finding is about */
     this.turns = new Set();
     this.chosen = { g: 0, s: 0 };
+    this.stop = { g: 0, s: 0 }; // where the tab key enters: at the chosen one, else at the first that is shown
     this.layout = columnsOf([]);
     this.size = { width: 0, height: 0 };
     this.waiting = 0;
@@ -99,6 +98,7 @@ export class Grid {
    */
   arrange(order) {
     this.order = order;
+    this.stop = order.includes(this.chosen.g) ? this.chosen : { g: order[0] ?? 0, s: 0 };
     this.rebuild();
   }
 
@@ -113,7 +113,7 @@ export class Grid {
     for (const [i, { line, cells }] of this.lines) {
       const g = this.order[i];
       this.fillHead(/** @type {HTMLElement} */ (line.firstElementChild), g);
-      for (const [s, cell] of cells) this.mark(cell, g, s);
+      for (const [s, cell] of cells) markCell(this, cell, g, s);
     }
   }
 
@@ -156,12 +156,14 @@ export class Grid {
     const last = Math.min(this.order.length - 1, Math.ceil((scrollTop + clientHeight - TOP) / height) + AROUND);
     const left = Math.floor((scrollLeft - HEAD) / width) - AROUND;
     const right = Math.ceil((scrollLeft + clientWidth - HEAD) / width) + AROUND;
+    const kept = this.order.indexOf(this.stop.g); // in sight or not, so that the tab key and the focus find it
     for (const [i, { line }] of this.lines) {
-      if (i >= first && i <= last) continue;
+      if ((i >= first && i <= last) || i === kept) continue;
       line.remove();
       this.lines.delete(i);
     }
     for (let i = first; i <= last; i += 1) this.drawLine(i, left, right);
+    if (kept >= 0 && !this.lines.has(kept)) this.drawLine(kept, left, right);
   }
 
   /**
@@ -187,15 +189,17 @@ export class Grid {
       this.lines.set(i, found);
       this.plane.append(line);
     }
+    const isKept = (/** @type {number} */ s) => g === this.stop.g && s === this.stop.s;
     for (const [s, cell] of found.cells) {
-      if (places[s] >= left && places[s] <= right) continue;
+      if ((places[s] >= left && places[s] <= right) || isKept(s)) continue;
       if (cell.contains(document.activeElement)) continue;
       cell.remove();
       found.cells.delete(s);
     }
     places.forEach((column, s) => {
-      if (column < left || column > right || found.cells.has(s)) return;
-      const cell = this.card(g, s);
+      if ((column < left || column > right) && !isKept(s)) return;
+      if (found.cells.has(s)) return;
+      const cell = makeCell(this, g, s);
       cell.style.left = `${HEAD + column * width}px`;
       cell.setAttribute('aria-colindex', String(column + 2));
       found.cells.set(s, cell);
@@ -231,90 +235,15 @@ export class Grid {
   /**
    * @param {number} g
    * @param {number} s
-   */
-  card(g, s) {
-    const card = /** @type {GroupView} */ (this.view).rows[g].segments[s];
-    const cell = node('div', 'place');
-    cell.setAttribute('role', 'gridcell');
-    const button = node('button', 'cell');
-    button.type = 'button';
-    button.dataset.g = String(g);
-    button.dataset.s = String(s);
-    const top = node('span', 'bar');
-    top.append(node('span', 'sign'), node('span', 'push'));
-    button.append(top);
-    if (this.mode === 'cards') button.append(this.face(card));
-    button.addEventListener('click', ({ detail }) => this.onChoose(g, s, detail ? 'pointed' : 'keyed'));
-    cell.append(button);
-    this.mark(cell, g, s);
-    return cell;
-  }
-
-  /** @param {CardView} card */
-  face(card) {
-    if (card.modality === 'text') return node('span', 'said', card.text || '(no words)');
-    const face = node('span', 'drawn');
-    if (card.picture === null || card.picture === undefined) {
-      face.append(node('span', 'missing', card.broken ?? 'not finished'));
-      return face;
-    }
-    const image = node('img', (card.width ?? 0) <= 256 ? 'crisp' : '');
-    image.decoding = 'async';
-    image.alt = '';
-    image.width = card.width ?? 1;
-    image.height = card.height ?? 1;
-    image.src = pictureAddress(this.token, card.picture, 160);
-    image.addEventListener('error', () => image.replaceWith(node('span', 'missing', 'cannot be shown')));
-    const frame = node('span', 'frame');
-    frame.style.aspectRatio = `${card.width} / ${card.height}`;
-    frame.append(image, ...regionOf(this.token, card));
-    face.append(frame);
-    return face;
-  }
-
-  /**
-   * @param {HTMLElement} cell
-   * @param {number} g
-   * @param {number} s
-   */
-  mark(cell, g, s) {
-    const card = /** @type {GroupView} */ (this.view).rows[g].segments[s];
-    const button = /** @type {HTMLButtonElement} */ (cell.firstElementChild);
-    const row = this.push?.rows[g];
-    const mark = row ? markOf(row, s, this.assignment) : { advantage: 0, right: null, against: false, harms: false };
-    const here = this.chosen.g === g && this.chosen.s === s;
-    const isHit = this.hits.has(`${g}-${s}`) || this.turns.has(`${g}-${card.turn}`);
-    button.className = ['cell', card.modality, mark.against ? 'against' : '', mark.harms ? 'harms' : '']
-      .concat(isHit ? ['hit'] : [], row ? [] : ['uncounted'])
-      .join(' ');
-    button.style.setProperty('--strength', `${Math.min(60, 24 * Math.abs(mark.advantage))}%`);
-    const [sign, push] = button.querySelectorAll('.sign, .push');
-    sign.textContent = rightSign(mark.right) + (mark.harms ? ' ⚠' : '');
-    push.textContent = row ? pushSign(mark.advantage) + Math.abs(mark.advantage).toFixed(2) : '';
-    button.setAttribute('aria-current', String(here));
-    button.tabIndex = here ? 0 : -1;
-    const says = [
-      cardName(g, card),
-      verdictWord(mark.right, this.push?.assumed ?? false),
-      `reward ${card.reward === null ? 'none' : card.reward.toFixed(2)}`,
-      row ? `advantage ${signed(mark.advantage)}` : 'not counted',
-      ...(mark.against ? ['pushed against its own reward'] : []),
-    ].join(', ');
-    button.setAttribute('aria-label', card.text ? `${says}. ${card.text}` : says);
-    button.title = says;
-  }
-
-  /**
-   * @param {number} g
-   * @param {number} s
    * @param {boolean} [bring] it into sight and give it the focus
    */
   choose(g, s, bring) {
     this.chosen = { g, s };
+    if (this.order.includes(g)) this.stop = this.chosen;
     if (bring) this.bring(g, s);
-    for (const [i, { cells }] of this.lines) for (const [at, cell] of cells) this.mark(cell, this.order[i], at);
+    for (const [i, { cells }] of this.lines) for (const [at, cell] of cells) markCell(this, cell, this.order[i], at);
     if (!bring) return;
-    const button = this.buttonOf(g, s);
+    const button = this.buttonOf(this.stop.g, this.stop.s);
     button?.focus({ preventScroll: true });
     button?.scrollIntoView({ block: 'nearest', inline: 'nearest' }); // the page follows, too
   }

@@ -1,24 +1,15 @@
 // Which rollouts are shown, in which order.
 
 import { counted } from '../shared/words.js';
+import { againstOf } from './columns.js';
 import { option } from './what_if.js';
-
-/**
- * How many segments the assignment that is shown pushes against their own reward.
- * @param {Inspector} inspector
- * @param {number} g
- */
-function againstOf({ push, grid }, g) {
-  const row = push.rows[g];
-  return row ? row.own.filter((one, s) => one * row[grid.assignment][s] < 0).length : 0;
-}
 
 /** @type {Record<string, (inspector: Inspector, g: number) => boolean>} */
 const FILTERS = {
   all: () => true,
   solved: ({ view }, g) => view.rows[g].success === true,
   unsolved: ({ view }, g) => view.rows[g].success === false,
-  against: ({ push }, g) => Boolean(push.rows[g]?.own.some((one, s) => one * push.rows[g].joint[s] < 0)),
+  against: ({ push }, g) => push.rows[g] !== undefined && againstOf(push.rows[g], 'joint') > 0,
   unjudged: ({ view }, g) => view.rows[g].segments.some(({ reward }) => reward === null),
 };
 
@@ -31,7 +22,7 @@ const SCORES = {
   apart: ({ push }, g) => push.rows[g]?.apart ?? 0,
   success: ({ view }, g) => Number(view.rows[g].success ?? -1),
   length: ({ view }, g) => view.rows[g].segments.length * 1e7 + view.rows[g].letters,
-  against: againstOf,
+  against: ({ push, grid }, g) => (push.rows[g] ? againstOf(push.rows[g], grid.assignment) : 0),
 };
 
 /**

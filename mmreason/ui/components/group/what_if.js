@@ -14,7 +14,7 @@ export function option(code, text) {
 
 /**
  * The choices as the server takes them.
- * @param {Inspector} inspector
+ * @param {Pick<Inspector, 'find' | 'judges'>} inspector
  * @returns {import('./asking.js').WhatIf}
  */
 export function whatIfOf({ find, judges }) {

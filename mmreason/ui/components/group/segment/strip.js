@@ -1,7 +1,7 @@
 // The pictures of a segment side by side, as a figure to save: those of the drawer with what lies over them.
 
-import { node } from '../shared/dom.js';
-import { ink, shape } from '../shared/shapes.js';
+import { node } from '../../shared/dom.js';
+import { ink, shape } from '../../shared/shapes.js';
 
 const GAP = 12;
 const NAMES = 24; // pixels below the pictures

@@ -1,12 +1,12 @@
 // One segment in whole, in the drawer: text, tokens, pictures with the region, rewards, the four advantages.
 
-import { node } from '../shared/dom.js';
-import { saveMenu } from '../shared/save.js';
-import { cellName, percent, signed } from '../shared/words.js';
-import { cardName, markOf, rightSign, verdictWord } from './columns.js';
+import { node } from '../../shared/dom.js';
+import { saveMenu } from '../../shared/save.js';
+import { cellName, percent, signed } from '../../shared/words.js';
+import { cardName, markOf, rightSign, verdictWord } from '../columns.js';
+import { option } from '../what_if.js';
 import { putPictures } from './pictures.js';
 import { tokenRows } from './strip.js';
-import { option } from './what_if.js';
 
 const GRANULARITY_NAMES = { trace: 'whole rollout', turn: 'turn by turn' };
 const FOLDED = 700; // letters of a text beyond which it is folded
@@ -147,9 +147,11 @@ function putFour({ find, grid, push }, four) {
  * @param {Inspector} inspector
  * @param {Detail['mind']} mind
  */
-function putMind({ find, view }, mind) {
+function putMind({ find, grid, token, view }, mind) {
   find('mind').hidden = !mind;
-  if (!mind) return;
+  const place = `${token} ${view.prompt} ${grid.chosen.g} ${grid.chosen.s}`;
+  if (!mind || find('mind').dataset.place === place) return; // what a visitor has typed there stays
+  find('mind').dataset.place = place;
   const isEdit = mind.kind === 'edit';
   find('mind-words').hidden = isEdit;
   find('mind-cells').hidden = !isEdit;

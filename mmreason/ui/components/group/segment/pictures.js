@@ -1,9 +1,9 @@
 // The pictures of one segment, in the drawer: before, after, what changed, what was expected, and how sure it was.
 
-import { node } from '../shared/dom.js';
-import { saveMenu } from '../shared/save.js';
-import { cellName, percent } from '../shared/words.js';
-import { pictureAddress } from './asking.js';
+import { node } from '../../shared/dom.js';
+import { saveMenu } from '../../shared/save.js';
+import { cellName, GRID, percent } from '../../shared/words.js';
+import { pictureAddress } from '../asking.js';
 import { outline, outlineOf, regionOf } from './region.js';
 import { cellRows, stripFigure } from './strip.js';
 
@@ -19,6 +19,7 @@ export function putPictures({ find, token }, pictures, saved) {
   /** @param {number | null} number */
   const address = (number) => (number === null ? null : pictureAddress(token, number, SHOWN_SIDE));
   const over = (/** @type {boolean} */ hatched) => regionOf(token, pictures, hatched);
+  /** @type {Shown[]} */
   const figures = [];
   const first = figureOf(pictures, address(before), 'before', over(true));
   const drawn = broken ?? (after === null ? 'not finished' : 'after');
@@ -42,7 +43,7 @@ export function putPictures({ find, token }, pictures, saved) {
   find('picture-files').replaceChildren(saveMenu(sure ? { ...menu, rows: () => cellRows(sure.cells) } : menu));
   const parts =
     mask === null ? (boxes.length === 1 ? 'one region' : `${boxes.length} regions`) : 'what its mask covers';
-  const cells = wrong.map((box) => cellName(Math.round(box[1] * 8) * 8 + Math.round(box[0] * 8)));
+  const cells = wrong.map((box) => cellName(Math.round(box[1] * GRID) * GRID + Math.round(box[0] * GRID)));
   const names = cells.length > 4 ? `${cells.length} cells` : cells.join(', ');
   const sayWhere = (/** @type {string} */ share) => {
     const where = whole ? 'Made whole: no region is given.' : `Redraws ${parts}${share}, outlined.`;
@@ -51,10 +52,9 @@ export function putPictures({ find, token }, pictures, saved) {
   };
   sayWhere('');
   if (mask === null) return;
-  const said = find('where').textContent;
   outlineOf(token, mask).then(
     ({ share }) => {
-      if (find('where').textContent === said) sayWhere(` (${percent(share)} of the picture)`);
+      if (figures.some(({ figure }) => figure.isConnected)) sayWhere(` (${percent(share)} of the picture)`);
     },
     () => undefined,
   );

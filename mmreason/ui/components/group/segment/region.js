@@ -1,8 +1,8 @@
 // The region of an edit over its picture: boxes, or the outline of a mask.
 
-import { node } from '../shared/dom.js';
-import { shape } from '../shared/shapes.js';
-import { ask } from './asking.js';
+import { node } from '../../shared/dom.js';
+import { shape } from '../../shared/shapes.js';
+import { ask } from '../asking.js';
 
 const MOST = 64; // boxes that are drawn
 
