@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import re
+from itertools import chain
 from typing import Any
 
 from PIL import Image
@@ -40,12 +41,13 @@ from mmreason.ui.shell.theme import COLOURS, SHARED
 from mmreason.ui.watch.handlers import example_values
 
 COMPONENTS = ("header", "player", "group", "race", "bars", "chart", "table", "prose")
-INSTEAD = {"group/asking": "twin/asking"}  # modules that stand in for those of the live page
 OPENED = (
     *("numbers", "advantages", "checks", "picture", "version_one", "rollouts"),
     *("judged", "arithmetic", "push", "rows", "segment", "first_look"),
 )
 """What it reads and answers files of rollouts with, each after those that it imports."""
+INSTEAD = {"group/asking": (*(f"opened/{module}" for module in OPENED), "twin/asking")}
+"""Modules that stand in for those of the live page."""
 SHEET = re.compile(r'"sheet/([0-9a-f]{16})\.png"')
 POLICY = "connect-src 'none'; form-action 'none'; object-src 'none'; base-uri 'none'"
 QUALITY = 85  # of the groups' pictures
@@ -105,9 +107,8 @@ def _style() -> str:
 
 def _scripts() -> str:
     """The shared modules, each component as a function of what gradio would give it, and what puts them in place."""
-    modules = (INSTEAD.get(module, module) for module in MODULES)
-    reads = [f"opened/{module}" for module in OPENED]
-    shared = shared_script(["twin/loading", *reads, *modules, "twin/opening", *PAGE, "twin/solving"])
+    modules = chain.from_iterable(INSTEAD.get(module, (module,)) for module in MODULES)
+    shared = shared_script(["twin/loading", *modules, "twin/opening", *PAGE, "twin/solving"])
     made = ["globalThis.twin = { data: {}, components: {}, groups: {}, solver: {} };\n", shared]
     made.append(f"twin.worker = {_as_script(worker_script())};\n")
     for name in COMPONENTS:

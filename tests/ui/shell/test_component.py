@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import chain
 
 import pytest
 
@@ -31,29 +32,34 @@ def exported(module: str) -> list[str]:
     return re.findall(r"^export (?:async )?\w+ (\w+)", read(f"{module}.js"), re.MULTILINE)
 
 
+def imports(module: str) -> list[str]:
+    """The modules that ``module`` imports."""
+    paths = re.findall(r"^import \{[^}]*\} from '([^']+)';$", read(f"{module}.js"), re.MULTILINE)
+    found = ((COMPONENTS / module).parent.joinpath(path).resolve().relative_to(COMPONENTS) for path in paths)
+    return [path.with_suffix("").as_posix() for path in found]
+
+
 def test_every_module_is_loaded_after_those_that_it_imports():
-    shared = {path.relative_to(COMPONENTS).with_suffix("").as_posix() for path in COMPONENTS.glob("*/*.js")}
+    shared = {path.relative_to(COMPONENTS).with_suffix("").as_posix() for path in COMPONENTS.glob("*/**/*.js")}
     of_the_twin = ("twin/", "opened/", "browser/")
     of_the_page = {name for name in shared if not name.startswith(of_the_twin)}
     own = [module for modules in OWN_MODULES.values() for module in modules]
     modules = (*MODULES, *own)
-    assert set(modules) == {name for name in of_the_page if len(set(name.split("/"))) == 2}  # not a component's own
+    assert set(modules) == {name for name in of_the_page if len(set(name.split("/"))) > 1}  # not a component's own
     for i, module in enumerate(modules):
-        for path in re.findall(r"from '([^']+)'", read(f"{module}.js")):
-            imported = (COMPONENTS / module).parent.joinpath(path).resolve().relative_to(COMPONENTS)
-            assert imported.with_suffix("").as_posix() in modules[:i], (module, path)
+        for imported in imports(module):
+            assert imported in modules[:i], (module, imported)
 
 
 def test_what_reads_a_visitors_file_without_a_server_is_loaded_in_order_and_takes_no_others_name():
-    modules = [f"opened/{module}" for module in OPENED]
     assert set(OPENED) == {path.stem for path in (COMPONENTS / "opened").glob("*.js")}
+    shared = chain.from_iterable(INSTEAD.get(module, (module,)) for module in MODULES)
+    modules = ["twin/loading", *shared, "twin/opening", *PAGE, "twin/solving"]
     for i, module in enumerate(modules):
-        for path in re.findall(r"from '\./([^']+)\.js'", read(f"{module}.js")):
-            assert f"opened/{path}" in modules[:i], (module, path)
-    others = (INSTEAD.get(module, module) for module in MODULES)
-    names = [
-        name for module in (*modules, *others, "twin/opening", "twin/solving", *PAGE) for name in exported(module)
-    ]
+        for imported in imports(module):
+            *_, stands_in = INSTEAD.get(imported, (imported,))
+            assert stands_in in modules[:i], (module, imported)
+    names = [name for module in modules for name in exported(module)]
     assert len(set(names)) == len(names)
 
 

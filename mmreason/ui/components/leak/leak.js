@@ -117,14 +117,26 @@ function bars({ title, layers, rows }) {
       'as strong as its own',
     ),
   );
-  kinds.forEach(({ kind, name }, i) => {
-    const colour = kind === 'text' ? 'words' : 'picture';
-    svg.append(
-      shape('rect', { x: LEFT + 120 * i, y: HIGH + 34, width: 10, height: 10, fill: ink(`${colour}-solid`) }),
-      shape('text', { x: LEFT + 120 * i + 16, y: HIGH + 43, 'font-size': 12, fill: ink(colour) }, name),
-    );
-  });
+  svg.append(...legendOf(kinds, LEFT, HIGH + 34, 120));
   return /** @type {SVGSVGElement} */ (svg);
+}
+
+/**
+ * What the two colours stand for.
+ * @param {Checkpoint['rows']} kinds
+ * @param {number} left
+ * @param {number} y
+ * @param {number} apart pixels from one to the next
+ */
+function legendOf(kinds, left, y, apart) {
+  return kinds.flatMap(({ kind, name }, i) => {
+    const x = left + apart * i;
+    const colour = kind === 'text' ? 'words' : 'picture';
+    return [
+      shape('rect', { x, y, width: 10, height: 10, fill: ink(`${colour}-solid`) }),
+      shape('text', { x: x + 16, y: y + 9, 'font-size': 12, fill: ink(colour) }, name),
+    ];
+  });
 }
 
 /**
@@ -161,13 +173,7 @@ function lines({ title, layers, rows }) {
   });
   const rule = { x1: along(1), x2: along(1), y1: 34, y2: bottom, stroke: ink('text'), 'stroke-width': 1.5 };
   svg.append(shape('line', rule));
-  kinds.forEach(({ kind, name }, i) => {
-    const colour = kind === 'text' ? 'words' : 'picture';
-    svg.append(
-      shape('rect', { x: left + 112 * i, y: bottom + 10, width: 10, height: 10, fill: ink(`${colour}-solid`) }),
-      shape('text', { x: left + 112 * i + 16, y: bottom + 19, 'font-size': 12, fill: ink(colour) }, name),
-    );
-  });
+  svg.append(...legendOf(kinds, left, bottom + 10, 112));
   return /** @type {SVGSVGElement} */ (svg);
 }
 

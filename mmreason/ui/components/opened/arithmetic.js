@@ -14,9 +14,6 @@ import { average, fixed, general, toDigits } from './numbers.js';
 
 const NAMES = { text: 'words', image: 'picture' };
 
-export const segmentsCounted = (/** @type {number} */ number, /** @type {string} */ what) =>
-  `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`;
-
 const pushSigned = (/** @type {number} */ value) => (value < 0 ? '' : '+') + fixed(value, 2).replace('-', '−');
 export const pushWay = (/** @type {number} */ value) => `${value > 0 ? 'up' : 'down'} (${pushSigned(value)})`;
 

@@ -1,8 +1,8 @@
 // What to read first in an opened file, as mmreason/analysis/rollouts/first_look.py finds it: links that filter.
 
+import { counted } from '../shared/words.js';
 import { MODALITIES, NO_SPREAD } from './advantages.js';
-import { segmentsCounted } from './arithmetic.js';
-import { judgedRollout, judgedWhole, knownOf, rewardOf } from './judged.js';
+import { judgedRollout, judgedWhole, knownOf, middleOf, rewardOf } from './judged.js';
 import { average, general } from './numbers.js';
 import { lettersOf, oneLine } from './rows.js';
 
@@ -50,12 +50,7 @@ const componentsOf = (/** @type {Opened} */ { rollouts }) =>
   [...new Set(rollouts.flatMap(({ rewards }) => [...rewards.keys()]))].sort();
 
 /** @param {(number | null | undefined)[]} rewards */
-function isFlat(rewards) {
-  const some = rewards.filter((reward) => reward !== null && reward !== undefined);
-  const first = some[0] ?? 0;
-  const [low, high] = some.reduce(([a, b], reward) => [Math.min(a, reward), Math.max(b, reward)], [first, first]);
-  return some.length > 1 && high - low < NO_SPREAD;
-}
+const isFlat = (rewards) => knownOf(rewards).length > 1 && middleOf(rewards) === null;
 
 /**
  * @param {Opened} opened
@@ -178,10 +173,8 @@ function rightOnWrong({ rollouts }, judges) {
  * @param {(number | null)[]} scores
  */
 function aboveMiddle(scores) {
-  const some = knownOf(scores);
-  if (isFlat(scores) || some.length < 2) return null;
-  const [low, high] = some.reduce(([a, b], one) => [Math.min(a, one), Math.max(b, one)], [some[0], some[0]]);
-  return scores.map((score) => (score === null ? null : score > (low + high) / 2));
+  const middle = middleOf(scores);
+  return middle === null ? null : scores.map((score) => (score === null ? null : score > middle));
 }
 
 const scoreOf = (/** @type {Part | undefined} */ part) =>
@@ -229,7 +222,7 @@ function extremes({ rollouts, groups }, _, placeOf) {
     const [p, g] = placeOf(rollout);
     const where = `number ${g + 1}${groups.length > 1 ? ` of prompt ${p + 1}` : ''}`;
     const count = (/** @type {string} */ name) => rollout.parts.filter(({ modality }) => modality === name).length;
-    const said = `${segmentsCounted(count('text'), 'text')} (${segmentsCounted(of(rollout), 'letter')}) and ${segmentsCounted(count('image'), 'picture')}`;
+    const said = `${counted(count('text'), 'text')} (${counted(of(rollout), 'letter')}) and ${counted(count('image'), 'picture')}`;
     return { finding, sentence: `The ${finding} rollout, ${where}, has ${said}.`, rollouts: [rollout] };
   });
 }

@@ -1,6 +1,6 @@
 // A prompt's rollouts as assignment sees them, by what a visitor chose under "What if".
 
-import { assignJudged, MODALITIES } from './advantages.js';
+import { assignJudged, MODALITIES, NO_SPREAD } from './advantages.js';
 import { average, total } from './numbers.js';
 
 /**
@@ -73,8 +73,20 @@ export function rewardOf(judges, rollout, name) {
   return judgedWhole(judges, rollout, name) ?? average(knownOf(own));
 }
 
-/** @param {(number | null)[]} values */
-export const knownOf = (values) => /** @type {number[]} */ (values.filter((value) => value !== null));
+/** @param {(number | null | undefined)[]} values */
+export const knownOf = (values) =>
+  /** @type {number[]} */ (values.filter((value) => value !== null && value !== undefined));
+
+/**
+ * The middle of the range of what is known; null where there is none.
+ * @param {(number | null | undefined)[]} values
+ */
+export function middleOf(values) {
+  const known = knownOf(values);
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const value of known) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  return known.length > 1 && high - low > NO_SPREAD ? (low + high) / 2 : null;
+}
 
 /**
  * @param {Opened['judges']} judges

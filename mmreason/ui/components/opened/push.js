@@ -1,8 +1,9 @@
 // How rewards push a group's segments under chosen assignments, as mmreason/ui/group/whatif.py says it.
 
-import { correlationOf, interferenceOf, MODALITIES, NO_SPREAD } from './advantages.js';
-import { formulaOf, pushWay, segmentsCounted, slotsOf } from './arithmetic.js';
-import { judgedWhole, knownOf, rewardOf } from './judged.js';
+import { counted } from '../shared/words.js';
+import { correlationOf, interferenceOf, MODALITIES } from './advantages.js';
+import { formulaOf, pushWay, slotsOf } from './arithmetic.js';
+import { judgedWhole, middleOf, rewardOf } from './judged.js';
 import { fixed, toDigits } from './numbers.js';
 
 /**
@@ -67,17 +68,6 @@ function apartOf({ parts }, numbers) {
 }
 
 /**
- * The middle of a range; null where there is none.
- * @param {(number | null)[]} scores
- */
-function middleOf(scores) {
-  const some = knownOf(scores);
-  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  for (const score of some) [low, high] = [Math.min(low, score), Math.max(high, score)];
-  return some.length > 1 && high - low > NO_SPREAD ? (low + high) / 2 : null;
-}
-
-/**
  * Right or wrong: as the file says, else whether a reward is above the middle of its range in the file.
  * @param {Pushed} pushed
  * @returns {(boolean | null)[][]}
@@ -132,7 +122,7 @@ function leadOf({ chosen, rollouts, judged, advantages: both }, right, assumed) 
   );
   if (!places.length) {
     const idle = advantages.segments.flat().filter(({ own, joint }) => own === 0 && joint !== 0).length;
-    const also = idle ? ` It does push ${segmentsCounted(idle, 'segment')} whose own reward says nothing.` : '';
+    const also = idle ? ` It does push ${counted(idle, 'segment')} whose own reward says nothing.` : '';
     return silent(`Joint pushes no segment against its own reward here.${also}`);
   }
   const rank = (/** @type {{ g: number, s: number }} */ { g, s }) => {
@@ -193,8 +183,7 @@ function countsOf(rollouts, advantages, right, places, assumed) {
   const up = places.filter((one) => right[one.g][one.s] === false && jointOf(one) > 0).length;
   const [good, bad] = assumed ? ['well rewarded', 'badly rewarded'] : ['right', 'wrong'];
   const said = [`In ${reversed.size} of ${slots.size} ${pairs} joint reverses the sign`];
-  if (down)
-    said.push(`${segmentsCounted(down, `${good} segment`)} ${down === 1 ? 'is' : 'are'} made less likely by it`);
-  if (up) said.push(`${segmentsCounted(up, `${bad} segment`)} ${up === 1 ? 'is' : 'are'} made likelier`);
+  if (down) said.push(`${counted(down, `${good} segment`)} ${down === 1 ? 'is' : 'are'} made less likely by it`);
+  if (up) said.push(`${counted(up, `${bad} segment`)} ${up === 1 ? 'is' : 'are'} made likelier`);
   return `${said.join('; ')}.`;
 }

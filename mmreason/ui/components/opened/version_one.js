@@ -1,13 +1,12 @@
 // Traces of version 1, which older files hold.
 
+import { GRID } from '../shared/words.js';
 import { isObject, isWhole, listOf, MAX_PARTS, must } from './checks.js';
 
 /**
  * @typedef {import('./rollouts.js').Json} Json
  * @typedef {import('./picture.js').PictureShelf} PictureShelf
  */
-
-const GRID = 8;
 
 /**
  * Traces of version 1 as version 2 has them (mmreason/traces/versions/ours.py), canvases drawn from the sheet's codes.

@@ -1,21 +1,21 @@
 // A figure as SVG, from plain data: lines or points with intervals, linear or logarithmic, labelled at their ends.
 
+import { widthIn } from './shapes.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 const TEXT = 12; // px
 const ROW = 18; // of a legend
 const NARROW = 560; // px; below it lines are named under the figure, and rows above their marks
 const DASHES = { solid: '', dash: '7 4', dot: '2 3', dashdot: '7 3 2 3' };
 
-/** @type {CanvasRenderingContext2D | null | undefined} */
+/** @type {((text: string) => number) | undefined} */
 let ruler;
 let clips = 0;
 
 /** @param {string} text */
 function widthOf(text) {
-  ruler ??= document.createElement('canvas').getContext('2d');
-  if (!ruler) return 7 * text.length;
-  ruler.font = `${TEXT}px system-ui, sans-serif`;
-  return ruler.measureText(text).width;
+  ruler ??= widthIn(`${TEXT}px system-ui, sans-serif`);
+  return ruler(text);
 }
 
 /**

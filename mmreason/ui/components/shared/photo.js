@@ -1,8 +1,9 @@
 // A visitor's photo on a jigsaw's tiles.  It stays in the browser: the model sees its own picture, and where it shows a
 // cell of that, the page shows the part of the photo that belongs there.
 
-const SIDE = 4; // tiles in a row
-const GRID = 2 * SIDE; // cells in a row
+import { GRID } from './words.js';
+
+const SIDE = GRID / 2; // tiles in a row
 export const PHOTO_PX = 512;
 const MAX_BYTES = 16_000_000;
 const KINDS = ['image/jpeg', 'image/png', 'image/webp'];

@@ -1,7 +1,7 @@
 // A figure as a file: PNG and SVG of what is drawn, CSV of the data that it was drawn from.
 
 import { menuKeys, node } from './dom.js';
-import { shape } from './shapes.js';
+import { shape, widthIn } from './shapes.js';
 import { linesOf } from './words.js';
 
 const STYLES = ['fill', 'fill-opacity', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-opacity', 'opacity'];
@@ -127,18 +127,6 @@ function alone({ svg, title, caption }) {
   }
   whole.append(copy);
   return { whole, size };
-}
-
-/**
- * How wide words are in a font.
- * @param {string} font
- * @returns {(text: string) => number}
- */
-function widthIn(font) {
-  const pen = node('canvas').getContext('2d');
-  if (!pen) return (text) => 8 * text.length;
-  pen.font = font;
-  return (text) => pen.measureText(text).width;
 }
 
 /** @param {Element} whole */

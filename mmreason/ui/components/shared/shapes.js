@@ -17,3 +17,15 @@ export function shape(name, attributes, text) {
  * @param {string} name
  */
 export const ink = (name) => `var(--mm-${name})`;
+
+/**
+ * How wide words are in a font.
+ * @param {string} font
+ * @returns {(text: string) => number}
+ */
+export function widthIn(font) {
+  const pen = document.createElement('canvas').getContext('2d');
+  if (!pen) return (text) => 8 * text.length;
+  pen.font = font;
+  return (text) => pen.measureText(text).width;
+}

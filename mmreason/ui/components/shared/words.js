@@ -7,7 +7,8 @@ export const SPEEDS = [1, 2, 4, 0.5];
  * @param {number} count
  * @param {string} noun
  */
-export const counted = (count, noun, plural = `${noun}s`) => `${count} ${count === 1 ? noun : plural}`;
+export const counted = (count, noun, plural = `${noun}s`) =>
+  `${count.toLocaleString('en')} ${count === 1 ? noun : plural}`;
 
 /**
  * With its sign and two digits; a minus, not a hyphen.
