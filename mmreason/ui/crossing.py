@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import json
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -29,10 +29,10 @@ from mmreason.ui.solve.film import Filmed
 from mmreason.ui.solve.line import in_line
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.request import checked
-from mmreason.ui.solve.solving import Finished
+from mmreason.ui.solve.solving import Finished, surprise
 from mmreason.ui.train.events import Train
-from mmreason.ui.watch.events import Watch, come_from
-from mmreason.ui.watch.handlers import SEEDED
+from mmreason.ui.watch.events import Watch, come_from, own_shown
+from mmreason.ui.watch.handlers import SEEDED, expect
 from mmreason.ui.watch.studio.events import Studio
 
 TO_COMPARE_JS = """() => {
@@ -62,9 +62,11 @@ def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
     shown = watch.inspect.click(on_inspect_this, watch.finished, [*group, *asked, i.source, tabs], **PRIVATE)
     shown.then(None, None, None, js=TO_TOP_JS)
     shown.then(on_seven_more, watch.finished, group, **HEAVY)
-    puzzle = [watch.task, watch.difficulty, watch.seed]
-    watched = [watch.player, watch.finished, watch.notice, tabs, *puzzle, *watch.origins]
-    i.group.to_watch(on_to_watch, i.opened, watched, **PRIVATE).then(None, None, None, js=TO_TOP_JS)
+    puzzle = [watch.task, watch.difficulty, watch.seed, *watch.own_shown]
+    watched = [watch.player, watch.finished, watch.notice, tabs, *puzzle]
+    watched_on = i.group.to_watch(on_to_watch, i.opened, watched, **PRIVATE)
+    watched_on.then(None, None, None, js=TO_TOP_JS)
+    watched_on.then(expect, watch.expected, watch.expect, **PRIVATE)
 
 
 def connect_studio(tabs: gr.Tabs, studio: Studio, inspect: Inspect) -> None:
@@ -126,14 +128,16 @@ def on_to_watch(token: Any, event: gr.EventData) -> tuple[Any, ...]:
     try:
         opened = open_native(token, said(event, "p"))
     except MMReasonError:
-        return tuple(gr.skip() for _ in range(12))
+        return (gr.skip(),) * 16
     if not isinstance(g, int) or not 0 <= g < len(opened.traces):
-        return tuple(gr.skip() for _ in range(12))
+        return (gr.skip(),) * 16
     finished = finished_of(opened, g)
     _, value = Playback(opened.words, opened.sheet).update(opened.traces[g], "opened")
     problem = opened.problem
-    own = problem.seed is None or problem.difficulty not in DIFFICULTIES
-    puzzle = [gr.skip()] * 8 if own else [problem.task, problem.difficulty, problem.seed, *come_from(SEEDED)]
+    if problem.seed is None or problem.difficulty not in DIFFICULTIES:
+        puzzle = problem.task, gr.skip(), gr.skip(), *own_shown(json.dumps(dict(problem.spec)), is_open=False)
+    else:
+        puzzle = problem.task, problem.difficulty, problem.seed, *[gr.skip()] * 4, *come_from(SEEDED)
     return value, finished, "", gr.Tabs(selected="watch"), *puzzle
 
 
@@ -164,7 +168,7 @@ def on_watch_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:
         return *shown, *[gr.skip()] * 9
     task, difficulties = run.settings.tasks[0], run.settings.difficulties
     difficulty = max(difficulties, key=difficulties.__getitem__)
-    wish = checked(task=task, difficulty=difficulty, seed=secrets.randbelow(1_000_000), checkpoint=own[-1])
+    wish = checked(task=task, difficulty=difficulty, seed=surprise(), checkpoint=own[-1])
     return *shown, task, difficulty, wish.seed, *come_from(SEEDED), wish
 
 

@@ -50,6 +50,7 @@ def _check(pipe: InterleavedReasoningPipeline) -> None:
         ("interleaved turns", config.turn == "interleaved"),
         ("no causal mask", not config.causal),
         ("one code a cell", pipe.one_code_a_cell),
+        ("at most 256 codes", pipe.vocabulary.num_codes <= 256),
     ):
         if not is_so:
             raise ConfigError(f"a checkpoint that browsers solve with must have {name}; this one has not")

@@ -14,7 +14,7 @@ from mmreason.records import GRID
 from mmreason.traces.file import draw_codes, png_url
 from mmreason.traces.rollouts import Part, Rollout
 from mmreason.ui.group.held import Group
-from mmreason.ui.group.opened import Opened, start_picture
+from mmreason.ui.group.opened import Opened
 from mmreason.ui.group.view import before, boxes_of, mask_number, picture_number, shown_text
 from mmreason.ui.group.whatif import WhatIf, check_place, four_ways, pushed
 
@@ -43,7 +43,7 @@ def segment_detail(group: Group, prompt: int, g: int, s: int, chosen: WhatIf) ->
     }
     if part.modality == "image":
         entry["pictures"] = _pictures(group, prompt, rollout, s)
-    return entry if native is None else entry | _of_ours(group, native, g, s, entry)
+    return entry if native is None else entry | _of_ours(group, native, (prompt, g), s, entry)
 
 
 def _tokens(part: Part) -> list[dict[str, Any]]:
@@ -139,9 +139,11 @@ def _more(part: Part) -> str:
 # Of ours
 
 
-def _of_ours(group: Group, native: Opened, g: int, s: int, entry: dict[str, Any]) -> dict[str, Any]:
-    """What the verifier says besides, what was expected, and what a visitor may change."""
-    row = native.rows[g]
+def _of_ours(
+    group: Group, native: Opened, place: tuple[int, int], s: int, entry: dict[str, Any]
+) -> dict[str, Any]:
+    """What the verifier says besides, what was expected, and what a visitor may change; ``place``: prompt, rollout."""
+    row = native.rows[place[1]]
     found = row["segments"][s]
     verdict, is_edit = found["verdict"], found["kind"] == "edit"
     lines = [(CELLS_RIGHT if is_edit and name == "cells" else name, value) for name, value in entry["rewards"]]
@@ -164,7 +166,7 @@ def _of_ours(group: Group, native: Opened, g: int, s: int, entry: dict[str, Any]
         pictures = entry["pictures"] | {"wrong": [_box(cell) for cell in found["wrong"]]}
         if all(earlier["kind"] != "edit" for earlier in row["segments"][:s]):
             # Nothing is redrawn yet: the puzzle as the model has it, through the codec, as what comes after is.
-            pictures["before"] = group.number_of[start_picture(native, g).key]
+            pictures["before"] = group.number_of[group.starts[place]]
         if found["expected"] is not None:
             pictures["expected"] = png_url(draw_codes(native.sheet, np.array(found["expected"])))
         more["pictures"] = pictures

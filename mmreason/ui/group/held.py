@@ -39,12 +39,15 @@ class Group:
     groups: list[list[Rollout]] = field(init=False)
     pictures: list[Picture] = field(init=False)
     number_of: dict[str, int] = field(init=False)  # of a picture, by its key
+    starts: dict[tuple[int, int], str] = field(init=False)  # key of the canvas that a rollout of ours began with
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.groups = self.rollouts.groups
         self.pictures, self.number_of = [], {}
-        for picture in (*pictures(self.rollouts), *_masks(self.rollouts), *_starts(self.natives)):
+        starts = _starts(self.natives)
+        self.starts = {place: picture.key for place, picture in starts.items()}
+        for picture in (*pictures(self.rollouts), *_masks(self.rollouts), *starts.values()):
             if picture.key not in self.number_of and not picture.broken:
                 self.number_of[picture.key] = len(self.pictures)
                 self.pictures.append(picture)
@@ -73,8 +76,11 @@ def _masks(found: Rollouts) -> list[Picture]:
     return [part.region.mask for part in parts if part.region and part.region.mask]
 
 
-def _starts(natives: Mapping[int, Opened]) -> list[Picture]:
-    return [start_picture(native, g) for native in natives.values() for g in range(len(native.traces))]
+def _starts(natives: Mapping[int, Opened]) -> dict[tuple[int, int], Picture]:
+    """By prompt and rollout."""
+    return {
+        (prompt, g): start_picture(native, g) for prompt, native in natives.items() for g in range(len(native.traces))
+    }
 
 
 class Shelf:

@@ -22,6 +22,7 @@ from mmreason.ui.runs.choices import Choice, choices_of, small_choices_of
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import HEAVY, PRIVATE
+from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve.line import in_line, side_by_side
@@ -30,11 +31,11 @@ from mmreason.ui.solve.request import checked
 
 SOURCES = ("Sample", "Roll out", "Training run", "File")
 SOURCE_ROWS = ("from_sample", "from_rollout", "from_run", "from_file")
-FIELDS = {  # of Roll out, by the name that a sentence about one begins with
-    "Seed": "roll-seed",
-    "Temperature": "roll-temperature",
-    "Sampling seed": "roll-sampling-seed",
-    "Rollouts": "roll-size",
+CALLED = {  # what a reason calls a number of Roll out, and the field's id
+    "seed": "roll-seed",
+    "temperature": "roll-temperature",
+    "sampling seed": "roll-sampling-seed",
+    "rollouts": "roll-size",
 }
 NO_RUNS = "No training run has kept samples here yet: start one in Train, and its groups are listed here."
 KEEP, KEEP_ROLLED = (gr.skip(),) * 3, (gr.skip(),) * 7
@@ -183,18 +184,12 @@ async def on_roll_out(request: gr.Request, *values: Any):
     """Roll out a group, with words about how far it is."""
 
     def says(busy: bool) -> Callable[[str], tuple[Any, ...]]:
-        return lambda words: (gr.skip(), gr.skip(), at_field(words), gr.Button(interactive=not busy))
+        return lambda words: (gr.skip(), gr.skip(), at_field(words, CALLED), gr.Button(interactive=not busy))
 
     work = in_line("roll out", request, lambda _: _rolled_out(values), says(True), says(False))
     async with aclosing(work) as states:
         async for state in states:
             yield state
-
-
-def at_field(words: str) -> str | dict[str, str]:
-    """A notice, which stands at the number of Roll out too that it is about."""
-    at = next((field for name, field in FIELDS.items() if words.startswith(f"{name} must be")), None)
-    return {"says": words, "at": at} if at else words
 
 
 def _rolled_out(asked: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

@@ -64,6 +64,11 @@ class Watch(Parts):
         return [self.parts[name] for name in ("origin", "today", "own_open", "daily", "own_panel")]
 
     @property
+    def own_shown(self) -> list[Any]:
+        """What ``own_shown`` updates."""
+        return [*(self.parts[name] for name in ("kind", "board", "text", "own_says")), *self.origins]
+
+    @property
     def checked(self) -> tuple[Any, ...]:
         """The check of what is typed: its handler, inputs and outputs."""
         return on_typed, self.controls, [self.parts["controls_say"], self.parts["solve"]]
@@ -80,7 +85,7 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     _connect_own(watch)
     _connect_daily(watch)
     w = watch
-    filled = [w.notice, w.asked, w.player, *w.controls, w.kind, w.board, w.text, w.own_says, *w.origins]
+    filled = [w.notice, w.asked, w.player, *w.controls, *w.own_shown]
     loaded = blocks.load(on_load, w.visitor, filled, **PRIVATE)
     loaded.then(handlers.expect, w.expected, w.expect, **PRIVATE)
     if is_empty:
@@ -204,27 +209,23 @@ def on_load(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     params = dict(request.query_params)
     wish, says, at_once = handlers.open_link(params)
     choices = choices_of(visitor)
-    player, own_says, *parts = [gr.skip()] * 5
-    origins: list[Any] = [gr.skip()] * 5
+    player, *shown = [gr.skip()] * 10
     controls: list[Any] = [gr.skip() for _ in handlers.CONTROLS]
     chosen = choices[0][1] if choices else None
     if wish is None and daily.LINK in params:
         task, difficulty, seed, sampling_seed = on_today()
         controls[:3], controls[-1] = (task, difficulty, seed), sampling_seed
-        says, *origins = on_today_shown(request)
+        says, *shown[4:] = on_today_shown(request)
         player = handlers.preview_controls(task, difficulty, seed, chosen)[0] or player
     elif wish is not None:
         controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
         chosen = wish.checkpoint
         if wish.own is not None:
-            kind, board, text = handlers.own_filled(wish.own)
-            own_says = own.check(kind, board, text or "")[1]
-            parts = _own_parts(kind, board, text)
-            origins = [*come_from(OWN, is_open=not at_once)]
+            shown = own_shown(wish.own, is_open=not at_once)
         if not at_once:
             player = handlers.preview_link(wish) or player
     controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=choices, value=chosen)
-    return says, wish if at_once else None, player, *controls, *parts, own_says, *origins
+    return says, wish if at_once else None, player, *controls, *shown
 
 
 def on_unload(request: gr.Request) -> None:
@@ -331,6 +332,13 @@ def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
     is_text = kind == own.JSON
     shown = gr.HTML(visible=not is_text) if board is None else gr.HTML(board, visible=not is_text)
     return kind, shown, gr.Textbox(visible=is_text) if text is None else gr.Textbox(text, visible=is_text)
+
+
+def own_shown(puzzle: str, *, is_open: bool) -> tuple[Any, ...]:
+    """Updates of ``Watch.own_shown`` for a visitor's own puzzle as JSON."""
+    kind, board, text = handlers.own_filled(puzzle)
+    says = own.check(kind, board, text or "")[1]
+    return *_own_parts(kind, board, text), says, *come_from(OWN, is_open=is_open)
 
 
 def come_from(origin: str, asks: dict[str, Any] | None = None, *, is_open: bool = False) -> tuple[Any, ...]:

@@ -20,10 +20,11 @@ from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.inspect.bundled import bundled
-from mmreason.ui.inspect.events import at_field, on_link, on_sample
+from mmreason.ui.inspect.events import CALLED, on_link, on_sample
 from mmreason.ui.inspect.leak import bundled_leak
 from mmreason.ui.inspect.sources import group_request, roll_link
 from mmreason.ui.shell.component import read, script
+from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.words import sentence as sentence_of
 from tests.helpers.browser import HOSTILE, ROOT, part
 
@@ -571,9 +572,9 @@ def test_a_wrong_number_of_roll_out_is_told_at_its_field():
         seed, temperature, sampling_seed, size = values
         with pytest.raises(MMReasonError) as found:
             group_request("maze", "easy", seed, "base", temperature, sampling_seed, size)
-        said = at_field(sentence_of(found.value))
+        said = at_field(sentence_of(found.value), CALLED)
         assert isinstance(said, dict) and said["at"] == at and "must be" in said["says"]
-    assert at_field("All is well.") == "All is well."
+    assert at_field("All is well.", CALLED) == "All is well."
 
 
 def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():

@@ -6,6 +6,7 @@ Only files named here are served: the licence, model cards, and the files that c
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from posixpath import dirname, join, normpath
@@ -52,6 +53,7 @@ def address(name: str) -> str:
     return PREFIX + name
 
 
+@lru_cache(maxsize=64)
 def readable(name: str, text: str) -> str:
     """The document as a page of its own: Markdown set, all else as it stands; links lead to what is served here."""
     if not name.endswith(".md"):
