@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from mmreason.commands.make.screenshots import FLAGS, chromium, free_port, served
 from mmreason.ui.host import checkpoints
 from tests.helpers.browser import CHECKPOINT_NAMES, LOAD_PIPELINE, ROOT, Scripted, launched
 from tests.helpers.public import folder as standin
 from tests.helpers.scripted import ScriptedPipe
+
+expect.set_options(timeout=30_000)  # of a loaded machine
 
 
 @pytest.fixture(scope="session")

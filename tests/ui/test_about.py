@@ -8,6 +8,7 @@ import urllib.request
 from posixpath import dirname, join, normpath
 
 import pytest
+from playwright.sync_api import expect
 
 from mmreason.places import ROOT
 from mmreason.ui import about
@@ -90,7 +91,7 @@ def test_the_method_is_named_linked_and_can_be_cited(scripted, visit):
     assert about.PAPER_TITLE in paper.inner_text() and about.PAPER_ID in paper.inner_text()
     assert paper.get_attribute("href") == about.PAPER_ADDRESS
     page.get_by_role("button", name="Cite").click()
-    assert "eprint = {2606.14792}" in page.locator("#header .sheet-text").inner_text()
+    expect(page.locator("#header .sheet-text")).to_contain_text("eprint = {2606.14792}", use_inner_text=True)
     page.keyboard.press("Escape")
     assert page.locator("#header .sheet").is_hidden()
     page.get_by_role("button", name="Use via API").click()
@@ -119,7 +120,7 @@ def test_tabs_go_by_arrows_and_words_explain_themselves(scripted, visit):
     word = page.locator("#header .mm-term")
     word.focus()
     tip = page.locator("#mm-tip")
-    assert "joint rewards" in tip.inner_text()
+    expect(tip).to_contain_text("joint rewards", use_inner_text=True)
     assert word.get_attribute("aria-describedby") == "mm-tip"
     page.keyboard.press("Escape")
     assert tip.is_hidden()

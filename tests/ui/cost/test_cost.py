@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from playwright.sync_api import expect
 
 from mmreason import places
 from mmreason.analysis.cost.compute import four_arms
@@ -339,8 +340,8 @@ def open_cost(visit, address, **options):
 
 def test_the_tab_shows_bars_and_words_and_hostile_strings_stay_text(cost_page, visit):
     page = open_cost(visit, cost_page.address)
-    assert "50.0 % fewer FLOPs" in page.locator("#cost-head").inner_text()
-    assert HOSTILE[1] in page.locator("#cost-head code").inner_text()
+    expect(page.locator("#cost-head")).to_contain_text("50.0 % fewer FLOPs", use_inner_text=True)
+    expect(page.locator("#cost-head code")).to_contain_text(HOSTILE[1], use_inner_text=True)
     bars = page.locator("#cost-arms")
     assert HOSTILE[0] in bars.inner_text()
     bars.get_by_role("radio", name="FLOPs").click()
@@ -361,7 +362,7 @@ def test_the_tab_shows_bars_and_words_and_hostile_strings_stay_text(cost_page, v
     assert "300 passes" in kept["SVG"]
     page.locator("#cost-frontier svg .point").first.wait_for()
     page.get_by_text("The frontier as a table").click()
-    assert page.locator("#cost-table tbody tr").count() == 8
+    expect(page.locator("#cost-table tbody tr")).to_have_count(8)
 
 
 def test_a_race_is_run_and_plays_and_the_local_lane_ends_first(cost_page, visit):
@@ -380,7 +381,7 @@ def test_a_race_is_run_and_plays_and_the_local_lane_ends_first(cost_page, visit)
     assert int(lanes.nth(1).get_attribute("data-steps")) == before + 1
     race.press("End")
     assert lanes.nth(1).get_attribute("data-over") == "true"
-    assert "local edits are first to finish" in page.locator("#cost-race .result").inner_text()
+    expect(page.locator("#cost-race .result")).to_contain_text("local edits are first to finish", use_inner_text=True)
     passes = [int(lanes.nth(i).locator(".passes").inner_text()) for i in range(2)]
     assert passes[0] < passes[1]
 
@@ -402,7 +403,7 @@ def test_a_slider_changes_the_figures_and_measuring_here_adds_bars(cost_page, vi
     page.wait_for_function(changed, arg=before)
     page.get_by_role("button", name="Measure here").click()
     page.get_by_text("Measured here on 4 medium problems").wait_for(timeout=120_000)
-    assert page.locator("#cost-arms").get_by_text("this machine", exact=True).count() == 4
+    expect(page.locator("#cost-arms").get_by_text("this machine", exact=True)).to_have_count(4)
 
 
 def test_the_tab_fits_a_phone(cost_page, visit):

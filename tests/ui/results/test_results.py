@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import os
+import re
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 
 from mmreason import places as mmreason_places
 from mmreason.analysis.comparison.headline import compare
@@ -266,15 +268,19 @@ def open_results(visit, address, **options):
 
 def test_the_tab_shows_claims_and_curves_and_hostile_strings_stay_text(results_page, visit):
     page = open_results(visit, results_page.address)
-    assert HOSTILE[0] in page.locator("#results-how").inner_text()
-    assert "of held-out puzzles, joint rewards" in page.locator("#results-rewards").inner_text()
-    assert page.locator("#results-rewards .lead").inner_text().startswith("Joint is ahead")
+    expect(page.locator("#results-how")).to_contain_text(HOSTILE[0], use_inner_text=True)
+    expect(page.locator("#results-rewards")).to_contain_text("of held-out puzzles, joint rewards", use_inner_text=True)
+    expect(page.locator("#results-rewards .lead")).to_have_text(
+        re.compile("^" + re.escape("Joint is ahead")), use_inner_text=True
+    )
     against = page.locator("#results-caveats .against").first
     assert against.locator("li").all_inner_texts()[0].startswith("joint is ahead, the paired difference is")
-    assert against.inner_text().startswith("Caveats:")
+    expect(against).to_have_text(re.compile("^" + re.escape("Caveats:")), use_inner_text=True)
     page.locator("#results-tasks summary").click()
-    assert HOSTILE[1] in page.locator("#results-tasks tbody").inner_text()
-    assert "compute" in page.locator("#results-cost").inner_text()  # nothing measured there: the command is named
+    expect(page.locator("#results-tasks tbody")).to_contain_text(HOSTILE[1], use_inner_text=True)
+    expect(page.locator("#results-cost")).to_contain_text(
+        "compute", use_inner_text=True
+    )  # nothing measured there: the command is named
     title = page.locator("#results-curves .ytitle")
     assert title.text_content() == "solved"
     page.get_by_role("radio", name="text reward").click()

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from mmreason.tasks import FIRST_TASKS
 from mmreason.traces.file import check
@@ -23,12 +24,12 @@ def test_a_bundled_example_is_a_valid_solved_trace_of_three_turns_or_more(task):
 
 def test_an_example_plays_without_a_click_and_ends_solved(app, visit):
     page = visit(app)
-    assert part(page, "puzzle-name").inner_text().startswith("Example")
+    expect(part(page, "puzzle-name")).to_have_text(re.compile("^" + re.escape("Example")), use_inner_text=True)
     part(page, "card").nth(1).wait_for()
     part(page, "speed").click()
     part(page, "speed").click()
     part(page, "result").wait_for(timeout=20_000)
-    assert "Solved in" in part(page, "result-line").inner_text()
+    expect(part(page, "result-line")).to_contain_text("Solved in", use_inner_text=True)
     assert part(page, "card").count() >= 4
 
 
@@ -69,7 +70,7 @@ def test_the_checkpoint_solves_a_puzzle_and_its_trace_and_replay_can_be_taken_aw
     solve(page)
     page.locator(".puzzle-name").get_by_text("Maze, medium, seed 0").wait_for()
     to_the_end(page)
-    assert "tokens forwarded" in part(page, "cost").inner_text()
+    expect(part(page, "cost")).to_contain_text("tokens forwarded", use_inner_text=True)
     data = _trace(page, tmp_path / "trace.json")
     check(data)
     assert data["settings"]["checkpoint"] == "base"
@@ -94,7 +95,7 @@ def test_a_link_fills_the_controls_and_solves_again_token_for_token(app, visit, 
     again.locator(".puzzle-name").get_by_text("Transform, medium, seed 3").wait_for()
     to_the_end(again)
     assert again.get_by_role("radio", name="transform").get_attribute("aria-checked") == "true"
-    assert again.get_by_label("Seed", exact=True).input_value() == "3"
+    expect(again.get_by_label("Seed", exact=True)).to_have_value("3")
     second = _trace(again, tmp_path / "second.json")
     assert [s["frames"] for s in second["segments"]] == [s["frames"] for s in first["segments"]]
     assert second["settings"] == first["settings"]
@@ -104,7 +105,7 @@ def test_a_link_whose_checkpoint_is_gone_says_so_and_fills_the_controls(app, vis
     page = visit(f"{app}/?task=sudoku&difficulty=easy&seed=5&checkpoint=old&hash=000000000000")
     page.get_by_text("which is no longer here").wait_for()
     assert page.get_by_role("radio", name="sudoku").get_attribute("aria-checked") == "true"
-    assert page.get_by_label("Seed", exact=True).input_value() == "5"
+    expect(page.get_by_label("Seed", exact=True)).to_have_value("5")
     page.locator(".puzzle-name").get_by_text("Sudoku, easy, seed 5").wait_for()
 
 
@@ -117,7 +118,7 @@ def test_a_link_to_an_own_puzzle_whose_checkpoint_is_gone_sets_it_up(app, visit)
     page.get_by_text("This maze can be solved, in 1 turn.").wait_for()
     solve(page)
     page.locator(".mm-player[data-state=finished]").wait_for()
-    assert part(page, "puzzle-name").inner_text() == "Own maze"
+    expect(part(page, "puzzle-name")).to_have_text("Own maze", use_inner_text=True)
 
 
 def _trace(page, path):

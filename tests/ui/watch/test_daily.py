@@ -1,6 +1,7 @@
 """The daily puzzle: the same for everyone, another every day, and a row of its result to copy."""
 
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+from playwright.sync_api import expect
 
 from mmreason.errors import ConfigError
 from mmreason.tasks import FIRST_TASKS, TASKS, make_problem
@@ -173,7 +175,7 @@ def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
     puzzle = daily.daily_puzzle(daily.today())
     page.get_by_text(puzzle.words).wait_for()
     assert page.locator("#today").get_attribute("class").split().count("chosen") == 1
-    assert page.get_by_label("Seed", exact=True).input_value() == str(puzzle.seed)
+    expect(page.get_by_label("Seed", exact=True)).to_have_value(str(puzzle.seed))
     assert page.locator("#daily .row").is_hidden()
     assert page.locator("#daily .asks").inner_text() == daily.question(puzzle)["question"]
     box, lock = page.locator("#daily .answer"), page.get_by_role("button", name="That is my answer")
@@ -192,7 +194,9 @@ def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
     row.wait_for()
     turns = puzzle.request.problem().turns
     assert row.inner_text() == f"mmreason {puzzle.day}: {puzzle.task}, solved\n{'✓' * (turns + 1)}"
-    assert page.locator("#daily .kept").inner_text().endswith("✓, you: 99 ✗.")
+    expect(page.locator("#daily .kept")).to_have_text(
+        re.compile(re.escape("✓, you: 99 ✗.") + "$"), use_inner_text=True
+    )
     page.evaluate("navigator.clipboard.writeText = (text) => { window.written = text; return Promise.resolve(); }")
     page.get_by_role("button", name="Copy result").click()
     page.get_by_text("Copied.").wait_for()
@@ -207,5 +211,5 @@ def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
     friend = visit(link, width=390, height=844, reduced_motion="reduce")
     friend.locator("#daily .asks").get_by_text(daily.question(puzzle)["question"]).wait_for()
     assert friend.locator(".mm-player").get_attribute("data-state") == "ready"  # nothing is given away
-    assert friend.get_by_label("Seed", exact=True).input_value() == str(puzzle.seed)
+    expect(friend.get_by_label("Seed", exact=True)).to_have_value(str(puzzle.seed))
     friend.wait_for_function(TOGETHER)

@@ -1,8 +1,10 @@
 """What a word or a cell might have been instead: for the mouse, the finger and the arrow keys."""
 
 import json
+import re
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.helpers.browser import part, solve, take, to_the_end
 
@@ -61,7 +63,9 @@ def test_words_and_cells_say_their_runners_up_as_the_trace_keeps_them(solved, tm
     part(page, "card-words").first.locator(".word").first.hover()
     step = next(i for i, frame in enumerate(thought["steps"]) if 0 in frame["committed"])
     i = thought["steps"][step]["committed"].index(0)
-    assert part(page, "probe-says").inner_text().endswith(f"committed at step {step + 1} of {len(thought['steps'])}.")
+    expect(part(page, "probe-says")).to_have_text(
+        re.compile(re.escape(f"committed at step {step + 1} of {len(thought['steps'])}.") + "$"), use_inner_text=True
+    )
     said = odds(page)
     kept = [chance for _, chance in thought["runners_up"][step][i] if chance >= 0.0005]
     assert said[0].startswith(f"{thought['text'].split()[0]} ")
@@ -71,9 +75,9 @@ def test_words_and_cells_say_their_runners_up_as_the_trace_keeps_them(solved, tm
 
     cell = next(cell for cell in edit["cells"] if not any(cell in later["cells"] for later in rollout["parts"][3::2]))
     page.mouse.move(*pointed_at(page, cell))
-    assert "turn 1, committed at step" in part(page, "probe-says").inner_text()
+    expect(part(page, "probe-says")).to_contain_text("turn 1, committed at step", use_inner_text=True)
     assert sum(shares(odds(page))) == pytest.approx(100, abs=2)
-    assert part(page, "odd.chosen canvas").count() == 1
+    expect(part(page, "odd.chosen canvas")).to_have_count(1)
     page.evaluate(COUNTED)
     x, y = pointed_at(page, cell)
     page.mouse.move(x + 6, y + 6, steps=5)
@@ -90,14 +94,14 @@ def test_arrow_keys_point_at_cells_and_words_and_say_it_aloud(solved):
     part(page, "frame").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
-    assert part(page, "probe-says").inner_text().startswith("r2c2: ")
-    assert part(page, "said").inner_text().startswith("r2c2: ")
+    expect(part(page, "probe-says")).to_have_text(re.compile("^" + re.escape("r2c2: ")), use_inner_text=True)
+    expect(part(page, "said")).to_have_text(re.compile("^" + re.escape("r2c2: ")), use_inner_text=True)
     part(page, "now-body").focus()
     page.keyboard.press("ArrowRight")
     words = part(page, "now-body .word")
     assert part(page, "probe-says").inner_text().startswith(f"“{words.nth(1).inner_text()}”")
-    assert "committed at step" in part(page, "said").inner_text()
-    assert part(page, "scrub").input_value() == at  # they do not step through the frames here
+    expect(part(page, "said")).to_contain_text("committed at step", use_inner_text=True)
+    expect(part(page, "scrub")).to_have_value(at)  # they do not step through the frames here
     part(page, "play").focus()
     assert part(page, "probe").is_hidden()
 
@@ -107,6 +111,6 @@ def test_a_tap_keeps_what_it_points_at_until_the_next(solved):
     part(page, "frame").scroll_into_view_if_needed()
     page.touchscreen.tap(*pointed_at(page, 9))
     page.wait_for_timeout(100)
-    assert part(page, "probe-says").inner_text().startswith("r2c2: ")
+    expect(part(page, "probe-says")).to_have_text(re.compile("^" + re.escape("r2c2: ")), use_inner_text=True)
     page.touchscreen.tap(5, 5)
     part(page, "probe").wait_for(state="hidden")

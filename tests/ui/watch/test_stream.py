@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 import threading
 import time
 
@@ -69,7 +70,7 @@ def test_the_first_frame_is_seen_before_the_second_exists(scripted, visit):
     assert words.locator(".masked").count() >= 1
     scripted.pipe.let_go()
     to_the_end(page)
-    assert "Solved in" in part(page, "result-line").inner_text()
+    expect(part(page, "result-line")).to_contain_text("Solved in", use_inner_text=True)
 
 
 def test_masked_cells_are_visible_and_the_region_is_named_while_an_edit_is_drawn(scripted, visit):
@@ -111,9 +112,9 @@ def test_stop_ends_the_run_within_a_step(scripted, visit):
     page.wait_for_timeout(300)
     scripted.pipe.let(20)
     part(page, "result").wait_for()
-    assert "Stopped" in part(page, "result-line").inner_text()
-    assert part(page, "status").inner_text().startswith("Stopped")
-    assert part(page, "masked").count() == 0  # what is not whole is not left standing
+    expect(part(page, "result-line")).to_contain_text("Stopped", use_inner_text=True)
+    expect(part(page, "status")).to_have_text(re.compile("^" + re.escape("Stopped")), use_inner_text=True)
+    expect(part(page, "masked")).to_have_count(0)  # what is not whole is not left standing
     whole = "Stopped after" in part(page, "result-line").inner_text()
     expect(part(page, "card")).to_have_count(int(whole))  # nor is its card, which would lead nowhere
     assert scripted.pipe.steps_taken <= 3
@@ -127,8 +128,8 @@ def test_stop_while_a_run_is_played_shows_whole_words_and_says_so(scripted, visi
     page.locator(".mm-player[data-state=finished]").wait_for()
     page.get_by_role("button", name="Stop", exact=True).click()
     part(page, "narration").get_by_text("Stopped: play goes on from here.").wait_for()
-    assert part(page, "status").inner_text().startswith("Stopped")
-    assert part(page, "now").locator(".masked").count() == 0
+    expect(part(page, "status")).to_have_text(re.compile("^" + re.escape("Stopped")), use_inner_text=True)
+    expect(part(page, "now").locator(".masked")).to_have_count(0)
     part(page, "play").click()
     assert not part(page, "status").inner_text().startswith("Stopped")
 
@@ -137,11 +138,11 @@ def test_the_number_of_turns_is_told_after_the_end_only(scripted, visit):
     page = visit(scripted.address)
     page.get_by_role("radio", name="jigsaw").click()
     page.locator(".puzzle-name").get_by_text("Jigsaw, medium, seed").wait_for()
-    assert part(page, "status").inner_text() == "The puzzle"  # of a jigsaw it would be the answer
+    expect(part(page, "status")).to_have_text("The puzzle", use_inner_text=True)  # of a jigsaw it would be the answer
     solve(page)
     to_the_end(page)
     part(page, "scrub").press("Home")
-    assert part(page, "status").inner_text().endswith("turns needed")
+    expect(part(page, "status")).to_have_text(re.compile(re.escape("turns needed") + "$"), use_inner_text=True)
 
 
 def test_the_settings_close_by_escape_and_by_a_click_beside_them(scripted, visit):
@@ -200,7 +201,7 @@ def test_two_visitors_are_solved_for_at_the_same_time(scripted, visit):
     scripted.pipe.let_go()
     for page in (first, second):
         to_the_end(page)
-        assert "Solved in" in part(page, "result-line").inner_text()
+        expect(part(page, "result-line")).to_contain_text("Solved in", use_inner_text=True)
 
 
 def test_playback_lags_behind_at_reading_pace_and_jumps_to_the_live_edge(scripted, visit):
@@ -210,8 +211,8 @@ def test_playback_lags_behind_at_reading_pace_and_jumps_to_the_live_edge(scripte
     scripted.pipe.let(12)
     page.locator(".mm-player[data-state=running]").wait_for()
     page.locator(".mm-player .block").nth(5).wait_for(state="attached")  # the buffer holds turn 3
-    assert "Turn 1" in part(page, "status").inner_text()
-    assert part(page, "status").inner_text().endswith("solving")
+    expect(part(page, "status")).to_contain_text("Turn 1", use_inner_text=True)
+    expect(part(page, "status")).to_have_text(re.compile(re.escape("solving") + "$"), use_inner_text=True)
     part(page, "live").click()
     live(page, "Turn 3 · thought · step 1 · live")
 
@@ -253,13 +254,13 @@ def test_arrow_keys_and_space_act_only_while_the_player_has_the_focus(scripted, 
     page.get_by_label("Seed", exact=True).focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Home")
-    assert part(page, "scrub").input_value() == end
+    expect(part(page, "scrub")).to_have_value(end)
     page.locator(".mm-player").focus()
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
     assert part(page, "scrub").input_value() == str(int(end) - 2)
     page.keyboard.press("Home")
-    assert part(page, "scrub").input_value() == "0"
+    expect(part(page, "scrub")).to_have_value("0")
     page.keyboard.press(" ")
     assert part(page, "play").get_attribute("aria-label") == "Pause"
     page.keyboard.press(" ")
@@ -274,14 +275,14 @@ def test_a_failure_names_the_first_wrong_turn_and_can_be_tried_again(scripted, v
     to_the_end(page)
     result = part(page, "result-line").inner_text()  # what the spoiled edit left out, the next one drew
     assert "Picture and answer right, an edit on the way wrong: does not count as solved" in result
-    assert "the drawing of turn 1 (1 of 4 cells wrong)" in part(page, "advice-why").inner_text()
+    expect(part(page, "advice-why")).to_contain_text("the drawing of turn 1 (1 of 4 cells wrong)", use_inner_text=True)
     assert part(page, "advice-canvas").is_visible()
     part(page, "again").click()
     part(page, "result").wait_for(state="hidden")
     to_the_end(page)
-    assert "Solved" in part(page, "result-line").inner_text()
-    assert "sampling seed" in part(page, "cost").inner_text()
-    assert page.get_by_label("Sampling seed").input_value() == str(FAILS)  # other puzzles are sampled as before
+    expect(part(page, "result-line")).to_contain_text("Solved", use_inner_text=True)
+    expect(part(page, "cost")).to_contain_text("sampling seed", use_inner_text=True)
+    expect(page.get_by_label("Sampling seed")).to_have_value(str(FAILS))  # other puzzles are sampled as before
 
 
 def test_the_expected_solution_is_shown_on_demand(scripted, visit):

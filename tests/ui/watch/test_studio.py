@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from mmreason.ui.solve import film, picture
 from mmreason.ui.solve.picture import OWN, PUZZLE
@@ -232,5 +232,5 @@ def test_a_region_is_drawn_on_the_picture(public_page, visit: Callable[..., Page
 
 def test_a_page_without_a_public_checkpoint_has_no_studio(scripted, visit: Callable[..., Page]) -> None:
     page = visit(scripted.address)
-    assert page.locator("#studio, #film, #studio-faults").count() == 0
+    expect(page.locator("#studio, #film, #studio-faults")).to_have_count(0)
     assert page.evaluate("typeof mm.Album") == "undefined", "nor its scripts"

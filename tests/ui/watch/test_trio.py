@@ -1,5 +1,7 @@
 """Base, joint and factorized on one puzzle, side by side and in step."""
 
+from playwright.sync_api import expect
+
 from tests.helpers.browser import settle
 
 STEP = "[...document.querySelectorAll('#trio-duet .side .now')].map((e) => e.textContent)"
@@ -14,17 +16,17 @@ def test_three_checkpoints_solve_one_puzzle_in_step(app, visit):
     page.get_by_role("button", name="Solve this puzzle with all three").click()
     sides = page.locator("#trio-duet .side")
     sides.nth(2).wait_for(timeout=120_000)
-    assert sides.locator(".name").all_inner_texts() == ["base", "joint", "factorized"]
+    expect(sides.locator(".name")).to_have_text(["base", "joint", "factorized"], use_inner_text=True)
     where, scrub = page.locator("#trio-duet .where"), page.locator("#trio-duet .scrub")
     scrub.press("End")  # it plays by itself: Home alone, at the start already, would not pause it
     scrub.press("Home")
-    assert where.inner_text() == "start"
+    expect(where).to_have_text("start", use_inner_text=True)
     drawn = page.evaluate(
         "[...document.querySelectorAll('#trio-duet .side canvas')].map((canvas) => canvas.toDataURL())"
     )
     assert len(set(drawn)) == 1  # the same puzzle
     page.locator("#trio-duet .forward").click()
-    assert where.inner_text() == "segment 1 · step 1"
+    expect(where).to_have_text("segment 1 · step 1", use_inner_text=True)
     assert all(page.evaluate(STEP))
     scrub.press("End")
     ends = page.locator("#trio-duet .side .result, #trio-duet .side .verdict").all_inner_texts()
