@@ -139,9 +139,7 @@ def _more(part: Part) -> str:
 # Of ours
 
 
-def _of_ours(
-    group: Group, native: Opened, place: tuple[int, int], s: int, entry: dict[str, Any]
-) -> dict[str, Any]:
+def _of_ours(group: Group, native: Opened, place: tuple[int, int], s: int, entry: dict[str, Any]) -> dict[str, Any]:
     """What the verifier says besides, what was expected, and what a visitor may change; ``place``: prompt, rollout."""
     row = native.rows[place[1]]
     found = row["segments"][s]
