@@ -255,9 +255,10 @@ class GRPO:
         advantage_N, weight_N = advantage_N.to(device), weight_N.to(device)
         old_logp_N, ref_logp_N = before or (None, None)
         asks = before is None and bool(config.loss.beta) and self.reference is not None
-        with self.learner.half():
-            if asks:
+        if asks:  # apart: autocast keeps what it has rounded, and without gradients here
+            with self.learner.half():
                 ref_logp_N = self.learner.score_reference(self.reference, batch)
+        with self.learner.half():
             logp_N = self.learner.score(batch)
         if old_logp_N is None:
             old_logp_N = logp_N.detach()

@@ -10,7 +10,7 @@ Axes: N scored tokens, K slots.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.rollout import Unit, views_of, words_in
 from mmreason.sampling.views.sampler import alphabets, scales_of
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
+from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.loss import constant_lengths
 from mmreason.training.validation import rollouts_at_once
@@ -91,7 +92,7 @@ class ViewsLearner:
         return self.adapter.parameters
 
     def half(self) -> AbstractContextManager[None]:
-        return nullcontext()  # the base has a type of its own, the adapters have 32 bits
+        return half_precision(self.device, self.config.bf16)
 
     def meet(self) -> None:
         self.backbone.meet()

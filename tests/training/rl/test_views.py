@@ -82,6 +82,35 @@ def test_an_update_moves_adapters_alone_and_starts_on_policy(family: str, attent
     assert grpo.update(rollouts, 1)["kl"] > 0  # measured from the base, which is the policy without adapters
 
 
+@pytest.mark.parametrize("attention", ["full", "prefix"])
+def test_bf16_computes_in_half_precision_what_is_sampled_scored_and_learnt(attention: str) -> None:
+    """The base keeps its bits, the policy its likelihood but for rounding, and KL from an adapter its gradient."""
+    pipe = public.pipeline(attention=attention)
+    first = grpo_of(pipe, num_problems=1)
+    first.update(first.rollouts(0), 0)  # an adapter that says something
+    grpo = grpo_of(pipe, num_problems=1, lora_rank=0, bf16=True, loss=LossConfig(beta=0.1))
+    bits = {n: p.clone() for n, p in grpo.policy.named_parameters() if "lora_" not in n}
+    seen: set[torch.dtype] = set()
+    layer = grpo.policy.get_submodule("base_model.model.model.layers.0.mlp.down_proj.lora_B.default")
+    hook = layer.register_forward_hook(lambda _, args, out: seen.add(out.dtype))
+    rollouts = grpo.rollouts(0)
+    assert seen == {torch.bfloat16}, "of rollouts"
+    for batch in grpo.learner.batches(rollouts.traces, [np.random.default_rng(0)] * len(rollouts.traces), None):
+        with torch.no_grad():
+            whole = grpo.learner.score(batch)
+            with grpo.learner.half():
+                half = grpo.learner.score(batch)
+        off = (half - whole).abs()
+        assert 0 < off.mean() < 0.05 and off.max() < 0.5 and torch.isfinite(half).all()
+    seen.clear()
+    metrics = grpo.update(rollouts, 0)
+    assert seen == {torch.bfloat16}, "of updates"
+    hook.remove()
+    assert metrics["kl"] == pytest.approx(0, abs=1e-5) and metrics["grad_norm"] > 0
+    assert grpo.update(rollouts, 1)["kl"] > 0  # measured from the adapter as it was
+    assert all(torch.equal(p, bits[n]) for n, p in grpo.policy.named_parameters() if "lora_" not in n)
+
+
 def test_a_share_of_the_steps_has_the_whole_gradient_as_its_mean() -> None:
     class Always:
         """Chooses the same of two steps."""
