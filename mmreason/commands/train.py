@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.training.rl.grpo import Rollouts
     from mmreason.training.rl.turns import Turns
+    from mmreason.training.run.remaining import Countdown
     from mmreason.training.run.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
@@ -122,17 +123,20 @@ def _train(
     from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.training.hardware import is_shared
     from mmreason.training.rl.turns import in_turn
+    from mmreason.training.run.remaining import Countdown, Plan
     from mmreason.training.run.report import tracker_of
     from mmreason.training.run.signals import interrupts
     from mmreason.training.run.slice import Slice
 
-    rows = [row for each in directories.values() for row in each.read_metrics()] if args.resume else []
+    told = {arm: each.read_metrics() if args.resume else [] for arm, each in directories.items()}
+    rows = [row for each in told.values() for row in each]
     pause = Slice(args.slice_seconds, rows).is_over if args.slice_seconds else None
     for name in args.report_to:
         tracker_of(name)
     functions = load_rewards(args.reward)
     values = values_of(args, GRPOConfig)
-    build(GRPOConfig, values)  # what is wrong is said before weights are read
+    config: GRPOConfig = build(GRPOConfig, values)  # what is wrong is said before weights are read
+    countdown = Countdown(Plan(config.max_steps, config.eval_steps, args.leak_steps), told)
     device = "cpu" if is_shared(accelerator) else None  # no device holds more of the base than its share
     views, pipes = given(ViewsConfig, values), {}
     for arm in directories:
@@ -143,7 +147,10 @@ def _train(
     with ExitStack() as opened:
         interrupted = opened.enter_context(interrupts())
         arms = {
-            arm: _turns(args, values | {"assignment": arm}, pipes[arm], directory, accelerator, functions, opened)
+            arm: _turns(
+                *(args, values | {"assignment": arm}, pipes[arm], directory, accelerator, functions),
+                *(countdown, opened),
+            )
             for arm, directory in directories.items()
         }
         ended = in_turn([turns(interrupted) for turns in arms.values()], args.steps, pause)
@@ -157,6 +164,7 @@ def _turns(
     directory: RunDirectory,
     accelerator: Accelerator,
     functions: Sequence[Reward],
+    countdown: Countdown,
     opened: ExitStack,
 ) -> Callable[[Collection[Any]], Turns]:
     """The training of ``values``, to be begun; raises ConfigError."""
@@ -165,7 +173,7 @@ def _turns(
     from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.training.rl.presets import LEAK_GROUPS
     from mmreason.training.rl.trainer import Trainer
-    from mmreason.training.run.progress import ProgressLine, step_values
+    from mmreason.training.run.progress import ProgressLine, left_words, step_values
     from mmreason.training.run.report import Report
     from mmreason.training.run.traces import keep_held_out, keep_samples
 
@@ -185,7 +193,8 @@ def _turns(
 
     def show(row: dict[str, Any]) -> None:
         report.row(row)
-        line.show(row["step"], config.max_steps, step_values(row))
+        left = countdown.add(config.assignment.assignment, row)
+        line.show(row["step"], config.max_steps, step_values(row), left_words(left))
         if "success" in row:
             line.close(f"{arm}step {row['step']}: held-out success {row['success']['mean']:.3f}")
 
@@ -199,7 +208,7 @@ def _turns(
     measuring = MeasureConfig(assignment=replace(config.assignment, assignment="joint"), loss=config.loss)
 
     def leak(rollouts: Rollouts, step: int) -> dict[str, Any]:
-        if not args.leak_steps or isinstance(pipe, ViewsPipeline) or (step != 1 and step % args.leak_steps):
+        if isinstance(pipe, ViewsPipeline) or not countdown.plan.measures(step):
             return {}
         measured = measure(pipe, rollouts.groups[:LEAK_GROUPS], measuring, config.sampling.temperature)
         return {name: measured[name] for name in ("leak_to_signal", "cosine")}

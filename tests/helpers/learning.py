@@ -20,7 +20,7 @@ from mmreason.tasks import FIRST_TASKS, make_problem
 from mmreason.training.rl.config import GRPOConfig
 from tests.helpers.policies import pipeline_of, talking_policy
 
-WITHOUT_TIME = ("seconds", "rollout_seconds", "eval_seconds")
+WITHOUT_TIME = ("seconds", "rollout_seconds", "eval_seconds", "measure_seconds")
 SAMPLING = SamplingConfig(num_steps=3, temperature=0.7, threshold=0.3, max_turns=2)
 
 

@@ -15,6 +15,7 @@ from mmreason.settings import settings_of
 from mmreason.tasks import task_named
 from mmreason.tasks.own import DATA
 from mmreason.training.rl.config import GRPOConfig
+from mmreason.training.run.remaining import Plan
 
 LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
 BOTH = "both"  # joint and factorized side by side, on the same prompts
@@ -113,6 +114,11 @@ class TrainSettings:
         return self.values["lora_rank"]
 
     @property
+    def plan(self) -> Plan:
+        """What an arm does step by step; the leak, which is measured on all weights, with each evaluation."""
+        return Plan(self.steps, self.eval_steps, 0 if self.lora_rank else self.eval_steps)
+
+    @property
     def arms(self) -> tuple[str, ...]:
         """The assignments that are trained."""
         return ("joint", "factorized") if self.assignment == BOTH else (self.assignment,)
@@ -125,7 +131,7 @@ class TrainSettings:
     @property
     def evaluations(self) -> int:
         """Of one arm, the one before the first step included."""
-        return 1 + -(-self.steps // self.eval_steps)
+        return 1 + self.plan.evaluations_after(0)
 
     @property
     def mix(self) -> str:
@@ -149,7 +155,8 @@ class TrainSettings:
                 value = {self._placed(task, datasets): weight for task, weight in value.items()}
             if name != "assignment":
                 found += SETTINGS[name].words(value)
-        return found if self.lora_rank else [*found, "--leak_steps", str(self.eval_steps)]
+        leak_steps = self.plan.leak_steps
+        return [*found, "--leak_steps", str(leak_steps)] if leak_steps else found
 
     def _placed(self, task: str, datasets: str) -> str:
         """``task`` as the command line has it."""

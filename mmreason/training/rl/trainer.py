@@ -29,6 +29,7 @@ from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts
 from mmreason.training.rl.loss import POOLED
 from mmreason.training.rl.turns import Turns, in_turn
+from mmreason.training.run.remaining import Plan
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
 from mmreason.training.run.rundir import STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
@@ -80,6 +81,7 @@ class Trainer:
         self.held_out = held_out(
             list(config.tasks), list(config.difficulties), config.eval_problems, config.seed, "validation"
         )
+        self.plan = Plan(config.max_steps, config.eval_steps)
         self.step = 0
         self.skipped = 0.0  # updates left out so far, because something was not finite
 
@@ -144,7 +146,7 @@ class Trainer:
                 began = time.perf_counter()
                 rollouts = self.grpo.rollouts(self.step)
                 metrics = self.grpo.rollout_metrics(rollouts)
-                metrics |= measure(rollouts, self.step + 1) if measure is not None else {}
+                metrics |= self._measured(measure, rollouts)
                 metrics |= self.grpo.update(rollouts, self.step)
                 self.step += 1
                 self.skipped += metrics["skipped"]
@@ -161,7 +163,7 @@ class Trainer:
                     stop = stop or stopped()
                 if self._is_due() or stop:
                     keep()
-                if self.step % config.logging_steps == 0 or stop:
+                if self.step % config.logging_steps == 0 or "success" in metrics or stop:
                     row = self._log(metrics, on_row)
                 is_saved = self.step % config.save_steps == 0 or stop
                 if is_saved:
@@ -172,6 +174,12 @@ class Trainer:
                     keep()
                 self._save()
         return row | {"step": self.step, "resumed_from": resumed_from, "output": str(self.run.path / "checkpoint")}
+
+    def _measured(self, measure: Measure | None, rollouts: Rollouts) -> dict[str, Any]:
+        """What ``measure`` says of the step that goes on, and how long it took to."""
+        began = time.perf_counter()
+        found = {} if measure is None else measure(rollouts, self.step + 1)
+        return found | {"measure_seconds": time.perf_counter() - began} if found else {}
 
     def _begin(self, resume: bool) -> int | None:
         """Load what is resumed or clear the directory, and note the settings; the step that is resumed from."""
@@ -202,7 +210,7 @@ class Trainer:
 
     def _is_due(self) -> bool:
         """Is there an evaluation after this step?"""
-        return self.step % self.config.eval_steps == 0 or self.step == self.config.max_steps
+        return self.plan.evaluates(self.step)
 
     def _lacks_evaluation(self, row: dict[str, Any]) -> bool:
         """Has nothing been evaluated yet, or was the evaluation of the last ``row`` broken off?"""

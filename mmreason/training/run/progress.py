@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from typing import Any, TextIO
+
+from mmreason.training.run.remaining import Left
+
+CLEAR = "\x1b[K"  # a terminal's word for the rest of the line
 
 
 class ProgressLine:
@@ -15,8 +20,8 @@ class ProgressLine:
         self.first: tuple[float, int] | None = None
         self.written = 0.0
 
-    def show(self, step: int, total: int, values: Mapping[str, float]) -> None:
-        """Tell that ``step`` of ``total`` is done."""
+    def show(self, step: int, total: int, values: Mapping[str, float], left: str | None = None) -> None:
+        """Tell that ``step`` of ``total`` is done; ``left`` in place of what the speed of all steps so far says."""
         now = time.monotonic()
         if self.first is None:
             self.first = (now, step)
@@ -24,19 +29,31 @@ class ProgressLine:
         if now - self.written < (0.2 if terminal else 10) and step < total:
             return
         self.written = now
-        speed = (step - self.first[1]) / max(now - self.first[0], 1e-9)
-        left = f"{(total - step) / speed / 60:.1f} min left" if speed > 0 else ""
-        numbers = "  ".join(f"{name} {value:.3g}" for name, value in values.items())
-        print(
-            f"{self.name} {step}/{total}  {numbers}  {left}",
-            end="\r" if terminal else "\n",
-            file=self.out,
-            flush=True,
-        )
+        if left is None:
+            speed = (step - self.first[1]) / max(now - self.first[0], 1e-9)
+            left = f"{(total - step) / speed / 60:.1f} min left" if speed > 0 else ""
+        numbers = (f"{name} {value:.3g}" for name, value in values.items())
+        text = "  ".join(part for part in (f"{self.name} {step}/{total}", *numbers, left) if part)
+        if terminal:  # a line that breaks is not rewritten by the next
+            text = text[: shutil.get_terminal_size().columns - 1] + CLEAR
+        print(text, end="\r" if terminal else "\n", file=self.out, flush=True)
 
     def close(self, text: str) -> None:
         """End the line with a closing remark."""
-        print(text, file=self.out, flush=True)
+        print(f"{CLEAR}{text}" if self.out.isatty() else text, file=self.out, flush=True)
+
+
+def left_words(left: Left | None) -> str:
+    """The end of the line of a training that evaluates; empty where nothing is known or left."""
+    named = () if left is None else ((left.steps, ""), (left.evaluations, " evaluating"))
+    parts = [f"{_span(seconds)}{what}" for seconds, what in named if seconds]
+    return f"{' + '.join(parts)} left" if parts else ""
+
+
+def _span(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def step_values(row: Mapping[str, Any]) -> dict[str, float]:

@@ -12,9 +12,9 @@ import torch
 from mmreason import places
 from mmreason.analysis.train_rate import FILES, read_rates
 from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
+from mmreason.training.run.remaining import Left
 from mmreason.ui.host import gpu, public
 from mmreason.ui.host.settings import read_settings
-from mmreason.ui.runs.state import Left
 from mmreason.ui.shell.words import count, duration
 
 COMMAND = "python -m mmreason make train-rate"
@@ -50,7 +50,7 @@ def estimate(settings: TrainSettings) -> Estimate | None:
     learning = steps * (rollout(settings.rollouts) + settings.num_iterations * update(settings.rollouts))
     evaluating = settings.evaluations * rollout(settings.eval_problems)
     groups = min(LEAK_GROUPS, settings.num_problems)  # four backward passes and one forward, of three in an update
-    leak = (1 + steps // settings.eval_steps) * 3 * update(groups * settings.num_generations)
+    leak = settings.plan.measurements_after(0) * 3 * update(groups * settings.num_generations)
     seconds = measured["start_seconds"] + arms * (learning + evaluating + leak)
     left = Left(arms * (learning + leak), arms * evaluating)
     return Estimate(seconds, left, arms * steps * settings.rollouts * tokens, measured["machine"])

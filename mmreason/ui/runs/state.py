@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 import psutil
 
 from mmreason.disk import one_line
+from mmreason.training.run.remaining import Left, left_of
 from mmreason.training.run.rundir import read_metrics, saved_step
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.store import Run, all_runs
@@ -30,14 +30,6 @@ Rows = Sequence[dict[str, Any]]
 
 _READ: dict[Path, tuple[tuple[int, int], Rows]] = {}  # run directory → change and size of its metrics, and these
 _READING = Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """Seconds that a run still needs, all arms together."""
-
-    steps: float
-    evaluations: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +84,11 @@ class Status:
         return {"tokens": sum(row.get("tokens", 0.0) for row in rows), "flops": flops, "seconds": seconds}
 
     def left(self, before: Left | None = None, now: float | None = None) -> Left | None:
-        """Until all arms are done, from this run's own pace; ``before`` where it has none yet.
-
-        What has passed of the step or the evaluation that is going on is taken off.
-        """
-        settings, rows = self.run.settings, [row for found in self.rows.values() for row in found]
-        steps = [row["seconds"] for row in rows if row.get("seconds")]
-        evaluations = [row["eval_seconds"] for row in rows if row.get("eval_seconds")]
-        still = settings.steps * len(settings.arms) - sum(last_step(self.rows[arm]) for arm in settings.arms)
-        seen = max(0, settings.evaluations * len(settings.arms) - sum("success" in row for row in rows))
-        known = before or Left(0.0, 0.0)
-        if not (steps or evaluations or before):
-            return None
-        step = statistics.median(steps[-10:]) if steps else known.steps / max(1, still)
-        evaluation = statistics.median(evaluations) if evaluations else known.evaluations / max(1, seen)
-        passed = max(0.0, (time.time() if now is None else now) - self.told) if self.told else 0.0
-        if not all(self.rows.values()):  # a first evaluation goes on
-            return Left(still * step, max(0.0, seen * evaluation - min(passed, evaluation)))
-        return Left(max(0.0, still * step - min(passed, step)), seen * evaluation)
+        """Until all arms are done, from this run's own pace; ``before`` where it has none yet."""
+        born = self.run.born
+        since = max(self.told, psutil.boot_time() + born if born else 0.0)  # a process that goes on writes no row
+        passed = max(0.0, (time.time() if now is None else now) - since) if since else 0.0
+        return left_of(self.rows, self.run.settings.plan, before, passed)
 
 
 def last_step(rows: Rows) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def head(status: Status) -> dict[str, Any]:
         "state": status.state,
         "says": state_words(status),
         "left": _place(status),
-        "seconds": None if left is None else {"steps": left.steps, "evaluations": left.evaluations},
+        "seconds": None if left is None else asdict(left),
         "share": done / (settings.steps * len(settings.arms)),
         "spent": spent_words(status),
         "trouble": status.trouble,

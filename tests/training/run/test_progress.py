@@ -52,3 +52,19 @@ def test_a_terminal_rewrites_its_line_and_closing_ends_it(clock):
     line.close("done")
     assert out.getvalue().count("\r") == 3
     assert out.getvalue().endswith("done\n")
+
+
+def test_on_a_terminal_nothing_of_a_longer_line_is_left_and_none_is_so_long_that_it_breaks(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    out = Terminal()
+    line = ProgressLine("factorized step", out)
+    line.show(1, 3, {"text": 0.8, "image": 0.9, "seconds": 12.3}, "1.5 min + 30 s evaluating left")
+    line.close("evaluated")
+    shown, ended = out.getvalue().split("\r")
+    assert shown == "factorized step 1/3  text 0.8  image 0." + progress.CLEAR and len(shown) == 39 + len(
+        progress.CLEAR
+    )
+    assert ended == f"{progress.CLEAR}evaluated\n"
+    log = io.StringIO()
+    ProgressLine("step", log).show(1, 3, {}, "30 s left")
+    assert log.getvalue() == "step 1/3  30 s left\n"

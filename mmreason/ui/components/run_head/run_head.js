@@ -1,6 +1,6 @@
 // How a run stands: `value` is {state, says, left, seconds, share, spent, trouble}, or null.  Text by textContent
 // only, and the state is announced when it becomes another one, not at every step.  The seconds that steps and
-// evaluations still need count down between two looks.
+// evaluations still need count down between two looks, first of what is going on.
 
 const { durationWords, finder } = mm;
 
@@ -17,15 +17,17 @@ function put(name, text) {
   if (target.textContent !== said) target.textContent = said;
 }
 
-/** @type {{ steps: number, evaluations: number } | null} */
+/** @type {{ steps: number, evaluations: number, evaluates: boolean } | null} */
 let left = null;
 let since = 0;
 
 function countDown() {
   if (!left) return;
   const passed = (performance.now() - since) / 1000;
-  const steps = Math.max(0, left.steps - passed);
-  const evaluations = Math.max(0, left.evaluations - Math.max(0, passed - left.steps));
+  const going = left.evaluates ? left.evaluations : left.steps;
+  const later = Math.max(0, passed - going); // what the other kind has had of it
+  const steps = Math.max(0, left.steps - (left.evaluates ? later : passed));
+  const evaluations = Math.max(0, left.evaluations - (left.evaluates ? passed : later));
   const parts = [
     [steps, 'of steps'],
     [evaluations, 'of evaluations'],
