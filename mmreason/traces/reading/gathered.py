@@ -18,7 +18,7 @@ from mmreason.traces.picture import Beside, Shelf
 from mmreason.traces.rollouts import MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Rollout, Rollouts
 from mmreason.traces.schema import VERSION
 from mmreason.traces.versions.one import read_one
-from mmreason.traces.versions.ours import VERSION_TWO, is_ours
+from mmreason.traces.versions.ours import VERSION_TWO, groups_of, is_ours
 from mmreason.traces.versions.two import misspelt, read_two
 
 JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it
@@ -56,6 +56,7 @@ class Gathered:
         self.held = 0  # bytes of words and pictures, counted where ``max_bytes`` bounds them
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
+        self.names: set[str] = set()  # of those that have been called something here
         self.rollouts: list[tuple[Any, Rollout]] = []
         self.judges: dict[str, tuple[str, ...]] = {}
         self.notes: list[str] = []
@@ -111,8 +112,9 @@ class Gathered:
             return
         self.notes += [note for note in misspelt(row) if note not in self.notes]
         if is_ours(row):
-            for data in checked_ones(row):
-                self.add_member(data, shelf, VERSION_TWO)
+            members = checked_ones(row)
+            for data, group in zip(members, groups_of(row), strict=True):
+                self.add_member(data, shelf, VERSION_TWO, group)
             return
         prompts, rollouts, judges = read_two(row, shelf)
         self.formats.append("trace version 2")
@@ -129,26 +131,34 @@ class Gathered:
                 )
             self._append(("two", rollout.prompt), rollout)
 
-    def add_member(self, data: dict[str, Any], shelf: Shelf, version: int = VERSION) -> None:
-        """Add a checked trace of ours, read from a file of ``version``."""
+    def add_member(self, data: dict[str, Any], shelf: Shelf, version: int = VERSION, group: str = "") -> None:
+        """Add a checked trace of ours, read from a file of ``version`` that calls its group so."""
         self.version_one.append(data)
-        self._add_read(read_one(data, shelf, version))
+        self._add_read(read_one(data, shelf, version), group)
 
-    def _add_read(self, read: Read) -> None:
+    def _add_read(self, read: Read, group: str = "") -> None:
         told = read.prompt_id or _looks(read.prompt)
-        key = ("read", read.step, told)
+        key = ("read", read.step, told, group)
         self.steps.add(read.step)
         self.formats.append(read.format)
         self.judges |= read.judges
         if key not in self.prompts:
-            plain_id = read.prompt_id if not read.format.startswith("trace version") else ""
-            self.prompts[key] = Prompt(plain_id or f"prompt {len(self.prompts) + 1}", read.prompt)
+            is_plain = read.prompt_id and not read.format.startswith("trace version")
+            self.prompts[key] = Prompt(read.prompt_id if is_plain else self._called(group), read.prompt)
         more = {name: value for name, value in read.more.items() if not _holds_bytes(value)}
         rollout = Rollout(
             *(read.id, "", read.parts, read.rewards, read.success),
             *(read.answer, read.settings, read.cost, more if read.step is None else {**more, "step": read.step}),
         )
         self._append(key, rollout)
+
+    def _called(self, group: str) -> str:
+        """What a prompt that has no name of its own is called, as no other is."""
+        name = group or f"prompt {len(self.prompts) + 1}"
+        while name in self.names:
+            name += "′"
+        self.names.add(name)
+        return name
 
     def _append(self, key: Any, rollout: Rollout) -> None:
         self.rollouts.append((key, rollout))

@@ -4,6 +4,9 @@ In memory a trace is the object of version 1 (``schema``), which older files hol
 lead from one to the other and lose nothing: fields that version 2 itself does not know stand beside those that it does
 (``problem`` at a prompt; ``canvas_codes`` and ``end_reason`` at a rollout; ``cells``, ``reason``, ``transition``,
 ``logprob``, ``before`` and ``runners_up`` at a part).
+
+Rollouts of one puzzle are one group, in however many lines and files they stand, unless their prompts have a
+``group``: a few words that tell apart whose rollouts they are, of which policy or which step of a training.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from mmreason.traces.schema import parse_box
 VERSION_TWO = 2
 JUDGES = {"text": ["text"], "image": ["image"]}
 OF_PROMPT, OF_ROLLOUT = "problem", "canvas_codes"  # the fields by which a file is known as one of ours
+GROUP, MAX_GROUP_CHARS = "group", 200
 
 _PROBLEM = ("task", "spec", "turns", "difficulty", "seed", "split", "index")
 
@@ -82,6 +86,18 @@ def is_ours(data: Any) -> bool:
         return False
     prompts, rollouts = data.get("prompts"), data.get("rollouts")
     return bool(_all_have(prompts, OF_PROMPT) and _all_have(rollouts, OF_ROLLOUT))
+
+
+def groups_of(data: Mapping[str, Any]) -> list[str]:
+    """What a version 2 object of which ``ones_of`` reads calls the group of each rollout; raises TraceError."""
+    found = {entry["id"]: entry.get(GROUP, "") for entry in data["prompts"]}
+    for group in found.values():
+        if not isinstance(group, str) or len(group) > MAX_GROUP_CHARS:
+            raise TraceError(
+                f"trace field 'prompts.{GROUP}': must be text of at most {MAX_GROUP_CHARS} characters, "
+                f"got {quoted(str(group))}"
+            )
+    return [found[entry["prompt"]] for entry in data["rollouts"]]
 
 
 def _all_have(entries: Any, name: str) -> bool:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmreason.disk import write_json
-from mmreason.traces.file import save, to_json
+from mmreason.traces.file import HANDED, save, to_json
+from mmreason.traces.group import check_same_problem, members_of
+from mmreason.traces.plain import rounded
 from mmreason.traces.sheet import sheet_value
-from mmreason.traces.versions.ours import is_ours, ones_of, two_of
+from mmreason.traces.versions.ours import GROUP, VERSION_TWO, is_ours, ones_of, two_of
+from mmreason.traces.versions.two import check_two
 from mmreason.traces.versions.views import save_two, to_two
 
 if TYPE_CHECKING:
@@ -41,6 +44,30 @@ def samples(run: Path) -> dict[int, list[Path]]:
         if match := re.fullmatch(SAMPLE_FILE, path.name, re.ASCII):
             found.setdefault(int(match[1]), []).append(path)
     return found
+
+
+def sampled_group(files: Sequence[Path], name: str) -> dict[str, Any]:
+    """The rollouts in ``files`` of one group as a version 2 object, in which it is called ``name``; raises TraceError.
+
+    So groups of several steps and arms may stand in one file without being taken for one another's.
+    """
+    contents = [HANDED.load(path) for path in files]
+    if any(map(_is_of_a_public_checkpoint, contents)):
+        prompts: dict[str, dict[str, Any]] = {}
+        rollouts: list[dict[str, Any]] = []
+        for content in contents:
+            check_two(content)
+            prompts |= {entry["id"]: entry | {"id": f"{name}, {entry['id']}"} for entry in content["prompts"]}
+            rollouts += [entry | {"prompt": f"{name}, {entry['prompt']}"} for entry in content["rollouts"]]
+        return contents[0] | {"prompts": list(prompts.values()), "rollouts": rollouts}
+    members = [member for content in contents for member in members_of(content)]
+    check_same_problem(members)
+    group = rounded(two_of(members), 6)
+    return group | {"prompts": [entry | {GROUP: name} for entry in group["prompts"]]}
+
+
+def _is_of_a_public_checkpoint(content: Any) -> bool:
+    return isinstance(content, dict) and content.get("version") == VERSION_TWO and not is_ours(content)
 
 
 def runs_with_samples(folder: Path) -> list[Path]:

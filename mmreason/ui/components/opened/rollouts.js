@@ -18,6 +18,7 @@ import { twoOf } from './version_one.js';
 
 const [MAX_PROMPTS, MAX_ROLLOUTS] = [20_000, 20_000];
 const MAX_CHARS = 1_000_000; // of one text
+const MAX_GROUP_CHARS = 200; // of what a group is called
 const BOTH = ['text', 'image'];
 const JUDGED = ['turn', 'reward', 'rewards', 'right', 'tokens', 'logprobs', 'steps'];
 /** The fields of a part that are known, by its type. */
@@ -73,6 +74,8 @@ class Gathered {
     this.shelf = new PictureShelf();
     /** @type {Map<string, Prompt & { rollouts: Rollout[] }>} by their id in the file; ours by their puzzle */
     this.prompts = new Map();
+    /** @type {Set<string>} */
+    this.names = new Set();
     /** @type {Rollout[]} */
     this.rollouts = [];
     /** @type {Opened['judges']} */
@@ -99,7 +102,14 @@ class Gathered {
     prompts.forEach((entry, i) => {
       const place = `prompts[${i}]`;
       must(isObject(entry) && typeof entry.id === 'string' && entry.id, `${place}.id`, 'text', entry?.id);
-      const key = isOurs ? JSON.stringify([entry.problem.task, entry.problem.spec]) : entry.id;
+      const group = isOurs ? (entry.group ?? '') : '';
+      must(
+        typeof group === 'string' && group.length <= MAX_GROUP_CHARS,
+        `${place}.group`,
+        `text of at most ${MAX_GROUP_CHARS} characters`,
+        group,
+      );
+      const key = isOurs ? JSON.stringify([entry.problem.task, entry.problem.spec, group]) : entry.id;
       keys.set(entry.id, key);
       if (this.prompts.has(key)) return;
       const parts = listOf(entry.parts, `${place}.parts`, MAX_PARTS).map((part, p) =>
@@ -107,7 +117,7 @@ class Gathered {
       );
       const problem = isOurs && isObject(entry.problem) ? entry.problem : null;
       this.prompts.set(key, {
-        id: isOurs ? `prompt ${this.prompts.size + 1}` : entry.id,
+        id: isOurs ? this.called(group) : entry.id,
         parts,
         problem,
         rollouts: [],
@@ -134,6 +144,17 @@ class Gathered {
         this.judges[side] = names;
       }
     } else if (isOurs) this.judges = { text: ['text'], image: ['image'] };
+  }
+
+  /**
+   * What a prompt that has no name of its own is called, as no other is.
+   * @param {string} group
+   */
+  called(group) {
+    let name = group || `prompt ${this.prompts.size + 1}`;
+    while (this.names.has(name)) name += '′';
+    this.names.add(name);
+    return name;
   }
 
   /**
