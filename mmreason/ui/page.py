@@ -16,6 +16,7 @@ from mmreason.ui.host.visitor import visitor_state
 from mmreason.ui.inspect.tab import build_inspect
 from mmreason.ui.results.tab import build_results
 from mmreason.ui.shell.component import component
+from mmreason.ui.train.kept import kept_state
 from mmreason.ui.train.tab import build_train
 from mmreason.ui.watch.mind import build_mind
 from mmreason.ui.watch.studio.tab import build_studio
@@ -29,7 +30,7 @@ def build_page() -> gr.Blocks:
     """The page, its queue set up: bounded lines, no open endpoints."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(1800, KEPT_SECONDS)) as page:
         component("header", value=header_value(ENDPOINTS), elem_id="header")
-        visitor = visitor_state()
+        visitor, form = visitor_state(), kept_state()  # out of the tabs: one that has not been opened reads nothing
         with gr.Tabs() as tabs:
             with gr.Tab("Watch", id="watch"):
                 watch = build_watch(page, visitor)
@@ -39,7 +40,7 @@ def build_page() -> gr.Blocks:
             with gr.Tab("Inspect", id="inspect"):
                 inspect = build_inspect(page, visitor)
             with gr.Tab("Train", id="train") as tab:
-                train = build_train(page, tab, visitor)
+                train = build_train(page, tab, visitor, form)
             with gr.Tab("Cost", id="cost") as tab:
                 build_cost(page, tab)
             with gr.Tab("Results", id="results") as tab:

@@ -1,8 +1,9 @@
-"""What is wrong with a field, told at the field: the component ``notice`` puts it there and marks what it is about."""
+"""What is wrong with fields, told at each: the component ``notice`` puts it there and marks what it is about."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def at_field(says: str, called: Mapping[str, str]) -> str | dict[str, str]:
@@ -13,3 +14,8 @@ def at_field(says: str, called: Mapping[str, str]) -> str | dict[str, str]:
     reason = says[:1].lower() + says[1:]
     found = [begins for begins in called if reason.startswith(f"{begins} ")]
     return {"says": says, "at": called[max(found, key=len)]} if found else says
+
+
+def at_fields(says: Sequence[str], called: Mapping[str, str], focus: bool = False) -> dict[str, Any]:
+    """The same of several sentences; with ``focus`` the visitor is led to the first of the fields."""
+    return {"each": [at_field(each, called) for each in says], "focus": focus}

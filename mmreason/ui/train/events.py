@@ -22,7 +22,7 @@ from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.runs.slices import drive
 from mmreason.ui.runs.store import EXAMPLE, EXAMPLE_COMMAND, EXAMPLE_PRESET, Run, find, new_token, owner_of, runs_of
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
-from mmreason.ui.shell.field import at_field
+from mmreason.ui.shell.field import at_fields
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import push
@@ -31,13 +31,15 @@ from mmreason.ui.train.form import (
     CONTROLS,
     CUSTOM,
     PUBLIC,
-    checked_settings,
     filled,
     known_of,
     preset_of,
     public_fields,
+    read_form,
+    task_choices,
     with_upload,
 )
+from mmreason.ui.train.kept import values_at_arrival
 from mmreason.ui.train.upload import keep
 from mmreason.ui.train.view import RunView, Seen, look
 from mmreason.ui.train.words import claim, label
@@ -95,17 +97,17 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
         return event.then(on_look, asked, shown, **PRIVATE)
 
     blocks.load(None, None, None, js=OPEN_LINK_JS)
-    arrived = [t.visitor, t.chosen, t.says, *lists, t.checkpoint]
-    arrival = blocks.load(on_arrive, t.visitor, arrived, **PRIVATE)
+    arrived = [t.visitor, t.chosen, t.says, *lists, *t.controls]
+    arrival = blocks.load(on_arrive, [t.visitor, t.kept_form], arrived, **PRIVATE)
     arrival.then(on_first_look, [t.is_open, *asked], shown, **PRIVATE)
     then_look(tab.select(lambda: True, None, t.is_open, **PRIVATE))
-    t.checkpoint.change(on_kind, t.checkpoint, [t.public, t.preset, t.bf16], **PRIVATE)
+    t.checkpoint.change(on_kind, t.checkpoint, [t.public, t.preset], **PRIVATE)
     t.checkpoint.input(on_public, t.checkpoint, t.controls[1:], **PRIVATE)
     t.preset.input(on_preset, [t.preset, t.checkpoint], t.controls[1:], **PRIVATE)
     offers = [t.checkpoint, t.tasks, t.upload, t.visitor]
     gr.on([t.checkpoint.change, t.upload.change], on_checkpoint, offers, t.tasks, **PRIVATE)
     changed = [control.change for control in t.controls]
-    said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says]
+    said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says, t.kept_form]
     gr.on(changed, on_form, [t.visitor, t.upload, *t.controls], said, **CHANGING)
     started = [t.form_says, t.says, t.chosen, *lists]
     t.start.click(None, None, t.start, js=STARTING_JS)
@@ -133,17 +135,24 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
 # Arriving
 
 
-def on_arrive(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
-    """Recognise a returning visitor or give a token; open the run of a link, else the visitor's last one."""
+def on_arrive(visitor: Any, kept: Any, request: gr.Request) -> tuple[Any, ...]:
+    """Recognise a returning visitor or give a token; open the run of a link, else the visitor's last one.
+
+    The form is that of their run that goes on, else as they left it.
+    """
     known = owner_of(visitor) is not None
     token = visitor if known else new_token()
     asked = dict(request.query_params).get("run")
     own, run = runs_of(token), find(asked)
     says = _whose(run, token) if run or asked is None else "The run of this link is no longer here."
     chosen = run.id if run else _first(own)
-    choices = choices_of(token)
-    start = gr.Dropdown(choices=choices, value=choices[0][1] if choices else None)
-    return gr.skip() if known else token, chosen, says, *_lists(chosen, own), start
+    form, choices = values_at_arrival(kept, find(chosen), token), choices_of(token)
+    start = form.get("checkpoint", choices[0][1] if choices else None)
+    fields = form | {"checkpoint": gr.Dropdown(choices=choices, value=start)}
+    if form:
+        fields["tasks"] = gr.CheckboxGroup(choices=task_choices(start), value=form["tasks"])
+    controls = [fields.get(name, gr.skip()) for name in CONTROLS]
+    return gr.skip() if known else token, chosen, says, *_lists(chosen, own), *controls
 
 
 def _first(own: list[Run]) -> str | None:
@@ -183,9 +192,9 @@ def on_preset(name: Any, checkpoint: Any) -> tuple[Any, ...]:
 
 
 def on_kind(name: Any) -> tuple[Any, ...]:
-    """Show the fields that only a public checkpoint has, and hide what does not apply to one."""
+    """Show the fields that only a public checkpoint has, and hide the presets, which are of our own kind."""
     own = public_fields(name) is None
-    return gr.Column(visible=not own), gr.Radio(visible=own), gr.Checkbox(visible=own)
+    return gr.Column(visible=not own), gr.Radio(visible=own)
 
 
 def on_public(name: Any) -> tuple[Any, ...]:
@@ -195,21 +204,22 @@ def on_public(name: Any) -> tuple[Any, ...]:
 
 
 def on_form(visitor: Any, upload: Any, *values: Any) -> tuple[Any, ...]:
-    """The estimate, or what is wrong with a field and no Start; and which preset the fields are."""
-    try:
-        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
-    except MMReasonError as error:
-        wrong = at_field(sentence(error), CALLED)
-        return [], wrong, gr.Button(interactive=False), CUSTOM, []
+    """The estimate, or what is wrong with which fields and no Start; and which preset the fields are."""
+    settings, wrong = read_form(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
+    if settings is None:
+        told = at_fields([sentence(each) for each in wrong], CALLED)
+        return [], told, gr.Button(interactive=False), CUSTOM, [], gr.skip()
     name = preset_of(settings)
     estimate = [["quiet", words(settings)]]
-    return estimate, "", gr.Button(interactive=True), name, claim(name, settings.checkpoint)
+    return estimate, "", gr.Button(interactive=True), name, claim(name, settings.checkpoint), settings.stored()
 
 
 def on_start(request: gr.Request, visitor: Any, upload: Any, *values: Any) -> tuple[Any, ...]:
     """Put a run in the queue and show it; a dataset that it learns from goes into its folder."""
+    settings, wrong = read_form(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
+    if settings is None:
+        return at_fields([sentence(each) for each in wrong], CALLED, focus=True), *[gr.skip()] * 4
     try:
-        settings = checked_settings(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
         fill = partial(keep, upload) if settings.datasets else None
         run = queue.submit(settings, visitor, address_of(request), fill)
     except MMReasonError as error:

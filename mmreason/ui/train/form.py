@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from mmreason import limits
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.layouts.vocabulary import check_known
 from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting, Setting
@@ -47,52 +49,82 @@ CALLED = {  # what a reason of ``checked_settings`` calls a field, and the field
 
 
 def checked_settings(values: dict[str, Any], token: Any, upload: Upload | None = None) -> TrainSettings:
-    """Values as they come from the controls, checked; raises ConfigError or CheckpointError in one sentence.
-
-    ``upload`` is the dataset that was handed over in this session.
-    """
-    checkpoint = _checkpoint(values["checkpoint"], token)
-    tasks = values["tasks"]
-    if not isinstance(tasks, list) or not tasks:
-        raise ConfigError(f"tasks must name at least one of {', '.join(TASKS)}, got none")
-    weights = {name: limits.WEIGHT.check(values[f"weight_{name}"], f"weight of {name}") for name in DIFFICULTIES}
-    if not any(weights.values()):
-        raise ConfigError("weight of easy, medium or hard must be above 0, got 0 for all three")
-    asked = (*FEW, *MORE, *(PUBLIC if checkpoints.is_public(checkpoint) else ()))
-    found = {setting.name: _checked(setting, values[setting.name]) for setting in asked}
-    if "lora_rank" in found:
-        _check_rank(found["lora_rank"], checkpoint)
-    if found["num_problems"] * found["num_generations"] > MAX_ROLLOUTS:
-        raise ConfigError(
-            f"problems a step × group size must be at most {MAX_ROLLOUTS}, "
-            f"got {found['num_problems']} × {found['num_generations']}"
-        )
-    settings = TrainSettings(
-        checkpoint=checkpoint,
-        tasks=_tasks(tasks, offered(upload, checkpoint, token)),
-        difficulties={name: weight for name, weight in weights.items() if weight},
-        assignment=str(values["assignment"]),
-        **found,
-    )
-    folder = checkpoints.checkpoint_folder(checkpoint)
-    if folder is not None:
-        for task in settings.tasks:
-            if task not in settings.datasets:
-                check_known(task, checkpoints.known_tasks(folder))
-    check_work(settings)
+    """The settings that ``read_form`` reads; raises the first of what is wrong, in one sentence."""
+    settings, wrong = read_form(values, token, upload)
+    if settings is None:
+        raise wrong[0]
     return settings
 
 
-def _tasks(tasks: list[Any], upload: Upload | None) -> tuple[str, ...]:
-    """Those of the ``tasks`` that are here, and ``upload`` where it is among them; raises ConfigError."""
+def read_form(
+    values: dict[str, Any], token: Any, upload: Upload | None = None
+) -> tuple[TrainSettings | None, list[MMReasonError]]:
+    """Values as they come from the controls, checked, or all that is wrong with them, from the top of the page on.
+
+    ``upload`` is the dataset that was handed over in this session.
+    """
+    wrong: list[MMReasonError] = []
+
+    def tried(read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except MMReasonError as error:
+            wrong.append(error)
+
+    checkpoint = tried(lambda: _checkpoint(values["checkpoint"], token))
+    tasks = tried(lambda: _tasks(values["tasks"], upload, checkpoint, token))
+    is_public = checkpoint is not None and checkpoints.is_public(checkpoint)
+    asked = PUBLIC if is_public else ()
+    found = {each.name: tried(partial(_checked, each, values[each.name])) for each in asked}
+    if found.get("lora_rank") is not None:
+        tried(lambda: _check_rank(found["lora_rank"], checkpoint))
+    weights = {
+        name: tried(partial(limits.WEIGHT.check, values[f"weight_{name}"], f"weight of {name}"))
+        for name in DIFFICULTIES
+    }
+    if not any(weight is None or weight for weight in weights.values()):
+        wrong.append(ConfigError("weight of easy, medium or hard must be above 0, got 0 for all three"))
+    found |= {each.name: tried(partial(_checked, each, values[each.name])) for each in (*FEW, *MORE)}
+    tried(lambda: _check_rollouts(found["num_problems"], found["num_generations"]))
+    if wrong:
+        return None, wrong
+
+    def made() -> TrainSettings:
+        difficulties = {name: weight for name, weight in weights.items() if weight}
+        assignment = str(values["assignment"])
+        settings = TrainSettings(checkpoint, tasks=tasks, difficulties=difficulties, assignment=assignment, **found)
+        folder = checkpoints.checkpoint_folder(checkpoint)
+        if folder is not None:
+            for task in settings.tasks:
+                if task not in settings.datasets:
+                    check_known(task, checkpoints.known_tasks(folder))
+        check_work(settings)
+        return settings
+
+    return tried(made), wrong
+
+
+def _tasks(tasks: Any, upload: Upload | None, checkpoint: str | None, token: Any) -> tuple[str, ...]:
+    """Those of the ``tasks`` that are here, and the dataset handed over where it is among them; raises ConfigError."""
+    if not isinstance(tasks, list) or not tasks:
+        raise ConfigError(f"tasks must name at least one of {', '.join(TASKS)}, got none")
     own = [str(task) for task in tasks if str(task).startswith(DATA)]
-    for task in own:
-        if upload is None or task != upload.task:
+    there = None if checkpoint is None else offered(upload, checkpoint, token)
+    for task in own if checkpoint is not None else ():
+        if there is None or task != there.task:
             raise ConfigError(
                 "tasks must name a dataset that you have handed over here and that this checkpoint can be trained "
                 f"on, got {task[:60]!r}"
             )
     return (*(name for name in TASKS if name in tasks), *own[:1]) or tuple(map(str, tasks))
+
+
+def _check_rollouts(problems: int | None, generations: int | None) -> None:
+    """Refuse too large a step, where both of its numbers are right on their own; raises ConfigError."""
+    if problems is not None and generations is not None and problems * generations > MAX_ROLLOUTS:
+        raise ConfigError(
+            f"problems a step × group size must be at most {MAX_ROLLOUTS}, got {problems} × {generations}"
+        )
 
 
 def _checked(setting: Setting, value: Any) -> Any:

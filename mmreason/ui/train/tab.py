@@ -31,10 +31,11 @@ from mmreason.ui.train.words import claim, kept_words
 POLL_SECONDS = 1.5
 
 
-def build_train(blocks: gr.Blocks, tab: gr.Tab, visitor: gr.BrowserState) -> Train:
-    """Lay out ``tab`` inside ``blocks`` and connect its events."""
+def build_train(blocks: gr.Blocks, tab: gr.Tab, visitor: gr.BrowserState, kept: gr.BrowserState) -> Train:
+    """Lay out ``tab`` inside ``blocks`` and connect its events; ``kept`` is the form as it was left."""
     parts: dict[str, Any] = {
         "visitor": visitor,
+        "kept_form": kept,
         "chosen": gr.State(None),
         "is_open": gr.State(False),
         "seen": gr.State({}),

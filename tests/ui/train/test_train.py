@@ -23,10 +23,11 @@ from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import queue, store
 from mmreason.ui.runs.state import is_alive, last_step, status_of
-from mmreason.ui.shell.field import at_field
+from mmreason.ui.shell.field import at_field, at_fields
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import tab
-from mmreason.ui.train.form import CALLED, FEW, MORE, checked_settings, filled
+from mmreason.ui.train.form import CALLED, FEW, MORE, checked_settings, filled, read_form
+from mmreason.ui.train.kept import values_at_arrival
 from tests.helpers import policies
 from tests.helpers.browser import HOSTILE, launched, settle
 from tests.helpers.training_runs import OWNER, evaluation, fork_trainings, leave, row
@@ -315,7 +316,7 @@ def test_a_stranger_who_calls_the_server_without_the_buttons_is_refused(train_pa
     (arrive,) = [d for d in loads if set(orders["resume"]["inputs"]) <= set(d["outputs"])]
     for token in ("a stranger's token, long enough", run.owner, ""):
         session = f"session of {token or 'nobody'}"  # a session of its own: a page reads all answers of its session
-        assert "another visitor" in called(page, f"{train_page.address}?run={run.id}", session, arrive, [token])
+        assert "another visitor" in called(page, f"{train_page.address}?run={run.id}", session, arrive, [token, None])
         for what, sent in orders.items():
             said = called(page, train_page.address, session, sent, [None, token])
             assert f"Only the visitor who started run {run.id} may {what} it" in said
@@ -381,6 +382,92 @@ def test_what_is_wrong_is_told_at_its_field():
     assert at_field("The disk is full.", CALLED) == "The disk is full."
 
 
+def test_all_that_is_wrong_is_told_at_once_in_the_order_of_the_page_each_at_a_field_of_its_own():
+    good = filled(PRESETS["Short (CPU)"]) | {"checkpoint": "base"}
+    numbers = [each for each in (*FEW, *MORE) if isinstance(each, NumberSetting)]
+    wrong = {"checkpoint": "nobody", "tasks": []} | {f"weight_{level}": -1 for level in DIFFICULTIES}
+    wrong |= {each.name: each.limit.high * 10 for each in numbers}
+    settings, reasons = read_form(good | wrong, None)
+    told = at_fields([sentence(each) for each in reasons], CALLED)["each"]
+    assert settings is None and [each["at"] for each in told] == [f"train-{name}" for name in wrong]
+    assert len({each["says"] for each in told}) == len(wrong)
+    said = dict(zip(wrong, map(str, reasons), strict=True))
+    for name in wrong:  # mending one leaves the others
+        _, left = read_form(good | wrong | {name: good[name]}, None)
+        assert [str(each) for each in left] == [said[other] for other in wrong if other != name]
+    made, reasons = read_form(good, None)
+    assert made == PRESETS["Short (CPU)"].but(assignment=BOTH) and reasons == []
+
+
+# What a visitor chose
+
+
+def stored(**changes):
+    return PRESETS["Short (CPU)"].but(assignment="joint", steps=7, seed=3, bf16=True, **changes).stored()
+
+
+def test_what_was_kept_of_the_form_makes_the_same_settings_again(train_page):
+    for kept in (stored(), stored(difficulties={"easy": 0.25, "hard": 3}), stored(curriculum=True, tasks=["maze"])):
+        values = values_at_arrival(json.loads(json.dumps(kept)), None, OWNER)
+        assert read_form(values, OWNER)[0].stored() == kept
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        *(None, "", 7, [], {}, {"checkpoint": "base"}, "x" * 10_000, stored(checkpoint="gone")),
+        *(stored() | {"steps": value} for value in (0, -1, 10**9, "7", None, [], True, 1e300)),
+        *(
+            stored() | {"tasks": value}
+            for value in ([], ["chess"], "maze", {"maze": "x"}, ["maze"] * 10_000 + ["x"], 3)
+        ),
+        *(stored() | {"difficulties": value} for value in ({}, {"easy": -1}, {"x": 1}, HOSTILE[0], [[]])),
+        *(stored() | {"assignment": value} for value in (HOSTILE[0], None, 3, {})),
+        *(stored() | {"checkpoint": value} for value in ("../x", HOSTILE[1], 3, [], "run:0123456789ab/joint")),
+    ],
+)
+def test_what_is_kept_and_of_no_use_falls_back_to_the_preset_without_a_word(train_page, kept):
+    values = values_at_arrival(kept, None, OWNER)
+    assert values == {} or read_form(values, OWNER)[0] is not None
+
+
+def test_the_form_is_there_again_after_a_reload_and_that_of_a_run_that_goes_on_is_the_runs(
+    train_page, visit, monkeypatch
+):
+    monkeypatch.setattr(queue, "command_of", lambda run: ["-c", UNTIL_STOPPED, str(run.arm_folder("joint"))])
+    page = open_train(visit, train_page.address)
+
+    def shown(steps: int, task: str, arm: str) -> None:
+        expect(page.locator("#train-steps input")).to_have_value(str(steps))
+        expect(page.locator("#train-tasks").get_by_label(task)).to_be_checked()
+        expect(page.locator("#train-assignment").get_by_label(arm, exact=True)).to_be_checked()
+
+    def again() -> None:
+        page.reload()
+        page.get_by_role("tab", name="Train", exact=True).click()
+        page.locator("#train-start, #train-going").locator("visible=true").first.wait_for()
+        if not page.locator("#train-steps input").is_visible():
+            page.locator("#train-more button").first.click()
+
+    page.locator("#train-more button").first.click()
+    page.locator("#train-assignment").get_by_label("joint", exact=True).click()
+    fill(page, "steps", 5)
+    expect(page.locator("#train-preset").get_by_label("custom")).to_be_checked()  # what is kept comes with it
+    page.wait_for_function("localStorage.getItem('mmreason-train-form') !== null")
+    again()
+    shown(5, "jigsaw", "joint")
+    expect(page.locator("#train-preset").get_by_label("custom")).to_be_checked()
+    page.locator("#train-start").click()
+    expect(page.locator("#train-head .state")).to_contain_text("Evaluating")
+    page.locator("#train-tasks").get_by_label("maze").click()
+    before = page.evaluate("localStorage.getItem('mmreason-train-form')")
+    fill(page, "steps", 9)
+    page.wait_for_function("before => localStorage.getItem('mmreason-train-form') !== before", arg=before)
+    again()
+    shown(5, "jigsaw", "joint")
+    expect(page.locator("#train-tasks").get_by_label("maze")).not_to_be_checked()
+
+
 def test_start_says_at_once_that_it_begins(train_page, visit):
     page = open_train(visit, train_page.address)
     page.evaluate("""() => {
@@ -417,6 +504,18 @@ def test_a_bad_value_is_told_at_its_field_and_nothing_starts_until_it_is_mended(
         fill(page, field.name, kept)
         expect(page.locator(".field-says")).to_have_count(0)
         expect(page.locator("#train-start")).to_be_enabled()
+    for name in ("weight_easy", "eval_steps", "steps"):
+        fill(page, name, -1)
+    for name, begins in (("weight_easy", "Weight of easy"), ("eval_steps", "Evaluate every"), ("steps", "Steps")):
+        expect(page.locator(f"#train-{name} .field-says")).to_contain_text(f"{begins} must be a")
+        expect(page.locator(f"#train-{name} input")).to_have_attribute("aria-invalid", "true")
+    expect(page.locator(".field-says:visible")).to_have_count(3)
+    fill(page, "eval_steps", 2)
+    expect(page.locator(".field-says:visible")).to_have_count(2)
+    fill(page, "steps", 4)
+    expect(page.locator(".field-says:visible")).to_have_count(1)
+    fill(page, "weight_easy", 0)
+    expect(page.locator("#train-start")).to_be_enabled()
     fill(page, "weight_easy", -1)
     expect(page.locator("#train-weight_easy .field-says")).to_contain_text("Weight of easy must be a number from 0")
     fill(page, "weight_easy", 0)
@@ -424,6 +523,31 @@ def test_a_bad_value_is_told_at_its_field_and_nothing_starts_until_it_is_mended(
         page.locator("#train-tasks").get_by_label(task).click()
     expect(page.locator("#train-tasks .field-says")).to_contain_text("Tasks must name at least one")
     assert store.all_runs() == []
+
+
+def test_who_starts_with_wrong_fields_is_led_to_the_first_of_them_out_of_the_fold(train_page, visit):
+    page = open_train(visit, train_page.address)
+    page.locator("#train-more button").first.click()
+    fold = page.locator("#train-more button.label-wrap")
+    page.evaluate("""() => {
+      const sent = window.fetch;  // so slow a server that Start is pressed before it has looked at the fields
+      window.fetch = async (url, options) => {
+        const body = String(options?.body ?? '');
+        if (String(url).includes('queue/join') && !window.pressed) await new Promise((go) => { window.go = go; });
+        return sent(url, options);
+      };
+    }""")
+    fill(page, "steps", -1)
+    fill(page, "seed", -1)
+    fold.click()
+    expect(page.locator("#train-steps input")).to_be_hidden()
+    page.evaluate("window.pressed = true")
+    page.locator("#train-start").click()
+    expect(page.locator("#train-steps input")).to_be_focused()
+    expect(page.locator("#train-seed .field-says")).to_contain_text("Seed must be a whole number from 0")
+    expect(page.locator("#train-form-says")).to_contain_text("Steps must be a whole number from 1")
+    assert store.all_runs() == []
+    page.evaluate("window.go?.()")
 
 
 @pytest.mark.parametrize(

@@ -1,40 +1,73 @@
-// One sentence for the visitor, by textContent; an empty value hides it.  A value { says, at } is of a field: it stands
-// there, too, and the field is marked.
+// Sentences for the visitor, by textContent; an empty value hides them.  One with a field, { says, at }, stands there,
+// too, and the field is marked.  A value { each, focus } has several, and may lead the visitor to the first field.
 
 const { finder, node } = mm;
 const line = finder(element)('notice');
-const beside = node('p', 'field-says'); // at the field
-beside.id = `says-${Math.random().toString(36).slice(2)}`;
-/** @type {HTMLElement | null} */
-let marked = null;
+/** @type {Map<HTMLElement, HTMLElement>} */
+const marked = new Map(); // fields, and what is said at each
+
+/** @returns {{ says: string, at?: string }[]} */
+function told() {
+  const each = Array.isArray(props.value?.each) ? props.value.each : [props.value];
+  return each
+    .map((/** @type {any} */ one) => (one && typeof one === 'object' ? one : { says: String(one ?? '') }))
+    .filter((/** @type {any} */ one) => one.says);
+}
 
 function show() {
-  const { says, at } = typeof props.value === 'string' ? { says: props.value, at: '' } : (props.value ?? {});
-  line.textContent = String(says ?? '');
-  line.hidden = !says;
-  const field = says && at ? document.getElementById(at) : null;
-  if (marked && marked !== field) mark(marked, false);
-  marked = field;
-  if (!field) {
-    beside.remove();
-    return;
+  const all = told();
+  line.textContent = all.map((each) => String(each.says)).join('\n');
+  line.hidden = !all.length;
+  /** @type {Map<HTMLElement, string>} */
+  const wrong = new Map();
+  for (const { says, at } of all) {
+    const field = at ? document.getElementById(at) : null;
+    if (field && !wrong.has(field)) wrong.set(field, String(says));
   }
-  beside.textContent = says;
-  field.append(beside);
-  mark(field, true);
+  for (const field of [...marked.keys()]) if (!wrong.has(field)) clear(field);
+  for (const [field, says] of wrong) mark(field, says);
+  const [first] = wrong.keys();
+  if (first && props.value?.focus) lead(first);
 }
 
 /**
  * @param {HTMLElement} field
- * @param {boolean} wrong
+ * @param {string} says
  */
-function mark(field, wrong) {
-  field.classList.toggle('wrong-field', wrong);
+function mark(field, says) {
+  const beside = marked.get(field) ?? node('p', 'field-says');
+  beside.id ||= `says-${Math.random().toString(36).slice(2)}`;
+  beside.textContent = says;
+  field.append(beside);
+  field.classList.add('wrong-field');
   for (const input of field.querySelectorAll('input')) {
-    input.setAttribute('aria-invalid', String(wrong));
-    if (wrong) input.setAttribute('aria-describedby', beside.id);
-    else input.removeAttribute('aria-describedby');
+    input.setAttribute('aria-invalid', 'true');
+    input.setAttribute('aria-describedby', beside.id);
   }
+  marked.set(field, beside);
+}
+
+/** @param {HTMLElement} field */
+function clear(field) {
+  marked.get(field)?.remove();
+  marked.delete(field);
+  field.classList.remove('wrong-field');
+  for (const input of field.querySelectorAll('input')) {
+    input.setAttribute('aria-invalid', 'false');
+    input.removeAttribute('aria-describedby');
+  }
+}
+
+/**
+ * Focus `field`, out of what is folded.
+ * @param {HTMLElement} field
+ */
+function lead(field) {
+  for (let around = field.parentElement; around && !field.offsetParent; around = around.parentElement) {
+    const fold = /** @type {HTMLElement | null} */ (around.querySelector(':scope > button.label-wrap:not(.open)'));
+    fold?.click();
+  }
+  requestAnimationFrame(() => field.querySelector('input')?.focus());
 }
 
 watch('value', show);
