@@ -228,7 +228,8 @@ def test_weights_turns_and_group_size_change_the_advantages(app, visit):
 
 def test_until_another_group_is_there_the_old_one_answers_for_itself_and_then_it_is_as_in_training(app, visit):
     """Its rewards are asked for once, with its own rollouts; what was chosen and searched before is not."""
-    page = inspect(visit, app)
+    page = visit(f"{app}/?group=photographs")
+    page.locator(".mm-group .about-source").get_by_text("another system").wait_for()
     asked: list[str] = []
     held: list[Route] = []
     page.on("request", lambda sent: asked.append(sent.url) if "/push?" in sent.url else None)
@@ -244,6 +245,7 @@ def test_until_another_group_is_there_the_old_one_answers_for_itself_and_then_it
     page.locator(".mm-group .weight-image").press("Tab")
     expect(page.locator(".mm-group .sentence")).not_to_have_text(before)
     assert len(asked) == 1 and "/maze" not in asked[0]
+    page.locator(".mm-group .later").click()  # of a group that is on its way out
     while not held:
         page.wait_for_timeout(20)
     held.pop().continue_()

@@ -99,6 +99,7 @@ find('ask').addEventListener('submit', (event) => {
     return;
   }
   const before = kept();
+  if (myAnswer(value) !== undefined) return show(); // in another tab
   const goesOn = before.day !== undefined && dayAfter(before.day) === value.day;
   keep({ day: value.day, answer, streak: goesOn ? (before.streak ?? 1) + 1 : 1 });
   show();

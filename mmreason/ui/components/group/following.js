@@ -54,7 +54,7 @@ export class Following {
     const { token } = this.inspector;
     try {
       const found = await ask(token, 'grown');
-      if (token === this.inspector.token && found) await this.show(found);
+      if (token === this.inspector.token && this.box.checked && found) await this.show(found);
       this.say();
     } catch (error) {
       this.acts.trouble(error);

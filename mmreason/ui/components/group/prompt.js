@@ -25,6 +25,7 @@ export class OpenPrompt {
     this.inspector = inspector;
     this.acts = acts;
     this.opened = 0; // number of the latest opening that was asked for
+    this.comes = false; // another group, before which no prompt of the old one is opened any more
     this.pushed = 0; // and of the latest advantages
     this.looked = 0; // and of the latest first look
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -38,6 +39,8 @@ export class OpenPrompt {
    * @returns {Promise<boolean>} whether they are shown
    */
   async open(prompt, other) {
+    if (this.comes && !other) return false;
+    this.comes = other !== undefined;
     this.opened += 1;
     const mine = this.opened;
     const { inspector } = this;
@@ -66,7 +69,10 @@ export class OpenPrompt {
       if (mine === this.opened) this.trouble(error);
       return false;
     } finally {
-      if (mine === this.opened) find('mm-group').removeAttribute('aria-busy');
+      if (mine === this.opened) {
+        this.comes = false;
+        find('mm-group').removeAttribute('aria-busy');
+      }
     }
   }
 

@@ -31,6 +31,7 @@ let last = null;
 /** @type {string[]} */
 let drawn = [];
 let begun = false;
+let frame = 0; // that was asked for
 let said = '';
 
 /** @param {Clock} what */
@@ -116,7 +117,7 @@ function tick(now) {
   if (time >= end()) {
     playing = false;
     draw();
-  } else requestAnimationFrame(tick);
+  } else frame = requestAnimationFrame(tick);
 }
 
 /** @param {boolean} on */
@@ -126,7 +127,8 @@ function play(on) {
   last = null;
   begun = true;
   draw();
-  if (on) requestAnimationFrame(tick);
+  cancelAnimationFrame(frame);
+  if (on) frame = requestAnimationFrame(tick);
 }
 
 /** @param {number} to */
