@@ -279,8 +279,13 @@ def test_the_verdict_is_that_of_python_on_finished_pictures_and_every_kind_of_wr
                 true, picture = bool(verdict.components["true"]), task.is_solved(problem.spec, canvas_HW)
                 answers = said[:1] == [ANSWER]
                 wanted.append({"picture": picture, "answer": answers and true, "right": answers and verdict.right})
-                drawings = {"cells": tables[task.name], "standIns": others[task.name], "walk": walks.get(task.name)}
-                drawings |= {"count": counts.get(task.name), "alone": task.name in ALONE}
+                drawings = {
+                    "cells": tables[task.name],
+                    "standIns": others[task.name],
+                    "walk": walks.get(task.name),
+                    "count": counts.get(task.name),
+                    "alone": task.name in ALONE,
+                }
                 case = {"ending": puzzle.stored, "drawings": drawings}
                 cases.append(case | {"codes": shown.tolist(), "answer": answer})
     told = node({"do": "verdicts", "cases": cases})
