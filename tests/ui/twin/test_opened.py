@@ -16,6 +16,7 @@ import pytest
 
 from mmreason.__main__ import main
 from mmreason.analysis.rollouts.push import correlation
+from mmreason.errors import TraceError
 from mmreason.rewards.assignment import (
     ASSIGNMENTS,
     GRANULARITIES,
@@ -26,9 +27,11 @@ from mmreason.rewards.assignment import (
     assign_judged,
     interference,
 )
+from mmreason.traces.file import to_json
 from mmreason.traces.group import save_group
 from mmreason.traces.opening import open_rollouts
 from mmreason.traces.rollouts import Part
+from mmreason.traces.versions.ours import two_of
 from mmreason.ui.group.detail import segment_detail
 from mmreason.ui.group.gather import group_of
 from mmreason.ui.group.held import Group
@@ -142,6 +145,27 @@ def test_an_older_file_of_ours_is_answered_from_its_codes(node, token):
     group = open_bundled(token)
     whole = [one for one in questions_of(group) if one[1].get("granularity") != "turn" and one[0] != "segment"]
     assert_answers(node, bundled()[token].path, group, whole)
+
+
+def test_groups_of_one_puzzle_that_have_names_are_kept_apart_alike(node, tmp_path):
+    """As a run's zip holds them; those without a name stay one group, and no two are called the same."""
+    native = open_bundled("sudoku-hard-2").native(0)
+    assert native is not None
+    two = two_of([to_json(trace, native.words, native.sheet) for trace in native.traces[:4]])
+    path, lines = tmp_path / "rollouts.jsonl", []
+    for name in ("joint, step 8", "prompt 4", "factorized, step 8", "", "joint, step 8", ""):
+        lines.append(json.dumps(two | {"prompts": [two["prompts"][0] | ({"group": name} if name else {})]}))
+    path.write_text("\n".join(lines))
+    group = group_of(open_rollouts(path), "")
+    named = [(prompt.id, len(rollouts)) for prompt, rollouts in zip(group.rollouts.prompts, group.groups, strict=True)]
+    assert named == [("joint, step 8", 8), ("prompt 4", 4), ("factorized, step 8", 4), ("prompt 4′", 8)]
+    assert sorted(group.natives) == [0, 1, 2, 3]
+    questions = [each for each in questions_of(group) if each[0] in ("look", "group")]
+    assert_answers(node, path, group, questions)
+    for wrong in (7, [], {"a": 1}, "x" * 201):
+        path.write_text(json.dumps(two | {"prompts": [two["prompts"][0] | {"group": wrong}]}))
+        with pytest.raises(TraceError, match=r"'prompts.group': must be text of at most 200 characters"):
+            open_rollouts(path)
 
 
 def test_rollouts_of_a_recorder_are_answered_as_the_live_page_answers(node, tmp_path):
