@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mmreason.training.run.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
+KEPT = 3  # traces of an evaluation, where nothing else is said
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_number(parser, limits.SLICE_SECONDS, 0.0, says="save and end within S seconds, to be resumed", metavar="S")
     add_number(parser, limits.LEAK_STEPS, 0, metavar="N")
-    add_number(parser, limits.HELD_OUT_TRACES, 3, metavar="N")
+    add_number(parser, limits.HELD_OUT_TRACES, shown=KEPT, metavar="N")
     parser.add_argument(
         "--report_to",
         nargs="+",
@@ -183,6 +184,12 @@ def _turns(
     config: GRPOConfig = build(GRPOConfig, values, **parts)
     if args.leak_steps and (config.lora_rank or isinstance(pipe, ViewsPipeline)):
         raise ConfigError("leak_steps must be 0 with lora_rank: the leak is measured on all weights")
+    if args.held_out_traces and pipe.sheet is None:
+        raise ConfigError(
+            "held_out_traces must be 0 for this checkpoint, whose codes are no cells: its held-out rollouts are not "
+            f"kept, got {args.held_out_traces}"
+        )
+    kept = KEPT if args.held_out_traces is None else args.held_out_traces
     trainer = Trainer(pipe, config, directory, accelerator, functions)
     if args.leak_steps and trainer.accelerator.num_processes > 1:
         raise ConfigError("leak_steps must be 0 with several processes")
@@ -203,7 +210,7 @@ def _turns(
         report.rollouts(rollouts.groups[0], step)
 
     def keep_some(traces: Sequence[Trace], step: int) -> None:
-        keep_held_out(directory.path, step, traces, pipe, args.held_out_traces)
+        keep_held_out(directory.path, step, traces, pipe, kept)
 
     measuring = MeasureConfig(assignment=replace(config.assignment, assignment="joint"), loss=config.loss)
 
@@ -218,6 +225,6 @@ def _turns(
         args.resume,
         on_row=show,
         on_samples=keep,
-        on_held_out=keep_some if args.held_out_traces and pipe.sheet is not None else None,
+        on_held_out=keep_some if kept and pipe.sheet is not None else None,
         measure=leak,
     )

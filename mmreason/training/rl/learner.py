@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -115,6 +116,11 @@ class CellsLearner:
 
     def __init__(self, pipe: InterleavedReasoningPipeline, config: GRPOConfig) -> None:
         check_policy(pipe.transformer)
+        if config.score_steps != 1:
+            raise ConfigError(
+                "score_steps must be 1 for checkpoints of our own, of which one forward scores all steps, "
+                f"got {config.score_steps:g}"
+            )
         for task in config.tasks:
             pipe.vocabulary.task_token(task)
         self.pipe, self.config, self.policy = pipe, config, pipe.transformer

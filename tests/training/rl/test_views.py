@@ -11,15 +11,18 @@ import pytest
 import torch
 from accelerate import Accelerator
 
+from mmreason.__main__ import main
 from mmreason.errors import ConfigError
 from mmreason.records import Trace
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.training.rl.config import GRPOConfig, LossConfig
 from mmreason.training.rl.grpo import GRPO
+from mmreason.training.rl.learner import CellsLearner
 from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.validation import held_out, solve_problems
 from tests.helpers import public
+from tests.helpers.learning import config, shared_pipe
 
 
 def low_ids(trace: Trace) -> list[float]:
@@ -187,6 +190,18 @@ def test_views_that_no_rollout_can_have_are_refused_before_an_earlier_run_is_rem
     with pytest.raises(ConfigError, match=says):
         Trainer(pipe, config_of(pipe), RunDirectory(tmp_path), Accelerator(cpu=True), [low_ids]).train()
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n'
+
+
+def test_the_command_ignores_no_flag_that_a_public_checkpoint_knows_nothing_of(tmp_path: Path, capsys: Any) -> None:
+    words = ["train", "--checkpoint", str(public.folder()), "--lora_rank", "2", "--tasks", "maze", "--steps", "1"]
+    for flag, says in (("--held_out_traces", "held_out_traces must be 0"), ("--leak_steps", "leak_steps must be 0")):
+        assert main([*words, "--output", str(tmp_path / flag), flag, "5"]) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_a_share_of_steps_is_refused_where_one_forward_scores_them_all() -> None:
+    with pytest.raises(ConfigError, match=r"score_steps must be 1 for checkpoints of our own, .*, got 0\.5"):
+        CellsLearner(shared_pipe(), config(score_steps=0.5))
 
 
 @pytest.mark.parametrize(
