@@ -72,7 +72,9 @@ class Settings:
         "", "checkpoints to fetch from the Hub at start, as `owner/name`, separated by commas"
     )
     storage_key: str = _place(
-        "mmreason", "where a browser keeps its visitor's token; not a secret; changing it gives everyone a new token"
+        "mmreason",
+        "where a browser keeps its visitor's token and Train's form; not a secret; changing it gives everyone a new "
+        "token",
     )
     mcp: int = _limit(0, 0, 1, "1 offers the endpoints to agents over MCP; needs the extra `gradio[mcp]`")
     log_level: str = _place("INFO", "what is logged: `DEBUG`, `INFO`, `WARNING` or `ERROR`")

@@ -449,11 +449,18 @@ def test_the_form_is_there_again_after_a_reload_and_that_of_a_run_that_goes_on_i
         if not page.locator("#train-steps input").is_visible():
             page.locator("#train-more button").first.click()
 
+    def kept(before: str | None) -> str:
+        """What the browser keeps of the form, once it is something else than ``before``."""
+        page.wait_for_function("before => localStorage.getItem('mmreason-train-form') !== before", arg=before)
+        return page.evaluate("localStorage.getItem('mmreason-train-form')")
+
     page.locator("#train-more button").first.click()
+    before = page.evaluate("localStorage.getItem('mmreason-train-form')")
     page.locator("#train-assignment").get_by_label("joint", exact=True).click()
+    before = kept(before)
     fill(page, "steps", 5)
     expect(page.locator("#train-preset").get_by_label("custom")).to_be_checked()  # what is kept comes with it
-    page.wait_for_function("localStorage.getItem('mmreason-train-form') !== null")
+    before = kept(before)
     again()
     shown(5, "jigsaw", "joint")
     expect(page.locator("#train-preset").get_by_label("custom")).to_be_checked()
@@ -462,7 +469,7 @@ def test_the_form_is_there_again_after_a_reload_and_that_of_a_run_that_goes_on_i
     page.locator("#train-tasks").get_by_label("maze").click()
     before = page.evaluate("localStorage.getItem('mmreason-train-form')")
     fill(page, "steps", 9)
-    page.wait_for_function("before => localStorage.getItem('mmreason-train-form') !== before", arg=before)
+    kept(before)
     again()
     shown(5, "jigsaw", "joint")
     expect(page.locator("#train-tasks").get_by_label("maze")).not_to_be_checked()
