@@ -72,9 +72,8 @@ def read_form(
             wrong.append(error)
 
     checkpoint = tried(lambda: _checkpoint(values["checkpoint"], token))
+    asked = PUBLIC if not wrong and checkpoints.is_public(checkpoint) else ()
     tasks = tried(lambda: _tasks(values["tasks"], upload, checkpoint, token))
-    is_public = checkpoint is not None and checkpoints.is_public(checkpoint)
-    asked = PUBLIC if is_public else ()
     found = {each.name: tried(partial(_checked, each, values[each.name])) for each in asked}
     if found.get("lora_rank") is not None:
         tried(lambda: _check_rank(found["lora_rank"], checkpoint))
