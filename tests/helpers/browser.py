@@ -60,6 +60,15 @@ def solve(page: Page) -> None:
     page.get_by_role("button", name="Solve", exact=True).click()
 
 
+def reload(page: Page) -> None:
+    """Load the page anew; what gradio says of answers that this cuts off is no fault."""
+    page.evaluate("""() => {
+      console.error = () => undefined;
+      addEventListener('unhandledrejection', (event) => event.preventDefault());
+    }""")
+    page.reload()
+
+
 def settle(page: Page) -> None:
     """Wait until the page has been told all that it asks for on arrival."""
     page.locator(".mm-footer .running:not(:empty)").wait_for(state="attached")

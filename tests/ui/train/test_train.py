@@ -29,7 +29,7 @@ from mmreason.ui.train import tab
 from mmreason.ui.train.form import CALLED, FEW, MORE, checked_settings, filled, read_form
 from mmreason.ui.train.kept import values_at_arrival
 from tests.helpers import policies
-from tests.helpers.browser import HOSTILE, launched, settle
+from tests.helpers.browser import HOSTILE, launched, reload, settle
 from tests.helpers.training_runs import OWNER, evaluation, fork_trainings, leave, row
 
 PATIENCE = 180_000  # a training process imports torch first
@@ -230,8 +230,7 @@ def test_both_arms_grow_side_by_side_from_the_first_seconds_stop_together_go_on_
       const lines = [...document.querySelectorAll('#train-figures .figure:first-child .key line')];
       return new Set(lines.map((line) => getComputedStyle(line).stroke)).size === 2;
     }""")
-    page.wait_for_event("requestfinished", lambda sent: "queue/data" in sent.url)  # gradio logs one that it breaks off
-    page.reload()
+    reload(page)
     says(page, "of 1000 · both arms")
     assert page.get_by_role("tab", name="Train", exact=True).get_attribute("aria-selected") == "true"
     page.locator("#train-going").click()  # where it was started
@@ -443,7 +442,7 @@ def test_the_form_is_there_again_after_a_reload_and_that_of_a_run_that_goes_on_i
         expect(page.locator("#train-assignment").get_by_label(arm, exact=True)).to_be_checked()
 
     def again() -> None:
-        page.reload()
+        reload(page)
         page.get_by_role("tab", name="Train", exact=True).click()
         page.locator("#train-start, #train-going").locator("visible=true").first.wait_for()
         if not page.locator("#train-steps input").is_visible():
