@@ -170,7 +170,6 @@ def _parts_of_inspect(page: Any, folder: Path) -> list[Path]:
     field.fill(re.sub("[1-4]", lambda digit: str(int(digit[0]) % 4 + 1), field.input_value(), count=1))
     page.locator(".mm-group .go-on").click()
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
-    page.locator(".mm-group .close").click()
     page.wait_for_timeout(600)
     for path, selector in zip(paths[1:], ("#duet .sides", ".mm-leak .checkpoints"), strict=True):
         write_whole(path, page.locator(selector).first.screenshot())
