@@ -141,7 +141,7 @@ P = Setup(
         Arm("image_only", "trace", 5),
     ),
     primary=("joint_pooled_trace", "factorized_trace"),
-    rates=(1e-4, 3e-4, 1e-3),
+    rates=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
     first_test_seed=726_000,
 )
 A = Setup(
@@ -175,7 +175,7 @@ B = Setup(
     protocol=replace(THEIRS, checkpoint="checkpoints/next/small-full", first_seed=300),
     arms=tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO),
     primary=("joint_pooled_trace", "factorized_trace"),
-    rates=(1e-4, 3e-4, 1e-3),
+    rates=P.rates,
     first_test_seed=728_000,
     needs="checkpoints/next/small-full, a small policy of pretrain --attention full --turn joint",
 )
