@@ -304,7 +304,8 @@ def test_what_cannot_be_is_refused_in_one_sentence(words, says, capsys):
 def test_the_plan_of_a_set_up_names_pilots_starts_and_runs(tmp_path, capsys):
     assert main(["reproduce", "--setup", "P", "--plan", "--results", str(tmp_path), "--json"]) == 0
     state = json.loads(capsys.readouterr().out)
-    assert state["finished"] == [] and state["missing"][:3] == ["rate-0.0001", "rate-0.0003", "rate-0.001"]
+    pilots = ["rate-1e-05", "rate-3e-05", "rate-0.0001", "rate-0.0003", "rate-0.001"]
+    assert state["finished"] == [] and state["missing"][:5] == pilots
     assert "factorized-trace-109" in state["missing"] and "start-104" in state["missing"]
 
 
