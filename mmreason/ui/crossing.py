@@ -49,6 +49,7 @@ NAME_NOTHING_ELSE_JS = """() => {
 }"""
 NAME_NOTHING_JS = "() => { if (location.search) history.replaceState(null, '', location.pathname); }"
 TO_TOP_JS = "() => window.scrollTo({ top: 0 })"
+KEEP = (gr.skip(),) * 16  # all that ``on_to_watch`` updates
 GROUP_SIZE = 8  # rollouts, the one that is looked at among them
 
 
@@ -128,9 +129,9 @@ def on_to_watch(token: Any, event: gr.EventData) -> tuple[Any, ...]:
     try:
         opened = open_native(token, said(event, "p"))
     except MMReasonError:
-        return (gr.skip(),) * 16
+        return KEEP
     if not isinstance(g, int) or not 0 <= g < len(opened.traces):
-        return (gr.skip(),) * 16
+        return KEEP
     finished = finished_of(opened, g)
     _, value = Playback(opened.words, opened.sheet).update(opened.traces[g], "opened")
     problem = opened.problem

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from mmreason.training.rl.presets import TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import queue, store
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import Run
+from mmreason.ui.train.form import read_form
 from tests.helpers.forked import Training
 
 OWNER, OTHER = "the owner's token, long enough", "another visitor's token"
@@ -36,6 +38,24 @@ def fork_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
         return Training(command[3:], options["env"], options["stdout"].name)
 
     monkeypatch.setattr(queue, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
+
+
+def checked_settings(values: dict[str, Any], token: Any) -> TrainSettings:
+    """The settings that ``read_form`` reads; raises the first of what is wrong."""
+    settings, wrong = read_form(values, token)
+    if settings is None:
+        raise wrong[0]
+    return settings
+
+
+def finished_run() -> Run:
+    """A run that has ended after its 60 steps, before the line can begin it."""
+    with store.locked():
+        run = store.create(TrainSettings(), OWNER)
+        ends = [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)]
+        leave(run, "factorized", ends, saved=60)
+        store.change(run, arm="factorized", pid=0, born=0.0)
+    return run
 
 
 def state(run: Run) -> str:

@@ -42,6 +42,7 @@ from mmreason.ui.train import form as train_form
 from mmreason.ui.watch import handlers, own
 from tests.helpers.apart import run_apart
 from tests.helpers.browser import ROOT
+from tests.helpers.training_runs import checked_settings
 from tests.load.attack import Events
 
 CALLS = int(os.environ.get("MMREASON_FUZZ_CALLS", "40"))
@@ -283,7 +284,7 @@ FORM = train_form.filled(PRESETS["GPU"]) | {"checkpoint": "base"}
 @in_process
 @given(st.sampled_from(train_form.CONTROLS), anything)
 def test_a_training_is_asked_for_within_the_limits_or_refused(field, value):
-    asked = told(lambda: train_form.checked_settings(FORM | {field: value}, "a token that is long enough"))
+    asked = told(lambda: checked_settings(FORM | {field: value}, "a token that is long enough"))
     if asked is not None:
         quota.check_work(asked)
         assert all(math.isfinite(number) for number in vars_of(asked) if isinstance(number, float))

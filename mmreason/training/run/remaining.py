@@ -87,7 +87,7 @@ def left_of(rows: Mapping[str, Rows], plan: Plan, before: Left | None = None, pa
     ``before`` is what all of it was expected to take: what has not been done yet is taken from there, as much slower
     or faster as what has been done.  ``passed`` seconds have gone by since the last row was written.
     """
-    done = {arm: _last_step(each) for arm, each in rows.items()}
+    done = {arm: last_step(each) for arm, each in rows.items()}
     lacking = {arm: _lacks_evaluation(each, plan) for arm, each in rows.items()}
     steps = sum(plan.steps - step for step in done.values())
     evaluations = sum(plan.evaluations_after(step) + lacking[arm] for arm, step in done.items())
@@ -140,13 +140,14 @@ def _times(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in TIMED if name in row}
 
 
-def _last_step(rows: Rows) -> int:
+def last_step(rows: Rows) -> int:
+    """The step of the last row."""
     return int(rows[-1].get("step", 0)) if rows else 0
 
 
 def _lacks_evaluation(rows: Rows, plan: Plan) -> bool:
     """Has nothing been evaluated yet, or was the evaluation after the last step broken off?"""
-    return not rows or (plan.evaluates(_last_step(rows)) and "success" not in rows[-1])
+    return not rows or (plan.evaluates(last_step(rows)) and "success" not in rows[-1])
 
 
 def _steps(rows: Rows) -> list[float]:

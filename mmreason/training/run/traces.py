@@ -52,7 +52,7 @@ def sampled_group(files: Sequence[Path], name: str) -> dict[str, Any]:
     So groups of several steps and arms may stand in one file without being taken for one another's.
     """
     contents = [HANDED.load(path) for path in files]
-    if any(map(_is_of_a_public_checkpoint, contents)):
+    if any(map(is_of_a_public_checkpoint, contents)):
         prompts: dict[str, dict[str, Any]] = {}
         rollouts: list[dict[str, Any]] = []
         for content in contents:
@@ -66,7 +66,8 @@ def sampled_group(files: Sequence[Path], name: str) -> dict[str, Any]:
     return group | {"prompts": [entry | {GROUP: name} for entry in group["prompts"]]}
 
 
-def _is_of_a_public_checkpoint(content: Any) -> bool:
+def is_of_a_public_checkpoint(content: Any) -> bool:
+    """Is ``content`` what a training of a public checkpoint has sampled?"""
     return isinstance(content, dict) and content.get("version") == VERSION_TWO and not is_ours(content)
 
 

@@ -23,9 +23,8 @@ from mmreason.traces.file import HANDED
 from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group
 from mmreason.traces.opening import ENDINGS, open_content, open_contents
 from mmreason.traces.reading.growing import Growing
-from mmreason.traces.versions.ours import VERSION_TWO, is_ours
 from mmreason.traces.versions.views import to_two
-from mmreason.training.run.traces import samples
+from mmreason.training.run.traces import is_of_a_public_checkpoint, samples
 from mmreason.ui.group.gather import group_of, group_of_members, group_of_traces
 from mmreason.ui.group.held import Group
 from mmreason.ui.group.opened import open_traces
@@ -67,9 +66,7 @@ def open_run(name: Any) -> Group:
             f"; got {str(name)[:60]!r}, which is not here" if name else "; there are none here"
         ))  # fmt: skip
     source, first = f"samples of the training run {said}", HANDED.load(files[0])
-    if (
-        isinstance(first, dict) and first.get("version") == VERSION_TWO and not is_ours(first)
-    ):  # of a public checkpoint
+    if is_of_a_public_checkpoint(first):
         contents = [(path.name, HANDED.read(path)) for path in files[:MAX_TRACES]]
         return group_of(open_contents(contents, MAX_UNPACKED), source, link=str(name))
     members = [member for path in files[:MAX_TRACES] for member in load_group(path)]

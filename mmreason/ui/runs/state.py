@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from mmreason.disk import one_line
-from mmreason.training.run.remaining import Left, left_of
+from mmreason.training.run.remaining import Left, last_step, left_of
 from mmreason.training.run.rundir import read_metrics, saved_step
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.store import Run, all_runs
@@ -89,11 +89,6 @@ class Status:
         since = max(self.told, psutil.boot_time() + born if born else 0.0)  # a process that goes on writes no row
         passed = max(0.0, (time.time() if now is None else now) - since) if since else 0.0
         return left_of(self.rows, self.run.settings.plan, before, passed)
-
-
-def last_step(rows: Rows) -> int:
-    """The step of the last row."""
-    return int(rows[-1].get("step", 0)) if rows else 0
 
 
 def status_of(run: Run) -> Status:

@@ -39,21 +39,13 @@ PUBLIC_SIZES = (  # of a first training of a public checkpoint: on a CPU, where 
 )
 
 
-CALLED = {  # what a reason of ``checked_settings`` calls a field, and the field's id
+CALLED = {  # what a reason of ``read_form`` calls a field, and the field's id
     **{f"weight of {name}": f"train-weight_{name}" for name in DIFFICULTIES},
     "weight of easy, medium or hard": f"train-{WEIGHTS[0]}",
     "problems a step × group size": "train-num_problems",
     **{name: f"train-{name}" for name in ("tasks", "checkpoint")},
     **{each.page.label.lower(): f"train-{each.name}" for each in (*FEW, *MORE, *PUBLIC) if each.page is not None},
 }
-
-
-def checked_settings(values: dict[str, Any], token: Any, upload: Upload | None = None) -> TrainSettings:
-    """The settings that ``read_form`` reads; raises the first of what is wrong, in one sentence."""
-    settings, wrong = read_form(values, token, upload)
-    if settings is None:
-        raise wrong[0]
-    return settings
 
 
 def read_form(

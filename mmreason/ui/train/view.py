@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mmreason.ui.runs.state import ACTIVE, Rows, Status, last_step, status_of
+from mmreason.training.run.remaining import last_step
+from mmreason.ui.runs.state import ACTIVE, Rows, Status, status_of
 from mmreason.ui.runs.store import EXAMPLE, find
 from mmreason.ui.train.curves import figures, lines_of
 from mmreason.ui.train.held_out import held_out_key, held_out_value

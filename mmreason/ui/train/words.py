@@ -11,9 +11,10 @@ from typing import Any
 from mmreason import places
 from mmreason.analysis.preset_gain import read_gain
 from mmreason.training.rl.presets import BOTH
+from mmreason.training.run.remaining import last_step
 from mmreason.ui.host import checkpoints, gpu
 from mmreason.ui.runs.estimate import estimate
-from mmreason.ui.runs.state import Status, last_step
+from mmreason.ui.runs.state import Status
 from mmreason.ui.runs.store import EXAMPLE, Run
 from mmreason.ui.shell.words import count, duration, flops, points
 

@@ -493,9 +493,7 @@ def test_a_group_is_rolled_out_and_a_changed_thought_is_followed(app, visit):
     page.locator("#duet .mm-duet:not([hidden])").wait_for(timeout=60_000)
     expect(page.locator("#duet .duet-title")).to_contain_text("instead of", use_inner_text=True)
     expect(page.locator("#duet .first-difference")).to_have_count(1)
-    expect(page.locator("#duet .side .sums").first).to_have_text(
-        re.compile("^" + re.escape("words")), use_inner_text=True
-    )
+    expect(page.locator("#duet .side .sums").first).to_have_text(re.compile("^words"), use_inner_text=True)
 
 
 def test_a_redrawn_cell_is_followed(app, visit):

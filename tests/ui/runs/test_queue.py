@@ -44,7 +44,7 @@ from mmreason.ui.train import view as train_view
 from mmreason.ui.train.words import head, state_words
 from tests.helpers.browser import HOSTILE
 from tests.helpers.standin import StandInPipe, stand_in_trace
-from tests.helpers.training_runs import OTHER, OWNER, empty_store, evaluation, leave, row, state
+from tests.helpers.training_runs import OTHER, OWNER, checked_settings, empty_store, evaluation, leave, row, state
 
 SETTINGS = TrainSettings(steps=60, eval_problems=80, save_steps=20)
 COMMAND_OF = queue.command_of
@@ -197,8 +197,8 @@ def test_a_trained_checkpoint_is_listed_for_its_owner_alone():
     assert [value for _, value in choices.choices_of(OTHER)] == ["base"]
     assert host_checkpoints.checkpoint_folder(name) == run.arm_folder("factorized") / "checkpoint"
     with pytest.raises(MMReasonError, match="checkpoint must be one that is here"):
-        train_form.checked_settings(values(checkpoint=name), OTHER)
-    assert train_form.checked_settings(values(checkpoint=name), OWNER).checkpoint == name
+        checked_settings(values(checkpoint=name), OTHER)
+    assert checked_settings(values(checkpoint=name), OWNER).checkpoint == name
 
 
 # The example
@@ -446,7 +446,7 @@ def test_the_work_of_one_run_is_bounded_in_the_form_and_in_the_queue():
     ):
         queue.submit(HUGE, OWNER)
     with pytest.raises(ConfigError, match="one run may have 320000 rollouts"):
-        train_form.checked_settings(values(steps=1000, eval_steps=1, eval_problems=1000), OWNER)
+        checked_settings(values(steps=1000, eval_steps=1, eval_problems=1000), OWNER)
     for settings in PRESETS.values():
         quota.check_work(settings.but(assignment=BOTH))
 
@@ -554,7 +554,7 @@ def values(**changes):
 
 def test_the_presets_pass_their_own_check():
     for name in PRESETS:
-        found = train_form.checked_settings({"checkpoint": "base"} | train_form.filled(PRESETS[name]), OWNER)
+        found = checked_settings({"checkpoint": "base"} | train_form.filled(PRESETS[name]), OWNER)
         assert found == PRESETS[name].but(assignment="both")
         assert train_form.preset_of(found) == name
         assert train_form.preset_of(found.but(assignment="joint", checkpoint="other")) == name
@@ -586,13 +586,13 @@ BAD = [
 @pytest.mark.parametrize(("name", "value", "said"), BAD)
 def test_a_bad_value_is_refused_in_one_sentence(name, value, said):
     with pytest.raises(MMReasonError) as caught:
-        train_form.checked_settings(values(**{name: value}), OWNER)
+        checked_settings(values(**{name: value}), OWNER)
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_too_many_rollouts_are_refused_though_each_field_is_right():
     with pytest.raises(MMReasonError, match="group size must be at most 1024, got 128 × 32"):
-        train_form.checked_settings(values(num_problems=128, num_generations=32), OWNER)
+        checked_settings(values(num_problems=128, num_generations=32), OWNER)
 
 
 # Clock and disk

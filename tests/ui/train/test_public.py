@@ -17,9 +17,9 @@ from mmreason.ui.runs import store
 from mmreason.ui.runs.estimate import words
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.train import form
-from mmreason.ui.train.form import checked_settings, filled, public_fields
+from mmreason.ui.train.form import filled, public_fields
 from tests.helpers.shapes import write_shapes
-from tests.helpers.training_runs import fork_trainings
+from tests.helpers.training_runs import checked_settings, fork_trainings
 
 OWNER = "a token that is long enough"
 FAST = {"steps": 1, "num_problems": 1, "num_generations": 2, "eval_problems": 1, "eval_steps": 1, "save_steps": 1}

@@ -20,17 +20,18 @@ from mmreason.records import DIFFICULTIES
 from mmreason.settings import NumberSetting
 from mmreason.traces.sheet import load_with_sheet
 from mmreason.training.rl.presets import BOTH, PRESETS, TrainSettings
+from mmreason.training.run.remaining import last_step
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import queue, store
-from mmreason.ui.runs.state import is_alive, last_step, status_of
+from mmreason.ui.runs.state import is_alive, status_of
 from mmreason.ui.shell.field import at_field, at_fields
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.train import tab
-from mmreason.ui.train.form import CALLED, FEW, MORE, checked_settings, filled, read_form
+from mmreason.ui.train.form import CALLED, FEW, MORE, filled, read_form
 from mmreason.ui.train.kept import values_at_arrival
 from tests.helpers import policies
 from tests.helpers.browser import HOSTILE, launched, reload, settle
-from tests.helpers.training_runs import OWNER, evaluation, fork_trainings, leave, row
+from tests.helpers.training_runs import OWNER, checked_settings, evaluation, finished_run, fork_trainings, leave, row
 
 PATIENCE = 180_000  # a training process imports torch first
 UNTIL_STOPPED = "import pathlib, sys, time\nwhile not (pathlib.Path(sys.argv[1]) / 'stop').exists(): time.sleep(0.05)"
@@ -331,14 +332,7 @@ def called(page: Page, address: str, session: str, order: dict[str, Any], data: 
 
 
 def test_a_late_answer_to_a_link_does_not_pull_back_who_has_moved_on(train_page, visit):
-    with store.locked():  # before the line begins it
-        run = store.create(TrainSettings(), OWNER)
-        leave(
-            run,
-            "factorized",
-            [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)],
-            saved=60,
-        )
+    run = finished_run()
     held, late = [], []
 
     def hold(page):
@@ -584,15 +578,7 @@ def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page,
 
 
 def test_the_tab_fits_a_phone(train_page, visit):
-    with store.locked():  # before the line begins it
-        run = store.create(TrainSettings(), OWNER)
-        leave(
-            run,
-            "factorized",
-            [evaluation(0, 0.5), *(row(step) for step in range(1, 60)), evaluation(60, 0.9)],
-            saved=60,
-        )
-        store.change(run, arm="factorized", pid=0, born=0.0)
+    run = finished_run()
     page = visit(f"{train_page.address}?run={run.id}", width=390, height=844)
     says(page, "Finished: 60 steps")
     page.locator("#train-figures .mm-chart").nth(3).wait_for()

@@ -113,7 +113,7 @@ def test_stop_ends_the_run_within_a_step(scripted, visit):
     scripted.pipe.let(20)
     part(page, "result").wait_for()
     expect(part(page, "result-line")).to_contain_text("Stopped", use_inner_text=True)
-    expect(part(page, "status")).to_have_text(re.compile("^" + re.escape("Stopped")), use_inner_text=True)
+    expect(part(page, "status")).to_have_text(re.compile("^Stopped"), use_inner_text=True)
     expect(part(page, "masked")).to_have_count(0)  # what is not whole is not left standing
     whole = "Stopped after" in part(page, "result-line").inner_text()
     expect(part(page, "card")).to_have_count(int(whole))  # nor is its card, which would lead nowhere
@@ -128,7 +128,7 @@ def test_stop_while_a_run_is_played_shows_whole_words_and_says_so(scripted, visi
     page.locator(".mm-player[data-state=finished]").wait_for()
     page.get_by_role("button", name="Stop", exact=True).click()
     part(page, "narration").get_by_text("Stopped: play goes on from here.").wait_for()
-    expect(part(page, "status")).to_have_text(re.compile("^" + re.escape("Stopped")), use_inner_text=True)
+    expect(part(page, "status")).to_have_text(re.compile("^Stopped"), use_inner_text=True)
     expect(part(page, "now").locator(".masked")).to_have_count(0)
     part(page, "play").click()
     assert not part(page, "status").inner_text().startswith("Stopped")
@@ -142,7 +142,7 @@ def test_the_number_of_turns_is_told_after_the_end_only(scripted, visit):
     solve(page)
     to_the_end(page)
     part(page, "scrub").press("Home")
-    expect(part(page, "status")).to_have_text(re.compile(re.escape("turns needed") + "$"), use_inner_text=True)
+    expect(part(page, "status")).to_have_text(re.compile("turns needed$"), use_inner_text=True)
 
 
 def test_the_settings_close_by_escape_and_by_a_click_beside_them(scripted, visit):
@@ -212,7 +212,7 @@ def test_playback_lags_behind_at_reading_pace_and_jumps_to_the_live_edge(scripte
     page.locator(".mm-player[data-state=running]").wait_for()
     page.locator(".mm-player .block").nth(5).wait_for(state="attached")  # the buffer holds turn 3
     expect(part(page, "status")).to_contain_text("Turn 1", use_inner_text=True)
-    expect(part(page, "status")).to_have_text(re.compile(re.escape("solving") + "$"), use_inner_text=True)
+    expect(part(page, "status")).to_have_text(re.compile("solving$"), use_inner_text=True)
     part(page, "live").click()
     live(page, "Turn 3 · thought · step 1 · live")
 
