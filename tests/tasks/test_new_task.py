@@ -26,9 +26,10 @@ from mmreason.training.rl.grpo import GRPO
 from mmreason.training.rl.presets import TrainSettings
 from mmreason.training.supervised.pretrain import build_policy
 from mmreason.ui.host import checkpoints
-from mmreason.ui.train.form import checked_settings, filled
+from mmreason.ui.train.form import filled
 from mmreason.ui.watch.daily import FIRST_DAY, daily_puzzle
 from tests.helpers.stones import Stones
+from tests.helpers.training_runs import checked_settings
 
 BEFORE = tuple(TASKS)
 ALL = (*FIRST_TASKS, "stones")
