@@ -144,6 +144,14 @@ P = Setup(
     rates=(1e-5, 3e-5, 1e-4, 3e-4, 1e-3),
     first_test_seed=726_000,
 )
+P_TRAJECTORY = Setup(
+    name="P-trajectory",
+    protocol=replace(THEIRS, likelihood="trajectory", mask_share=None, first_seed=400),
+    arms=tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO),
+    primary=P.primary,
+    rates=(3e-5, 1e-4, 3e-4),
+    first_test_seed=729_000,
+)
 A = Setup(
     name="A",
     protocol=replace(
@@ -179,4 +187,4 @@ B = Setup(
     first_test_seed=728_000,
     needs="checkpoints/next/small-full, a small policy of pretrain --attention full --turn joint",
 )
-SETUPS = {setup.name: setup for setup in (P, A, B)}
+SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B)}
