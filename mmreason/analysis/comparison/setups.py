@@ -131,6 +131,7 @@ THEIRS = Protocol(
     looks_before=0,
 )
 TWO_BY_TWO = ("joint_pooled", "factorized", "joint", "factorized_pooled")
+FIVE_OF_EACH = tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO)
 
 P = Setup(
     name="P",
@@ -147,7 +148,7 @@ P = Setup(
 P_TRAJECTORY = Setup(
     name="P-trajectory",
     protocol=replace(THEIRS, likelihood="trajectory", mask_share=None, first_seed=400),
-    arms=tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO),
+    arms=FIVE_OF_EACH,
     primary=P.primary,
     rates=(3e-5, 1e-4, 3e-4),
     first_test_seed=729_000,
@@ -181,8 +182,8 @@ A = Setup(
 B = Setup(
     name="B",
     protocol=replace(THEIRS, checkpoint="checkpoints/next/small-full", first_seed=300),
-    arms=tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO),
-    primary=("joint_pooled_trace", "factorized_trace"),
+    arms=FIVE_OF_EACH,
+    primary=P.primary,
     rates=P.rates,
     first_test_seed=728_000,
     needs="checkpoints/next/small-full, a small policy of pretrain --attention full --turn joint",
