@@ -331,6 +331,13 @@ def cost_page(pipes, tmp_path_factory):
     patch.undo()
 
 
+# After so many frames of the browser, where the race stands.
+MOMENT_OF_RACE = """async (frames) => {
+  for (let i = 0; i < frames; i += 1) await new Promise(requestAnimationFrame);
+  return document.querySelector('#cost-race .scrub').value;
+}"""
+
+
 def open_cost(visit, address, **options):
     page = visit(address, **options)
     page.get_by_role("tab", name="Cost", exact=True).click()
@@ -373,6 +380,11 @@ def test_a_race_is_run_and_plays_and_the_local_lane_ends_first(cost_page, visit)
     page.locator("#cost-race .lane[data-over=true]").first.wait_for(timeout=120_000)
     assert lanes.nth(0).get_attribute("data-over") == "true"
     assert lanes.nth(1).get_attribute("data-over") == "false"
+    page.get_by_role("tab", name="Results", exact=True).click()
+    moments = [page.evaluate(MOMENT_OF_RACE, frames) for frames in (3, 30)]
+    assert moments[0] == moments[1]  # it waits while it is not seen
+    page.get_by_role("tab", name="Cost", exact=True).click()
+    page.wait_for_function(f"before => ({MOMENT_OF_RACE})(1).then((now) => now !== before)", arg=moments[1])
     page.get_by_role("button", name="Pause", exact=True).click()
     race = page.locator("#cost-race .race")
     race.focus()

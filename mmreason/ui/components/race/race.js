@@ -32,6 +32,7 @@ let last = null;
 let drawn = [];
 let begun = false;
 let frame = 0; // that was asked for
+let seen = false; // is any of it in view
 let said = '';
 
 /** @param {Clock} what */
@@ -87,17 +88,26 @@ function tell(text) {
   if (text !== said) find('said').textContent = said = text;
 }
 
+const unit = () => (clock === 'passes' ? 'forward passes' : 'tokens forwarded');
+
+/** What changes while it plays. */
+function drawTime() {
+  value?.lanes.forEach(drawLane);
+  const rounded = String(Math.round(time));
+  if (scrub.value === rounded && scrub.hasAttribute('aria-valuetext')) return;
+  scrub.value = rounded;
+  scrub.setAttribute('aria-valuetext', `${rounded} ${unit()}`);
+}
+
 function draw() {
   race.hidden = !value;
   if (!value) return;
-  value.lanes.forEach(drawLane);
   const { task, difficulty, seed, question } = value.problem;
   find('puzzle').textContent = `${task}, ${difficulty}, seed ${seed}. ${question}`;
-  const unit = clock === 'passes' ? 'forward passes' : 'tokens forwarded';
   scrub.max = String(end());
-  scrub.value = String(Math.round(time));
-  scrub.setAttribute('aria-label', unit);
-  scrub.setAttribute('aria-valuetext', `${Math.round(time)} ${unit}`);
+  scrub.setAttribute('aria-label', unit());
+  scrub.removeAttribute('aria-valuetext');
+  drawTime();
   find('play').textContent = playing ? 'Pause' : 'Play';
   for (const button of clockButtons) {
     const chosen = button.dataset.clock === clock;
@@ -113,11 +123,15 @@ function tick(now) {
   if (!playing || !element.isConnected) return;
   if (last !== null) time = Math.min(end(), time + ((now - last) * speed * end()) / LENGTH);
   last = now;
-  draw();
   if (time >= end()) {
+    drawTime(); // says who has finished, which is told of a race that plays
     playing = false;
     draw();
-  } else frame = requestAnimationFrame(tick);
+    return;
+  }
+  drawTime();
+  if (seen) frame = requestAnimationFrame(tick);
+  else last = null;
 }
 
 /** @param {boolean} on */
@@ -193,10 +207,17 @@ const acts = {
 onPlayerKeys(race, acts, () => !value);
 new IntersectionObserver(
   (entries) => {
-    // The bundled race plays when it first comes into view.
-    if (value && !begun && !calm.matches && entries.some((entry) => entry.isIntersecting)) play(true);
+    // The bundled race plays when it first comes into view; one that plays waits while nothing of it is seen.
+    const { isIntersecting, intersectionRatio } = entries[entries.length - 1];
+    const comes = isIntersecting && !seen;
+    seen = isIntersecting;
+    if (value && !begun && !calm.matches && intersectionRatio >= 0.4) play(true);
+    else if (comes && playing) {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(tick);
+    }
   },
-  { threshold: 0.4 },
+  { threshold: [0, 0.4] },
 ).observe(race);
 
 watch('value', receive);
