@@ -96,7 +96,7 @@ def test_axe_finds_what_is_planted(scripted, visit):
 
 @pytest.mark.slow
 def test_the_keyboard_reaches_all_controls_of_every_tab(scripted, visit):
-    page = visit(scripted.address)
+    page = visit(scripted.address, reduced_motion="reduce")  # the example stands at its end and need not be waited for
     settle(page)
     for tab in TABS:
         open_tab(page, tab)
