@@ -21,6 +21,7 @@ class Series:
         self.setup, self.results, self.work, self.say = setup, Path(results), Path(work), say
         self.runs = {run.name: run for run in setup.runs}
         self.pilots = {f"rate-{rate:g}": rate for rate in (setup.rates if len(setup.rates) > 1 else ())}
+        self._reproductions: dict[tuple[int | str, float], Reproduction] = {}  # each reads the start's weights once
 
     @property
     def jobs(self) -> list[str]:
@@ -65,8 +66,11 @@ class Series:
         rate = rate or self.rate
         if rate is None:
             raise ConfigError(f"set-up {self.setup.name} has no learning rate yet: its pilots are to be run first")
-        protocol = self.setup.protocol_of(rate, seed)
-        return Reproduction(protocol, self.results, self.work, self.say, f"start-{seed}")
+        if (seed, rate) not in self._reproductions:
+            protocol = self.setup.protocol_of(rate, seed)
+            found = Reproduction(protocol, self.results, self.work, self.say, f"start-{seed}")
+            self._reproductions[seed, rate] = found
+        return self._reproductions[seed, rate]
 
     def carry_out(self, job: str, on_row: OnRow | None = None) -> None:
         """Do ``job`` unless it is done; what was stopped goes on."""
@@ -87,8 +91,11 @@ class Series:
         return [self.reproduction(seed, self.setup.rates[0]).base() for seed in seeds]
 
     def _pilot(self, job: str) -> tuple[Reproduction, Run]:
-        protocol, run = self.setup.pilot(self.pilots[job])
-        return Reproduction(protocol, self.results / job, self.work / job, self.say), run
+        rate = self.pilots[job]
+        protocol, run = self.setup.pilot(rate)
+        if (job, rate) not in self._reproductions:
+            self._reproductions[job, rate] = Reproduction(protocol, self.results / job, self.work / job, self.say)
+        return self._reproductions[job, rate], run
 
 
 def _seed(job: str) -> int:

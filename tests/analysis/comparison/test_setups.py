@@ -14,6 +14,7 @@ from mmreason.analysis.comparison import registry
 from mmreason.analysis.comparison.gains import CELLS, GAINS, of_values, summary
 from mmreason.analysis.comparison.packing import Packing
 from mmreason.analysis.comparison.protocol import HEADLINE, Run
+from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.analysis.comparison.series import Series
 from mmreason.analysis.comparison.setups import SETUPS, Arm, P
 from mmreason.analysis.statistics import t_interval
@@ -186,7 +187,7 @@ def series(setup, folder) -> Series:
 
 
 @pytest.mark.slow
-def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_complete(tiny, tmp_path):
+def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_complete(tiny, tmp_path, monkeypatch):
     found = series(tiny, tmp_path)
     assert found.rate is None and found.ready == ["rate-0.0001", "rate-0.001", "start-0", "start-1"]
     with pytest.raises(ConfigError, match="pilots are to be run first"):
@@ -205,6 +206,9 @@ def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_com
     assert not found.missing and told["seeds"] == [0, 1] and len(told["factorized_trace"]["seeds"]) == 2
     assert all(name in told for name in GAINS)
     json.dumps(told, allow_nan=False)
+    with monkeypatch.context() as patch:  # who waits for jobs looks twice a second
+        patch.setattr(Reproduction, "_pipe", lambda self: pytest.fail("the start is loaded at every look"))
+        assert found.ready == [] and summary(found) == told
     assert "factorized as theirs" in setup_table({"setups": {"tiny": told | {"registered": "0" * 40}}})
 
 
