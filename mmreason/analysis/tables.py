@@ -167,7 +167,7 @@ def setup_table(found: Mapping[str, Any]) -> str:
     lines = []
     for name, row in found["setups"].items():
         at = f", registered at `{row['registered'][:12]}`" if row["registered"] else ""
-        lines += [f"**Set-up {name}**{at}: {setup_progress(row)}.", ""]
+        lines += [f"**Set-up {name}**{at}: {setup_progress(row)}.", "", *_pilots(row)]
         arms = [key for key in ARM_WORDS if row.get(key)]
         if not arms:
             continue
@@ -182,6 +182,25 @@ def setup_table(found: Mapping[str, Any]) -> str:
         gains = [f"- {words}: {_over_seeds(row[key], '+.1%')}" for key, words in GAIN_WORDS.items() if row.get(key)]
         lines += ["", *gains, ""]
     return "\n".join(lines).strip()
+
+
+def _pilots(row: Mapping[str, Any]) -> list[str]:
+    """The lines of a table of a set-up's pilots; none where there are none."""
+    ends = {"start": row["pilot_start"]} if row["pilot_start"] else {}
+    for rate, end in row["pilots"].items():
+        chosen = " (chosen)" if float(rate) == row["learning_rate"] else ""
+        ends[f"{float(rate):f}".rstrip("0") + chosen] = end
+    if not ends:
+        return []
+    heads = " | ".join(MEASURE_WORDS.values())
+    lines = [
+        f"| Pilot's learning rate ({row['pilot_problems']} validation problems, one seed) | {heads} |",
+        "|---|---|---|",
+    ]
+    lines += [
+        f"| {name} | " + " | ".join(f"{end[key]:.3f}" for key in MEASURE_WORDS) + " |" for name, end in ends.items()
+    ]
+    return [*lines, ""]
 
 
 def _over_seeds(row: Mapping[str, Any], form: str) -> str:

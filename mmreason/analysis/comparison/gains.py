@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.analysis.comparison.headline import FEWEST_SEEDS
-from mmreason.analysis.comparison.series import Series
+from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
 from mmreason.analysis.statistics import t_interval
 
@@ -43,7 +43,9 @@ def summary(series: Series) -> dict[str, Any]:
         "runs": {"finished": sum(map(series.has, series.runs)), "registered": len(series.runs)},
         "pilots_registered": len(series.pilots),
         "learning_rate": series.rate,
-        "pilots": {str(rate): series.pilot_score(job) for job, rate in series.pilots.items() if series.has(job)},
+        "pilots": {str(rate): _pilot(series, job) for job, rate in series.pilots.items() if series.has(job)},
+        "pilot_start": _pilot(series, PILOT_START) if series.has(PILOT_START) else None,
+        "pilot_problems": setup.pilot_problems * len(setup.protocol.tasks),
         "seeds": setup.seeds if len(complete) == len(setup.arms) else None,
         "needs": setup.needs or None,
     }
@@ -58,6 +60,11 @@ def summary(series: Series) -> dict[str, Any]:
     tasks = setup.protocol.tasks
     found["by_task"] = {task: _estimates(_values(ends, "sampled", setup.measure, task)) for task in tasks}
     return found
+
+
+def _pilot(series: Series, job: str) -> dict[str, float]:
+    """A pilot's shares of validation problems, or those of the start; one seed, so that no interval is known."""
+    return {measure: series.pilot_end(job)["sampled"][measure]["mean"] for measure in MEASURES}
 
 
 def _values(ends: Mapping[str, Mapping[int, Any]], how: str, measure: str, of: str = "mean") -> Values:

@@ -11,6 +11,7 @@ from mmreason.analysis.comparison.reproduce import Reproduction, Say
 from mmreason.analysis.comparison.setups import Setup
 from mmreason.errors import ConfigError
 
+PILOT_START = "start-pilots"  # what the start checkpoint does on the validation problems of the pilots
 OnRow = Callable[[dict[str, Any]], None]
 
 
@@ -26,7 +27,8 @@ class Series:
     @property
     def jobs(self) -> list[str]:
         """All that there is to do, in its order."""
-        return [*self.pilots, *(f"start-{seed}" for seed in self.setup.seeds), *self.runs]
+        pilots = [*self.pilots, PILOT_START] if self.pilots else []
+        return [*pilots, *(f"start-{seed}" for seed in self.setup.seeds), *self.runs]
 
     @property
     def missing(self) -> list[str]:
@@ -43,6 +45,8 @@ class Series:
             return (self.results / f"{job}.json").is_file()
         if job in self.pilots:
             return self._pilot(job)[0].has(self._pilot(job)[1])
+        if job == PILOT_START:
+            return self._pilot_start() is not None
         return self.reproduction(_seed(job), self.setup.rates[0]).measured
 
     @property
@@ -54,12 +58,17 @@ class Series:
             return self.setup.rates[0]
         if not all(map(self.has, self.pilots)):
             return None
-        return max(sorted(self.pilots.values()), key=lambda rate: self.pilot_score(f"rate-{rate:g}"))
+        by_rate = {rate: self.pilot_end(job)["sampled"] for job, rate in self.pilots.items()}
+        return max(sorted(by_rate), key=lambda rate: by_rate[rate][self.setup.measure]["mean"])
 
-    def pilot_score(self, job: str) -> float:
-        """What chooses: the measure on validation problems at the end of a pilot."""
-        found = self._pilot(job)[0].finished([self._pilot(job)[1]])[0]
-        return float(found["end"]["sampled"][self.setup.measure]["mean"])
+    def pilot_end(self, job: str) -> dict[str, Any]:
+        """The outcomes on validation problems at the end of a pilot, or of the start; it must be done."""
+        if job == PILOT_START:
+            start = self._pilot_start()
+            assert start is not None, "asked before it was done"
+            return start.base()["end"]
+        reproduction, run = self._pilot(job)
+        return reproduction.finished([run])[0]["end"]
 
     def reproduction(self, seed: int, rate: float | None = None) -> Reproduction:
         """The files of one seed."""
@@ -79,6 +88,9 @@ class Series:
         elif job in self.pilots:
             reproduction, run = self._pilot(job)
             reproduction.carry_out(run, on_row)
+        elif job == PILOT_START:
+            if not self.has(job):
+                self._pilot(next(iter(self.pilots)))[0].base()
         else:
             self.reproduction(_seed(job), self.setup.rates[0]).base()
 
@@ -89,6 +101,11 @@ class Series:
     def starts(self, seeds: list[int]) -> list[dict[str, Any]]:
         """What the start checkpoint did on the test problems of ``seeds``."""
         return [self.reproduction(seed, self.setup.rates[0]).base() for seed in seeds]
+
+    def _pilot_start(self) -> Reproduction | None:
+        """The pilot beside whose file that of the start is: all have the same problems."""
+        begun = (self._pilot(job)[0] for job in self.pilots if (self.results / job).is_dir())
+        return next((each for each in begun if each.measured), None)
 
     def _pilot(self, job: str) -> tuple[Reproduction, Run]:
         rate = self.pilots[job]

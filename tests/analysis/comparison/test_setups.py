@@ -15,7 +15,7 @@ from mmreason.analysis.comparison.gains import CELLS, GAINS, of_values, summary
 from mmreason.analysis.comparison.packing import Packing
 from mmreason.analysis.comparison.protocol import HEADLINE, Run
 from mmreason.analysis.comparison.reproduce import Reproduction
-from mmreason.analysis.comparison.series import Series
+from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import SETUPS, Arm, P
 from mmreason.analysis.statistics import t_interval
 from mmreason.analysis.tables import setup_table
@@ -189,7 +189,7 @@ def series(setup, folder) -> Series:
 @pytest.mark.slow
 def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_complete(tiny, tmp_path, monkeypatch):
     found = series(tiny, tmp_path)
-    assert found.rate is None and found.ready == ["rate-0.0001", "rate-0.001", "start-0", "start-1"]
+    assert found.rate is None and found.ready == ["rate-0.0001", "rate-0.001", PILOT_START, "start-0", "start-1"]
     with pytest.raises(ConfigError, match="pilots are to be run first"):
         found.carry_out("factorized-trace-0")
     for job in found.ready:
@@ -209,7 +209,13 @@ def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_com
     with monkeypatch.context() as patch:  # who waits for jobs looks twice a second
         patch.setattr(Reproduction, "_pipe", lambda self: pytest.fail("the start is loaded at every look"))
         assert found.ready == [] and summary(found) == told
-    assert "factorized as theirs" in setup_table({"setups": {"tiny": told | {"registered": "0" * 40}}})
+    assert {*told["pilots"]} == {"0.0001", "0.001"} and told["pilots"][str(found.rate)] == max(
+        told["pilots"].values(), key=lambda end: end[tiny.measure]
+    )
+    table = setup_table({"setups": {"tiny": told | {"registered": "0" * 40}}})
+    assert "factorized as theirs" in table and "| start | " in table and table.count("(chosen) | ") == 1
+    (start,) = (tmp_path / "results" / "rate-0.0001").glob("base-*.json")
+    assert json.loads(start.read_text())["tested"]["split"] == "validation"
 
 
 @pytest.mark.slow
