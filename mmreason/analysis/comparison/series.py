@@ -22,7 +22,8 @@ class Series:
         self.setup, self.results, self.work, self.say = setup, Path(results), Path(work), say
         self.runs = {run.name: run for run in setup.runs}
         self.pilots = {f"rate-{rate:g}": rate for rate in (setup.rates if len(setup.rates) > 1 else ())}
-        self._reproductions: dict[tuple[int | str, float], Reproduction] = {}  # each reads the start's weights once
+        self._pilots = {job: self._pilot_of(job, rate) for job, rate in self.pilots.items()}
+        self._reproductions: dict[tuple[int, float], Reproduction] = {}  # kept: each reads the start's weights once
 
     @property
     def jobs(self) -> list[str]:
@@ -44,7 +45,8 @@ class Series:
         if job in self.runs:
             return (self.results / f"{job}.json").is_file()
         if job in self.pilots:
-            return self._pilot(job)[0].has(self._pilot(job)[1])
+            reproduction, run = self._pilots[job]
+            return reproduction.has(run)
         if job == PILOT_START:
             return self._pilot_start() is not None
         return self.reproduction(_seed(job), self.setup.rates[0]).measured
@@ -67,7 +69,7 @@ class Series:
             start = self._pilot_start()
             assert start is not None, "asked before it was done"
             return start.base()["end"]
-        reproduction, run = self._pilot(job)
+        reproduction, run = self._pilots[job]
         return reproduction.finished([run])[0]["end"]
 
     def reproduction(self, seed: int, rate: float | None = None) -> Reproduction:
@@ -86,11 +88,11 @@ class Series:
         if job in self.runs:
             self.reproduction(self.runs[job].seed).carry_out(self.runs[job], on_row)
         elif job in self.pilots:
-            reproduction, run = self._pilot(job)
+            reproduction, run = self._pilots[job]
             reproduction.carry_out(run, on_row)
         elif job == PILOT_START:
             if not self.has(job):
-                self._pilot(next(iter(self.pilots)))[0].base()
+                self._pilots[next(iter(self.pilots))][0].base()
         else:
             self.reproduction(_seed(job), self.setup.rates[0]).base()
 
@@ -104,15 +106,12 @@ class Series:
 
     def _pilot_start(self) -> Reproduction | None:
         """The pilot beside whose file that of the start is: all have the same problems."""
-        begun = (self._pilot(job)[0] for job in self.pilots if (self.results / job).is_dir())
+        begun = (self._pilots[job][0] for job in self.pilots if (self.results / job).is_dir())
         return next((each for each in begun if each.measured), None)
 
-    def _pilot(self, job: str) -> tuple[Reproduction, Run]:
-        rate = self.pilots[job]
+    def _pilot_of(self, job: str, rate: float) -> tuple[Reproduction, Run]:
         protocol, run = self.setup.pilot(rate)
-        if (job, rate) not in self._reproductions:
-            self._reproductions[job, rate] = Reproduction(protocol, self.results / job, self.work / job, self.say)
-        return self._reproductions[job, rate], run
+        return Reproduction(protocol, self.results / job, self.work / job, self.say), run
 
 
 def _seed(job: str) -> int:

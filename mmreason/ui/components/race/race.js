@@ -123,14 +123,11 @@ function tick(now) {
   if (!playing || !element.isConnected) return;
   if (last !== null) time = Math.min(end(), time + ((now - last) * speed * end()) / LENGTH);
   last = now;
+  drawTime(); // before it ends, too: who has finished is told of a race that plays
   if (time >= end()) {
-    drawTime(); // says who has finished, which is told of a race that plays
     playing = false;
     draw();
-    return;
-  }
-  drawTime();
-  if (seen) frame = requestAnimationFrame(tick);
+  } else if (seen) frame = requestAnimationFrame(tick);
   else last = null;
 }
 
