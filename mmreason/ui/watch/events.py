@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,11 @@ class Watch(Parts):
         return [self.parts[name] for name in ("player", "notice")]
 
     @property
+    def named(self) -> list[Any]:
+        """What names a puzzle that is drawn from a seed, and whether it is that which is chosen."""
+        return [self.parts[name] for name in ("origin", "task", "difficulty", "seed", "checkpoint")]
+
+    @property
     def controls(self) -> list[Any]:
         return [self.parts[name] for name in CONTROLS]
 
@@ -81,6 +87,7 @@ class Watch(Parts):
 def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     """Connect all events; with ``is_empty`` the page shows a puzzle on arrival, for want of an example."""
     _connect_solving(watch)
+    _connect_origin(watch)
     _connect_puzzle(watch)
     _connect_own(watch)
     _connect_daily(watch)
@@ -89,7 +96,7 @@ def connect(watch: Watch, blocks: gr.Blocks, is_empty: bool) -> None:
     loaded = blocks.load(on_load, w.visitor, filled, **PRIVATE)
     loaded.then(handlers.expect, w.expected, w.expect, **PRIVATE)
     if is_empty:
-        blocks.load(on_preview, [w.task, w.difficulty, w.seed, w.checkpoint], w.seen, **PRIVATE)
+        blocks.load(on_preview, w.named, w.seen, **PRIVATE)
     blocks.load(None, None, None, js=ON_ARRIVAL_JS)
     blocks.unload(on_unload)
 
@@ -108,37 +115,44 @@ def _connect_solving(w: Watch) -> None:
     w.player.again(handlers.retry, w.finished, w.asked, **PRIVATE)
 
 
+def _connect_origin(w: Watch) -> None:
+    """Say in the browser where the puzzle comes from: of two quick choices the last counts, at any pace."""
+    seeded = (w.task.pick, w.difficulty.input, w.seed.input, w.surprise.click, w.own_close.click)
+    said = {SEEDED: seeded, TODAY: (w.today.click,), OWN: (w.own_open.click,)}
+    for origin, choices in said.items():
+        told = json.dumps(come_from(origin, is_open=origin == OWN))
+        for choice in choices:
+            choice(None, None, w.origins, js=f"() => {told}", **PRIVATE)
+
+
 def _connect_puzzle(w: Watch) -> None:
     puzzle, seen = [w.task, w.difficulty, w.seed, w.checkpoint], w.seen
-    for other in (w.task.pick, w.difficulty.input, w.seed.input, w.surprise.click, w.own_close.click):
-        other(lambda: come_from(SEEDED), None, w.origins, **AT_ONCE)
     picked = w.task.pick(on_pick, puzzle, [w.checkpoint, w.difficulty], **CHANGING)
-    picked = picked.then(on_preview, puzzle, seen, **PRIVATE)
-    changed = gr.on([w.difficulty.input, w.seed.input, w.own_close.click], on_preview, puzzle, seen, **CHANGING)
+    picked = picked.then(on_preview, w.named, seen, **PRIVATE)
+    changed = gr.on([w.difficulty.input, w.seed.input, w.own_close.click], on_preview, w.named, seen, **CHANGING)
     typed = [part.change for part in (w.seed, w.sampling_seed, w.temperature, w.num_steps, w.threshold)]
     gr.on(typed, *w.checked, **CHANGING, **AS_TYPED)
     w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player, *w.origins], **CHANGING)
-    drawn = w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, puzzle, seen, **PRIVATE)
+    drawn = w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, w.named, seen, **PRIVATE)
     for shown in (picked, changed, drawn):  # it may have been one of the visitor's own before, that cannot be solved
         shown.then(handlers.expect, w.expected, w.expect, **PRIVATE).then(*w.checked, **PRIVATE, **AS_TYPED)
     gr.on([w.difficulty.change, w.checkpoint.change], handlers.expect, w.expected, w.expect, **CHANGING)
 
 
 def _connect_daily(w: Watch) -> None:
-    puzzle = [w.task, w.difficulty, w.seed, w.checkpoint]
     chosen = w.today.click(on_today, None, [w.task, w.difficulty, w.seed, w.sampling_seed], **PRIVATE)
     chosen.then(handlers.fitting, [w.checkpoint, w.task], w.checkpoint, **PRIVATE)
-    shown = chosen.then(on_preview, puzzle, w.seen, **PRIVATE)
-    shown.then(on_today_shown, None, [w.notice, *w.origins], **PRIVATE).then(
+    shown = chosen.then(on_preview, w.named, w.seen, **PRIVATE)
+    shown.then(on_today_shown, w.origin, [w.notice, *w.origins], **PRIVATE).then(
         handlers.expect, w.expected, w.expect, **PRIVATE
     ).then(*w.checked, **PRIVATE, **AS_TYPED)
     w.finished.change(on_daily_result, w.finished, w.daily, **PRIVATE)
 
 
 def _connect_own(w: Watch) -> None:
-    puzzle = [w.kind, w.board, w.text, w.checkpoint]
+    puzzle = [w.origin, w.kind, w.board, w.text, w.checkpoint]
     seen = [w.player, w.own_says, w.solve, w.task, w.checkpoint, w.expect]
-    opened = w.own_open.click(on_open, [w.task, w.kind], [*w.origins, w.kind, w.board, w.text], **AT_ONCE)
+    opened = w.own_open.click(on_open, [w.task, w.kind], [w.kind, w.board, w.text], **AT_ONCE)
     opened.then(on_own, puzzle, seen, **PRIVATE)
     w.solve.click(on_close, None, w.own_panel, **AT_ONCE)
     w.kind.input(on_kind, [w.kind, w.board], [w.board, w.text], **PRIVATE).then(on_own, puzzle, seen, **PRIVATE)
@@ -215,7 +229,7 @@ def on_load(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     if wish is None and daily.LINK in params:
         task, difficulty, seed, sampling_seed = on_today()
         controls[:3], controls[-1] = (task, difficulty, seed), sampling_seed
-        says, *shown[4:] = on_today_shown(request)
+        says, *shown[4:] = on_today_shown(TODAY, request)
         player = handlers.preview_controls(task, difficulty, seed, chosen)[0] or player
     elif wish is not None:
         controls = [gr.skip() if value is None else value for value in handlers.filled(wish)]
@@ -236,10 +250,13 @@ def on_unload(request: gr.Request) -> None:
 # The puzzle
 
 
-def on_preview(request: gr.Request, *values: Any) -> tuple[Any, Any]:
-    """Show the puzzle that the controls name, unless a run is being shown; what is of a field is told there."""
+def on_preview(request: gr.Request, origin: str, *values: Any) -> tuple[Any, Any]:
+    """Show the puzzle that the controls name; what is of a field is told there.
+
+    All stays as it is where a run is being shown, or where the visitor's own puzzle was chosen meanwhile.
+    """
     began = run_number()
-    if WORKER.is_busy(_session(request)):
+    if origin == OWN or WORKER.is_busy(_session(request)):
         return gr.skip(), gr.skip()
     value, says = handlers.preview_controls(*values)
     return _unless_a_run_began(value, began), says
@@ -270,9 +287,9 @@ def on_today() -> tuple[Any, ...]:
     return asked.task, asked.difficulty, asked.seed, asked.sampling_seed
 
 
-def on_today_shown(request: gr.Request) -> tuple[Any, ...]:
-    """Say which puzzle this is and ask for the visitor's answer, unless a run is being shown."""
-    if WORKER.is_busy(_session(request)):
+def on_today_shown(origin: str, request: gr.Request) -> tuple[Any, ...]:
+    """Ask for the visitor's answer to it, unless another was chosen meanwhile or a run is being shown."""
+    if origin != TODAY or WORKER.is_busy(_session(request)):
         return (gr.skip(),) * 6
     try:
         return "", *come_from(TODAY, daily.question(daily.daily_puzzle(daily.today())))
@@ -293,12 +310,12 @@ def on_typed(request: gr.Request, *values: Any) -> tuple[Any, Any]:
 
 
 def on_open(task: Any, kind: Any) -> tuple[Any, ...]:
-    """Open the panel of the visitor's own puzzle in the chosen task."""
-    wanted, opened = own.kind_for(task), come_from(OWN, is_open=True)
+    """Set up the visitor's own puzzle in the chosen task."""
+    wanted = own.kind_for(task)
     if wanted == kind:
-        return *opened, gr.skip(), gr.skip(), gr.skip()
+        return (gr.skip(),) * 3
     text = own.as_text(task) if wanted == own.JSON else None
-    return *opened, *_own_parts(wanted, own.first_board(wanted), text)
+    return _own_parts(wanted, own.first_board(wanted), text)
 
 
 def on_close() -> Any:
@@ -306,11 +323,14 @@ def on_close() -> Any:
     return gr.Column(visible=False)
 
 
-def on_own(request: gr.Request, *values: Any) -> tuple[Any, ...]:
+def on_own(request: gr.Request, origin: str, *values: Any) -> tuple[Any, ...]:
     """Say whether the visitor's puzzle can be solved, and show it, its task and a checkpoint that knows it.
 
-    Nobody has measured how many such puzzles are solved: the last that is said of that goes.
+    Nobody has measured how many such puzzles are solved: the last that is said of that goes.  All stays as it is
+    where another puzzle was chosen meanwhile.
     """
+    if origin != OWN:
+        return (gr.skip(),) * 6
     began = run_number()
     busy = WORKER.is_busy(_session(request))
     value, says, solvable = handlers.check_own(*values)
@@ -344,9 +364,9 @@ def own_shown(puzzle: str, *, is_open: bool) -> tuple[Any, ...]:
 def come_from(origin: str, asks: dict[str, Any] | None = None, *, is_open: bool = False) -> tuple[Any, ...]:
     """Updates of ``Watch.origins``: the tile that is lit, what the day asks, whether the own board is open."""
     today, own_open = (
-        gr.Button(elem_classes=["tile", "chosen"] if origin == name else ["tile"]) for name in (TODAY, OWN)
+        gr.update(elem_classes=["tile", "chosen"] if origin == name else ["tile"]) for name in (TODAY, OWN)
     )
-    return origin, today, own_open, asks, gr.Column(visible=is_open)
+    return origin, today, own_open, asks, gr.update(visible=is_open)
 
 
 def _unless_a_run_began(value: dict[str, Any] | None, began: int) -> Any:

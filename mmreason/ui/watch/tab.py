@@ -21,7 +21,7 @@ def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
     """Lay out the tab inside ``blocks`` and connect its events."""
     value, finished = example_value()
     parts: dict[str, Any] = {"visitor": visitor, "finished": gr.State(finished), "asked": gr.State(None)}
-    parts["origin"] = gr.State(SEEDED)
+    parts["origin"] = gr.Textbox(SEEDED, visible=False)  # the browser keeps it
     parts |= _controls(SolveRequest() if finished is None or finished.request is None else finished.request)
     parts["notice"] = component("notice", value="", elem_id="notice")
     parts["daily"] = component("daily", value=None, elem_id="daily")

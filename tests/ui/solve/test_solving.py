@@ -344,7 +344,8 @@ def test_a_slow_preview_does_not_hide_the_run_that_began_meanwhile(pipe, monkeyp
 
     preview = solving.preview
     monkeypatch.setattr(solving, "preview", slowly)
-    values = {"on_preview": ("maze", "easy", 3, "base"), "on_own": ("maze", own.first_board("maze"), "", "base")}
+    own_maze = (handlers.OWN, "maze", own.first_board("maze"), "", "base")
+    values = {"on_preview": (handlers.SEEDED, "maze", "easy", 3, "base"), "on_own": own_maze}
     value, *_ = getattr(watch_events, shows)(SimpleNamespace(session_hash="me"), *values[shows])
     assert value["state"] == "ready"
     assert runs

@@ -55,7 +55,7 @@ def test_a_clock_that_is_far_off_is_said_and_breaks_no_run(monkeypatch, day):
     monkeypatch.setattr(daily, "today", lambda: day)
     asked = SimpleNamespace(session_hash="me")
     assert watch_events.on_today() == (gr.skip(),) * 4
-    says, *_, question, _ = watch_events.on_today_shown(asked)
+    says, *_, question, _ = watch_events.on_today_shown(handlers.TODAY, asked)
     assert question is None
     assert says.startswith("There is no puzzle today, because this server's clock is wrong: date must be from 2026")
     assert handlers.daily_result(Finished(trace([True], True), SHEET, SolveRequest())) is None

@@ -1,6 +1,7 @@
 """The visitor's own puzzle: clicked, typed or pasted; checked at once; hostile text stays text."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from playwright.sync_api import expect
 from mmreason.tasks import TASKS
 from mmreason.ui.solve.request import SolveRequest, link_query
 from mmreason.ui.watch import own
-from tests.helpers.browser import HOSTILE, part, share, solve, to_the_end
+from tests.helpers.browser import HOSTILE, part, settle, share, solve, to_the_end
 from tests.helpers.scripted import ScriptedPipe
 
+ASKED = re.compile("run/predict|queue/join")  # what an event of the page asks the server
 # Gradio warns that such a tag does not run, which is what is tested.
 AS_TEXT = pytest.mark.filterwarnings("ignore:A `<script>` tag was found:UserWarning")
 
@@ -164,6 +166,21 @@ def test_a_jigsaw_is_shown_and_pasted_as_json(scripted, visit):
     box = page.locator("#own-text textarea")
     box.fill('{"task": "jigsaw", "picture_seed": 7, "swaps": []}')
     page.get_by_text("swaps must be a list of 1 to 16 pairs").wait_for()
+
+
+def test_of_two_quick_choices_the_last_counts_however_late_the_first_is_answered(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    late = []
+    page.route(ASKED, lambda route: route.continue_() if late else late.append(route))
+    page.get_by_role("radio", name="jigsaw").click()
+    page.get_by_role("button", name="Your own puzzle").click()
+    page.get_by_text("This jigsaw can be solved, in 2 turns").wait_for()
+    with page.expect_response(lambda answer: answer.request == late[0].request):
+        late[0].continue_()
+    solve(page)
+    page.locator(".puzzle-name").get_by_text("Own jigsaw").wait_for()
+    expect(page.locator("#controls > .tile.chosen")).to_have_text("Your own puzzle", use_inner_text=True)
 
 
 def test_the_panel_opens_in_the_chosen_task_and_keeps_what_was_set_up(scripted, visit):
