@@ -15,7 +15,14 @@ from mmreason import places
 from mmreason.analysis.comparison.protocol import HEADLINE
 from mmreason.analysis.overview import overview_table
 from mmreason.analysis.results_file import results_path
-from mmreason.analysis.tables import comparison_table, cost_table, replace_block, setup_table, success_table
+from mmreason.analysis.tables import (
+    comparison_table,
+    cost_table,
+    relation_table,
+    replace_block,
+    setup_table,
+    success_table,
+)
 from mmreason.traces.sheet import load_with_sheet
 
 ANALYSIS, CHECKPOINTS = "mmreason/analysis/README.md", "checkpoints/README.md"
@@ -76,6 +83,7 @@ def tables() -> dict[tuple[str, str], str]:
         (ANALYSIS, "compute"): cost_table(read("compute")),
         (ANALYSIS, "reproduce"): comparison_table(read("reproduce")),
         (ANALYSIS, "setups"): setup_table(read("reproduce")),
+        (ANALYSIS, "relation"): relation_table(read("reproduce")["relation"]),
     }
     rows = read("evaluate").items()
     return found | {(CHECKPOINTS, f"success:{name}"): success_table(row["by_difficulty"]) for name, row in rows}

@@ -132,6 +132,18 @@ def t_quantile(freedom: int) -> float:
     return float(np.interp(0.475, below, x[1:]))
 
 
+def rank_correlation(first_N: Sequence[float], second_N: Sequence[float]) -> float:
+    """Spearman's: the correlation of ranks, equal values sharing the mean of theirs; 0 where one side is all equal."""
+    ranks = [_ranks(np.asarray(values, dtype=np.float64)) for values in (first_N, second_N)]
+    centred = [ranks_N - ranks_N.mean() for ranks_N in ranks]
+    spread = math.sqrt(float((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
+    return float(centred[0] @ centred[1]) / spread if spread else 0.0
+
+
+def _ranks(values_N: np.ndarray) -> np.ndarray:
+    return (values_N[:, None] > values_N).sum(axis=1) + (values_N[:, None] == values_N).sum(axis=1) / 2
+
+
 def sign_flip_p(differences_S: Sequence[float]) -> float:
     """Exact two-sided p-value of paired differences, if each might as well have had the other sign.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
+from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.statistics import difference_interval
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
@@ -147,6 +148,12 @@ GAIN_WORDS = {
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
     "gain_factorized_over_base": "factorized over the start (the paper +38.0 %)",
 }
+SETUP_WORDS = {
+    "P": "the authors' own setting, as far as it is known",
+    "P-trajectory": "set-up P with the exact likelihood",
+    "A": "hard puzzles of all four tasks, with the sampler that visitors use",
+    "B": "set-up P from a bidirectional policy",
+}
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
 
 
@@ -167,7 +174,7 @@ def setup_table(found: Mapping[str, Any]) -> str:
     lines = []
     for name, row in found["setups"].items():
         at = f", registered at `{row['registered'][:12]}`" if row["registered"] else ""
-        lines += [f"**Set-up {name}**{at}: {setup_progress(row)}.", "", *_pilots(row)]
+        lines += [f"**Set-up {name}** ({SETUP_WORDS[name]}){at}: {setup_progress(row)}.", "", *_pilots(row)]
         arms = [key for key in ARM_WORDS if row.get(key)]
         if not arms:
             continue
@@ -182,6 +189,21 @@ def setup_table(found: Mapping[str, Any]) -> str:
         gains = [f"- {words}: {_over_seeds(row[key], '+.1%')}" for key, words in GAIN_WORDS.items() if row.get(key)]
         lines += ["", *gains, ""]
     return "\n".join(lines).strip()
+
+
+def relation_table(found: Mapping[str, Any]) -> str:
+    """What interference at the start predicts, and what factorizing gained, as Markdown."""
+    heads = [*PREDICTORS.values(), "factorized − joint (95 %)"]
+    lines = [f"| comparison | task | {' | '.join(heads)} |", "|---|---|" + "---|" * len(heads)]
+    for point in found["points"]:
+        cells = ["–" if point[name] is None else f"{point[name]:.3f}" for name in PREDICTORS]
+        cells.append(_over_seeds(point["gain"], "+.3f") if point["gain"] else "not known yet")
+        lines.append(f"| {point['comparison']} | {point['task']} | {' | '.join(cells)} |")
+    known = {name: row for name, row in found["correlations"].items() if row}
+    said = [f"{PREDICTORS[name]} {_estimate({'mean': r['spearman'], **r}, '+.2f')}" for name, r in known.items()]
+    number = max((row["points"] for row in known.values()), default=0)
+    lines += ["", f"Spearman's rank correlation with the gain over {number} points: {'; '.join(said)}."] * bool(said)
+    return "\n".join(lines)
 
 
 def _pilots(row: Mapping[str, Any]) -> list[str]:

@@ -39,10 +39,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.beside != 1 or args.deadline:
         raise ConfigError("--beside and --deadline are of a --setup, got none")
     from mmreason.analysis.comparison.headline import compare
-    from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Run, planned_runs
+    from mmreason.analysis.comparison.prediction import INTERFERENCE
+    from mmreason.analysis.comparison.protocol import GRANULARITIES, HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.comparison.registry import all_setups
+    from mmreason.analysis.comparison.relation import relation
     from mmreason.analysis.comparison.reproduce import Reproduction
-    from mmreason.analysis.tables import comparison_table, update_readme
+    from mmreason.analysis.tables import comparison_table, relation_table, update_readme
     from mmreason.disk import write_json
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
@@ -57,11 +59,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     runs = planned_runs(protocol)
     names = [run.name for run in runs]
     for only in args.only or []:
-        if only not in names:
+        if only not in (INTERFERENCE, *names):
             raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {only!r}")
+    joints = {f"joint_{each}": Run("joint", each, protocol.first_seed) for each in GRANULARITIES}
     if args.ship:
         comparison.check_ship(args.ship)
     if not (args.plan or args.summary):
+        if INTERFERENCE in (args.only or [INTERFERENCE] * (not args.quick)):
+            comparison.interference(joints)
         for run in runs:
             if not args.only or run.name in args.only:
                 line.close(run.name)
@@ -74,8 +79,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     result = compare(comparison.base(), finished, protocol) | state
     result["command"] = "python -m mmreason reproduce" + " --quick" * args.quick
     if not args.quick:
-        result |= all_setups()
+        result |= {"interference": comparison.interference(joints)} | all_setups()
+        result["relation"] = relation(result)
         update_readme(args.readme, name, comparison_table(result))
+        update_readme(args.readme, "relation", relation_table(result["relation"]))
     write_json(out, result, indent=1)
     if args.ship:
         result["shipped"] = comparison.ship(finished, args.ship, str(result["command"]))
@@ -89,9 +96,10 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.comparison.packing import Packing, one_job
     from mmreason.analysis.comparison.registry import FOLDER, all_setups, check_registered
+    from mmreason.analysis.comparison.relation import relation
     from mmreason.analysis.comparison.series import Series
     from mmreason.analysis.comparison.setups import SETUPS
-    from mmreason.analysis.tables import setup_table, update_readme
+    from mmreason.analysis.tables import relation_table, setup_table, update_readme
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
     from mmreason.training.hardware import keep_freed_memory
@@ -127,8 +135,10 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     out = Path(args.out or "assets/results/reproduce.json")
     if not args.results:
         kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
-        write_json(out, kept | found, indent=1)
+        related = relation(kept | found)
+        write_json(out, kept | found | {"relation": related}, indent=1)
         update_readme(args.readme, "setups", setup_table(found))
+        update_readme(args.readme, "relation", relation_table(related))
     return found | state
 
 

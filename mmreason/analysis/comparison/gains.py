@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.analysis.comparison.headline import FEWEST_SEEDS
+from mmreason.analysis.comparison.prediction import INTERFERENCE
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
 from mmreason.analysis.statistics import t_interval
@@ -58,6 +59,8 @@ def summary(series: Series) -> dict[str, Any]:
     hows = ("greedy", *setup.protocol.difficulties_apart)
     found["apart"] = {how: _estimates(_values(ends, how, setup.measure)) for how in hows}
     tasks = setup.protocol.tasks
+    predicted = INTERFERENCE in series.jobs and series.has(INTERFERENCE)
+    found["interference"] = series.interference() if predicted else None
     found["by_task"] = {task: _estimates(_values(ends, "sampled", setup.measure, task)) for task in tasks}
     return found
 
@@ -72,13 +75,13 @@ def _values(ends: Mapping[str, Mapping[int, Any]], how: str, measure: str, of: s
 
 
 def _estimates(values: Values) -> dict[str, Any]:
-    return {key: _estimate([*rows.values()]) for key, rows in values.items()}
+    return {key: over_seeds([*rows.values()]) for key, rows in values.items()}
 
 
 def of_values(setup: Setup, values: Values) -> dict[str, Any]:
     """Arms and gains by name; null where ``values`` lack an arm."""
     keys = ["base", *ARM_KEYS, *(arm.key for arm in setup.arms if arm.key not in ARM_KEYS)]
-    found: dict[str, Any] = {key: _estimate([*values[key].values()]) if key in values else None for key in keys}
+    found: dict[str, Any] = {key: over_seeds([*values[key].values()]) if key in values else None for key in keys}
     found |= {name: _gain(values, *pair) for name, pair in GAINS.items()}
     found["gain_factorized_over_base"] = _gain(values, "factorized_trace", "base")
     if "factorized_turn" in values:
@@ -97,7 +100,7 @@ def _runs(setup: Setup, arm: Arm) -> list[Any]:
     return [run for run in setup.runs if (run.arm, run.granularity) == (arm.name, arm.granularity)]
 
 
-def _estimate(values: Sequence[float]) -> dict[str, Any]:
+def over_seeds(values: Sequence[float]) -> dict[str, Any]:
     """Mean, its interval over seeds (None below three) and each seed."""
     low_high = list(t_interval(values)) if len(values) >= FEWEST_SEEDS else None
     return {"mean": float(np.mean(values)), "ci95": low_high, "seeds": [float(value) for value in values]}
@@ -118,6 +121,6 @@ def _logs(values: Values, keys: Sequence[str], key: str) -> np.ndarray:
 
 def _relative(logs_S: np.ndarray) -> dict[str, Any]:
     """A relative difference from differences of logarithms by seed."""
-    found = _estimate(logs_S.tolist())
+    found = over_seeds(logs_S.tolist())
     bounds = found["ci95"] and [math.expm1(bound) for bound in found["ci95"]]
     return {"mean": math.expm1(found["mean"]), "ci95": bounds, "seeds": [math.expm1(x) for x in found["seeds"]]}

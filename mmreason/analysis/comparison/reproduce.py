@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.comparison.prediction import INTERFERENCE, predict
 from mmreason.analysis.comparison.protocol import ARMS, Protocol, Run
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import CheckpointError, ConfigError
@@ -62,11 +63,17 @@ class Reproduction:
             first, end = self._end(self._pipe())
             write_json(path, {"version": VERSION} | told | {"start": outcomes_of(first["sampled"]), "end": end})
         found = _read(path, "start", "end")
-        if self.base_name and any(found.get(name) != json.loads(json.dumps(told[name])) for name in told):
-            raise ConfigError(
-                f"{str(path)!r} is of other problems or another checkpoint: move it away to make it anew"
-            )
-        return found
+        return _of_these(path, found, told) if self.base_name else found
+
+    def interference(self, joints: Mapping[str, Run]) -> dict[str, Any]:
+        """How much the modalities interfere at the start, by joint arm and task; measured once."""
+        path = self.results / f"{INTERFERENCE}.json"
+        if not path.is_file():
+            self.say(f"{INTERFERENCE}: {', '.join(joints)}")
+            found = predict(self._pipe(), self.protocol, joints)
+            write_json(path, {"version": VERSION, "fingerprint": self._fingerprint, "arms": found})
+        found = _read(path, "fingerprint", "arms")
+        return _of_these(path, found, {"fingerprint": self._fingerprint})["arms"]
 
     @property
     def measured(self) -> bool:
@@ -301,6 +308,13 @@ def _read(path: Path, *needed: str) -> dict[str, Any]:
         raise ConfigError(f"{str(path)!r} must be of version {VERSION}, got {version!r}")
     if missing := [name for name in needed if name not in found]:
         raise ConfigError(f"{str(path)!r} lacks {', '.join(missing)}: move it away to make it anew")
+    return found
+
+
+def _of_these(path: Path, found: dict[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """``found`` at ``path`` if it is of what is ``told``; raises ConfigError."""
+    if any(found.get(name) != json.loads(json.dumps(value)) for name, value in told.items()):
+        raise ConfigError(f"{str(path)!r} is of other problems or another checkpoint: move it away to make it anew")
     return found
 
 

@@ -54,6 +54,38 @@ class Curves(BaseModel):
     mean: list[MeanPoint]
 
 
+class Gain(BaseModel):
+    """What factorizing gained in a task; without an interval below three seeds."""
+
+    mean: Finite
+    ci95: tuple[Finite, Finite] | None
+    seeds: list[Finite]
+
+
+class RelationPoint(BaseModel):
+    """Interference at the start, and what factorizing gained in a task; null while that is not known."""
+
+    comparison: str
+    task: str
+    leak_to_signal: Finite | None
+    gain: Gain | None
+
+
+class Correlation(BaseModel):
+    """Spearman's rank correlation, with its interval over seeds."""
+
+    spearman: Finite
+    ci95: tuple[Finite, Finite]
+    points: int = Field(ge=1)
+
+
+class Relation(BaseModel):
+    """Whether what was predicted and what was gained agree, by predictor."""
+
+    points: list[RelationPoint]
+    correlations: dict[str, Correlation | None]
+
+
 class Comparison(BaseModel):
     """A file that ``reproduce`` wrote, what the page uses of it."""
 
@@ -81,6 +113,7 @@ class Comparison(BaseModel):
     own_turn: dict[str, dict[str, Any]] = {}
     missing: list[str] = []
     setups: dict[str, dict[str, Any]] = {}
+    relation: Relation | None = None
     registered: str | None = None
     paper: dict[str, Finite]
     command: str = COMMAND

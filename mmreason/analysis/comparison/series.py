@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.comparison.prediction import INTERFERENCE
 from mmreason.analysis.comparison.protocol import Run
 from mmreason.analysis.comparison.reproduce import Reproduction, Say
 from mmreason.analysis.comparison.setups import Setup
@@ -29,7 +30,8 @@ class Series:
     def jobs(self) -> list[str]:
         """All that there is to do, in its order."""
         pilots = [*self.pilots, PILOT_START] if self.pilots else []
-        return [*pilots, *(f"start-{seed}" for seed in self.setup.seeds), *self.runs]
+        measured = [INTERFERENCE] if self.setup.pairs else []
+        return [*pilots, *measured, *(f"start-{seed}" for seed in self.setup.seeds), *self.runs]
 
     @property
     def missing(self) -> list[str]:
@@ -49,6 +51,8 @@ class Series:
             return reproduction.has(run)
         if job == PILOT_START:
             return self._pilot_start() is not None
+        if job == INTERFERENCE:
+            return (self.results / f"{job}.json").is_file()
         return self.reproduction(_seed(job), self.setup.rates[0]).measured
 
     @property
@@ -93,8 +97,16 @@ class Series:
         elif job == PILOT_START:
             if not self.has(job):
                 self._pilots[next(iter(self.pilots))][0].base()
+        elif job == INTERFERENCE:
+            self.interference()
         else:
             self.reproduction(_seed(job), self.setup.rates[0]).base()
+
+    def interference(self) -> dict[str, Any]:
+        """How much the modalities interfere at the start, for each arm that has a partner to be set against."""
+        first = self.setup.protocol.first_seed
+        joints = {joint.key: Run(joint.name, joint.granularity, first) for joint, _ in self.setup.pairs}
+        return self.reproduction(first, self.setup.rates[0]).interference(joints)
 
     def outcomes(self, arm_runs: list[Run]) -> list[dict[str, Any]]:
         """The files of ``arm_runs``, all of which have ended."""

@@ -51,6 +51,13 @@ class Setup:
         return first, second
 
     @property
+    def pairs(self) -> list[tuple[Arm, Arm]]:
+        """Arms that differ in the assignment alone: joint, and factorized."""
+        by_key = {arm.key: arm for arm in self.arms}
+        beside = [(arm, by_key.get(arm.key.replace("joint", "factorized"), arm)) for arm in self.arms]
+        return [(joint, factorized) for joint, factorized in beside if joint is not factorized]
+
+    @property
     def runs(self) -> list[Run]:
         """All that are registered: the primary pair seed by seed, then the other arms."""
         first = self.protocol.first_seed

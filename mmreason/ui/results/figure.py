@@ -1,9 +1,12 @@
-"""The figures of the tab Results: a forest of what each arm solves, held-out curves, and the map of settings."""
+"""The figures of the tab Results: what each arm solves, curves, interference and gain, and the map of settings."""
 
 from __future__ import annotations
 
-from mmreason.analysis.comparison.results import Comparison, Estimate, Map
-from mmreason.ui.shell.figure import ARM_LOOKS, QUIET, Data, around, axis, chart, line
+from itertools import cycle
+
+from mmreason.analysis.comparison.relation import PREDICTORS
+from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
+from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
 from mmreason.ui.shell.words import points
 
 METRICS = {"success": "solved", "text_reward": "text reward", "image_reward": "image reward"}
@@ -108,6 +111,60 @@ def _problems_words(found: Comparison) -> str:
 
 def _has(point: object, metric: str) -> bool:
     return getattr(point, metric) is not None
+
+
+GROUP_LOOKS = (  # of the comparisons, one after the other
+    {"colour": QUIET, "mark": "circle"},
+    {"colour": WORDS, "mark": "square-open"},
+    {"colour": PICTURES, "mark": "diamond-open"},
+    {"colour": QUIET, "mark": "triangle-open"},
+)
+
+
+def relation_chart(found: Comparison | None) -> Data | None:
+    """What factorizing gained in each task, in points, over leak to signal at the start."""
+    if found is None or found.relation is None:
+        return None
+    drawn: dict[str, list[tuple[float, float, float, float, str]]] = {}
+    for point in found.relation.points:
+        leak, gained = point.leak_to_signal, point.gain
+        if leak is None or gained is None or gained.ci95 is None:
+            continue
+        mean, low, high = (100 * value for value in (gained.mean, *gained.ci95))
+        gains = f"{points(gained.mean)} points ({points(gained.ci95[0])} to {points(gained.ci95[1])})"
+        says = f"{point.task}, {point.comparison}: {gains} at leak {leak:.2f}"
+        drawn.setdefault(point.comparison, []).append((leak, mean, low, high, says))
+    if not drawn:
+        return None
+    looks = zip(drawn.items(), cycle(GROUP_LOOKS), strict=False)
+    lines = [line(name, sorted(rows), **look, size=6, weight=0) for (name, rows), look in looks]
+    everything = [row for rows in drawn.values() for row in rows]
+    low, high = around([0, *(bound for row in everything for bound in row[2:4])])
+    return chart(
+        "interference-and-gain",
+        "Does interference at the start predict what factorizing gains?",
+        axis("leak to signal at the start", 0, around([row[0] for row in everything])[1]),
+        axis("factorized less joint, points of 100 puzzles", low, high),
+        lines,
+        ("leak to signal", "factorized less joint"),
+        rules=[{"axis": "y", "at": 0, "says": "no difference"}],
+        height=340,
+        says=_relation_words(found.relation),
+    )
+
+
+def _relation_words(found: Relation) -> str:
+    """What a dot is, and what the correlations say."""
+    said = [
+        f"with {PREDICTORS[name]} {row.spearman:+.2f} ({row.ci95[0]:+.2f} to {row.ci95[1]:+.2f})"
+        for name, row in found.correlations.items()
+        if row is not None
+    ]
+    ranked = f"The gain’s rank correlation {', '.join(said)}" if said else "There are too few for a correlation yet"
+    return (
+        "A dot is one task of one comparison, with its 95 % interval over seeds: above the line factorizing gained. "
+        f"{ranked}. Tasks of one comparison share their runs: hints, no findings."
+    )
 
 
 def map_chart(found: Map | None) -> Data | None:

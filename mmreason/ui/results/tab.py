@@ -8,7 +8,7 @@ import gradio as gr
 
 from mmreason.analysis.comparison.results import Comparison, read_comparison, read_map
 from mmreason.analysis.cost.results import read_results
-from mmreason.ui.results.figure import AXES, METRICS, comparison_chart, forest, map_chart
+from mmreason.ui.results.figure import AXES, METRICS, comparison_chart, forest, map_chart, relation_chart
 from mmreason.ui.results.words import DIFFERS, cost_claim, reward_claim, reward_title, task_table
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import CHANGING, PRIVATE
@@ -20,7 +20,7 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 def build_results(tab: gr.Tab) -> None:
     """Lay out ``tab`` and connect its events."""
-    choices, *shown, curves, places, tasks = results_view()
+    choices, *shown, curves, related, places, tasks = results_view()
     with gr.Column(elem_id="results"):
         parts: list[Any] = [
             component("chart", value=shown[0], elem_id="results-forest"),
@@ -36,6 +36,7 @@ def build_results(tab: gr.Tab) -> None:
         plot = component("chart", value=curves, elem_id="results-curves")
         parts += [
             plot,
+            component("chart", value=related, elem_id="results-relation"),
             component("chart", value=places, elem_id="results-map"),
             component("table", value=tasks, elem_id="results-tasks"),
             component("prose", value=shown[4], elem_id="results-how"),
@@ -62,6 +63,7 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tupl
         caveats,
         how,
         _curves(comparison, metric, axis, task),
+        _figure(relation_chart(comparison)),
         _figure(map_chart(read_map())),
         task_table(comparison),
     )
@@ -69,8 +71,8 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tupl
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
     """The results as they are now."""
-    choices, *said, how, curves, places, tasks = results_view(metric, axis, task)
-    return gr.Radio(choices), *said, curves, places, tasks, how
+    choices, *said, how, curves, related, places, tasks = results_view(metric, axis, task)
+    return gr.Radio(choices), *said, curves, related, places, tasks, how
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:

@@ -8,7 +8,7 @@ from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.cost.results import Results
-from mmreason.analysis.tables import setup_progress
+from mmreason.analysis.tables import GAIN_WORDS, SETUP_WORDS, setup_progress
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.cost.words import PAPER_REDUCTION, against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points
@@ -80,7 +80,24 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
 
 
 def setup_claim(found: Comparison) -> list[list[str]]:
-    """The same claim in the authors' own setting, registered before its tests; nothing where it is not."""
+    """The same claim in the set-ups that were registered before their tests; nothing of those that are not."""
+    return [*_authors_setting(found), *_other_setups(found)]
+
+
+def _other_setups(found: Comparison) -> list[list[str]]:
+    """A line for each of the others of which a gain is known."""
+    lines = []
+    for name, row in found.setups.items():
+        gains = [f"{words} {registered_gain(row[key])}" for key, words in GAIN_WORDS.items() if row.get(key)]
+        if name != "P" and gains:
+            fixed = f"fixed at commit {row['registered'][:12]} before its first test"
+            lines.append(["plain", f"In set-up {name} ({SETUP_WORDS[name]}), {fixed}: {'; '.join(gains)}."])
+            lines.append(["code", f"{found.command} --setup {name}"])
+    return lines
+
+
+def _authors_setting(found: Comparison) -> list[list[str]]:
+    """Set-up P, as far as it is."""
     row = found.setups.get("P")
     if row is None or found.registered is None:
         return []

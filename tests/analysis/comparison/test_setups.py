@@ -212,7 +212,7 @@ def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_com
     assert {*told["pilots"]} == {"0.0001", "0.001"} and told["pilots"][str(found.rate)] == max(
         told["pilots"].values(), key=lambda end: end[tiny.measure]
     )
-    table = setup_table({"setups": {"tiny": told | {"registered": "0" * 40}}})
+    table = setup_table({"setups": {"P": told | {"registered": "0" * 40}}})
     assert "factorized as theirs" in table and "| start | " in table and table.count("(chosen) | ") == 1
     (start,) = (tmp_path / "results" / "rate-0.0001").glob("base-*.json")
     assert json.loads(start.read_text())["tested"]["split"] == "validation"

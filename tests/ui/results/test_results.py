@@ -21,7 +21,7 @@ from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Map, read_comparison, read_map
 from mmreason.analysis.results_file import results_path
 from mmreason.ui.cost.words import against_us
-from mmreason.ui.results.figure import comparison_chart, forest, map_chart
+from mmreason.ui.results.figure import comparison_chart, forest, map_chart, relation_chart
 from mmreason.ui.results.words import (
     cost_claim,
     protocol_words,
@@ -189,6 +189,13 @@ def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before
     text = setup_claim(Comparison.model_validate(content))[0][1]
     assert "+5.0 % (+1.0 % to +9.0 %)" in text and "the assignment alone +2.0 % (−1.0 % to +5.0 %)" in text
     assert setup_claim(Comparison.model_validate(written())) == []
+    other = {"registered": "d" * 40, "gain_factorized_turn_over_joint_trace": {"mean": 0.1, "ci95": None}}
+    lines = setup_claim(Comparison.model_validate(content | {"setups": {"P": row, "A": other, "B": {}}}))
+    (_, said), (_, command) = lines[-2:]
+    assert (
+        said.startswith("In set-up A (hard puzzles") and "fixed at commit dddddddddddd before its first test" in said
+    )
+    assert said.endswith(": factorized by turn over joint by trace +10.0 %.") and command.endswith(" --setup A")
 
 
 def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
@@ -220,6 +227,26 @@ def test_the_map_has_a_dot_and_an_interval_for_each_setting(assets):
     chart = map_chart(Map.model_validate({"places": places}))
     assert [text for _, text in chart["y"]["ticks"]] == ["two", "one"]
     assert [point[:4] for point in chart["lines"][0]["points"]] == [[2, 1, -1, 5], [2, 2, -1, 5]]
+
+
+def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interval():
+    known = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": [0.02] * 3}
+    tasks = {"maze": known, "jigsaw": known | {"ci95": None}, "sudoku": None, "transform": known}
+    points = [
+        {"comparison": f"set-up A, by {granularity}", "task": task, "leak_to_signal": 0.5, "gain": gain}
+        for granularity in ("trace", "turn")
+        for task, gain in tasks.items()
+    ]
+    leak = {"spearman": 0.5, "ci95": [0.1, 0.9], "points": 5}
+    content = {"points": points, "correlations": {"leak_to_signal": leak, "sign_conflict": None}}
+    chart = relation_chart(Comparison.model_validate(written() | {"relation": content}))
+    assert [line["name"] for line in chart["lines"]] == ["set-up A, by trace", "set-up A, by turn"]
+    assert len({(line["mark"], line["colour"]) for line in chart["lines"]}) == 2
+    assert [point[:4] for line in chart["lines"] for point in line["points"]] == [[0.5, 2, -1, 5]] * 4
+    assert "leak to signal +0.50 (+0.10 to +0.90)" in chart["says"] and "sign conflict" not in chart["says"]
+    none = {"points": [point | {"gain": None} for point in points], "correlations": {}}
+    assert relation_chart(Comparison.model_validate(written() | {"relation": none})) is None
+    assert relation_chart(Comparison.model_validate(written())) is None is relation_chart(None)
 
 
 def test_the_table_holds_every_seed_and_the_controls():

@@ -1,0 +1,88 @@
+"""Does the interference that is measured at a start predict what factorizing gains from there?
+
+A point is one task of two arms that differ in the assignment alone.  Its prediction is measured before anything is
+trained, its gain over seeds afterwards.  Tasks of one comparison share their runs, so that points are not
+independent, and the rank correlations over them have no p-value; their intervals are over seeds alone.
+
+Axes: P points, S seeds, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from mmreason.analysis.comparison.gains import over_seeds
+from mmreason.analysis.comparison.headline import FEWEST_SEEDS
+from mmreason.analysis.statistics import RESAMPLES, interval, rank_correlation
+from mmreason.seeds import numpy_generator
+
+PREDICTORS = {
+    "leak_to_signal": "leak to signal",
+    "sign_conflict": "sign conflict",
+    "idle_push": "idle push",
+    "snr_ratio": "signal-to-noise, factorized to joint",
+}
+FEWEST_POINTS = 5  # for a correlation
+
+
+def relation(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Every point of ``reproduce.json``, its gain null while runs are missing; and each predictor's correlation."""
+    points = [*_of_headline(result), *_of_setups(result.get("setups", {}))]
+    known = [point for point in points if point["gain"] is not None and len(point["gain"]["seeds"]) >= FEWEST_SEEDS]
+    return {"points": points, "correlations": {name: _correlation(known, name) for name in PREDICTORS}}
+
+
+def _of_headline(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The points of the comparison that is no set-up."""
+    for key, by_task in result.get("interference", {}).items():
+        own = key == f"joint_{result['granularity']}"
+        for task, predicted in by_task.items():
+            row = result["by_task"][task]
+            yield _point("the comparison", key, task, predicted, (row["joint"], row["factorized"]) if own else None)
+
+
+def _of_setups(setups: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, row in setups.items():
+        for key, by_task in (row["interference"] or {}).items():
+            for task, predicted in by_task.items():
+                arms = [row["by_task"][task].get(arm) for arm in (key, key.replace("joint", "factorized"))]
+                seeds = (arms[0]["seeds"], arms[1]["seeds"]) if arms[0] and arms[1] else None
+                yield _point(f"set-up {name}", key, task, predicted, seeds)
+
+
+def _point(
+    comparison: str, arm: str, task: str, predicted: Mapping[str, Any], seeds: tuple[list[float], list[float]] | None
+) -> dict[str, Any]:
+    """``seeds``: what joint and factorized solve, seed by seed; the gain is the difference of the two."""
+    joint, factorized = predicted["snr_joint"], predicted["snr_factorized"]
+    pooled = ", one mean over all tokens" if "pooled" in arm else ""
+    found = {"comparison": f"{comparison}, by {arm.rpartition('_')[2]}{pooled}", "task": task}
+    found |= {name: predicted.get(name) for name in PREDICTORS}
+    found["snr_ratio"] = factorized / joint if joint and factorized else None
+    if seeds is None:
+        return found | {"gain": None}
+    return found | {"gain": over_seeds([b - a for a, b in zip(*seeds, strict=True)])}
+
+
+def _correlation(points: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
+    """Spearman's, with its interval over seeds, which the tasks of a comparison share; None of too few points."""
+    used = [point for point in points if point[name] is not None]
+    if len(used) < FEWEST_POINTS:
+        return None
+    predicted_P = [point[name] for point in used]
+    rng, drawn_P = numpy_generator("relation", name), []
+    picks: dict[str, np.ndarray] = {}
+    for point in used:
+        gains_S, of = np.array(point["gain"]["seeds"]), point["comparison"]
+        if of not in picks:
+            picks[of] = rng.integers(len(gains_S), size=(RESAMPLES, len(gains_S)))
+        drawn_P.append(gains_S[picks[of]].mean(axis=1))
+    drawn_RP = np.stack(drawn_P, axis=1)
+    return {
+        "spearman": rank_correlation(predicted_P, [point["gain"]["mean"] for point in used]),
+        "ci95": interval(np.array([rank_correlation(predicted_P, row_P) for row_P in drawn_RP])),
+        "points": len(used),
+    }
