@@ -98,6 +98,8 @@ interface ChartLine {
   weight?: number;
   faint?: boolean;
   unnamed?: boolean;
+  /** What stands beside each point. */
+  tags?: string[];
   points: ChartPoint[];
 }
 interface ChartRule {

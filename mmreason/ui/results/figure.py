@@ -125,7 +125,7 @@ def relation_chart(found: Comparison | None) -> Data | None:
     """What factorizing gained in each task, in points, over leak to signal at the start."""
     if found is None or found.relation is None:
         return None
-    drawn: dict[str, list[tuple[float, float, float, float, str]]] = {}
+    drawn: dict[str, list[tuple[float, float, float, float, str, str]]] = {}
     for point in found.relation.points:
         leak, gained = point.leak_to_signal, point.gain
         if leak is None or gained is None or gained.ci95 is None:
@@ -133,11 +133,14 @@ def relation_chart(found: Comparison | None) -> Data | None:
         mean, low, high = (100 * value for value in (gained.mean, *gained.ci95))
         gains = f"{points(gained.mean)} points ({points(gained.ci95[0])} to {points(gained.ci95[1])})"
         says = f"{point.task}, {point.comparison}: {gains} at leak {leak:.2f}"
-        drawn.setdefault(point.comparison, []).append((leak, mean, low, high, says))
+        drawn.setdefault(point.comparison, []).append((leak, mean, low, high, says, point.task))
     if not drawn:
         return None
     looks = zip(drawn.items(), cycle(GROUP_LOOKS), strict=False)
-    lines = [line(name, sorted(rows), **look, size=6, weight=0) for (name, rows), look in looks]
+    lines = [
+        line(name, [row[:5] for row in rows], **look, size=6, weight=0, tags=[row[5] for row in rows])
+        for (name, rows), look in looks
+    ]
     everything = [row for rows in drawn.values() for row in rows]
     low, high = around([0, *(bound for row in everything for bound in row[2:4])])
     return chart(
@@ -163,6 +166,7 @@ def _relation_words(found: Relation) -> str:
     ranked = f"The gain’s rank correlation {', '.join(said)}" if said else "There are too few for a correlation yet"
     return (
         "A dot is one task of one comparison, with its 95 % interval over seeds: above the line factorizing gained. "
+        "Leak to signal: how hard the other modality’s reward pushes a token, against its own. "
         f"{ranked}. Tasks of one comparison share their runs: hints, no findings."
     )
 

@@ -26,7 +26,7 @@ def axis(says: str, low: float, high: float, **more: Any) -> Data:
 
 
 def line(name: str, points: Iterable[Point], **look: Any) -> Data:
-    """``look``: ``colour``, ``dash``, ``mark``, ``size``, ``weight``, ``faint``, ``unnamed``."""
+    """``look``: ``colour``, ``dash``, ``mark``, ``size``, ``weight``, ``faint``, ``unnamed``, ``tags``."""
     return {"name": name, "points": [list(point) for point in points], "colour": QUIET, **look}
 
 

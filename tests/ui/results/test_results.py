@@ -243,6 +243,7 @@ def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interva
     assert [line["name"] for line in chart["lines"]] == ["set-up A, by trace", "set-up A, by turn"]
     assert len({(line["mark"], line["colour"]) for line in chart["lines"]}) == 2
     assert [point[:4] for line in chart["lines"] for point in line["points"]] == [[0.5, 2, -1, 5]] * 4
+    assert [line["tags"] for line in chart["lines"]] == [["maze", "transform"]] * 2
     assert "leak to signal +0.50 (+0.10 to +0.90)" in chart["says"] and "sign conflict" not in chart["says"]
     none = {"points": [point | {"gain": None} for point in points], "correlations": {}}
     assert relation_chart(Comparison.model_validate(written() | {"relation": none})) is None

@@ -242,7 +242,7 @@ function lineOf(line, across, x, y) {
       shape('path', { d }, `fill:none;stroke:${colour};stroke-width:${weight};stroke-dasharray:${dash || 'none'}`),
     );
   }
-  for (const [a, b, low, high, says] of line.points) {
+  for (const [i, [a, b, low, high, says]] of line.points.entries()) {
     const point = shape('g', { class: 'point' });
     if (low !== null && high !== null && low !== undefined && high !== undefined) {
       const [from, to] = across ? [x(low), x(high)] : [y(low), y(high)];
@@ -250,6 +250,7 @@ function lineOf(line, across, x, y) {
       point.append(shape('line', place, `stroke:${colour};stroke-width:${across ? 3 : 1.25}`));
     }
     if (line.mark) point.append(markOf(line.mark, x(a), y(b), line.size ?? 4, colour));
+    if (line.tags) point.append(words(x(a) - 9, y(b) + 4, line.tags[i], { anchor: 'end' }));
     if (says) {
       const title = shape('title');
       title.textContent = says;
