@@ -33,8 +33,9 @@ from mmreason.records import Box, Segment, Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign, interference
 from mmreason.rewards.custom import add_rewards
 from mmreason.tasks import make_problem
+from mmreason.training.rl import likelihood
 from mmreason.training.rl.grpo import GRPO, Rollouts, _sampled
-from mmreason.training.rl.likelihood import CPU_MAX_TOKENS, pack_traces, score_tokens
+from mmreason.training.rl.likelihood import pack_traces, score_tokens
 from tests.helpers.learning import SAMPLING, config, even_tokens, fresh_pipe
 from tests.helpers.policies import text_segment
 
@@ -166,7 +167,8 @@ def test_noise_alone_has_a_ratio_of_about_one():
 
 
 def test_the_measurement_forwards_no_more_at_once_than_suits_the_device(monkeypatch):
-    many, seen = groups()[0] * 16, []
+    many, seen, budget = [trace for group in groups() for trace in group], [], 512
+    monkeypatch.setattr(likelihood, "CPU_MAX_TOKENS", budget)
 
     def note(model, batch, *rest):
         seen.append((len(batch.packed.ids_BL), batch.num_positions))
@@ -174,8 +176,8 @@ def test_the_measurement_forwards_no_more_at_once_than_suits_the_device(monkeypa
 
     monkeypatch.setattr(interference_module, "score_tokens", note)
     gradients(MEASURE.assignment, many, assign([many], MEASURE.assignment)[0])
-    assert sum(size for _, size in seen) > 2 * CPU_MAX_TOKENS
-    assert all(rows == 1 or size <= CPU_MAX_TOKENS for rows, size in seen)
+    assert sum(size for _, size in seen) > 2 * budget
+    assert all(rows == 1 or size <= budget for rows, size in seen)
 
 
 # Signs

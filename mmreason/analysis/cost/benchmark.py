@@ -87,7 +87,8 @@ def benchmark(
     """Times rollouts, likelihoods and one GRPO step on medium mazes and transforms.
 
     Returns the policy's mode, seconds of each, ``cache_speedup`` (uncached forwards of the same tokens over cached
-    rollouts), ``packing_speedup`` (forward and backward, one forward a segment and step over one packed),
+    rollouts), ``packing_speedup`` (forward and backward, one forward a segment and step over one packed, in which what
+    rollouts have alike stands once),
     ``bf16_speedup`` (a GRPO step without over one with it), ``live_speedup`` (the packed likelihood of all segments
     over that of those with an advantage, factorized by turn, which is what an update needs) and ``utilisation``
     (FLOPs a second of a GRPO step, by formula, over the matrix-multiply peak).

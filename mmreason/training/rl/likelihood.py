@@ -1,6 +1,7 @@
 """Log-probabilities of traces, with gradients, packed into few forwards.
 
 In ``blocks`` all copies of a trace share a row, since context does not look at them; in ``full`` each has its own.
+A copy that several traces have after the same context, as rollouts of a group do, is forwarded once.
 
 ``trajectory`` is exact: a noisy copy of a segment for every denoising step, as the sampler saw it, scored
 where it committed tokens.  ``one_step`` masks every segment fully, once (d1, arXiv 2504.12216);
@@ -13,7 +14,7 @@ Axes: B traces in a batch, L packed positions, N scored tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +35,9 @@ CPU_MAX_TOKENS = 2048  # a CPU is no slower with these, and needs a quarter of t
 
 
 class Copy(NamedTuple):
-    """Where a noisy copy lies: ``length`` tokens from ``column`` on, ``words`` of text first; ``step`` from 0."""
+    """Where a noisy copy of a trace is: ``length`` tokens from ``column`` on, ``words`` of text first."""
 
+    trace: int
     row: int
     column: int
     length: int
@@ -122,17 +124,16 @@ class Extent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The pieces of one packed row, and (noisy piece, position in it, token, segment) of every token to score.
+    """The pieces of one packed row, and (noisy piece, position in it, token, trace, segment) of all tokens to score.
 
     ``words`` and ``steps`` are those of each noisy piece; of a ``whole`` row everything sees everything.
     """
 
-    trace: int
     clean: list[Piece]
     noisy: list[Piece]
     words: list[int]
     steps: list[int]
-    scored: list[tuple[int, int, int, int]]
+    scored: list[tuple[int, int, int, int, int]]
     whole: bool = False
 
     @property
@@ -165,7 +166,7 @@ def trace_rows(
     One row that holds all of them, or with ``full`` attention a row of each.
     """
     problem = layout.problem_piece(layout.vocabulary.prompt(trace.problem), trace.canvas_tokens)
-    clean, row, rows = [problem], Row(number, [problem], [], [], [], []), []
+    clean, row, rows = [problem], Row([problem], [], [], [], []), []
     first = 0
     for unit in layout.units(trace.segments):
         inside = [first + n for n, segment in enumerate(unit) for _ in segment.tokens]  # whose each position is
@@ -174,13 +175,13 @@ def trace_rows(
         chosen = {first + n for n in range(len(unit)) if wanted is None or wanted[first + n]}
         for step, (ids, positions) in enumerate(copies if chosen else []):
             if layout.attention == "full":
-                row = Row(number, list(clean), [], [], [], [], whole=True)
+                row = Row(list(clean), [], [], [], [], whole=True)
                 rows.append(row)
             for i in positions.tolist():
                 s = inside[i]
                 if s in chosen:
                     token = unit[s - first].tokens[i - starts[s - first]]
-                    row.scored.append((len(row.noisy), i, token, s))
+                    row.scored.append((len(row.noisy), i, token, number, s))
             row.noisy.append(layout.unit_piece(unit, ids, step + 1))
             row.words.append(sum(len(segment.tokens) for segment in unit if segment.modality == "text"))
             row.steps.append(step)
@@ -189,6 +190,41 @@ def trace_rows(
         clean.append(layout.clean_piece(*unit))
         first += len(unit)
     return [each for each in rows if each.scored] if layout.attention == "full" else [row]
+
+
+def merge_alike(rows: Sequence[Row]) -> list[Row]:
+    """The rows with each noisy copy once: the tokens of one that stands in several after the same context move there.
+
+    Rollouts of a group begin alike, and what they share is forwarded once; their tokens are scored one by one even so.
+    """
+    contexts: dict[tuple[int, bytes, bytes], int] = {}  # a tree: the context before a piece, and that with it
+    owners: dict[tuple[int, bytes, bytes], tuple[Row, int]] = {}
+    merged = []
+    for row in rows:
+        kept = replace(row, noisy=[], words=[], steps=[], scored=[])
+        context, before = 0, []
+        for piece in row.clean:
+            before.append((piece.segment, context))
+            context = contexts.setdefault((context, *_content(piece)), len(contexts) + 1)
+        places = []
+        for piece, words, step in zip(row.noisy, row.words, row.steps, strict=True):
+            seen = context if row.whole else next((at for segment, at in before if segment >= piece.segment), context)
+            key = (seen, *_content(piece))
+            if key not in owners:
+                owners[key] = (kept, len(kept.noisy))
+                kept.noisy.append(piece)
+                kept.words.append(words)
+                kept.steps.append(step)
+            places.append(owners[key])
+        for n, at, token, trace, segment in row.scored:
+            owner, copy = places[n]
+            owner.scored.append((copy, at, token, trace, segment))
+        merged.append(kept)
+    return [row for row in merged if row.scored]
+
+
+def _content(piece: Piece) -> tuple[bytes, bytes]:
+    return piece.ids.tobytes(), piece.positions.tobytes()
 
 
 def pack_traces(
@@ -208,14 +244,15 @@ def pack_traces(
     """
     if kind not in LIKELIHOODS:
         raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {kind!r}")
-    rows = [
-        row
-        for i, trace in enumerate(traces)
-        for row in trace_rows(
-            trace, layout, kind, rngs[i] if rngs else None, None if wanted is None else wanted[i], mask_share, i
-        )
-        if row.scored
-    ]
+    rows = merge_alike(
+        [
+            row
+            for i, trace in enumerate(traces)
+            for row in trace_rows(
+                trace, layout, kind, rngs[i] if rngs else None, None if wanted is None else wanted[i], mask_share, i
+            )
+        ]
+    )
     extents = [row.extent for row in rows]
     batch: list[int] = []
     filled = Extent()
@@ -235,15 +272,15 @@ def _scored_tokens(traces: Sequence[Trace], rows: Sequence[Row], layout: CellsLa
         columns = [[0] for _ in rows]
     else:
         packed, columns = pack_blocks([row.clean for row in rows], [row.noisy for row in rows], layout.pad)
+    scored = [(b, row, *each) for b, row in enumerate(rows) for each in row.scored]
+    scored.sort(key=lambda each: (each[5], each[1].noisy[each[2]].segment, each[1].steps[each[2]]))  # as committed
     entries = [
-        (b, columns[b][n] + at, token, row.trace, s, traces[row.trace].segments[s].kind == "edit")
-        for b, row in enumerate(rows)
-        for n, at, token, s in row.scored
+        (b, columns[b][n] + at, token, trace, s, traces[trace].segments[s].kind == "edit")
+        for b, _, n, at, token, trace, s in scored
     ]
     copies = tuple(
-        Copy(b, columns[b][n], len(piece.ids), row.words[n], row.steps[n])
-        for b, row in enumerate(rows)
-        for n, piece in enumerate(row.noisy)
+        Copy(trace, b, columns[b][n], len(row.noisy[n].ids), row.words[n], row.steps[n])
+        for trace, b, n, row in {(trace, b, n): (trace, b, n, row) for b, row, n, _, _, trace, _ in scored}.values()
     )
     row_N, column_N, token_N, trace_N, segment_N, is_image_N = torch.tensor(entries, dtype=torch.long).T
     return ScoredTokens(packed, row_N, column_N, token_N, trace_N, segment_N, is_image_N.bool(), copies)

@@ -3,7 +3,7 @@
 The likelihood of a trace holds its committed sets fixed: exact for the policy that sampled, a surrogate once the
 weights have moved.
 
-Axes: B rows of a batch, K noisy copies, W positions of a copy, V vocabulary.
+Axes: T traces, B rows of a batch, K noisy copies, W positions of a copy, V vocabulary.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ def changed_orders(
     device = model.device
     packed = scored.packed.to(device)
     hidden_BLD = model(packed.ids_BL, packed.positions_BLP, packed.mask_of(layout.attention)).hidden_BLD
-    committed_BL = torch.zeros_like(packed.ids_BL, dtype=torch.bool)
-    committed_BL[scored.row_N.to(device), scored.column_N.to(device)] = True
+    traces = int(scored.trace_N.max()) + 1
+    committed_TBL = torch.zeros(traces, *packed.ids_BL.shape, dtype=torch.bool, device=device)
+    committed_TBL[scored.trace_N.to(device), scored.row_N.to(device), scored.column_N.to(device)] = True
     groups: dict[tuple[int, int], list[Copy]] = {}
     for each in scored.copies:
         groups.setdefault((each.words, each.step), []).append(each)
@@ -39,10 +40,9 @@ def changed_orders(
     changed, steps, scored_positions = 0, 0, 0
     for (words, step), copies in groups.items():
         width = max(each.length for each in copies)
-        rows_K1 = torch.tensor([each.row for each in copies], device=device)[:, None]
-        starts_K1, lengths_K1 = (
+        traces_K1, rows_K1, starts_K1, lengths_K1 = (
             torch.tensor([getattr(each, name) for each in copies], device=device)[:, None]
-            for name in ("column", "length")
+            for name in ("trace", "row", "column", "length")
         )
         within_W = torch.arange(width, device=device)
         real_KW = within_W < lengths_K1
@@ -51,7 +51,7 @@ def changed_orders(
         logp_KWV = log_distribution(logits_KWV, allowed_slots(allowed, words, width), config.temperature)
         masked_KW = (packed.ids_BL[rows_K1, columns_KW] == layout.mask) & real_KW
         now_KW = positions_to_commit(logp_KWV, step, masked_KW, config, words)
-        was_KW = committed_BL[rows_K1, columns_KW] & real_KW
+        was_KW = committed_TBL[traces_K1, rows_K1, columns_KW] & real_KW
         changed += int((now_KW != was_KW).any(dim=-1).sum())
         steps += len(copies)
         scored_positions += now_KW.numel()

@@ -103,15 +103,17 @@ def test_tasks_and_difficulties_come_by_their_weights():
 
 
 def test_an_update_forwards_no_more_at_once_than_suits_the_device(monkeypatch):
-    rollouts, seen = some_rollouts(), []
-    many = replace(rollouts, groups=rollouts.groups * 20, advantages=rollouts.advantages * 20)
+    grpo, seen = learner(), []
+    some = [grpo.rollouts(step) for step in range(8)]
+    groups, advantages = ([each for one in some for each in getattr(one, name)] for name in ("groups", "advantages"))
+    many = replace(some[0], groups=groups, advantages=advantages)
 
     def note(model, batch, *rest):
         seen.append((len(batch.packed.ids_BL), batch.num_positions))
         return score_tokens(model, batch, *rest)
 
     monkeypatch.setattr(learners, "score_tokens", note)
-    learner().update(many, 0)
+    grpo.update(many, 0)
     assert sum(size for _, size in seen) > 3 * CPU_MAX_TOKENS
     assert all(rows == 1 or size <= CPU_MAX_TOKENS for rows, size in seen)
     assert token_budget(torch.device("cuda")) > token_budget(torch.device("cpu")) == CPU_MAX_TOKENS

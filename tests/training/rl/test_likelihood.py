@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -57,12 +57,22 @@ def scores(
 ) -> list[torch.Tensor]:
     """Log-probabilities of each trace's tokens, in the order in which they were committed."""
     pipe = pipe or shared_pipe()
-    parts: list[list[torch.Tensor]] = [[] for _ in range(num_traces)]
+    parts: list[list[tuple[int, int, float]]] = [[] for _ in range(num_traces)]
     for batch in batches:
-        logp_N = score_tokens(pipe.transformer, batch, pipe.layout, temperature)
-        for i in batch.trace_N.unique().tolist():
-            parts[i].append(logp_N[batch.trace_N == i])
-    return [torch.cat(part) for part in parts]
+        logp_N = score_tokens(pipe.transformer, batch, pipe.layout, temperature).tolist()
+        wheres = zip(batch.trace_N.tolist(), batch.segment_N.tolist(), steps_of(batch), logp_N, strict=True)
+        for trace, segment, step, logp in wheres:
+            parts[trace].append((segment, step, logp))
+    return [torch.tensor([logp for *_, logp in sorted(part, key=lambda each: each[:2])]) for part in parts]
+
+
+def steps_of(batch: ScoredTokens) -> list[int]:
+    """The denoising step of each scored token, by where its copy lies; 0 where batches are of a step each."""
+    if not batch.copies:
+        return [0] * len(batch.token_N)
+    copies = {(copy.trace, copy.row, copy.column + i): copy for copy in batch.copies for i in range(copy.length)}
+    places = zip(batch.trace_N.tolist(), batch.row_N.tolist(), batch.column_N.tolist(), strict=True)
+    return [copies[place].step for place in places]
 
 
 def recorded(trace: Trace) -> torch.Tensor:
@@ -180,11 +190,48 @@ def test_smaller_batches_score_the_same_and_stay_within_the_budget(max_tokens):
     traces = mixed_traces()
     batches = packs(traces, max_tokens=max_tokens)
     assert len(batches) > 1
-    assert sorted(i for batch in batches for i in batch.trace_N.unique().tolist()) == list(range(len(traces)))
+    assert counted(batches) == counted(packs(traces))
     for batch in batches:
         assert len(batch.packed.ids_BL) == 1 or batch.num_positions <= max_tokens
     for a, b in zip(scores(batches, len(traces)), scores(packs(traces), len(traces)), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
+
+
+def counted(batches: Sequence[ScoredTokens]) -> Counter[tuple[int, int, int, int]]:
+    """How often each (trace, segment, denoising step, token) is scored."""
+    return Counter(
+        place
+        for batch in batches
+        for place in zip(
+            batch.trace_N.tolist(), batch.segment_N.tolist(), steps_of(batch), batch.token_N.tolist(), strict=True
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", LIKELIHOODS)
+@pytest.mark.parametrize("max_tokens", [700, 65536])
+def test_what_rollouts_have_alike_is_forwarded_once_and_every_token_is_scored_as_alone(kind, max_tokens):
+    """A trace, one that ends earlier, one that ends otherwise, and the first again."""
+    trace = max(mixed_traces(), key=lambda trace: len(trace.segments))
+    *others, last = trace.segments
+    frames = tuple(replace(frame, tokens=frame.tokens[::-1]) for frame in last.frames)
+    otherwise = replace(trace, segments=(*others, replace(last, tokens=last.tokens[::-1], frames=frames)))
+    group = [trace, replace(trace, segments=tuple(others)), otherwise, trace]
+    packed = shared_pipe().layout
+
+    def packs_of(traces: list[Trace]) -> list[ScoredTokens]:  # the same masks in all
+        rngs = [numpy_generator("masks", 0) for _ in traces]
+        return list(pack_traces(traces, packed, kind, max_tokens, rngs))
+
+    together, forwarded = scores(packs_of(group), 4), 0
+    for each, logp_N in zip(group, together, strict=True):
+        alone = packs_of([each])
+        forwarded += sum(batch.num_positions for batch in alone)
+        torch.testing.assert_close(logp_N, *scores(alone, 1), atol=1e-5, rtol=1e-5)
+    assert sum(batch.num_positions for batch in packs_of(group)) < 0.7 * forwarded
+    assert torch.equal(together[0], together[3])
+    (whole,) = packs_of([trace, trace]) if max_tokens == 65536 else [None]
+    assert whole is None or whole.num_positions == sum(batch.num_positions for batch in packs_of([trace]))
 
 
 def test_rows_of_unlike_shape_do_not_burst_the_budget():
@@ -240,9 +287,10 @@ def test_segments_scored_alone_have_the_log_probabilities_that_they_have_among_a
         found = defaultdict(list)
         for batch in pack_traces(traces, pipe.layout, kind, 2000, rngs, wanted):
             logp_N = score_tokens(pipe.transformer, batch, pipe.layout, 0.7).tolist()
-            for t, s, logp in zip(batch.trace_N.tolist(), batch.segment_N.tolist(), logp_N, strict=True):
-                found[t, s].append(logp)
-        return found
+            wheres = zip(batch.trace_N.tolist(), batch.segment_N.tolist(), steps_of(batch), logp_N, strict=True)
+            for t, s, step, logp in wheres:
+                found[t, s].append((step, logp))
+        return {place: [logp for _, logp in sorted(own, key=lambda each: each[0])] for place, own in found.items()}
 
     among_all, alone = scores(None), scores(wanted)
     assert set(alone) == {(t, s) for t, row in enumerate(wanted) for s, live in enumerate(row) if live}
@@ -306,7 +354,8 @@ def test_scored_tokens_are_masked_where_they_are_scored_and_seen_nowhere_else_in
     (batch,) = packs(traces, kind)
     packed = batch.packed
     assert (packed.ids_BL[batch.row_N, batch.column_N] == mask).all()
-    assert ((packed.ids_BL == mask).sum() == len(batch.token_N)) == (kind != "trajectory")
+    places = set(zip(batch.row_N.tolist(), batch.column_N.tolist(), strict=True))
+    assert ((packed.ids_BL == mask).sum() == len(places)) == (kind != "trajectory")
     own = [(int(t), int(s)) for t, s in zip(batch.trace_N, batch.segment_N, strict=True)]
     for (t, s), is_image, token in zip(own, batch.is_image_N.tolist(), batch.token_N.tolist(), strict=True):
         assert (traces[t].segments[s].kind == "edit") == is_image
