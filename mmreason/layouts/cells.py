@@ -35,13 +35,15 @@ Integers = Sequence[int] | np.ndarray
 class Piece:
     """A run of tokens of one segment copy: ids (n,), positions (n, 5), segment and copy number.
 
-    The problem is segment 0, the text of turn t 2t − 1, its edit 2t; a joint turn is 2t as a whole.
+    The problem is segment 0, the text of turn t 2t − 1, its edit 2t; a joint turn is 2t as a whole.  ``branches`` has
+    a bit for each trace of a packed row that holds it: pieces that share none do not see one another.
     """
 
     ids: np.ndarray
     positions: np.ndarray
     segment: int
     copy: int
+    branches: int = 1
 
     @property
     def is_edit(self) -> bool:

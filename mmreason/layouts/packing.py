@@ -30,6 +30,7 @@ class Packed:
     positions_BLP: torch.Tensor
     segment_BL: torch.Tensor  # PADDING where padded
     copy_BL: torch.Tensor
+    branches_BL: torch.Tensor  # bits, as of ``Piece``
     clean_length: int = 0
     runs: tuple[tuple[int, int], ...] = ()
 
@@ -41,11 +42,19 @@ class Packed:
             positions_BLP=self.positions_BLP.to(device),
             segment_BL=self.segment_BL.to(device),
             copy_BL=self.copy_BL.to(device),
+            branches_BL=self.branches_BL.to(device),
         )
 
     def attention_mask(self) -> torch.Tensor:
         """Boolean (B, 1, L, L) of the attention rule."""
-        return attention_rule(self.segment_BL, self.copy_BL, self.segment_BL, self.copy_BL)[:, None]
+        everything = slice(None)
+        return self._rule(everything, everything)[:, None]
+
+    def _rule(self, queries: slice, keys: slice) -> torch.Tensor:
+        """Boolean (B, L, M) of the attention rule between columns, those of other branches left out."""
+        query, key = ((self.segment_BL[:, at], self.copy_BL[:, at]) for at in (queries, keys))
+        shared = self.branches_BL[:, queries, None] & self.branches_BL[:, None, keys]
+        return attention_rule(*query, *key) & (shared != 0)
 
     def mask_of(self, attention: str) -> torch.Tensor | BlockMask:
         """Who sees whom with ``full`` attention, or by the attention rule."""
@@ -74,10 +83,10 @@ class Packed:
     def block_mask(self) -> BlockMask:
         """The attention rule by blocks: the same as ``attention_mask``, without its empty products."""
         clean = self.clean_length
-        segment_BC, copy_BC = self.segment_BL[:, :clean], self.copy_BL[:, :clean]
-        segment_BN, copy_BN = self.segment_BL[:, clean:], self.copy_BL[:, clean:]
-        among = attention_rule(segment_BC, copy_BC, segment_BC, copy_BC)
-        prefix = attention_rule(segment_BN, copy_BN, segment_BC, copy_BC) & (segment_BC != PADDING)[:, None]
+        first, others = slice(clean), slice(clean, None)
+        segment_BC, segment_BN = self.segment_BL[:, first], self.segment_BL[:, others]
+        among = self._rule(first, first)
+        prefix = self._rule(others, first) & (segment_BC != PADDING)[:, None]
         own, start = [], 0
         for count, width in self.runs:
             block_BKW = segment_BN[:, start : start + count * width].unflatten(1, (count, width))
@@ -163,6 +172,7 @@ def _lay(placed: Sequence[Sequence[tuple[int, Piece]]], length: int, pad: int) -
     positions_BLP = np.zeros((len(placed), length, len(POSITION_FIELDS)), dtype=np.int64)
     segment_BL = np.full((len(placed), length), PADDING, dtype=np.int64)
     copy_BL = np.zeros((len(placed), length), dtype=np.int64)
+    branches_BL = np.ones((len(placed), length), dtype=np.int64)
     for b, row in enumerate(placed):
         for start, piece in row:
             stop = start + len(piece.ids)
@@ -170,9 +180,11 @@ def _lay(placed: Sequence[Sequence[tuple[int, Piece]]], length: int, pad: int) -
             positions_BLP[b, start:stop] = piece.positions
             segment_BL[b, start:stop] = piece.segment
             copy_BL[b, start:stop] = piece.copy
+            branches_BL[b, start:stop] = piece.branches
     return Packed(
         torch.from_numpy(ids_BL),
         torch.from_numpy(positions_BLP),
         torch.from_numpy(segment_BL),
         torch.from_numpy(copy_BL),
+        torch.from_numpy(branches_BL),
     )

@@ -1,7 +1,7 @@
 """Log-probabilities of traces, with gradients, packed into few forwards.
 
 In ``blocks`` all copies of a trace share a row, since context does not look at them; in ``full`` each has its own.
-A copy that several traces have after the same context, as rollouts of a group do, is forwarded once.
+What several traces have alike, as rollouts of a group mostly begin, is forwarded once.
 
 ``trajectory`` is exact: a noisy copy of a segment for every denoising step, as the sampler saw it, scored
 where it committed tokens.  ``one_step`` masks every segment fully, once (d1, arXiv 2504.12216);
@@ -14,7 +14,7 @@ Axes: B traces in a batch, L packed positions, N scored tokens, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ from mmreason.sampling.unmask import log_distribution
 from mmreason.training.rl.config import LIKELIHOODS
 
 MAX_TOKENS = 8192  # positions forwarded at once where nothing else is said: they keep a GPU busy
+BITS = 62  # of traces in a row
 CPU_MAX_TOKENS = 2048  # a CPU is no slower with these, and needs a quarter of the memory: about 0.5 GB of gradients
 
 
@@ -192,35 +193,73 @@ def trace_rows(
     return [each for each in rows if each.scored] if layout.attention == "full" else [row]
 
 
-def merge_alike(rows: Sequence[Row]) -> list[Row]:
-    """The rows with each noisy copy once: the tokens of one that stands in several after the same context move there.
+@dataclass(slots=True)
+class _Shared:
+    """A row of traces that begin alike: each clean piece once, with the traces that hold it as bits."""
 
-    Rollouts of a group begin alike, and what they share is forwarded once; their tokens are scored one by one even so.
+    row: Row
+    branches: list[int] = field(default_factory=list)
+    columns: dict[int, int] = field(default_factory=dict)  # context → which of the clean pieces ends it
+    traces: int = 0
+
+    def add(self, clean: Sequence[Piece], contexts: Sequence[int]) -> int:
+        """Take the clean pieces of one more trace; returns its bit."""
+        bit = 1 << self.traces
+        self.traces += 1
+        for piece, context in zip(clean, contexts, strict=True):
+            if context not in self.columns:
+                self.columns[context] = len(self.branches)
+                self.row.clean.append(piece)
+                self.branches.append(0)
+            self.branches[self.columns[context]] |= bit
+        return bit
+
+    def takes_more(self, max_tokens: int) -> bool:
+        return self.traces < BITS and 2 * self.row.extent.columns <= max_tokens
+
+    def whole(self) -> Row:
+        """With the bits on its pieces."""
+        clean = [replace(p, branches=bits) for p, bits in zip(self.row.clean, self.branches, strict=True)]
+        return replace(self.row, clean=clean)
+
+
+def share_rows(rows: Sequence[Row], max_tokens: int) -> list[Row]:
+    """Rows of traces that begin alike: what they have alike stands once in a row.
+
+    Rollouts of a group have their problem alike, and mostly how they begin.  A clean piece is seen by those after it
+    in the same traces.  A noisy copy after the same context is forwarded once, and the tokens that several traces
+    drew there are scored one by one.  A row takes another trace until it has half of ``max_tokens``.
     """
-    contexts: dict[tuple[int, bytes, bytes], int] = {}  # a tree: the context before a piece, and that with it
-    owners: dict[tuple[int, bytes, bytes], tuple[Row, int]] = {}
-    merged = []
+    contexts: dict[tuple[int, bytes, bytes], int] = {}  # a tree: (the context before a piece, it) → that with it
+    owners: dict[tuple[int, bytes, bytes], tuple[Row, int]] = {}  # of noisy copies
+    open_rows: dict[tuple[bytes, bytes], _Shared] = {}  # by problem
+    found: list[_Shared] = []
     for row in rows:
-        kept = replace(row, noisy=[], words=[], steps=[], scored=[])
-        context, before = 0, []
+        path, before = [0], []
         for piece in row.clean:
-            before.append((piece.segment, context))
-            context = contexts.setdefault((context, *_content(piece)), len(contexts) + 1)
-        places = []
-        for piece, words, step in zip(row.noisy, row.words, row.steps, strict=True):
-            seen = context if row.whole else next((at for segment, at in before if segment >= piece.segment), context)
-            key = (seen, *_content(piece))
-            if key not in owners:
-                owners[key] = (kept, len(kept.noisy))
-                kept.noisy.append(piece)
-                kept.words.append(words)
-                kept.steps.append(step)
-            places.append(owners[key])
+            before.append((piece.segment, path[-1]))
+            path.append(contexts.setdefault((path[-1], *_content(piece)), len(contexts) + 1))
+        keys = []
+        for piece in row.noisy:
+            seen = path[-1] if row.whole else next((at for s, at in before if s >= piece.segment), path[-1])
+            keys.append((seen, *_content(piece)))
+        fresh = [n for n, key in enumerate(keys) if key not in owners]
+        if fresh:
+            problem = _content(row.clean[0])
+            shared = open_rows.get(problem)
+            if shared is None or row.whole or not shared.takes_more(max_tokens):
+                shared = open_rows[problem] = _Shared(replace(row, clean=[], noisy=[], words=[], steps=[], scored=[]))
+                found.append(shared)
+            bit, into = shared.add(row.clean, path[1:]), shared.row
+            for n in fresh:
+                owners[keys[n]] = (into, len(into.noisy))
+                into.noisy.append(replace(row.noisy[n], branches=bit))
+                into.words.append(row.words[n])
+                into.steps.append(row.steps[n])
         for n, at, token, trace, segment in row.scored:
-            owner, copy = places[n]
+            owner, copy = owners[keys[n]]
             owner.scored.append((copy, at, token, trace, segment))
-        merged.append(kept)
-    return [row for row in merged if row.scored]
+    return [shared.whole() for shared in found]
 
 
 def _content(piece: Piece) -> tuple[bytes, bytes]:
@@ -244,14 +283,15 @@ def pack_traces(
     """
     if kind not in LIKELIHOODS:
         raise ConfigError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {kind!r}")
-    rows = merge_alike(
+    rows = share_rows(
         [
             row
             for i, trace in enumerate(traces)
             for row in trace_rows(
                 trace, layout, kind, rngs[i] if rngs else None, None if wanted is None else wanted[i], mask_share, i
             )
-        ]
+        ],
+        max_tokens,
     )
     extents = [row.extent for row in rows]
     batch: list[int] = []
