@@ -259,7 +259,7 @@ def share_rows(rows: Sequence[Row], max_tokens: int) -> list[Row]:
         for n, at, token, trace, segment in row.scored:
             owner, copy = owners[keys[n]]
             owner.scored.append((copy, at, token, trace, segment))
-    return [shared.whole() for shared in found]
+    return [shared.whole() for shared in found if shared.row.scored]
 
 
 def _content(piece: Piece) -> tuple[bytes, bytes]:
@@ -290,6 +290,7 @@ def pack_traces(
             for row in trace_rows(
                 trace, layout, kind, rngs[i] if rngs else None, None if wanted is None else wanted[i], mask_share, i
             )
+            if row.scored
         ],
         max_tokens,
     )

@@ -28,7 +28,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import make_problem
 from mmreason.training.rl.config import LIKELIHOODS
-from mmreason.training.rl.likelihood import ScoredTokens, pack_traces, score_tokens
+from mmreason.training.rl.likelihood import ScoredTokens, pack_traces, score_tokens, share_rows, trace_rows
 from tests.helpers.learning import SAMPLING, mixed_traces, shared_pipe
 from tests.helpers.policies import pipeline_of, random_policy, talking_policy
 
@@ -232,6 +232,15 @@ def test_what_rollouts_have_alike_is_forwarded_once_and_every_token_is_scored_as
     assert torch.equal(together[0], together[3])
     assert sum(b.num_positions for b in packs_of([trace, trace])) == sum(b.num_positions for b in packs_of([trace]))
     assert max_tokens == 700 or [len(batch.packed.ids_BL) for batch in packs_of(group)] == [1]
+
+
+def test_a_row_of_which_nothing_is_scored_is_left_out_unless_another_is_scored_in_its_place():
+    """As of a joint turn whose hidden tokens are all of the modality that is not wanted."""
+    (row,) = trace_rows(mixed_traces()[0], shared_pipe().layout)
+    silent = replace(row, scored=[])
+    assert share_rows([silent], 65536) == []
+    (shared,) = share_rows([silent, row], 65536)
+    assert shared.scored == row.scored and len(shared.noisy) == len(row.noisy)
 
 
 def test_rows_of_unlike_shape_do_not_burst_the_budget():
