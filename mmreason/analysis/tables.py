@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.comparison.gains import UNIFIED
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.statistics import difference_interval
@@ -178,7 +179,7 @@ def setup_table(found: Mapping[str, Any]) -> str:
         arms = [key for key in ARM_WORDS if row.get(key)]
         if not arms:
             continue
-        theirs = "gain_separate_over_unified" in row  # of the other set-ups no arm is the authors' own
+        theirs = UNIFIED in row  # of the other set-ups no arm is the authors' own
         other = next(key for key in row if key.startswith("by_") and key != "by_task")
         heads = [MEASURE_WORDS[row["measure"]], MEASURE_WORDS[other.removeprefix("by_")]]
         lines += [f"| | {heads[0]} (95 %) | each seed | {heads[1]} |", "|---|---|---|---|"]
