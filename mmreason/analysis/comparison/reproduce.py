@@ -67,8 +67,8 @@ class Reproduction:
 
     def interference(self, joints: Mapping[str, Run]) -> dict[str, Any]:
         """How much the modalities interfere at the start, by joint arm and task; measured once."""
-        path = self.results / f"{INTERFERENCE}.json"
-        if not path.is_file():
+        path = self._interference_path
+        if not self.predicted:
             self.say(f"{INTERFERENCE}: {', '.join(joints)}")
             found = predict(self._pipe(), self.protocol, joints)
             write_json(path, {"version": VERSION, "fingerprint": self._fingerprint, "arms": found})
@@ -79,6 +79,15 @@ class Reproduction:
     def measured(self) -> bool:
         """Is it known what the start checkpoint does?"""
         return self._base_path.is_file()
+
+    @property
+    def predicted(self) -> bool:
+        """Is it known how much the modalities interfere at the start?"""
+        return self._interference_path.is_file()
+
+    @property
+    def _interference_path(self) -> Path:
+        return self.results / f"{INTERFERENCE}.json"
 
     @property
     def _base_path(self) -> Path:

@@ -52,7 +52,7 @@ class Series:
         if job == PILOT_START:
             return self._pilot_start() is not None
         if job == INTERFERENCE:
-            return (self.results / f"{job}.json").is_file()
+            return self._first.predicted
         return self.reproduction(_seed(job), self.setup.rates[0]).measured
 
     @property
@@ -106,7 +106,11 @@ class Series:
         """How much the modalities interfere at the start, for each arm that has a partner to be set against."""
         first = self.setup.protocol.first_seed
         joints = {joint.key: Run(joint.name, joint.granularity, first) for joint, _ in self.setup.pairs}
-        return self.reproduction(first, self.setup.rates[0]).interference(joints)
+        return self._first.interference(joints)
+
+    @property
+    def _first(self) -> Reproduction:
+        return self.reproduction(self.setup.protocol.first_seed, self.setup.rates[0])
 
     def outcomes(self, arm_runs: list[Run]) -> list[dict[str, Any]]:
         """The files of ``arm_runs``, all of which have ended."""

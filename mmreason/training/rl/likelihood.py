@@ -217,7 +217,7 @@ class _Shared:
     def takes_more(self, max_tokens: int) -> bool:
         return self.traces < BITS and 2 * self.row.extent.columns <= max_tokens
 
-    def whole(self) -> Row:
+    def marked(self) -> Row:
         """With the bits on its pieces."""
         clean = [replace(p, branches=bits) for p, bits in zip(self.row.clean, self.branches, strict=True)]
         return replace(self.row, clean=clean)
@@ -259,7 +259,7 @@ def share_rows(rows: Sequence[Row], max_tokens: int) -> list[Row]:
         for n, at, token, trace, segment in row.scored:
             owner, copy = owners[keys[n]]
             owner.scored.append((copy, at, token, trace, segment))
-    return [shared.whole() for shared in found if shared.row.scored]
+    return [shared.marked() for shared in found if shared.row.scored]
 
 
 def _content(piece: Piece) -> tuple[bytes, bytes]:
