@@ -33,18 +33,18 @@ class Forwarded:
     seconds: float
     config: InterleavedDiffusionConfig
 
-    def cost(self, scored: int) -> Cost:
-        """Of one row, its padding to the longest included; ``scored`` positions get logits."""
-        if not self.hidden_BLD.shape[1]:
-            return Cost()
-        flops = forward_flops(self.config, 1, self.hidden_BLD.shape[1], max(self.cached), scored)
-        return Cost(1, self.hidden_BLD.shape[1], flops, self.seconds / len(self.widths))
+    def cost(self, b: int, scored: int) -> Cost:
+        """Of row ``b``, attention to and from its padding included; ``scored`` positions get logits."""
+        return self._cost(b, self.hidden_BLD.shape[1], max(self.cached), scored)
 
     def cost_alone(self, b: int, scored: int) -> Cost:
         """Of row ``b`` as if it were alone."""
-        if not self.widths[b]:
+        return self._cost(b, self.widths[b], self.cached[b], scored)
+
+    def _cost(self, b: int, block: int, cached: int, scored: int) -> Cost:
+        if not block:
             return Cost()
-        flops = forward_flops(self.config, 1, self.widths[b], self.cached[b], scored)
+        flops = forward_flops(self.config, 1, block, cached, scored, self.widths[b])
         return Cost(1, self.widths[b], flops, self.seconds / len(self.widths))
 
 
@@ -88,10 +88,11 @@ class BlockRows:
         device = self.model.device
         pieces = [[*own, *self.pending[row]] for own, row in zip(noisy, chosen, strict=True)]
         packed = pack(pieces, self.pad).to(device)
-        numbers = torch.tensor(chosen, device=device)
-        cache = self.cache if everything else self.cache.select(numbers)
-        cached, columns = cache.length_B.tolist(), cache.num_columns
-        cache.reserve(columns + packed.ids_BL.shape[1])
+        lengths = self.cache.lengths.tolist()
+        cached = [lengths[row] for row in chosen]
+        columns = max(cached, default=0)
+        self.cache.reserve(columns + packed.ids_BL.shape[1])
+        cache = self.cache if everything else self.cache.only(torch.tensor(chosen, device=device))
         inside = attention_rule(packed.segment_BL, packed.copy_BL, packed.segment_BL, packed.copy_BL)
         before = cache.filled(columns)[:, None].expand(-1, inside.shape[1], -1)
         keeps = any(self.pending[row] for row in chosen)
@@ -103,12 +104,11 @@ class BlockRows:
             torch.cat((before, inside), dim=-1)[:, None],
             cache=cache,
             keep_BL=keep_BL if keeps else None,
+            tokens_T=packed.tokens_T,
         ).hidden_BLD
         seconds = time.perf_counter() - began
         for row in chosen:
             self.pending[row] = []
-        if keeps and cache is not self.cache:
-            self.cache.put(numbers, cache)
         widths = [sum(len(piece.ids) for piece in row) for row in pieces]
         return Forwarded(hidden_BLD, widths, cached, seconds, self.model.config)
 

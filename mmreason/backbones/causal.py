@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from mmreason.backbones.blocks import Forwarded, new_cache
 from mmreason.layouts.cells import NEXT_FIELDS, Piece
@@ -63,7 +64,7 @@ class CausalRows:
         """Forward one token more of each row, which stays; its place and that of the next one are its positions."""
         cached, columns = self.cache.length_B.tolist(), self.cache.num_columns
         self.cache.reserve(columns + 1)
-        seen_BM = torch.arange(columns + 1, device=self.model.device) < (self.cache.length_B + 1)[:, None]
+        seen_BM = F.pad(self.cache.filled(columns), (0, 1), value=True)
         began = time.perf_counter()
         hidden_BLD = self.model(
             ids_B[:, None],
@@ -71,7 +72,6 @@ class CausalRows:
             seen_BM[:, None, None],
             cache=self.cache,
             keep_BL=torch.ones(len(ids_B), 1, dtype=torch.bool, device=self.model.device),
-            read_back=True,
         ).hidden_BLD
         seconds = time.perf_counter() - began
         return Forwarded(hidden_BLD, [1] * len(cached), cached, seconds, self.model.config)

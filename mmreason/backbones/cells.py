@@ -19,11 +19,11 @@ from mmreason.backbones.whole import WholeRows
 from mmreason.errors import CheckpointError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.cells import CellsLayout, Piece
-from mmreason.layouts.packing import pack, pack_blocks
+from mmreason.layouts.packing import Packed, pack, pack_blocks
 from mmreason.layouts.view import View
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import Cost
+from mmreason.records import BlockMask, Cost
 
 ATTENTIONS: tuple[Attention, ...] = ("blocks", "full")
 
@@ -59,7 +59,7 @@ class CellBackbone:
         if self.attention == "full":
             rows = [[self.blank(each.view, each.tokens), *self.context(each.view)] for each in snapshots]
             packed = pack(rows, self.layout.pad).to(self.model.device)
-            hidden_BLD = self.model(packed.ids_BL, packed.positions_BLP, packed.full_mask()).hidden_BLD
+            hidden_BLD = self._hidden(packed, packed.full_mask())
             hidden = [hidden_BLD[i, each.places] for i, each in enumerate(snapshots)]
             return self.model.logits(torch.cat(hidden))[:, alphabet.run]
         by_view: dict[int, list[int]] = {}
@@ -71,10 +71,15 @@ class CellBackbone:
             noisy.append([self.blank(snapshots[i].view, snapshots[i].tokens, c) for c, i in enumerate(copies, 1)])
         packed, columns = pack_blocks(clean, noisy, self.layout.pad)
         packed = packed.to(self.model.device)
-        hidden_BLD = self.model(packed.ids_BL, packed.positions_BLP, packed.block_mask()).hidden_BLD
+        hidden_BLD = self._hidden(packed, packed.block_mask())
         places = {i: (b, columns[b][c]) for b, copies in enumerate(by_view.values()) for c, i in enumerate(copies)}
         hidden = [hidden_BLD[places[i][0], places[i][1] + each.places] for i, each in enumerate(snapshots)]
         return self.model.logits(torch.cat(hidden))[:, alphabet.run]
+
+    def _hidden(self, packed: Packed, mask: torch.Tensor | BlockMask) -> torch.Tensor:
+        """(B, L, D) final states."""
+        output = self.model(packed.ids_BL, packed.positions_BLP, mask, tokens_T=packed.tokens_T)
+        return output.hidden_BLD
 
     def micro_batches(
         self, snapshots: Sequence[Snapshot], max_tokens: int, guidance: Sequence[float] = ()

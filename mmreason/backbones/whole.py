@@ -54,5 +54,5 @@ class WholeRows:
             return Forwarded(empty, widths, nothing, 0.0, self.model.config)
         packed = pack(pieces, self.pad).to(self.model.device)
         began = time.perf_counter()
-        hidden_BLD = self.model(packed.ids_BL, packed.positions_BLP, packed.full_mask()).hidden_BLD
-        return Forwarded(hidden_BLD, widths, nothing, time.perf_counter() - began, self.model.config)
+        output = self.model(packed.ids_BL, packed.positions_BLP, packed.full_mask(), tokens_T=packed.tokens_T)
+        return Forwarded(output.hidden_BLD, widths, nothing, time.perf_counter() - began, self.model.config)

@@ -31,6 +31,7 @@ class Packed:
     segment_BL: torch.Tensor  # PADDING where padded
     copy_BL: torch.Tensor
     branches_BL: torch.Tensor  # bits, as of ``Piece``
+    tokens_T: torch.Tensor | None  # flat indices of all that is no padding; None where nothing is padded
     clean_length: int = 0
     runs: tuple[tuple[int, int], ...] = ()
 
@@ -43,7 +44,13 @@ class Packed:
             segment_BL=self.segment_BL.to(device),
             copy_BL=self.copy_BL.to(device),
             branches_BL=self.branches_BL.to(device),
+            tokens_T=None if self.tokens_T is None else self.tokens_T.to(device),
         )
+
+    @property
+    def num_tokens(self) -> int:
+        """Positions of all rows that are no padding."""
+        return self.ids_BL.numel() if self.tokens_T is None else len(self.tokens_T)
 
     def attention_mask(self) -> torch.Tensor:
         """Boolean (B, 1, L, L) of the attention rule."""
@@ -181,10 +188,12 @@ def _lay(placed: Sequence[Sequence[tuple[int, Piece]]], length: int, pad: int) -
             segment_BL[b, start:stop] = piece.segment
             copy_BL[b, start:stop] = piece.copy
             branches_BL[b, start:stop] = piece.branches
+    tokens_T = np.flatnonzero(segment_BL != PADDING)
     return Packed(
         torch.from_numpy(ids_BL),
         torch.from_numpy(positions_BLP),
         torch.from_numpy(segment_BL),
         torch.from_numpy(copy_BL),
         torch.from_numpy(branches_BL),
+        None if len(tokens_T) == segment_BL.size else torch.from_numpy(tokens_T),
     )

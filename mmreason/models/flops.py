@@ -11,29 +11,39 @@ from collections.abc import Sequence
 from mmreason.models.configuration import InterleavedDiffusionConfig
 
 
-def forward_flops(config: InterleavedDiffusionConfig, rows: int, block: int, cached: int, scored: int) -> float:
-    """FLOPs of one forward of ``rows`` × ``block`` tokens on ``cached`` columns.
+def forward_flops(
+    config: InterleavedDiffusionConfig, rows: int, block: int, cached: int, scored: int, tokens: int | None = None
+) -> float:
+    """FLOPs of one forward of ``rows`` × ``block`` positions on ``cached`` columns.
 
-    ``scored`` is the number of positions (over all rows) whose logits over the vocabulary are computed.
+    ``scored`` is the number of positions (over all rows) whose logits over the vocabulary are computed, ``tokens``
+    that of positions (over all rows) that are no padding (default: all).
     """
-    return _flops(config, rows, block, block * (cached + block), scored)
+    tokens = rows * block if tokens is None else tokens
+    return _flops(config, tokens, rows * block * (cached + block), scored)
 
 
 def packed_flops(
-    config: InterleavedDiffusionConfig, rows: int, clean: int, runs: Sequence[tuple[int, int]], scored: int
+    config: InterleavedDiffusionConfig,
+    rows: int,
+    clean: int,
+    runs: Sequence[tuple[int, int]],
+    scored: int,
+    tokens: int | None = None,
 ) -> float:
     """FLOPs of one forward of ``rows`` packed rows: ``clean`` columns, then runs of (blocks, their width).
 
-    A block is multiplied with the clean columns and with itself only; see ``block_attention``.
+    A block is multiplied with the clean columns and with itself only; see ``block_attention``.  ``scored`` and
+    ``tokens`` as in ``forward_flops``.
     """
-    noisy = sum(blocks * size for blocks, size in runs)
+    columns = clean + sum(blocks * size for blocks, size in runs)
     products = clean * clean + sum(blocks * size * (clean + size) for blocks, size in runs)
-    return _flops(config, rows, clean + noisy, products, scored)
+    return _flops(config, rows * columns if tokens is None else tokens, rows * products, scored)
 
 
-def _flops(config: InterleavedDiffusionConfig, rows: int, columns: int, products: int, scored: int) -> float:
-    """``products`` is the number of pairs of query and key in a row."""
+def _flops(config: InterleavedDiffusionConfig, tokens: int, products: int, scored: int) -> float:
+    """``tokens`` pass the linear maps; ``products`` is the number of pairs of query and key."""
     width, inner = config.hidden_size, config.intermediate_size
-    linear = 2 * rows * columns * (4 * width * width + 2 * width * inner)
-    attention = 4 * rows * products * width
+    linear = 2 * tokens * (4 * width * width + 2 * width * inner)
+    attention = 4 * products * width
     return config.num_hidden_layers * (linear + attention) + 2.0 * scored * width * config.vocab_size

@@ -7,6 +7,7 @@ A heads, E head width.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any, cast
 
 import torch
@@ -62,6 +63,26 @@ class Norm(nn.RMSNorm):
         return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Places:
+    """Where the tokens of padded rows are, (T,) flat indices into (B, L): only they pass the linear maps.
+
+    Attention alone needs rows; everything else works on one row of all tokens, (1, T, …).
+    """
+
+    index_T: torch.Tensor
+    shape: tuple[int, int]
+
+    def gather(self, x_BL: torch.Tensor) -> torch.Tensor:
+        """(1, T, …) of (B, L, …)."""
+        return x_BL.flatten(0, 1).index_select(0, self.index_T)[None]
+
+    def spread(self, x_1T: torch.Tensor) -> torch.Tensor:
+        """(B, L, …) of (1, T, …), zero where padded."""
+        padded = x_1T.new_zeros(prod(self.shape), *x_1T.shape[2:])
+        return padded.index_copy(0, self.index_T, x_1T[0]).unflatten(0, self.shape)
+
+
 class ResidualOutput(nn.Linear):
     """The last map of a residual branch: it starts at zero, so that a new block is the identity."""
 
@@ -88,21 +109,27 @@ class Attention(nn.Module):
         mask_B1LM: torch.Tensor | BlockMask,
         cache: PrefixCache | None,
         keep_BL: torch.Tensor | None,
-        read_back: bool,
+        places: Places | None,
     ) -> torch.Tensor:
         shape = (*x_BLD.shape[:2], 3, self.config.num_attention_heads, self.head_dim)
         q, k, v = self.qkv(x_BLD).view(shape).permute(2, 0, 3, 1, 4)
         q, k = rotate(self.query_norm(q), *rotary).to(v.dtype), rotate(self.key_norm(k), *rotary).to(v.dtype)
+        if places is not None:
+            q, k, v = (places.spread(each.transpose(1, 2)).transpose(1, 2) for each in (q, k, v))
+        seen_k, seen_v = k, v
         if cache is not None:
             assert isinstance(mask_B1LM, torch.Tensor)
-            if keep_BL is not None:
-                cache.write(self.layer, k, v, keep_BL)
-            past_k, past_v = cache.read(self.layer, mask_B1LM.shape[-1] - (0 if read_back else x_BLD.shape[1]))
-            k, v = (past_k, past_v) if read_back else (torch.cat((past_k, k), dim=2), torch.cat((past_v, v), dim=2))
+            seen_k, seen_v = cache.read_with(self.layer, k, v, mask_B1LM.shape[-1] - k.shape[2])
         if isinstance(mask_B1LM, BlockMask):
-            return self.out(block_attention(q, k, v, mask_B1LM, self.scaling).reshape(x_BLD.shape))
-        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation or "eager", eager_attention)
-        mixed, _ = attend(self, q, k, v, mask_B1LM, dropout=0.0, scaling=self.scaling)
+            mixed = block_attention(q, k, v, mask_B1LM, self.scaling)
+        else:
+            named = self.config._attn_implementation or "eager"
+            attend = ALL_ATTENTION_FUNCTIONS.get_interface(named, eager_attention)
+            mixed, _ = attend(self, q, seen_k, seen_v, mask_B1LM, dropout=0.0, scaling=self.scaling)
+        if cache is not None and keep_BL is not None:
+            cache.write(self.layer, k, v, keep_BL)
+        if places is not None:
+            mixed = places.gather(mixed)
         return self.out(mixed.reshape(x_BLD.shape))
 
 
@@ -148,8 +175,9 @@ class Block(nn.Module):
         self.up = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down = ResidualOutput(config.intermediate_size, config.hidden_size, bias=False)
 
-    def forward(self, x_BLD, rotary, mask_B1LM, cache=None, keep_BL=None, read_back=False):
-        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), rotary, mask_B1LM, cache, keep_BL, read_back)
+    def forward(self, x_BLD, rotary, mask_B1LM, cache=None, keep_BL=None, places=None):
+        mixed_BLD = self.attention(self.attention_norm(x_BLD), rotary, mask_B1LM, cache, keep_BL, places)
+        x_BLD = x_BLD + mixed_BLD
         return x_BLD + self.down(F.relu(self.up(self.feed_forward_norm(x_BLD))).square())
 
 
@@ -223,18 +251,22 @@ class InterleavedDiffusionModel(PreTrainedModel):
         attention_mask: torch.Tensor | BlockMask,
         cache: PrefixCache | None = None,
         keep_BL: torch.Tensor | None = None,
-        read_back: bool = False,
+        tokens_T: torch.Tensor | None = None,
     ) -> InterleavedDiffusionOutput:
         """Encode a block.
 
         ``attention_mask`` is boolean (B, 1, L, M + L): cached columns first, then the block itself; or,
-        without a cache, a ``BlockMask``.
-        With ``keep_BL`` (boolean) the marked positions are appended to ``cache``; with ``read_back`` the mask
-        covers cached columns only, and the block finds its own keys where they have just been written.
+        without a cache, a ``BlockMask``.  ``cache`` must have room for M + L columns.
+        With ``keep_BL`` (boolean) the marked positions are appended to ``cache``.
+        ``tokens_T``, flat indices into (B, L), says which positions hold a token (default: all): padding costs
+        attention only, and is zero in what comes out.
 
         A causal model takes, after the five positions of each token, the row, column and slot of the next one
         (as in sigma-GPTs, Pannatier et al. 2024, arXiv 2404.09562).
         """
+        places = None if tokens_T is None else Places(tokens_T, (ids_BL.shape[0], ids_BL.shape[1]))
+        if places is not None:
+            ids_BL, positions_BLP = places.gather(ids_BL), places.gather(positions_BLP)
         x_BLD = F.embedding(ids_BL, self._with_cells(self.tokens.weight))
         x_BLD = x_BLD + self.rows(positions_BLP[..., 1]) + self.columns(positions_BLP[..., 2])
         x_BLD = x_BLD + self.turns(positions_BLP[..., 3]) + self.slots(positions_BLP[..., 4])
@@ -245,14 +277,19 @@ class InterleavedDiffusionModel(PreTrainedModel):
         hint_states = None
         for i, block in enumerate(self.blocks):
             if self.gradient_checkpointing and self.training and cache is None:
-                x_BLD = self._gradient_checkpointing_func(block.__call__, x_BLD, rotary, attention_mask)
+                given = (rotary, attention_mask, None, None, places)
+                x_BLD = self._gradient_checkpointing_func(block.__call__, x_BLD, *given)
             else:
-                x_BLD = block(x_BLD, rotary, attention_mask, cache, keep_BL, read_back)
+                x_BLD = block(x_BLD, rotary, attention_mask, cache, keep_BL, places)
             if i + 1 == self.config.hint_layer:
                 hint_states = x_BLD
         if cache is not None and keep_BL is not None:
             cache.advance(keep_BL)
-        return InterleavedDiffusionOutput(hidden_BLD=self.norm(x_BLD), hint_states_BLD=hint_states)
+        hidden_BLD = self.norm(x_BLD)
+        if places is not None:
+            hidden_BLD = places.spread(hidden_BLD)
+            hint_states = None if hint_states is None else places.spread(hint_states)
+        return InterleavedDiffusionOutput(hidden_BLD=hidden_BLD, hint_states_BLD=hint_states)
 
     def logits(self, hidden_ND: torch.Tensor) -> torch.Tensor:
         """(…, V) scores of every id."""

@@ -50,9 +50,8 @@ class AutoregressiveSampler(Sampler):
         if self.num_generations > 1:
             self.causal = self.causal.select([r for r in range(len(first)) for _ in range(self.num_generations)])
 
-    def _go_on(self, going: list[int], active: list[Rollout]) -> None:
+    def _leave_out_others(self, going: list[int]) -> None:
         self.causal = self.causal.select(going)
-        self._finish(active)
 
     def _finish(self, active: list[Rollout]) -> None:
         self.last: list[Piece] = [self.layout.clean_piece(rollout.segments[-1]) for rollout in active]

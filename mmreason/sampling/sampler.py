@@ -83,8 +83,10 @@ class Sampler:
             going = [i for i, rollout in enumerate(active) if not rollout.end_reason]
             if not going:
                 break
-            active = [active[i] for i in going]
-            self._go_on(going, active)
+            if len(going) < len(active):
+                active = [active[i] for i in going]
+                self._leave_out_others(going)
+            self._finish(active)  # what has been denoised
             if not self.layout.joint:
                 yield from self._denoise_edits(active, turn, self._regions(active, turn))
                 if self.on_edits is not None:
@@ -117,10 +119,9 @@ class Sampler:
         self._finish(self.rollouts)
         return last.turn + 1, False
 
-    def _go_on(self, going: list[int], active: list[Rollout]) -> None:
-        """Leave out the rows that have ended; what the others have denoised is finished."""
+    def _leave_out_others(self, going: list[int]) -> None:
+        """Rows that have ended leave the batch; these go on."""
         self.rows = self.rows.select(going)
-        self._finish(active)
 
     def _finish(self, active: list[Rollout]) -> None:
         """The last unit of each rollout is forwarded, clean, with the first step of the next."""
@@ -201,9 +202,8 @@ class Sampler:
 
     def _count(self, active: list[Rollout], done: Forwarded, scored: int) -> None:
         """Add a forward, of which ``scored`` positions of a row get logits, to what the rollouts cost."""
-        spent = done.cost(scored)
-        for rollout in active:
-            rollout.cost = rollout.cost + spent
+        for b, rollout in enumerate(active):
+            rollout.cost = rollout.cost + done.cost(b, scored)
 
     def _least_likely(
         self, active: list[Rollout], turn: int, rows: Sequence[int], counts: Sequence[int]

@@ -20,11 +20,16 @@ def cache() -> PrefixCache:
     return cache
 
 
+def a_block(first: float, rows: int, length: int) -> torch.Tensor:
+    """(rows, A, length, D): position ``l`` of row ``b`` holds ``first + 10 b + l``."""
+    number_BL = first + 10 * torch.arange(rows)[:, None] + torch.arange(length)
+    return number_BL[:, None, :, None].expand(-1, HEADS, -1, WIDTH).float()
+
+
 def append(cache: PrefixCache, first: float, keep: list[list[int]]) -> None:
-    """Append a block whose position ``l`` of row ``b`` holds ``first + 10 b + l`` (values: minus that)."""
+    """Append what is kept of a block of keys; its values are minus these."""
     keep_BL = torch.tensor(keep, dtype=torch.bool)
-    number_BL = first + 10 * torch.arange(len(keep))[:, None] + torch.arange(keep_BL.shape[1])
-    block = number_BL[:, None, :, None].expand(-1, HEADS, -1, WIDTH).float()
+    block = a_block(first, *keep_BL.shape)
     for layer in range(LAYERS):
         cache.write(layer, block + 1000 * layer, -block - 1000 * layer, keep_BL)
     cache.advance(keep_BL)
@@ -32,7 +37,7 @@ def append(cache: PrefixCache, first: float, keep: list[list[int]]) -> None:
 
 def numbers(cache: PrefixCache, layer: int = 0) -> list[list[float]]:
     """What each row holds, after checking that all heads and both tensors agree."""
-    keys, values = cache.read(layer, cache.num_columns)
+    keys, values = (each[layer, :, :, : cache.num_columns] for each in (cache.keys_NBAMD, cache.values_NBAMD))
     assert torch.equal(keys, -values)
     assert torch.equal(keys, keys[:, :1, :, :1].expand_as(keys))
     filled = cache.filled(cache.num_columns)
@@ -83,6 +88,32 @@ def test_a_selection_and_its_source_do_not_share_memory(cache):
     assert numbers(chosen) == [[100, 500], [100], [110, 520]]
 
 
+def test_what_is_written_to_some_rows_alone_is_written_to_the_cache(cache):
+    append(cache, 100, [[1, 0], [1, 1], [0, 1]])
+    some = cache.only(torch.tensor([2, 0]))
+    assert (some.length_B.tolist(), some.num_columns) == ([1, 1], 1)
+    append(some, 500, [[1, 1], [0, 1]])
+    assert numbers(cache) == [[100, 511], [110, 111], [121, 500, 501]]
+    assert numbers(cache, layer=1) == [[1100, 1511], [1110, 1111], [1121, 1500, 1501]]
+    assert (some.length_B.tolist(), some.filled(3).tolist()) == ([3, 2], [[1, 1, 1], [1, 1, 0]])
+
+
+@pytest.mark.parametrize("rows", [None, [2, 0]])
+def test_a_block_is_read_behind_what_is_cached_and_leaves_no_trace(cache, rows):
+    append(cache, 100, [[1, 0], [1, 1], [0, 1]])
+    before = numbers(cache)
+    some = cache if rows is None else cache.only(torch.tensor(rows))
+    chosen, columns = range(ROWS) if rows is None else rows, some.num_columns
+    block = a_block(700, len(chosen), 2)
+    keys, values = some.read_with(1, block, -block, columns)
+    assert torch.equal(keys, -values) and torch.equal(keys[:, :, columns:], block)
+    for b, row in enumerate(chosen):
+        assert keys[b, 0, : len(before[row]), 0].tolist() == [1000 + number for number in before[row]]
+    assert numbers(cache) == before
+    append(some, 500, [[1]] * len(chosen))  # stands where the block has stood
+    assert [len(row) for row in numbers(cache)] == [len(row) + (b in chosen) for b, row in enumerate(before)]
+
+
 def test_an_empty_cache_has_no_columns(cache):
     assert cache.num_columns == 0
     assert PrefixCache(1, 1, 1).num_columns == 0
@@ -112,6 +143,6 @@ def test_under_autocast_the_cache_has_its_type():
     cache = PrefixCache(LAYERS, HEADS, WIDTH)
     with torch.autocast("cpu", torch.bfloat16):
         cache.allocate(torch.zeros(1), 2)
-    assert cache.read(0, 1)[0].dtype == cache.read(0, 1)[1].dtype == torch.bfloat16
+    assert cache.keys_NBAMD.dtype == cache.values_NBAMD.dtype == torch.bfloat16
     cache.allocate(torch.zeros(1), 2)
-    assert cache.read(0, 1)[0].dtype == torch.float32
+    assert cache.keys_NBAMD.dtype == cache.values_NBAMD.dtype == torch.float32

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmreason.layouts.cells import Piece
-from mmreason.layouts.packing import pack_blocks
+from mmreason.layouts.packing import pack, pack_blocks
 from mmreason.models.cache import PrefixCache
 from mmreason.models.flops import forward_flops, packed_flops
 from tests.helpers.policies import random_policy, vocabulary
@@ -27,7 +27,7 @@ def counted(rows: int, block: int, cached: int, scored: int, **sizes: int) -> tu
         cache = PrefixCache(config.num_hidden_layers, heads, config.hidden_size // heads)
         cache.allocate(model.norm.weight, rows)
         cache.reserve(cached + block)
-        cache.length_B += cached
+        cache.lengths += cached
     mask = torch.ones(rows, 1, block, cached + block, dtype=torch.bool)
     with FlopCounterMode(display=False) as counter:
         hidden = model(ids, positions, mask, cache=cache).hidden_BLD
@@ -72,3 +72,20 @@ def test_attention_by_blocks_costs_what_its_formula_says_and_less_than_the_dense
     formula = packed_flops(model.config, 2, packed.clean_length, packed.runs, 24)
     assert formula == pytest.approx(counter.get_total_flops(), rel=0.01)
     assert formula < forward_flops(model.config, 2, packed.ids_BL.shape[1], 0, 24)
+
+
+@pytest.mark.parametrize("blocks", [False, True])
+def test_padding_costs_attention_only(blocks):
+    rows, pad = [[a_piece(65, 0), a_piece(12, 1, 1)], [a_piece(20, 0), a_piece(4, 1, 1)]], vocabulary().pad
+    packed = pack_blocks([row[:1] for row in rows], [row[1:] for row in rows], pad)[0] if blocks else pack(rows, pad)
+    model = random_policy().requires_grad_(False)
+    model.set_attn_implementation("eager")
+    mask = packed.block_mask() if blocks else packed.attention_mask()
+    with FlopCounterMode(display=False) as counter:
+        model(packed.ids_BL, packed.positions_BLP, mask, tokens_T=packed.tokens_T)
+    assert packed.num_tokens == 101
+    if blocks:
+        formula = packed_flops(model.config, 2, packed.clean_length, packed.runs, 0, packed.num_tokens)
+    else:
+        formula = forward_flops(model.config, 2, packed.ids_BL.shape[1], 0, 0, packed.num_tokens)
+    assert formula == pytest.approx(counter.get_total_flops(), rel=0.01)

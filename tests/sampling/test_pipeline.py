@@ -204,13 +204,19 @@ def test_generations_share_their_problem_and_differ_by_their_own_streams(pipe, p
 
 
 def test_a_problem_is_encoded_once_for_all_its_generations(pipe, problems):
-    blocks = []
-    hook = pipe.transformer.register_forward_hook(lambda _, args, __: blocks.append(tuple(args[0].shape)))
+    blocks, mapped = [], []
+    hooks = [
+        pipe.transformer.register_forward_hook(lambda _, args, __: blocks.append(tuple(args[0].shape))),
+        pipe.transformer.blocks[0].up.register_forward_hook(
+            lambda _, args, __: mapped.append(args[0][..., 0].numel())
+        ),
+    ]
     traces = pipe(problems[:2], SamplingConfig(max_turns=1), [7, 8], num_generations=3).traces
-    hook.remove()
+    for hook in hooks:
+        hook.remove()
     assert blocks[:2] == [(2, 1 + NUM_CELLS), (6, MAX_TEXT_TOKENS)]
-    forwarded = sum(rows * block for rows, block in blocks)
-    assert sum(trace.cost.tokens_forwarded for trace in traces) == forwarded
+    assert sum(trace.cost.tokens_forwarded for trace in traces) == sum(mapped)
+    assert sum(mapped) < sum(rows * block for rows, block in blocks)  # padding is not forwarded
 
 
 # Regions

@@ -86,7 +86,7 @@ def test_visitors_come_and_go_while_others_go_on(pipe, asked, alone):
                 batch.leave(rows[number])
                 assert rows[number] not in batch.rows
     assert all(same(rows[i].trace(), alone[i]) for i in range(30) if i not in gone)
-    assert batch.cells.cache.num_rows == 0
+    assert len(batch.cells.cache.lengths) == 0
 
 
 def test_every_step_shows_one_frame_more_of_every_row(pipe, asked):

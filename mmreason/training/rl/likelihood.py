@@ -63,7 +63,8 @@ class ScoredTokens:
         """FLOPs of one forward by formula; ``scored`` positions get logits (default: those to score)."""
         rows, length = self.packed.ids_BL.shape
         clean = self.packed.clean_length if self.packed.runs else length
-        return packed_flops(config, rows, clean, self.packed.runs, len(self.token_N) if scored is None else scored)
+        scored = len(self.token_N) if scored is None else scored
+        return packed_flops(config, rows, clean, self.packed.runs, scored, self.packed.num_tokens)
 
     @property
     def num_positions(self) -> int:
@@ -350,7 +351,8 @@ def score_tokens(
         raise ConfigError(f"temperature must be above 0 for a likelihood, got {temperature}")
     device = model.device
     packed = scored.packed.to(device)
-    output = model(packed.ids_BL, packed.positions_BLP, packed.mask_of(layout.attention))
+    mask = packed.mask_of(layout.attention)
+    output = model(packed.ids_BL, packed.positions_BLP, mask, tokens_T=packed.tokens_T)
     hidden_ND = output.hidden_BLD[scored.row_N.to(device), scored.column_N.to(device)]
     logp_N = hidden_ND.new_zeros(len(hidden_ND), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
     token_N, is_image_N = scored.token_N.to(device), scored.is_image_N.to(device)

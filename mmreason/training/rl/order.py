@@ -29,7 +29,8 @@ def changed_orders(
     """
     device = model.device
     packed = scored.packed.to(device)
-    hidden_BLD = model(packed.ids_BL, packed.positions_BLP, packed.mask_of(layout.attention)).hidden_BLD
+    mask = packed.mask_of(layout.attention)
+    hidden_BLD = model(packed.ids_BL, packed.positions_BLP, mask, tokens_T=packed.tokens_T).hidden_BLD
     traces = int(scored.trace_N.max()) + 1
     committed_TBL = torch.zeros(traces, *packed.ids_BL.shape, dtype=torch.bool, device=device)
     committed_TBL[scored.trace_N.to(device), scored.row_N.to(device), scored.column_N.to(device)] = True
