@@ -202,7 +202,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What a rollout cost: padding and masked products included; finished rows leave."""
+    """What a rollout cost: attention to padding and masked products included; finished rows leave."""
 
     forward_passes: int = 0
     tokens_forwarded: int = 0

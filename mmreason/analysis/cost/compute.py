@@ -5,8 +5,8 @@
     diffusion_full   masked diffusion, redraws the whole image
     diffusion_local  masked diffusion, draws the stated region only
 
-Costs are means over rollouts.  A problem is encoded once and shared by its group, in every arm; padding and masked
-products count, and finished rows leave the batch.  Seconds on one thread of a CPU are the processor's, so that
+Costs are means over rollouts.  A problem is encoded once and shared by its group, in every arm; finished rows leave the
+batch, padding costs attention only, and masked products count.  Seconds on one thread of a CPU are the processor's, so that
 neighbours on the machine do not matter.
 """
 
