@@ -80,9 +80,8 @@ def test_padding_costs_attention_only(blocks):
     packed = pack_blocks([row[:1] for row in rows], [row[1:] for row in rows], pad)[0] if blocks else pack(rows, pad)
     model = random_policy().requires_grad_(False)
     model.set_attn_implementation("eager")
-    mask = packed.block_mask() if blocks else packed.attention_mask()
     with FlopCounterMode(display=False) as counter:
-        model(packed.ids_BL, packed.positions_BLP, mask, tokens_T=packed.tokens_T)
+        model(packed.ids_BL, packed.positions_BLP, packed.mask_of("blocks"), tokens_T=packed.tokens_T)
     assert packed.num_tokens == 101
     if blocks:
         formula = packed_flops(model.config, 2, packed.clean_length, packed.runs, 0, packed.num_tokens)

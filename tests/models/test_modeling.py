@@ -110,12 +110,6 @@ def test_a_padded_row_equals_that_row_alone(model, rows):
         assert torch.allclose(padded[b, : len(alone)], alone, **CLOSE)
 
 
-def whole(packed):
-    """The rows with the mask of attention by rule, by blocks where they are laid out so, and the tokens alone."""
-    mask = packed.block_mask() if packed.runs else packed.attention_mask()
-    return packed.ids_BL, packed.positions_BLP, mask
-
-
 @pytest.mark.parametrize("blocks", [False, True])
 def test_tokens_are_encoded_alike_whether_padding_passes_the_linear_maps_or_not(model, blocks):
     rows, pad = noisy_rows(), vocabulary().pad
@@ -124,7 +118,8 @@ def test_tokens_are_encoded_alike_whether_padding_passes_the_linear_maps_or_not(
         packed, _ = pack_blocks([row.clean for row in rows], [row.noisy for row in rows], pad, 32, 4)
     real = packed.segment_BL != PADDING
     assert packed.num_tokens == int(real.sum()) < real.numel()
-    everything, tokens = model(*whole(packed)), model(*whole(packed), tokens_T=packed.tokens_T)
+    given = packed.ids_BL, packed.positions_BLP, packed.mask_of("blocks")
+    everything, tokens = model(*given), model(*given, tokens_T=packed.tokens_T)
     for of_all, of_tokens in (
         (everything.hidden_BLD, tokens.hidden_BLD),
         (everything.hint_states_BLD, tokens.hint_states_BLD),
@@ -138,7 +133,8 @@ def test_gradients_are_the_same_without_the_padding(rows):
     real, found = packed.segment_BL != PADDING, []
     for tokens_T in (None, packed.tokens_T):
         model = random_policy()
-        model(*whole(packed), tokens_T=tokens_T).hidden_BLD[real].square().sum().backward()
+        given = packed.ids_BL, packed.positions_BLP, packed.mask_of("blocks")
+        model(*given, tokens_T=tokens_T).hidden_BLD[real].square().sum().backward()
         found.append([p.grad for p in model.parameters() if p.grad is not None])
     assert len(found[0]) == len(found[1])
     assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(*found, strict=True))
