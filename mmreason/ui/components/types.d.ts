@@ -115,6 +115,8 @@ interface ChartDrag {
   at: number;
   says: string[];
 }
+/** Of a box in a figure, in its units. */
+type Bounds = [left: number, right: number, top: number, bottom: number];
 interface Chart {
   /** Name of its files, without an ending. */
   file: string;

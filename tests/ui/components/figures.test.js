@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { addressTo, groupOf } from '../../../mmreason/ui/components/group/address.js';
 import { verdictWord } from '../../../mmreason/ui/components/group/columns.js';
 import { besideDot, sharedDots } from '../../../mmreason/ui/components/group/figures.js';
+import { besideDots } from '../../../mmreason/ui/components/shared/chart.js';
 
 const earned = (g, text, image) => ({ g, text, image, reversed: false });
 
@@ -25,6 +26,34 @@ test('numbers beside a dot stand inside the plot and hide no other dot', () => {
     assert.ok(left >= 36 && left + 40 <= 320 && top >= 16 && top + 13 <= 204);
     assert.ok(places.every(({ x, y }) => x < left - 9 || x > left + 49 || y < top - 9 || y > top + 22));
   }
+});
+
+test('names beside dots keep clear of each other, of the dots and of the edge, where there is room', () => {
+  /** @type {[number, number][]} */
+  const dots = [
+    [60, 100],
+    [75, 104],
+    [68, 86],
+    [30, 150],
+    [290, 100],
+    [150, 20],
+  ];
+  const widths = [40, 40, 40, 40, 40, 40];
+  const marks = dots.map(([x, y]) => /** @type {Bounds} */ ([x - 7, x + 7, y - 7, y + 7]));
+  const boxes = besideDots(dots, widths, marks, [10, 310, 10, 190]).map(([left, middle]) => [left, middle]);
+  boxes.forEach(([left, middle], i) => {
+    assert.ok(left >= 10 && left + 40 <= 310 && middle >= 16 && middle <= 184, `name ${i} is outside`);
+    const clear = (
+      /** @type {number} */ x,
+      /** @type {number} */ y,
+      /** @type {number} */ w,
+      /** @type {number} */ h,
+    ) => x + w <= left || x >= left + 40 || y + h <= middle - 6 || y >= middle + 6;
+    for (const [x, y] of dots) assert.ok(clear(x - 7, y - 7, 14, 14), `name ${i} hides a dot`);
+    boxes.forEach(([x, y], j) => {
+      assert.ok(i === j || clear(x, y - 6, 40, 12), `names ${i} and ${j} overlap`);
+    });
+  });
 });
 
 test('the address names a group, its prompt and its segment from 1, and nothing where no link leads', () => {

@@ -1,6 +1,6 @@
 // The inspector's figures: what each rollout earned in words and pictures, and the marks of all segments.
 
-import { ink, shape } from '../shared/shapes.js';
+import { clearest, ink, shape } from '../shared/shapes.js';
 import { againstOf, columnsOf, markOf, pushSign, rightSign } from './columns.js';
 
 const WIDE = 320;
@@ -121,7 +121,7 @@ function dotOf(members, places, i, onChoose) {
 }
 
 /**
- * Where a box beside a dot hides the fewest other dots: its left and top.
+ * Where a box beside a dot hides least of the other dots: its left and top.
  * @param {{ x: number, y: number }[]} places
  * @param {number} i
  * @param {number} wide
@@ -136,16 +136,10 @@ export function besideDot(places, i, wide, high) {
     [x - wide / 2, y - room - high],
     [x - wide / 2, y + room],
   ];
-  /** @param {number[]} corner */
-  const hidden = ([left, top]) => {
-    const outside = left < EDGE || top < 16 || left + wide > WIDE || top + high > HIGH - EDGE;
-    const covers = places.filter(
-      (one) =>
-        one.x > left - RADIUS && one.x < left + wide + RADIUS && one.y > top - RADIUS && one.y < top + high + RADIUS,
-    );
-    return (outside ? 100 : 0) + covers.length;
-  };
-  return choices.reduce((best, one) => (hidden(one) < hidden(best) ? one : best));
+  const boxes = choices.map(([left, top]) => /** @type {Bounds} */ ([left, left + wide, top, top + high]));
+  const dots = places.map(({ x, y }) => /** @type {Bounds} */ ([x - RADIUS, x + RADIUS, y - RADIUS, y + RADIUS]));
+  const [left, , top] = clearest(boxes, dots, [EDGE, WIDE, 16, HIGH - EDGE]);
+  return [left, top];
 }
 
 /** @param {number[]} values */

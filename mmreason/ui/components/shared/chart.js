@@ -1,6 +1,6 @@
 // A figure as SVG, from plain data: lines or points with intervals, linear or logarithmic, labelled at their ends.
 
-import { widthIn } from './shapes.js';
+import { clearest, widthIn } from './shapes.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const TEXT = 12; // px
@@ -199,6 +199,7 @@ export function drawChart(svg, chart, width) {
   const isBroken = (/** @type {number} */ i) => (chart.lines[i].dash ?? 'solid') !== 'solid';
   // A broken line lies on a solid one: where they are the same both are seen.
   inside.append(...drawn.filter((_, i) => !isBroken(i)), ...drawn.filter((_, i) => isBroken(i)));
+  inside.append(...tagsOf(chart, x, y, [left, width - right, top, bottom]));
   svg.replaceChildren(window, grid, inside);
   if (atEnds) svg.append(...endNames(named, x, y, top, bottom, width - right));
   legendRows.forEach((row, n) => {
@@ -242,7 +243,7 @@ function lineOf(line, across, x, y) {
       shape('path', { d }, `fill:none;stroke:${colour};stroke-width:${weight};stroke-dasharray:${dash || 'none'}`),
     );
   }
-  for (const [i, [a, b, low, high, says]] of line.points.entries()) {
+  for (const [a, b, low, high, says] of line.points) {
     const point = shape('g', { class: 'point' });
     if (low !== null && high !== null && low !== undefined && high !== undefined) {
       const [from, to] = across ? [x(low), x(high)] : [y(low), y(high)];
@@ -250,7 +251,6 @@ function lineOf(line, across, x, y) {
       point.append(shape('line', place, `stroke:${colour};stroke-width:${across ? 3 : 1.25}`));
     }
     if (line.mark) point.append(markOf(line.mark, x(a), y(b), line.size ?? 4, colour));
-    if (line.tags) point.append(words(x(a) - 9, y(b) + 4, line.tags[i], { anchor: 'end' }));
     if (says) {
       const title = shape('title');
       title.textContent = says;
@@ -259,6 +259,59 @@ function lineOf(line, across, x, y) {
     if (point.childNodes.length) group.append(point);
   }
   return group;
+}
+
+/** Where a tag may stand beside its dot: across and down in px, and by how much of its width to the left. */
+const BESIDE = [
+  [-9, -1],
+  [9, 0],
+].flatMap(([across, shift]) => [0, -11, 11, -20, 20].map((down) => [across, down, shift]));
+
+/**
+ * Where each tag stands beside its dot, clear of what is there and of the tags before it.
+ * @param {[number, number][]} dots in px
+ * @param {number[]} widths of the tags
+ * @param {Bounds[]} taken
+ * @param {Bounds} window that they stay in
+ * @returns {[number, number][]} the left end of each, and the middle of its height
+ */
+export function besideDots(dots, widths, taken, window) {
+  const filled = taken.slice();
+  return dots.map(([x, y], i) => {
+    const places = BESIDE.map(([across, down, shift]) => {
+      const from = x + across + shift * widths[i];
+      return /** @type {Bounds} */ ([from, from + widths[i], y + down - TEXT / 2, y + down + TEXT / 2]);
+    });
+    const box = clearest(places, filled, window);
+    filled.push(box);
+    return [box[0], (box[2] + box[3]) / 2];
+  });
+}
+
+/**
+ * The tags of all points, clear of each other, of the marks and of their intervals.
+ * @param {Chart} chart whose intervals are upright
+ * @param {(value: number) => number} x
+ * @param {(value: number) => number} y
+ * @param {Bounds} window
+ */
+function tagsOf(chart, x, y, window) {
+  const tagged = chart.lines.flatMap(({ points, tags = [] }) => tags.map((tag, i) => ({ tag, point: points[i] })));
+  const dots = tagged.map(({ point: [a, b] }) => /** @type {[number, number]} */ ([x(a), y(b)]));
+  const taken = tagged.flatMap(
+    ({ point: [a, b, low, high] }) =>
+      /** @type {Bounds[]} */ ([
+        [x(a) - 7, x(a) + 7, y(b) - 7, y(b) + 7],
+        [x(a) - 1, x(a) + 1, y(high ?? b), y(low ?? b)],
+      ]),
+  );
+  const places = besideDots(
+    dots,
+    tagged.map(({ tag }) => widthOf(tag)),
+    taken,
+    window,
+  );
+  return places.map(([left, middle], i) => words(left, middle + 4, tagged[i].tag));
 }
 
 /**

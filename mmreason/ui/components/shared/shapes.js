@@ -29,3 +29,28 @@ export function widthIn(font) {
   pen.font = font;
   return (text) => pen.measureText(text).width;
 }
+
+/**
+ * Which of `boxes` covers least of what is taken, none of it outside the window if that can be: the first of the best.
+ * @param {Bounds[]} boxes
+ * @param {Bounds[]} taken
+ * @param {Bounds} window
+ */
+export function clearest(boxes, taken, window) {
+  const costs = boxes.map((box) => {
+    const outside = areaOf(box) - shared(box, window);
+    return 100 * outside + taken.reduce((sum, each) => sum + shared(box, each), 0);
+  });
+  return boxes[costs.indexOf(Math.min(...costs))];
+}
+
+/** @param {Bounds} box */
+const areaOf = ([left, right, top, bottom]) => Math.max(0, right - left) * Math.max(0, bottom - top);
+
+/**
+ * The area that two boxes have in common.
+ * @param {Bounds} a
+ * @param {Bounds} b
+ */
+const shared = (a, b) =>
+  areaOf([Math.max(a[0], b[0]), Math.min(a[1], b[1]), Math.max(a[2], b[2]), Math.min(a[3], b[3])]);
