@@ -147,7 +147,7 @@ GAIN_WORDS = {
     "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, nothing else different",
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, nothing else different",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
-    "gain_factorized_over_base": "factorized over the start (the paper +38.0 %)",
+    "gain_factorized_over_base": "factorized by {granularity} over the start (the paper +38.0 %)",
 }
 SETUP_WORDS = {
     "P": "the authors' own setting, as far as it is known",
@@ -156,6 +156,12 @@ SETUP_WORDS = {
     "B": "set-up P from a bidirectional policy",
 }
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
+
+
+def gains_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """The gains that are known of a set-up, in words, by their keys."""
+    granularity = "turn" if row.get("factorized_turn") else "trace"
+    return {key: words.format(granularity=granularity) for key, words in GAIN_WORDS.items() if row.get(key)}
 
 
 def setup_progress(row: Mapping[str, Any]) -> str:
@@ -187,7 +193,7 @@ def setup_table(found: Mapping[str, Any]) -> str:
             seeds = ", ".join(f"{value:.3f}" for value in row[key]["seeds"])
             words = ARM_WORDS[key] if theirs else ARM_WORDS[key].partition(" (")[0]
             lines.append(f"| {words} | {_over_seeds(row[key], '.3f')} | {seeds} | {row[other][key]['mean']:.3f} |")
-        gains = [f"- {words}: {_over_seeds(row[key], '+.1%')}" for key, words in GAIN_WORDS.items() if row.get(key)]
+        gains = [f"- {words}: {_over_seeds(row[key], '+.1%')}" for key, words in gains_of(row).items()]
         lines += ["", *gains, ""]
     return "\n".join(lines).strip()
 

@@ -8,7 +8,7 @@ from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.cost.results import Results
-from mmreason.analysis.tables import GAIN_WORDS, SETUP_WORDS, setup_progress
+from mmreason.analysis.tables import SETUP_WORDS, gains_of, setup_progress
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.ui.cost.words import PAPER_REDUCTION, against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points
@@ -88,7 +88,7 @@ def _other_setups(found: Comparison) -> list[list[str]]:
     """A line for each of the others of which a gain is known."""
     lines = []
     for name, row in found.setups.items():
-        gains = [f"{words} {registered_gain(row[key])}" for key, words in GAIN_WORDS.items() if row.get(key)]
+        gains = [f"{words} {registered_gain(row[key])}" for key, words in gains_of(row).items()]
         if name != "P" and gains:
             fixed = f"fixed at commit {row['registered'][:12]} before its first test"
             lines.append(["plain", f"In set-up {name} ({SETUP_WORDS[name]}), {fixed}: {'; '.join(gains)}."])
