@@ -6,10 +6,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urljoin
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect, sync_playwright
 
 from mmreason.commands.make.screenshots import FLAGS, chromium, free_port, served
 from mmreason.ui.host import checkpoints
@@ -23,7 +22,7 @@ expect.set_options(timeout=30_000)  # of a loaded machine
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, "--process-per-site"])
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
         yield browser
         browser.close()
 
@@ -87,34 +86,27 @@ def scripted(scripted_server: Scripted, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 
 class Kept:
-    """A context of the browser that holds the page's files from test to test, and nothing else.
-
-    A page of the same site stays open in it, so that its process does too, with the scripts that it has compiled.
-    """
+    """A context of the browser that holds the page's files from test to test, and nothing else."""
 
     def __init__(self, browser: Browser) -> None:
-        self._browser = browser
-        self._stays: Page | None = None
+        self._browser, self._context = browser, None
 
-    def page(self, address: str) -> Page:
-        """A new page, empty, for the site at ``address``."""
-        if self._stays is None:
-            self._stays = self._browser.new_context(accept_downloads=True).new_page()
-            self._stays.goto(urljoin(address, "/theme.css"))
-        return self._stays.context.new_page()
+    def context(self) -> BrowserContext:
+        if self._context is None:
+            self._context = self._browser.new_context(accept_downloads=True)
+        return self._context
 
     def empty(self, page: Page) -> None:
         """Take away what the visitor of ``page`` has left; where the page has gone, the files too."""
-        stays, context = self._stays, page.context
+        context = self.context()
         if page.is_closed() or not page.url.startswith("http"):
             context.close()
-            self._stays = None
+            self._context = None
             return
         page.evaluate("localStorage.clear()")
         context.clear_cookies()
         for each in context.pages:
-            if each is not stays:
-                each.close()
+            each.close()
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +130,7 @@ def visit(browser: Browser, kept: Kept) -> Iterator[Callable[..., Page]]:
         if opened or prepare or options:
             page = browser.new_context(viewport=size, accept_downloads=True, **options).new_page()
         else:
-            usual = page = kept.page(address)
+            usual = page = kept.context().new_page()
             page.set_viewport_size(size)
         page.set_default_timeout(30_000)
         troubles: list[str] = []
