@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmreason.analysis.comparison.gains import UNIFIED
+from mmreason.analysis.comparison.gains import UNIFIED, granularity_over_base
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.statistics import difference_interval
@@ -160,7 +160,7 @@ MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces ri
 
 def gains_of(row: Mapping[str, Any]) -> dict[str, str]:
     """The gains that are known of a set-up, in words, by their keys."""
-    granularity = "turn" if row.get("factorized_turn") else "trace"
+    granularity = granularity_over_base(row)
     return {key: words.format(granularity=granularity) for key, words in GAIN_WORDS.items() if row.get(key)}
 
 

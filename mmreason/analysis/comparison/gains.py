@@ -83,9 +83,7 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
     keys = ["base", *ARM_KEYS, *(arm.key for arm in setup.arms if arm.key not in ARM_KEYS)]
     found: dict[str, Any] = {key: over_seeds([*values[key].values()]) if key in values else None for key in keys}
     found |= {name: _gain(values, *pair) for name, pair in GAINS.items()}
-    found["gain_factorized_over_base"] = _gain(values, "factorized_trace", "base")
-    if "factorized_turn" in values:
-        found["gain_factorized_over_base"] = _gain(values, "factorized_turn", "base")
+    found["gain_factorized_over_base"] = _gain(values, f"factorized_{granularity_over_base(values)}", "base")
     if {arm.key for arm in setup.arms} >= set(CELLS):
         found["gain_separate_over_unified"] = _gain(values, SEPARATE, UNIFIED)
         found |= {"gain_assignment": None, "gain_denominator": None}
@@ -94,6 +92,11 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
             found["gain_assignment"] = _relative((factorized + factorized_pooled - joint - theirs) / 2)
             found["gain_denominator"] = _relative((factorized + joint - factorized_pooled - theirs) / 2)
     return found
+
+
+def granularity_over_base(known: Mapping[str, Any]) -> str:
+    """Which factorized arm is compared with the start: the one by turn, where it is known."""
+    return "turn" if known.get("factorized_turn") else "trace"
 
 
 def _runs(setup: Setup, arm: Arm) -> list[Any]:

@@ -18,7 +18,7 @@ from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import SETUPS, Arm, P
 from mmreason.analysis.statistics import t_interval
-from mmreason.analysis.tables import setup_table
+from mmreason.analysis.tables import gains_of, setup_table
 from mmreason.errors import ConfigError
 from mmreason.sampling.config import SamplingConfig
 from tests.helpers.learning import fresh_pipe
@@ -108,6 +108,18 @@ def test_gains_are_relative_and_the_two_by_two_splits_the_primary_one():
     parts = (1 + found["gain_assignment"]["mean"]) * (1 + found["gain_denominator"]["mean"])
     assert parts == pytest.approx(0.7 / 0.6)
     assert found["joint_turn"] is None and found["gain_factorized_turn_over_joint_turn"] is None
+
+
+def test_the_gain_over_the_start_is_of_the_arm_that_its_words_name():
+    for more, granularity in ((), "trace"), (("factorized_turn",), "turn"):
+        given = values()
+        given |= {key: {seed: 2 * rate for seed, rate in given["base"].items()} for key in more}
+        found = of_values(P, given)
+        gained = found[f"factorized_{granularity}"]["mean"] / found["base"]["mean"] - 1
+        assert found["gain_factorized_over_base"]["mean"] == pytest.approx(gained)
+        said = gains_of(found)
+        assert said["gain_factorized_over_base"].startswith(f"factorized by {granularity} over the start")
+        assert "gain_factorized_turn_over_joint_turn" not in said
 
 
 @pytest.mark.parametrize("missing", CELLS)
