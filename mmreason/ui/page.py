@@ -16,6 +16,7 @@ from mmreason.ui.host.visitor import visitor_state
 from mmreason.ui.inspect.tab import build_inspect
 from mmreason.ui.results.tab import build_results
 from mmreason.ui.shell.component import component
+from mmreason.ui.shell.events import PRIVATE
 from mmreason.ui.train.kept import kept_state
 from mmreason.ui.train.tab import build_train
 from mmreason.ui.watch.mind import build_mind
@@ -46,7 +47,7 @@ def build_page() -> gr.Blocks:
             with gr.Tab("Results", id="results") as tab:
                 build_results(tab)
         footer = component("footer", value=footer_value(), elem_id="footer")
-        page.load(lambda: footer_value(build_words()), None, footer, api_visibility="private", show_progress="hidden")
+        page.load(lambda: footer_value(build_words()), None, footer, **PRIVATE)
         connect_api()
         connect_tabs(tabs, watch, inspect)
         if studio is not None:

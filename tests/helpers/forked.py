@@ -30,6 +30,15 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload([*IMPORTED])
 
 
+def ready() -> None:
+    """Wait until what the forks import is imported, so that no test that looks at a clock waits for it."""
+    with contextlib.chdir(ROOT):  # from where the server imports
+        forkserver.ensure_running()
+    process = FORKS.Process(target=os.getpid, daemon=True)
+    process.start()
+    process.join()
+
+
 class Forked:
     """``python -m mmreason`` with ``words``; what it says and how it ends is told as ``subprocess`` tells it."""
 

@@ -16,7 +16,7 @@ from mmreason.ui.runs import queue, store
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import Run
 from mmreason.ui.train.form import read_form
-from tests.helpers.forked import Training
+from tests.helpers import forked
 
 OWNER, OTHER = "the owner's token, long enough", "another visitor's token"
 
@@ -35,8 +35,9 @@ def fork_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     def popen(command: list[str], **options: Any) -> Any:
         if command[1:3] != ["-m", "mmreason"]:
             return subprocess.Popen(command, **options)
-        return Training(command[3:], options["env"], options["stdout"].name)
+        return forked.Training(command[3:], options["env"], options["stdout"].name)
 
+    forked.ready()
     monkeypatch.setattr(queue, "subprocess", SimpleNamespace(Popen=popen, DEVNULL=subprocess.DEVNULL))
 
 

@@ -47,6 +47,14 @@ def test_every_endpoint_is_named_and_typed(app):
     assert solve["task"]["enum"] == list(TASKS)
 
 
+def test_progress_of_the_pages_own_events_is_shown_on_no_component(app):
+    """Gradio would copy each of them whole at every word that it hears of an event."""
+    events = httpx.get(f"{app}/config", timeout=60).json()["dependencies"]
+    own = [event for event in events if event["backend_fn"] and event["targets"] and event["outputs"]]
+    assert len(own) > 50
+    assert [event["api_name"] for event in own if event["show_progress_on"] != []] == []
+
+
 def test_readmes_python_example_runs(app):
     (example,) = blocks("python")
     done = subprocess.run(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import ViewportSize
 
 WIDTH, HEIGHT = 1440, 1000
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the lightest first
 TABS = ("Watch", "Inspect", "Train", "Cost", "Results")
 LOOK_WIDTHS, LOOK_MS = (1440, 390), 2500
 LOOK_COLOURS: tuple[Literal["light"], Literal["dark"]] = ("light", "dark")

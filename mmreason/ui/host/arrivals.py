@@ -20,6 +20,7 @@ from mmreason.ui.host.visitor import address_of
 SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
 SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
+LOOK_SECONDS = 0.01  # between two looks at the queue; gradio's own thousand a second take a tenth of a core at rest
 FULL = "too many events wait here already; please try again in a minute"
 NO_TEXT = "text must consist of whole characters; this contains half of one"
 NO_SUCH_EVENT = "there is no such event; it may be of an earlier version of this page: reload it"
@@ -32,6 +33,7 @@ def bound_arrivals(page: gr.Blocks) -> None:
     push = queue.push
     queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # of statistics that nobody sees, made anew after each event
     queue.ANALYTICS_MAX_EVENTS = 1
+    queue.sleep_when_free = LOOK_SECONDS
 
     async def bounded(body: Any, request: Any, username: Any) -> Any:
         if not is_text(body.data):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# Progress is shown on no component: Gradio would copy each of them whole at every word that it hears of an event.
+PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 WATCHING: dict[str, Any] = {**PRIVATE, "concurrency_id": "watch", "concurrency_limit": None}  # the worker's line
 HEAVY: dict[str, Any] = {**PRIVATE, "concurrency_id": "heavy", "concurrency_limit": None}  # a line of their own
