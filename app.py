@@ -3,6 +3,10 @@
 import os
 import sys
 
+from mmreason.startup import collect_seldom
+
+if __name__ == "__main__":
+    collect_seldom()
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from mmreason.ui.host import gpu  # isort: skip  (before torch: on ZeroGPU the package spaces must come first)

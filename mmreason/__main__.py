@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from mmreason.commands import command_names, module_of
 from mmreason.disk import finite, one_line, reason_of
 from mmreason.errors import MMReasonError, RewardError, TaskError, WriteError
+from mmreason.startup import collect_seldom
 
 USER_ERROR, INTERRUPTED = 2, 130
 
@@ -213,4 +214,5 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
 
 
 if __name__ == "__main__":
+    collect_seldom()
     sys.exit(main())

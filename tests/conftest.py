@@ -14,10 +14,12 @@ from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
+from mmreason.startup import collect_seldom
 from mmreason.tasks import TASKS, atlas, atlas_for, own
 from tests.helpers.marks import pytest_collection_modifyitems, pytest_runtest_makereport  # noqa: F401
 from tests.helpers.order import pytest_configure  # noqa: F401
 
+collect_seldom()
 torch.set_num_threads(1)
 
 NUM_CODES = 24
