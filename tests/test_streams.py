@@ -76,6 +76,13 @@ def test_a_puzzle_comes_in_through_a_pipe(line, tiny_checkpoint, tmp_path):
     assert load(tmp_path / "trace.json")["problem"]["spec"] == json.loads(PUZZLE)
 
 
+def test_a_wrong_problem_is_refused_before_what_solves_it_is_imported(tmp_path):
+    words = ["solve", "--problem", "/dev/zero"]
+    code = f"import sys; from mmreason.__main__ import main; print(main({words}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", timeout=120)
+    assert done.stdout == "2 False\n" and "larger than 64 KB" in done.stderr
+
+
 def test_a_trace_goes_through_a_pipe_into_the_next_command(tiny_checkpoint, tmp_path):
     solve = "$mm solve --task maze --checkpoint $1 --out p >/dev/null"
     done = shell(f"mkfifo p; $mm inspect p --json & {solve}; wait; test -p p && ls", tmp_path, tiny_checkpoint)

@@ -11,7 +11,7 @@ from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.settings import add_chosen, add_settings
 from mmreason.commands._options.tasks import HOW, task_named
 from mmreason.sampling.config import REGIONS, SamplingConfig
-from mmreason.sampling.views.config import ViewsConfig
+from mmreason.sampling.views.config import OWN_TURNS, ViewsConfig
 
 if TYPE_CHECKING:
     from mmreason.records import Problem, Trace
@@ -61,7 +61,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.commands._options.checkpoint import given, is_public, load_policy, views_given
     from mmreason.commands._options.files import check_files
     from mmreason.errors import ConfigError
-    from mmreason.sampling.views.pipeline import OWN_TURNS, ViewsPipeline
     from mmreason.tasks import load_problem, make_problem
     from mmreason.traces.photo import read_mask, read_picture
 
@@ -92,6 +91,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     pipe = load_policy(args.checkpoint, views)
     config = pipe.sampling_config(**settings)
     if image is not None:
+        from mmreason.sampling.views.pipeline import ViewsPipeline
+
         assert isinstance(pipe, ViewsPipeline)
         problem = pipe.own_problem(image, args.instruction, boxes, mask)
         height, width = problem.image.shape[:2]

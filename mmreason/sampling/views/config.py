@@ -16,6 +16,7 @@ from mmreason.settings import Control, check, choice, number
 ATTENTIONS = ("full", "prefix")
 STEP = 32  # pixels; sides of a picture's budget are multiples of it
 PUZZLE_PIXELS, OWN_PIXELS = 256, 512
+NUM_STEPS, MAX_TURNS, OWN_TURNS = 8, 10, 1  # where nothing else is said
 SCALE = Number("guidance", 0, 20, "how far an edit is moved away from what it would be without the text; 0 is off")
 OF_PUBLIC = "for checkpoints of public families"
 

@@ -30,14 +30,13 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import seeds_of
 from mmreason.sampling.running import StreamBatch
 from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of, start_picture
-from mmreason.sampling.views.config import OWN_PIXELS, ViewsConfig, views_config
+from mmreason.sampling.views.config import MAX_TURNS, NUM_STEPS, OWN_PIXELS, ViewsConfig, views_config
 from mmreason.sampling.views.region import boxes_of
 from mmreason.sampling.views.rollout import asked
 from mmreason.sampling.views.sampler import ViewSampler
 from mmreason.tasks import make_problem
 
 FREE = "free"  # the task of a picture and an instruction of one's own
-NUM_STEPS, MAX_TURNS, OWN_TURNS = 8, 10, 1  # where nothing else is said
 VIEWS_FILE = "views.json"  # beside an adapter: how it was trained to see
 CARD = """# Adapter
 

@@ -33,6 +33,15 @@ def test_an_example_plays_without_a_click_and_ends_solved(app, visit):
     assert part(page, "card").count() >= 4
 
 
+def test_a_page_that_is_left_alone_comes_to_rest(app, visit):
+    count = "{ const ask = requestAnimationFrame.bind(window); window.asked = 0;"
+    count += " window.requestAnimationFrame = (act) => { window.asked += 1; return ask(act); } }"
+    page = visit(app, prepare=lambda page: page.add_init_script(count), reduced_motion="reduce")
+    settle(page)
+    second = "async () => { const n = asked; await new Promise((done) => setTimeout(done, 1000)); return asked - n; }"
+    assert any(page.evaluate(second) == 0 for _ in range(40)), "something asks for frames for ever"
+
+
 def test_the_page_names_just_those_files_of_gradios_that_a_browser_finds_without_being_told(app, visit):
     named, asked = set[str](), set[str]()
 

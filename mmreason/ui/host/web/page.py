@@ -3,6 +3,9 @@
 A browser would find gradio's files one after the other: the script that the page names, what that imports, what this
 loads for each kind of component, and what these import.  Named at the top, all are fetched together.  What cannot be
 read out of gradio's files is left out, and found as before.
+
+Before them stands a script that lets the page rest: of gradio's "Loading…" a timer goes on, frame by frame, long after
+that has gone.  As no event here shows its progress, no timer of that kind is missed.
 """
 
 from __future__ import annotations
@@ -21,6 +24,12 @@ MOST = 8  # pages that are kept, one for each name by which the server is reache
 _SAYS_WHERE = re.compile(rb"host|x-forwarded-(?:host|proto)|x-gradio-server|origin|cookie|authorization")
 _ANSWERS = (b"page", b"deep_link", b"all_endpoints")  # parameters that gradio itself answers with another page
 _BASE = re.compile(rb"<base [^>]*>")  # which addresses hang on; nothing is fetched before it
+
+# The timer is told by its text, as gradio 6.31 writes it; should that change, it goes on as gradio lets it.
+REST = (
+    "<script>{ const ask = requestAnimationFrame.bind(window);"
+    " window.requestAnimationFrame = (act) => /performance\\.now\\(\\)-.*\\/1e3/.test(act) ? 0 : ask(act); }</script>"
+)
 
 _NAME = r"([\w.-]+\.(?:js|css))"
 _FIRST = re.compile(rf'<script type="module"[^>]* src="\./assets/{_NAME}"')
@@ -63,7 +72,7 @@ class KeepPage:
                 parts.append(message.get("body", b""))
                 if message.get("more_body"):
                     return
-                names = links(scope["app"].get_blocks().config).encode()
+                names = (REST + links(scope["app"].get_blocks().config)).encode()
                 body = _BASE.sub(lambda base: base[0] + names, b"".join(parts), count=1)
                 if keeps and not any(name.lower() == b"set-cookie" for name, _ in start["headers"]):
                     self._kept[name] = start, body

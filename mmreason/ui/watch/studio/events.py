@@ -11,7 +11,7 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.sampling.views.pipeline import MAX_TURNS, OWN_TURNS
+from mmreason.sampling.views.config import MAX_TURNS, OWN_TURNS
 from mmreason.ui.host import public
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.shell.component import said

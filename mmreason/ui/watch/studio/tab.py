@@ -8,8 +8,7 @@ import gradio as gr
 
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.config import ORDERS
-from mmreason.sampling.views.config import ATTENTIONS
-from mmreason.sampling.views.pipeline import NUM_STEPS, OWN_TURNS
+from mmreason.sampling.views.config import ATTENTIONS, NUM_STEPS, OWN_TURNS
 from mmreason.tasks import TASKS
 from mmreason.ui.host import checkpoints, public
 from mmreason.ui.shell.component import component
