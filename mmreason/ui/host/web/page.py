@@ -4,7 +4,7 @@ A browser would find gradio's files one after the other: the script that the pag
 loads for each kind of component, and what these import.  Named at the top, all are fetched together.  What cannot be
 read out of gradio's files is left out, and found as before.
 
-Before them stands a script that lets the page rest: of gradio's "Loading…" a timer goes on, frame by frame, long after
+After them stands a script that lets the page rest: of gradio's "Loading…" a timer goes on, frame by frame, long after
 that has gone.  As no event here shows its progress, no timer of that kind is missed.
 """
 
@@ -72,7 +72,7 @@ class KeepPage:
                 parts.append(message.get("body", b""))
                 if message.get("more_body"):
                     return
-                names = (REST + links(scope["app"].get_blocks().config)).encode()
+                names = (links(scope["app"].get_blocks().config) + REST).encode()
                 body = _BASE.sub(lambda base: base[0] + names, b"".join(parts), count=1)
                 if keeps and not any(name.lower() == b"set-cookie" for name, _ in start["headers"]):
                     self._kept[name] = start, body
