@@ -12,9 +12,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
+from typing import Any
 
 from mmreason.__main__ import main
 
@@ -32,24 +33,25 @@ FORKS.set_forkserver_preload([*IMPORTED])
 
 def ready() -> None:
     """Wait until what the forks import is imported, so that no test that looks at a clock waits for it."""
+    _started(os.getpid).join()
+
+
+def _started(target: Callable[..., Any], *arguments: Any) -> Any:
+    """A process that is forked to call ``target``."""
     with contextlib.chdir(ROOT):  # from where the server imports
         forkserver.ensure_running()
-    process = FORKS.Process(target=os.getpid, daemon=True)
+    process = FORKS.Process(target=target, args=arguments, daemon=True)
     process.start()
-    process.join()
+    return process
 
 
 class Forked:
     """``python -m mmreason`` with ``words``; what it says and how it ends is told as ``subprocess`` tells it."""
 
     def __init__(self, words: Sequence[object], environment: Mapping[str, str], cwd: Path = ROOT) -> None:
-        with contextlib.chdir(ROOT):  # from where the server imports
-            forkserver.ensure_running()
         self._said = tempfile.TemporaryDirectory(prefix="said-")
         self._files = [str(Path(self._said.name) / name) for name in ("out", "err")]
-        arguments = ([*map(str, words)], {**environment}, str(cwd), *self._files)
-        self._process = FORKS.Process(target=_run, args=arguments, daemon=True)
-        self._process.start()
+        self._process = _started(_run, [*map(str, words)], {**environment}, str(cwd), *self._files)
 
     @property
     def returncode(self) -> int | None:
@@ -75,11 +77,7 @@ class Training:
     """What the page's queue starts: as much of ``subprocess.Popen`` as it asks of a process."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str], log: str) -> None:
-        with contextlib.chdir(ROOT):
-            forkserver.ensure_running()
-        arguments = ([*words], {**environment}, str(ROOT), log, log)
-        self._process = FORKS.Process(target=_run, args=arguments, daemon=True)
-        self._process.start()
+        self._process = _started(_run, [*words], {**environment}, str(ROOT), log, log)
         assert self._process.pid is not None
         self.pid = self._process.pid
 
