@@ -6,7 +6,7 @@ Axes: H W canvas rows and columns.  Rows and columns count from 1 at the top lef
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -249,9 +249,13 @@ class BlockMask:
 
     ``clean_B1CC`` among the clean columns, ``prefix_B1NC`` from the N noisy columns to them, and for each
     run of K blocks of one width W an ``own_B1KWW`` inside each block; boolean, True where a query may
-    see a key.
+    see a key, or floats that are added to the scores.
     """
 
     clean_B1CC: torch.Tensor
     prefix_B1NC: torch.Tensor
     own_runs: tuple[torch.Tensor, ...]  # (B, 1, K, W, W) each, in column order
+
+    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> BlockMask:
+        """The same after ``change``."""
+        return BlockMask(change(self.clean_B1CC), change(self.prefix_B1NC), tuple(map(change, self.own_runs)))

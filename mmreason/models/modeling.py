@@ -133,31 +133,42 @@ class Attention(nn.Module):
         return self.out(mixed.reshape(x_BLD.shape))
 
 
+def added(mask: torch.Tensor) -> torch.Tensor:
+    """What a boolean mask adds to scores: made once a forward, it costs each layer less than to fill them."""
+    lowest = torch.finfo(torch.bfloat16).min  # finite in half precision, too
+    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, lowest)
+
+
 def eager_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=1.0, **_):
-    """Plain attention, (B, A, L, E) in and (B, L, A, E) out; torch's FLOP counter sees its products."""
+    """Plain attention, (B, A, L, E) in and (B, L, A, E) out; torch's FLOP counter sees its products.
+
+    As torch's own it takes a mask that is boolean, or one that is added.
+    """
     scores = query * scaling @ key.transpose(-1, -2)
-    scores = scores.masked_fill(~attention_mask, torch.finfo(scores.dtype).min)
+    scores += added(attention_mask) if attention_mask.dtype == torch.bool else attention_mask
     return (scores.softmax(dim=-1) @ value).transpose(1, 2), None
 
 
 def block_attention(q, k, v, mask: BlockMask, scaling: float) -> torch.Tensor:
     """Attention of packed rows, (B, A, L, E) in and (B, L, A, E) out, without the products masked whole.
 
-    Clean columns see clean ones; a noisy block sees clean ones and itself.
+    Clean columns see clean ones; a noisy block sees clean ones and itself.  ``mask`` is added.
     """
     clean = mask.clean_B1CC.shape[-1]
     q, k_clean, v_clean = q * scaling, k[:, :, :clean], v[:, :, :clean]
     out, _ = eager_attention(None, q[:, :, :clean], k_clean, v_clean, mask.clean_B1CC)
     outs, start = [out], clean
-    lowest = torch.finfo(q.dtype).min
     for own_B1KWW in mask.own_runs:
         count, width = own_B1KWW.shape[2:4]
         here = slice(start, start + count * width)
         prefix = mask.prefix_B1NC[:, :, start - clean : start - clean + count * width]
-        to_clean = (q[:, :, here] @ k_clean.transpose(-1, -2)).masked_fill(~prefix, lowest)
+        to_clean = q[:, :, here] @ k_clean.transpose(-1, -2)
+        to_clean += prefix
         q_own, k_own, v_own = (x[:, :, here].unflatten(2, (count, width)) for x in (q, k, v))
-        to_own = (q_own @ k_own.transpose(-1, -2)).masked_fill(~own_B1KWW, lowest).flatten(2, 3)
-        weight_clean, weight_own = torch.cat((to_clean, to_own), dim=-1).softmax(dim=-1).split([clean, width], dim=-1)
+        to_own = q_own @ k_own.transpose(-1, -2)
+        to_own += own_B1KWW
+        weight = torch.cat((to_clean, to_own.flatten(2, 3)), dim=-1).softmax(dim=-1)
+        weight_clean, weight_own = weight.split([clean, width], dim=-1)
         mixed = weight_clean @ v_clean + (weight_own.unflatten(2, (count, width)) @ v_own).flatten(2, 3)
         outs.append(mixed.transpose(1, 2))
         start += count * width
@@ -274,6 +285,8 @@ class InterleavedDiffusionModel(PreTrainedModel):
             x_BLD = x_BLD + self.next_rows(positions_BLP[..., 5]) + self.next_columns(positions_BLP[..., 6])
             x_BLD = x_BLD + self.next_slots(positions_BLP[..., 7])
         rotary = axial_rotary(positions_BLP, self.config)
+        if isinstance(attention_mask, BlockMask):
+            attention_mask = attention_mask.mapped(added)
         hint_states = None
         for i, block in enumerate(self.blocks):
             if self.gradient_checkpointing and self.training and cache is None:
