@@ -29,6 +29,7 @@ class Forwarded:
 
     hidden_BLD: torch.Tensor
     widths: list[int]  # of each row: tokens of its own, padding left out
+    slots: list[int]  # of each row: how many of these, the first, have final states
     cached: list[int]  # of each row: tokens that it has cached before
     seconds: float
     config: InterleavedDiffusionConfig
@@ -44,7 +45,7 @@ class Forwarded:
     def _cost(self, b: int, block: int, cached: int, scored: int) -> Cost:
         if not block:
             return Cost()
-        flops = forward_flops(self.config, 1, block, cached, scored, self.widths[b])
+        flops = forward_flops(self.config, 1, block, cached, scored, self.widths[b], self.slots[b])
         return Cost(1, self.widths[b], flops, self.seconds / len(self.widths))
 
 
@@ -87,6 +88,7 @@ class BlockRows:
         everything = len(chosen) == len(self.pending)
         device = self.model.device
         pieces = [[*own, *self.pending[row]] for own, row in zip(noisy, chosen, strict=True)]
+        slots = [sum(len(piece.ids) for piece in own) for own in noisy]
         packed = pack(pieces, self.pad).to(device)
         lengths = self.cache.lengths.tolist()
         cached = [lengths[row] for row in chosen]
@@ -105,12 +107,18 @@ class BlockRows:
             cache=cache,
             keep_BL=keep_BL if keeps else None,
             tokens_T=packed.tokens_T,
+            wanted_N=places_of(slots, packed.ids_BL.shape[1]).to(device),
         ).hidden_BLD
         seconds = time.perf_counter() - began
         for row in chosen:
             self.pending[row] = []
         widths = [sum(len(piece.ids) for piece in row) for row in pieces]
-        return Forwarded(hidden_BLD, widths, cached, seconds, self.model.config)
+        return Forwarded(hidden_BLD, widths, slots, cached, seconds, self.model.config)
+
+
+def places_of(slots: Sequence[int], length: int) -> torch.Tensor:
+    """Flat indices of the first so many columns of each row of ``length``."""
+    return torch.tensor([row * length + i for row, count in enumerate(slots) for i in range(count)], dtype=torch.long)
 
 
 def new_cache(model: InterleavedDiffusionModel, num_rows: int) -> PrefixCache:

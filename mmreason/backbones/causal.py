@@ -46,10 +46,17 @@ class CausalRows:
         packed = packed.to(model.device)
         keep_BL = keep_BL.to(model.device)
         began = time.perf_counter()
-        output = model(packed.ids_BL, packed.positions_BLP, packed.causal_mask(), cache=rows.cache, keep_BL=keep_BL)
+        output = model(
+            packed.ids_BL,
+            packed.positions_BLP,
+            packed.causal_mask(),
+            cache=rows.cache,
+            keep_BL=keep_BL,
+            wanted_N=row_B.new_zeros(0).to(model.device),
+        )
         seconds = time.perf_counter() - began
-        count = len(problems)
-        return rows, Forwarded(output.hidden_BLD, [width] * count, [0] * count, seconds, model.config)
+        nothing = [0] * len(problems)
+        return rows, Forwarded(output.hidden_BLD, [width] * len(problems), nothing, nothing, seconds, model.config)
 
     def select(self, rows: Sequence[int]) -> CausalRows:
         """The given rows, in that order; a row may be taken more than once."""
@@ -74,4 +81,5 @@ class CausalRows:
             keep_BL=torch.ones(len(ids_B), 1, dtype=torch.bool, device=self.model.device),
         ).hidden_BLD
         seconds = time.perf_counter() - began
-        return Forwarded(hidden_BLD, [1] * len(cached), cached, seconds, self.model.config)
+        each = [1] * len(cached)
+        return Forwarded(hidden_BLD, each, each, cached, seconds, self.model.config)

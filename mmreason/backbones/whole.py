@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from mmreason.backbones.blocks import Forwarded
+from mmreason.backbones.blocks import Forwarded, places_of
 from mmreason.layouts.cells import Piece
 from mmreason.layouts.packing import pack
 from mmreason.models.modeling import InterleavedDiffusionModel
@@ -48,11 +48,15 @@ class WholeRows:
         """Forward the ``noisy`` pieces of each of ``rows`` (default: all) before all that is finished there."""
         chosen = list(range(len(self.finished))) if rows is None else list(rows)
         pieces = [[*own, *self.finished[row]] if own else [] for own, row in zip(noisy, chosen, strict=True)]
-        widths, nothing = [sum(len(piece.ids) for piece in row) for row in pieces], [0] * len(chosen)
+        widths, slots = ([sum(len(piece.ids) for piece in row) for row in rows] for rows in (pieces, noisy))
+        nothing = [0] * len(chosen)
         if not any(widths):
             empty = self.model.norm.weight.new_zeros(len(chosen), 0, self.model.config.hidden_size)
-            return Forwarded(empty, widths, nothing, 0.0, self.model.config)
+            return Forwarded(empty, widths, slots, nothing, 0.0, self.model.config)
         packed = pack(pieces, self.pad).to(self.model.device)
         began = time.perf_counter()
-        output = self.model(packed.ids_BL, packed.positions_BLP, packed.full_mask(), tokens_T=packed.tokens_T)
-        return Forwarded(output.hidden_BLD, widths, nothing, time.perf_counter() - began, self.model.config)
+        wanted_N = places_of(slots, packed.ids_BL.shape[1]).to(self.model.device)
+        hidden_BLD = self.model(
+            packed.ids_BL, packed.positions_BLP, packed.full_mask(), tokens_T=packed.tokens_T, wanted_N=wanted_N
+        ).hidden_BLD
+        return Forwarded(hidden_BLD, widths, slots, nothing, time.perf_counter() - began, self.model.config)

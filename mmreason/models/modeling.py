@@ -110,7 +110,9 @@ class Attention(nn.Module):
         cache: PrefixCache | None,
         keep_BL: torch.Tensor | None,
         places: Places | None,
+        wanted: Places | None,
     ) -> torch.Tensor:
+        """``wanted`` are the places to mix something for (default: all)."""
         shape = (*x_BLD.shape[:2], 3, self.config.num_attention_heads, self.head_dim)
         q, k, v = self.qkv(x_BLD).view(shape).permute(2, 0, 3, 1, 4)
         q, k = rotate(self.query_norm(q), *rotary).to(v.dtype), rotate(self.key_norm(k), *rotary).to(v.dtype)
@@ -128,9 +130,10 @@ class Attention(nn.Module):
             mixed, _ = attend(self, q, seen_k, seen_v, mask_B1LM, dropout=0.0, scaling=self.scaling)
         if cache is not None and keep_BL is not None:
             cache.write(self.layer, k, v, keep_BL)
-        if places is not None:
-            mixed = places.gather(mixed)
-        return self.out(mixed.reshape(x_BLD.shape))
+        chosen = wanted or places
+        if chosen is not None:
+            mixed = chosen.gather(mixed)
+        return self.out(mixed.flatten(2))
 
 
 def added(mask: torch.Tensor) -> torch.Tensor:
@@ -186,8 +189,11 @@ class Block(nn.Module):
         self.up = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
         self.down = ResidualOutput(config.intermediate_size, config.hidden_size, bias=False)
 
-    def forward(self, x_BLD, rotary, mask_B1LM, cache=None, keep_BL=None, places=None):
-        mixed_BLD = self.attention(self.attention_norm(x_BLD), rotary, mask_B1LM, cache, keep_BL, places)
+    def forward(self, x_BLD, rotary, mask_B1LM, cache=None, keep_BL=None, places=None, wanted=None):
+        """Of ``wanted`` places, if given, only these pass what follows attention and come out, (1, N, D)."""
+        mixed_BLD = self.attention(self.attention_norm(x_BLD), rotary, mask_B1LM, cache, keep_BL, places, wanted)
+        if wanted is not None:
+            x_BLD = wanted.gather(x_BLD if places is None else places.spread(x_BLD))
         x_BLD = x_BLD + mixed_BLD
         return x_BLD + self.down(F.relu(self.up(self.feed_forward_norm(x_BLD))).square())
 
@@ -263,6 +269,7 @@ class InterleavedDiffusionModel(PreTrainedModel):
         cache: PrefixCache | None = None,
         keep_BL: torch.Tensor | None = None,
         tokens_T: torch.Tensor | None = None,
+        wanted_N: torch.Tensor | None = None,
     ) -> InterleavedDiffusionOutput:
         """Encode a block.
 
@@ -270,12 +277,15 @@ class InterleavedDiffusionModel(PreTrainedModel):
         without a cache, a ``BlockMask``.  ``cache`` must have room for M + L columns.
         With ``keep_BL`` (boolean) the marked positions are appended to ``cache``.
         ``tokens_T``, flat indices into (B, L), says which positions hold a token (default: all): padding costs
-        attention only, and is zero in what comes out.
+        attention only, and is zero in what comes out.  ``wanted_N``, flat indices into (B, L), each once, says which
+        final states are asked for (default: all): what follows the last attention is left out for the others, and
+        they are zero.
 
         A causal model takes, after the five positions of each token, the row, column and slot of the next one
         (as in sigma-GPTs, Pannatier et al. 2024, arXiv 2404.09562).
         """
-        places = None if tokens_T is None else Places(tokens_T, (ids_BL.shape[0], ids_BL.shape[1]))
+        shape = (ids_BL.shape[0], ids_BL.shape[1])
+        places = None if tokens_T is None else Places(tokens_T, shape)
         if places is not None:
             ids_BL, positions_BLP = places.gather(ids_BL), places.gather(positions_BLP)
         x_BLD = F.embedding(ids_BL, self._with_cells(self.tokens.weight))
@@ -284,24 +294,27 @@ class InterleavedDiffusionModel(PreTrainedModel):
         if self.config.causal:
             x_BLD = x_BLD + self.next_rows(positions_BLP[..., 5]) + self.next_columns(positions_BLP[..., 6])
             x_BLD = x_BLD + self.next_slots(positions_BLP[..., 7])
+        wanted = None if wanted_N is None else Places(wanted_N, shape)
         rotary = axial_rotary(positions_BLP, self.config)
         if isinstance(attention_mask, BlockMask):
             attention_mask = attention_mask.mapped(added)
         hint_states = None
         for i, block in enumerate(self.blocks):
+            last = i + 1 == len(self.blocks)
+            given = (rotary, attention_mask, cache, keep_BL, places, wanted if last else None)
             if self.gradient_checkpointing and self.training and cache is None:
-                given = (rotary, attention_mask, None, None, places)
                 x_BLD = self._gradient_checkpointing_func(block.__call__, x_BLD, *given)
             else:
-                x_BLD = block(x_BLD, rotary, attention_mask, cache, keep_BL, places)
-            if i + 1 == self.config.hint_layer:
+                x_BLD = block(x_BLD, *given)
+            if i + 1 == self.config.hint_layer and not (last and wanted):
                 hint_states = x_BLD
         if cache is not None and keep_BL is not None:
             cache.advance(keep_BL)
-        hidden_BLD = self.norm(x_BLD)
-        if places is not None:
-            hidden_BLD = places.spread(hidden_BLD)
-            hint_states = None if hint_states is None else places.spread(hint_states)
+        hidden_BLD, left = self.norm(x_BLD), wanted or places
+        if left is not None:
+            hidden_BLD = left.spread(hidden_BLD)
+        if places is not None and hint_states is not None:
+            hint_states = places.spread(hint_states)
         return InterleavedDiffusionOutput(hidden_BLD=hidden_BLD, hint_states_BLD=hint_states)
 
     def logits(self, hidden_ND: torch.Tensor) -> torch.Tensor:

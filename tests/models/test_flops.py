@@ -74,6 +74,18 @@ def test_attention_by_blocks_costs_what_its_formula_says_and_less_than_the_dense
     assert formula < forward_flops(model.config, 2, packed.ids_BL.shape[1], 0, 24)
 
 
+@pytest.mark.parametrize("wanted", [0, 5])
+def test_final_states_that_nobody_asks_for_cost_nothing_after_the_last_attention(wanted):
+    model = random_policy().requires_grad_(False)
+    model.set_attn_implementation("eager")
+    ids, positions = torch.zeros(2, 40, dtype=torch.long), torch.zeros(2, 40, 5, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        model(ids, positions, torch.ones(2, 1, 40, 40, dtype=torch.bool), wanted_N=torch.arange(wanted))
+    formula = forward_flops(model.config, 2, 40, 0, 0, wanted=wanted)
+    assert formula == pytest.approx(counter.get_total_flops(), rel=0.01)
+    assert formula < forward_flops(model.config, 2, 40, 0, 0)
+
+
 @pytest.mark.parametrize("blocks", [False, True])
 def test_padding_costs_attention_only(blocks):
     rows, pad = [[a_piece(65, 0), a_piece(12, 1, 1)], [a_piece(20, 0), a_piece(4, 1, 1)]], vocabulary().pad

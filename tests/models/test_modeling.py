@@ -140,6 +140,44 @@ def test_gradients_are_the_same_without_the_padding(rows):
     assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(*found, strict=True))
 
 
+@pytest.mark.parametrize("blocks", [False, True])
+@pytest.mark.parametrize("padding", [False, True])
+@pytest.mark.parametrize("wanted", [[], [4, -1, 20]])
+def test_final_states_asked_for_are_those_among_all_and_have_the_same_gradients(blocks, padding, wanted):
+    rows, pad = noisy_rows(), vocabulary().pad
+    packed = pack([[*row.clean, *row.noisy] for row in rows], pad)
+    if blocks:
+        packed, _ = pack_blocks([row.clean for row in rows], [row.noisy for row in rows], pad)
+    tokens_T = None if padding else packed.tokens_T
+    wanted_N = (packed.segment_BL != PADDING).flatten().nonzero()[wanted, 0]
+    found = []
+    for some in (None, wanted_N):
+        model = random_policy()
+        given = packed.ids_BL, packed.positions_BLP, packed.mask_of("blocks")
+        hidden_BLD = model(*given, tokens_T=tokens_T, wanted_N=some).hidden_BLD
+        hidden_BLD.flatten(0, 1)[wanted_N].square().sum().backward()
+        found.append((hidden_BLD.flatten(0, 1), [p.grad for p in model.parameters() if p.grad is not None]))
+    (all_TD, grads), (some_TD, same_grads) = found
+    assert torch.allclose(some_TD[wanted_N], all_TD[wanted_N], **CLOSE)
+    assert all(torch.allclose(a, b, rtol=1e-4, atol=1e-4) for a, b in zip(grads, same_grads, strict=True))
+    some_TD = some_TD.detach().clone()
+    some_TD[wanted_N] = 0
+    assert not some_TD.any()
+
+
+@pytest.mark.parametrize("wanted", [[], [30]])
+def test_a_block_of_which_little_is_asked_for_is_cached_whole(model, wanted):
+    packed = pack([noisy_rows()[0].clean], vocabulary().pad)
+    length, kept = packed.ids_BL.shape[1], []
+    for some in (None, torch.tensor(wanted, dtype=torch.long)):
+        cache = empty_cache(model, 1)
+        cache.reserve(length)
+        keep_BL, given = torch.ones(1, length, dtype=torch.bool), (packed.ids_BL, packed.positions_BLP)
+        model(*given, packed.attention_mask(), cache=cache, keep_BL=keep_BL, wanted_N=some)
+        kept.append((cache.keys_NBAMD, cache.values_NBAMD))
+    assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+
+
 def test_a_later_segment_changes_nothing_before_it(model, rows):
     packed = pack(rows[:1], vocabulary().pad)
     before = forward(model, packed)

@@ -104,7 +104,7 @@ def test_full_redraws_every_cell_and_costs_that_many_forwards_more(pipe):
 def test_the_account_of_a_rollout_alone_is_the_formula_token_by_token(pipe):
     (trace,) = pipe([make_problem("maze", "easy", 5)], CONFIG, [0]).traces
     config = pipe.transformer.config
-    expected = forward_flops(config, 1, 1 + NUM_CELLS, 0, 0)
+    expected = forward_flops(config, 1, 1 + NUM_CELLS, 0, 0, wanted=0)
     expected += sum(forward_flops(config, 1, 1, NUM_CELLS + i, 1) for i in range(len(generated(trace))))
     assert trace.cost.flops == pytest.approx(expected)
 

@@ -319,14 +319,14 @@ def test_a_trace_tells_its_settings(traces):
 def expected_cost(trace: Trace, config) -> tuple[int, int, float]:
     """Passes, tokens and FLOPs of a rollout alone, recounted from its frames."""
     start = 1 + NUM_CELLS
-    passes, tokens, flops = 1, start, forward_flops(config, 1, start, 0, 0)
+    passes, tokens, flops = 1, start, forward_flops(config, 1, start, 0, 0, wanted=0)
     cached, pending = start, 0
     for segment in trace.segments:
         length = len(segment.tokens)
         for frame in segment.frames:
             block = length + (pending if frame.step == 1 else 0)
             passes, tokens = passes + 1, tokens + block
-            flops += forward_flops(config, 1, block, cached, length)
+            flops += forward_flops(config, 1, block, cached, length, wanted=length)
             if frame.step == 1:
                 cached += pending
         pending = length if segment.kind == "edit" else clean_length(segment.tokens, vocabulary().end)

@@ -171,7 +171,7 @@ def clean_lengths(pipe: InterleavedReasoningPipeline, trace: Trace) -> list[int]
 def trace_floor(pipe: InterleavedReasoningPipeline, trace: Trace, num_generations: int) -> float:
     """FLOPs if every token that ``trace`` keeps were forwarded once, seeing what came before it."""
     config, given = pipe.transformer.config, len(trace.canvas_tokens)
-    encoding = forward_flops(config, 1, 1 + given, 0, 0) / num_generations
+    encoding = forward_flops(config, 1, 1 + given, 0, 0, wanted=0) / num_generations
     return encoding + sum(forward_flops(config, 1, 1, given + i, 1) for i in range(sum(clean_lengths(pipe, trace))))
 
 
@@ -182,7 +182,8 @@ def likelihood_flops(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
     if config.causal:
         for trace in traces:
             generated = sum(clean_lengths(pipe, trace))
-            total += forward_flops(config, 1, 1 + len(trace.canvas_tokens) + generated, 0, generated)
+            length = 1 + len(trace.canvas_tokens) + generated
+            total += forward_flops(config, 1, length, 0, generated, wanted=generated)
         return total
     for batch in pack_traces(traces, pipe.layout):
         total += batch.flops(config)

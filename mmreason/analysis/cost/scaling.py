@@ -120,7 +120,8 @@ def rollout_seconds(model: InterleavedDiffusionModel, arm: str, load: Workload) 
         keep = torch.arange(step.width, device=device)[None] < after.cached - step.cached
         began = clock()
         cache.reserve(step.cached + step.width)
-        output = model(ids, places, mask, cache=cache, keep_BL=keep if bool(keep.any()) else None)
+        wanted = torch.arange(step.scored, device=device)
+        output = model(ids, places, mask, cache=cache, keep_BL=keep if bool(keep.any()) else None, wanted_N=wanted)
         scores = model.logits(output.hidden_BLD[:, : step.scored])
         if device.type != "cpu":
             float(scores.sum())  # waits for the device

@@ -80,7 +80,9 @@ def forwards(arm: str, load: Workload) -> Iterator[Forward]:
 
 def rollout_flops(config: InterleavedDiffusionConfig, arm: str, load: Workload) -> float:
     """FLOPs of one rollout of ``arm``."""
-    return sum(f.count * forward_flops(config, 1, f.width, f.cached, f.scored) for f in forwards(arm, load))
+    return sum(
+        f.count * forward_flops(config, 1, f.width, f.cached, f.scored, wanted=f.scored) for f in forwards(arm, load)
+    )
 
 
 def floor_flops(config: InterleavedDiffusionConfig, local: bool, load: Workload) -> float:

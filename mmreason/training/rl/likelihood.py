@@ -60,11 +60,16 @@ class ScoredTokens:
     copies: tuple[Copy, ...] = ()
 
     def flops(self, config: InterleavedDiffusionConfig, scored: int | None = None) -> float:
-        """FLOPs of one forward by formula; ``scored`` positions get logits (default: those to score)."""
+        """FLOPs of the forward that scores, by formula; or of one with all final states, ``scored`` with logits."""
         rows, length = self.packed.ids_BL.shape
         clean = self.packed.clean_length if self.packed.runs else length
-        scored = len(self.token_N) if scored is None else scored
-        return packed_flops(config, rows, clean, self.packed.runs, scored, self.packed.num_tokens)
+        wanted, scored = (len(self.wanted_N), len(self.token_N)) if scored is None else (None, scored)
+        return packed_flops(config, rows, clean, self.packed.runs, scored, self.packed.num_tokens, wanted)
+
+    @property
+    def wanted_N(self) -> torch.Tensor:
+        """Flat indices of the positions that are scored, each once."""
+        return (self.row_N * self.packed.ids_BL.shape[1] + self.column_N).unique()
 
     @property
     def num_positions(self) -> int:
@@ -352,7 +357,9 @@ def score_tokens(
     device = model.device
     packed = scored.packed.to(device)
     mask = packed.mask_of(layout.attention)
-    output = model(packed.ids_BL, packed.positions_BLP, mask, tokens_T=packed.tokens_T)
+    output = model(
+        packed.ids_BL, packed.positions_BLP, mask, tokens_T=packed.tokens_T, wanted_N=scored.wanted_N.to(device)
+    )
     hidden_ND = output.hidden_BLD[scored.row_N.to(device), scored.column_N.to(device)]
     logp_N = hidden_ND.new_zeros(len(hidden_ND), dtype=torch.promote_types(hidden_ND.dtype, torch.float32))
     token_N, is_image_N = scored.token_N.to(device), scored.is_image_N.to(device)

@@ -17,13 +17,13 @@ def test_the_forwards_timed_are_those_of_the_formula(arm, monkeypatch):
     seen = []
     forward = model.forward
 
-    def note(ids_BL, positions_BLP, mask, cache, keep_BL):
-        seen.append((ids_BL.shape[1], cache.num_columns, mask.shape[-1]))
-        return forward(ids_BL, positions_BLP, mask, cache=cache, keep_BL=keep_BL)
+    def note(ids_BL, positions_BLP, mask, cache, keep_BL, wanted_N):
+        seen.append((ids_BL.shape[1], cache.num_columns, mask.shape[-1], len(wanted_N)))
+        return forward(ids_BL, positions_BLP, mask, cache=cache, keep_BL=keep_BL, wanted_N=wanted_N)
 
     monkeypatch.setattr(model, "forward", note)
     assert scaling.rollout_seconds(model, arm, LOAD) > 0
-    assert seen == [(f.width, f.cached, f.cached + f.width) for f in forwards(arm, LOAD)]
+    assert seen == [(f.width, f.cached, f.cached + f.width, f.scored) for f in forwards(arm, LOAD)]
 
 
 def test_every_canvas_and_share_has_a_row_with_all_arms(monkeypatch):
