@@ -6,8 +6,9 @@
     diffusion_local  masked diffusion, draws the stated region only
 
 Costs are means over rollouts.  A problem is encoded once and shared by its group, in every arm; finished rows leave
-the batch, padding costs attention only, and masked products count.  Seconds on one thread of a CPU are the
-processor's, so that neighbours on the machine do not matter.
+the batch, padding costs attention only, and masked products count.  What is only encoded, for others to look back at,
+costs nothing after the last layer's attention, in every arm.  Seconds on one thread of a CPU are the processor's, so
+that neighbours on the machine do not matter.
 """
 
 from __future__ import annotations
