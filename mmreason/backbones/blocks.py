@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from mmreason.layouts.cells import Piece
-from mmreason.layouts.packing import PADDING, attention_rule, pack
+from mmreason.layouts.packing import PADDING, attention_rule, pack, row_length
 from mmreason.models.cache import PrefixCache
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.flops import forward_flops
@@ -76,7 +76,7 @@ class BlockRows:
 
     def width(self, row: int, noisy: Sequence[Piece]) -> int:
         """Tokens that a forward of ``noisy`` pieces takes in ``row``, pending ones included."""
-        return sum(len(piece.ids) for piece in (*noisy, *self.pending[row]))
+        return row_length([*noisy, *self.pending[row]])
 
     def shrink(self) -> None:
         """Give back the room that no row needs."""
@@ -88,8 +88,8 @@ class BlockRows:
         everything = len(chosen) == len(self.pending)
         device = self.model.device
         pieces = [[*own, *self.pending[row]] for own, row in zip(noisy, chosen, strict=True)]
-        slots = [sum(len(piece.ids) for piece in own) for own in noisy]
-        packed = pack(pieces, self.pad).to(device)
+        packed = pack(pieces, self.pad)
+        wanted_N, packed = packed.noisy_N.to(device), packed.to(device)
         lengths = self.cache.lengths.tolist()
         cached = [lengths[row] for row in chosen]
         columns = max(cached, default=0)
@@ -107,18 +107,13 @@ class BlockRows:
             cache=cache,
             keep_BL=keep_BL if keeps else None,
             tokens_T=packed.tokens_T,
-            wanted_N=places_of(slots, packed.ids_BL.shape[1]).to(device),
+            wanted_N=wanted_N,
         ).hidden_BLD
         seconds = time.perf_counter() - began
         for row in chosen:
             self.pending[row] = []
-        widths = [sum(len(piece.ids) for piece in row) for row in pieces]
+        widths, slots = [row_length(row) for row in pieces], [row_length(row) for row in noisy]
         return Forwarded(hidden_BLD, widths, slots, cached, seconds, self.model.config)
-
-
-def places_of(slots: Sequence[int], length: int) -> torch.Tensor:
-    """Flat indices of the first so many columns of each row of ``length``."""
-    return torch.tensor([row * length + i for row, count in enumerate(slots) for i in range(count)], dtype=torch.long)
 
 
 def new_cache(model: InterleavedDiffusionModel, num_rows: int) -> PrefixCache:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from mmreason.backbones.blocks import Forwarded, places_of
+from mmreason.backbones.blocks import Forwarded
 from mmreason.layouts.cells import Piece
-from mmreason.layouts.packing import pack
+from mmreason.layouts.packing import pack, row_length
 from mmreason.models.modeling import InterleavedDiffusionModel
 
 
@@ -42,20 +42,20 @@ class WholeRows:
 
     def width(self, row: int, noisy: Sequence[Piece]) -> int:
         """Tokens that a forward of ``noisy`` pieces takes in ``row``; nothing where there are none."""
-        return sum(len(piece.ids) for piece in (*noisy, *self.finished[row])) if noisy else 0
+        return row_length([*noisy, *self.finished[row]]) if noisy else 0
 
     def forward(self, noisy: Sequence[Sequence[Piece]], rows: Sequence[int] | None = None) -> Forwarded:
         """Forward the ``noisy`` pieces of each of ``rows`` (default: all) before all that is finished there."""
         chosen = list(range(len(self.finished))) if rows is None else list(rows)
         pieces = [[*own, *self.finished[row]] if own else [] for own, row in zip(noisy, chosen, strict=True)]
-        widths, slots = ([sum(len(piece.ids) for piece in row) for row in rows] for rows in (pieces, noisy))
+        widths, slots = [row_length(row) for row in pieces], [row_length(row) for row in noisy]
         nothing = [0] * len(chosen)
         if not any(widths):
             empty = self.model.norm.weight.new_zeros(len(chosen), 0, self.model.config.hidden_size)
             return Forwarded(empty, widths, slots, nothing, 0.0, self.model.config)
-        packed = pack(pieces, self.pad).to(self.model.device)
+        packed, device = pack(pieces, self.pad), self.model.device
+        wanted_N, packed = packed.noisy_N.to(device), packed.to(device)
         began = time.perf_counter()
-        wanted_N = places_of(slots, packed.ids_BL.shape[1]).to(self.model.device)
         hidden_BLD = self.model(
             packed.ids_BL, packed.positions_BLP, packed.full_mask(), tokens_T=packed.tokens_T, wanted_N=wanted_N
         ).hidden_BLD

@@ -52,6 +52,11 @@ class Packed:
         """Positions of all rows that are no padding."""
         return self.ids_BL.numel() if self.tokens_T is None else len(self.tokens_T)
 
+    @property
+    def noisy_N(self) -> torch.Tensor:
+        """Flat indices of all noisy copies' positions."""
+        return self.copy_BL.flatten().nonzero()[:, 0]
+
     def attention_mask(self) -> torch.Tensor:
         """Boolean (B, 1, L, L) of the attention rule."""
         everything = slice(None)
@@ -123,7 +128,7 @@ def attention_rule(
 def pack(rows: Sequence[Sequence[Piece]], pad: int, multiple_of: int = 1) -> Packed:
     """Lay the pieces of each row one after the other and pad rows to one length."""
     placed = [_in_sequence(row) for row in rows]
-    return _lay(placed, _round_up(max(map(_row_length, rows)), multiple_of), pad)
+    return _lay(placed, _round_up(max(map(row_length, rows)), multiple_of), pad)
 
 
 def pack_blocks(
@@ -139,7 +144,7 @@ def pack_blocks(
     Also returns the column at which each noisy piece of each row starts.  The clean length, the number
     of blocks and the width of edits are rounded up, so that few shapes occur.
     """
-    clean = _round_up(max(map(_row_length, clean_rows)), multiple_of)
+    clean = _round_up(max(map(row_length, clean_rows)), multiple_of)
     placed = [_in_sequence(row) for row in clean_rows]
     columns = [[0] * len(row) for row in noisy_rows]
     runs, start = [], clean
@@ -164,7 +169,8 @@ def _round_up(number: int, multiple_of: int) -> int:
     return -(-number // multiple_of) * multiple_of
 
 
-def _row_length(row: Sequence[Piece]) -> int:
+def row_length(row: Sequence[Piece]) -> int:
+    """Tokens of all pieces."""
     return sum(len(piece.ids) for piece in row)
 
 

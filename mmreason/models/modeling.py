@@ -65,9 +65,9 @@ class Norm(nn.RMSNorm):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places:
-    """Where the tokens of padded rows are, (T,) flat indices into (B, L): only they pass the linear maps.
+    """Some positions of rows, (T,) flat indices into (B, L): those that hold a token, or whose states are asked for.
 
-    Attention alone needs rows; everything else works on one row of all tokens, (1, T, …).
+    Attention alone needs rows; everything else works on one row of these tokens, (1, T, …).
     """
 
     index_T: torch.Tensor
@@ -78,7 +78,7 @@ class Places:
         return x_BL.flatten(0, 1).index_select(0, self.index_T)[None]
 
     def spread(self, x_1T: torch.Tensor) -> torch.Tensor:
-        """(B, L, …) of (1, T, …), zero where padded."""
+        """(B, L, …) of (1, T, …), zero elsewhere."""
         padded = x_1T.new_zeros(prod(self.shape), *x_1T.shape[2:])
         return padded.index_copy(0, self.index_T, x_1T[0]).unflatten(0, self.shape)
 

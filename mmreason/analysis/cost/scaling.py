@@ -118,9 +118,9 @@ def rollout_seconds(model: InterleavedDiffusionModel, arm: str, load: Workload) 
         places = torch.zeros(1, step.width, 8 if config.causal else 5, dtype=torch.long, device=device)
         mask = torch.ones(1, 1, step.width, step.cached + step.width, dtype=torch.bool, device=device)
         keep = torch.arange(step.width, device=device)[None] < after.cached - step.cached
+        wanted = torch.arange(step.scored, device=device)
         began = clock()
         cache.reserve(step.cached + step.width)
-        wanted = torch.arange(step.scored, device=device)
         output = model(ids, places, mask, cache=cache, keep_BL=keep if bool(keep.any()) else None, wanted_N=wanted)
         scores = model.logits(output.hidden_BLD[:, : step.scored])
         if device.type != "cpu":
