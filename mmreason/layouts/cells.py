@@ -9,7 +9,7 @@ Axes: N tokens, H W canvas, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby, pairwise
@@ -99,18 +99,24 @@ class CellsLayout:
         attention: str = "blocks",
         turn: str = "interleaved",
         cell_tokens: int = 1,
+        text_slots: Mapping[str, int] | None = None,
     ) -> None:
         """The cells are those of the tokenizer's words; raises CheckpointError where they are not consecutive.
 
         ``attention`` says who sees whom, and so what may share a packed row; ``cell_tokens`` is how many image
-        tokens lie along a cell's side.
+        tokens lie along a cell's side.  ``text_slots`` are those of each task's texts, ``text_length`` where it does
+        not name the task.
         """
         if turn not in TURNS:
             raise CheckpointError(f"turn must be one of {', '.join(TURNS)}, got {turn!r}")
         self.vocabulary = Vocabulary.of(tokenizer, num_codes)
         self.words: list[str] = list(tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text))))
         self.text_length, self.attention, self.turn = text_length, attention, turn
-        self.cell_tokens = cell_tokens
+        self.cell_tokens, self.text_slots = cell_tokens, dict(text_slots or {})
+        wrong = next((f"{name}={n}" for name, n in self.text_slots.items() if not 1 <= n <= text_length), None)
+        if wrong is not None or (self.text_slots and turn == "joint"):
+            right = f"from 1 to {text_length} for each task" if turn != "joint" else "left out where turns are joint"
+            raise CheckpointError(f"text_slots must be {right}, got {wrong or ', '.join(self.text_slots)}")
         self.pad, self.mask = self.vocabulary.pad, self.vocabulary.mask
         self.first_code, self.num_codes = self.vocabulary.num_text, num_codes
 
@@ -173,9 +179,13 @@ class CellsLayout:
             ids.append(id)
         return ids
 
-    def filled(self, ids: Integers) -> list[int]:
-        """``ids``, ended and filled up to the length of a text segment."""
-        return [*ids, *[self.vocabulary.end] * (self.text_length - len(ids))]
+    def slots(self, task: str) -> int:
+        """Slots of a text about a problem of ``task``."""
+        return self.text_slots.get(task, self.text_length)
+
+    def filled(self, ids: Integers, slots: int) -> list[int]:
+        """``ids``, ended and filled up to ``slots``."""
+        return [*ids, *[self.vocabulary.end] * (slots - len(ids))]
 
     def view(self, state: State, kind: SegmentKind, cells: np.ndarray | None = None) -> View:
         """What the model is shown for the next segment after ``state.segments``, or for the next joint turn.
@@ -190,7 +200,7 @@ class CellsLayout:
         where = np.arange(self.num_cells) if cells is None else np.asarray(cells)
         if not self.joint and kind != "edit":
             where = where[:0]
-        words = self.text_length if self.joint or kind != "edit" else 0
+        words = self.slots(task) if self.joint or kind != "edit" else 0
         slots = words + len(where)
         blank = self.blank_piece(np.full(slots, self.mask), words, where, turn)
         ids = np.concatenate([piece.ids for piece in (*before, blank)])

@@ -24,6 +24,7 @@ class InterleavedDiffusionConfig(PreTrainedConfig):
     cell_tokens: int = 1  # of them along a side of a cell that words name
     max_turns: int = 24
     max_text_tokens: int = 12
+    text_slots: dict[str, int] | None = None  # of a text, by task; of a task that is not named, max_text_tokens
     first_cell: int = 10
     num_hints: int = 52
     hint_layer: int = 6

@@ -42,9 +42,10 @@ def skip_draws(generator: torch.Generator, units: Sequence[Sequence[Segment]]) -
 def reworded(thought: Segment, text: str, layout: CellsLayout) -> Segment:
     """``thought`` saying ``text``, in as many steps as before, each at probability 1; raises ConfigError."""
     said = text.split()
-    if not 0 < len(said) < layout.text_length:
-        raise ConfigError(f"a thought must have 1 to {layout.text_length - 1} words, got {len(said)}")
-    ids = layout.filled(layout.write(text))
+    slots = len(thought.tokens)
+    if not 0 < len(said) < slots:
+        raise ConfigError(f"a thought must have 1 to {slots - 1} words, got {len(said)}")
+    ids = layout.filled(layout.write(text), slots)
     return replace(_forced(thought, ids, layout.mask), text=" ".join(said))
 
 

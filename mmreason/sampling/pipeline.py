@@ -74,6 +74,7 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             checked_attention(sizes),
             sizes.turn,
             sizes.cell_tokens,
+            sizes.text_slots,
         )
         self.codec = CellCodec(vqvae, self.layout.grid)
         if sizes.grid_size != self.layout.grid[0]:

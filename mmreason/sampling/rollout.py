@@ -92,7 +92,7 @@ class Rollout:
 
     def begin_text(self, turn: int, length: int | None = None) -> None:
         """Start a text segment (of ``length`` tokens); whether thought or answer shows when it is done."""
-        length = length or self.layout.text_length
+        length = length or self.layout.slots(self.problem.task)
         self.draft = Draft(turn, length, length)
 
     def begin_edit(self, turn: int, cells: np.ndarray, stated: bool) -> None:
@@ -102,7 +102,7 @@ class Rollout:
 
     def begin_turn(self, turn: int, cells: np.ndarray) -> None:
         """Start a joint turn: a text, and an edit of the flat canvas indices ``cells``."""
-        words = self.layout.text_length
+        words = self.layout.slots(self.problem.task)
         self.draft = Draft(turn, words + len(cells), words, self.layout.boxes_around(cells), tuple(cells.tolist()))
 
     def add_frame(

@@ -15,6 +15,7 @@ from mmreason.settings import check, choice, number, switch, weighted
 from mmreason.tasks import FIRST_TASKS, TASKS
 
 ATTENTIONS = ("blocks", "full")
+TEXT_SLOTS = ("all", "needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,11 @@ class CorpusConfig(LessonsConfig):
         "who sees whom: full is bidirectional, every step a whole forward; prefix is for public checkpoints",
     )
     turn: str = choice("interleaved", TURNS, "whether a turn's words and picture are denoised together")
+    text_slots: str = choice(
+        "all",
+        TEXT_SLOTS,
+        "slots of a text: all there are, or of each task as many as its longest demonstrated text needs",
+    )
     causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
     rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once")
 
@@ -96,6 +102,8 @@ class CorpusConfig(LessonsConfig):
         LessonsConfig.__post_init__(self)
         if self.causal and (self.attention != "blocks" or self.turn != "interleaved"):
             raise ConfigError("attention must be blocks and turn interleaved for a causal policy")
+        if self.text_slots != "all" and self.turn == "joint":
+            raise ConfigError(f"text_slots must be all where turns are joint, got {self.text_slots}")
 
     @property
     def full_share(self) -> float:

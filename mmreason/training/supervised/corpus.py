@@ -7,10 +7,10 @@ Axes: B rows, L sequence positions.
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from mmreason.tasks.task import NO_HINT
 from mmreason.training.supervised.config import CorpusConfig, LessonsConfig
 
 NO_TARGET = -1
+COUNTED = 200  # train problems of a difficulty whose demonstrated texts say how many slots a task needs
 LAST_TURN = 12  # of a demonstration that begins at a later turn: two more than any problem needs
 FEW_SHAPES = (48, 4, 9)  # lengths, blocks and widths are padded to multiples, for a compiled step and for a GPU
 AS_LONG_AS_IT_IS = (1, 1, 1)  # on a CPU what is padded costs time, a third of it where problems are short
@@ -87,14 +88,14 @@ class Encoder:
             return self.layout.first_code + self.codec.encode(drawn).ravel()
         return self.layout.first_code + self.code_of_cell[atlas().global_ids(task, canvas_HW).ravel()]
 
-    def text_ids(self, text: str) -> np.ndarray:
-        """The ids of a text segment: its words, then ``<end>`` to the end."""
+    def text_ids(self, text: str, slots: int | None = None) -> np.ndarray:
+        """The ids of a text segment of ``slots`` (default: all there are): its words, then ``<end>`` to the end."""
+        slots = slots or self.layout.text_length
         lacks = [word for word in text.split() if word not in self.words]
-        if lacks or len(text.split()) >= self.layout.text_length:
+        if lacks or len(text.split()) >= slots:
             wrong = f"has the words {', '.join(lacks)}, which are none of the task's" if lacks else "is too long"
-            most = self.layout.text_length - 1
-            raise TaskError(f"the demonstration {one_line(text, 120)!r} {wrong}: at most {most} fit")
-        return np.array(self.layout.filled([self.words[word] for word in text.split()]))
+            raise TaskError(f"the demonstration {one_line(text, 120)!r} {wrong}: at most {slots - 1} fit")
+        return np.array(self.layout.filled([self.words[word] for word in text.split()], slots))
 
     def _boxes(self, thought: str) -> list[Box]:
         boxes = parse_boxes(thought.split(), self.layout.cells)
@@ -111,14 +112,15 @@ class Encoder:
     def example(self, problem: Problem, full_region: bool = False, first_turn: int = 1) -> Example:
         """The canonical solution of ``problem`` in token ids, its turns numbered from ``first_turn``."""
         demonstration = TASKS[problem.task].demonstrate(problem.spec)
+        slots = self.layout.slots(problem.task)
         segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
         for turn, step in enumerate(demonstration.steps, first_turn):
             everywhere = np.arange(self.layout.num_cells)
             cells = everywhere if full_region else self.layout.tokens_in(self._boxes(step.thought))
-            segments.append((turn, None, self.text_ids(step.thought)))
+            segments.append((turn, None, self.text_ids(step.thought, slots)))
             segments.append((turn, cells, self.canvas_ids(problem.task, step.canvas)[cells]))
         last = first_turn + len(demonstration.steps)
-        segments.append((last, None, self.text_ids(demonstration.answer)))
+        segments.append((last, None, self.text_ids(demonstration.answer, slots)))
         if self.layout.joint:  # the answer's picture is the canvas as it is
             cells = np.arange(self.layout.num_cells) if full_region or len(segments) == 1 else segments[-2][1]
             shown = demonstration.steps[-1].canvas if demonstration.steps else problem.canvas
@@ -280,6 +282,18 @@ class DemonstrationBatches(Dataset):
         return [collate(rows[part], layout, self.multiples) for part in _parts([row.length for row in rows], config)]
 
 
+def needed_slots(config: CorpusConfig) -> dict[str, int]:
+    """Slots of a text by task: the words of the longest one that is demonstrated, at any difficulty, and ``<end>``."""
+    slots = {}
+    for task in config.tasks:
+        texts = []
+        for difficulty, index in itertools.product(TASKS[task].turns, range(COUNTED)):
+            shown = TASKS[task].demonstrate(make_problem(task, difficulty, config.seed, "train", index).spec)
+            texts += [shown.answer, *(step.thought for step in shown.steps)]
+        slots[task] = 1 + max(len(text.split()) for text in texts)
+    return slots
+
+
 def _parts(lengths: Sequence[int], config: CorpusConfig) -> list[slice]:
     """Cut rows of the given lengths, sorted, into parts that stay under both limits (but for a longer row)."""
     parts, start = [], 0
@@ -310,5 +324,5 @@ def drawn(
 def draw(weights: Mapping[str, float], rng: np.random.Generator) -> str:
     """One of the names, in proportion to their weights."""
     names = list(weights)
-    up_to = list(accumulate(weights.values()))
+    up_to = list(itertools.accumulate(weights.values()))
     return names[min(bisect_right(up_to, rng.random() * up_to[-1]), len(names) - 1)]

@@ -51,6 +51,7 @@ from mmreason.training.supervised.corpus import (
     Batch,
     DemonstrationBatches,
     Encoder,
+    needed_slots,
 )
 from mmreason.training.supervised.loop import OnStep, check_demonstrated, run_supervised, success_by_difficulty
 
@@ -306,8 +307,16 @@ def pretrain(
         if getattr(policy.config, name) != mode:
             raise ConfigError(f"{name} must be {getattr(policy.config, name)}, as in the checkpoint, got {mode}")
     made = policy.config
+    if corpus.text_slots == "needed":
+        made.text_slots = (made.text_slots or {}) | needed_slots(corpus)
     layout = CellsLayout(
-        tokenizer, vocabulary.num_codes, made.max_text_tokens, made.attention, made.turn, made.cell_tokens
+        tokenizer,
+        vocabulary.num_codes,
+        made.max_text_tokens,
+        made.attention,
+        made.turn,
+        made.cell_tokens,
+        made.text_slots,
     )
     codec = CellCodec(vqvae, layout.grid).apart()
     of_cell = encode_cells(vqvae, atlas().pixels) if codec.pixels_per_code == CELL_PX else np.zeros(0, np.int64)

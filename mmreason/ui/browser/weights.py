@@ -78,6 +78,7 @@ def _layout(pipe: InterleavedReasoningPipeline) -> dict[str, Any]:
         "codes": vocabulary.num_codes,
         "grid": pipe.layout.grid[0],
         "text_length": pipe.layout.text_length,
+        "text_slots": {vocabulary.task_token(task): pipe.layout.slots(task) for task in vocabulary.tasks},
         "mask": vocabulary.mask,
         "end": vocabulary.end,
     }

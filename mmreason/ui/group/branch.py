@@ -14,7 +14,7 @@ import numpy as np
 
 from mmreason.codecs.cells import encode_cells
 from mmreason.errors import ConfigError
-from mmreason.records import MAX_TEXT_TOKENS, Frame, Problem, Segment, Trace, trace_rewards
+from mmreason.records import Frame, Problem, Segment, Trace, trace_rewards
 from mmreason.rewards.advice import code_of_cell
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import RECORDED, SamplingConfig
@@ -141,7 +141,7 @@ def retold(opened: Opened, segments: Sequence[Segment], pipe: Any) -> list[Segme
             ids = [int(code_C[token - len(opened.words)]) + len(pipe.words) for token in segment.tokens]
         else:
             ids = [_word(opened.words[token], pipe.words) for token in segment.tokens]
-            ids += [pipe.vocabulary.end] * (MAX_TEXT_TOKENS - len(ids))
+            ids = pipe.layout.filled(ids, pipe.layout.slots(opened.problem.task))
         told.append(_retold(segment, ids, pipe.vocabulary.mask))
     return told
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, TaskError
+from mmreason.layouts.cells import CellsLayout
 from mmreason.layouts.packing import PADDING
-from mmreason.records import MAX_TEXT_TOKENS, NUM_CELLS
+from mmreason.records import DIFFICULTIES, MAX_TEXT_TOKENS, NUM_CELLS
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, make_problem, split_of
 from mmreason.tasks.task import NO_HINT
@@ -20,10 +21,12 @@ from mmreason.training.supervised.corpus import (
     NO_TARGET,
     Batch,
     DemonstrationBatches,
+    Encoder,
     collate,
+    needed_slots,
     noisy_row,
 )
-from tests.helpers.policies import encoder, layout, vocabulary, words
+from tests.helpers.policies import NUM_CODES, encoder, layout, text_tokenizer, vocabulary, words
 
 CONFIG = CorpusConfig(seed=3, problems_per_batch=30, num_copies=3)
 TEXT = 1  # segment numbers are odd for texts, even and above zero for edits
@@ -205,6 +208,23 @@ def test_with_full_regions_every_edit_redraws_the_whole_canvas():
             assert set(sizes.tolist()) <= {0, NUM_CELLS}
 
 
+@pytest.mark.parametrize("task", FIRST_TASKS)
+def test_a_task_is_given_the_slots_that_its_texts_need_and_no_more(task):
+    slots = needed_slots(CorpusConfig(tasks={task: 1.0}))
+    problems = [make_problem(task, difficulty, 5, "train", i) for difficulty in DIFFICULTIES for i in range(8)]
+    few = Encoder(CellsLayout(text_tokenizer(), NUM_CODES, text_slots=slots), encoder().code_of_cell)
+    fewer = Encoder(
+        CellsLayout(text_tokenizer(), NUM_CODES, text_slots={task: slots[task] - 1}), encoder().code_of_cell
+    )
+    texts = [ids for p in problems for _, cells, ids in few.example(p).segments if cells is None]
+    end = few.layout.vocabulary.end
+    assert {len(ids) for ids in texts} == {slots[task]} and all(ids[-1] == end for ids in texts)
+    assert any(end not in ids[:-1] for ids in texts)
+    with pytest.raises(TaskError, match=f"is too long: at most {slots[task] - 2} fit"):
+        for problem in problems:
+            fewer.example(problem)
+
+
 def test_tasks_and_difficulties_come_by_their_weights():
     config = CorpusConfig(problems_per_batch=200, num_copies=1, tasks={"sudoku": 3.0, "jigsaw": 1.0})
     drawn = [task for part in batches(config)[0] for task, _ in canvases(part)]
@@ -223,6 +243,8 @@ def test_tasks_and_difficulties_come_by_their_weights():
         {"difficulties": {"brutal": 1.0}},
         {"difficulties": {"easy": 1.0, "chess/hard": 1.0}},
         {"difficulties": {"jigsaw/hard": 1.0}},  # and none for the other tasks
+        {"text_slots": "few"},
+        {"text_slots": "needed", "turn": "joint"},
     ],
 )
 def test_a_wrong_corpus_is_refused_by_name(wrong):

@@ -8,7 +8,8 @@
  * @property {number[]} says text ids that may be said
  * @property {number} codes
  * @property {number} grid
- * @property {number} text_length
+ * @property {number} text_length slots of a text, as its positions count them
+ * @property {Record<number, number>} text_slots those that it takes, by the token of the problem's task
  * @property {number} mask
  * @property {number} end
  *

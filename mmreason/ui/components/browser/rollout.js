@@ -104,7 +104,8 @@ export class Rollout {
     const { allowed, layout, network } = this.model;
     const { turn, cells } = place;
     const { ids, table } = cells ? allowed.image : allowed.text;
-    const tokens = Array(cells?.length ?? layout.text_length).fill(layout.mask);
+    const slots = layout.text_slots[this.job.prompt[0]];
+    const tokens = Array(cells?.length ?? slots).fill(layout.mask);
     const masked = tokens.map(() => true);
     for (let step = 0; masked.includes(true); step++) {
       const piece = cells ? editPiece(layout, tokens, cells, turn) : textPiece(layout, tokens, turn);
