@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--results", metavar="DIR", help="files of single runs (default: in assets/results)")
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
-    parser.add_argument("--ship", metavar="DIR", help="also copy each arm's median checkpoint there, e.g. checkpoints")
+    parser.add_argument("--ship", metavar="DIR", help="also copy joint's and factorized's median checkpoints there")
     parser.add_argument(
         "--readme", default="mmreason/analysis/README.md", metavar="FILE", help="page whose table is replaced"
     )
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.protocol import GRANULARITIES, HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.comparison.registry import all_setups
     from mmreason.analysis.comparison.relation import relation
-    from mmreason.analysis.comparison.reproduce import Reproduction
+    from mmreason.analysis.comparison.reproduce import Reproduction, check_ship
     from mmreason.analysis.tables import comparison_table, relation_table, update_readme
     from mmreason.disk import write_json
     from mmreason.training.hardware import keep_freed_memory
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             raise ConfigError(f"--only must be of the planned runs ({', '.join(names)}), got {only!r}")
     joints = {f"joint_{each}": Run("joint", each, protocol.first_seed) for each in GRANULARITIES}
     if args.ship:
-        comparison.check_ship(args.ship)
+        check_ship(args.ship)
     if not (args.plan or args.summary):
         if INTERFERENCE in (args.only or [INTERFERENCE] * (not args.quick)):
             comparison.interference(joints)
@@ -99,6 +99,7 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.packing import Packing, one_job
     from mmreason.analysis.comparison.registry import FOLDER, all_setups, check_registered
     from mmreason.analysis.comparison.relation import relation
+    from mmreason.analysis.comparison.reproduce import check_ship
     from mmreason.analysis.comparison.series import Series
     from mmreason.analysis.comparison.setups import SETUPS
     from mmreason.analysis.tables import relation_table, setup_table, update_readme
@@ -109,9 +110,8 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.setup not in SETUPS:
         raise ConfigError(f"--setup must be one of {', '.join(SETUPS)}, got {args.setup!r}")
-    for name in ("quick", "ship"):
-        if getattr(args, name):
-            raise ConfigError(f"--{name} is of the comparison without a --setup")
+    if args.quick:
+        raise ConfigError("--quick is of the comparison without a --setup")
     if args.beside < 1 or args.deadline < 0:
         raise ConfigError(f"--beside must be at least 1 and --deadline 0, got {args.beside} and {args.deadline:g}")
     keep_freed_memory()
@@ -122,6 +122,8 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     for only in args.only or []:
         if only not in series.jobs:
             raise ConfigError(f"--only must be of the set-up's runs ({', '.join(series.jobs)}), got {only!r}")
+    if args.ship:
+        check_ship(args.ship)
     if not (args.plan or args.summary):
         check_registered(setup)
         if args.only:
@@ -134,6 +136,8 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     if args.plan or args.only:
         return state
     found = all_setups({setup.name: series})
+    if args.ship:
+        state["shipped"] = series.ship(args.ship, f"python -m mmreason reproduce --setup {setup.name}")
     out = Path(args.out or "assets/results/reproduce.json")
     if not args.results:
         kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}

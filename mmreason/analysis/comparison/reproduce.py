@@ -40,6 +40,10 @@ TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
 HOW_MANY = ("num_seeds", "first_look", "other_seeds", "looks_before")  # of the comparison, not of a run
 NEEDED = ("arm", "granularity", "seed", "protocol", "base_fingerprint", "fingerprint", "points", "end", "training")
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
+TRAINED_AGAIN = (
+    "The weights are of the same run trained again on another processor, which rounds otherwise; the figures of the "
+    "card are theirs, those above are of the first training."
+)
 _SHIPPED = {"model_index.json", "transformer", "vqvae", "tokenizer", "scheduler", "README.md", "TRAINING.md"}
 
 Say = Callable[[str], None]
@@ -149,44 +153,20 @@ class Reproduction:
         )
         return _read(self._path(run))
 
-    def check_ship(self, folder: str | Path) -> None:
-        """Refuse to replace what is no checkpoint of ours; raises ConfigError."""
-        for target in (_target(folder, arm) for arm in ARMS):
-            there = [path.name for path in target.iterdir()] if target.is_dir() else [target.name]
-            foreign = sorted(set(there) - _SHIPPED) if os.path.lexists(target) else []
-            if foreign:
-                raise ConfigError(
-                    f"--ship would replace {str(target)!r}, which holds {', '.join(foreign[:3])}, not of "
-                    "a checkpoint: move that away, or name another folder"
-                )
-
     def ship(self, finished: Sequence[dict[str, Any]], folder: str | Path, command: str) -> list[str]:
         """Copy the checkpoint of each arm's median seed to ``folder``/<arm>; returns what was written.
 
         A checkpoint that is there is replaced; raises ConfigError where it is none.  The card is left to ``report``,
         which measures what it says; how it was trained is written beside.
         """
-        self.check_ship(folder)
-        written, base = [], self.base()
+        check_ship(folder)
+        written = []
         for arm in ARMS:
             own = [
                 found for found in finished if (found["arm"], found["granularity"]) == (arm, self.protocol.granularity)
             ]
-            ranked = sorted(own, key=lambda found: found["end"]["sampled"]["success"]["mean"])
-            if not ranked:
-                continue
-            median = ranked[(len(ranked) - 1) // 2]
-            source = self.work / Run(arm, median["granularity"], median["seed"]).name / "checkpoint"
-            target = _target(folder, arm)
-            history = run_history(median, base, sorted(found["seed"] for found in own), command)
-            beside = target.with_name(f".{target.name}.new")
-            shutil.rmtree(beside, ignore_errors=True)
-            shutil.copytree(source, beside)
-            write_whole(beside / "TRAINING.md", history.encode())
-            if target.is_dir():
-                shutil.rmtree(target)
-            beside.rename(target)
-            written.append(f"{target}: seed {median['seed']}")
+            if own:
+                written.append(ship_median(own, lambda _: self.base(), self.work, folder, command))
         return written
 
     def _path(self, run: Run) -> Path:
@@ -327,6 +307,52 @@ def _of_these(path: Path, found: dict[str, Any], told: Mapping[str, Any]) -> dic
     return found
 
 
+def check_ship(folder: str | Path) -> None:
+    """Refuse to replace what is no checkpoint of ours; raises ConfigError."""
+    for target in (_target(folder, arm) for arm in ARMS):
+        there = [path.name for path in target.iterdir()] if target.is_dir() else [target.name]
+        foreign = sorted(set(there) - _SHIPPED) if os.path.lexists(target) else []
+        if foreign:
+            raise ConfigError(
+                f"--ship would replace {str(target)!r}, which holds {', '.join(foreign[:3])}, not of "
+                "a checkpoint: move that away, or name another folder"
+            )
+
+
+def ship_median(
+    own: Sequence[dict[str, Any]],
+    base_of: Callable[[int], dict[str, Any]],
+    work: Path,
+    folder: str | Path,
+    command: str,
+) -> str:
+    """Copy the checkpoint of the median of ``own``, the runs of one arm, to ``folder``/<arm>; says what it wrote.
+
+    ``base_of`` gives what the start does on the problems of a seed.  Raises ConfigError where ``work`` does not hold
+    the run.
+    """
+    ranked = sorted(own, key=lambda found: found["end"]["sampled"]["success"]["mean"])
+    median = ranked[(len(ranked) - 1) // 2]
+    run = Run(median["arm"], median["granularity"], median["seed"])
+    source, target = work / run.name / "checkpoint", _target(folder, median["arm"])
+    if not source.is_dir():
+        raise ConfigError(
+            f"--ship needs the weights of {run.name} in {str(source)!r}: train it again with "
+            f"`{command} --only {run.name} --results ANOTHER --work {work}`"
+        )
+    history = run_history(median, base_of(median["seed"]), sorted(found["seed"] for found in own), command)
+    if InterleavedReasoningPipeline.from_pretrained(source).fingerprint != median["fingerprint"]:
+        history += "\n" + textwrap.fill(TRAINED_AGAIN, 118) + "\n"
+    beside = target.with_name(f".{target.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(source, beside)
+    write_whole(beside / "TRAINING.md", history.encode())
+    if target.is_dir():
+        shutil.rmtree(target)
+    beside.rename(target)
+    return f"{target}: seed {median['seed']}"
+
+
 def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequence[int], command: str) -> str:
     """How ``command``, a ``reproduce``, trained a run, as Markdown; it is the median one of ``seeds``."""
     protocol, name = found["protocol"], Run(found["arm"], found["granularity"], found["seed"]).name
@@ -341,7 +367,7 @@ def run_history(found: Mapping[str, Any], base: Mapping[str, Any], seeds: Sequen
         f"{protocol['num_generations']} rollouts at temperature {protocol['temperature']:g}, {difficulties} problems "
         f"of the train split ({tasks}), every edit redrawing {redrawn}, {steps} a segment; AdamW at "
         f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), beta {protocol['beta']:g}, "
-        "bfloat16 autocast."
+        f"{'bfloat16 autocast' if protocol.get('bf16_training', True) else '32 bits'}."
     )
     chosen = (
         f"Of the seeds {', '.join(map(str, seeds))} this is the median one by success on "

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from mmreason.analysis.comparison.prediction import INTERFERENCE
-from mmreason.analysis.comparison.protocol import Run
-from mmreason.analysis.comparison.reproduce import Reproduction, Say
+from mmreason.analysis.comparison.protocol import ARMS, Run
+from mmreason.analysis.comparison.reproduce import Reproduction, Say, check_ship, ship_median
 from mmreason.analysis.comparison.setups import Setup
 from mmreason.errors import ConfigError
 
@@ -119,6 +120,32 @@ class Series:
     def starts(self, seeds: list[int]) -> list[dict[str, Any]]:
         """What the start checkpoint did on the test problems of ``seeds``."""
         return [self.reproduction(seed, self.setup.rates[0]).base() for seed in seeds]
+
+    def ship(self, folder: str | Path, command: str) -> list[str]:
+        """Copy the median checkpoints of joint and factorized to ``folder``, by whichever granularity ends higher.
+
+        Returns what was written; raises ConfigError while runs of these arms are missing.
+        """
+        check_ship(folder)
+        names = [run.name for run in self.setup.runs if run.arm in ARMS and run.name in self.missing]
+        if names:
+            raise ConfigError(f"--ship needs all runs of {' and '.join(ARMS)}, missing: {', '.join(names)}")
+        by_arm = {
+            (arm.name, arm.granularity): self.outcomes(
+                [run for run in self.setup.runs if (run.arm, run.granularity) == (arm.name, arm.granularity)]
+            )
+            for arm in self.setup.arms
+            if arm.name in ARMS
+        }
+        reached = {
+            key: mean(found["end"]["sampled"]["success"]["mean"] for found in own) for key, own in by_arm.items()
+        }
+        _, granularity = max(reached, key=lambda key: reached[key])
+
+        def start_of(seed: int) -> dict[str, Any]:
+            return self.starts([seed])[0]
+
+        return [ship_median(by_arm[arm, granularity], start_of, self.work, folder, command) for arm in ARMS]
 
     def _pilot_start(self) -> Reproduction | None:
         """The pilot beside whose file that of the start is: all have the same problems."""

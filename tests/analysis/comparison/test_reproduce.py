@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 
 import pytest
 
 from mmreason.__main__ import main
+from mmreason.analysis.comparison import reproduce as module
 from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Protocol, Run, planned_runs
 from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.errors import CheckpointError, ConfigError
@@ -162,13 +165,16 @@ def test_a_file_of_another_version_is_refused(protocol, whole, tmp_path):
 def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_path, monkeypatch):
     here = comparison(protocol, tmp_path)
     monkeypatch.setattr(here, "base", lambda: {"end": {"sampled": {"success": {"mean": 0.05}}}})
+    loaded = SimpleNamespace(from_pretrained=lambda path: SimpleNamespace(fingerprint="as-trained"))
+    monkeypatch.setattr(module, "InterleavedReasoningPipeline", loaded)
     finished = []
     for seed, rate in enumerate((0.1, 0.9, 0.4)):
         folder = tmp_path / "work" / f"joint-trace-{seed}" / "checkpoint"
         folder.mkdir(parents=True)
         (folder / "model_index.json").write_text(str(seed))
         found = {"arm": "joint", "granularity": "trace", "seed": seed, "protocol": asdict(protocol)}
-        finished.append(found | {"base_fingerprint": "0123", "end": {"sampled": {"success": {"mean": rate}}}})
+        found |= {"base_fingerprint": "0123", "fingerprint": "as-trained" if seed else "elsewhere"}
+        finished.append(found | {"end": {"sampled": {"success": {"mean": rate}}}})
     assert here.ship(finished, tmp_path / "shipped", "the command") == [f"{tmp_path / 'shipped' / 'joint'}: seed 2"]
     assert (tmp_path / "shipped" / "joint" / "model_index.json").read_text() == "2"
     history = " ".join((tmp_path / "shipped" / "joint" / "TRAINING.md").read_text().split())
@@ -177,8 +183,9 @@ def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_pa
         and "`the command --ship checkpoints`" in history
         and "Of the seeds 0, 1, 2" in history
     )
-    assert "0.400 (before the training 0.050)" in history
+    assert "0.400 (before the training 0.050)" in history and "trained again" not in history
     here.ship(finished[:1], tmp_path / "shipped", "the command")  # a checkpoint is replaced
+    assert "the same run trained again" in (tmp_path / "shipped" / "joint" / "TRAINING.md").read_text()
     assert (tmp_path / "shipped" / "joint" / "model_index.json").read_text() == "0"
     assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == ["joint"]
     (tmp_path / "shipped" / "joint" / "thesis.txt").write_text("x")
@@ -186,6 +193,9 @@ def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_pa
         here.ship(finished, tmp_path / "shipped", "the command")
     assert (tmp_path / "shipped" / "joint" / "model_index.json").read_text() == "0"
     assert (tmp_path / "shipped" / "joint" / "thesis.txt").read_text() == "x"
+    shutil.rmtree(tmp_path / "work")
+    with pytest.raises(ConfigError, match="--ship needs the weights of joint-trace-2 in"):
+        here.ship(finished, tmp_path / "elsewhere", "the command")
 
 
 def test_what_would_be_replaced_by_shipping_is_refused_before_anything_is_trained(tmp_path, capsys):

@@ -11,6 +11,7 @@ import pytest
 
 from mmreason.__main__ import main
 from mmreason.analysis.comparison import registry
+from mmreason.analysis.comparison import series as series_module
 from mmreason.analysis.comparison.gains import CELLS, GAINS, of_values, summary
 from mmreason.analysis.comparison.packing import Packing
 from mmreason.analysis.comparison.protocol import HEADLINE, Run
@@ -237,6 +238,35 @@ def test_a_file_of_other_test_problems_is_refused(tiny, tmp_path):
     moved = series(replace(tiny, first_test_seed=5), tmp_path)
     with pytest.raises(ConfigError, match="of other problems or another checkpoint"):
         moved.starts([0])
+
+
+def test_of_a_set_up_the_medians_of_the_granularity_that_ends_higher_are_shipped(tmp_path, monkeypatch):
+    found = Series(SETUPS["A"], tmp_path / "results", tmp_path / "work")
+    missing = ["joint-turn-203"]
+    monkeypatch.setattr(Series, "missing", property(lambda _: missing))
+    with pytest.raises(ConfigError, match="--ship needs all runs of joint and factorized, missing: joint-turn-203"):
+        found.ship(tmp_path / "shipped", "the command")
+    missing.clear()
+    ends = {
+        ("joint", "trace"): 0.3,
+        ("factorized", "trace"): 0.35,
+        ("joint", "turn"): 0.2,
+        ("factorized", "turn"): 0.5,
+    }
+
+    def outcomes(runs):
+        means = [ends[run.arm, run.granularity] + 0.01 * (run.seed % 10) for run in runs]
+        return [
+            asdict(run) | {"end": {"sampled": {"success": {"mean": rate}}}}
+            for run, rate in zip(runs, means, strict=True)
+        ]
+
+    shipped = []
+    monkeypatch.setattr(found, "outcomes", outcomes)
+    monkeypatch.setattr(series_module, "ship_median", lambda own, *more: shipped.append(own) or own[0]["arm"])
+    assert found.ship(tmp_path / "shipped", "the command") == ["joint", "factorized"]
+    of = [{(run["arm"], run["granularity"]) for run in own} for own in shipped]
+    assert of == [{("joint", "turn")}, {("factorized", "turn")}] and {len(own) for own in shipped} == {10}
 
 
 # Beside each other
