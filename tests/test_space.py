@@ -89,10 +89,12 @@ def test_every_checkpoint_has_a_card_that_the_hub_can_read(name):
 @pytest.mark.parametrize("arm", ARMS)
 def test_a_shipped_checkpoint_is_the_run_that_its_card_names(arm):
     history = (ROOT / "checkpoints" / arm / "TRAINING.md").read_text()
-    (run,) = re.findall(r"reproduce --only (\S+)`", history)
-    found = json.loads((ROOT / "assets" / "results" / "reproduce" / f"{run}.json").read_text())
-    pipe = InterleavedReasoningPipeline.from_pretrained(ROOT / "checkpoints" / arm)
-    assert (found["arm"], found["fingerprint"]) == (arm, pipe.fingerprint)
+    ((setup, run),) = re.findall(r"reproduce --setup (\w+) --only (\S+)`", " ".join(history.split()))
+    found = json.loads((ROOT / "assets" / "results" / "setups" / setup / f"{run}.json").read_text())
+    start = InterleavedReasoningPipeline.from_pretrained(ROOT / found["protocol"]["checkpoint"])
+    assert (found["arm"], found["base_fingerprint"]) == (arm, start.fingerprint)
+    weights = re.findall(r"weights here \((\w+)\)", history) or [found["fingerprint"]]
+    assert weights == [InterleavedReasoningPipeline.from_pretrained(ROOT / "checkpoints" / arm).fingerprint]
 
 
 @pytest.mark.slow

@@ -34,7 +34,7 @@ GRANULARITIES = ("trace", "turn")
 class Protocol:
     """Settings that all arms share.  ``points`` are the steps at which held-out problems are solved."""
 
-    checkpoint: str = "checkpoints/base"
+    checkpoint: str = "checkpoints/earlier/base"
     tasks: tuple[str, ...] = ("maze", "sudoku")
     difficulties: Mapping[str, float] = field(default_factory=lambda: {"hard": 1.0})
     granularity: str = "turn"

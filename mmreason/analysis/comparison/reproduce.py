@@ -37,12 +37,15 @@ from mmreason.training.validation import (
 
 VERSION = 1
 TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
-HOW_MANY = ("num_seeds", "first_look", "other_seeds", "looks_before")  # of the comparison, not of a run
+MAY_DIFFER = (  # how many runs a comparison has, and where its start lies, of which the fingerprint counts
+    *("num_seeds", "first_look", "other_seeds", "looks_before"),
+    "checkpoint",
+)
 NEEDED = ("arm", "granularity", "seed", "protocol", "base_fingerprint", "fingerprint", "points", "end", "training")
 LOGGED = ("rewards/text/mean", "rewards/image/mean", "entropy/text", "entropy/image", "sign_conflict", "idle_push")
 TRAINED_AGAIN = (
-    "The weights are of the same run trained again on another processor, which rounds otherwise; the figures of the "
-    "card are theirs, those above are of the first training."
+    "The weights here ({0}) are of the same run trained again, on a processor that rounds otherwise: the figures of "
+    "the card are theirs, the one above is of the first training."
 )
 _SHIPPED = {"model_index.json", "transformer", "vqvae", "tokenizer", "scheduler", "README.md", "TRAINING.md"}
 
@@ -179,7 +182,7 @@ class Reproduction:
     def _kept(self, path: Path) -> dict[str, Any]:
         """A run's file, which must be of this protocol and this start checkpoint."""
         found = _read(path, *NEEDED)
-        differing = [name for name in differences(self.protocol, found["protocol"]) if name not in HOW_MANY]
+        differing = [name for name in differences(self.protocol, found["protocol"]) if name not in MAY_DIFFER]
         differing += ["checkpoint"] if found["base_fingerprint"] != self._fingerprint else []
         if differing:
             raise ConfigError(
@@ -341,8 +344,9 @@ def ship_median(
             f"`{command} --only {run.name} --results ANOTHER --work {work}`"
         )
     history = run_history(median, base_of(median["seed"]), sorted(found["seed"] for found in own), command)
-    if InterleavedReasoningPipeline.from_pretrained(source).fingerprint != median["fingerprint"]:
-        history += "\n" + textwrap.fill(TRAINED_AGAIN, 118) + "\n"
+    fingerprint = InterleavedReasoningPipeline.from_pretrained(source).fingerprint
+    if fingerprint != median["fingerprint"]:
+        history += "\n" + textwrap.fill(TRAINED_AGAIN.format(fingerprint), 118) + "\n"
     beside = target.with_name(f".{target.name}.new")
     shutil.rmtree(beside, ignore_errors=True)
     shutil.copytree(source, beside)
