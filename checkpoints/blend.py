@@ -2,8 +2,8 @@
 
     python checkpoints/blend.py EARLIER LATER --share 0.6 --output OUT
 
-OUT is LATER with ``share`` of its transformer's weights and the rest of EARLIER's; where both lie in one basin, the blend
-is often better than either (model soups, Wortsman et al. 2022, arXiv 2203.05482).
+OUT is LATER with ``share`` of its transformer's weights and the rest of EARLIER's; where both lie in one basin, the
+blend is often better than either (model soups, Wortsman et al. 2022, arXiv 2203.05482).
 """
 
 from __future__ import annotations

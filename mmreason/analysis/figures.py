@@ -66,7 +66,8 @@ def figures() -> Iterator[Figure]:
     for path in sorted((places.ASSETS / "examples").glob("*.json")):
         settings = load_with_sheet(path)["settings"]
         made_of = {f"checkpoints/{settings['checkpoint']}": settings["checkpoint_hash"]}
-        yield Figure(f"example {path.stem}", path, "python -m mmreason make examples", made_of)
+        command = f"python -m mmreason make examples --checkpoint {settings['checkpoint']}"
+        yield Figure(f"example {path.stem}", path, command, made_of)
 
 
 def _interference(settings: Mapping[str, Any], folders: Mapping[str, str]) -> str:

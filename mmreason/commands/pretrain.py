@@ -149,14 +149,14 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
     from mmreason.training.supervised.vqvae import VQTrainConfig, codes_needed, evaluate_vqvae, train_vqvae
 
     device = fastest_device()
-    policy = tokenizer = None
+    policy = tokenizer = scheduler = None
     start = args.image_tokenizer if args.checkpoint is None else args.checkpoint
     pipe = None if start is None else load_pipeline(start)
     if not args.resume:
         with directory.writing():
             directory.clear()
     if pipe is not None and args.checkpoint:
-        vqvae, policy, tokenizer = pipe.vqvae, pipe.transformer, pipe.tokenizer
+        vqvae, policy, tokenizer, scheduler = pipe.vqvae, pipe.transformer, pipe.tokenizer, pipe.scheduler
     elif directory.has("vqvae"):
         vqvae = VQModel.from_pretrained(directory.path / "vqvae")
     elif pipe is not None:
@@ -191,7 +191,7 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
         policy = build_policy(vocabulary, args.seed, **sizes)
     line, show = _shown("policy", config.steps)
     vqvae.to(device)  # pyright: ignore[reportArgumentType]
-    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer)
+    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer, scheduler)
     line.close("")
     return metrics
 

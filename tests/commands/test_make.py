@@ -9,9 +9,9 @@ import sys
 import pytest
 
 from mmreason.__main__ import main
-from mmreason.commands.make import things
+from mmreason.commands.make import examples, things
 from mmreason.commands.make.dataset import COLOURS
-from mmreason.tasks import TASKS
+from mmreason.tasks import FIRST_TASKS, TASKS
 from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
@@ -37,6 +37,15 @@ def test_the_overview_is_written_between_its_marks_alone(tmp_path, capsys):
     text = page.read_text()
     assert text.startswith("before\n<!-- overview -->\n| | here | the paper |") and text.endswith("\nafter\n")
     assert "old" not in text and "+11.2 %" in text
+
+
+def test_examples_are_of_the_tasks_that_the_checkpoint_knows(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(examples, "make_example", lambda task, *_: asked.append(task))
+    for name, tasks in (("base", FIRST_TASKS), ("scenes", [task for task in TASKS if task not in FIRST_TASKS])):
+        asked.clear()
+        assert main(["make", "examples", "--checkpoint", name, "--output", str(tmp_path)]) == 2  # none was made
+        assert asked == list(tasks)
 
 
 def test_what_is_not_listed_is_refused_with_what_is_near(capsys):

@@ -34,8 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Write the examples; returns ``written``, the paths."""
+    from mmreason.ui.host.checkpoints import tasks_of
+
     written = []
-    for task in TASKS:
+    for task in tasks_of(args.checkpoint) or TASKS:
         data = make_example(task, args.checkpoint, args.difficulty, args.tries)
         if data is None:
             print(f"{task}: no success of {MIN_TURNS} turns among {args.tries} seeds", file=sys.stderr)

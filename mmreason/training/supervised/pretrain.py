@@ -288,8 +288,9 @@ def pretrain(
     resume: bool = False,
     on_step: OnStep | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
+    scheduler: MaskedDiffusionScheduler | None = None,
 ) -> dict[str, Any]:
-    """Train a policy (a new one unless given, with the ``tokenizer`` that it knows) and write ``checkpoint/``.
+    """Train a policy (a new one unless given, with its ``tokenizer`` and ``scheduler``) and write ``checkpoint/``.
 
     The checkpoint is of the moving average.  With ``resume`` it goes on from what was saved there, if anything was and
     the settings are the same.  Returns the last metrics, ``resumed_from`` among them; raises ConfigError and
@@ -323,7 +324,8 @@ def pretrain(
     encoder = Encoder(layout, of_cell, codec)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
     state = PretrainState(policy, config)
-    pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, MaskedDiffusionScheduler())
+    scheduler = scheduler or MaskedDiffusionScheduler()
+    pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, scheduler)
     sizes = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}
     return run_supervised(
         run,

@@ -17,8 +17,8 @@ CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint,
 DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
     "was trained here from nothing on four procedural puzzles, with rewards that a program can check, most of it on "
-    "two CPU cores: they say whether an effect is there at this size, not how large it is at the paper's. Claim 2 is tested "
-    "on hard puzzles with the whole canvas redrawn at every edit, so that drawing is uncertain as well."
+    "two CPU cores: they say whether an effect is there at this size, not how large it is at the paper's. Claim 2 is "
+    "tested on hard puzzles with the whole canvas redrawn at every edit, so that drawing is uncertain as well."
 )
 
 

@@ -185,7 +185,8 @@ def test_the_median_seed_is_shipped_and_says_how_it_was_trained(protocol, tmp_pa
     )
     assert "0.400 (before the training 0.050)" in history and "trained again" not in history
     here.ship(finished[:1], tmp_path / "shipped", "the command")  # a checkpoint is replaced
-    assert "(as-trained) are of the same run trained again" in (tmp_path / "shipped" / "joint" / "TRAINING.md").read_text()
+    history = (tmp_path / "shipped" / "joint" / "TRAINING.md").read_text()
+    assert "(as-trained) are of the same run trained again" in history
     assert (tmp_path / "shipped" / "joint" / "model_index.json").read_text() == "0"
     assert sorted(path.name for path in (tmp_path / "shipped").iterdir()) == ["joint"]
     (tmp_path / "shipped" / "joint" / "thesis.txt").write_text("x")
