@@ -83,11 +83,16 @@ A_FEW_HARD = (
     *("--difficulty", "easy=1", "medium=2"),
     *("jigsaw/hard=0.06", "transform/hard=0.06", "sudoku/hard=0.02"),
 )
+MORE_TRANSFORMS = (  # diffusion misreads the fifth and sixth operation until it has seen a thousand or two of them
+    *("--difficulty", "easy=1", "medium=2"),
+    *("jigsaw/hard=0.04", "transform/hard=0.5", "sudoku/hard=0.02"),
+)
 RUNS = {
     "base": Run(
         (
-            *("--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1.2", *FURTHER, *A_FEW_HARD),
+            *("--tasks", "maze=0.7", "jigsaw=1.2", "sudoku=1.4", "transform=1.3", *FURTHER, *MORE_TRANSFORMS),
             *("--full_region_share", "0.1", "--late_start_share", "0.2", "--own_share", "0.25"),
+            *("--text_slots", "needed"),
             *("--keep_steps", "50", "--workers", "5"),
         ),
         base_distance,
