@@ -86,6 +86,11 @@ def test_every_checkpoint_has_a_card_that_the_hub_can_read(name):
     assert card.data.tags and card.text.strip()
 
 
+def test_no_checkpoint_names_a_folder_of_the_machine_that_made_it():
+    named = [path for path in (ROOT / "checkpoints").rglob("*.json") if re.search(r'"(/|[A-Z]:\\)', path.read_text())]
+    assert named == []
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_a_shipped_checkpoint_is_the_run_that_its_card_names(arm):
     history = (ROOT / "checkpoints" / arm / "TRAINING.md").read_text()

@@ -60,6 +60,9 @@ def figures() -> Iterator[Figure]:
     made_of = {HEADLINE.checkpoint: json.loads(start.read_text(encoding="utf-8"))["fingerprint"]}
     command = read("reproduce")["command"]
     yield Figure("joint against factorized", results_path("reproduce.json"), command, made_of)
+    gain = read("preset_gain")
+    made_of = {f"checkpoints/{gain['checkpoint']}": gain.get("fingerprint", "")}
+    yield Figure("what the short preset gains", results_path("preset_gain.json"), gain["command"], made_of)
     leak = read("interference")
     made_of = {row["checkpoint"]: row["checkpoint_hash"] for row in leak["checkpoints"]}
     yield Figure("interference", results_path("interference.json"), _interference(leak["settings"], made_of), made_of)

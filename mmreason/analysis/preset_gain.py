@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import statistics
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmreason.errors import ConfigError, MMReasonError
+from mmreason.errors import MMReasonError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
 
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
@@ -32,14 +31,6 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "longest_seconds": max(row["seconds"] for row in rows),
         "seeds": list(rows),
     }
-
-
-def weights_hash(checkpoint: Path) -> str:
-    """Of the policy's files, so that a retrained checkpoint is another one; raises ConfigError."""
-    files = sorted((checkpoint / "transformer").glob("*.safetensors"))
-    if not files:
-        raise ConfigError(f"checkpoint must be a folder with transformer/*.safetensors, got {str(checkpoint)!r}")
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def read_gain(path: Path, preset: str) -> dict[str, Any] | None:

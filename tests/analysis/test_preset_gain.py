@@ -6,11 +6,12 @@ import pytest
 
 from mmreason import places
 from mmreason.__main__ import main
-from mmreason.analysis import preset_gain
 from mmreason.analysis.preset_gain import read_gain, summary
 from mmreason.commands.make import preset_gain as make_preset_gain
+from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS
 from mmreason.ui.train.words import preset_words
+from tests.helpers.policies import pipeline_of, random_policy
 
 PRESET = next(iter(PRESETS))
 
@@ -36,8 +37,7 @@ def test_one_seed_has_no_interval():
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A checkpoint, a file to write, and trainings that only note their seed."""
-    (tmp_path / "base" / "transformer").mkdir(parents=True)
-    (tmp_path / "base" / "transformer" / "model.safetensors").write_bytes(b"weights")
+    pipeline_of(random_policy()).save_pretrained(tmp_path / "base")
     trained = []
 
     def one_seed(settings, seed, checkpoint, threads):
@@ -75,7 +75,7 @@ def test_a_seed_that_fails_leaves_those_before_it(place, monkeypatch):
 
     def fails_at_two(settings, seed, *more):
         if seed == 2:
-            raise preset_gain.ConfigError("the training of seed 2 failed: no luck")
+            raise ConfigError("the training of seed 2 failed: no luck")
         return working(settings, seed, *more)
 
     monkeypatch.setattr(make_preset_gain, "one_seed", fails_at_two)
@@ -88,7 +88,7 @@ def test_a_seed_that_fails_leaves_those_before_it(place, monkeypatch):
 def test_other_weights_or_settings_start_over(place, monkeypatch):
     folder, trained = place
     measure(folder, 2)
-    (folder / "base" / "transformer" / "model.safetensors").write_bytes(b"retrained")
+    pipeline_of(random_policy(seed=1)).save_pretrained(folder / "base")
     assert len(measure(folder, 1)["seeds"]) == 1
     measure(folder, 1, "--preset", "GPU")
     assert trained == [0, 1, 0, 0]

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mmreason.analysis.preset_gain import read_gain, summary, weights_hash
+from mmreason.analysis.preset_gain import read_gain, summary
 from mmreason.analysis.statistics import overlap, wilson
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
@@ -36,17 +36,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train every seed that is missing and write the summary after each; returns ``written``, the path."""
+    from mmreason.commands._options.checkpoint import load_pipeline
+
     if args.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {args.seeds}")
     found = {
         "command": "python -m mmreason make preset-gain",
         "preset": args.preset,
         "checkpoint": Path(args.checkpoint).name,
-        "weights": weights_hash(Path(args.checkpoint)),
+        "fingerprint": load_pipeline(args.checkpoint).fingerprint,
         "settings": PRESETS[args.preset].stored(),
     }
     kept = read_gain(Path(args.output), args.preset)
-    rows = kept["seeds"] if kept is not None and kept.get("weights") == found["weights"] else []
+    rows = kept["seeds"] if kept is not None and kept.get("fingerprint") == found["fingerprint"] else []
     for seed in range(args.seeds):
         if any(row["seed"] == seed for row in rows):
             continue
