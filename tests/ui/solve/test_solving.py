@@ -181,8 +181,9 @@ def test_a_visitor_who_leaves_the_line_is_not_waited_for(pipe):
     worker = Worker(max_batch=1)
     pipe.hold()
     tickets = [solving._prepare(SolveRequest(), name)[0] for name in "ab"]
-    for ticket in tickets:
-        worker.submit(ticket, lambda: None)
+    worker.submit(tickets[0], lambda: None)
+    until(lambda: worker.counts()["running"] == 1)  # and is held in its first step
+    worker.submit(tickets[1], lambda: None)
     worker.leave("b")
     assert worker.announce("c") == 2
     pipe.let_go()
