@@ -39,6 +39,7 @@ def overview_table() -> str:
         ),
         ("An autoregressive policy with the same local edits", _same_edits(cost["arms"]), ""),
         (f"Factorized over joint rewards ({_seeds(arms)})", _gain(arms["gain_over_joint"]), paper["gain_over_joint"]),
+        *_set_ups(arms["setups"]),
         ("Factorized rewards over the supervised base", _gain(arms["gain_over_base"]), paper["gain_over_base"]),
         ("Joint rewards over the base", _signed(arms["joint"]["mean"] / arms["base"]["mean"] - 1), ""),
         ("Cached rollouts against uncached ones", f"{speed['cache_speedup']:.1f} times as fast", ""),
@@ -52,6 +53,16 @@ def overview_table() -> str:
     ]
     lines = ["| | here | the paper |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)]
     return "\n".join(line.replace("|  |", "| |") for line in lines)
+
+
+def _set_ups(setups: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The primary comparisons of the set-ups that have one."""
+    named = {
+        "P": ("The same in the authors' own setting, as far as it is known", "gain_separate_over_unified"),
+        "A": ("The same on hard puzzles, by trace, nothing else different", "gain_factorized_trace_over_joint_trace"),
+    }
+    found = [(words, setups.get(name, {}).get(gain)) for name, (words, gain) in named.items()]
+    return [(f"{words} ({len(gain['seeds'])} seeds)", _gain(gain), "") for words, gain in found if gain is not None]
 
 
 def _saved(cost: Mapping[str, Any], family: str) -> str:
