@@ -24,7 +24,7 @@ class Workload:
     turns: int = 5
     region: int = 6  # cells of a localized edit
     thought: int = 8  # words of a thought, <end> included
-    text_slots: int = 12  # positions of a text segment that is denoised
+    text_slots: int = 9  # positions of a text segment that is denoised, as the shipped base has on average
     text_steps: float = 1.5
     image_steps: float = 1.2
     num_generations: int = 8  # rollouts that share the encoding of their problem

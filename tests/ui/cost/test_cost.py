@@ -189,7 +189,7 @@ def starts(**changes):
 def test_the_sliders_give_what_the_formula_gives():
     chart, words = formula.recompute(starts(turns=3, canvas_side=16), "1 billion", {})
     typical = Workload()
-    load = Workload(256, 3, 64, typical.thought, 12, 1.5, 1.2, 8)
+    load = Workload(256, 3, 64, typical.thought, typical.text_slots, 1.5, 1.2, 8)
     config = formula.model_config("1 billion")
     lines = {each["name"]: dict(each["points"]) for each in chart["lines"]}
     spent = {arm: rollout_flops(config, arm, load) for arm in ARMS}
