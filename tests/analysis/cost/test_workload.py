@@ -18,6 +18,7 @@ from mmreason.analysis.cost.workload import (
     tokens_forwarded,
 )
 from mmreason.errors import ConfigError
+from mmreason.records import MAX_TEXT_TOKENS
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
@@ -26,7 +27,9 @@ from mmreason.training.rl.grpo import GRPO
 from tests.helpers.policies import pipeline_of, scripted_policy, talking_policy
 
 TURNS = 3
-SHAPE = Workload(turns=TURNS, region=3, thought=6, text_steps=3, image_steps=3, num_generations=1)
+SHAPE = Workload(
+    turns=TURNS, region=3, thought=6, text_slots=MAX_TEXT_TOKENS, text_steps=3, image_steps=3, num_generations=1
+)
 
 
 def scripted(arm: str) -> InterleavedReasoningPipeline:
@@ -37,13 +40,15 @@ def settings(arm: str) -> SamplingConfig:
     return SamplingConfig(num_steps=3, max_turns=TURNS, region="full" if arm.endswith("full") else "stated")
 
 
+@pytest.mark.parametrize("slots", [MAX_TEXT_TOKENS, 7])
 @pytest.mark.parametrize("arm", ARMS)
-def test_the_formula_of_an_arm_is_what_a_rollout_of_that_shape_counts(arm):
-    pipe = scripted(arm)
+def test_the_formula_of_an_arm_is_what_a_rollout_of_that_shape_counts(arm, slots):
+    pipe, shape = scripted(arm), replace(SHAPE, text_slots=slots)
+    pipe.layout.text_slots = {"maze": slots}
     (trace,) = pipe([make_problem("maze", "easy", 5)], settings(arm), [0]).traces
-    assert trace.cost.flops == pytest.approx(rollout_flops(pipe.transformer.config, arm, SHAPE))
-    assert trace.cost.tokens_forwarded == tokens_forwarded(arm, SHAPE)
-    assert trace.cost.forward_passes == forward_passes(arm, SHAPE)
+    assert trace.cost.flops == pytest.approx(rollout_flops(pipe.transformer.config, arm, shape))
+    assert trace.cost.tokens_forwarded == tokens_forwarded(arm, shape)
+    assert trace.cost.forward_passes == forward_passes(arm, shape)
 
 
 @pytest.mark.parametrize("arm", ARMS)
