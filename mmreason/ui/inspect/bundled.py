@@ -1,4 +1,4 @@
-"""The groups that come with the page: rollouts of the shipped checkpoint, and one group of another system."""
+"""The groups that come with the page: rollouts of the earlier base, and one group of another system."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mmreason.traces.schema import VERSION
 from mmreason.ui.group.gather import group_of, group_of_members
 from mmreason.ui.group.held import SHELF, Group
 
-OURS = "rollouts of the shipped checkpoint, chosen for their interference"
+OURS = "rollouts of the base before the present one, chosen for their interference"
 _OPENING = Lock()
 
 
