@@ -25,18 +25,19 @@ from tests.helpers.processes import two_as_one
 pytestmark = pytest.mark.slow
 
 STEPS = 3
+TOGETHER = 2  # steps of two processes: their sums round otherwise, and a later rollout may draw another token for it
 SETTINGS = ["--lora_rank", 2, "--tasks", "maze", "--text_length", 8, "--text_steps", 2, "--pixels", 128]
 SETTINGS += ["--num_generations", 2, "--max_turns", 1, "--num_steps", 2, "--temperature", 1, "--eval_problems", 1]
 SETTINGS += ["--num_problems", 3]  # of two processes one has more of them, and forwards more often
 
 
-def train(folder: Path, resume: bool = False) -> dict[str, Any]:
+def train(folder: Path, resume: bool = False, steps: int = STEPS) -> dict[str, Any]:
     """What the command does with ``SETTINGS``, in this process."""
     pipe = public.pipeline()
     small = {"num_problems": 3, "num_generations": 2, "eval_problems": 1, "eval_steps": 100, "save_steps": 1}
     sampling = pipe.sampling_config(num_steps=2, temperature=1.0, max_turns=1)
     config = GRPOConfig(
-        max_steps=STEPS,
+        max_steps=steps,
         learning_rate=1e-3,
         warmup_steps=0,
         lora_rank=2,
@@ -54,6 +55,13 @@ def train(folder: Path, resume: bool = False) -> dict[str, Any]:
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "run"
     assert train(folder)["resumed_from"] is None
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    train(folder, steps=TOGETHER)
     return folder
 
 
@@ -82,19 +90,19 @@ def test_a_run_killed_in_the_middle_and_resumed_ends_bit_for_bit_where_the_other
 
 
 @pytest.mark.parametrize("in_shares", [False, True])
-def test_two_processes_train_as_one(in_shares: bool, uninterrupted: Path, tmp_path: Path) -> None:
+def test_two_processes_train_as_one(in_shares: bool, alone: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    settings, how = [*SETTINGS, "--steps", STEPS], {}
+    settings, how = [*SETTINGS, "--steps", TOGETHER], {}
     if in_shares:
         settings += ["--reward", "tests.helpers.learning:in_shares"]
         how = {"ACCELERATE_USE_FSDP": "true"}  # as accelerate's launcher sets it
-    assert two_as_one(public.folder(), run, *settings, **how)["step"] == STEPS
-    one, two = load_file(adapter(uninterrupted)), load_file(adapter(run))
+    assert two_as_one(public.folder(), run, *settings, **how)["step"] == TOGETHER
+    one, two = load_file(adapter(alone)), load_file(adapter(run))
     grown = max(float(weight.abs().max()) for name, weight in one.items() if "lora_B" in name)  # from zero
     assert grown > 1e-3
     for name, weight in one.items():
         assert float((weight - two[name]).abs().max()) < 0.02 * grown, name
-    for a, b in zip(rows_in(uninterrupted), rows_in(run), strict=True):
+    for a, b in zip(rows_in(alone), rows_in(run), strict=True):
         assert (a["step"], a.get("tokens")) == (b["step"], b.get("tokens"))
         assert a.get("reward") == pytest.approx(b.get("reward"), abs=1e-6)
         for name in ("loss", "grad_norm"):  # AdamW takes the same step whatever gradients are multiplied by

@@ -569,7 +569,7 @@ BAD = [
     ("tasks", [], "tasks must name at least one of"),
     ("tasks", ["chess"], "chess"),
     ("weight_easy", -1, "weight of easy must be a number from 0 to 100, got '-1'"),
-    ("weight_medium", 0, "weight of easy, medium or hard must be above 0"),
+    ("weight_hard", 0, "weight of easy, medium or hard must be above 0"),
     ("weight_hard", "nan", "weight of hard must be a number"),
     ("assignment", "both ways", "assignment must be one of joint, factorized, both, got 'both ways'"),
     ("granularity", None, "compared by must be one of trace, turn"),
