@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from mmreason import places
 from mmreason.__main__ import main
 from mmreason.commands.make import examples, things
 from mmreason.commands.make.dataset import COLOURS
@@ -15,6 +16,7 @@ from mmreason.tasks import FIRST_TASKS, TASKS
 from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
+from mmreason.ui.host import checkpoints
 
 
 @pytest.mark.parametrize("name", things())
@@ -42,6 +44,7 @@ def test_the_overview_is_written_between_its_marks_alone(tmp_path, capsys):
 def test_examples_are_of_the_tasks_that_the_checkpoint_knows(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(examples, "make_example", lambda task, *_: asked.append(task))
+    monkeypatch.setattr(checkpoints, "checkpoints_folder", lambda: places.ROOT / "checkpoints")
     for name, tasks in (("base", FIRST_TASKS), ("scenes", [task for task in TASKS if task not in FIRST_TASKS])):
         asked.clear()
         assert main(["make", "examples", "--checkpoint", name, "--output", str(tmp_path)]) == 2  # none was made
