@@ -62,7 +62,17 @@ OPEN_LINK_JS = """() => {
 STARTING_JS = f"() => '{STARTING}'"
 
 # The run that was started comes into view; where nothing was started, the reason stands at the button.
-TO_HEAD_JS = "(says) => { if (!says) document.getElementById('train-head')?.scrollIntoView({ block: 'start' }); }"
+# Its head may be a moment away.
+TO_HEAD_JS = """(says) => {
+  if (says) return;
+  const until = Date.now() + 10_000;
+  const look = () => {
+    const head = document.getElementById('train-head');
+    if (head?.checkVisibility()) head.scrollIntoView({ block: 'start' });
+    else if (Date.now() < until) setTimeout(look, 100);
+  };
+  look();
+}"""
 
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
 EXAMPLE_WORDS = [
