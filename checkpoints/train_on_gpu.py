@@ -79,18 +79,15 @@ DIFFUSION = {
     "one_step": ("--num_steps", "1", "--difficulty", "medium"),
 }
 FURTHER = ("--learning_rate", "0.001", "--muon_learning_rate", "0.01", "--decay_share", "0.6")  # from trained weights
-A_FEW_HARD = (
-    *("--difficulty", "easy=1", "medium=2"),
-    *("jigsaw/hard=0.06", "transform/hard=0.06", "sudoku/hard=0.02"),
-)
-MORE_TRANSFORMS = (  # diffusion misreads the fifth and sixth operation until it has seen a thousand or two of them
-    *("--difficulty", "easy=1", "medium=2"),
-    *("jigsaw/hard=0.04", "transform/hard=0.5", "sudoku/hard=0.02"),
-)
+A_FEW_HARD = ("--difficulty", "easy=1", "medium=2", "sudoku/hard=0.02")  # and of jigsaws and transforms:
+FEW_OF_BOTH = ("jigsaw/hard=0.06", "transform/hard=0.06")
+# Diffusion misreads the fifth and sixth operation until it has seen a thousand or two of these.
+MORE_TRANSFORMS = ("jigsaw/hard=0.04", "transform/hard=0.5")
 RUNS = {
     "base": Run(
         (
-            *("--tasks", "maze=0.7", "jigsaw=1.2", "sudoku=1.4", "transform=1.3", *FURTHER, *MORE_TRANSFORMS),
+            *("--tasks", "maze=0.7", "jigsaw=1.2", "sudoku=1.4", "transform=1.3"),
+            *(*FURTHER, *A_FEW_HARD, *MORE_TRANSFORMS),
             *("--full_region_share", "0.1", "--late_start_share", "0.2", "--own_share", "0.25"),
             *("--text_slots", "needed"),
             *("--keep_steps", "50", "--workers", "5"),
@@ -101,7 +98,8 @@ RUNS = {
     ),
     "ar": Run(
         (
-            *("--causal", "--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1.2", *FURTHER, *A_FEW_HARD),
+            *("--causal", "--tasks", "maze=1", "jigsaw=1.2", "sudoku=1.4", "transform=1.2"),
+            *(*FURTHER, *A_FEW_HARD, *FEW_OF_BOTH),
             *("--full_region_share", "0.25", "--late_start_share", "0.2", "--keep_steps", "100", "--workers", "3"),
         ),
         ar_distance,

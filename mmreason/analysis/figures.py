@@ -61,7 +61,7 @@ def figures() -> Iterator[Figure]:
     command = read("reproduce")["command"]
     yield Figure("joint against factorized", results_path("reproduce.json"), command, made_of)
     gain = read("preset_gain")
-    made_of = {f"checkpoints/{gain['checkpoint']}": gain.get("fingerprint", "")}
+    made_of = {f"checkpoints/{gain['checkpoint']}": gain["fingerprint"]}
     yield Figure("what the short preset gains", results_path("preset_gain.json"), gain["command"], made_of)
     leak = read("interference")
     made_of = {row["checkpoint"]: row["checkpoint_hash"] for row in leak["checkpoints"]}

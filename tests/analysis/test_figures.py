@@ -70,5 +70,6 @@ def test_the_command_mends_tables_and_cards_and_says_what_is_stale(copy, capsys)
     assert {path: path.read_text() for path in right} == right
     stale = {row["figure"]: row for row in said["stale"]}  # the other checkpoints are not there
     assert "success of base" not in stale and "interference" not in stale
+    assert stale["joint against factorized"]["because"] == "made from other weights of checkpoints/earlier/base"
     assert stale["what a rollout costs"]["because"] == "made from other weights of checkpoints/ar"
     assert stale["what a rollout costs"]["command"].startswith("python -m mmreason compute")

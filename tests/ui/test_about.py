@@ -14,6 +14,7 @@ from mmreason.places import ROOT
 from mmreason.ui import about
 from mmreason.ui.api import ENDPOINTS
 from mmreason.ui.host.web.documents import address, document, documents, readable
+from mmreason.ui.shell.words import seconds
 from tests.helpers.browser import settle
 
 
@@ -25,8 +26,7 @@ def test_each_figure_is_that_of_the_file_it_links_to():
     )
     arms = json.loads((ROOT / time["link"].removeprefix("about/")).read_text())["arms"]
     local, full = arms["diffusion_local"], arms["diffusion_full"]
-    number, unit = time["value"].split()
-    assert unit == "ms" and float(number) == pytest.approx(1000 * local["seconds_single"], rel=5e-3)
+    assert time["value"] == seconds(local["seconds_single"])
     assert share["value"] == f"{100 * local['tokens_forwarded'] / full['tokens_forwarded']:.1f} %"
 
 

@@ -14,7 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from mmreason import limits
-from mmreason.layouts.packing import pack
+from mmreason.layouts.packing import pack, row_length
 from mmreason.records import Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign
 from mmreason.rewards.pixels import judge_of
@@ -48,7 +48,7 @@ def stepwise_batches(pipe: InterleavedReasoningPipeline, traces: Sequence[Trace]
                     continue
                 unit, first = units[i][u], sum(map(len, units[i][:u]))
                 ids, positions = copies[i][step]
-                start = sum(len(piece.ids) for piece in prefixes[i])
+                start = row_length(prefixes[i])
                 tokens = [token for segment in unit for token in segment.tokens]
                 owner = [s for s, segment in enumerate(unit, first) for _ in segment.tokens]
                 entries += [(len(rows), start + p, tokens[p], i, owner[p]) for p in positions.tolist()]

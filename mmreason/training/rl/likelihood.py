@@ -22,7 +22,7 @@ import torch
 
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import CellsLayout, Piece
-from mmreason.layouts.packing import Packed, pack, pack_blocks
+from mmreason.layouts.packing import Packed, pack, pack_blocks, row_length
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
@@ -151,9 +151,9 @@ class Row:
     @property
     def extent(self) -> Extent:
         """What this row needs when it is packed alone."""
-        clean = sum(len(piece.ids) for piece in self.clean)
+        clean = row_length(self.clean)
         if self.whole:
-            return Extent(clean + sum(len(piece.ids) for piece in self.noisy))
+            return Extent(clean + row_length(self.noisy))
         edits = sum(piece.is_edit for piece in self.noisy)
         text_width = max((len(piece.ids) for piece in self.noisy if not piece.is_edit), default=0)
         return Extent(clean, len(self.noisy) - edits, edits, self.widest, text_width)

@@ -15,7 +15,7 @@ from mmreason.settings import check, choice, number, switch, weighted
 from mmreason.tasks import FIRST_TASKS, TASKS
 
 ATTENTIONS = ("blocks", "full")
-TEXT_SLOTS = ("all", "needed")
+TEXT_SLOTS = ("kept", "needed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ class CorpusConfig(LessonsConfig):
     )
     turn: str = choice("interleaved", TURNS, "whether a turn's words and picture are denoised together")
     text_slots: str = choice(
-        "all",
+        "kept",
         TEXT_SLOTS,
-        "slots of a text: all there are, or of each task as many as its longest demonstrated text needs",
+        "slots of a text: as the policy has them (a new one: all), or of each task what its longest one needs",
     )
     causal: bool = switch(False, "an autoregressive policy: next token, causal mask")
     rows_per_part: int = number(24, limits.BATCH_SIZE, "rows forwarded at once")
@@ -102,8 +102,8 @@ class CorpusConfig(LessonsConfig):
         LessonsConfig.__post_init__(self)
         if self.causal and (self.attention != "blocks" or self.turn != "interleaved"):
             raise ConfigError("attention must be blocks and turn interleaved for a causal policy")
-        if self.text_slots != "all" and self.turn == "joint":
-            raise ConfigError(f"text_slots must be all where turns are joint, got {self.text_slots}")
+        if self.text_slots != "kept" and self.turn == "joint":
+            raise ConfigError(f"text_slots must be kept where turns are joint, got {self.text_slots}")
 
     @property
     def full_share(self) -> float:

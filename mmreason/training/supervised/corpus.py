@@ -20,7 +20,7 @@ from mmreason.codecs.cells import CellCodec
 from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TaskError
 from mmreason.layouts.cells import CellsLayout, Piece, clean_length
-from mmreason.layouts.packing import Packed, pack, pack_blocks
+from mmreason.layouts.packing import Packed, pack, pack_blocks, row_length
 from mmreason.records import Box, Problem, parse_boxes
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
@@ -145,7 +145,7 @@ class Row:
     @property
     def length(self) -> int:
         """Tokens of the row, padding left out."""
-        return sum(len(piece.ids) for piece in (*self.clean, *self.noisy))
+        return row_length([*self.clean, *self.noisy])
 
     @property
     def widest(self) -> int:

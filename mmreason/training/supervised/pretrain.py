@@ -27,9 +27,8 @@ from diffusers import VQModel
 from torch.utils.data import DataLoader, Subset
 from transformers import PreTrainedTokenizerFast
 
-from mmreason.codecs.cells import CellCodec, encode_cells
+from mmreason.codecs.cells import encode_cells
 from mmreason.errors import ConfigError
-from mmreason.layouts.cells import CellsLayout
 from mmreason.layouts.packing import PADDING, Packed
 from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 from mmreason.models.configuration import InterleavedDiffusionConfig
@@ -310,22 +309,13 @@ def pretrain(
     made = policy.config
     if corpus.text_slots == "needed":
         made.text_slots = (made.text_slots or {}) | needed_slots(corpus)
-    layout = CellsLayout(
-        tokenizer,
-        vocabulary.num_codes,
-        made.max_text_tokens,
-        made.attention,
-        made.turn,
-        made.cell_tokens,
-        made.text_slots,
-    )
-    codec = CellCodec(vqvae, layout.grid).apart()
-    of_cell = encode_cells(vqvae, atlas().pixels) if codec.pixels_per_code == CELL_PX else np.zeros(0, np.int64)
-    encoder = Encoder(layout, of_cell, codec)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
     state = PretrainState(policy, config)
     scheduler = scheduler or MaskedDiffusionScheduler()
     pipe = InterleavedReasoningPipeline(state.average, vqvae, tokenizer, scheduler)
+    codec = pipe.codec.apart()
+    of_cell = encode_cells(vqvae, atlas().pixels) if codec.pixels_per_code == CELL_PX else np.zeros(0, np.int64)
+    encoder = Encoder(pipe.layout, of_cell, codec)
     sizes = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}
     return run_supervised(
         run,
