@@ -8,7 +8,6 @@ import multiprocessing
 import re
 import sys
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from mmreason.__main__ import main
 from mmreason.commands.make.screenshots import free_port, served
 from mmreason.errors import MMReasonError
 from mmreason.training.rl.presets import BOTH, TrainSettings
+from mmreason.training.run.slice import Slice
 from mmreason.ui.host import gpu
 from mmreason.ui.runs import queue, store
 from mmreason.ui.runs import slices as runs_slices
@@ -74,13 +74,14 @@ def drive_here(run_id: str, saved: Path) -> None:
 def test_both_arms_in_slices_in_forked_processes_end_bit_for_bit_where_the_uninterrupted_ones_end(folder, monkeypatch):
     policies.pipeline_of(policies.talking_policy()).save_pretrained(folder / "checkpoints" / "base")
     run = queue.submit(SMALL, OWNER)
+    monkeypatch.setattr(Slice, "is_over", lambda slice: True)  # each ends after one step, however fast the machine is
     for name, value in (("SPACES_ZERO_GPU", "1"), ("LENT_LOG", str(folder / "lent")), ("MMREASON_SLICE_SECONDS", "1")):
         monkeypatch.setenv(name, value)
     process = multiprocessing.get_context("fork").Process(target=drive_here, args=(run.id, folder / "saved.json"))
     process.start()
     process.join(240)
     steps = json.loads((folder / "saved.json").read_text())
-    assert steps[-1] == [2, 2] and len(steps) > 2 and all(a <= b for a, b in pairwise(map(str, steps))), steps
+    assert steps == sorted(steps) and [1, 1] in steps and steps[-1] == [2, 2], steps
     assert set((folder / "lent").read_text().split()) == {str(gpu.duration(1))}
     assert state(run) == "finished" and "factorized step 2/2" in run.log.read_text()
     words = SMALL.arguments(BOTH, str(folder / "checkpoints" / "base"), str(folder / "whole"))
