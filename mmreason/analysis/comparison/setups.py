@@ -195,4 +195,19 @@ B = Setup(
     first_test_seed=728_000,
     needs="checkpoints/next/small-full, a small policy of pretrain --attention full --turn joint",
 )
-SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B)}
+C = Setup(
+    name="C",
+    protocol=replace(
+        A.protocol,
+        checkpoint="checkpoints/base",
+        points=(20, 60),
+        lr_scheduler_type="linear",
+        first_seed=500,
+    ),
+    arms=tuple(Arm(name, granularity, 6) for granularity in ("trace", "turn") for name in ("joint", "factorized")),
+    primary=A.primary,
+    rates=(1e-4, 2e-4, 4e-4),
+    measure="success",
+    first_test_seed=730_000,
+)
+SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, C)}
