@@ -9,7 +9,13 @@ rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), z
 
     factorized:  A = d_own / (σ_own + ε)
     joint:       A = (d_text + d_image) / (σ_joint + ε),  σ_joint the spread of that sum
-    swapped:     A = d_other / (σ_other + ε), the control that must hurt
+
+and, as controls of a comparison only,
+
+    swapped:     A = d_other / (σ_other + ε), which must hurt
+    whitened:    joint, but of d_m / (σ_m + ε), so that neither modality outweighs the other in the sum
+    to_go:       by turn, A = D / (σ_D + ε), where D sums the d of both modalities over this segment's slot and
+                 all later ones of its rollout, so that what came before a segment does not count for it
 
 By turn, the members of a slot depend on who has stopped, and the expected gradient has yet the direction of that
 turn's own reward: who is there is settled before the turn, and no later reward reaches the choice to stop.
@@ -33,18 +39,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmreason import limits
+from mmreason.errors import ConfigError
 from mmreason.records import Segment, Trace
 from mmreason.rewards.scores import IMAGE_SCORES, TEXT_SCORES, segment_score, trace_scores
 from mmreason.rewards.verify import NOTHING_TO_SAY
 from mmreason.settings import Control, check, choice, shares
 
 ASSIGNMENTS = ("joint", "factorized")
-SWAPPED = "swapped"  # each modality gets the other's reward: a control, not a choice for training
+SWAPPED, WHITENED, TO_GO = CONTROLS = ("swapped", "whitened", "to_go")  # no choices for training
 GRANULARITIES = ("trace", "turn")
 SCALES = ("group", "batch", "none")
 MODALITIES = ("text", "image")
 EPSILON = 1e-4  # added to σ, as TRL does
 NO_SPREAD = 1e-8  # a σ or a difference below this counts as none: it is rounding
+
+Differences = dict[tuple[Hashable, str], dict[int, float]]
+"""d by slot and modality, then member; under the modality ``"joint"`` the sum of both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class AssignmentConfig:
         "factorized",
         ASSIGNMENTS,
         "factorized: text and image tokens each get their own reward; joint: all get the sum",
-        also=(SWAPPED,),
+        also=CONTROLS,
         page=Control(
             "Assignment",
             "Factorized rewards words and pictures separately, joint gives both the sum; against each other, both are "
@@ -91,6 +101,8 @@ class AssignmentConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.assignment == TO_GO and self.granularity == "trace":
+            raise ConfigError(f"granularity must be turn where assignment is {TO_GO}, got 'trace'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +190,10 @@ def assign_judged(groups: Sequence[Sequence[Judged]], config: AssignmentConfig) 
     """The same of rollouts that anybody judged; ``config.granularity`` is what their places say."""
     # by problem: (slot, m) → {g: d}
     centred = [_centre([judged.rewards for judged in group], config.reward_weights) for group in groups]
+    if config.assignment == WHITENED:
+        centred = [_with_sums(_whitened(differences)) for differences in centred]
+    elif config.assignment == TO_GO:
+        centred = [_with_sums(_to_go(group, each)) for group, each in zip(groups, centred, strict=True)]
     sigmas = [_spreads(differences) for differences in centred]
     if config.scale_rewards == "batch":
         sigmas = _batch_spreads(centred)
@@ -193,7 +209,8 @@ def assign_judged(groups: Sequence[Sequence[Judged]], config: AssignmentConfig) 
                 own = differences.get((slot, own_name), {}).get(g, 0.0)
                 other = differences.get((slot, other_name), {}).get(g, 0.0)
                 sigma_own, sigma_joint = sigma.get((slot, own_name), 0.0), sigma.get((slot, "joint"), 0.0)
-                chosen = (own + other, sigma_joint) if config.assignment == "joint" else (own, sigma_own)
+                joint = config.assignment in ("joint", WHITENED)
+                chosen = (own + other, sigma_joint) if joint else (own, sigma_own)
                 if config.assignment == SWAPPED:
                     chosen = (other, sigma.get((slot, other_name), 0.0))
                 row.append(SegmentAdvantage(_scaled(*chosen), own, other, sigma_own, sigma_joint))
@@ -204,23 +221,46 @@ def assign_judged(groups: Sequence[Sequence[Judged]], config: AssignmentConfig) 
     return out
 
 
-def _centre(
-    rewards_G: Sequence[Mapping[Hashable, Mapping[str, float]]], weights: Mapping[str, float]
-) -> dict[tuple[Hashable, str], dict[int, float]]:
+def _centre(rewards_G: Sequence[Mapping[Hashable, Mapping[str, float]]], weights: Mapping[str, float]) -> Differences:
     """d of every slot, modality and member, and under ``"joint"`` the sum of both."""
     values: dict[tuple[Hashable, str], dict[int, float]] = defaultdict(dict)
     for g, rewards in enumerate(rewards_G):
         for slot, by_modality in rewards.items():
             for modality, reward in by_modality.items():
                 values[slot, modality][g] = reward
-    centred: dict[tuple[Hashable, str], dict[int, float]] = {}
-    joint: dict[tuple[Hashable, str], dict[int, float]] = defaultdict(dict)
+    centred: Differences = {}
     for (slot, modality), members in values.items():
         mean = sum(members.values()) / len(members)
         centred[slot, modality] = {g: weights[modality] * _snapped(r - mean) for g, r in members.items()}
-        for g, difference in centred[slot, modality].items():
+    return _with_sums(centred)
+
+
+def _with_sums(own: Differences) -> Differences:
+    """``own``, and under ``"joint"`` the sum of both modalities."""
+    joint: Differences = defaultdict(dict)
+    for (slot, _), members in own.items():
+        for g, difference in members.items():
             joint[slot, "joint"][g] = joint[slot, "joint"].get(g, 0.0) + difference
-    return centred | joint
+    return own | joint
+
+
+def _whitened(differences: Differences) -> Differences:
+    """Each modality's differences over their spread; without the sums."""
+    own = {key: members for key, members in differences.items() if key[1] != "joint"}
+    spreads = _spreads(own)
+    return {key: {g: _scaled(d, spreads[key]) for g, d in members.items()} for key, members in own.items()}
+
+
+def _to_go(group: Sequence[Judged], differences: Differences) -> Differences:
+    """For each slot and modality, the sum of the differences of both there and in all later segments of a rollout."""
+    found: Differences = defaultdict(dict)
+    for g, judged in enumerate(group):
+        keys = list(dict.fromkeys(zip(judged.places, judged.modalities, strict=True)))
+        total = 0.0
+        for key in reversed(keys):
+            total += differences.get(key, {}).get(g, 0.0)
+            found[key][g] = total
+    return found
 
 
 def _snapped(difference: float) -> float:
@@ -232,13 +272,11 @@ def _spread(values: Sequence[float]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
 
-def _spreads(differences: Mapping[tuple[Hashable, str], Mapping[int, float]]) -> dict[tuple[Hashable, str], float]:
+def _spreads(differences: Differences) -> dict[tuple[Hashable, str], float]:
     return {key: _spread(list(members.values())) for key, members in differences.items()}
 
 
-def _batch_spreads(
-    centred: Sequence[Mapping[tuple[Hashable, str], Mapping[int, float]]],
-) -> list[dict[tuple[Hashable, str], float]]:
+def _batch_spreads(centred: Sequence[Differences]) -> list[dict[tuple[Hashable, str], float]]:
     """One σ for each modality and for the sum, over all slots of all groups."""
     pooled: dict[str, list[float]] = defaultdict(list)
     for differences in centred:

@@ -23,6 +23,9 @@ from mmreason.rewards.assignment import (
     EPSILON,
     GRANULARITIES,
     SCALES,
+    SWAPPED,
+    TO_GO,
+    WHITENED,
     AssignmentConfig,
     GroupAdvantages,
     assign,
@@ -57,6 +60,10 @@ def normalised(values: Sequence[float]) -> np.ndarray:
     """The reference: centred, over the unbiased standard deviation."""
     array = np.array(values)
     return (array - array.mean()) / (array.std(ddof=1) + EPSILON)
+
+
+def flat(rows: list[list[float]]) -> list[float]:
+    return [*itertools.chain.from_iterable(rows)]
 
 
 # By trace
@@ -134,6 +141,46 @@ def test_a_trace_of_null_edits_only_has_no_part_in_the_image_slot():
     joint = advantages([null, *others], assignment="joint")
     text = np.array([0.0, 1, 1]) - 2 / 3
     assert [row[0] for row in joint] == pytest.approx(normalised(text + np.array([0, 0.5, -0.5])))
+
+
+# Controls of a comparison
+
+
+def test_whitened_joint_adds_what_each_modality_is_over_its_spread(three):
+    total = normalised([1, 0.5, 0]) + normalised([0, 1, 0.5])
+    rows = advantages(three, assignment=WHITENED)
+    assert [row[0] for row in rows] == pytest.approx(normalised(total))
+    assert all(row == pytest.approx([row[0]] * len(row)) for row in rows)
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_no_weight_makes_a_modality_outweigh_the_other_in_whitened_joint(three, granularity):
+    plain = advantages(three, assignment=WHITENED, granularity=granularity)
+    heavy = {"text": 7.0, "image": 0.5}
+    weighted = advantages(three, assignment=WHITENED, granularity=granularity, reward_weights=heavy)
+    assert flat(weighted) == pytest.approx(flat(plain), abs=1e-3)  # ε beside a spread that was scaled
+    joint = advantages(three, assignment="joint", granularity=granularity, reward_weights=heavy)
+    assert flat(joint) != pytest.approx(flat(plain), abs=1e-3)
+
+
+def test_to_go_counts_what_a_segment_and_all_after_it_earn():
+    group = [
+        a_trace(("t", 1.0), ("e", 0.0), ("t", 1.0), ("e", 1.0), ("a", 1.0), turns=3),
+        a_trace(("t", 0.0), ("e", 1.0), ("t", 1.0), ("e", 0.0), ("a", 0.0), turns=3),
+        a_trace(("t", 1.0), ("e", 1.0), ("a", 0.0), turns=3),
+    ]
+    answer = np.array([1.0, 0.0]) - 1 / 2
+    second_edit = np.array([1.0, 0.0]) - 1 / 2
+    second_text = np.array([1.0, 1.0, 0.0]) - 2 / 3  # the third answers there
+    first_edit = np.array([0.0, 1.0, 1.0]) - 2 / 3
+    first_text = np.array([1.0, 0.0, 1.0]) - 2 / 3
+    rest = second_text + np.append(answer + second_edit, 0.0)
+    rows = advantages(group, assignment=TO_GO, granularity="turn")
+    assert [row[0] for row in rows] == pytest.approx(normalised(first_text + first_edit + rest))
+    assert [row[1] for row in rows] == pytest.approx(normalised(first_edit + rest))
+    assert [row[2] for row in rows] == pytest.approx(normalised(rest))
+    assert [row[3] for row in rows[:2]] == pytest.approx(normalised(second_edit + answer))
+    assert [row[4] for row in rows[:2]] == pytest.approx(normalised(answer))
 
 
 # By turn
@@ -279,6 +326,7 @@ def test_weights_scale_the_differences_and_a_weight_of_zero_silences_a_modality(
     [
         ({"assignment": "both"}, "assignment must be one of joint, factorized, got 'both'"),
         ({"granularity": "token"}, "granularity must be one of trace, turn, got 'token'"),
+        ({"assignment": TO_GO}, "granularity must be turn where assignment is to_go, got 'trace'"),
         ({"scale_rewards": "std"}, "scale_rewards must be one of group, batch, none, got 'std'"),
         ({"reward_weights": {"text": 1.0}}, "reward_weights must give text and image"),
         ({"reward_weights": {"text": 1.0, "image": -1.0}}, "from 0 to 100"),
@@ -305,8 +353,11 @@ traces = st.builds(
     rewards,
 )
 configs = st.builds(
-    AssignmentConfig, st.sampled_from(ASSIGNMENTS), st.sampled_from(GRANULARITIES), st.sampled_from(SCALES)
-)
+    AssignmentConfig,
+    st.sampled_from((*ASSIGNMENTS, SWAPPED, WHITENED)),
+    st.sampled_from(GRANULARITIES),
+    st.sampled_from(SCALES),
+) | st.builds(AssignmentConfig, st.just(TO_GO), st.just("turn"), st.sampled_from(SCALES))
 
 
 @given(st.lists(traces, min_size=1, max_size=5), configs, st.randoms(use_true_random=False))
@@ -330,20 +381,20 @@ def test_rewards_stay_as_they_are_and_every_segment_gets_a_finite_advantage(grou
     assert all(math.isfinite(segment.advantage) for row in out.segments for segment in row)
     for trace, row in zip(group, out.segments, strict=True):
         for segment, given_ in zip(trace.segments, row, strict=True):
-            if config.granularity == "turn" and segment.reward is None:
+            if config.granularity == "turn" and segment.reward is None and config.assignment != TO_GO:
                 assert given_.own == given_.factorized == 0
 
 
-@given(st.lists(traces, min_size=2, max_size=5), st.sampled_from(GRANULARITIES))
-@settings(deadline=None, max_examples=30)
-def test_the_differences_of_a_slot_sum_to_zero(group, granularity):
+@given(st.lists(traces, min_size=2, max_size=5), configs)
+@settings(deadline=None, max_examples=50)
+def test_the_differences_of_a_slot_sum_to_zero(group, config):
     """Each slot is compared within itself: one term of each of its members."""
-    (out,) = assign([group], AssignmentConfig(granularity=granularity))
+    (out,) = assign([group], config)
     slots: dict[object, list[float]] = {}
     for trace, row in zip(group, out.segments, strict=True):
         seen = set()
         for segment, given_ in zip(trace.segments, row, strict=True):
-            turn = 0 if granularity == "trace" else segment.turn
+            turn = 0 if config.granularity == "trace" else segment.turn
             if (turn, segment.modality) not in seen:
                 seen.add((turn, segment.modality))
                 slots.setdefault((turn, segment.modality), []).append(given_.own)
