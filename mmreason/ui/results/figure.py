@@ -121,6 +121,49 @@ GROUP_LOOKS = (  # of the comparisons, one after the other
 )
 
 
+GAIN_NAMES = {  # readings of a set-up
+    "gain_separate_over_unified": "both as theirs",
+    "gain_factorized_trace_over_joint_trace": "by trace",
+    "gain_factorized_turn_over_joint_turn": "by turn",
+    "gain_factorized_turn_over_joint_trace": "by turn, over joint by trace",
+}
+
+
+def gains_chart(found: Comparison | None) -> Data | None:
+    """What factorizing gained over joint in every comparison and reading of it, in %, beside the paper's."""
+    if found is None:
+        return None
+    rows = [(f"the comparison, by {found.granularity}", found.gain_over_joint.mean, found.gain_over_joint.ci95)]
+    for name, row in found.setups.items():
+        known = {words: row[key] for key, words in GAIN_NAMES.items() if row.get(key)}
+        rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items() if one["ci95"]]
+    drawn, ticks = [], []
+    for i, (name, mean, bounds) in enumerate(reversed(rows), start=1):
+        low, high = (100 * bound for bound in bounds)
+        says = f"{name}: {points(mean)} % ({points(bounds[0])} to {points(bounds[1])})"
+        drawn.append((100 * mean, i, low, high, says))
+        ticks.append((i, name))
+    paper = 100 * found.paper["gain_over_joint"]
+    low, high = around([0, paper, *(bound for point in drawn for bound in point[2:4])])
+    return chart(
+        "gains-over-joint",
+        "What factorizing gained over joint rewards, in every comparison",
+        axis("gain over joint, %, with 95 % intervals", low, high),
+        axis("", 0.4, len(rows) + 0.6, ticks=ticks),
+        [line("gain over joint, %", drawn, **ARM_LOOKS["factorized"], size=6, weight=0)],
+        ("gain over joint, %", "comparison"),
+        across=True,
+        labels="none",
+        rules=[
+            {"axis": "x", "at": 0, "says": "no difference"},
+            {"axis": "x", "at": paper, "says": f"the paper {points(paper / 100)} %"},
+        ],
+        height=76 + 30 * len(rows),
+        says="Every set-up was fixed before its first test. Nothing but the assignment differs within a row, except "
+        "that two granularities are named, or that both are as theirs: then the loss is divided differently, too.",
+    )
+
+
 def relation_chart(found: Comparison | None) -> Data | None:
     """What factorizing gained in each task, in points, over leak to signal at the start."""
     if found is None or found.relation is None:

@@ -8,7 +8,15 @@ import gradio as gr
 
 from mmreason.analysis.comparison.results import Comparison, read_comparison, read_map
 from mmreason.analysis.cost.results import read_results
-from mmreason.ui.results.figure import AXES, METRICS, comparison_chart, forest, map_chart, relation_chart
+from mmreason.ui.results.figure import (
+    AXES,
+    METRICS,
+    comparison_chart,
+    forest,
+    gains_chart,
+    map_chart,
+    relation_chart,
+)
 from mmreason.ui.results.words import DIFFERS, cost_claim, reward_claim, reward_title, task_table
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import CHANGING, PRIVATE
@@ -20,7 +28,7 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 def build_results(tab: gr.Tab) -> None:
     """Lay out ``tab`` and connect its events."""
-    choices, *shown, curves, related, places, tasks = results_view()
+    choices, *shown, gains, curves, related, places, tasks = results_view()
     with gr.Column(elem_id="results"):
         parts: list[Any] = [
             component("chart", value=shown[0], elem_id="results-forest"),
@@ -28,6 +36,7 @@ def build_results(tab: gr.Tab) -> None:
                 component("prose", value=said, elem_id=f"results-{name}")
                 for name, said in zip(("cost", "rewards", "caveats"), shown[1:4], strict=True)
             ),
+            component("chart", value=gains, elem_id="results-gains"),
         ]
         with gr.Row(elem_id="results-axes", visible=curves is not None):
             metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")
@@ -62,6 +71,7 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tupl
         [["title", reward_title(comparison)], *claims[1]],
         caveats,
         how,
+        _figure(gains_chart(comparison)),
         _curves(comparison, metric, axis, task),
         _figure(relation_chart(comparison)),
         _figure(map_chart(read_map())),
@@ -71,8 +81,8 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tupl
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
     """The results as they are now."""
-    choices, *said, how, curves, related, places, tasks = results_view(metric, axis, task)
-    return gr.Radio(choices), *said, curves, related, places, tasks, how
+    choices, *said, how, gains, curves, related, places, tasks = results_view(metric, axis, task)
+    return gr.Radio(choices), *said, gains, curves, related, places, tasks, how
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:

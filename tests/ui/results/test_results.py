@@ -21,7 +21,7 @@ from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Map, read_comparison, read_map
 from mmreason.analysis.results_file import results_path
 from mmreason.ui.cost.words import against_us
-from mmreason.ui.results.figure import comparison_chart, forest, map_chart, relation_chart
+from mmreason.ui.results.figure import comparison_chart, forest, gains_chart, map_chart, relation_chart
 from mmreason.ui.results.words import (
     cost_claim,
     protocol_words,
@@ -227,6 +227,25 @@ def test_the_map_has_a_dot_and_an_interval_for_each_setting(assets):
     chart = map_chart(Map.model_validate({"places": places}))
     assert [text for _, text in chart["y"]["ticks"]] == ["two", "one"]
     assert [point[:4] for point in chart["lines"][0]["points"]] == [[2, 1, -1, 5], [2, 2, -1, 5]]
+
+
+def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
+    known = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": [0.02] * 3}
+    by_trace, by_turn = (f"gain_factorized_{each}_over_joint_{each}" for each in ("trace", "turn"))
+    setups = {
+        "P": {"gain_separate_over_unified": known, by_trace: None},
+        "A": {by_trace: known | {"ci95": None}, by_turn: known | {"mean": 0.03}},
+        "B": {},
+    }
+    found = Comparison.model_validate(written() | {"setups": setups})
+    chart = gains_chart(found)
+    first = f"the comparison, by {found.granularity}"
+    rows = [text for _, text in chart["y"]["ticks"]]
+    assert rows[::-1] == [first, "set-up P, both as theirs", "set-up A, by turn"]  # two seeds have no interval
+    assert [point[:4] for point in chart["lines"][0]["points"][:2]] == [[3, 1, -1, 5], [2, 2, -1, 5]]
+    assert [rule["at"] for rule in chart["rules"]] == [0, pytest.approx(11.2)]
+    assert chart["x"]["low"] < -1 and chart["x"]["high"] > 11.2
+    assert gains_chart(None) is None
 
 
 def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interval():
