@@ -154,7 +154,7 @@ SETUP_WORDS = {
     "P-trajectory": "set-up P with the exact likelihood",
     "A": "hard puzzles of all four tasks, with the sampler that visitors use",
     "B": "set-up P from a bidirectional policy",
-    "C": "set-up A from the base that is shipped, with a rate that falls to zero",
+    "C": "the same puzzles from the base that is shipped, with a rate that falls to zero",
 }
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
 

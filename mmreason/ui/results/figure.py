@@ -6,12 +6,14 @@ from itertools import cycle
 
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
+from mmreason.analysis.tables import SETUP_WORDS
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
 from mmreason.ui.shell.words import points
 
 METRICS = {"success": "solved", "text_reward": "text reward", "image_reward": "image reward"}
 AXES = {"step": "step", "flops": "FLOPs of training and rollouts"}
 ROW = 44  # px of a row
+RULE_ROOM = 1.2  # rows above the first one's middle, where rules say what they are
 
 
 def forest(found: Comparison | None) -> Data | None:
@@ -134,9 +136,11 @@ def gains_chart(found: Comparison | None) -> Data | None:
     if found is None:
         return None
     rows = [(f"the comparison, by {found.granularity}", found.gain_over_joint.mean, found.gain_over_joint.ci95)]
+    named = []
     for name, row in found.setups.items():
-        known = {words: row[key] for key, words in GAIN_NAMES.items() if row.get(key)}
-        rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items() if one["ci95"]]
+        known = {words: row[key] for key, words in GAIN_NAMES.items() if row.get(key) and row[key]["ci95"]}
+        rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items()]
+        named += [f"{name} is {SETUP_WORDS[name]}"] * bool(known)
     drawn, ticks = [], []
     for i, (name, mean, bounds) in enumerate(reversed(rows), start=1):
         low, high = (100 * bound for bound in bounds)
@@ -149,7 +153,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
         "gains-over-joint",
         "What factorizing gained over joint rewards, in every comparison",
         axis("gain over joint, %, with 95 % intervals", low, high),
-        axis("", 0.4, len(rows) + 0.6, ticks=ticks),
+        axis("", 0.4, len(rows) + RULE_ROOM, ticks=ticks),
         [line("gain over joint, %", drawn, **ARM_LOOKS["factorized"], size=6, weight=0)],
         ("gain over joint, %", "comparison"),
         across=True,
@@ -158,9 +162,10 @@ def gains_chart(found: Comparison | None) -> Data | None:
             {"axis": "x", "at": 0, "says": "no difference"},
             {"axis": "x", "at": paper, "says": f"the paper {points(paper / 100)} %"},
         ],
-        height=76 + 30 * len(rows),
-        says="Every set-up was fixed before its first test. Nothing but the assignment differs within a row, except "
-        "that two granularities are named, or that both are as theirs: then the loss is divided differently, too.",
+        height=88 + 30 * len(rows),
+        says="; ".join([*named, "each fixed before its first test. "] if named else [])
+        + "Nothing but the assignment differs within a row, unless it names two granularities or both are as theirs: "
+        "then the loss is divided differently, too.",
     )
 
 
@@ -230,7 +235,7 @@ def map_chart(found: Map | None) -> Data | None:
         "map-of-settings",
         "Where factorized rewards may help: short runs around the comparison’s settings, inconclusive",
         axis("factorized less joint, points of 100 puzzles", low, high),
-        axis("", 0.4, len(places) + 0.6, ticks=ticks),
+        axis("", 0.4, len(places) + RULE_ROOM, ticks=ticks),
         [line("factorized less joint", drawn, colour=QUIET, mark="circle", weight=0)],
         ("factorized less joint", "setting"),
         across=True,
