@@ -41,7 +41,7 @@ def overview_table() -> str:
         (f"Factorized over joint rewards ({_seeds(arms)})", _gain(arms["gain_over_joint"]), paper["gain_over_joint"]),
         ("Factorized rewards over its supervised start", _gain(arms["gain_over_base"]), paper["gain_over_base"]),
         ("Joint rewards over the same", _signed(arms["joint"]["mean"] / arms["base"]["mean"] - 1), ""),
-        *_set_ups(arms["setups"]),
+        *_set_ups(arms["setups"], paper),
         ("Cached rollouts against uncached ones", f"{speed['cache_speedup']:.1f} times as fast", ""),
         ("The packed likelihood against one forward a step", f"{speed['packing_speedup']:.1f} times as fast", ""),
         (
@@ -55,14 +55,17 @@ def overview_table() -> str:
     return "\n".join(line.replace("|  |", "| |") for line in lines)
 
 
-def _set_ups(setups: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """The primary comparisons of the set-ups that have one."""
-    named = {
-        "P": ("Factorized over joint in the authors' own setting", "gain_separate_over_unified"),
-        "A": ("Factorized over joint on hard puzzles, by trace", "gain_factorized_trace_over_joint_trace"),
-    }
-    found = [(words, setups.get(name, {}).get(gain)) for name, (words, gain) in named.items()]
-    return [(f"{words} ({len(gain['seeds'])} seeds)", _gain(gain), "") for words, gain in found if gain is not None]
+def _set_ups(setups: Mapping[str, Any], paper: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """The gains of the set-ups that are known and belong here."""
+    by_trace = "gain_factorized_trace_over_joint_trace"
+    named = (
+        ("P", "Factorized over joint in the authors' own setting", "gain_separate_over_unified", ""),
+        ("A", "Factorized over joint on hard puzzles, by trace", by_trace, ""),
+        ("C", "The same from `checkpoints/base`", by_trace, ""),
+        ("C", "There by turn, over `checkpoints/base`", "gain_factorized_over_base", paper["gain_over_base"]),
+    )
+    found = [(words, setups.get(name, {}).get(gain), theirs) for name, words, gain, theirs in named]
+    return [(f"{words} ({len(gain['seeds'])} seeds)", _gain(gain), theirs) for words, gain, theirs in found if gain]
 
 
 def _saved(cost: Mapping[str, Any], family: str) -> str:
