@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mmreason.training.run.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
-KEPT = 3  # traces of an evaluation, where nothing else is said
+KEPT = 9  # traces of an evaluation, where nothing else is said
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -108,7 +108,7 @@ def sizes_chart(config: InterleavedDiffusionConfig, load: Workload, share: int) 
     rules = []
     if crossing is not None and crossing > 1 / load.canvas:
         at = 100 * crossing
-        rules.append({"axis": "x", "at": at, "says": f"from {at:.0f} % on the autoregressive full redraw is cheaper"})
+        rules.append({"axis": "x", "at": at, "says": f"autoregressive cheaper from {at:.0f} % on"})
         mark = {"colour": "text", "mark": "circle-open", "size": 6, "weight": 0, "unnamed": True}
         lines.append(line("crossing", [(at, full["ar_full"])], **mark))
     spent = [cost for each in by_region.values() for cost in each.values()]

@@ -13,6 +13,7 @@ from mmreason.ui.host.web.sheets import sheet_link
 from mmreason.ui.runs.store import Run
 
 KEPT = ("kind", "turn", "region", "cells", "reward", "verdict", "text")
+SHOWN = 3
 
 
 def held_out_key(run: Run) -> str:
@@ -21,7 +22,9 @@ def held_out_key(run: Run) -> str:
 
 
 def held_out_value(run: Run) -> dict[str, Any] | None:
-    """Columns "before" and one an arm, a row a problem; None before the first evaluation."""
+    """Columns "before" and one an arm, a row a problem, of which the first ``SHOWN`` that changed come first; None
+    before the first evaluation.
+    """
     columns: list[tuple[str, dict[str, Any]]] = []
     for arm in run.settings.arms:
         steps = held_out(run.arm_folder(arm))
@@ -35,16 +38,28 @@ def held_out_value(run: Run) -> dict[str, Any] | None:
     if not columns:
         return None
     count = min(len(content["traces"]) for _, content in columns)
-    return {
-        "sheet": sheet_link(columns[0][1]["pixels"]),
-        "rows": [
-            {
-                "title": columns[0][1]["traces"][i]["title"],
-                "sides": [{"name": name, **content["traces"][i]} for name, content in columns],
-            }
-            for i in range(count)
-        ],
-    }
+    problems = [
+        {
+            "title": columns[0][1]["traces"][i]["title"],
+            "sides": [{"name": name, **content["traces"][i]} for name, content in columns],
+        }
+        for i in range(count)
+    ]
+    rows = sorted(problems, key=lambda row: not _has_changed(row["sides"]))[:SHOWN]
+    return {"sheet": sheet_link(columns[0][1]["pixels"]), "says": _says(problems, len(rows)), "rows": rows}
+
+
+def _has_changed(sides: list[dict[str, Any]]) -> bool:
+    """Is the problem solved on one side and not on another?"""
+    return len({side["success"] for side in sides}) > 1
+
+
+def _says(problems: list[dict[str, Any]], shown: int) -> str:
+    """Which of the problems are shown."""
+    if shown == len(problems):
+        return ""
+    changed = any(_has_changed(problem["sides"]) for problem in problems)
+    return f"{shown} of {len(problems)} that were kept" + "; those that changed come first" * changed + "."
 
 
 @lru_cache(maxsize=32)

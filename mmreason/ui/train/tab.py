@@ -193,7 +193,7 @@ def _results() -> dict[str, Any]:
             elem_id="train-command",
         )
         parts["link"] = gr.Textbox(
-            label="Link: anyone with it can watch, only the owner can act",
+            label="Anyone with this link can watch, not act",
             lines=1,
             interactive=False,
             buttons=["copy"],

@@ -11,11 +11,12 @@ const sheet = new Sheet(draw);
 let drawn = [];
 
 function show() {
-  /** @type {{ sheet: SheetValue, rows: { title: string, sides: Side[] }[] } | null} */
+  /** @type {{ sheet: SheetValue, says: string, rows: { title: string, sides: Side[] }[] } | null} */
   const value = props.value && Array.isArray(props.value.rows) ? props.value : null;
   root.hidden = !value;
   if (!value) return;
   drawn = [];
+  find('says').textContent = value.says;
   root.style.setProperty('--columns', String(Math.max(...value.rows.map(({ sides }) => sides.length))));
   find('problems').replaceChildren(
     ...value.rows.map(({ title, sides }) => {

@@ -219,11 +219,28 @@ function ruleOf(rule, x, y, [left, right, top, bottom]) {
   const upright = rule.axis === 'x';
   const at = upright ? x(rule.at) : y(rule.at);
   const place = upright ? { x1: at, x2: at, y1: top, y2: bottom } : { x1: left, x2: right, y1: at, y2: at };
-  const beside = at > (left + right) / 2 ? -6 : 6;
-  const said = upright
-    ? words(at + beside, top + 10, rule.says, { anchor: beside < 0 ? 'end' : 'start' })
-    : words(left + 4, at - 5, rule.says);
-  return [shape('line', { ...place, class: 'rule' }), said];
+  const line = shape('line', { ...place, class: 'rule' });
+  if (!upright) return [line, words(left + 4, at - 5, rule.says)];
+  const isBefore = at > (left + right) / 2;
+  const anchor = isBefore ? 'end' : 'start';
+  const lines = brokenInto(rule.says, (isBefore ? at - left : right - at) - 6);
+  return [line, ...lines.map((text, i) => words(at + (isBefore ? -6 : 6), top + 10 + 14 * i, text, { anchor }))];
+}
+
+/**
+ * The lines of `text`, none wider than `room` px unless a single word is.
+ * @param {string} text
+ * @param {number} room
+ */
+function brokenInto(text, room) {
+  /** @type {string[]} */
+  const lines = [];
+  for (const word of text.split(' ')) {
+    const longer = `${lines.at(-1)} ${word}`;
+    if (lines.length && widthOf(longer) <= room) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 /**
