@@ -59,11 +59,17 @@ class ScoredTokens:
     is_image_N: torch.Tensor
     copies: tuple[Copy, ...] = ()
 
-    def flops(self, config: InterleavedDiffusionConfig, scored: int | None = None) -> float:
-        """FLOPs of the forward that scores, by formula; or of one with all final states, ``scored`` with logits."""
+    def flops(self, config: InterleavedDiffusionConfig) -> float:
+        """FLOPs of the forward that scores, by formula."""
+        return self._flops(config, len(self.token_N), len(self.wanted_N))
+
+    def flops_of_all_states(self, config: InterleavedDiffusionConfig, scored: int) -> float:
+        """The same of a forward that gives every final state, ``scored`` of them logits."""
+        return self._flops(config, scored, None)
+
+    def _flops(self, config: InterleavedDiffusionConfig, scored: int, wanted: int | None) -> float:
         rows, length = self.packed.ids_BL.shape
         clean = self.packed.clean_length if self.packed.runs else length
-        wanted, scored = (len(self.wanted_N), len(self.token_N)) if scored is None else (None, scored)
         return packed_flops(config, rows, clean, self.packed.runs, scored, self.packed.num_tokens, wanted)
 
     @property

@@ -56,4 +56,4 @@ def changed_orders(
         changed += int((now_KW != was_KW).any(dim=-1).sum())
         steps += len(copies)
         scored_positions += now_KW.numel()
-    return changed, steps, scored.flops(model.config, scored_positions)
+    return changed, steps, scored.flops_of_all_states(model.config, scored_positions)
