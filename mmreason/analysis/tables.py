@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmreason.analysis.comparison.gains import UNIFIED, granularity_over_base
+from mmreason.analysis.comparison.gains import UNIFIED, gain_of_control, granularity_over_base
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
+from mmreason.analysis.comparison.protocol import DOUBLE
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.statistics import difference_interval
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
 from mmreason.handed import Handed
+from mmreason.rewards.assignment import SWAPPED, TO_GO, WHITENED
 from mmreason.tasks import TASKS
 
 README = Handed("README", 8 * 2**20, ConfigError)
@@ -129,6 +131,12 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+CONTROL_WORDS = {
+    SWAPPED: "factorized, the two rewards swapped",
+    DOUBLE: "joint, twice the rollouts",
+    WHITENED: "joint, each modality's reward over its own spread",
+    TO_GO: "what a segment and all after it earn",
+}
 ARM_WORDS = {
     "base": "start",
     "joint_pooled_trace": "joint, one mean over all tokens (joint as theirs)",
@@ -139,6 +147,7 @@ ARM_WORDS = {
     "image_only_trace": "image reward only",
     "joint_turn": "joint by turn",
     "factorized_turn": "factorized by turn",
+    **{f"{name}_turn": f"{words}, by turn" for name, words in CONTROL_WORDS.items()},
 }
 GAIN_WORDS = {
     "gain_separate_over_unified": "factorized as theirs over joint as theirs (primary; the paper +11.2 %)",
@@ -148,6 +157,7 @@ GAIN_WORDS = {
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, nothing else different",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
     "gain_factorized_over_base": "factorized by {granularity} over the start (the paper +38.0 %)",
+    **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
 SETUP_WORDS = {
     "P": "the authors' own setting, as far as it is known",
@@ -155,6 +165,7 @@ SETUP_WORDS = {
     "A": "hard puzzles of all four tasks, with the sampler that visitors use",
     "B": "set-up P from a bidirectional policy",
     "C": "the same puzzles from the base that is shipped, with a rate that falls to zero",
+    "C-controls": "controls of set-up C, by turn",
 }
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
 

@@ -14,7 +14,7 @@ HELP = "joint against factorized rewards over seeds, written to assets/results"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``reproduce``."""
     parser.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
-    parser.add_argument("--setup", metavar="NAME", help="a registered set-up instead: P, P-trajectory, A or C")
+    parser.add_argument("--setup", metavar="NAME", help="a registered set-up instead, e.g. P or C")
     parser.add_argument("--only", nargs="+", metavar="RUN", help="carry out only these runs")
     parser.add_argument("--beside", type=int, default=1, metavar="N", help="with --setup: runs beside each other")
     parser.add_argument("--deadline", type=float, default=0.0, metavar="S", help="with --setup: stop after S seconds")

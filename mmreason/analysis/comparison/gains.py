@@ -14,9 +14,11 @@ import numpy as np
 
 from mmreason.analysis.comparison.headline import FEWEST_SEEDS
 from mmreason.analysis.comparison.prediction import INTERFERENCE
+from mmreason.analysis.comparison.protocol import CONTROLS
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
 from mmreason.analysis.statistics import t_interval
+from mmreason.rewards.assignment import TO_GO, WHITENED
 
 MEASURES = ("answer_accuracy", "success")
 ARM_KEYS = ("joint_trace", "factorized_trace", "joint_turn", "factorized_turn")
@@ -25,6 +27,7 @@ GAINS = {  # name: (second, first) by key
     "gain_factorized_turn_over_joint_turn": ("factorized_turn", "joint_turn"),
     "gain_factorized_turn_over_joint_trace": ("factorized_turn", "joint_trace"),
 }
+AGAINST_JOINT = (*CONTROLS, WHITENED, TO_GO)  # arms that are set against joint of the same granularity
 SEPARATE, UNIFIED = "factorized_trace", "joint_pooled_trace"  # as theirs
 CELLS = ("joint_pooled_trace", "factorized_pooled_trace", "joint_trace", "factorized_trace")
 ALMOST_NONE = 1e-3  # of the problems: an arm that solves none has a gain all the same
@@ -83,6 +86,8 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
     keys = ["base", *ARM_KEYS, *(arm.key for arm in setup.arms if arm.key not in ARM_KEYS)]
     found: dict[str, Any] = {key: over_seeds([*values[key].values()]) if key in values else None for key in keys}
     found |= {name: _gain(values, *pair) for name, pair in GAINS.items()}
+    controls = [arm for arm in setup.arms if arm.name in AGAINST_JOINT]
+    found |= {gain_of_control(arm.name): _gain(values, arm.key, f"joint_{arm.granularity}") for arm in controls}
     found["gain_factorized_over_base"] = _gain(values, f"factorized_{granularity_over_base(values)}", "base")
     if {arm.key for arm in setup.arms} >= set(CELLS):
         found["gain_separate_over_unified"] = _gain(values, SEPARATE, UNIFIED)
@@ -92,6 +97,11 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
             found["gain_assignment"] = _relative((factorized + factorized_pooled - joint - theirs) / 2)
             found["gain_denominator"] = _relative((factorized + joint - factorized_pooled - theirs) / 2)
     return found
+
+
+def gain_of_control(name: str) -> str:
+    """The key of what arm ``name`` gains over joint."""
+    return f"gain_{name}_over_joint"
 
 
 def granularity_over_base(known: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ import json
 from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Any
 
-from mmreason.analysis.comparison.protocol import Protocol, Run
+from mmreason.analysis.comparison.protocol import DOUBLE, Protocol, Run
+from mmreason.rewards.assignment import SWAPPED, TO_GO, WHITENED
 
 ALL_TASKS = ("maze", "jigsaw", "sudoku", "transform")
 
@@ -210,4 +211,13 @@ C = Setup(
     measure="success",
     first_test_seed=730_000,
 )
-SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, C)}
+C_CONTROLS = Setup(
+    name="C-controls",
+    protocol=replace(C.protocol, first_seed=600),
+    arms=tuple(Arm(name, "turn", 3) for name in ("joint", "factorized", SWAPPED, DOUBLE, WHITENED, TO_GO)),
+    primary=("joint_turn", "factorized_turn"),
+    rates=(1e-4,),  # what C's pilots chose
+    measure=C.measure,
+    first_test_seed=731_000,
+)
+SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, C, C_CONTROLS)}

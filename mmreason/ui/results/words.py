@@ -8,12 +8,10 @@ from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.cost.results import Results
-from mmreason.analysis.tables import SETUP_WORDS, gains_of, setup_progress
-from mmreason.rewards.assignment import SWAPPED
+from mmreason.analysis.tables import CONTROL_WORDS, SETUP_WORDS, gains_of, setup_progress
 from mmreason.ui.cost.words import PAPER_REDUCTION, against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points
 
-CONTROL_WORDS = {SWAPPED: "factorized, the two rewards swapped", DOUBLE: "joint, twice the rollouts"}
 DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
     "was trained here from nothing on four procedural puzzles, with rewards that a program can check, most of it on "

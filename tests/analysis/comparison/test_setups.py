@@ -66,6 +66,28 @@ def test_the_arms_of_the_two_by_two_differ_in_assignment_and_denominator_alone()
     assert all(arm == arms["joint"] for arm in arms.values())
 
 
+def test_controls_differ_from_joint_in_the_assignment_alone_and_one_in_the_number_of_problems():
+    setup = SETUPS["C-controls"]
+    arms = {arm.name: asdict(setup.protocol.training(Run(arm.name, "turn", 600), SAMPLING)) for arm in setup.arms}
+    said = {name: arm["assignment"].pop("assignment") for name, arm in arms.items()}
+    assert said == {
+        "joint": "joint", "factorized": "factorized", "swapped": "swapped", "joint_double": "joint",
+        "whitened": "whitened", "to_go": "to_go",
+    }  # fmt: skip
+    assert arms["joint_double"].pop("num_problems") == 2 * arms["joint"]["num_problems"]
+    assert all(arm == {name: arms["joint"][name] for name in arm} for arm in arms.values())
+
+
+def test_a_control_is_set_against_joint_where_a_set_up_has_it():
+    setup = SETUPS["C-controls"]
+    rates = {"base": 0.5, "joint_turn": 0.6, "swapped_turn": 0.3, "to_go_turn": 0.66}
+    found = of_values(setup, {key: dict.fromkeys(range(3), rate) for key, rate in rates.items()})
+    assert found["gain_swapped_over_joint"]["mean"] == pytest.approx(-0.5)
+    assert found["gain_to_go_over_joint"]["mean"] == pytest.approx(0.1)
+    assert found["gain_whitened_over_joint"] is None and "gain_swapped_over_joint" not in of_values(P, values())
+    assert {"gain_swapped_over_joint", "gain_to_go_over_joint"} <= gains_of(found).keys()
+
+
 def test_set_up_p_is_the_authors_own_as_far_as_their_public_repositories_show():
     arm = settings_of_arm("joint_pooled")
     assert arm["assignment"]["reward_weights"] == {"text": 2.5, "image": 1.0}
@@ -340,7 +362,7 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--setup", "Z"], "--setup must be one of P, P-trajectory, A, B, C, got 'Z'"),
+        (["--setup", "Z"], "--setup must be one of P, P-trajectory, A, B, C, C-controls, got 'Z'"),
         (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
         (["--setup", "P", "--beside", "0"], "--beside must be at least 1"),
         (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
