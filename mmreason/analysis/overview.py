@@ -61,8 +61,8 @@ def _set_ups(setups: Mapping[str, Any], paper: Mapping[str, str]) -> list[tuple[
     named = (
         ("P", "Factorized over joint in the authors' own setting", "gain_separate_over_unified", ""),
         ("A", "Factorized over joint on hard puzzles, by trace", by_trace, ""),
-        ("C", "The same from `checkpoints/base`", by_trace, ""),
-        ("C", "There by turn, over `checkpoints/base`", "gain_factorized_over_base", paper["gain_over_base"]),
+        ("C", "The same from `checkpoints/base`, by trace", by_trace, ""),
+        ("C", "Factorized there, over `checkpoints/base`", "gain_factorized_over_base", paper["gain_over_base"]),
     )
     found = [(words, setups.get(name, {}).get(gain), theirs) for name, words, gain, theirs in named]
     return [(f"{words} ({len(gain['seeds'])} seeds)", _gain(gain), theirs) for words, gain, theirs in found if gain]

@@ -120,6 +120,10 @@ GROUP_LOOKS = (  # of the comparisons, one after the other
     {"colour": WORDS, "mark": "square-open"},
     {"colour": PICTURES, "mark": "diamond-open"},
     {"colour": QUIET, "mark": "triangle-open"},
+    {"colour": WORDS, "mark": "circle"},
+    {"colour": PICTURES, "mark": "square"},
+    {"colour": QUIET, "mark": "diamond"},
+    {"colour": WORDS, "mark": "triangle"},
 )
 
 

@@ -220,7 +220,7 @@ function ruleOf(rule, x, y, [left, right, top, bottom]) {
   const at = upright ? x(rule.at) : y(rule.at);
   const place = upright ? { x1: at, x2: at, y1: top, y2: bottom } : { x1: left, x2: right, y1: at, y2: at };
   const line = shape('line', { ...place, class: 'rule' });
-  if (!upright) return [line, words(left + 4, at - 5, rule.says)];
+  if (!upright) return [line, words(right - 4, at - 5, rule.says, { anchor: 'end' })];
   const isBefore = at > (left + right) / 2;
   const anchor = isBefore ? 'end' : 'start';
   const lines = brokenInto(rule.says, (isBefore ? at - left : right - at) - 6);
