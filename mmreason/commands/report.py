@@ -50,9 +50,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_files({"--results": args.results, "--readme": args.readme}, {"--history": str(history_path)})
     kept, words = (Handed(what, MAX_BYTES, ConfigError) for what in ("results file", "history"))
     history = words.text(words.read(history_path), str(history_path))
-    everything = kept.load(args.results) if os.path.isfile(args.results) else {}
-    if not isinstance(everything, dict):
-        raise ConfigError(f"--results must be a JSON object by checkpoint, got {args.results!r}")
+
+    def others() -> dict[str, Any]:
+        everything = kept.load(args.results) if os.path.isfile(args.results) else {}
+        if not isinstance(everything, dict):
+            raise ConfigError(f"--results must be a JSON object by checkpoint, got {args.results!r}")
+        return everything
+
+    others()  # what is wrong with it is said before anything is solved
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}
@@ -71,7 +76,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "threshold": config.threshold,
         "by_difficulty": by_difficulty,
     }
-    write_json(args.results, everything | {name: result}, indent=1)
+    write_json(args.results, others() | {name: result}, indent=1)  # as they are by now
     update_readme(args.readme, f"success:{name}", success_table(by_difficulty))
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
     causal = pipe.transformer.config.causal
