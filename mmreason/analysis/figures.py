@@ -63,6 +63,9 @@ def figures() -> Iterator[Figure]:
     gain = read("preset_gain")
     made_of = {f"checkpoints/{gain['checkpoint']}": gain["fingerprint"]}
     yield Figure("what the short preset gains", results_path("preset_gain.json"), gain["command"], made_of)
+    rate = read("train_rate")
+    made_of = {f"checkpoints/{rate['checkpoint']}": rate["fingerprint"]}
+    yield Figure("what a training takes", results_path("train_rate.json"), rate["command"], made_of)
     leak = read("interference")
     made_of = {row["checkpoint"]: row["checkpoint_hash"] for row in leak["checkpoints"]}
     yield Figure("interference", results_path("interference.json"), _interference(leak["settings"], made_of), made_of)

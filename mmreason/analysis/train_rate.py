@@ -23,7 +23,7 @@ from mmreason.training.rl.loss import POOLED
 
 DIGITS = 5
 FILES = {False: "train_rate.json", True: "train_rate_gpu.json"}  # in the folder of results; True: of a GPU
-SIZES = {False: (2,), True: (2, 32)}  # problems in the batches that are timed
+SIZES = {False: (8,), True: (2, 32)}  # problems in the batches that are timed
 
 
 def measure_rate(

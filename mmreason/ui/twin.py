@@ -147,7 +147,8 @@ def _cost() -> dict[str, Any]:
 
 
 def _results() -> dict[str, Any]:
-    names = ("forest", "claim_cost", "claim_rewards", "caveats", "how", "curves", "relation", "map", "tasks")
+    claims = ("forest", "claim_cost", "claim_rewards", "caveats", "how")
+    names = (*claims, "gains", "curves", "relation", "map", "tasks")
     return dict(zip(names, results_view()[1:], strict=True))
 
 

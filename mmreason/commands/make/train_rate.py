@@ -28,13 +28,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     on_gpu = torch.cuda.is_available()
     torch.set_num_threads(1)
     pipe = load_pipeline(args.checkpoint)
-    start_seconds = time.process_time()
-    if on_gpu:
-        measure_rate(pipe, ["maze"], ["hard"], SIZES[on_gpu])  # the first of each kernel is slow
+    start_seconds, fingerprint = time.process_time(), pipe.fingerprint  # of the weights as they were loaded
+    measure_rate(pipe, ["maze"], ["hard"], SIZES[on_gpu])  # the first of each kernel is slow
     rates = measure_rate(pipe, sizes=SIZES[on_gpu], clock=time.perf_counter if on_gpu else time.process_time)
     content = {
         "machine": torch.cuda.get_device_name() if on_gpu else "one CPU thread",
         "checkpoint": Path(args.checkpoint).name,
+        "fingerprint": fingerprint,
         "start_seconds": round(start_seconds, 2),
         "rates": rates,
         "command": "python -m mmreason make train-rate",

@@ -106,7 +106,7 @@ def test_every_section_is_drawn_from_the_disk_without_a_network(opened):
     knob.press("End")
     expect(opened.locator("#cost .reads")).to_contain_text("At 100 % of the canvas")
     section(opened, "Results")
-    expect(opened.locator("#results .mm-chart")).to_have_count(4)
+    expect(opened.locator("#results .mm-chart")).to_have_count(5)
     expect(opened.locator("#results")).to_contain_text("factorized")
     opened.reload()
     expect(opened.locator("#results")).to_be_visible()  # the address names the section
