@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import cycle
 
 from mmreason.analysis.comparison.relation import PREDICTORS
@@ -145,12 +146,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
         known = {words: row[key] for key, words in GAIN_NAMES.items() if row.get(key) and row[key]["ci95"]}
         rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items()]
         named += [f"{name} is {SETUP_WORDS[name]}"] * bool(known)
-    drawn, ticks = [], []
-    for i, (name, mean, bounds) in enumerate(reversed(rows), start=1):
-        low, high = (100 * bound for bound in bounds)
-        says = f"{name}: {points(mean)} % ({points(bounds[0])} to {points(bounds[1])})"
-        drawn.append((100 * mean, i, low, high, says))
-        ticks.append((i, name))
+    drawn, ticks = _upwards(rows, "%")
     paper = 100 * found.paper["gain_over_joint"]
     low, high = around([0, paper, *(bound for point in drawn for bound in point[2:4])])
     return chart(
@@ -171,6 +167,18 @@ def gains_chart(found: Comparison | None) -> Data | None:
         + "Nothing but the assignment differs within a row, unless it names two granularities or both are as theirs: "
         "then the loss is divided differently, too.",
     )
+
+
+def _upwards(
+    rows: Sequence[tuple[str, float, Sequence[float]]], unit: str
+) -> tuple[list[tuple[float, int, float, float, str]], list[tuple[int, str]]]:
+    """Points of rows (name, mean, interval), the first one at the top, and the ticks that name them."""
+    drawn, ticks = [], []
+    for i, (name, mean, (low, high)) in enumerate(reversed(rows), start=1):
+        says = f"{name}: {points(mean)} {unit} ({points(low)} to {points(high)})"
+        drawn.append((100 * mean, i, 100 * low, 100 * high, says))
+        ticks.append((i, name))
+    return drawn, ticks
 
 
 def relation_chart(found: Comparison | None) -> Data | None:
@@ -227,13 +235,8 @@ def map_chart(found: Map | None) -> Data | None:
     """Factorized less joint at each setting, in points."""
     if found is None:
         return None
-    places = list(reversed(found.places))
-    drawn, ticks = [], []
-    for i, place in enumerate(places, start=1):
-        low, high = (100 * bound for bound in place.ci95)
-        says = f"{place.place}: {points(place.difference)} points ({points(low / 100)} to {points(high / 100)})"
-        drawn.append((100 * place.difference, i, low, high, says))
-        ticks.append((i, place.place))
+    places = found.places
+    drawn, ticks = _upwards([(place.place, place.difference, place.ci95) for place in places], "points")
     low, high = around([0, *(bound for point in drawn for bound in point[2:4])])
     return chart(
         "map-of-settings",

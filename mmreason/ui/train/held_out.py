@@ -22,8 +22,8 @@ def held_out_key(run: Run) -> str:
 
 
 def held_out_value(run: Run) -> dict[str, Any] | None:
-    """Columns "before" and one an arm, a row a problem, of which the first ``SHOWN`` that changed come first; None
-    before the first evaluation.
+    """Columns "before" and one an arm, a row for each of ``SHOWN`` problems, first those that changed; None before the
+    first evaluation.
     """
     columns: list[tuple[str, dict[str, Any]]] = []
     for arm in run.settings.arms:
