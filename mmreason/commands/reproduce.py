@@ -126,12 +126,13 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
         check_ship(args.ship)
     if not (args.plan or args.summary):
         check_registered(setup)
-        if args.only:
+        if args.only and args.beside == 1 and not args.deadline:
             for job in args.only:
                 line.close(job)
                 series.carry_out(job, _shown(line, setup.protocol.max_steps))
         else:
-            Packing(series, one_job(setup.name, results, work), args.beside, line.close).run(args.deadline)
+            command = one_job(setup.name, results, work)
+            Packing(series, command, args.beside, line.close, args.only or ()).run(args.deadline)
     state = {"finished": [job for job in series.jobs if series.has(job)], "missing": series.missing}
     if args.plan or args.only:
         return state

@@ -35,7 +35,7 @@ from mmreason.ui.health import build_words
 from mmreason.ui.host.checkpoints import load_pipeline
 from mmreason.ui.host.web.sheets import SHEETS
 from mmreason.ui.inspect.bundled import bundled, open_bundled
-from mmreason.ui.results.tab import results_view
+from mmreason.ui.results.tab import PARTS, results_view
 from mmreason.ui.shell.component import MODULES, read, script, shared_script, style_of
 from mmreason.ui.shell.theme import COLOURS, SHARED
 from mmreason.ui.watch.handlers import example_values
@@ -88,12 +88,14 @@ def _with_sheets(content: str) -> str:
 
 
 def _page() -> str:
+    parts = (f'<div data-mm="{kind}" data-value="{_result(name)}"></div>' for name, kind in PARTS.items())
+    body = read("twin/twin.html").replace("<!-- results -->", "\n    ".join(parts))
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<title>mmreason</title>\n<link rel="icon" href="data:,">\n<link rel="stylesheet" href="twin.css">\n</head>\n'
-        f'<body>\n{read("twin/twin.html")}<script src="twin.js"></script>\n'
+        f'<body>\n{body}<script src="twin.js"></script>\n'
         '<script src="data.js"></script>\n<script>twin.start();</script>\n</body>\n</html>\n'
     )
 
@@ -147,9 +149,13 @@ def _cost() -> dict[str, Any]:
 
 
 def _results() -> dict[str, Any]:
-    claims = ("forest", "claim_cost", "claim_rewards", "caveats", "how")
-    names = (*claims, "gains", "curves", "relation", "map", "tasks")
-    return dict(zip(names, results_view()[1:], strict=True))
+    shown = results_view()
+    return {_result(name): shown[name] for name in PARTS}
+
+
+def _result(name: str) -> str:
+    """The key of a part of the results among all values."""
+    return f"results_{name}"
 
 
 def _groups() -> dict[str, bytes]:

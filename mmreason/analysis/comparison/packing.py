@@ -21,10 +21,13 @@ PATIENCE = 60.0  # seconds that a process has to end its step and save
 
 
 class Packing:
-    """Does the missing jobs of ``series`` by ``command``, which takes a job's name after it."""
+    """Does the missing jobs of ``series``, or ``only`` some, by ``command``, which takes a job's name after it."""
 
-    def __init__(self, series: Series, command: Sequence[str], beside: int, say: Say = print) -> None:
+    def __init__(
+        self, series: Series, command: Sequence[str], beside: int, say: Say = print, only: Sequence[str] = ()
+    ) -> None:
         self.series, self.command, self.beside, self.say = series, command, beside, say
+        self.wanted = frozenset(only or series.jobs)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         self.failed: dict[str, str] = {}  # the last line of each job that did not end well
 
@@ -34,7 +37,9 @@ class Packing:
         try:
             while not deadline or time.monotonic() - began < deadline:
                 self._collect()
-                waiting = [job for job in self.series.ready if job not in self.running and job not in self.failed]
+                waiting = [
+                    job for job in self.series.ready if job in self.wanted - self.running.keys() - self.failed.keys()
+                ]
                 for job in waiting[: self.beside - len(self.running)]:
                     self._start(job)
                 if not self.running:

@@ -26,68 +26,71 @@ ALL = "all tasks"
 AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 
+# The parts and their kind of component, from the top of the tab down, here and in the static page
+PARTS = {
+    **{"forest": "chart", "cost": "prose", "rewards": "prose", "caveats": "prose", "gains": "chart"},
+    **{"curves": "chart", "relation": "chart", "map": "chart", "tasks": "table", "how": "prose"},
+}
+
+
 def build_results(tab: gr.Tab) -> None:
     """Lay out ``tab`` and connect its events."""
-    choices, *shown, gains, curves, related, places, tasks = results_view()
+    shown = results_view()
+    parts: dict[str, gr.HTML] = {}
+    chosen: list[gr.Radio] = []
     with gr.Column(elem_id="results"):
-        parts: list[Any] = [
-            component("chart", value=shown[0], elem_id="results-forest"),
-            *(
-                component("prose", value=said, elem_id=f"results-{name}")
-                for name, said in zip(("cost", "rewards", "caveats"), shown[1:4], strict=True)
-            ),
-            component("chart", value=gains, elem_id="results-gains"),
-        ]
-        with gr.Row(elem_id="results-axes", visible=curves is not None):
-            metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")
-            axis = gr.Radio(AXIS_CHOICES, value="step", label="Over", elem_id="results-axis")
-            task = gr.Radio(choices, value=ALL, label="Of", elem_id="results-task")
-        plot = component("chart", value=curves, elem_id="results-curves")
-        parts += [
-            plot,
-            component("chart", value=related, elem_id="results-relation"),
-            component("chart", value=places, elem_id="results-map"),
-            component("table", value=tasks, elem_id="results-tasks"),
-            component("prose", value=shown[4], elem_id="results-how"),
-        ]
-    chosen = [metric, axis, task]
-    gr.on([choice.change for choice in chosen], on_curve, chosen, plot, **CHANGING)
-    tab.select(on_arrive, chosen, [task, *parts], **PRIVATE)
+        for name, kind in PARTS.items():
+            if name == "curves":
+                chosen = _choices(shown[name] is not None)
+            parts[name] = component(kind, value=shown[name], elem_id=f"results-{name}")
+    gr.on([choice.change for choice in chosen], on_curve, chosen, parts["curves"], **CHANGING)
+    tab.select(on_arrive, chosen, [chosen[-1], *parts.values()], **PRIVATE)
 
 
-def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> tuple[Any, ...]:
-    """What each part shows, of the files as they are now: the tasks to choose from, then the parts in their order."""
+def _choices(visible: bool) -> list[gr.Radio]:
+    """What the curves are of: metric, axis, task."""
+    with gr.Row(elem_id="results-axes", visible=visible):
+        metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")
+        axis = gr.Radio(AXIS_CHOICES, value="step", label="Over", elem_id="results-axis")
+        task = gr.Radio(_task_choices(read_comparison()[0]), value=ALL, label="Of", elem_id="results-task")
+    return [metric, axis, task]
+
+
+def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict[str, Any]:
+    """What each of PARTS shows, of the files as they are now."""
     comparison, no_comparison = read_comparison()
     cost, rewards = cost_claim(*read_results()), reward_claim(comparison, no_comparison)
     caveats = [line for line in (*cost, *rewards) if line[0] == "against"]
     claims = [[line for line in said if line[0] == "lead"] or said[:1] for said in (cost, rewards)]
     told = [line for said in claims for line in said] + caveats
     how = [line for line in (*rewards, *cost) if line not in told]
-    how = [["title", "How this was found"], *how, ["title", "What differs from the paper"], ["plain", DIFFERS]]
-    return (
-        [ALL, *_tasks(comparison)],
-        _figure(forest(comparison)),
-        [["title", "Drawing only what changes is cheaper"], *claims[0]],
-        [["title", reward_title(comparison)], *claims[1]],
-        caveats,
-        how,
-        _figure(gains_chart(comparison)),
-        _curves(comparison, metric, axis, task),
-        _figure(relation_chart(comparison)),
-        _figure(map_chart(read_map())),
-        task_table(comparison),
-    )
+    return {
+        "forest": _figure(forest(comparison)),
+        "cost": [["title", "Drawing only what changes is cheaper"], *claims[0]],
+        "rewards": [["title", reward_title(comparison)], *claims[1]],
+        "caveats": caveats,
+        "gains": _figure(gains_chart(comparison)),
+        "curves": _curves(comparison, metric, axis, task),
+        "relation": _figure(relation_chart(comparison)),
+        "map": _figure(map_chart(read_map())),
+        "tasks": task_table(comparison),
+        "how": [["title", "How this was found"], *how, ["title", "What differs from the paper"], ["plain", DIFFERS]],
+    }
 
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
-    """The results as they are now."""
-    choices, *said, how, gains, curves, related, places, tasks = results_view(metric, axis, task)
-    return gr.Radio(choices), *said, gains, curves, related, places, tasks, how
+    """The tasks to choose from, then the parts as they are now."""
+    shown = results_view(metric, axis, task)
+    return gr.Radio(_task_choices(read_comparison()[0])), *(shown[name] for name in PARTS)
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:
     """The chosen curve."""
     return _curves(read_comparison()[0], metric, axis, task)
+
+
+def _task_choices(found: Comparison | None) -> list[str]:
+    return [ALL, *_tasks(found)]
 
 
 def _tasks(found: Comparison | None) -> list[str]:

@@ -326,6 +326,13 @@ def test_jobs_beside_each_other_are_all_done_and_one_that_fails_is_tried_once(be
     assert said.count("bad begins") == 1
 
 
+def test_of_the_jobs_only_those_that_are_named_are_done(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = Made(tmp_path, ["a", "b", "c", "d"])
+    Packing(made, [sys.executable, "-c", PROGRAM], 2, lambda words: None, ["d", "b"]).run()
+    assert made.missing == ["a", "c"]
+
+
 def test_at_the_deadline_what_runs_is_told_to_stop(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made, said = Made(tmp_path, ["long"]), []
