@@ -65,7 +65,7 @@ def evaluate(
     traces = solve_problems(pipe, problems, config, seed, batch_size, on_progress, num_generations=generations, **more)
     distinct = len({(problem.task, problem.canvas.tobytes(), problem.prompt) for problem in problems})
     counts = {"problems": len(problems), "distinct_problems": distinct}
-    found = summary(traces) | counts | {"pictures": pictures} | _of_problems(traces, generations, pass_at)
+    found = summary(traces, generations) | counts | {"pictures": pictures} | _of_problems(traces, generations, pass_at)
     return found | {"seconds": time.perf_counter() - began}
 
 
@@ -115,8 +115,8 @@ def check_choice(
         limit.check(value)
 
 
-def summary(traces: Sequence[Trace]) -> dict[str, Any]:
-    """What ``evaluate`` says of scored ``traces``."""
+def summary(traces: Sequence[Trace], generations: int = 1) -> dict[str, Any]:
+    """What ``evaluate`` says of scored ``traces``, ``generations`` of each problem."""
     success, answers = success_by_task(traces), answers_by_task(traces)
     text, image = _mean_rewards(traces)
     by_task = {}
@@ -127,10 +127,10 @@ def summary(traces: Sequence[Trace]) -> dict[str, Any]:
             "answer_accuracy": answers[task],
             "text_reward": own_text,
             "image_reward": own_image,
-            "problems": len(own),
+            "problems": len(own) // generations,
         }
     by_difficulty = {
-        difficulty: {"success": success_by_task(own), "problems": len(own)}
+        difficulty: {"success": success_by_task(own), "problems": len(own) // generations}
         for difficulty, own in _grouped(traces, "difficulty").items()
     }
     return {

@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import inspect
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any, cast
 
 import numpy as np
 
 from mmreason.errors import ConfigError, RewardError
 from mmreason.limits import REWARD_WEIGHT
+from mmreason.own_code import module_of
 from mmreason.records import MAX_REWARD, Segment, Trace, Verdict
 from mmreason.rewards.verify import NOTHING_TO_SAY
 
@@ -41,6 +39,7 @@ class Reward:
     name: str
     function: Callable[..., Any]
     weight: float = 1.0
+    path: str = ""  # of one that was named: as it was, without its weight
 
     @property
     def batched(self) -> bool:
@@ -56,7 +55,7 @@ class Reward:
         """As ``--reward`` has it; of a callable without a name, its class."""
         named = self.function if hasattr(self.function, "__qualname__") else type(self.function)
         weight = "" if self.weight == 1 else f"={self.weight:g}"
-        return f"{named.__module__}:{named.__qualname__}{weight}"
+        return (self.path or f"{named.__module__}:{named.__qualname__}") + weight
 
 
 def load_reward(path: str) -> Reward:
@@ -67,12 +66,12 @@ def load_reward(path: str) -> Reward:
         raise ConfigError(f"reward must read module:function, got {path!r}")
     counts = REWARD_WEIGHT.check(weight, f"the weight of reward {name!r}") if equals else 1.0
     try:
-        function = getattr(_of_file(where) if where.endswith(".py") else importlib.import_module(where), name)
+        function = getattr(module_of(where) if where.endswith(".py") else importlib.import_module(where), name)
     except (Exception, SystemExit) as error:  # a module of the user's may fail in any way while it is imported
         raise ConfigError(f"reward {path!r} cannot be imported: {error}") from error
     if not callable(function):
         raise ConfigError(f"reward {path!r} must be a function of a trace, got {type(function).__name__}")
-    return Reward(name, function, counts)
+    return Reward(name, function, counts, f"{where}:{name}")
 
 
 def load_rewards(paths: Sequence[str]) -> list[Reward]:
@@ -83,20 +82,6 @@ def load_rewards(paths: Sequence[str]) -> list[Reward]:
         if names.count(name) > 1:
             raise ConfigError(f"reward must name functions that are called differently, got {name!r} twice")
     return rewards
-
-
-def _of_file(path: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"mmreason_reward_{Path(path).stem}", path)
-    if spec is None or spec.loader is None or not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path!r}")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def add_rewards(trace: Trace, functions: Sequence[Reward | RewardFunction]) -> Trace:
-    """``add_rewards_to`` for one trace."""
-    return add_rewards_to([trace], functions)[0]
 
 
 def add_rewards_to(traces: Sequence[Trace], functions: Sequence[Reward | RewardFunction]) -> list[Trace]:

@@ -7,6 +7,7 @@ users' own rewards added is kept.
 from __future__ import annotations
 
 from mmreason.records import Segment, Trace, trace_rewards
+from mmreason.rewards.custom import COMPONENT
 
 TEXT_SCORES = ("segments", "answer")
 IMAGE_SCORES = ("exact", "cells")
@@ -24,7 +25,7 @@ def segment_score(segment: Segment, text_score: str, image_score: str) -> float 
         return segment.reward if image_score == "exact" else _with(segment, _cells(segment))
     if text_score == "segments":
         return segment.reward
-    return _with(segment, _answer(segment)) if segment.kind == "answer" else _added(segment) or None
+    return _with(segment, _answer(segment)) if segment.kind == "answer" else _added_alone(segment)
 
 
 def trace_scores(trace: Trace, text_score: str, image_score: str) -> tuple[float, float | None]:
@@ -58,6 +59,12 @@ def _answer(segment: Segment) -> float:
     if verdict is None:
         return 0.0
     return RIGHT * verdict.right + WELL_FORMED * verdict.components.get("well_formed", 0.0)
+
+
+def _added_alone(segment: Segment) -> float | None:
+    """What users' own rewards added, None where none of them scored ``segment``."""
+    scored = segment.verdict is not None and any(name.startswith(COMPONENT) for name in segment.verdict.components)
+    return _added(segment) if scored else None
 
 
 def _added(segment: Segment) -> float:

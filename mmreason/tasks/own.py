@@ -7,11 +7,8 @@ Built-in tasks go by their name.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -22,6 +19,7 @@ import numpy as np
 
 from mmreason.disk import one_line
 from mmreason.errors import MMReasonError, TaskError
+from mmreason.own_code import module_of
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, register
 from mmreason.tasks.dataset.task import DataTask
@@ -78,7 +76,9 @@ def _found(text: str) -> Task:
     if text.endswith(".py"):
         where, name = text, ""
     if where.endswith(".py"):
-        return _made(_of_file(where, text), name, text)
+        if not Path(where).expanduser().is_file():
+            raise TaskError(f"task {one_line(text, 120)!r}: there is no file {one_line(where, 120)!r}")
+        return _made(_tried(lambda: module_of(where), text), name, text)
     if where and name:
         return _made(_imported(where, text), name, text)
     for point in entry_points(group=GROUP):
@@ -99,25 +99,6 @@ def _tried(step: Any, text: str) -> Any:
     except (Exception, SystemExit) as error:  # a file of the user's may fail in any way while it is imported
         reason = f"{type(error).__name__}: {one_line(str(error), 200)}"
         raise TaskError(f"task {one_line(text, 120)!r} cannot be loaded: {reason}") from error
-
-
-def _of_file(path: str, text: str) -> ModuleType:
-    place = Path(path).expanduser()
-    if not place.is_file():
-        raise TaskError(f"task {one_line(text, 120)!r}: there is no file {one_line(path, 120)!r}")
-    name = f"mmreason_own_{place.stem}_{hashlib.blake2b(str(place.resolve()).encode(), digest_size=4).hexdigest()}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, place)
-    assert spec is not None and spec.loader is not None, "a file that ends in .py has a loader"
-    module, loader = importlib.util.module_from_spec(spec), spec.loader
-    sys.modules[name] = module
-    try:
-        _tried(lambda: loader.exec_module(module), text)
-    except MMReasonError:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def _imported(name: str, text: str) -> ModuleType:

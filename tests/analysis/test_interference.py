@@ -31,7 +31,7 @@ from mmreason.analysis.interference import (
 from mmreason.errors import ConfigError
 from mmreason.records import Box, Segment, Trace
 from mmreason.rewards.assignment import AssignmentConfig, assign, interference
-from mmreason.rewards.custom import add_rewards
+from mmreason.rewards.custom import add_rewards_to
 from mmreason.tasks import make_problem
 from mmreason.training.rl import likelihood
 from mmreason.training.rl.grpo import GRPO, Rollouts, _sampled
@@ -53,7 +53,7 @@ def pipe():
 @cache
 def groups() -> list[list[Trace]]:
     """Scored rollouts whose rewards have spread in both modalities."""
-    return [[add_rewards(trace, [even_tokens]) for trace in group] for group in roll_out(pipe(), MEASURE, SAMPLING)]
+    return [add_rewards_to(group, [even_tokens]) for group in roll_out(pipe(), MEASURE, SAMPLING)]
 
 
 def gradients(assignment: AssignmentConfig, group: list[Trace], found) -> dict:

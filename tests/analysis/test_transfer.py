@@ -69,6 +69,9 @@ def test_the_shipped_policy_reads_its_own_pictures(base):
 def test_pass_at_k_rolls_out_each_problem_that_often_and_rises_with_k(base):
     found = evaluate(base, ["sudoku"], ["easy"], 4, 0, SamplingConfig(temperature=1.5, max_turns=4), pass_at=(4, 1, 2))
     rates = [found["pass_at"][str(k)]["success"]["mean"] for k in (1, 2, 4)]
+    assert (
+        found["problems"] == found["by_task"]["sudoku"]["problems"] == found["by_difficulty"]["easy"]["problems"] == 4
+    )
     assert rates == sorted(rates) and rates[0] == pytest.approx(found["success"]["mean"])
     assert (found["problems"], found["generations"]) == (4, 4)
     assert all(

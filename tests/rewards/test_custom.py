@@ -14,7 +14,7 @@ import torch
 from mmreason.__main__ import main
 from mmreason.errors import ConfigError, RewardError
 from mmreason.records import Segment, Trace, Verdict
-from mmreason.rewards.custom import AT_ONCE, add_rewards, add_rewards_to, load_reward, load_rewards
+from mmreason.rewards.custom import AT_ONCE, add_rewards_to, load_reward, load_rewards
 from mmreason.tasks import make_problem
 from tests.helpers.apart import run_apart
 from tests.helpers.policies import demonstrated_trace, pipeline_of, talking_policy
@@ -41,6 +41,10 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "leaving_rewards.py").write_text("raise SystemExit('needs a license')\n")
     monkeypatch.syspath_prepend(tmp_path)
     return "rewards_of_a_user"
+
+
+def add_rewards(trace: Trace, functions) -> Trace:
+    return add_rewards_to([trace], functions)[0]
 
 
 def rewards(trace: Trace) -> list[float | None]:
@@ -192,8 +196,22 @@ def test_rewards_are_weighted_and_each_is_kept_by_its_name(trace, module):
     assert load_reward(f"{module}:length").source == f"{module}:length"
 
 
-def test_a_file_names_a_reward_as_well(trace, module, tmp_path):
-    assert rewards(add_rewards(trace, [load_reward(f"{tmp_path / 'rewards_of_a_user.py'}:length")])) == [3.0, 1.0, 1.0]
+def test_a_file_names_a_reward_as_well_and_is_told_from_another_of_its_name(trace, module, tmp_path):
+    named = f"{tmp_path / 'rewards_of_a_user.py'}:length"
+    assert rewards(add_rewards(trace, [load_reward(named)])) == [3.0, 1.0, 1.0]
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "rewards_of_a_user.py"
+    other.write_text("def length(trace):\n    return [5.0 for _ in trace.segments]\n")
+    assert rewards(add_rewards(trace, [load_reward(f"{other}:length=2")])) == [11.0, 10.0, 10.0]
+    assert load_reward(named).source == named and load_reward(f"{other}:length=2").source == f"{other}:length=2"
+
+
+def test_a_file_may_hold_whatever_a_module_may(trace, tmp_path):
+    (tmp_path / "graded.py").write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n@dataclass\nclass Grade:\n"
+        "    value: float\n\ndef grade(trace):\n    return [Grade(1.0).value for _ in trace.segments]\n"
+    )
+    assert rewards(add_rewards(trace, [load_reward(f"{tmp_path / 'graded.py'}:grade")])) == [2.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize(

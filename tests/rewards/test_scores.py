@@ -15,9 +15,11 @@ from mmreason.tasks import make_problem
 PROBLEM: Problem = replace(make_problem("maze", "easy", 0), turns=1)
 
 
-def text(kind: str, right: bool, well_formed: bool = True, turn: int = 1, added: float = 0.0) -> Segment:
-    verdict = Verdict(right, "", {"well_formed": float(well_formed)})
-    return Segment(kind, turn, (), (), reward=float(right) + added, verdict=verdict)
+def text(kind: str, right: bool, well_formed: bool = True, turn: int = 1, added: float | None = None) -> Segment:
+    """``added`` by a user's reward, if one scored it."""
+    users = {} if added is None else {"rewards/mine": added}
+    verdict = Verdict(right, "", {"well_formed": float(well_formed)} | users)
+    return Segment(kind, turn, (), (), reward=float(right) + (added or 0.0), verdict=verdict)
 
 
 def edit(cells: float | None, turn: int = 1, added: float = 0.0) -> Segment:
@@ -89,3 +91,12 @@ def test_by_turn_thoughts_are_left_out_where_answers_alone_are_judged():
     (found,) = assign([[GOOD, NEAR]], config)
     assert [row[0].advantage for row in found.segments] == [0, 0]
     assert [row[2].advantage for row in found.segments] == pytest.approx([0.4, -0.4])
+
+
+def test_a_thought_that_users_rewards_gave_nothing_is_judged_as_one_that_they_gave_something():
+    config = AssignmentConfig("factorized", "turn", "none", text_score="answer")
+    group = [
+        a_trace(text("thought", True, added=added), text("answer", True, turn=2)) for added in (0.0, 0.0, 1.0, 1.0)
+    ]
+    (found,) = assign([group], config)
+    assert [row[0].advantage for row in found.segments] == pytest.approx([-0.5, -0.5, 0.5, 0.5])

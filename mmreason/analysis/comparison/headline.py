@@ -96,7 +96,7 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
     result["task_curves"] = {task: {arm: _curves(base, by_arm[arm], task) for arm in ARMS} for task in protocol.tasks}
     result["by_task"] = {
         task: {"base": base["end"]["sampled"]["success"][task]}
-        | {arm: [run["end"]["sampled"]["success"][task] for run in by_arm[arm].values()] for arm in ARMS}
+        | {arm: [by_arm[arm][seed]["end"]["sampled"]["success"][task] for seed in seeds] for arm in ARMS}
         for task in protocol.tasks
     }
     return result

@@ -87,7 +87,13 @@ def stored_settings(run: RunDirectory) -> dict[str, Any]:
 def write_settings(run: RunDirectory, config: Any, more: Mapping[str, Any], resumed: bool) -> None:
     """Write ``config.json``; of a resumed run, fields that this version does not know stay in it."""
     kept = stored_settings(run) if resumed else {}
-    run.write_json(CONFIG_FILE, kept | asdict(config) | dict(more))
+    run.write_json(CONFIG_FILE, _over(kept, asdict(config) | dict(more)))
+
+
+def _over(kept: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """``now``, with what only ``kept`` has, at every level."""
+    both = [name for name in now if isinstance(now[name], Mapping) and isinstance(kept.get(name), Mapping)]
+    return {**kept, **now, **{name: _over(kept[name], now[name]) for name in both}}
 
 
 def _plain(value: Any) -> Any:

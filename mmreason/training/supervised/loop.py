@@ -103,22 +103,25 @@ def run_supervised(
         for metrics in steps():
             window.append(metrics)
             step = state.step
-            stop = state.progress >= 1 or run.stop_requested or bool(interrupted)
-            if step % config.logging_steps == 0 or stop:
+            done, told = state.progress >= 1, run.stop_requested or bool(interrupted)
+            if told:  # first: who tells it may not wait for long
+                save()
+            due = step % config.eval_steps == 0 or done
+            if step % config.logging_steps == 0 or due or told:
                 names = dict.fromkeys(name for m in window for name in m)
                 row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
                 window = []
-                if step % config.eval_steps == 0 or stop:
+                if due:
                     row["success"] = validate()
                 with run.writing():
                     run.append_metrics(row)
                 if on_step is not None:
                     on_step(row)
-            if step % config.save_steps == 0 or stop:
+            if not told and (step % config.save_steps == 0 or done):
                 save()
             if config.keep_steps and step % config.keep_steps == 0:
                 save(f"checkpoint-{step}")
-            if stop:
+            if told or done:
                 break
         if state.step == resumed_from and state.progress >= 1:  # killed after the last step, before its checkpoint
             save()

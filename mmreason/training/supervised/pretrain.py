@@ -211,6 +211,8 @@ class PretrainState:
 def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str, float]]:
     """Train from ``state.step`` to the end; yields the metrics of each step."""
     config, model = state.config, state.model
+    if state.progress >= 1:  # of a run that goes on, by its seconds
+        return
     loss_of = SupervisedLoss(encoder.layout.vocabulary, config.hint_weight)
     forward = model
     if config.compile:

@@ -56,6 +56,7 @@ def test_arms_with_the_same_outcomes_differ_by_nothing_at_all():
 
 def test_only_seeds_that_both_arms_have_are_compared():
     found = compare(BASE, RUNS[:-1], PROTOCOL)  # the last factorized run is missing
+    assert {len(row[arm]) for row in found["by_task"].values() for arm in ARMS} == {len(found["paired_seeds"])}
     assert found["paired_seeds"] == [0, 1] and len(found["joint"]["seeds"]) == 2
     with pytest.raises(ConfigError, match="no finished seed in common"):
         compare(BASE, RUNS[:1], PROTOCOL)

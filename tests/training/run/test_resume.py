@@ -79,12 +79,14 @@ def test_the_supervised_stage_may_be_made_longer_until_its_rates_fall(run):
 def test_a_field_less_is_the_default_of_then_and_a_field_more_is_kept(run):
     stored = settings_in(run)
     del stored["bf16"], stored["loss"]["beta"], stored["assignment"]
+    stored["loss"]["of_a_later_version"] = 2
     put(run, stored | {"of_a_later_version": [1]})
     check_resumable(run, config(), {"rewards": ["a:b"]}, done=2)
     with pytest.raises(ConfigError, match=r"bf16 \(there False, now True\)"):
         check_resumable(run, config(bf16=True), {}, done=2)
     write_settings(run, config(save_steps=9), {}, resumed=True)
-    assert settings_in(run)["of_a_later_version"] == [1]
+    assert settings_in(run)["of_a_later_version"] == [1] and settings_in(run)["loss"]["of_a_later_version"] == 2
+    assert settings_in(run)["loss"]["beta"] == 0
     assert settings_in(run)["save_steps"] == 9 and settings_in(run)["bf16"] is False
 
 

@@ -172,6 +172,32 @@ def test_sigterm_ends_the_run_with_a_checkpoint_and_it_goes_on_as_if_uninterrupt
     assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
 
 
+def test_it_is_evaluated_when_it_is_due_and_a_run_that_is_told_to_stop_saves_and_goes(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "success_by_difficulty", lambda *_: asked.append(1) or {"easy": {"mean": 0.5}})
+    config = replace(CONFIG, logging_steps=4, eval_steps=3)
+
+    def stop_at_four(row: dict) -> None:
+        if row["step"] == 4:
+            (tmp_path / "stop").touch()
+
+    early = run(tmp_path, config=config, on_step=stop_at_four)
+    assert early["step"] == saved_state(tmp_path)["step"] == 5 and "success" not in early and len(asked) == 1
+    run(tmp_path, config=config, resume=True)
+    rows = RunDirectory(tmp_path).read_metrics()
+    assert [(row["step"], "success" in row) for row in rows] == [(3, True), (4, False), (5, False), (6, True)]
+
+
+def test_a_run_whose_seconds_are_over_is_not_trained_further_when_it_is_resumed(tmp_path, monkeypatch):
+    clock = itertools.count(step=1.0)
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    config = replace(CONFIG, steps=100, max_seconds=4.0)
+    run(tmp_path, config=config)
+    before = saved_state(tmp_path)
+    assert run(tmp_path, config=config, resume=True)["step"] == before["step"]
+    assert_same_state(saved_state(tmp_path), before)
+
+
 def test_a_second_run_in_a_folder_does_not_mix_its_metrics_with_the_first(tmp_path):
     short = replace(CONFIG, steps=2)
     run(tmp_path, config=short)
