@@ -79,7 +79,9 @@ def figures() -> Iterator[Figure]:
 def _interference(settings: Mapping[str, Any], folders: Mapping[str, str]) -> str:
     """The command that measured it."""
     words = ["python -m mmreason interference --checkpoint", *folders]
-    words += [f"--{name} {settings[name]}" for name in ("num_problems", "num_generations", "seed", "granularity")]
+    for name, value in settings.items():
+        several = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else [value]
+        words += [f"--{name}", *map(str, several)]
     return " ".join([*words, "--out assets/results/interference.json"])
 
 

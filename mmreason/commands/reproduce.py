@@ -131,8 +131,12 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
                 line.close(job)
                 series.carry_out(job, _shown(line, setup.protocol.max_steps))
         else:
-            command = one_job(setup.name, results, work)
-            Packing(series, command, args.beside, line.close, args.only or ()).run(args.deadline)
+            command = one_job(setup.name, results, work, args.threads or 1)
+            packing = Packing(series, command, args.beside, line.close, args.only or ())
+            packing.run(args.deadline)
+            if packing.failed:
+                why = "; ".join(f"{job}: {last}" for job, last in packing.failed.items())
+                raise ConfigError(f"{len(packing.failed)} runs failed, what is finished is kept: {why}")
     state = {"finished": [job for job in series.jobs if series.has(job)], "missing": series.missing}
     if args.plan or args.only:
         return state

@@ -86,7 +86,7 @@ class Packing:
         return self.series.work / f"{job}.log"
 
 
-def one_job(setup: str, results: str, work: str) -> list[str]:
+def one_job(setup: str, results: str, work: str, threads: int = 1) -> list[str]:
     """The command that does the job named after it, and no more."""
-    here = [sys.executable, "-m", "mmreason", "reproduce", "--setup", setup, "--threads", "1"]
+    here = [sys.executable, "-m", "mmreason", "reproduce", "--setup", setup, "--threads", str(threads)]
     return [*here, "--results", results, "--work", work, "--only"]

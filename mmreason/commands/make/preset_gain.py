@@ -8,6 +8,7 @@ start over.
 from __future__ import annotations
 
 import argparse
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {args.seeds}")
     found = {
-        "command": "python -m mmreason make preset-gain",
+        "command": f"python -m mmreason make preset-gain --preset {shlex.quote(args.preset)} "
+        f"--checkpoint {args.checkpoint} --seeds {args.seeds}",
         "preset": args.preset,
         "checkpoint": Path(args.checkpoint).name,
         "fingerprint": load_pipeline(args.checkpoint).fingerprint,

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "fingerprint": fingerprint,
         "start_seconds": round(start_seconds, 2),
         "rates": rates,
-        "command": "python -m mmreason make train-rate",
+        "command": f"python -m mmreason make train-rate --checkpoint {args.checkpoint}",
     }
     path = args.output or f"assets/results/{FILES[on_gpu]}"
     write_json(path, content, indent=1)

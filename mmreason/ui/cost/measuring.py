@@ -37,6 +37,12 @@ def both_policies() -> tuple[Any, Any]:
     return base, ar
 
 
+def both_know() -> list[str]:
+    """The tasks that both policies were trained on."""
+    known = checkpoints.tasks_of(AUTOREGRESSIVE)
+    return [task for task in checkpoints.tasks_of(DIFFUSION) if task in known]
+
+
 def measure_here(count: Any, generations: int, is_stopped: Callable[[], bool]) -> Iterator[Measured]:
     """The four arms on ``count`` problems; yields after every arm of every problem, and ends there if stopped.
 

@@ -47,10 +47,11 @@ def _here() -> dict[str, Any]:
 
 def _race() -> dict[str, Any]:
     """Its two canvases, and under them what another race is run with."""
+    tasks = [(TASKS[task].label, task) for task in measuring.both_know()]
     parts: dict[str, Any] = {"race": component("race", value=racing.bundled_race(), elem_id="cost-race")}
     with gr.Row(elem_id="cost-race-controls"):
         parts |= {
-            "task": gr.Dropdown(list(TASKS), value="maze", label="Task", elem_id="cost-task"),
+            "task": gr.Dropdown(tasks, value=tasks[0][1] if tasks else None, label="Task", elem_id="cost-task"),
             "difficulty": gr.Radio(list(DIFFICULTIES), value="medium", label="Difficulty", elem_id="cost-difficulty"),
             "seed": gr.Number(0, label="Seed", elem_id="cost-seed"),
             "rival": gr.Dropdown(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import time
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -23,6 +24,7 @@ from mmreason.ui.host.settings import name_of, read_settings
 CHECKPOINTS_SETTING, RUNS_SETTING = name_of("checkpoints"), name_of("runs")
 RUN_CHECKPOINT = re.compile(r"run:([0-9a-f]{12})/(joint|factorized)\Z", re.ASCII)  # what a run of the page trained
 PUBLIC_CAN = "it solves in Watch, rolls out in Inspect and is trained in Train"
+ASK_AGAIN = 60.0  # seconds after which a Hub that refused is asked once more
 
 _LOAD = Lock()
 
@@ -48,7 +50,7 @@ def checkpoint_folder(name: str) -> Path | None:
         folder = page_runs_folder() / match[1] / match[2] / "checkpoint"
         return folder if is_checkpoint(folder) else None
     if name in hub_names():
-        return _fetched(name)
+        return _of_hub(name)
     return checkpoints_folder() / name if name in checkpoint_names() or name in public_folders() else None
 
 
@@ -118,6 +120,21 @@ def load_pipeline(name: str) -> InterleavedReasoningPipeline:
         )
     with _LOAD:
         return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
+
+
+def _of_hub(name: str) -> Path:
+    """Its folder; what went wrong is said again for a minute, so that a Hub that is down holds nobody up."""
+    said = _refused.get(name)
+    if said is not None and time.monotonic() - said[0] < ASK_AGAIN:
+        raise CheckpointError(said[1])
+    try:
+        return _fetched(name)
+    except CheckpointError as error:
+        _refused[name] = time.monotonic(), str(error)
+        raise
+
+
+_refused: dict[str, tuple[float, str]] = {}  # when, and why
 
 
 @lru_cache(maxsize=8)

@@ -69,7 +69,8 @@ class Settings:
         "", "folder whose files of rollouts every visitor may open in Inspect and follow; none by default"
     )
     hub_checkpoints: str = _place(
-        "", "checkpoints to fetch from the Hub at start, as `owner/name`, separated by commas"
+        "",
+        "checkpoints of the Hub to offer, as `owner/name`, separated by commas; each is fetched when first needed",
     )
     storage_key: str = _place(
         "mmreason",

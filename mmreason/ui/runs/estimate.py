@@ -36,9 +36,12 @@ def rates_path() -> Path:
 
 
 def estimate(settings: TrainSettings) -> Estimate | None:
-    """Seconds and tokens of ``settings``; None where nothing was measured for these tasks on this kind of machine."""
+    """Seconds and tokens of ``settings``, at most: as if every group were rolled out as often as ``resample`` lets it.
+
+    None where nothing was measured for these tasks on this kind of machine.
+    """
     measured = read_rates(rates_path())
-    if measured is None or settings.lora_rank:  # the rates are those of our own kind
+    if measured is None or settings.lora_rank or settings.beta:  # of our own kind, without a reference
         return None
     try:
         seconds_of = {name: _batch(measured["rates"], settings, name) for name in ("rollout", "update")}
@@ -47,7 +50,8 @@ def estimate(settings: TrainSettings) -> Estimate | None:
         return None
     rollout, update = seconds_of["rollout"], seconds_of["update"]
     arms, steps = len(settings.arms), settings.steps
-    learning = steps * (rollout(settings.rollouts) + settings.num_iterations * update(settings.rollouts))
+    batches = 1 + settings.resample
+    learning = steps * (batches * rollout(settings.rollouts) + settings.num_iterations * update(settings.rollouts))
     evaluating = settings.evaluations * rollout(settings.eval_problems)
     groups = min(LEAK_GROUPS, settings.num_problems)  # four backward passes and one forward, of three in an update
     leak = settings.plan.measurements_after(0) * 3 * update(groups * settings.num_generations)
@@ -77,12 +81,15 @@ def words(settings: TrainSettings) -> str:
     """The estimate as a sentence, or why it is missing."""
     if settings.lora_rank:
         return _of_adapters(settings)
+    if settings.beta:
+        return "How long this takes is known after the first step: what a beta above 0 adds was not measured."
     found = estimate(settings)
     if found is None:
         return f"How long this takes is known after the first step; nothing was measured for it here ({COMMAND})."
     arms = " for both arms" if len(settings.arms) > 1 else ""
+    about = "At most" if settings.resample else "About"
     return (
-        f"About {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
+        f"{about} {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
         f"on an otherwise idle machine ({found.machine}).{_limit_words(found.seconds)}"
     )
 

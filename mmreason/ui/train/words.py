@@ -128,8 +128,12 @@ def command_line(run: Run) -> str:
     if start is None:
         return f"The checkpoint {run.settings.checkpoint} is no longer here."
     place = start.relative_to(places.ROOT) if start.is_relative_to(places.ROOT) else Path("checkpoints") / start.name
+    fetched = run.settings.checkpoint in checkpoints.hub_names()
+    if fetched:
+        place = Path("checkpoints") / run.settings.checkpoint.rpartition("/")[2]
     words = run.settings.arguments(run.settings.assignment, str(place), f"runs/{run.id}")
-    return shlex.join(["python", "-m", "mmreason", *words])
+    first = shlex.join(["hf", "download", run.settings.checkpoint, "--local-dir", str(place)]) + " && "
+    return first * fetched + shlex.join(["python", "-m", "mmreason", *words])
 
 
 def notes(status: Status) -> list[list[str]]:

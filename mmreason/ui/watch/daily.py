@@ -49,7 +49,7 @@ def daily_puzzle(day: date) -> Daily:
     if not FIRST_DAY <= day <= LAST_DAY:
         raise ConfigError(f"date must be from {FIRST_DAY} to {LAST_DAY}, got {day}")
     first = checkpoints.checkpoint_names()[:1]
-    tasks = checkpoints.known_tasks(checkpoints.checkpoints_folder() / first[0]) if first else list(TASKS)
+    tasks = [task for name in first for task in checkpoints.tasks_of(name)] or list(TASKS)
     return Daily(day, tasks[day.toordinal() % len(tasks)], derive_seed("daily", day.isoformat()) % MAX_DAILY_SEED)
 
 

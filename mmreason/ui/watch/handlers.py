@@ -209,8 +209,7 @@ def expect(checkpoint: Any, difficulty: str, task: str, origin: str = SEEDED) ->
 
 def thumbnails() -> list[list[str]]:
     """Name, small picture and label of each task that a checkpoint here knows; of all where there is none."""
-    folders = [checkpoints.checkpoints_folder() / name for name in checkpoints.checkpoint_names()]
-    known = {task for folder in folders for task in checkpoints.known_tasks(folder)} or set(TASKS)
+    known = {task for name in checkpoints.checkpoint_names() for task in checkpoints.tasks_of(name)} or set(TASKS)
     return [
         [name, webp_url(make_problem(name, "easy", 1).image[::2, ::2]), task.label]
         for name, task in TASKS.items()

@@ -59,6 +59,25 @@ def test_a_good_checkpoint_is_fetched_and_loads_as_what_it_was(remote, tiny_pipe
     checkpoints._fetched.cache_clear()
 
 
+def test_a_hub_that_is_down_is_not_asked_again_for_a_minute(monkeypatch):
+    asked, now = [], [100.0]
+
+    def fetch(name, limit_mb):
+        asked.append(name)
+        raise CheckpointError("the Hub does not answer")
+
+    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(checkpoints, "_refused", {})
+    checkpoints._fetched.cache_clear()
+    monkeypatch.setenv("MMREASON_HUB_CHECKPOINTS", NAME)
+    for seconds, times in ((0, 1), (59, 1), (2, 2)):
+        now[0] += seconds
+        with pytest.raises(CheckpointError, match="does not answer"):
+            checkpoints.load_pipeline(NAME)
+        assert checkpoints.tasks_of(NAME) == [] and len(asked) == times
+
+
 _real = hub.fetch
 
 

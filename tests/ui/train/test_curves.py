@@ -127,6 +127,11 @@ def test_the_estimate_is_arithmetic_on_measured_rates(rates):
     assert found.tokens == 10 * 20 * 100
     both = estimate.estimate(settings.but(assignment=BOTH))
     assert both.seconds == pytest.approx(6 + 2 * (found.seconds - 6))  # one process trains both
+    often = estimate.estimate(settings.but(resample=2))
+    assert often.seconds - found.seconds == pytest.approx(10 * 2 * 20 * 0.1)  # every group once more, and again
+    assert estimate.words(settings.but(resample=2)).startswith("At most ")
+    assert estimate.estimate(settings.but(beta=0.04)) is None
+    assert "what a beta above 0 adds was not measured" in estimate.words(settings.but(beta=0.04))
     assert "About 48 s" in estimate.words(settings) and "stops a run" not in estimate.words(settings)
     assert "This host stops a run after 4.0 h; Resume" in estimate.words(settings.but(steps=100_000))
 
