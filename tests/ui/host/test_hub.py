@@ -59,7 +59,7 @@ def test_a_good_checkpoint_is_fetched_and_loads_as_what_it_was(remote, tiny_pipe
     checkpoints._fetched.cache_clear()
 
 
-def test_a_hub_that_is_down_is_not_asked_again_for_a_minute(monkeypatch):
+def test_a_hub_that_is_down_is_not_asked_again_for_a_minute(real_checkpoints, monkeypatch):
     asked, now = [], [100.0]
 
     def fetch(name, limit_mb):
