@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.comparison.gains import UNIFIED, gain_of_control, granularity_over_base
-from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
+from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import DOUBLE
-from mmreason.analysis.comparison.relation import PREDICTORS
+from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
 from mmreason.analysis.statistics import difference_interval
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
@@ -118,13 +118,13 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         name = f"by {row['granularity']}, {arm}" if "granularity" in row else arm
         lines.append(
             f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {_seeds(row)}; "
-            f"difference {_estimate(row['difference'], '+.3f')}."
+            f"difference {of_seeds(row['difference'], row, '+.3f')}."
         )
     for name, row in result["own_turn"].items():
         lines.append(
             f"- {name.replace('_', ' by ')} against joint by trace, one reward for everything in a trace: "
             f"{row[name]['mean']:.3f} against {row['joint_trace']['mean']:.3f}, "
-            f"{_estimate(row['gain_over_joint_trace'], '+.1%')}, {_seeds(row)}."
+            f"{of_seeds(row['gain_over_joint_trace'], row, '+.1%')}, {_seeds(row)}."
         )
     if result["missing"]:
         lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]
@@ -133,9 +133,9 @@ def comparison_table(result: Mapping[str, Any]) -> str:
 
 CONTROL_WORDS = {
     SWAPPED: "factorized, the two rewards swapped",
-    DOUBLE: "joint, twice the rollouts",
+    DOUBLE: "joint, twice the problems a step",
     WHITENED: "joint, each modality's reward over its own spread",
-    TO_GO: "what a segment and all after it earn",
+    TO_GO: "each segment and all after it, against the rollouts still going",
 }
 ARM_WORDS = {
     "base": "start",
@@ -150,17 +150,17 @@ ARM_WORDS = {
     **{f"{name}_turn": f"{words}, by turn" for name, words in CONTROL_WORDS.items()},
 }
 GAIN_WORDS = {
-    "gain_separate_over_unified": "factorized as theirs over joint as theirs (primary; the paper +11.2 %)",
+    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper +11.2 %)",
     "gain_assignment": "of it the assignment",
     "gain_denominator": "of it the denominator",
-    "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, nothing else different",
-    "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, nothing else different",
+    "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, all else alike",
+    "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, all else alike",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
     "gain_factorized_over_base": "factorized by {granularity} over the start (the paper +38.0 %)",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
 SETUP_WORDS = {
-    "P": "the authors' own setting, as far as it is known",
+    "P": "the authors' setting, as near as we come",
     "P-trajectory": "set-up P with the exact likelihood",
     "A": "hard puzzles of all four tasks, with the sampler that visitors use",
     "B": "set-up P from a bidirectional policy",
@@ -171,9 +171,11 @@ MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces ri
 
 
 def gains_of(row: Mapping[str, Any]) -> dict[str, str]:
-    """The gains that are known of a set-up, in words, by their keys."""
-    granularity = granularity_over_base(row)
-    return {key: words.format(granularity=granularity) for key, words in GAIN_WORDS.items() if row.get(key)}
+    """The gains that are known of a set-up, in words, by their keys; the registered primary one is the first."""
+    granularity, primary = granularity_over_base(row), row.get("primary")
+    ordered = sorted(GAIN_WORDS, key=lambda key: key != primary)
+    said = {key: "primary: " * (key == primary) + GAIN_WORDS[key].format(granularity=granularity) for key in ordered}
+    return {key: words for key, words in said.items() if row.get(key)}
 
 
 def setup_progress(row: Mapping[str, Any]) -> str:
@@ -205,23 +207,32 @@ def setup_table(found: Mapping[str, Any]) -> str:
             seeds = ", ".join(f"{value:.3f}" for value in row[key]["seeds"])
             words = ARM_WORDS[key] if theirs else ARM_WORDS[key].partition(" (")[0]
             lines.append(f"| {words} | {_over_seeds(row[key], '.3f')} | {seeds} | {row[other][key]['mean']:.3f} |")
-        gains = [f"- {words}: {_over_seeds(row[key], '+.1%')}" for key, words in gains_of(row).items()]
+        gains = [
+            f"- {words}: {_over_seeds(row[key], '+.1%')}{_flipped(row[key])}" for key, words in gains_of(row).items()
+        ]
         lines += ["", *gains, ""]
     return "\n".join(lines).strip()
 
 
 def relation_table(found: Mapping[str, Any]) -> str:
     """What interference at the start predicts, and what factorizing gained, as Markdown."""
-    heads = [*PREDICTORS.values(), "factorized − joint (95 %)"]
+    names = PREDICTORS | BESIDE
+    heads = [*names.values(), "factorized − joint (95 %)"]
     lines = [f"| comparison | task | {' | '.join(heads)} |", "|---|---|" + "---|" * len(heads)]
     for point in found["points"]:
-        cells = ["–" if point[name] is None else f"{point[name]:.3f}" for name in PREDICTORS]
+        cells = ["–" if point[name] is None else f"{point[name]:.3f}" for name in names]
         cells.append(_over_seeds(point["gain"], "+.3f") if point["gain"] else "not known yet")
         lines.append(f"| {point['comparison']} | {point['task']} | {' | '.join(cells)} |")
     known = {name: row for name, row in found["correlations"].items() if row}
-    said = [f"{PREDICTORS[name]} {_estimate({'mean': r['spearman'], **r}, '+.2f')}" for name, r in known.items()]
+    said = [f"{PREDICTORS[name]} {row['spearman']:+.2f}" for name, row in known.items()]
     number = max((row["points"] for row in known.values()), default=0)
-    lines += ["", f"Spearman's rank correlation with the gain over {number} points: {'; '.join(said)}."] * bool(said)
+    if said:
+        sd, error = found["spread"]["sd"], found["spread"]["standard_error"]
+        lines += [
+            "",
+            f"Spearman's rank correlation with the gain over {number} points: {'; '.join(said)}. The gains' standard "
+            f"deviation is {sd:.4f}, their own standard error over seeds {error:.4f} (root mean square).",
+        ]
     return "\n".join(lines)
 
 
@@ -247,6 +258,12 @@ def _pilots(row: Mapping[str, Any]) -> list[str]:
 def _over_seeds(row: Mapping[str, Any], form: str) -> str:
     """A mean with its interval, where there are seeds enough for one."""
     return _estimate(row, form) if row["ci95"] else f"{row['mean']:{form}} (too few seeds for an interval)"
+
+
+def of_seeds(estimate: Mapping[str, Any], row: Mapping[str, Any], form: str) -> str:
+    """An estimate of ``row``'s paired seeds, with its interval where they are enough for one."""
+    enough = len(row["paired_seeds"]) >= FEWEST_SEEDS
+    return _over_seeds({"mean": estimate["mean"], "ci95": estimate["ci95"] if enough else None}, form)
 
 
 def _flipped(difference: Mapping[str, Any]) -> str:

@@ -168,15 +168,13 @@ def readable(result: dict[str, Any]) -> str:
 
         rows = [f"set-up {name}: {setup_progress(row)}" for name, row in result.get("setups", {}).items()]
         return "\n".join([*rows, missing])
-    lines = [f"{'':<12}{'success':>9}  95 % interval     seeds"]
+    from mmreason.analysis.tables import of_seeds
+
+    lines = []
     for arm in ("base", "joint", "factorized"):
-        row = result[arm]
-        seeds = " ".join(f"{value:.3f}" for value in row["seeds"])
-        lines.append(f"{arm:<12}{row['mean']:>9.3f}  {row['ci95'][0]:.3f} to {row['ci95'][1]:.3f}    {seeds}")
-    low, high = result["difference"]["ci95"]
-    lines.append(f"factorized − joint {result['difference']['mean']:+.3f} ({low:+.3f} to {high:+.3f})")
+        seeds = " ".join(f"{value:.3f}" for value in result[arm]["seeds"])
+        lines.append(f"{arm}: {of_seeds(result[arm], result, '.3f')}, of each seed {seeds}")
+    lines.append(f"factorized − joint: {of_seeds(result['difference'], result, '+.3f')}")
     for name in ("gain_over_joint", "gain_over_base"):
-        low, high = result[name]["ci95"]
-        paper = result["paper"][name]
-        lines.append(f"{name} {result[name]['mean']:+.1%} ({low:+.1%} to {high:+.1%}), the paper {paper:+.1%}")
+        lines.append(f"{name}: {of_seeds(result[name], result, '+.1%')}, the paper {result['paper'][name]:+.1%}")
     return "\n".join([*lines, missing])

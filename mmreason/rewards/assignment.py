@@ -13,12 +13,15 @@ rollouts that have a reward there.  With d_m = w_m (r_m − mean of its slot), z
 and, as controls of a comparison only,
 
     swapped:     A = d_other / (σ_other + ε), which must hurt
-    whitened:    joint, but of d_m / (σ_m + ε), so that neither modality outweighs the other in the sum
+    whitened:    joint, but of d_m / (σ_m + ε), so that neither modality outweighs the other in the sum,
+                 whatever the weights w_m
     to_go:       by turn, A = D / (σ_D + ε), where D sums the d of both modalities over this segment's slot and
-                 all later ones of its rollout, so that what came before a segment does not count for it
+                 all later ones of its rollout, so that what came before a segment does not count for it; each d is
+                 against the rollouts that are still going, so that going on earns nothing by itself
 
 By turn, the members of a slot depend on who has stopped, and the expected gradient has yet the direction of that
-turn's own reward: who is there is settled before the turn, and no later reward reaches the choice to stop.
+turn's own reward where that alone counts: who is there is settled before the turn, and no later reward reaches the
+choice to stop.  (A picture's slot depends on the words of its turn, too, which matters to joint.)
 
 σ is the unbiased standard deviation over the members (``scale_rewards="group"``), over the whole batch
 (``"batch"``), or left out (``"none"``), as in TRL's ``GRPOConfig``; but ``"batch"`` is the spread of the

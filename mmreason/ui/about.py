@@ -77,7 +77,7 @@ def figures() -> list[dict[str, str]]:
     try:
         costs = json.loads((places.ROOT / COSTS).read_text(encoding="utf-8"))
         local, full = (costs["arms"][f"diffusion_{region}"] for region in ("local", "full"))
-        source = f"{costs['command']}, on one core"
+        source = f"{costs['command']}, on {costs['machine']['threads']} threads"
         share = percent(local["tokens_forwarded"] / full["tokens_forwarded"])
         found += [
             _figure(seconds(local["seconds_single"]), "to sample a solve, on average", COSTS, source),

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.analysis.comparison.headline import FEWEST_SEEDS
+from mmreason.analysis.comparison.headline import FEWEST_FLIPPED, FEWEST_SEEDS
 from mmreason.analysis.comparison.prediction import INTERFERENCE
 from mmreason.analysis.comparison.protocol import CONTROLS
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
-from mmreason.analysis.statistics import t_interval
+from mmreason.analysis.statistics import sign_flip_p, t_interval
 from mmreason.rewards.assignment import TO_GO, WHITENED
 
 MEASURES = ("answer_accuracy", "success")
@@ -29,6 +29,7 @@ GAINS = {  # name: (second, first) by key
 }
 AGAINST_JOINT = (*CONTROLS, WHITENED, TO_GO)  # arms that are set against joint of the same granularity
 SEPARATE, UNIFIED = "factorized_trace", "joint_pooled_trace"  # as theirs
+PRIMARY = {pair: name for name, pair in GAINS.items()} | {(SEPARATE, UNIFIED): "gain_separate_over_unified"}
 CELLS = ("joint_pooled_trace", "factorized_pooled_trace", "joint_trace", "factorized_trace")
 ALMOST_NONE = 1e-3  # of the problems: an arm that solves none has a gain all the same
 
@@ -44,6 +45,7 @@ def summary(series: Series) -> dict[str, Any]:
     complete = [arm for arm in setup.arms if all(series.has(run.name) for run in _runs(setup, arm))]
     found: dict[str, Any] = {
         "measure": setup.measure,
+        "primary": PRIMARY[setup.primary[1], setup.primary[0]],
         "runs": {"finished": sum(map(series.has, series.runs)), "registered": len(series.runs)},
         "pilots_registered": len(series.pilots),
         "learning_rate": series.rate,
@@ -136,4 +138,5 @@ def _relative(logs_S: np.ndarray) -> dict[str, Any]:
     """A relative difference from differences of logarithms by seed."""
     found = over_seeds(logs_S.tolist())
     bounds = found["ci95"] and [math.expm1(bound) for bound in found["ci95"]]
-    return {"mean": math.expm1(found["mean"]), "ci95": bounds, "seeds": [math.expm1(x) for x in found["seeds"]]}
+    p = {"sign_flip_p": sign_flip_p(found["seeds"])} if len(found["seeds"]) >= FEWEST_FLIPPED else {}
+    return {"mean": math.expm1(found["mean"]), "ci95": bounds, "seeds": [math.expm1(x) for x in found["seeds"]]} | p

@@ -2,9 +2,10 @@
 
 A point is one task of two arms that differ in the assignment alone.  Its prediction is measured before anything is
 trained, its gain over seeds afterwards.  Tasks of one comparison share their runs, so that points are not
-independent, and the rank correlations over them have no p-value; their intervals are over seeds alone.
+independent, and the rank correlations over them have neither p-value nor interval.  How far the gains lie apart
+stands beside their own standard error: where it is no more, there is nothing to predict.
 
-Axes: P points, S seeds, R resamples.
+Axes: P points.
 """
 
 from __future__ import annotations
@@ -16,15 +17,16 @@ import numpy as np
 
 from mmreason.analysis.comparison.gains import over_seeds
 from mmreason.analysis.comparison.headline import FEWEST_SEEDS
-from mmreason.analysis.statistics import RESAMPLES, interval, rank_correlation
-from mmreason.seeds import numpy_generator
+from mmreason.analysis.statistics import rank_correlation
 
-PREDICTORS = {
+PREDICTORS = {  # what is ranked against the gain
     "leak_to_signal": "leak to signal",
     "sign_conflict": "sign conflict",
     "idle_push": "idle push",
     "snr_ratio": "signal-to-noise, factorized to joint",
 }
+BESIDE = {"snr_joint": "signal-to-noise, joint", "sigma_ratio": "σ of joint to own"}
+"""What stands beside them: whether the gradients are more than noise, and how differently the arms scale a reward."""
 FEWEST_POINTS = 5  # for a correlation
 
 
@@ -32,7 +34,18 @@ def relation(result: Mapping[str, Any]) -> dict[str, Any]:
     """Every point of ``reproduce.json``, its gain null while runs are missing; and each predictor's correlation."""
     points = [*_of_headline(result), *_of_setups(result.get("setups", {}))]
     known = [point for point in points if point["gain"] is not None and len(point["gain"]["seeds"]) >= FEWEST_SEEDS]
-    return {"points": points, "correlations": {name: _correlation(known, name) for name in PREDICTORS}}
+    correlations = {name: _correlation(known, name) for name in PREDICTORS}
+    return {"points": points, "correlations": correlations, "spread": _spread(known)}
+
+
+def _spread(points: list[dict[str, Any]]) -> dict[str, float] | None:
+    """How far the gains of ``points`` lie apart (``sd``), and their standard error over seeds, root mean square."""
+    if len(points) < FEWEST_POINTS:
+        return None
+    seeds = [np.array(point["gain"]["seeds"]) for point in points]
+    errors_P = [float(gains_S.std(ddof=1) / np.sqrt(len(gains_S))) for gains_S in seeds]
+    sd = float(np.std([point["gain"]["mean"] for point in points], ddof=1))
+    return {"sd": sd, "standard_error": float(np.sqrt(np.mean(np.square(errors_P))))}
 
 
 def _of_headline(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -60,7 +73,7 @@ def _point(
     joint, factorized = predicted["snr_joint"], predicted["snr_factorized"]
     pooled = ", one mean over all tokens" if "pooled" in arm else ""
     found = {"comparison": f"{comparison}, by {arm.rpartition('_')[2]}{pooled}", "task": task}
-    found |= {name: predicted.get(name) for name in PREDICTORS}
+    found |= {name: predicted.get(name) for name in (*PREDICTORS, *BESIDE)}
     found["snr_ratio"] = factorized / joint if joint and factorized else None
     if seeds is None:
         return found | {"gain": None}
@@ -68,21 +81,9 @@ def _point(
 
 
 def _correlation(points: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
-    """Spearman's, with its interval over seeds, which the tasks of a comparison share; None of too few points."""
+    """Spearman's; None of too few points."""
     used = [point for point in points if point[name] is not None]
     if len(used) < FEWEST_POINTS:
         return None
-    predicted_P = [point[name] for point in used]
-    rng, drawn_P = numpy_generator("relation", name), []
-    picks: dict[str, np.ndarray] = {}
-    for point in used:
-        gains_S, of = np.array(point["gain"]["seeds"]), point["comparison"]
-        if of not in picks:
-            picks[of] = rng.integers(len(gains_S), size=(RESAMPLES, len(gains_S)))
-        drawn_P.append(gains_S[picks[of]].mean(axis=1))
-    drawn_RP = np.stack(drawn_P, axis=1)
-    return {
-        "spearman": rank_correlation(predicted_P, [point["gain"]["mean"] for point in used]),
-        "ci95": interval(np.array([rank_correlation(predicted_P, row_P) for row_P in drawn_RP])),
-        "points": len(used),
-    }
+    gains_P = [point["gain"]["mean"] for point in used]
+    return {"spearman": rank_correlation([point[name] for point in used], gains_P), "points": len(used)}

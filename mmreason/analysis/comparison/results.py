@@ -72,16 +72,23 @@ class RelationPoint(BaseModel):
 
 
 class Correlation(BaseModel):
-    """Spearman's rank correlation, with its interval over seeds."""
+    """Spearman's rank correlation."""
 
     spearman: Finite
-    ci95: tuple[Finite, Finite]
     points: int = Field(ge=1)
+
+
+class Spread(BaseModel):
+    """How far gains lie apart, and their own standard error."""
+
+    sd: Finite
+    standard_error: Finite
 
 
 class Relation(BaseModel):
     """Whether what was predicted and what was gained agree, by predictor."""
 
+    spread: Spread | None = None
     points: list[RelationPoint]
     correlations: dict[str, Correlation | None]
 

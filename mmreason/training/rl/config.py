@@ -116,7 +116,7 @@ class GRPOConfig:
         metadata=there(
             temperature={
                 "limit": limits.TRAIN_TEMPERATURE,
-                "page": Control("Temperature", "How random the rollouts are."),
+                "page": Control("Temperature", "How random the rollouts are, and the held-out tests."),
             }
         ),
     )

@@ -5,7 +5,8 @@
 
 The KL is of every token, those of groups without spread included: they say nothing of which answer is better, but
 the policy has left the reference there as elsewhere (as in TRL).  In expectation it has the gradient of
-β KL(π_ref ‖ π).
+β KL(π_ref ‖ π) where the tokens were drawn from the scored distribution (the exact likelihood, at the first
+update of a batch); elsewhere its direction, not its length.
 
 Denominators (``loss_type``), with n tokens of modality m and R rollouts in the global batch (processes,
 accumulation and tokens of zero advantage included):

@@ -164,8 +164,8 @@ def gains_chart(found: Comparison | None) -> Data | None:
         ],
         height=88 + 30 * len(rows),
         says="; ".join([*named, "each fixed before its first test. "] if named else [])
-        + "Nothing but the assignment differs within a row, unless it names two granularities or both are as theirs: "
-        "then the loss is divided differently, too.",
+        + "Within a row only the assignment differs, and with it the spread that an advantage is divided by, unless "
+        "the row names two granularities or both are as theirs: then the loss is divided differently, too.",
     )
 
 
@@ -219,11 +219,12 @@ def relation_chart(found: Comparison | None) -> Data | None:
 def _relation_words(found: Relation) -> str:
     """What a dot is, and what the correlations say."""
     said = [
-        f"with {PREDICTORS[name]} {row.spearman:+.2f} ({row.ci95[0]:+.2f} to {row.ci95[1]:+.2f})"
-        for name, row in found.correlations.items()
-        if row is not None
+        f"with {PREDICTORS[name]} {row.spearman:+.2f}" for name, row in found.correlations.items() if row is not None
     ]
     ranked = f"The gain’s rank correlation {', '.join(said)}" if said else "There are too few for a correlation yet"
+    spread = found.spread
+    if spread is not None and spread.sd <= spread.standard_error:
+        ranked += "; but the gains lie no further apart than their own errors, so there is nothing to predict yet"
     return (
         "A dot is one task of one comparison, with its 95 % interval over seeds: above the line factorizing gained. "
         "Leak to signal: how hard the other modality’s reward pushes a token, against its own. "
@@ -249,6 +250,6 @@ def map_chart(found: Map | None) -> Data | None:
         labels="none",
         rules=[{"axis": "x", "at": 0, "says": "no difference"}],
         height=64 + 26 * len(places),
-        says="A dot is one short run, or the mean of a few, with its 95 % interval. They ran under the rule of the "
-        "first comparison, which has been removed since: hints where to look, no findings.",
+        says="A dot is one pair of short runs, of one seed, with its 95 % interval over problems. They ran under the "
+        "rule of the first comparison, which has been removed since: hints where to look, no findings.",
     )

@@ -107,18 +107,22 @@ def _authors_setting(found: Comparison) -> list[list[str]]:
             if row.get(key):
                 why.append(f"the {name} alone {registered_gain(row[key])}")
         said += f"; {' and '.join(why)}" * bool(why)
+        learnt = row.get("gain_factorized_over_base")
+        if learnt and learnt["ci95"] and learnt["ci95"][0] <= 0 <= learnt["ci95"][1]:
+            said += f"; neither arm learns there (factorized over the start {registered_gain(learnt)}), which says "
+            said += "nothing of what would differ if they did"
     else:
         said = f"not known yet: {setup_progress(row)}"
     return [
-        ["lead" if gained else "plain", f"In the authors' own setting, {said}."],
+        ["lead" if gained else "plain", f"In our approximation of the authors' setting, {said}."],
         [
             "plain",
             "As far as the authors' public repositories show, their arms differ in more than whose reward a token "
             "gets: joint takes one mean over all tokens, in which pictures outweigh words by their number, and "
             "factorized adds a mean of words and a mean of pictures (in part they also differ in what the answer "
-            "sees). Both of our arms above have the second. This comparison (set-up P) has all four combinations and "
-            f"a policy unsure in words and pictures. It was fixed at commit {found.registered[:12]}, before its first "
-            "test.",
+            "sees). Both of our arms above have the second. This comparison (set-up P) is registered with all four "
+            f"combinations; {row['runs']['finished']} of its {row['runs']['registered']} runs are done. It was fixed "
+            f"at commit {found.registered[:12]}, before its first test.",
         ],
         ["code", f"{found.command} --setup P"],
     ]
@@ -133,14 +137,20 @@ def registered_gain(row: dict[str, Any]) -> str:
 def own_turn_words(found: Comparison) -> str:
     """What judging each turn on its own brings over one reward for the whole trace."""
     said = [
-        f"{name.partition('_')[0]} {gain(Estimate.model_validate(row['gain_over_joint_trace']))} "
-        f"on {_count(len(row['paired_seeds']), 'seed')}"
+        f"{name.partition('_')[0]} {_gain_of(row)} on {_count(len(row['paired_seeds']), 'seed')}"
         for name, row in found.own_turn.items()
     ]
     return (
         "Against one reward for the whole trace, given to every token in it, judging each turn on its own"
         f" brings {' and '.join(said)}."
     )
+
+
+def _gain_of(row: dict[str, Any]) -> str:
+    """Over joint by trace, with its interval where there are seeds enough for one."""
+    found = row["gain_over_joint_trace"]
+    enough = len(row["paired_seeds"]) >= FEWEST_SEEDS
+    return registered_gain({"mean": found["mean"], "ci95": found["ci95"] if enough else None})
 
 
 def reward_setbacks(found: Comparison) -> list[str]:
@@ -176,7 +186,7 @@ def reward_setbacks(found: Comparison) -> list[str]:
         brought, ours = doubled["difference"]["mean"], sum(ours) / max(1, len(ours))
         if brought > ours:
             said.append(
-                f"joint with twice the rollouts gains more than factorizing does ({points(brought)} points "
+                f"joint with twice the problems a step gains more than factorizing does ({points(brought)} points "
                 f"against {points(ours)}, on {_count(len(doubled['paired_seeds']), 'seed')})"
             )
     if found.missing:
@@ -196,8 +206,9 @@ def protocol_words(found: Comparison) -> str:
         else f" The paired difference by an exact sign-flip test over seeds: p = {p_value:.3f}, "
         "not corrected for the looks and comparisons before it."
     )
+    start = protocol.get("checkpoint", "checkpoints/earlier/base")
     return (
-        f"{_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
+        f"Base is here {start}. {_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
         f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
         f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), {', '.join(protocol['tasks'])}, "
         f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {canvas}, "

@@ -159,7 +159,8 @@ def preset_words(preset: Any, checkpoint: Any) -> str:
     what = "no clear change on average" if low <= 0 <= high else "better on average" if low > 0 else "worse on average"
     return (
         f"Measured with {found['settings']['assignment']} rewards over {seeds} seeds, each on the same {problems} "
-        f"held-out problems before and after: {what}, {rates} ({points(found['gain'])} points, 95 % interval "
+        f"held-out problems before and after, sampled at temperature {found['settings']['temperature']:g} like the "
+        f"rollouts (cooler, the start solves more): {what}, {rates} ({points(found['gain'])} points, 95 % interval "
         f"{points(low)} to {points(high)})."
     )
 

@@ -12,7 +12,7 @@ import pytest
 from mmreason.__main__ import main
 from mmreason.analysis.comparison import registry
 from mmreason.analysis.comparison import series as series_module
-from mmreason.analysis.comparison.gains import CELLS, GAINS, of_values, summary
+from mmreason.analysis.comparison.gains import CELLS, GAINS, PRIMARY, of_values, summary
 from mmreason.analysis.comparison.packing import Packing
 from mmreason.analysis.comparison.protocol import HEADLINE, Run
 from mmreason.analysis.comparison.reproduce import Reproduction
@@ -86,6 +86,18 @@ def test_a_control_is_set_against_joint_where_a_set_up_has_it():
     assert found["gain_to_go_over_joint"]["mean"] == pytest.approx(0.1)
     assert found["gain_whitened_over_joint"] is None and "gain_swapped_over_joint" not in of_values(P, values())
     assert {"gain_swapped_over_joint", "gain_to_go_over_joint"} <= gains_of(found).keys()
+
+
+@pytest.mark.parametrize("name", ["A", "C-controls"])
+def test_the_registered_primary_comparison_is_the_first_that_is_said_and_has_its_p_value(name):
+    setup = SETUPS[name]
+    keys = ["base", *(arm.key for arm in setup.arms)]
+    found = of_values(setup, {key: {seed: 0.5 + 0.01 * i for seed in range(6)} for i, key in enumerate(keys)})
+    first, *others = gains_of(found | {"primary": PRIMARY[setup.primary[1], setup.primary[0]]}).values()
+    granularity = setup.primary[0].rpartition("_")[2]
+    assert first.startswith(f"primary: factorized over joint by {granularity}")
+    assert others and not [words for words in others if "primary" in words]
+    assert found["gain_factorized_turn_over_joint_turn"]["sign_flip_p"] == pytest.approx(2 / 64)
 
 
 def test_set_up_p_is_the_authors_own_as_far_as_their_public_repositories_show():

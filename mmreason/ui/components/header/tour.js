@@ -15,7 +15,7 @@ export const STEPS = [
   ],
   [
     '[role=tablist]',
-    'Trained by these rewards, it gets better: Inspect shows who pushes what, Train lets you try it.',
+    '“base” had no such training, “joint” and “factorized” had. Inspect shows which reward pushes what, Train lets you try it.',
   ],
   ['#solve, .mm-player .play', 'Now you: pick a puzzle, or set up your own, and watch it being solved.'],
 ];

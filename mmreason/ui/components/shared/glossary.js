@@ -11,8 +11,8 @@ export const GLOSSARY = {
   turn: 'A thought and the edit that follows it.',
   advantage:
     'How much better than the rest of its group a rollout did. Training makes what is above zero likelier, and what is below zero less likely.',
-  leak: 'What joint rewards push a word for the picture’s sake, or a picture for the words’ sake.',
-  'sign conflict': 'A segment that joint rewards push the opposite way from its own reward.',
+  leak: 'The part of joint’s push on a word that comes from the picture’s reward, or on a picture from the words’.',
+  'sign conflict': 'A segment that joint rewards push in the opposite direction to what its own reward alone would.',
 };
 
 const KNOWN = new RegExp(
