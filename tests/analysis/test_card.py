@@ -23,6 +23,7 @@ def test_the_cost_table_has_a_row_an_arm_and_the_ratios():
         results(batch_size=64, scaling_measured=[row, row | {"region_share": 0.5, "time_ratio": 9.0}], scaling=sizes)
     )
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:6]] == list(results()["arms"])
+    assert "All sizes have 1.2 denoising steps an edit" in text
     assert "-50.0 % FLOPs" in text and "6.0 times alone" in text
     assert "wins on FLOPs at 2 of 3 sizes" in text and "at least 50 % of the canvas" in text
     assert "On 16×16 cells with 10 % redrawn (untrained weights): 41 times" in text and "9 times" not in text

@@ -55,7 +55,7 @@ def results(**changes):
         "num_generations": 2,
         "success_difference": 0.012,
         "frontier": frontier,
-        "workload": {"region": 8, "canvas": 64, "turns": 4},
+        "workload": {"region": 8, "canvas": 64, "turns": 4, "image_steps": 1.25},
     }
     made |= {"notes": {"ar_local": "It was trained on full redraws only."}, "machine": {"device": "cpu", "threads": 1}}
     return made | {"command": "python -m mmreason compute --problems 64"} | changes
