@@ -74,8 +74,8 @@ def cost_table(result: Mapping[str, Any]) -> str:
         lines.append(
             f"By formula the autoregressive full redraw wins on FLOPs at {len(lost)} of {len(sizes)} sizes of canvas, "
             f"region, turns and model, all of which redraw at least {100 * least:.0f} % of the canvas at each edit. "
-            f"All sizes have {result['workload']['image_steps']:.1f} denoising steps an edit, as the policy needs on 8×8 "
-            "cells; each step more costs diffusion a pass and its FLOPs."
+            f"All sizes have {result['workload']['image_steps']:.1f} denoising steps an edit, as the policy needs on "
+            "8×8 cells; each step more costs diffusion a pass and its FLOPs."
         )
     return "\n".join(lines)
 
