@@ -27,6 +27,7 @@ from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import DIFFICULTIES, Problem, Trace
 from mmreason.rewards.assignment import (
     EPSILON,
+    MODALITIES,
     NO_SPREAD,
     AssignmentConfig,
     GroupAdvantages,
@@ -44,7 +45,6 @@ from mmreason.training.rl.likelihood import pack_traces, score_tokens, token_bud
 from mmreason.training.rl.loss import POOLED, TokenCounts, constant_lengths, sharing_tokens, token_weights, tokens_in
 from mmreason.training.validation import held_out
 
-MODALITIES = ("text", "image")
 TERMS: dict[str, Callable[[SegmentAdvantage], float]] = {
     "signal": lambda s: _over(s.own, s.sigma_joint),
     "leak": lambda s: _over(s.other, s.sigma_joint),

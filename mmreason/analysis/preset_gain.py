@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.comparison.headline import FEWEST_SEEDS
+from mmreason.analysis.statistics import t_interval
 from mmreason.errors import MMReasonError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
 
-T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131)
-
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Mean gain over seeds with its 95 % interval (Student's t), None with one seed."""
+    """Mean gain over seeds with its 95 % interval (Student's t), None below three."""
     gains = [row["after"] - row["before"] for row in rows]
-    mean, n = statistics.fmean(gains), len(gains)
-    half = None
-    if n > 1:
-        half = T_975[min(n - 2, len(T_975) - 1)] * statistics.stdev(gains) / math.sqrt(n)
     return {
         "before": statistics.fmean(row["before"] for row in rows),
         "after": statistics.fmean(row["after"] for row in rows),
-        "gain": mean,
-        "gain_ci95": None if half is None else [mean - half, mean + half],
-        "clear": sum(row["clear"] for row in rows),
+        "gain": statistics.fmean(gains),
+        "gain_ci95": list(t_interval(gains)) if len(gains) >= FEWEST_SEEDS else None,
         "longest_seconds": max(row["seconds"] for row in rows),
         "seeds": list(rows),
     }

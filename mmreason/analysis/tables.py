@@ -12,6 +12,7 @@ from mmreason.analysis.comparison.gains import UNIFIED, gain_of_control, granula
 from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import DOUBLE
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
+from mmreason.analysis.paper import FLOPS_REDUCTION, GAINS
 from mmreason.analysis.statistics import difference_interval
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
@@ -55,7 +56,8 @@ def cost_table(result: Mapping[str, Any]) -> str:
         )
     lines += [
         "",
-        f"`diffusion_local` against `ar_full`: {-100 * result['flops_reduction']:+.1f} % FLOPs (the paper: −26.9 %), "
+        f"`diffusion_local` against `ar_full`: {-100 * result['flops_reduction']:+.1f} % FLOPs (the paper: "
+        f"{-100 * FLOPS_REDUCTION:+.1f} %), "
         f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']} and "
         f"{result['time_ratio_single']:.1f} times alone, success "
         f"{100 * result['success_difference']:+.1f} points ({_points(result['arms'])}).",
@@ -152,13 +154,13 @@ ARM_WORDS = {
     **{f"{name}_turn": f"{words}, by turn" for name, words in CONTROL_WORDS.items()},
 }
 GAIN_WORDS = {
-    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper +11.2 %)",
+    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper {gain_over_joint:+.1%})",
     "gain_assignment": "of it the assignment",
     "gain_denominator": "of it the denominator",
     "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, all else alike",
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, all else alike",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
-    "gain_factorized_over_base": "factorized by {granularity} over the start (the paper +38.0 %)",
+    "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+.1%})",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
 SETUP_WORDS = {
@@ -176,7 +178,10 @@ def gains_of(row: Mapping[str, Any]) -> dict[str, str]:
     """The gains that are known of a set-up, in words, by their keys; the registered primary one is the first."""
     granularity, primary = granularity_over_base(row), row.get("primary")
     ordered = sorted(GAIN_WORDS, key=lambda key: key != primary)
-    said = {key: "primary: " * (key == primary) + GAIN_WORDS[key].format(granularity=granularity) for key in ordered}
+    said = {
+        key: "primary: " * (key == primary) + GAIN_WORDS[key].format(granularity=granularity, **GAINS)
+        for key in ordered
+    }
     return {key: words for key, words in said.items() if row.get(key)}
 
 

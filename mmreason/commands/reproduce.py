@@ -40,12 +40,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError("--beside and --deadline are of a --setup, got none")
     from mmreason.analysis.comparison.headline import compare
     from mmreason.analysis.comparison.prediction import INTERFERENCE
-    from mmreason.analysis.comparison.protocol import GRANULARITIES, HEADLINE, QUICK, Run, planned_runs
+    from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.comparison.registry import all_setups
     from mmreason.analysis.comparison.relation import relation
     from mmreason.analysis.comparison.reproduce import Reproduction, check_ship
     from mmreason.analysis.tables import comparison_table, relation_table, update_readme
     from mmreason.disk import write_json
+    from mmreason.rewards.assignment import GRANULARITIES
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
 

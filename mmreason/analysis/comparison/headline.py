@@ -14,15 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, GRANULARITIES, Protocol
+from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, Protocol
+from mmreason.analysis.paper import GAINS
 from mmreason.analysis.statistics import RESAMPLES, interval, resampled_means, sign_flip_p
 from mmreason.errors import ConfigError
+from mmreason.rewards.assignment import GRANULARITIES
 from mmreason.seeds import numpy_generator
 
 CURVES = ("success", "text_reward", "image_reward")
 FEWEST_SEEDS = 3  # for a verdict
 FEWEST_FLIPPED = 6  # below, no signs of all seeds are rarer than one in twenty
-PAPER = {"gain_over_joint": 0.112, "gain_over_base": 0.3804}  # arXiv 2606.14792
 
 
 def solved_tasks(outcomes: Mapping[str, Any]) -> np.ndarray:
@@ -66,7 +67,7 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
     own brings, without and with factorizing.  ``first_look`` is the difference of the seeds planned first, where
     more were added after it, and ``added`` that of these.
     """
-    result: dict[str, Any] = {"protocol": asdict(protocol), "paper": PAPER}
+    result: dict[str, Any] = {"protocol": asdict(protocol), "paper": GAINS}
     result |= {"granularity": protocol.granularity, "difficulty": dict(protocol.difficulties)}
     by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
     result |= _paired(base, by_arm)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from mmreason.records import DIFFICULTIES
-from mmreason.rewards.assignment import MODALITIES, SWAPPED, TO_GO, WHITENED
+from mmreason.rewards.assignment import GRANULARITIES, MODALITIES, SWAPPED, TO_GO, WHITENED
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.settings import build, settings_of
@@ -29,7 +29,6 @@ ARM_SETTINGS: Mapping[str, Mapping[str, Any]] = {
     TO_GO: {"assignment": TO_GO},
 }
 """What an arm has of its own; ``silent`` is a modality whose reward counts nothing."""
-GRANULARITIES = ("trace", "turn")
 
 
 @dataclass(frozen=True, slots=True)

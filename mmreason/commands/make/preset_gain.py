@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.preset_gain import read_gain, summary
-from mmreason.analysis.statistics import overlap, wilson
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
@@ -73,12 +72,10 @@ def one_seed(settings: TrainSettings, seed: int, checkpoint: str, threads: int) 
         if process.returncode:
             raise ConfigError(f"the training of seed {seed} failed: {process.stderr.strip().splitlines()[-1]}")
         evaluated = [row["success"]["mean"] for row in read_metrics(Path(folder)) if "success" in row]
-    before, after = (wilson(rate, settings.eval_problems) for rate in (evaluated[0], evaluated[-1]))
     return {
         "seed": seed,
         "before": evaluated[0],
         "after": evaluated[-1],
-        "clear": not overlap(before, after),
         "seconds": seconds,
         "threads": threads,
     }

@@ -32,10 +32,10 @@ import torch
 
 from mmreason import limits
 from mmreason.records import Trace
+from mmreason.rewards.assignment import MODALITIES
 from mmreason.training.rl.config import LossConfig
 
 POOLED = "pooled"  # both modalities, among the counts
-MODALITIES = ("text", "image")
 
 
 def constant_lengths(text_length: int, canvas: int) -> dict[str, int]:

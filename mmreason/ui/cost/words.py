@@ -8,10 +8,10 @@ from typing import Any
 
 from mmreason.analysis.cost.results import Point, Results, Row
 from mmreason.analysis.cost.workload import ARMS
+from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import difference_interval
 from mmreason.ui.shell.words import flops, percent, seconds, three_figures
 
-PAPER_REDUCTION = 0.269  # the paper's saving of FLOPs by localized edits
 TOLERANCE = 0.01  # success that local edits may lose and still count as level
 ARM_WORDS = {
     "ar_full": "Autoregressive, full redraw",
@@ -41,7 +41,7 @@ def headline(results: Results) -> list[list[str]]:
     finding = (
         f"Drawing only what changes, diffusion spends {percent(abs(saving))} {fewer} FLOPs "
         f"on a rollout than redrawing every image autoregressively: {flops(local.flops)} against {flops(full.flops)}. "
-        f"The paper reports {percent(PAPER_REDUCTION)} fewer."
+        f"The paper reports {percent(FLOPS_REDUCTION)} fewer."
     )
     times = (
         f"It is {speed(results.time_ratio_single)} for a single visitor and {speed(results.time_ratio)} "
@@ -70,7 +70,7 @@ def setbacks(results: Results) -> list[str]:
     found = []
     if results.flops_reduction < 0:
         found.append("local diffusion costs more FLOPs than the full redraw")
-    elif results.flops_reduction < PAPER_REDUCTION:
+    elif results.flops_reduction < FLOPS_REDUCTION:
         found.append("the saving is smaller than the paper's")
     if results.time_ratio_single < 1:
         found.append("it is slower for a single visitor")
@@ -114,8 +114,8 @@ def counted_in_steps(results: Results) -> str:
     return (
         "As far as the authors' public repositories show, they give a picture denoising steps in proportion to the "
         f"share of it that is drawn anew. Counted so, local edits save {percent(1 - region / canvas)} of the steps "
-        f"here, where an edit draws {region:.0f} of {canvas:.0f} cells; {percent(PAPER_REDUCTION)} would be edits of "
-        f"{percent(1 - PAPER_REDUCTION)} of the picture. Finished rollouts leave a batch in every arm."
+        f"here, where an edit draws {region:.0f} of {canvas:.0f} cells; {percent(FLOPS_REDUCTION)} would be edits of "
+        f"{percent(1 - FLOPS_REDUCTION)} of the picture. Finished rollouts leave a batch in every arm."
     )
 
 

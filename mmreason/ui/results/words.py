@@ -8,8 +8,9 @@ from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.cost.results import Results
+from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.tables import CONTROL_WORDS, SETUP_WORDS, gains_of, setup_progress
-from mmreason.ui.cost.words import PAPER_REDUCTION, against_us, families, setbacks, success_words
+from mmreason.ui.cost.words import against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points
 
 DIFFERS = (
@@ -32,7 +33,7 @@ def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
             "lead",
             f"Local edits: {percent(abs(results.flops_reduction))} {more} FLOPs a rollout than redrawing the whole "
             f"image autoregressively ({flops(local.flops)} against {flops(full.flops)}); it "
-            f"{success_words(results)}. The paper: {percent(PAPER_REDUCTION)} fewer.",
+            f"{success_words(results)}. The paper: {percent(FLOPS_REDUCTION)} fewer.",
         ],
         ["plain", families(results)],
     ]
@@ -102,7 +103,8 @@ def _authors_setting(found: Comparison) -> list[list[str]]:
         return []
     gained, why = row.get("gain_separate_over_unified"), []
     if gained:
-        said = f"factorized as theirs over joint as theirs: {registered_gain(gained)} (the paper: +11.2 %)"
+        said = f"factorized as theirs over joint as theirs: {registered_gain(gained)} (the paper: "
+        said += f"{signed(found.paper['gain_over_joint'])})"
         for key, name in (("gain_assignment", "assignment"), ("gain_denominator", "denominator")):
             if row.get(key):
                 why.append(f"the {name} alone {registered_gain(row[key])}")
