@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
+import tracemalloc
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -307,6 +309,41 @@ def test_per_token_probabilities_are_those_of_the_file(tmp_path):
     group = sources.open_upload([str(tmp_path / "r.json")])
     tokens = asked(group.token, "segment", g=0, s=0)["tokens"]
     assert [one["probability"] for one in tokens] == [1.0, pytest.approx(0.5), None]
+
+
+def drawn_by_cells(path: Path, side: int, boxes: list[list[int]]) -> Group:
+    """A file of one edit of ``boxes`` on a grid of ``side`` × ``side`` cells, the first of them committed."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "PNG")
+    part = {
+        **{"type": "image", "image": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"},
+        **{"grid": [side, side], "region": {"unit": "cells", "boxes": boxes}},
+        "steps": [{"step": 1, "committed": [0], "probability": [0.5]}],
+    }
+    file = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
+    path.write_text(json.dumps(file))
+    return sources.open_upload([str(path)])
+
+
+def test_how_sure_an_edit_was_is_said_by_cell_where_they_can_be_shown(tmp_path):
+    for side, boxes, first in (
+        (8, [[3, 2, 4, 5], [2, 7, 99, 99], [3, 2, 3, 3]], [2, 7, 0.5]),
+        (100_000, [[7, 7, 7, 9]] * 1024, [7, 7, 0.5]),
+        (64, [[1, 1, 50, 64], [9, 1, 62, 64]], [1, 1, 0.5]),
+        (64, [[1, 1, 63, 64]], None),
+        (64, [[1, 1, 32, 64], [33, 1, 64, 64]], None),
+    ):
+        group = drawn_by_cells(tmp_path / "r.json", side, boxes)
+        sure = asked(group.token, "segment", g=0, s=0)["pictures"]["sure"]
+        assert sure == (first and {"grid": [side, side], "cells": [first]})
+
+
+def test_a_region_of_any_size_takes_no_memory_of_its_size(tmp_path):
+    group = drawn_by_cells(tmp_path / "r.json", 100_000, [[1, 1, 400, 400], [1, 1, 100_000, 2]])
+    tracemalloc.start()
+    assert asked(group.token, "segment", g=0, s=0)["pictures"]["sure"] is None
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 # Files of the host
