@@ -140,3 +140,16 @@ def test_a_file_of_version_1_opens_as_ever() -> None:
 def test_the_schema_of_version_2_is_current(tmp_path: Path) -> None:
     export_schema_two(tmp_path / "schema.json")
     assert (tmp_path / "schema.json").read_text() == (ROOT / "assets" / "trace-2.schema.json").read_text()
+
+
+def test_many_puzzles_of_one_group_are_told_apart_by_short_names(tmp_path: Path) -> None:
+    two = two_of([example()])
+    lines = []
+    for i, group in enumerate(["step 8′3", *["step 8"] * 30]):
+        prompt = two["prompts"][0]
+        problem = prompt["problem"] | {"task": f"task {i}"}
+        lines.append(json.dumps(two | {"prompts": [prompt | {"problem": problem, "group": group}]}))
+    (tmp_path / "run.jsonl").write_text("\n".join(lines))
+    names = [prompt.id for prompt in open_rollouts(tmp_path / "run.jsonl").rollouts.prompts]
+    assert names[:6] == ["step 8′3", "step 8", "step 8′", "step 8′2", "step 8′4", "step 8′5"]
+    assert len(set(names)) == 31 and max(map(len, names)) == len("step 8′30")

@@ -57,6 +57,7 @@ class Gathered:
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
         self.names: set[str] = set()  # of those that have been called something here
+        self.again: Counter[str] = Counter()  # how often each of these names was wanted for one more
         self.rollouts: list[tuple[Any, Rollout]] = []
         self.judges: dict[str, tuple[str, ...]] = {}
         self.notes: list[str] = []
@@ -153,10 +154,11 @@ class Gathered:
         self._append(key, rollout)
 
     def _called(self, group: str) -> str:
-        """What a prompt that has no name of its own is called, as no other is."""
-        name = group or f"prompt {len(self.prompts) + 1}"
+        """What a prompt that has no name of its own is called, as no other is: ``a``, ``a′``, ``a′2``, ``a′3`` …"""
+        name = wanted = group or f"prompt {len(self.prompts) + 1}"
         while name in self.names:
-            name += "′"
+            self.again[wanted] += 1
+            name = f"{wanted}′{self.again[wanted]}" if self.again[wanted] > 1 else f"{wanted}′"
         self.names.add(name)
         return name
 
