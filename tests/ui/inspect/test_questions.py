@@ -7,18 +7,23 @@ import io
 import json
 import re
 import tracemalloc
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from gradio.context import LocalContext
 from PIL import Image
 
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
 from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
+from mmreason.ui.group import held
 from mmreason.ui.group.held import SHELF, Group, Shelf
 from mmreason.ui.group.outline import outline_of
 from mmreason.ui.host.settings import name_of
@@ -102,6 +107,45 @@ def test_those_that_were_asked_for_longest_ago_go_first():
     for _ in range(255):
         shelf.put(Group(rollouts, "more"))
     assert shelf.get(first.token) is first and shelf.get(second.token) is None
+
+
+def opened_by(shelf: Shelf, session: str, address: str | None = None) -> Group:
+    """A group that the page's visitor of ``session`` has opened, who comes from ``address`` if that is known."""
+    client = SimpleNamespace(host=address or "127.0.0.1")
+    request = SimpleNamespace(session_hash=session, client=client, headers={})
+
+    def opening() -> Group:
+        LocalContext.request.set(cast(Any, request))
+        return shelf.put(Group(open_bundled(FIRST).rollouts, session))
+
+    return copy_context().run(opening)
+
+
+def test_who_opens_many_closes_their_own_and_nobody_elses(monkeypatch):
+    monkeypatch.setattr(held, "MAX_GROUPS", 6)
+    for address in (None, "8.8.8.8"):
+        shelf = Shelf()
+        others = [opened_by(shelf, "a"), opened_by(shelf, "b", "9.9.9.9"), opened_by(shelf, "b", "9.9.9.9")]
+        many = [opened_by(shelf, "c" if address is None else f"c{i}", address) for i in range(20)]
+        assert [group for group in (*others, *many) if shelf.get(group.token)] == [*others, *many[-3:]]
+
+
+def test_who_holds_the_most_bytes_makes_room_for_whoever_comes(monkeypatch):
+    shelf = Shelf()
+    small, *large = opened_by(shelf, "a"), opened_by(shelf, "b"), opened_by(shelf, "b")
+    monkeypatch.setattr(held, "MAX_BYTES", 3 * small.size)
+    new = opened_by(shelf, "c")
+    assert [group for group in (small, *large, new) if shelf.get(group.token)] == [small, large[1], new]
+
+
+def test_a_group_that_has_grown_stays_whose_it_was(monkeypatch):
+    shelf = Shelf()
+    first, second = opened_by(shelf, "a"), opened_by(shelf, "a")
+    monkeypatch.setattr(held, "MAX_GROUPS", 3)
+    shelf.put(replace(first, token=first.token))
+    other, new = opened_by(shelf, "b"), opened_by(shelf, "b")
+    assert [token for token in (first.token, second.token) if shelf.get(token)] == [first.token]
+    assert shelf.get(other.token) and shelf.get(new.token)
 
 
 def test_a_question_out_of_range_gets_a_sentence():
