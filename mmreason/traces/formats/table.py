@@ -19,7 +19,8 @@ ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
 
 _MAX_COLUMNS = 1000
 _MAX_GROUP = 2 * 2**30  # bytes of a row group, unpacked
-_BATCH = 8  # rows at once: a page's worth of equal cells unpacks to many copies
+_MAX_ROW = 256 * 2**20  # bytes of a row in memory: what is equal may stand in the file once
+_VALUE = 64  # bytes of a value in memory, beside what it holds
 
 PARQUET = b"PAR1"
 
@@ -91,15 +92,31 @@ def _parquet_rows(file: BinaryIO, name: str) -> Iterator[tuple[str, dict[str, An
                 f"file {quoted(name)} must hold at most {MAX_ROLLOUTS} rows, {_MAX_COLUMNS} columns and "
                 f"{_MAX_GROUP // 2**30} GB a row group, holds {count} rows and {columns} columns"
             )
-        for batch in table.iter_batches(batch_size=_BATCH, use_threads=False):
-            for i in range(batch.num_rows):
-                number += 1
-                row = batch.slice(i, 1).to_pylist()[0]
-                yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
+        for batch in table.iter_batches(batch_size=1, use_threads=False):
+            number += 1
+            if (size := sum(map(_unpacked, batch.columns))) > _MAX_ROW:
+                raise TraceError(
+                    f"row {number} must take at most {_MAX_ROW // 2**20} MB in memory, takes {size // 2**20} MB"
+                )
+            row = batch.to_pylist()[0]
+            yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
     except TraceError:
         raise
     except Exception:  # pyarrow raises many kinds on forged files
         raise TraceError(f"file {quoted(name)} is not a parquet file that can be read") from None
+
+
+def _unpacked(column: Any) -> int:
+    """About how many bytes the values of an arrow array take as objects of Python, at all its levels."""
+    size = _VALUE * len(column)
+    if hasattr(column, "dictionary"):
+        return size + column.dictionary.nbytes * len(column)
+    if hasattr(column, "keys"):  # a map
+        return size + _unpacked(column.keys) + _unpacked(column.items)
+    if not hasattr(column, "flatten"):
+        return size + column.nbytes
+    inner = column.flatten()
+    return size + sum(map(_unpacked, inner if isinstance(inner, list) else [inner]))
 
 
 def _cell(value: Any, number: int, depth: int) -> Any:

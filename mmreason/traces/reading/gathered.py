@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from mmreason.disk import one_line, quoted
 from mmreason.errors import ConfigError, TraceError
+from mmreason.traces.footprint import footprint
 from mmreason.traces.formats import IMPORTERS
 from mmreason.traces.formats.row import Read, Row
 from mmreason.traces.formats.table import rows_of
@@ -53,7 +54,7 @@ class Gathered:
 
     def __init__(self, mapping: Mapping[str, tuple[str, ...]], max_bytes: int | None = None) -> None:
         self.mapping, self.max_bytes = mapping, max_bytes
-        self.held = 0  # bytes of words and pictures, counted where ``max_bytes`` bounds them
+        self.held = 0  # bytes in memory, counted where ``max_bytes`` bounds them
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
         self.names: set[str] = set()  # of those that have been called something here
@@ -122,7 +123,9 @@ class Gathered:
         self.judges |= judges
         for prompt in prompts:
             known = self.prompts.setdefault(("two", prompt.id), prompt)
-            if known is not prompt and _looks(known.parts) != _looks(prompt.parts):
+            if known is prompt:
+                self._hold(prompt.parts, prompt)
+            elif _looks(known.parts) != _looks(prompt.parts):
                 raise TraceError(f"trace field 'prompts': id {quoted(prompt.id)} stands for two different prompts")
         for i, rollout in enumerate(rollouts):
             if ("two", rollout.prompt) not in self.prompts:
@@ -135,6 +138,7 @@ class Gathered:
     def add_member(self, data: dict[str, Any], shelf: Shelf, version: int = VERSION, group: str = "") -> None:
         """Add a checked trace of ours, read from a file of ``version`` that calls its group so."""
         self.version_one.append(data)
+        self._hold((), data)
         self._add_read(read_one(data, shelf, version), group)
 
     def _add_read(self, read: Read, group: str = "") -> None:
@@ -146,6 +150,7 @@ class Gathered:
         if key not in self.prompts:
             is_plain = read.prompt_id and not read.format.startswith("trace version")
             self.prompts[key] = Prompt(read.prompt_id if is_plain else self._called(group), read.prompt)
+            self._hold(read.prompt, self.prompts[key])
         more = {name: value for name, value in read.more.items() if not _holds_bytes(value)}
         rollout = Rollout(
             *(read.id, "", read.parts, read.rewards, read.success),
@@ -164,18 +169,21 @@ class Gathered:
 
     def _append(self, key: Any, rollout: Rollout) -> None:
         self.rollouts.append((key, rollout))
-        if self.max_bytes is not None:
-            self.held += sum(
-                len(part.text or "") + len((part.picture and part.picture.content) or b"") for part in rollout.parts
-            )
-            if self.held > self.max_bytes:
-                raise TraceError(f"it unpacks to more than {self.max_bytes // 2**20} MB")
+        self._hold(rollout.parts, rollout)
         for what, count, most in (
             ("prompts", len(self.prompts), MAX_PROMPTS),
             ("rollouts", len(self.rollouts), MAX_ROLLOUTS),
         ):
             if count > most:
                 raise TraceError(f"there must be at most {most} {what}")
+
+    def _hold(self, parts: Sequence[Part], read: Any) -> None:
+        """Count what is held of the file from now on, and the pictures of its ``parts``; raises TraceError."""
+        if self.max_bytes is None:
+            return
+        self.held += footprint(read) + sum(len((part.picture and part.picture.content) or b"") for part in parts)
+        if self.held > self.max_bytes:
+            raise TraceError(f"it unpacks to more than {self.max_bytes // 2**20} MB")
 
     def opened(self, name: str) -> Opened:
         """All of it; raises TraceError if there is no rollout."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from mmreason.analysis.rollouts.reading import pictures
 from mmreason.errors import ConfigError
+from mmreason.traces.footprint import footprint
 from mmreason.traces.picture import Picture
 from mmreason.traces.reading.growing import Growing
 from mmreason.traces.rollouts import Rollout, Rollouts
@@ -22,7 +23,7 @@ from mmreason.ui.group.opened import Opened, start_picture
 from mmreason.ui.host.visitor import asking
 
 MAX_GROUPS = 256
-MAX_BYTES = 2**30  # of pictures and words, all groups together
+MAX_BYTES = 2**30  # of all groups together
 GONE = "these rollouts are not open on this server any more; open them again"
 
 
@@ -41,7 +42,7 @@ class Group:
     pictures: list[Picture] = field(init=False)
     number_of: dict[str, int] = field(init=False)  # of a picture, by its key
     starts: dict[tuple[int, int], str] = field(init=False)  # key of the canvas that a rollout of ours began with
-    size: int = field(init=False)
+    size: int = field(init=False)  # bytes in memory
 
     def __post_init__(self) -> None:
         self.groups = self.rollouts.groups
@@ -52,8 +53,8 @@ class Group:
             if picture.key not in self.number_of and not picture.broken:
                 self.number_of[picture.key] = len(self.pictures)
                 self.pictures.append(picture)
-        letters = sum(len(part.text or "") for rollout in self.rollouts.rollouts for part in rollout.parts)
-        self.size = letters + sum(len(picture.content or b"") for picture in self.pictures)
+        shown = sum(len(picture.content or b"") for picture in self.pictures)
+        self.size = shown + footprint(self.rollouts, self.natives)
 
     def native(self, prompt: int) -> Opened | None:
         """The traces of ours that the prompt's rollouts are, if they are."""

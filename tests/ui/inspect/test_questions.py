@@ -138,6 +138,15 @@ def test_who_holds_the_most_bytes_makes_room_for_whoever_comes(monkeypatch):
     assert [group for group in (small, *large, new) if shelf.get(group.token)] == [small, large[1], new]
 
 
+@pytest.mark.parametrize("field", ["steps", "tokens", "x"])
+def test_a_groups_size_is_of_all_that_it_holds(tmp_path, field):
+    value = [{"step": 1, "tokens": ["a"] * 20_000}] if field == "steps" else ["a"] * 20_000
+    part = {"type": "text", "text": "a", field: value}
+    file = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
+    (tmp_path / "r.json").write_text(json.dumps(file))
+    assert 2**23 > sources.open_upload([str(tmp_path / "r.json")]).size > 20_000 * 8
+
+
 def test_a_group_that_has_grown_stays_whose_it_was(monkeypatch):
     shelf = Shelf()
     first, second = opened_by(shelf, "a"), opened_by(shelf, "a")
