@@ -495,6 +495,18 @@ def test_whatever_is_held_of_a_file_counts(path: str, value: Any) -> None:
     assert plain < 20_000 and held_by([row]) > 80_000
 
 
+@pytest.mark.parametrize("field", ["image", "mask"])
+def test_pictures_and_masks_count_by_their_bytes(field: str) -> None:
+    buffer = io.BytesIO()
+    Image.frombytes("L", (300, 300), random.Random(0).randbytes(90_000)).save(buffer, "PNG")
+    told = {"image": START, "mask": START} | {
+        field: f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    }
+    part = {"type": "image", "image": told["image"], "region": {"mask": told["mask"]}}
+    row = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
+    assert 110_000 > held_by([row]) > 90_000
+
+
 def test_unknown_columns_of_another_system_count() -> None:
     row = {"prompt": "q", "completion": "a"}
     assert held_by([row | {"x": MANY}] * 3) > 3 * 80_000 > 3 * held_by([row])

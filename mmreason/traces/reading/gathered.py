@@ -22,6 +22,7 @@ from mmreason.traces.versions.one import read_one
 from mmreason.traces.versions.ours import VERSION_TWO, groups_of, is_ours
 from mmreason.traces.versions.two import misspelt, read_two
 
+MAX_NOTES = 100  # after which no more fields are said to be misspelt
 JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it
 COLUMNS = (  # of --map: which column of the table stands for it
     *("messages", "prompt", "completion", "images", "prompt_id", "id", "step", "answer"),
@@ -112,7 +113,8 @@ class Gathered:
             for data in members_of(row):
                 self.add_member(data, shelf)
             return
-        self.notes += [note for note in misspelt(row) if note not in self.notes]
+        if len(self.notes) < MAX_NOTES:
+            self.notes += [note for note in misspelt(row) if note not in self.notes]
         if is_ours(row):
             members = checked_ones(row)
             for data, group in zip(members, groups_of(row), strict=True):
@@ -178,10 +180,11 @@ class Gathered:
                 raise TraceError(f"there must be at most {most} {what}")
 
     def _hold(self, parts: Sequence[Part], read: Any) -> None:
-        """Count what is held of the file from now on, and the pictures of its ``parts``; raises TraceError."""
+        """Count what is held of the file from now on, and pictures and masks of its ``parts``; raises TraceError."""
         if self.max_bytes is None:
             return
-        self.held += footprint(read) + sum(len((part.picture and part.picture.content) or b"") for part in parts)
+        pictures = [picture for part in parts for picture in (part.picture, part.region and part.region.mask)]
+        self.held += footprint(read) + sum(len((picture and picture.content) or b"") for picture in pictures)
         if self.held > self.max_bytes:
             raise TraceError(f"it unpacks to more than {self.max_bytes // 2**20} MB")
 
