@@ -399,6 +399,18 @@ def test_hostile_parquet_is_refused(tmp_path: Path) -> None:
         open_rollouts(table([{"prompt": "q", "completion": "a"}] * 20_001, tmp_path))
 
 
+def test_lists_and_objects_are_counted_before_they_are_made(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("mmreason.traces.formats.table.MAX_VALUES", 200)
+    many, few = ({**VALID, "x": value} for value in ([[]] * 201, ["[{"] * 50))
+    for content in (json.dumps(many), json.dumps(many, indent=1), f"{json.dumps(few)}\n{json.dumps(many)}\n"):
+        (tmp_path / "r.jsonl").write_text(content)
+        with pytest.raises(TraceError, match=r"must hold at most 200 lists and objects, holds about 2\d\d$") as error:
+            open_rollouts(tmp_path / "r.jsonl")
+        assert_one_sentence(error)
+    (tmp_path / "r.jsonl").write_text(json.dumps(few))
+    assert open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts
+
+
 ONE_TEXT = pyarrow.DictionaryArray.from_arrays(
     pyarrow.array([0] * 100, pyarrow.int32()), pyarrow.array(["x" * 50_000])
 )

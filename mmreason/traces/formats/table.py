@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.handed import MAX_DEPTH, Handed
-from mmreason.traces.plain import check_plain
+from mmreason.traces.plain import MAX_VALUES, check_plain
 from mmreason.traces.rollouts import MAX_ROLLOUTS
 
 ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
@@ -39,10 +39,10 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
     lines = ((before + number, line) for number, line in ROLLOUTS.lines(file, name))
     number, first = next(lines, (before + 1, b""))
     try:
-        value = ROLLOUTS.parse(first, name)
+        value = _parsed(first, name)
     except TraceError:  # a document over several lines, or not JSON at all
         file.seek(0)
-        value = ROLLOUTS.parse(file.read(ROLLOUTS.max_bytes + 1), name)
+        value = _parsed(file.read(ROLLOUTS.max_bytes + 1), name)
         lines = iter(())
     if isinstance(value, list):
         for i, row in enumerate(value):
@@ -54,7 +54,7 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
     while following is not None:
         number, line = following
         try:
-            value = ROLLOUTS.parse(line)
+            value = _parsed(line)
         except TraceError as error:
             if not line.endswith(b"\n"):
                 notes.append(f"line {number} of {quoted(name)} is not finished and left out")
@@ -62,6 +62,14 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
             raise TraceError(f"line {number} of {quoted(name)}: {error}") from None
         yield f"line {number}", _checked(value, f"line {number}")
         following = next(lines, None)
+
+
+def _parsed(content: bytes, name: str | None = None) -> Any:
+    """The JSON of ``content``; raises TraceError, of more than ``check_plain`` takes before it fills the memory."""
+    if (count := content.count(b"[") + content.count(b"{")) > MAX_VALUES:
+        called = f"file {quoted(name)}" if name else "it"
+        raise TraceError(f"{called} must hold at most {MAX_VALUES} lists and objects, holds about {count}")
+    return ROLLOUTS.parse(content, name)
 
 
 def _checked(row: Any, called: str) -> dict[str, Any]:
