@@ -23,7 +23,7 @@ from mmreason.analysis.rollouts.first_look import first_look
 from mmreason.analysis.rollouts.push import pushes
 from mmreason.analysis.rollouts.reading import broken, damaged, reading
 from mmreason.errors import MMReasonError, TraceError
-from mmreason.traces.opening import open_content, open_rollouts
+from mmreason.traces.opening import open_content, open_contents, open_rollouts
 from mmreason.traces.picture import BrokenPicture
 from mmreason.traces.rollouts import Rollouts
 from mmreason.traces.versions.two import export_schema_two
@@ -397,6 +397,131 @@ def test_hostile_parquet_is_refused(tmp_path: Path) -> None:
         assert_one_sentence(error)
     with pytest.raises(TraceError, match="must hold at most 20000 rows"):
         open_rollouts(table([{"prompt": "q", "completion": "a"}] * 20_001, tmp_path))
+
+
+def test_lists_and_objects_are_counted_before_they_are_made(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("mmreason.traces.formats.table.MAX_VALUES", 200)
+    many, few = ({**VALID, "x": value} for value in ([[]] * 201, ["[{"] * 50))
+    for content in (json.dumps(many), json.dumps(many, indent=1), f"{json.dumps(few)}\n{json.dumps(many)}\n"):
+        (tmp_path / "r.jsonl").write_text(content)
+        with pytest.raises(TraceError, match=r"must hold at most 200 lists and objects, holds about 2\d\d$") as error:
+            open_rollouts(tmp_path / "r.jsonl")
+        assert_one_sentence(error)
+    (tmp_path / "r.jsonl").write_text(json.dumps(few))
+    assert open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts
+
+
+ONE_TEXT = pyarrow.DictionaryArray.from_arrays(
+    pyarrow.array([0] * 100, pyarrow.int32()), pyarrow.array(["x" * 50_000])
+)
+ROWS: dict[str, Any] = {
+    "words": pyarrow.array(["x" * 5_000_000]),
+    "equal words": pyarrow.ListArray.from_arrays(pyarrow.array([0, 100], pyarrow.int32()), ONE_TEXT),
+    "nothing": pyarrow.array([[[]] * 80_000]),
+    "objects": pyarrow.array([[{"a": 1}] * 40_000]),
+    "a map": pyarrow.array([[("a", 1)] * 40_000], pyarrow.map_(pyarrow.string(), pyarrow.int8())),
+}
+
+
+@pytest.mark.parametrize("name", list(ROWS))
+def test_a_row_that_takes_too_much_memory_is_refused_before_it_does(name: str, tmp_path: Path, monkeypatch) -> None:
+    """The file itself is small: what is equal stands in it once."""
+    monkeypatch.setattr("mmreason.traces.formats.table._MAX_ROW", 4 * 2**20)
+    columns = {"prompt": ["q"], "completion": ["a"], "more": ROWS[name]}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    assert (tmp_path / "t.parquet").stat().st_size < 2**20
+    monkeypatch.setattr("mmreason.traces.formats.table._cell", lambda *_: pytest.fail("it was unpacked"))
+    with pytest.raises(TraceError, match=r"row 1 must take at most 4 MB in memory, takes \d+ MB$") as error:
+        open_rollouts(tmp_path / "t.parquet")
+    assert_one_sentence(error)
+
+
+def test_categories_maps_and_lists_of_a_table_are_read(tmp_path: Path) -> None:
+    columns = {
+        "prompt": pyarrow.array(["q", "q"]).dictionary_encode(),
+        "completion": ["a", "b"],
+        "map": pyarrow.array([[("a", 1)], []], pyarrow.map_(pyarrow.string(), pyarrow.int8())),
+        "words": [[["x"], []], None],
+    }
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
+    rollouts = open_rollouts(tmp_path / "t.parquet").rollouts.rollouts
+    assert [one.parts[0].text for one in rollouts] == ["a", "b"]
+    assert [dict(one.more) for one in rollouts] == [
+        {"map": [["a", 1]], "words": [["x"], []]},
+        {"map": [], "words": None},
+    ]
+
+
+# What is held
+
+
+def held_by(rows: list[Any], name: str = "r.jsonl") -> int:
+    """The least number of bytes, to a kilobyte, in which ``rows`` may be held."""
+    content = "\n".join(json.dumps(row) for row in rows).encode()
+    low, high = 0, 2**28
+    while high - low > 1000:
+        middle = (low + high) // 2
+        try:
+            open_contents([(name, content)], middle)
+            high = middle
+        except TraceError as error:
+            assert re.fullmatch(r"(.* of .*: )?it unpacks to more than \d+ MB", str(error))
+            low = middle
+    return high
+
+
+MANY: list[Any] = [[] for _ in range(5000)]
+STEPS = [{"step": i, "tokens": ["x"] * 10, "committed": list(range(10))} for i in range(500)]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("prompts.0.x", MANY),
+        ("prompts.0.parts.0.x", MANY),
+        ("prompts.0.parts.0.text", "x" * 100_000),
+        ("rollouts.0.x", {str(i): {} for i in range(2000)}),
+        ("rollouts.0.answer", MANY),
+        ("rollouts.0.settings", {"x": MANY}),
+        ("rollouts.0.cost", {"x": MANY}),
+        ("rollouts.0.parts.0.x", MANY),
+        ("rollouts.0.parts.0.tokens", ["ab"] * 5000),
+        ("rollouts.0.parts.0.logprobs", [-0.5] * 5000),
+        ("rollouts.0.parts.0.steps", STEPS),
+    ],
+)
+def test_whatever_is_held_of_a_file_counts(path: str, value: Any) -> None:
+    """At least 80 kB more each, whether anybody knows the field or not."""
+    part = {"type": "text", "text": "a"}
+    row = {
+        "version": 2,
+        "prompts": [{"id": "p", "parts": [dict(part)]}],
+        "rollouts": [{"prompt": "p", "parts": [dict(part)]}],
+    }
+    plain = held_by([row])
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
+    target: Any = row
+    for key in parents:
+        target = target[key]
+    target[last] = value
+    assert plain < 20_000 and held_by([row]) > 80_000
+
+
+@pytest.mark.parametrize("field", ["image", "mask"])
+def test_pictures_and_masks_count_by_their_bytes(field: str) -> None:
+    buffer = io.BytesIO()
+    Image.frombytes("L", (300, 300), random.Random(0).randbytes(90_000)).save(buffer, "PNG")
+    told = {"image": START, "mask": START} | {
+        field: f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    }
+    part = {"type": "image", "image": told["image"], "region": {"mask": told["mask"]}}
+    row = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
+    assert 110_000 > held_by([row]) > 90_000
+
+
+def test_unknown_columns_of_another_system_count() -> None:
+    row = {"prompt": "q", "completion": "a"}
+    assert held_by([row | {"x": MANY}] * 3) > 3 * 80_000 > 3 * held_by([row])
 
 
 # Fuzz

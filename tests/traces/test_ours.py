@@ -13,7 +13,7 @@ from mmreason.traces.file import check, load, save
 from mmreason.traces.group import load_group
 from mmreason.traces.opening import open_rollouts
 from mmreason.traces.versions.ours import is_ours, ones_of, two_of
-from mmreason.traces.versions.two import check_two, export_schema_two
+from mmreason.traces.versions.two import check_two, export_schema_two, misspelt
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "assets" / "examples").glob("*.json"))
@@ -140,3 +140,28 @@ def test_a_file_of_version_1_opens_as_ever() -> None:
 def test_the_schema_of_version_2_is_current(tmp_path: Path) -> None:
     export_schema_two(tmp_path / "schema.json")
     assert (tmp_path / "schema.json").read_text() == (ROOT / "assets" / "trace-2.schema.json").read_text()
+
+
+def test_of_many_fields_that_are_nearly_known_some_are_named(tmp_path: Path) -> None:
+    lines = []
+    for i in range(3):
+        fields = {f"reward{chr(1000 + 100 * i + j)}": 0 for j in range(90)}
+        lines.append({"version": 2, "prompts": [{"id": f"{i}", "parts": []}]})
+        lines[-1]["rollouts"] = [{"prompt": f"{i}", "parts": [], **fields}]
+    (tmp_path / "r.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    found = open_rollouts(tmp_path / "r.jsonl").rollouts
+    assert len(found.notes) == 180 and len(found.rollouts[2].more) == 90
+    assert len(misspelt({"rollouts": [{f"reward{chr(i)}": 0 for i in range(1000, 2000)}]})) == 100
+
+
+def test_many_puzzles_of_one_group_are_told_apart_by_short_names(tmp_path: Path) -> None:
+    two = two_of([example()])
+    lines = []
+    for i, group in enumerate(["step 8′3", *["step 8"] * 30]):
+        prompt = two["prompts"][0]
+        problem = prompt["problem"] | {"task": f"task {i}"}
+        lines.append(json.dumps(two | {"prompts": [prompt | {"problem": problem, "group": group}]}))
+    (tmp_path / "run.jsonl").write_text("\n".join(lines))
+    names = [prompt.id for prompt in open_rollouts(tmp_path / "run.jsonl").rollouts.prompts]
+    assert names[:6] == ["step 8′3", "step 8", "step 8′", "step 8′2", "step 8′4", "step 8′5"]
+    assert len(set(names)) == 31 and max(map(len, names)) == len("step 8′30")

@@ -12,14 +12,15 @@ from typing import Any, BinaryIO
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.handed import MAX_DEPTH, Handed
-from mmreason.traces.plain import check_plain
+from mmreason.traces.plain import MAX_VALUES, check_plain
 from mmreason.traces.rollouts import MAX_ROLLOUTS
 
 ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
 
 _MAX_COLUMNS = 1000
 _MAX_GROUP = 2 * 2**30  # bytes of a row group, unpacked
-_BATCH = 8  # rows at once: a page's worth of equal cells unpacks to many copies
+_MAX_ROW = 256 * 2**20  # bytes of a row in memory: what is equal may stand in the file once
+_VALUE = 64  # bytes of a value in memory, beside what it holds
 
 PARQUET = b"PAR1"
 
@@ -38,10 +39,10 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
     lines = ((before + number, line) for number, line in ROLLOUTS.lines(file, name))
     number, first = next(lines, (before + 1, b""))
     try:
-        value = ROLLOUTS.parse(first, name)
+        value = _parsed(first, name)
     except TraceError:  # a document over several lines, or not JSON at all
         file.seek(0)
-        value = ROLLOUTS.parse(file.read(ROLLOUTS.max_bytes + 1), name)
+        value = _parsed(file.read(ROLLOUTS.max_bytes + 1), name)
         lines = iter(())
     if isinstance(value, list):
         for i, row in enumerate(value):
@@ -53,7 +54,7 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
     while following is not None:
         number, line = following
         try:
-            value = ROLLOUTS.parse(line)
+            value = _parsed(line)
         except TraceError as error:
             if not line.endswith(b"\n"):
                 notes.append(f"line {number} of {quoted(name)} is not finished and left out")
@@ -61,6 +62,14 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
             raise TraceError(f"line {number} of {quoted(name)}: {error}") from None
         yield f"line {number}", _checked(value, f"line {number}")
         following = next(lines, None)
+
+
+def _parsed(content: bytes, name: str | None = None) -> Any:
+    """The JSON of ``content``; raises TraceError, of more than ``check_plain`` takes before it fills the memory."""
+    if (count := content.count(b"[") + content.count(b"{")) > MAX_VALUES:
+        called = f"file {quoted(name)}" if name else "it"
+        raise TraceError(f"{called} must hold at most {MAX_VALUES} lists and objects, holds about {count}")
+    return ROLLOUTS.parse(content, name)
 
 
 def _checked(row: Any, called: str) -> dict[str, Any]:
@@ -91,15 +100,31 @@ def _parquet_rows(file: BinaryIO, name: str) -> Iterator[tuple[str, dict[str, An
                 f"file {quoted(name)} must hold at most {MAX_ROLLOUTS} rows, {_MAX_COLUMNS} columns and "
                 f"{_MAX_GROUP // 2**30} GB a row group, holds {count} rows and {columns} columns"
             )
-        for batch in table.iter_batches(batch_size=_BATCH, use_threads=False):
-            for i in range(batch.num_rows):
-                number += 1
-                row = batch.slice(i, 1).to_pylist()[0]
-                yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
+        for batch in table.iter_batches(batch_size=1, use_threads=False):
+            number += 1
+            if (size := sum(map(_unpacked, batch.columns))) > _MAX_ROW:
+                raise TraceError(
+                    f"row {number} must take at most {_MAX_ROW // 2**20} MB in memory, takes {size // 2**20} MB"
+                )
+            row = batch.to_pylist()[0]
+            yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
     except TraceError:
         raise
     except Exception:  # pyarrow raises many kinds on forged files
         raise TraceError(f"file {quoted(name)} is not a parquet file that can be read") from None
+
+
+def _unpacked(column: Any) -> int:
+    """About how many bytes the values of an arrow array take as objects of Python, at all its levels."""
+    size = _VALUE * len(column)
+    if hasattr(column, "dictionary"):
+        return size + column.dictionary.nbytes * len(column)
+    if hasattr(column, "keys"):  # a map
+        return size + _unpacked(column.keys) + _unpacked(column.items)
+    if not hasattr(column, "flatten"):
+        return size + column.nbytes
+    inner = column.flatten()
+    return size + sum(map(_unpacked, inner if isinstance(inner, list) else [inner]))
 
 
 def _cell(value: Any, number: int, depth: int) -> Any:

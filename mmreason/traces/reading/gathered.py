@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from mmreason.disk import one_line, quoted
 from mmreason.errors import ConfigError, TraceError
+from mmreason.traces.footprint import footprint
 from mmreason.traces.formats import IMPORTERS
 from mmreason.traces.formats.row import Read, Row
 from mmreason.traces.formats.table import rows_of
@@ -21,6 +22,7 @@ from mmreason.traces.versions.one import read_one
 from mmreason.traces.versions.ours import VERSION_TWO, groups_of, is_ours
 from mmreason.traces.versions.two import misspelt, read_two
 
+MAX_NOTES = 100  # after which no more fields are said to be misspelt
 JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it
 COLUMNS = (  # of --map: which column of the table stands for it
     *("messages", "prompt", "completion", "images", "prompt_id", "id", "step", "answer"),
@@ -53,10 +55,11 @@ class Gathered:
 
     def __init__(self, mapping: Mapping[str, tuple[str, ...]], max_bytes: int | None = None) -> None:
         self.mapping, self.max_bytes = mapping, max_bytes
-        self.held = 0  # bytes of words and pictures, counted where ``max_bytes`` bounds them
+        self.held = 0  # bytes in memory, counted where ``max_bytes`` bounds them
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
         self.names: set[str] = set()  # of those that have been called something here
+        self.again: Counter[str] = Counter()  # how often each of these names was wanted for one more
         self.rollouts: list[tuple[Any, Rollout]] = []
         self.judges: dict[str, tuple[str, ...]] = {}
         self.notes: list[str] = []
@@ -110,7 +113,8 @@ class Gathered:
             for data in members_of(row):
                 self.add_member(data, shelf)
             return
-        self.notes += [note for note in misspelt(row) if note not in self.notes]
+        if len(self.notes) < MAX_NOTES:
+            self.notes += [note for note in misspelt(row) if note not in self.notes]
         if is_ours(row):
             members = checked_ones(row)
             for data, group in zip(members, groups_of(row), strict=True):
@@ -121,7 +125,9 @@ class Gathered:
         self.judges |= judges
         for prompt in prompts:
             known = self.prompts.setdefault(("two", prompt.id), prompt)
-            if known is not prompt and _looks(known.parts) != _looks(prompt.parts):
+            if known is prompt:
+                self._hold(prompt.parts, prompt)
+            elif _looks(known.parts) != _looks(prompt.parts):
                 raise TraceError(f"trace field 'prompts': id {quoted(prompt.id)} stands for two different prompts")
         for i, rollout in enumerate(rollouts):
             if ("two", rollout.prompt) not in self.prompts:
@@ -134,6 +140,7 @@ class Gathered:
     def add_member(self, data: dict[str, Any], shelf: Shelf, version: int = VERSION, group: str = "") -> None:
         """Add a checked trace of ours, read from a file of ``version`` that calls its group so."""
         self.version_one.append(data)
+        self._hold((), data)
         self._add_read(read_one(data, shelf, version), group)
 
     def _add_read(self, read: Read, group: str = "") -> None:
@@ -145,6 +152,7 @@ class Gathered:
         if key not in self.prompts:
             is_plain = read.prompt_id and not read.format.startswith("trace version")
             self.prompts[key] = Prompt(read.prompt_id if is_plain else self._called(group), read.prompt)
+            self._hold(read.prompt, self.prompts[key])
         more = {name: value for name, value in read.more.items() if not _holds_bytes(value)}
         rollout = Rollout(
             *(read.id, "", read.parts, read.rewards, read.success),
@@ -153,27 +161,32 @@ class Gathered:
         self._append(key, rollout)
 
     def _called(self, group: str) -> str:
-        """What a prompt that has no name of its own is called, as no other is."""
-        name = group or f"prompt {len(self.prompts) + 1}"
+        """What a prompt that has no name of its own is called, as no other is: ``a``, ``a′``, ``a′2``, ``a′3`` …"""
+        name = wanted = group or f"prompt {len(self.prompts) + 1}"
         while name in self.names:
-            name += "′"
+            self.again[wanted] += 1
+            name = f"{wanted}′{self.again[wanted]}" if self.again[wanted] > 1 else f"{wanted}′"
         self.names.add(name)
         return name
 
     def _append(self, key: Any, rollout: Rollout) -> None:
         self.rollouts.append((key, rollout))
-        if self.max_bytes is not None:
-            self.held += sum(
-                len(part.text or "") + len((part.picture and part.picture.content) or b"") for part in rollout.parts
-            )
-            if self.held > self.max_bytes:
-                raise TraceError(f"it unpacks to more than {self.max_bytes // 2**20} MB")
+        self._hold(rollout.parts, rollout)
         for what, count, most in (
             ("prompts", len(self.prompts), MAX_PROMPTS),
             ("rollouts", len(self.rollouts), MAX_ROLLOUTS),
         ):
             if count > most:
                 raise TraceError(f"there must be at most {most} {what}")
+
+    def _hold(self, parts: Sequence[Part], read: Any) -> None:
+        """Count what is held of the file from now on, and pictures and masks of its ``parts``; raises TraceError."""
+        if self.max_bytes is None:
+            return
+        pictures = [picture for part in parts for picture in (part.picture, part.region and part.region.mask)]
+        self.held += footprint(read) + sum(len((picture and picture.content) or b"") for picture in pictures)
+        if self.held > self.max_bytes:
+            raise TraceError(f"it unpacks to more than {self.max_bytes // 2**20} MB")
 
     def opened(self, name: str) -> Opened:
         """All of it; raises TraceError if there is no rollout."""

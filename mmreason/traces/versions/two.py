@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, MAX_PROMPTS, MAX_ROLL
 OF_OURS = frozenset(("logprob",))  # fields of our traces that look like known ones
 _MAX_TOKENS = 100_000  # of one part
 _MAX_SIDE = 100_000  # pixels or cells
+_MAX_LOOKED_AT = 100  # unknown fields of a kind that are held against the known ones
 
 
 def _not_bool(value: Any) -> Any:
@@ -243,7 +245,8 @@ def misspelt(data: dict[str, Any]) -> list[str]:
     found = []
     for called, kind, entries in kinds:
         fields = list(kind.model_fields)
-        for name in dict.fromkeys(str(name) for entry in entries for name in entry if name not in fields):
+        unknown = dict.fromkeys(str(name) for entry in entries for name in entry if name not in fields)
+        for name in islice(unknown, _MAX_LOOKED_AT):
             near = get_close_matches(name, fields, 1, 0.8) if name not in OF_OURS else []
             if near:
                 found.append(f"field {quoted(name)} of {called} is not known and does nothing; {near[0]!r} is")

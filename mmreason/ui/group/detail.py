@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -90,19 +91,20 @@ def _pictures(group: Group, prompt: int, rollout: Rollout, s: int) -> dict[str, 
 
 
 def _sureness(part: Part) -> dict[str, Any] | None:
-    """By cell of the region the probability it was committed with; None where the file does not say."""
+    """By cell of the region the probability it was committed with; None where that is unknown or the cells many."""
     known = _commitments(part.steps)
     if part.grid is None or not known or not part.region or part.region.unit != "cells" or not part.region.boxes:
         return None
-    cells = sorted(
-        {
-            (row, column)
-            for top, left, bottom, right in part.region.boxes
-            for row in range(top, min(bottom, part.grid[0]) + 1)
-            for column in range(left, min(right, part.grid[1]) + 1)
-        }
-    )
-    if len(cells) > MAX_TOKENS or max(known) >= len(cells):
+    within: set[tuple[int, int]] = set()
+    for top, left, bottom, right in part.region.boxes:
+        rows, columns = range(top, min(bottom, part.grid[0]) + 1), range(left, min(right, part.grid[1]) + 1)
+        if len(rows) * len(columns) > MAX_TOKENS:
+            return None
+        within.update(product(rows, columns))
+        if len(within) > MAX_TOKENS:
+            return None
+    cells = sorted(within)
+    if max(known) >= len(cells):
         return None
     return {
         "grid": list(part.grid),

@@ -64,8 +64,9 @@ def _natives(found: Found) -> tuple[dict[int, Opened], list[str]]:
 def _with_marks(found: Rollouts, natives: Mapping[int, Opened]) -> Rollouts:
     """The rollouts with the verifier's marks of where nothing right could be said, which older files lack."""
     marked: dict[str, Rollout] = {}
+    groups = found.groups
     for number, native in natives.items():
-        for rollout, trace in zip(found.groups[number], native.traces, strict=True):
+        for rollout, trace in zip(groups[number], native.traces, strict=True):
             parts = tuple(
                 replace(part, rewards=segment.verdict.components) if segment.verdict else part
                 for part, segment in zip(rollout.parts, trace.segments, strict=True)

@@ -1,27 +1,29 @@
 """The rollouts that the page holds open, for whoever has their token: a bundled group's name, or what nobody guesses.
 
-A visitor's file is in memory only, under a token that only its own page was told; the one that was used longest ago
-goes when there are too many.
+A visitor's file is in memory only, under a token that only its own page was told.  When there are too many, whoever
+holds the most loses the one that was used longest ago.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import Any
 
 from mmreason.analysis.rollouts.reading import pictures
 from mmreason.errors import ConfigError
+from mmreason.traces.footprint import footprint
 from mmreason.traces.picture import Picture
 from mmreason.traces.reading.growing import Growing
 from mmreason.traces.rollouts import Rollout, Rollouts
 from mmreason.ui.group.opened import Opened, start_picture
+from mmreason.ui.host.visitor import asking
 
 MAX_GROUPS = 256
-MAX_BYTES = 2**30  # of pictures and words, all groups together
+MAX_BYTES = 2**30  # of all groups together
 GONE = "these rollouts are not open on this server any more; open them again"
 
 
@@ -40,7 +42,7 @@ class Group:
     pictures: list[Picture] = field(init=False)
     number_of: dict[str, int] = field(init=False)  # of a picture, by its key
     starts: dict[tuple[int, int], str] = field(init=False)  # key of the canvas that a rollout of ours began with
-    size: int = field(init=False)
+    size: int = field(init=False)  # bytes in memory
 
     def __post_init__(self) -> None:
         self.groups = self.rollouts.groups
@@ -51,8 +53,8 @@ class Group:
             if picture.key not in self.number_of and not picture.broken:
                 self.number_of[picture.key] = len(self.pictures)
                 self.pictures.append(picture)
-        letters = sum(len(part.text or "") for rollout in self.rollouts.rollouts for part in rollout.parts)
-        self.size = letters + sum(len(picture.content or b"") for picture in self.pictures)
+        shown = sum(len(picture.content or b"") for picture in self.pictures)
+        self.size = shown + footprint(self.rollouts, self.natives)
 
     def native(self, prompt: int) -> Opened | None:
         """The traces of ours that the prompt's rollouts are, if they are."""
@@ -84,22 +86,31 @@ def _starts(natives: Mapping[int, Opened]) -> dict[tuple[int, int], Picture]:
 
 
 class Shelf:
-    """Groups by token; the one that was asked for longest ago goes first."""
+    """Groups by token; the visitor who holds the most of them makes room, by the one asked for longest ago."""
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, Group] = OrderedDict()
+        self._whose: dict[str, str] = {}  # the visitor who opened it, by token
         self._lock = RLock()
 
     def put(self, group: Group) -> Group:
-        """Hold ``group``; returns it."""
+        """Hold ``group`` for the visitor who asks, or as it was held if it has grown; returns it."""
         with self._lock:
+            self._whose.setdefault(group.token, asking())
             self._held[group.token] = group
             self._held.move_to_end(group.token)
-            while len(self._held) > 1 and (
-                len(self._held) > MAX_GROUPS or sum(one.size for one in self._held.values()) > MAX_BYTES
-            ):
-                self._held.popitem(last=False)
+            self._make_room(MAX_GROUPS, lambda _: 1)
+            self._make_room(MAX_BYTES, lambda one: one.size)
         return group
+
+    def _make_room(self, most: int, taken: Callable[[Group], int]) -> None:
+        """Let groups go until the others take at most ``most``; the last one stays."""
+        by_visitor: Counter[str] = Counter()
+        for token, one in self._held.items():
+            by_visitor[self._whose[token]] += taken(one)
+        while by_visitor.total() > most and len(self._held) > 1:
+            token = max(list(self._held)[:-1], key=lambda token: by_visitor[self._whose[token]])  # of equals the first
+            by_visitor[self._whose.pop(token)] -= taken(self._held.pop(token))
 
     def get(self, token: Any) -> Group | None:
         """The group of ``token``, or None."""

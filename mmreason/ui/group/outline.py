@@ -30,20 +30,26 @@ def outline_of(mask: Picture) -> dict[str, Any]:
         if len(edges) <= MAX_EDGES or max(cells_HW.shape) <= 8:
             break
         block *= 2
-    height, width = (round(side / block, 3) for side in white.shape)
+    height, width = (round(n / side, 3) for n, side in zip(white.shape, _sides(white, block), strict=True))
     return {"width": width, "height": height, "path": _path(edges), "share": round(float(white.mean()), 4)}
 
 
 def _coarser(white: np.ndarray, block: int) -> np.ndarray:
-    """Each cell is white where at least half of its ``block`` × ``block`` pixels are, or any, if it is a thin line."""
+    """Each cell is white where at least half of its pixels are, or any, if it is a thin line."""
     if block == 1:
         return white
-    height, width = (-(-side // block) * block for side in white.shape)
+    down, across = _sides(white, block)
+    height, width = -(-white.shape[0] // down) * down, -(-white.shape[1] // across) * across
     padded = np.zeros((height, width), dtype=bool)
     padded[: white.shape[0], : white.shape[1]] = white
-    blocks = padded.reshape(height // block, block, width // block, block)
+    blocks = padded.reshape(height // down, down, width // across, across)
     half = np.asarray(blocks.mean(axis=(1, 3)) >= 0.5)
     return half if half.any() else np.asarray(blocks.any(axis=(1, 3)))
+
+
+def _sides(white: np.ndarray, block: int) -> tuple[int, int]:
+    """Pixels of a cell down and across: ``block``, or all there are where the mask is thinner than that."""
+    return min(block, white.shape[0]), min(block, white.shape[1])
 
 
 def _edges(cells_HW: np.ndarray) -> dict[tuple[int, int], list[tuple[int, int]]]:

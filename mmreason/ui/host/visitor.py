@@ -12,6 +12,7 @@ import os
 from typing import Any
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.settings import name_of, read_settings
@@ -59,3 +60,9 @@ def address_of(request: Any) -> str | None:
     if address.version == 6:  # a household has 2⁶⁴ of them
         return str(ipaddress.ip_network((address, 64), strict=False).network_address)
     return str(address)
+
+
+def asking() -> str:
+    """Whose event of the page is being handled: the address if it is known, else the session; empty outside of one."""
+    request = LocalContext.request.get(None)
+    return "" if request is None else address_of(request) or str(request.session_hash)

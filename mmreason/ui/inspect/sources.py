@@ -37,7 +37,7 @@ from mmreason.ui.solve.request import SolveRequest, checked
 
 SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
-MAX_UNPACKED = 256 * 2**20  # bytes of an upload's words and pictures
+MAX_UNPACKED = 256 * 2**20  # bytes of an upload in memory
 ASKED = ("task", "difficulty", "seed", "checkpoint", "temperature", "sampling_seed")  # of Roll out, but for the size
 MAX_LOOKED_AT, MAX_OFFERED = 5000, 300  # files of the host's folder
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -63,3 +65,15 @@ def test_a_large_mask_is_traced_on_a_coarser_grid_and_noise_stays_small() -> Non
     line = np.zeros((1024, 1024), bool)
     line[500] = True
     assert outlined(line)["path"], "a thin line is not lost"
+
+
+@pytest.mark.parametrize("shape", [(1, 100_000), (100_000, 1), (3, 70_000)])
+def test_a_thin_mask_takes_no_more_memory_than_its_pixels(shape: tuple[int, int]) -> None:
+    white = np.zeros(shape, bool)
+    white[: -(-shape[0] // 2), : -(-shape[1] // 2)] = True
+    tracemalloc.start()
+    found = outlined(white)
+    assert tracemalloc.get_traced_memory()[1] < 32 * white.size
+    tracemalloc.stop()
+    assert max(found["width"], found["height"]) <= 256 and min(found["width"], found["height"]) == 1
+    assert filled(found["path"], math.ceil(found["height"]), math.ceil(found["width"])).any()

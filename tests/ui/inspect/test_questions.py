@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
+import tracemalloc
+from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import numpy as np
 import pytest
+from gradio.context import LocalContext
 from PIL import Image
 
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
 from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
+from mmreason.ui.group import held
 from mmreason.ui.group.held import SHELF, Group, Shelf
 from mmreason.ui.group.outline import outline_of
 from mmreason.ui.host.settings import name_of
@@ -100,6 +107,54 @@ def test_those_that_were_asked_for_longest_ago_go_first():
     for _ in range(255):
         shelf.put(Group(rollouts, "more"))
     assert shelf.get(first.token) is first and shelf.get(second.token) is None
+
+
+def opened_by(shelf: Shelf, session: str, address: str | None = None) -> Group:
+    """A group that the page's visitor of ``session`` has opened, who comes from ``address`` if that is known."""
+    client = SimpleNamespace(host=address or "127.0.0.1")
+    request = SimpleNamespace(session_hash=session, client=client, headers={})
+
+    def opening() -> Group:
+        LocalContext.request.set(cast(Any, request))
+        return shelf.put(Group(open_bundled(FIRST).rollouts, session))
+
+    return copy_context().run(opening)
+
+
+def test_who_opens_many_closes_their_own_and_nobody_elses(monkeypatch):
+    monkeypatch.setattr(held, "MAX_GROUPS", 6)
+    for address in (None, "8.8.8.8"):
+        shelf = Shelf()
+        others = [opened_by(shelf, "a"), opened_by(shelf, "b", "9.9.9.9"), opened_by(shelf, "b", "9.9.9.9")]
+        many = [opened_by(shelf, "c" if address is None else f"c{i}", address) for i in range(20)]
+        assert [group for group in (*others, *many) if shelf.get(group.token)] == [*others, *many[-3:]]
+
+
+def test_who_holds_the_most_bytes_makes_room_for_whoever_comes(monkeypatch):
+    shelf = Shelf()
+    small, *large = opened_by(shelf, "a"), opened_by(shelf, "b"), opened_by(shelf, "b")
+    monkeypatch.setattr(held, "MAX_BYTES", 3 * small.size)
+    new = opened_by(shelf, "c")
+    assert [group for group in (small, *large, new) if shelf.get(group.token)] == [small, large[1], new]
+
+
+@pytest.mark.parametrize("field", ["steps", "tokens", "x"])
+def test_a_groups_size_is_of_all_that_it_holds(tmp_path, field):
+    value = [{"step": 1, "tokens": ["a"] * 20_000}] if field == "steps" else ["a"] * 20_000
+    part = {"type": "text", "text": "a", field: value}
+    file = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
+    (tmp_path / "r.json").write_text(json.dumps(file))
+    assert 2**23 > sources.open_upload([str(tmp_path / "r.json")]).size > 20_000 * 8
+
+
+def test_a_group_that_has_grown_stays_whose_it_was(monkeypatch):
+    shelf = Shelf()
+    first, second = opened_by(shelf, "a"), opened_by(shelf, "a")
+    monkeypatch.setattr(held, "MAX_GROUPS", 3)
+    shelf.put(replace(first, token=first.token))
+    other, new = opened_by(shelf, "b"), opened_by(shelf, "b")
+    assert [token for token in (first.token, second.token) if shelf.get(token)] == [first.token]
+    assert shelf.get(other.token) and shelf.get(new.token)
 
 
 def test_a_question_out_of_range_gets_a_sentence():
@@ -307,6 +362,41 @@ def test_per_token_probabilities_are_those_of_the_file(tmp_path):
     group = sources.open_upload([str(tmp_path / "r.json")])
     tokens = asked(group.token, "segment", g=0, s=0)["tokens"]
     assert [one["probability"] for one in tokens] == [1.0, pytest.approx(0.5), None]
+
+
+def drawn_by_cells(path: Path, side: int, boxes: list[list[int]]) -> Group:
+    """A file of one edit of ``boxes`` on a grid of ``side`` × ``side`` cells, the first of them committed."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, "PNG")
+    part = {
+        **{"type": "image", "image": f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"},
+        **{"grid": [side, side], "region": {"unit": "cells", "boxes": boxes}},
+        "steps": [{"step": 1, "committed": [0], "probability": [0.5]}],
+    }
+    file = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
+    path.write_text(json.dumps(file))
+    return sources.open_upload([str(path)])
+
+
+def test_how_sure_an_edit_was_is_said_by_cell_where_they_can_be_shown(tmp_path):
+    for side, boxes, first in (
+        (8, [[3, 2, 4, 5], [2, 7, 99, 99], [3, 2, 3, 3]], [2, 7, 0.5]),
+        (100_000, [[7, 7, 7, 9]] * 1024, [7, 7, 0.5]),
+        (64, [[1, 1, 50, 64], [9, 1, 62, 64]], [1, 1, 0.5]),
+        (64, [[1, 1, 63, 64]], None),
+        (64, [[1, 1, 32, 64], [33, 1, 64, 64]], None),
+    ):
+        group = drawn_by_cells(tmp_path / "r.json", side, boxes)
+        sure = asked(group.token, "segment", g=0, s=0)["pictures"]["sure"]
+        assert sure == (first and {"grid": [side, side], "cells": [first]})
+
+
+def test_a_region_of_any_size_takes_no_memory_of_its_size(tmp_path):
+    group = drawn_by_cells(tmp_path / "r.json", 100_000, [[1, 1, 400, 400], [1, 1, 100_000, 2]])
+    tracemalloc.start()
+    assert asked(group.token, "segment", g=0, s=0)["pictures"]["sure"] is None
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 # Files of the host

@@ -19,6 +19,7 @@ const DOES = {
     const opened = rolloutsOf(await readJson(fileOf(path, name)), name);
     return questions.map(([what, said]) => answerOwn(opened, what, said));
   },
+  ids: async ({ path, name }) => rolloutsOf(await readJson(fileOf(path, name)), name).prompts.map(({ id }) => id),
   refusals: ({ contents }) =>
     contents.map((content) => {
       try {

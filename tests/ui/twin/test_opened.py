@@ -168,6 +168,20 @@ def test_groups_of_one_puzzle_that_have_names_are_kept_apart_alike(node, tmp_pat
             open_rollouts(path)
 
 
+def test_puzzles_of_one_group_are_called_alike_however_many(node, tmp_path):
+    native = open_bundled("sudoku-hard-2").native(0)
+    assert native is not None
+    two = two_of([to_json(native.traces[0], native.words, native.sheet)])
+    path, lines = tmp_path / "rollouts.jsonl", []
+    for i, name in enumerate(["step 8′3", *["step 8"] * 6]):
+        prompt = two["prompts"][0]
+        lines.append(prompt | {"group": name, "problem": prompt["problem"] | {"task": f"task {i}"}})
+    path.write_text("\n".join(json.dumps(two | {"prompts": [prompt]}) for prompt in lines))
+    told = node({"do": "ids", "path": str(path), "name": path.name})
+    assert told == [prompt.id for prompt in open_rollouts(path).rollouts.prompts]
+    assert told == ["step 8′3", "step 8", "step 8′", "step 8′2", "step 8′4", "step 8′5", "step 8′6"]
+
+
 def test_rollouts_of_a_recorder_are_answered_as_the_live_page_answers(node, tmp_path):
     """Two prompts in JSON lines, regions in pixels, rewards by component, judges that the file names."""
     path = tmp_path / "rollouts.jsonl"

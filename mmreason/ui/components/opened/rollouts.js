@@ -76,6 +76,8 @@ class Gathered {
     this.prompts = new Map();
     /** @type {Set<string>} */
     this.names = new Set();
+    /** @type {Map<string, number>} how often each of these names was wanted for one more */
+    this.again = new Map();
     /** @type {Rollout[]} */
     this.rollouts = [];
     /** @type {Opened['judges']} */
@@ -147,12 +149,17 @@ class Gathered {
   }
 
   /**
-   * What a prompt that has no name of its own is called, as no other is.
+   * What a prompt that has no name of its own is called, as no other is: `a`, `a′`, `a′2`, `a′3` …
    * @param {string} group
    */
   called(group) {
-    let name = group || `prompt ${this.prompts.size + 1}`;
-    while (this.names.has(name)) name += '′';
+    const wanted = group || `prompt ${this.prompts.size + 1}`;
+    let name = wanted;
+    while (this.names.has(name)) {
+      const again = (this.again.get(wanted) ?? 0) + 1;
+      this.again.set(wanted, again);
+      name = `${wanted}′${again > 1 ? again : ''}`;
+    }
     this.names.add(name);
     return name;
   }
