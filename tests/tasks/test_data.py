@@ -117,6 +117,15 @@ def test_answers_are_judged_by_the_reward_of_their_row(more, said, right, tmp_pa
     assert verdict.components["well_formed"] == (said not in ("three", "c"))
 
 
+@pytest.mark.parametrize("number", [1234567, 999_999_999_999, 1234567.0, 0.12345678, 0.1 + 0.2, 2**53 + 1, -1e-7, 3.0])
+def test_a_number_is_written_exactly(number, tmp_path):
+    row = {"image": "a.png", "prompt": number, "answer": number}
+    (found,) = DataTask(folder_of(tmp_path, [row])).rows.rows.values()
+    (prompt,), (answer,) = found.prompt, found.answer
+    assert type(number)(answer) == type(number)(prompt) == number
+    assert found.reward == ("number" if 1e-6 < number < 1e12 else "exact")
+
+
 def folder_of(folder: Path, rows: list[Any]) -> Path:
     folder.mkdir(exist_ok=True)
     Image.new("RGB", (40, 20), "#808080").save(folder / "a.png")
@@ -193,6 +202,10 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
         "field 'answer' must be one of the choices, got 'grey'",
     ),
     "a negative tolerance": (GOOD | {"tolerance": -1}, "field 'tolerance' must be a number from 0, got '-1'"),
+    "a huge prompt": (GOOD | {"prompt": 10**400}, "field 'prompt' must have words of at most 40 letters"),
+    "a huge answer": (GOOD | {"answer": 10**400}, "field 'answer' must have words of at most 40 letters"),
+    "a huge tolerance": (GOOD | {"tolerance": 10**400}, "field 'tolerance' must be a number from 0, got"),
+    "a huge corner": (EDITED | {"region": [[0, 0, 10**400, 1]]}, "field 'region', box 1 must be"),
     "a row twice": (GOOD | {"prompt": "What was it first?"}, "image and prompt are those of data.jsonl line 1, twice"),
     "two answers": (
         GOOD | {"prompt": "What was it first?", "answer": "blue"},

@@ -17,12 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from PIL import Image
@@ -30,6 +30,7 @@ from PIL import Image
 from mmreason.disk import quoted
 from mmreason.errors import TaskError
 from mmreason.handed import Folder, Handed
+from mmreason.limits import exactly
 
 ROWS = "data.jsonl"
 MAX_ROWS = 20_000
@@ -42,7 +43,7 @@ FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward",
 
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
 _EDGES = ".,;:!?\"'()[]{}<>"
-_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,6})?\Z", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,17})?\Z", re.ASCII)
 
 Picture = str | bytes
 
@@ -209,8 +210,10 @@ class Dataset:
 
 def _text(place: str, data: Mapping[str, Any], name: str, most: int) -> str:
     value = data.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        value = f"{value:g}"
+    if type(value) is int:
+        value = str(value)
+    elif _is_number(value):
+        value = exactly(value)
     if not isinstance(value, str):
         got = "nothing" if value is None else f"{type(value).__name__}"
         raise TaskError(f"{place}: field {name!r} must be text, got {got}")
@@ -247,7 +250,7 @@ def _region(
     found = []
     for number, box in enumerate(boxes, 1):
         called = f"{place}: field 'region', box {number}"
-        if not isinstance(box, list) or len(box) != 4 or any(_is_no_number(each) for each in box):
+        if not isinstance(box, list) or len(box) != 4 or not all(_is_number(each) for each in box):
             raise TaskError(f"{called} must be [left, top, right, bottom] in pixels, got {str(box)[:60]}")
         left, top, right, bottom = box
         width, height = size
@@ -257,8 +260,9 @@ def _region(
     return tuple(found)
 
 
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    """One that a float holds; whole numbers of JSON may be longer."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _judging(
@@ -287,6 +291,6 @@ def _judging(
     if reward == "number" and number_of(answer) is None:
         raise TaskError(f"{place}: field 'answer' must be a number for the reward 'number', got {' '.join(answer)!r}")
     tolerance = data.get("tolerance", 0.0)
-    if _is_no_number(tolerance) or tolerance < 0:
+    if not _is_number(tolerance) or tolerance < 0:
         raise TaskError(f"{place}: field 'tolerance' must be a number from 0, got {str(tolerance)[:40]!r}")
     return reward, choices, float(tolerance)
