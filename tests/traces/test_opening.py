@@ -27,6 +27,7 @@ from mmreason.traces.opening import open_content, open_rollouts
 from mmreason.traces.picture import BrokenPicture
 from mmreason.traces.rollouts import Rollouts
 from mmreason.traces.versions.two import export_schema_two
+from tests.helpers.zips import zipped
 from tests.traces.test_hostile import assert_one_sentence, deep, forged_png
 
 ROOT = Path(__file__).parent.parent.parent
@@ -307,7 +308,7 @@ def test_hostile_files_and_folders_are_refused(tmp_path: Path) -> None:
         "i.json": (b"[]", "holds no rollouts"),
         "j.json": (b"[1]", "entry 1 must be a JSON object"),
         "k.parquet": (b"PAR1" + b"\0" * 100, "is not a parquet file"),
-        "l.zip": (b"PK\x03\x04" + b"\0" * 100, "cannot be read"),
+        "l.zip": (b"PK\x03\x04" + b"\0" * 100, "must be a zip that can be read"),
         "m.jsonl": (b'{"version": 2}', "holds no rollouts"),
         "n.jsonl": (b"null", "must be a JSON object"),
     }
@@ -327,14 +328,6 @@ def test_a_last_line_that_is_being_written_is_left_out_and_noted(tmp_path: Path)
     assert len(found.rollouts) == 1 and "line 2 of" in found.notes[0] and "not finished" in found.notes[0]
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
 def test_hostile_zips_are_refused() -> None:
     line = json.dumps(changed("rollouts.0.parts.1.image", "x.png")).encode()
     cases = {
@@ -347,6 +340,9 @@ def test_hostile_zips_are_refused() -> None:
             open_content(zipped(members), "upload.zip")
         assert_one_sentence(error)
     assert open_content(zipped({"r.jsonl": line, "x.png": picture()}), "good.zip").rollouts.rollouts
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(TraceError, match=r"'r\.jsonl' must be stored or deflated in the zip file"):
+            open_content(zipped({"r.jsonl": bytes(2**24)}, method, says=100), "upload.zip")
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from mmreason.ui.train.upload import unpack
 from mmreason.ui.train.words import command_line
 from tests.helpers.shapes import write_shapes
 from tests.helpers.training_runs import OTHER, OWNER, fork_trainings, state
+from tests.helpers.zips import zipped as small_zip
 
 pytestmark = pytest.mark.usefixtures("real_checkpoints")
 
@@ -58,7 +59,22 @@ def test_a_zip_whose_content_is_damaged_is_refused_in_a_sentence(tmp_path):
     content = bytearray(path.read_bytes())
     content[40:44] = b"\xff" * 4  # of the packed rows, not of the archive's list
     path.write_bytes(content)
-    assert "must be a zip that can be read" in on_dataset(str(path), "base", OWNER)[0]
+    assert "file 'data.jsonl' cannot be read from the zip file" in on_dataset(str(path), "base", OWNER)[0]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_packed_in_another_way_is_refused_before_it_is_unpacked(method, tmp_path):
+    path = tmp_path / "shapes.zip"
+    path.write_bytes(small_zip({"data.jsonl": bytes(2**24)}, method, says=100))
+    assert "must be stored or deflated" in on_dataset(str(path), "base", OWNER)[0]
+
+
+def test_what_cannot_be_unpacked_is_told_without_where_the_server_keeps_it(tmp_path):
+    path = tmp_path / "shapes.zip"
+    for names in (("a", "a/b.png"), ("a/b.png", "a"), ("x" * 300,)):
+        path.write_bytes(small_zip(dict.fromkeys(names, b"")))
+        said = on_dataset(str(path), "base", OWNER)[0]
+        assert said.startswith("✗ the zip cannot be unpacked: ") and "/" not in said
 
 
 def test_what_is_missing_is_told_without_where_the_server_keeps_it(tmp_path):
