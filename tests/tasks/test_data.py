@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -245,6 +247,20 @@ def test_a_folder_without_rows_is_refused_in_a_sentence(content, said, tmp_path)
     with pytest.raises(TaskError) as caught:
         known(f"data:{folder}")
     assert said in str(caught.value)
+
+
+def test_parquet_of_large_cells_or_many_values_is_refused_by_its_file(tmp_path):
+    large = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 32), pyarrow.array(["x" * 18 * 2**20]))
+    many = pyarrow.ListArray.from_arrays(pyarrow.array([0, 2_000_000], pyarrow.int32()), pyarrow.nulls(2_000_000))
+    for table, said in (
+        ({"prompt": large}, "a.parquet row 1: field 'prompt' is larger than 17 MB"),
+        ({"choices": many}, "a.parquet must hold at most 1280000 values of one column in a row group"),
+        ({"prompt": range(20_001)}, "a.parquet must hold at most 20000 rows"),
+    ):
+        pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
+        with pytest.raises(TaskError) as refused:
+            DataTask(tmp_path)
+        assert str(refused.value).startswith(said)
 
 
 def test_a_dataset_without_rows_of_a_split_says_so(tmp_path, own_tasks_forgotten, capsys):

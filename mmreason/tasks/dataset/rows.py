@@ -27,20 +27,22 @@ from typing import Any, TypeGuard
 import numpy as np
 from PIL import Image
 
-from mmreason.disk import quoted
+from mmreason.disk import one_line, quoted
 from mmreason.errors import TaskError
 from mmreason.handed import Folder, Handed
 from mmreason.limits import exactly
+from mmreason.parquet import Limits, parquet_rows
 
 ROWS = "data.jsonl"
 MAX_ROWS = 20_000
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURE_SIDE = 4096
-MAX_PROMPT, MAX_ANSWER, MAX_BOXES = 12, 10, 4
+MAX_PROMPT, MAX_ANSWER, MAX_BOXES, MAX_CHOICES = 12, 10, 4, 64
 MAX_WORDS = 4096  # different ones in all
 REWARDS = ("exact", "number", "contains", "choice")
 FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward", "choices", "tolerance")
 
+_LIMITS = Limits(MAX_ROWS, values=MAX_ROWS * MAX_CHOICES, cell=MAX_PICTURE_BYTES + 2**20)  # a picture and its path
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
 _EDGES = ".,;:!?\"'()[]{}<>"
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,17})?\Z", re.ASCII)
@@ -136,21 +138,10 @@ class Dataset:
         return Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(ROWS)
 
     def _parquet(self, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise TaskError(f"{name} is parquet, which needs pyarrow: pip install pyarrow") from None
         with Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(name) as file:
-            number = 0
-            try:
-                for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=32, use_threads=False):
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS and v is not None}
-            except (TaskError, GeneratorExit):
-                raise
-            except Exception:  # pyarrow raises many kinds on forged files
-                raise TaskError(f"{name} is not a parquet file that can be read, after row {number}") from None
+            rows = parquet_rows(file, name, TaskError, _LIMITS, FIELDS)
+            for number, row in enumerate(rows, 1):
+                yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS and v is not None}
 
     def _row(self, place: str, data: Mapping[str, Any]) -> Row:
         for key in data:
@@ -279,10 +270,11 @@ def _judging(
     if reward == "choice":
         if (
             not isinstance(given, list)
-            or not 2 <= len(given) <= 64
+            or not 2 <= len(given) <= MAX_CHOICES
             or not all(isinstance(each, str) for each in given)
         ):
-            raise TaskError(f"{place}: field 'choices' must be a list of 2 to 64 texts, got {str(given)[:40]}")
+            got = one_line(str(given), 40)
+            raise TaskError(f"{place}: field 'choices' must be a list of 2 to {MAX_CHOICES} texts, got {got}")
         choices = tuple(words_of(each) for each in given)
         if any(not 1 <= len(each) <= MAX_ANSWER for each in choices) or len(set(choices)) < len(choices):
             raise TaskError(f"{place}: field 'choices' must be different texts of 1 to {MAX_ANSWER} words")

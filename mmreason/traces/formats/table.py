@@ -12,16 +12,14 @@ from typing import Any, BinaryIO
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.handed import MAX_DEPTH, Handed
+from mmreason.parquet import MAGIC, Limits, parquet_rows
+from mmreason.traces.picture import MAX_PICTURE_BYTES
 from mmreason.traces.plain import check_plain
 from mmreason.traces.rollouts import MAX_ROLLOUTS
 
 ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
 
-_MAX_COLUMNS = 1000
-_MAX_GROUP = 2 * 2**30  # bytes of a row group, unpacked
-_BATCH = 8  # rows at once: a page's worth of equal cells unpacks to many copies
-
-PARQUET = b"PAR1"
+_LIMITS = Limits(MAX_ROLLOUTS, values=2**25, cell=4 * MAX_PICTURE_BYTES)  # a cell may hold a rollout's pictures
 
 
 def rows_of(file: BinaryIO, name: str, notes: list[str], before: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -31,7 +29,7 @@ def rows_of(file: BinaryIO, name: str, notes: list[str], before: int = 0) -> Ite
     """
     head = file.read(4)
     file.seek(0)
-    yield from _parquet_rows(file, name) if head == PARQUET else _json_rows(file, name, notes, before)
+    yield from _parquet_rows(file, name) if head == MAGIC else _json_rows(file, name, notes, before)
 
 
 def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -75,31 +73,9 @@ def _checked(row: Any, called: str) -> dict[str, Any]:
 
 
 def _parquet_rows(file: BinaryIO, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise TraceError(f"file {quoted(name)} is parquet, which needs pyarrow: pip install pyarrow") from None
-    number = 0
-    try:
-        table = pyarrow.parquet.ParquetFile(
-            file, thrift_string_size_limit=2**24, thrift_container_size_limit=2**20, pre_buffer=False
-        )
-        groups = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
-        count, columns = table.metadata.num_rows, table.metadata.num_columns
-        if count > MAX_ROLLOUTS or columns > _MAX_COLUMNS or any(not 0 <= size <= _MAX_GROUP for size in groups):
-            raise TraceError(
-                f"file {quoted(name)} must hold at most {MAX_ROLLOUTS} rows, {_MAX_COLUMNS} columns and "
-                f"{_MAX_GROUP // 2**30} GB a row group, holds {count} rows and {columns} columns"
-            )
-        for batch in table.iter_batches(batch_size=_BATCH, use_threads=False):
-            for i in range(batch.num_rows):
-                number += 1
-                row = batch.slice(i, 1).to_pylist()[0]
-                yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
-    except TraceError:
-        raise
-    except Exception:  # pyarrow raises many kinds on forged files
-        raise TraceError(f"file {quoted(name)} is not a parquet file that can be read") from None
+    rows = parquet_rows(file, f"file {quoted(name)}", TraceError, _LIMITS)
+    for number, row in enumerate(rows, 1):
+        yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
 
 
 def _cell(value: Any, number: int, depth: int) -> Any:
