@@ -30,7 +30,8 @@ from mmreason.zipped import Zip
 
 MAX_UNPACKED = 256 * 2**20
 MAX_KEPT = 32 * 2**20  # with a run
-MAX_ENTRIES = 3 * MAX_ROWS
+MAX_ENTRIES = 3 * MAX_ROWS  # files and folders
+MAX_DEPTH = 16  # folders in one another, and the file
 SUFFIXES = (".jsonl", ".parquet", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".md", ".txt", "")
 
 
@@ -119,10 +120,16 @@ def unpack(path: str | Path, place: Path) -> Path:
 def _check(entries: Sequence[zipfile.ZipInfo]) -> None:
     if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
         raise ConfigError(f"the zip must unpack to at most {MAX_UNPACKED // 2**20} MB")
+    folders: set[tuple[str, ...]] = set()
     for entry in entries:
-        called = quoted(one_line(entry.filename, 80))
-        if inner_parts(entry.filename) is None:
+        called, parts = quoted(one_line(entry.filename, 80)), inner_parts(entry.filename)
+        if parts is None:
             raise ConfigError(f"the zip holds {called}, whose path leads out of it")
+        if len(parts) > MAX_DEPTH:
+            raise ConfigError(f"the zip holds {called}, which lies more than {MAX_DEPTH - 1} folders deep")
+        folders.update(tuple(parts[:depth]) for depth in range(1, len(parts)))
+        if len(entries) + len(folders) > MAX_ENTRIES:
+            raise ConfigError(f"the zip must hold at most {MAX_ENTRIES} files and folders, holds more")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ConfigError(f"the zip holds {called}, which is a link")
         if entry.flag_bits & 1:

@@ -154,6 +154,21 @@ def test_a_file_that_is_no_zip_is_refused_and_a_large_one_unread(tmp_path, monke
         unpack(path, tmp_path)
 
 
+def test_folders_deep_in_one_another_and_too_many_of_them_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(upload, "MAX_ENTRIES", 20)
+    path = tmp_path / "data.zip"
+
+    def said(*names: str) -> str:
+        path.write_bytes(small_zip(dict.fromkeys(names, b"")))
+        return on_dataset(str(path), "base", OWNER)[0]
+
+    assert "must hold data.jsonl or parquet files" in said("a/" * 15 + "x.png")
+    assert "a/x.png', which lies more than 15 folders deep" in said("a/" * 16 + "x.png")
+    assert "must hold data.jsonl or parquet files" in said(*(f"{i}/x.png" for i in range(10)))
+    assert "must hold at most 20 files and folders" in said(*(f"{i}/x.png" for i in range(9)), "9/a/x.png")
+    assert "must hold at most 20 files" in said(*(f"{i}.png" for i in range(21)))
+
+
 def test_a_hostile_text_stays_text(tmp_path):
     folder = write_shapes(tmp_path / "shapes", 12)
     rows = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
