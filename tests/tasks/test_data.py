@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -17,6 +18,7 @@ from mmreason.__main__ import main
 from mmreason.errors import TaskError
 from mmreason.records import DIFFICULTIES, SPLITS, Box
 from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks.dataset.rows import Dataset
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
@@ -261,6 +263,40 @@ def test_parquet_of_large_cells_or_many_values_is_refused_by_its_file(tmp_path):
         with pytest.raises(TaskError) as refused:
             DataTask(tmp_path)
         assert str(refused.value).startswith(said)
+
+
+def test_a_picture_is_decoded_and_kept_once_however_many_rows_show_it(tmp_path, monkeypatch):
+    opened: list[Any] = []
+    monkeypatch.setattr(Image, "open", lambda file, open=Image.open: opened.append(file) or open(file))
+    rows = [GOOD | {"prompt": f"row {i}", "target": "b.jpg", "region": [[0, 0, 9, 9]]} for i in range(30)]
+    told = Dataset(folder_of(tmp_path / "lines", rows))
+    content = (tmp_path / "lines" / "a.png").read_bytes()
+    for row in told.rows.values():
+        assert row.key == hashlib.blake2b(content + "\x1f".join(row.prompt).encode(), digest_size=6).hexdigest()
+    assert len(told.rows) == 30 and len(opened) == 2
+    (tmp_path / "table").mkdir()
+    table = pyarrow.Table.from_pylist([GOOD | {"prompt": f"row {i}", "image": {"bytes": content}} for i in range(30)])
+    pyarrow.parquet.write_table(table, tmp_path / "table" / "a.parquet")
+    held = Dataset(tmp_path / "table")
+    assert list(held.rows) == list(told.rows) and len({id(row.image) for row in held.rows.values()}) == 1
+    assert len(opened) == 3
+
+
+def test_the_pictures_of_a_dataset_are_bounded_in_pixels_and_in_bytes_where_that_is_asked_for(tmp_path):
+    rows = [GOOD, GOOD | {"image": "./a.png", "prompt": "again"}, GOOD | {"prompt": "and again"}]
+    folder = folder_of(tmp_path / "lines", rows)
+    assert len(Dataset(folder, max_pixels=1600, max_bytes=0).rows) == 3, "of 40 by 20 pixels, under two names"
+    with pytest.raises(
+        TaskError, match=r"line 2: field 'image': the pictures may have at most 0\.0015 million pixels"
+    ):
+        Dataset(folder, max_pixels=1500)
+    content = (folder / "a.png").read_bytes()
+    (tmp_path / "table").mkdir()
+    table = pyarrow.Table.from_pylist([row | {"image": {"bytes": content}} for row in rows])
+    pyarrow.parquet.write_table(table, tmp_path / "table" / "a.parquet")
+    assert len(Dataset(tmp_path / "table", max_bytes=3 * len(content)).rows) == 3
+    with pytest.raises(TaskError, match="row 3: field 'image': the pictures may take at most 0 MB in all"):
+        Dataset(tmp_path / "table", max_bytes=3 * len(content) - 1)
 
 
 def test_a_dataset_without_rows_of_a_split_says_so(tmp_path, own_tasks_forgotten, capsys):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -51,6 +52,15 @@ Picture = str | bytes
 
 
 @dataclass(frozen=True, slots=True)
+class _Checked:
+    """A picture that can be decoded."""
+
+    picture: Picture
+    size: tuple[int, int]  # width, height
+    hash: hashlib.blake2b  # of its content
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One problem of a dataset; texts are in the words that a small policy reads and says."""
 
@@ -80,7 +90,11 @@ def number_of(words: tuple[str, ...]) -> float | None:
 class Dataset:
     """The rows of ``folder``, by key in their order; raises TaskError that names file, line and field."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, max_pixels: float = math.inf, max_bytes: float = math.inf) -> None:
+        """``max_pixels`` of all pictures, equal ones counted once; ``max_bytes`` of those in parquet, row by row."""
+        self.max_pixels, self.max_bytes = max_pixels, max_bytes
+        self._pixels = self._bytes_in_rows = 0
+        self._pictures: dict[Picture, _Checked] = {}
         self.path = Path(folder)
         if not self.path.is_dir():
             raise TaskError(f"data:{folder} must name a folder, which {quoted(str(folder))} is not")
@@ -150,17 +164,17 @@ class Dataset:
         asked = "question" if "question" in data and "prompt" not in data else "prompt"
         question, answer = _text(place, data, asked, MAX_PROMPT), _text(place, data, "answer", MAX_ANSWER)
         image = _picture(place, data.get("image"), "image")
-        size = self._opened(image, f"{place}: field 'image': ").size
-        target = None if data.get("target") is None else _picture(place, data["target"], "target")
-        if target is not None:
-            self._opened(target, f"{place}: field 'target': ")
-        region = _region(place, data, size)
+        start, target = self._checked(image, f"{place}: field 'image': "), None
+        if data.get("target") is not None:
+            target = self._checked(_picture(place, data["target"], "target"), f"{place}: field 'target': ").picture
+        region = _region(place, data, start.size)
         reward, choices, tolerance = _judging(place, data, words_of(answer))
-        content = self._bytes(image, place) + "\x1f".join(words_of(question)).encode()
+        content = start.hash.copy()
+        content.update("\x1f".join(words_of(question)).encode())
         return Row(
             place=place,
-            key=hashlib.blake2b(content, digest_size=6).hexdigest(),
-            image=image,
+            key=content.hexdigest(),
+            image=start.picture,
             question=" ".join(question.split()),
             prompt=words_of(question),
             answer=words_of(answer),
@@ -171,13 +185,29 @@ class Dataset:
             tolerance=tolerance,
         )
 
-    def _bytes(self, picture: Picture, _: str) -> bytes:
+    def _checked(self, picture: Picture, place: str) -> _Checked:
+        """The first of equal pictures, which alone is decoded and kept; a TaskError begins with ``place``."""
+        if isinstance(picture, bytes):
+            self._bytes_in_rows += len(picture)
+            if self._bytes_in_rows > self.max_bytes:
+                raise TaskError(f"{place}the pictures may take at most {self.max_bytes / 2**20:.0f} MB in all")
+        if picture not in self._pictures:
+            width, height = self._opened(picture, place).size
+            self._pixels += width * height
+            if self._pixels > self.max_pixels:
+                most = f"{self.max_pixels / 1e6:g} million"
+                raise TaskError(f"{place}the pictures may have at most {most} pixels in all")
+            content = hashlib.blake2b(self._bytes(picture), digest_size=6)
+            self._pictures[picture] = _Checked(picture, (width, height), content)
+        return self._pictures[picture]
+
+    def _bytes(self, picture: Picture) -> bytes:
         return picture if isinstance(picture, bytes) else self._inside.read(picture)
 
     def _opened(self, picture: Picture, place: str) -> Image.Image:
         """A decoded picture; raises TaskError that begins with ``place``."""
         try:
-            content = self._bytes(picture, place)
+            content = self._bytes(picture)
         except TaskError as error:
             raise TaskError(f"{place}{error}") from None
         called = "the picture" if isinstance(picture, bytes) else quoted(picture)

@@ -29,6 +29,8 @@ from mmreason.ui.runs.store import Run, owner_of
 from mmreason.zipped import Zip
 
 MAX_UNPACKED = 256 * 2**20
+MAX_PIXELS = 500_000_000  # of all pictures, some seconds' work
+MAX_IN_ROWS = 2 * 2**30  # bytes of pictures in parquet, those that are there again too
 MAX_KEPT = 32 * 2**20  # with a run
 MAX_ENTRIES = 3 * MAX_ROWS  # files and folders
 MAX_DEPTH = 16  # folders in one another, and the file

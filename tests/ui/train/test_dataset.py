@@ -25,7 +25,7 @@ from mmreason.ui.inspect.sources import open_run
 from mmreason.ui.runs import queue
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import find
-from mmreason.ui.train import upload
+from mmreason.ui.train import dataset, upload
 from mmreason.ui.train.dataset import on_dataset, on_fit, preview
 from mmreason.ui.train.events import on_checkpoint, on_preset, on_start
 from mmreason.ui.train.form import CONTROLS, filled, public_fields
@@ -167,6 +167,12 @@ def test_folders_deep_in_one_another_and_too_many_of_them_are_refused(tmp_path, 
     assert "must hold data.jsonl or parquet files" in said(*(f"{i}/x.png" for i in range(10)))
     assert "must hold at most 20 files and folders" in said(*(f"{i}/x.png" for i in range(9)), "9/a/x.png")
     assert "must hold at most 20 files" in said(*(f"{i}.png" for i in range(21)))
+
+
+def test_the_pictures_of_an_upload_are_bounded(shapes, tmp_path, monkeypatch):
+    path = str(zipped(shapes, tmp_path / "shapes.zip"))
+    monkeypatch.setattr(dataset, "MAX_PIXELS", 100_000)
+    assert "the pictures may have at most 0.1 million pixels in all" in on_dataset(path, "base", OWNER)[0]
 
 
 def test_a_hostile_text_stays_text(tmp_path):
