@@ -210,6 +210,17 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
     "a huge answer": (GOOD | {"answer": 10**400}, "field 'answer' must have words of at most 40 letters"),
     "a huge tolerance": (GOOD | {"tolerance": 10**400}, "field 'tolerance' must be a number from 0, got"),
     "a huge corner": (EDITED | {"region": [[0, 0, 10**400, 1]]}, "field 'region', box 1 must be"),
+    "a long row": (f'{{"choices": [{"[]," * 400_000}[]]}}', "line 2: this is larger than 1 MB"),
+    "a prompt long for what is no word": (GOOD | {"prompt": "a<b " * 200 + "what"}, "'prompt' must have at most 500"),
+    "a prompt that cannot be printed": (
+        GOOD | {"prompt": "x<\ud800 what"},
+        "'prompt' must be text that can be printed",
+    ),
+    "a choice that cannot be printed": (GOOD | {"choices": ["grey", "\ud800"]}, "'choices' must be text that can be"),
+    "a long choice": (GOOD | {"choices": ["grey", "a" * 41]}, "field 'choices' must have words of at most 40 letters"),
+    "an empty choice": (GOOD | {"choices": ["grey", "?"]}, "field 'choices' must have 1 to 10 words, got 0"),
+    "lines as choices": (GOOD | {"choices": "a\nb"}, "field 'choices' must be a list of 2 to 64 texts, got a b"),
+    "lines as a box": (EDITED | {"region": ["a\nb"]}, "box 1 must be [left, top, right, bottom] in pixels, got a b"),
     "a row twice": (GOOD | {"prompt": "What was it first?"}, "image and prompt are those of data.jsonl line 1, twice"),
     "two answers": (
         GOOD | {"prompt": "What was it first?", "answer": "blue"},
@@ -249,6 +260,18 @@ def test_a_folder_without_rows_is_refused_in_a_sentence(content, said, tmp_path)
     with pytest.raises(TaskError) as caught:
         known(f"data:{folder}")
     assert said in str(caught.value)
+
+
+def test_too_many_different_words_are_refused_at_the_row_that_brings_them(tmp_path):
+    def row(i: int) -> dict[str, Any]:
+        others = [" ".join(f"r{i}w{j}x{k}" for k in range(10)) for j in range(63)]
+        return GOOD | {"prompt": f"row {i}", "choices": ["grey", *others]}
+
+    rows = [row(i) for i in range(9)]
+    with pytest.raises(TaskError, match=r"^data\.jsonl line 7: a dataset may have at most 4096 different words$"):
+        DataTask(folder_of(tmp_path, rows))
+    task = DataTask(folder_of(tmp_path, rows[:6]))
+    assert len(set(task.rows.words)) == len(task.rows.words) and {"row", "5", "grey", "r0w0x0"} <= set(task.words)
 
 
 def test_parquet_of_large_cells_or_many_values_is_refused_by_its_file(tmp_path):

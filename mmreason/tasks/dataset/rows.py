@@ -39,12 +39,14 @@ MAX_ROWS = 20_000
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURE_SIDE = 4096
 MAX_PROMPT, MAX_ANSWER, MAX_BOXES, MAX_CHOICES = 12, 10, 4, 64
+MAX_LETTERS = 500  # of one text
 MAX_WORDS = 4096  # different ones in all
 REWARDS = ("exact", "number", "contains", "choice")
 FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward", "choices", "tolerance")
 
 _LIMITS = Limits(MAX_ROWS, values=MAX_ROWS * MAX_CHOICES, cell=MAX_PICTURE_BYTES + 2**20)  # a picture and its path
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
+_ROW = Handed("row", 2**20, TaskError)
 _EDGES = ".,;:!?\"'()[]{}<>"
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,17})?\Z", re.ASCII)
 
@@ -79,7 +81,7 @@ class Row:
 
 def words_of(text: str) -> tuple[str, ...]:
     """A text in words as a small policy has them: lower case, without marks at their edges."""
-    return tuple(word for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
+    return tuple(sys.intern(word) for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
 
 
 def number_of(words: tuple[str, ...]) -> float | None:
@@ -100,26 +102,21 @@ class Dataset:
             raise TaskError(f"data:{folder} must name a folder, which {quoted(str(folder))} is not")
         self._inside = Folder(self.path, "picture", MAX_PICTURE_BYTES, TaskError)
         self.rows: dict[str, Row] = {}
+        words: dict[str, None] = {}
         for place, data in self._read():
             row = self._row(place, data)
             there = self.rows.setdefault(row.key, row)
             if there is not row:
                 same = "with another answer" if there.answer != row.answer else "twice"
                 raise TaskError(f"{place}: image and prompt are those of {there.place}, {same}")
+            words |= dict.fromkeys((*row.prompt, *row.answer, *(word for each in row.choices for word in each)))
+            if len(words) > MAX_WORDS:
+                raise TaskError(f"{place}: a dataset may have at most {MAX_WORDS} different words")
             if len(self.rows) > MAX_ROWS:
                 raise TaskError(f"{place}: a dataset may have at most {MAX_ROWS} rows")
         if not self.rows:
             raise TaskError(f"{self._called()} has no rows")
-        if len(self.words) > MAX_WORDS:
-            raise TaskError(f"{self._called()} has {len(self.words)} different words, at most {MAX_WORDS} fit")
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Every word of prompts, answers and choices, once."""
-        found: dict[str, None] = {}
-        for row in self.rows.values():
-            found |= dict.fromkeys((*row.prompt, *row.answer, *(word for each in row.choices for word in each)))
-        return tuple(found)
+        self.words = tuple(words)  # of prompts, answers and choices, each once
 
     def pixels(self, picture: Picture, side: int) -> np.ndarray:
         """(side, side, 3) uint8: a picture of the folder, stretched to a square."""
@@ -135,7 +132,7 @@ class Dataset:
                 for number, line in HANDED.lines(file, ROWS):
                     place = f"{ROWS} line {number}"
                     try:
-                        row = HANDED.parse(line)
+                        row = _ROW.parse(line)
                     except TaskError as error:
                         raise TaskError(f"{place}: {error}") from None
                     if not isinstance(row, dict):
@@ -238,12 +235,20 @@ def _text(place: str, data: Mapping[str, Any], name: str, most: int) -> str:
     if not isinstance(value, str):
         got = "nothing" if value is None else f"{type(value).__name__}"
         raise TaskError(f"{place}: field {name!r} must be text, got {got}")
-    words = words_of(value)
-    if not 1 <= len(words) <= most:
-        raise TaskError(f"{place}: field {name!r} must have 1 to {most} words, got {len(words)}")
-    if any(len(word) > 40 or not word.isprintable() for word in words):
-        raise TaskError(f"{place}: field {name!r} must have words of at most 40 letters")
+    _check_text(f"{place}: field {name!r}", value, most)
     return value
+
+
+def _check_text(called: str, text: str, most: int) -> None:
+    if len(text) > MAX_LETTERS:
+        raise TaskError(f"{called} must have at most {MAX_LETTERS} letters, got {len(text)}")
+    if not "".join(text.split()).isprintable():
+        raise TaskError(f"{called} must be text that can be printed, got {text[:40]!a}")
+    words = words_of(text)
+    if not 1 <= len(words) <= most:
+        raise TaskError(f"{called} must have 1 to {most} words, got {len(words)}")
+    if any(len(word) > 40 for word in words):
+        raise TaskError(f"{called} must have words of at most 40 letters")
 
 
 def _picture(place: str, value: Any, name: str) -> Picture:
@@ -272,7 +277,7 @@ def _region(
     for number, box in enumerate(boxes, 1):
         called = f"{place}: field 'region', box {number}"
         if not isinstance(box, list) or len(box) != 4 or not all(_is_number(each) for each in box):
-            raise TaskError(f"{called} must be [left, top, right, bottom] in pixels, got {str(box)[:60]}")
+            raise TaskError(f"{called} must be [left, top, right, bottom] in pixels, got {one_line(str(box), 60)}")
         left, top, right, bottom = box
         width, height = size
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
@@ -305,9 +310,11 @@ def _judging(
         ):
             got = one_line(str(given), 40)
             raise TaskError(f"{place}: field 'choices' must be a list of 2 to {MAX_CHOICES} texts, got {got}")
+        for each in given:
+            _check_text(f"{place}: field 'choices'", each, MAX_ANSWER)
         choices = tuple(words_of(each) for each in given)
-        if any(not 1 <= len(each) <= MAX_ANSWER for each in choices) or len(set(choices)) < len(choices):
-            raise TaskError(f"{place}: field 'choices' must be different texts of 1 to {MAX_ANSWER} words")
+        if len(set(choices)) < len(choices):
+            raise TaskError(f"{place}: field 'choices' must be different texts")
         if answer not in choices:
             raise TaskError(f"{place}: field 'answer' must be one of the choices, got {' '.join(answer)!r}")
     if reward == "number" and number_of(answer) is None:

@@ -14,6 +14,7 @@ import numpy as np
 from mmreason.disk import one_line, quoted
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.layouts.vocabulary import task_token
+from mmreason.limits import exactly
 from mmreason.tasks import TASKS
 from mmreason.tasks.dataset.rows import Row
 from mmreason.tasks.dataset.task import DataTask, judge_answer
@@ -114,7 +115,7 @@ def _wrong(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     for said in (*row.choices, *(each.answer for each in rows)):
         if not judge_answer(row, said).right:
             return said
-    return (f"{row.tolerance + 1 + float(row.answer[0]):g}",) if row.reward == "number" else ("no", *row.answer[1:])
+    return (exactly(row.tolerance + 1 + float(row.answer[0])),) if row.reward == "number" else ("no", *row.answer[1:])
 
 
 def _commands(name: str) -> str:

@@ -96,6 +96,14 @@ def test_a_preview_says_what_right_and_wrong_answers_and_edits_earn(shapes, tmp_
     assert "--tasks data:" in found.commands
 
 
+def test_a_wrong_number_is_one_more_than_what_counts_as_right(tmp_path):
+    folder = write_shapes(tmp_path / "shapes", 3)
+    row = {"image": next(folder.glob("*.png")).name, "prompt": "How many?", "answer": 1234567, "tolerance": 0.5}
+    (folder / "data.jsonl").write_text(json.dumps(row))
+    ((_, _, right, earns, wrong, less, *_),) = preview(zipped(folder, tmp_path / "a.zip"), "base", OWNER).table["rows"]
+    assert (right, earns, wrong, less) == ("1234567", "1", "1234568.5", "0")
+
+
 def test_rows_without_a_split_are_told(tmp_path):
     found = preview(zipped(write_shapes(tmp_path / "few", 3), tmp_path / "few.zip"), "base", OWNER)
     assert "It needs more rows" in found.sentence and len(found.pictures) == 3
