@@ -12,11 +12,14 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "mmreason"
 
 GROUND = {"records", "errors", "seeds", "limits", "settings", "places", "disk", "handed", "own_code", "startup"}
+GROUND |= {"parquet", "zipped"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set() for room in GROUND},
     "disk": {"errors"},
     "handed": {"errors", "disk"},
     "limits": {"errors"},
+    "parquet": {"errors", "disk"},
+    "zipped": {"errors", "disk"},
     "settings": {"errors", "limits", "records"},
     **{room: GROUND for room in ("tasks", "models", "traces")},
 }

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import os
 import stat
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -18,8 +17,9 @@ from mmreason.errors import ConfigError, TraceError
 from mmreason.handed import Folder
 from mmreason.traces.file import HANDED
 from mmreason.traces.formats.table import ROLLOUTS
-from mmreason.traces.picture import Archive, Beside, Nowhere, Shelf, folder, member
+from mmreason.traces.picture import Archive, Beside, BrokenPicture, Nowhere, Shelf, folder
 from mmreason.traces.reading.gathered import COLUMNS, JUDGED, Gathered, Opened, Unknown
+from mmreason.zipped import Zip
 
 ENDINGS = (".jsonl", ".parquet", ".json")
 _MAX_FILES = 1000  # of one folder
@@ -117,20 +117,14 @@ def _add_one(inside: Folder, name: str, beside: Beside, gathered: Gathered) -> N
 def _add_zip(file: BinaryIO, name: str, gathered: Gathered) -> None:
     """The tables that stand highest in the zip; their pictures are its members."""
     called = f"zip file {quoted(name)}"
-    try:
-        archive = zipfile.ZipFile(file)
-        names = [info.filename for info in archive.infolist()]
-    except Exception:  # a forged directory raises many kinds
-        raise TraceError(f"{called} cannot be read") from None
-    if len(names) > _MAX_MEMBERS:
-        raise TraceError(f"{called} must hold at most {_MAX_MEMBERS} files, holds {len(names)}")
-    tables = sorted(found for found in names if found.endswith(ENDINGS))
+    archive = Zip(file, called, _MAX_MEMBERS, TraceError, BrokenPicture)
+    tables = sorted(entry.filename for entry in archive.entries if entry.filename.endswith(ENDINGS))
     depth = min((found.count("/") for found in tables), default=0)
     tables = [found for found in tables if found.count("/") == depth]
 
     def add(found: str) -> None:
         most = min(ROLLOUTS.max_bytes, gathered.max_bytes or ROLLOUTS.max_bytes)
-        content = member(archive, found, most, f"file {quoted(found)}")
+        content = archive.read(found, most)
         within = str(PurePosixPath(found).parent)
         gathered.add(io.BytesIO(content), found, Archive(archive, "" if within == "." else f"{within}/"))
 

@@ -11,7 +11,6 @@ import hashlib
 import io
 import re
 import warnings
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -22,6 +21,7 @@ from PIL import Image
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.handed import Folder, inner_parts
+from mmreason.zipped import Zip
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 32_000_000  # 8000 × 4000
@@ -55,30 +55,16 @@ class Nowhere:
 class Archive:
     """The members of a zip file, those in its folder ``within``."""
 
-    def __init__(self, archive: zipfile.ZipFile, within: str = "") -> None:
+    def __init__(self, archive: Zip, within: str = "") -> None:
         self.archive, self.within = archive, within
 
     def open(self, name: Any) -> BinaryIO:
         """The member called ``name``, whole in memory; raises TraceError."""
-        called = f"picture {quoted(str(name))}"
         parts = inner_parts(name)
         if parts is None:
+            called = f"picture {quoted(str(name))}"
             raise TraceError(f"{called} must be a path inside the zip file, without '..'; nothing else is opened")
-        return io.BytesIO(member(self.archive, self.within + "/".join(parts), MAX_PICTURE_BYTES, called))
-
-
-def member(archive: zipfile.ZipFile, name: str, max_bytes: int, called: str) -> bytes:
-    """The bytes of a zip's member, never more than ``max_bytes`` whatever its header claims; raises TraceError."""
-    try:
-        with archive.open(name) as file:
-            content = file.read(max_bytes + 1)
-    except KeyError:
-        raise BrokenPicture(f"{called} is not in the zip file") from None
-    except Exception:  # zlib, lzma, a password, a forged header
-        raise TraceError(f"{called} cannot be read from the zip file") from None
-    if len(content) > max_bytes:
-        raise TraceError(f"{called} is larger than {max_bytes // 2**20} MB")
-    return content
+        return io.BytesIO(self.archive.read(self.within + "/".join(parts), MAX_PICTURE_BYTES, "picture"))
 
 
 def folder(root: str | Path) -> Folder:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -15,6 +18,7 @@ from mmreason.__main__ import main
 from mmreason.errors import TaskError
 from mmreason.records import DIFFICULTIES, SPLITS, Box
 from mmreason.tasks import TASKS, make_problem
+from mmreason.tasks.dataset.rows import Dataset
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
@@ -117,6 +121,15 @@ def test_answers_are_judged_by_the_reward_of_their_row(more, said, right, tmp_pa
     assert verdict.components["well_formed"] == (said not in ("three", "c"))
 
 
+@pytest.mark.parametrize("number", [1234567, 999_999_999_999, 1234567.0, 0.12345678, 0.1 + 0.2, 2**53 + 1, -1e-7, 3.0])
+def test_a_number_is_written_exactly(number, tmp_path):
+    row = {"image": "a.png", "prompt": number, "answer": number}
+    (found,) = DataTask(folder_of(tmp_path, [row])).rows.rows.values()
+    (prompt,), (answer,) = found.prompt, found.answer
+    assert type(number)(answer) == type(number)(prompt) == number
+    assert found.reward == ("number" if 1e-6 < number < 1e12 else "exact")
+
+
 def folder_of(folder: Path, rows: list[Any]) -> Path:
     folder.mkdir(exist_ok=True)
     Image.new("RGB", (40, 20), "#808080").save(folder / "a.png")
@@ -193,6 +206,21 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
         "field 'answer' must be one of the choices, got 'grey'",
     ),
     "a negative tolerance": (GOOD | {"tolerance": -1}, "field 'tolerance' must be a number from 0, got '-1'"),
+    "a huge prompt": (GOOD | {"prompt": 10**400}, "field 'prompt' must have words of at most 40 letters"),
+    "a huge answer": (GOOD | {"answer": 10**400}, "field 'answer' must have words of at most 40 letters"),
+    "a huge tolerance": (GOOD | {"tolerance": 10**400}, "field 'tolerance' must be a number from 0, got"),
+    "a huge corner": (EDITED | {"region": [[0, 0, 10**400, 1]]}, "field 'region', box 1 must be"),
+    "a long row": (f'{{"choices": [{"[]," * 400_000}[]]}}', "line 2: this is larger than 1 MB"),
+    "a prompt long for what is no word": (GOOD | {"prompt": "a<b " * 200 + "what"}, "'prompt' must have at most 500"),
+    "a prompt that cannot be printed": (
+        GOOD | {"prompt": "x<\ud800 what"},
+        "'prompt' must be text that can be printed",
+    ),
+    "a choice that cannot be printed": (GOOD | {"choices": ["grey", "\ud800"]}, "'choices' must be text that can be"),
+    "a long choice": (GOOD | {"choices": ["grey", "a" * 41]}, "field 'choices' must have words of at most 40 letters"),
+    "an empty choice": (GOOD | {"choices": ["grey", "?"]}, "field 'choices' must have 1 to 10 words, got 0"),
+    "lines as choices": (GOOD | {"choices": "a\nb"}, "field 'choices' must be a list of 2 to 64 texts, got a b"),
+    "lines as a box": (EDITED | {"region": ["a\nb"]}, "box 1 must be [left, top, right, bottom] in pixels, got a b"),
     "a row twice": (GOOD | {"prompt": "What was it first?"}, "image and prompt are those of data.jsonl line 1, twice"),
     "two answers": (
         GOOD | {"prompt": "What was it first?", "answer": "blue"},
@@ -232,6 +260,66 @@ def test_a_folder_without_rows_is_refused_in_a_sentence(content, said, tmp_path)
     with pytest.raises(TaskError) as caught:
         known(f"data:{folder}")
     assert said in str(caught.value)
+
+
+def test_too_many_different_words_are_refused_at_the_row_that_brings_them(tmp_path):
+    def row(i: int) -> dict[str, Any]:
+        others = [" ".join(f"r{i}w{j}x{k}" for k in range(10)) for j in range(63)]
+        return GOOD | {"prompt": f"row {i}", "choices": ["grey", *others]}
+
+    rows = [row(i) for i in range(9)]
+    with pytest.raises(TaskError, match=r"^data\.jsonl line 7: a dataset may have at most 4096 different words$"):
+        DataTask(folder_of(tmp_path, rows))
+    task = DataTask(folder_of(tmp_path, rows[:6]))
+    assert len(set(task.rows.words)) == len(task.rows.words) and {"row", "5", "grey", "r0w0x0"} <= set(task.words)
+
+
+def test_parquet_of_large_cells_or_many_values_is_refused_by_its_file(tmp_path):
+    large = pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 32), pyarrow.array(["x" * 65 * 2**20]))
+    many = pyarrow.ListArray.from_arrays(pyarrow.array([0, 2_000_000], pyarrow.int32()), pyarrow.nulls(2_000_000))
+    for table, said in (
+        ({"prompt": large}, "a.parquet row 1 must take at most 64 MB in memory, field 'prompt' takes more"),
+        ({"choices": many}, "a.parquet must hold at most 1280000 values of one column in a row group"),
+        ({"prompt": range(20_001)}, "a.parquet must hold at most 20000 rows"),
+    ):
+        pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
+        with pytest.raises(TaskError) as refused:
+            DataTask(tmp_path)
+        assert str(refused.value).startswith(said)
+
+
+def test_a_picture_is_decoded_and_kept_once_however_many_rows_show_it(tmp_path, monkeypatch):
+    opened: list[Any] = []
+    monkeypatch.setattr(Image, "open", lambda file, open=Image.open: opened.append(file) or open(file))
+    rows = [GOOD | {"prompt": f"row {i}", "target": "b.jpg", "region": [[0, 0, 9, 9]]} for i in range(30)]
+    told = Dataset(folder_of(tmp_path / "lines", rows))
+    content = (tmp_path / "lines" / "a.png").read_bytes()
+    for row in told.rows.values():
+        assert row.key == hashlib.blake2b(content + "\x1f".join(row.prompt).encode(), digest_size=6).hexdigest()
+    assert len(told.rows) == 30 and len(opened) == 2
+    (tmp_path / "table").mkdir()
+    table = pyarrow.Table.from_pylist([GOOD | {"prompt": f"row {i}", "image": {"bytes": content}} for i in range(30)])
+    pyarrow.parquet.write_table(table, tmp_path / "table" / "a.parquet")
+    held = Dataset(tmp_path / "table")
+    assert list(held.rows) == list(told.rows) and len({id(row.image) for row in held.rows.values()}) == 1
+    assert len(opened) == 3
+
+
+def test_the_pictures_of_a_dataset_are_bounded_in_pixels_and_in_bytes_where_that_is_asked_for(tmp_path):
+    rows = [GOOD, GOOD | {"image": "./a.png", "prompt": "again"}, GOOD | {"prompt": "and again"}]
+    folder = folder_of(tmp_path / "lines", rows)
+    assert len(Dataset(folder, max_pixels=1600, max_bytes=0).rows) == 3, "of 40 by 20 pixels, under two names"
+    with pytest.raises(
+        TaskError, match=r"line 2: field 'image': the pictures may have at most 0\.0015 million pixels"
+    ):
+        Dataset(folder, max_pixels=1500)
+    content = (folder / "a.png").read_bytes()
+    (tmp_path / "table").mkdir()
+    table = pyarrow.Table.from_pylist([row | {"image": {"bytes": content}} for row in rows])
+    pyarrow.parquet.write_table(table, tmp_path / "table" / "a.parquet")
+    assert len(Dataset(tmp_path / "table", max_bytes=3 * len(content)).rows) == 3
+    with pytest.raises(TaskError, match="row 3: field 'image': the pictures may take at most 0 MB in all"):
+        Dataset(tmp_path / "table", max_bytes=3 * len(content) - 1)
 
 
 def test_a_dataset_without_rows_of_a_split_says_so(tmp_path, own_tasks_forgotten, capsys):

@@ -23,10 +23,12 @@ from mmreason.analysis.rollouts.first_look import first_look
 from mmreason.analysis.rollouts.push import pushes
 from mmreason.analysis.rollouts.reading import broken, damaged, reading
 from mmreason.errors import MMReasonError, TraceError
+from mmreason.parquet import Limits
 from mmreason.traces.opening import open_content, open_contents, open_rollouts
 from mmreason.traces.picture import BrokenPicture
 from mmreason.traces.rollouts import Rollouts
 from mmreason.traces.versions.two import export_schema_two
+from tests.helpers.zips import zipped
 from tests.traces.test_hostile import assert_one_sentence, deep, forged_png
 
 ROOT = Path(__file__).parent.parent.parent
@@ -307,7 +309,7 @@ def test_hostile_files_and_folders_are_refused(tmp_path: Path) -> None:
         "i.json": (b"[]", "holds no rollouts"),
         "j.json": (b"[1]", "entry 1 must be a JSON object"),
         "k.parquet": (b"PAR1" + b"\0" * 100, "is not a parquet file"),
-        "l.zip": (b"PK\x03\x04" + b"\0" * 100, "cannot be read"),
+        "l.zip": (b"PK\x03\x04" + b"\0" * 100, "must be a zip that can be read"),
         "m.jsonl": (b'{"version": 2}', "holds no rollouts"),
         "n.jsonl": (b"null", "must be a JSON object"),
     }
@@ -327,14 +329,6 @@ def test_a_last_line_that_is_being_written_is_left_out_and_noted(tmp_path: Path)
     assert len(found.rollouts) == 1 and "line 2 of" in found.notes[0] and "not finished" in found.notes[0]
 
 
-def zipped(members: dict[str, bytes]) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return data.getvalue()
-
-
 def test_hostile_zips_are_refused() -> None:
     line = json.dumps(changed("rollouts.0.parts.1.image", "x.png")).encode()
     cases = {
@@ -347,6 +341,9 @@ def test_hostile_zips_are_refused() -> None:
             open_content(zipped(members), "upload.zip")
         assert_one_sentence(error)
     assert open_content(zipped({"r.jsonl": line, "x.png": picture()}), "good.zip").rollouts.rollouts
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(TraceError, match=r"'r\.jsonl' must be stored or deflated in the zip file"):
+            open_content(zipped({"r.jsonl": bytes(2**24)}, method, says=100), "upload.zip")
 
 
 @pytest.mark.parametrize(
@@ -426,12 +423,12 @@ ROWS: dict[str, Any] = {
 @pytest.mark.parametrize("name", list(ROWS))
 def test_a_row_that_takes_too_much_memory_is_refused_before_it_does(name: str, tmp_path: Path, monkeypatch) -> None:
     """The file itself is small: what is equal stands in it once."""
-    monkeypatch.setattr("mmreason.traces.formats.table._MAX_ROW", 4 * 2**20)
+    monkeypatch.setattr("mmreason.traces.formats.table._LIMITS", Limits(100, 2**25, 4 * 2**20))
     columns = {"prompt": ["q"], "completion": ["a"], "more": ROWS[name]}
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
     assert (tmp_path / "t.parquet").stat().st_size < 2**20
     monkeypatch.setattr("mmreason.traces.formats.table._cell", lambda *_: pytest.fail("it was unpacked"))
-    with pytest.raises(TraceError, match=r"row 1 must take at most 4 MB in memory, takes \d+ MB$") as error:
+    with pytest.raises(TraceError, match=r"row 1 must take at most 4 MB in memory, field 'more' takes more$") as error:
         open_rollouts(tmp_path / "t.parquet")
     assert_one_sentence(error)
 

@@ -19,32 +19,47 @@ import hashlib
 import io
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from PIL import Image
 
-from mmreason.disk import quoted
+from mmreason.disk import one_line, quoted
 from mmreason.errors import TaskError
 from mmreason.handed import Folder, Handed
+from mmreason.limits import exactly
+from mmreason.parquet import Limits, parquet_rows
 
 ROWS = "data.jsonl"
 MAX_ROWS = 20_000
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURE_SIDE = 4096
-MAX_PROMPT, MAX_ANSWER, MAX_BOXES = 12, 10, 4
+MAX_PROMPT, MAX_ANSWER, MAX_BOXES, MAX_CHOICES = 12, 10, 4, 64
+MAX_LETTERS = 500  # of one text
 MAX_WORDS = 4096  # different ones in all
 REWARDS = ("exact", "number", "contains", "choice")
 FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward", "choices", "tolerance")
 
+_LIMITS = Limits(MAX_ROWS, values=MAX_ROWS * MAX_CHOICES, row=4 * MAX_PICTURE_BYTES)
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
+_ROW = Handed("row", 2**20, TaskError)
 _EDGES = ".,;:!?\"'()[]{}<>"
-_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,6})?\Z", re.ASCII)
+_NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,17})?\Z", re.ASCII)
 
 Picture = str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A picture that can be decoded."""
+
+    picture: Picture
+    size: tuple[int, int]  # width, height
+    hash: hashlib.blake2b  # of its content
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +81,7 @@ class Row:
 
 def words_of(text: str) -> tuple[str, ...]:
     """A text in words as a small policy has them: lower case, without marks at their edges."""
-    return tuple(word for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
+    return tuple(sys.intern(word) for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
 
 
 def number_of(words: tuple[str, ...]) -> float | None:
@@ -77,32 +92,31 @@ def number_of(words: tuple[str, ...]) -> float | None:
 class Dataset:
     """The rows of ``folder``, by key in their order; raises TaskError that names file, line and field."""
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, max_pixels: float = math.inf, max_bytes: float = math.inf) -> None:
+        """``max_pixels`` of all pictures, equal ones counted once; ``max_bytes`` of those in parquet, row by row."""
+        self.max_pixels, self.max_bytes = max_pixels, max_bytes
+        self._pixels = self._bytes_in_rows = 0
+        self._pictures: dict[Picture, _Checked] = {}
         self.path = Path(folder)
         if not self.path.is_dir():
             raise TaskError(f"data:{folder} must name a folder, which {quoted(str(folder))} is not")
         self._inside = Folder(self.path, "picture", MAX_PICTURE_BYTES, TaskError)
         self.rows: dict[str, Row] = {}
+        words: dict[str, None] = {}
         for place, data in self._read():
             row = self._row(place, data)
             there = self.rows.setdefault(row.key, row)
             if there is not row:
                 same = "with another answer" if there.answer != row.answer else "twice"
                 raise TaskError(f"{place}: image and prompt are those of {there.place}, {same}")
+            words |= dict.fromkeys((*row.prompt, *row.answer, *(word for each in row.choices for word in each)))
+            if len(words) > MAX_WORDS:
+                raise TaskError(f"{place}: a dataset may have at most {MAX_WORDS} different words")
             if len(self.rows) > MAX_ROWS:
                 raise TaskError(f"{place}: a dataset may have at most {MAX_ROWS} rows")
         if not self.rows:
             raise TaskError(f"{self._called()} has no rows")
-        if len(self.words) > MAX_WORDS:
-            raise TaskError(f"{self._called()} has {len(self.words)} different words, at most {MAX_WORDS} fit")
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Every word of prompts, answers and choices, once."""
-        found: dict[str, None] = {}
-        for row in self.rows.values():
-            found |= dict.fromkeys((*row.prompt, *row.answer, *(word for each in row.choices for word in each)))
-        return tuple(found)
+        self.words = tuple(words)  # of prompts, answers and choices, each once
 
     def pixels(self, picture: Picture, side: int) -> np.ndarray:
         """(side, side, 3) uint8: a picture of the folder, stretched to a square."""
@@ -118,7 +132,7 @@ class Dataset:
                 for number, line in HANDED.lines(file, ROWS):
                     place = f"{ROWS} line {number}"
                     try:
-                        row = HANDED.parse(line)
+                        row = _ROW.parse(line)
                     except TaskError as error:
                         raise TaskError(f"{place}: {error}") from None
                     if not isinstance(row, dict):
@@ -135,21 +149,10 @@ class Dataset:
         return Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(ROWS)
 
     def _parquet(self, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        try:
-            import pyarrow.parquet
-        except ImportError:
-            raise TaskError(f"{name} is parquet, which needs pyarrow: pip install pyarrow") from None
         with Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(name) as file:
-            number = 0
-            try:
-                for batch in pyarrow.parquet.ParquetFile(file).iter_batches(batch_size=32, use_threads=False):
-                    for row in batch.to_pylist():
-                        number += 1
-                        yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS and v is not None}
-            except (TaskError, GeneratorExit):
-                raise
-            except Exception:  # pyarrow raises many kinds on forged files
-                raise TaskError(f"{name} is not a parquet file that can be read, after row {number}") from None
+            rows = parquet_rows(file, name, TaskError, _LIMITS, FIELDS)
+            for number, row in enumerate(rows, 1):
+                yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS and v is not None}
 
     def _row(self, place: str, data: Mapping[str, Any]) -> Row:
         for key in data:
@@ -158,17 +161,17 @@ class Dataset:
         asked = "question" if "question" in data and "prompt" not in data else "prompt"
         question, answer = _text(place, data, asked, MAX_PROMPT), _text(place, data, "answer", MAX_ANSWER)
         image = _picture(place, data.get("image"), "image")
-        size = self._opened(image, f"{place}: field 'image': ").size
-        target = None if data.get("target") is None else _picture(place, data["target"], "target")
-        if target is not None:
-            self._opened(target, f"{place}: field 'target': ")
-        region = _region(place, data, size)
+        start, target = self._checked(image, f"{place}: field 'image': "), None
+        if data.get("target") is not None:
+            target = self._checked(_picture(place, data["target"], "target"), f"{place}: field 'target': ").picture
+        region = _region(place, data, start.size)
         reward, choices, tolerance = _judging(place, data, words_of(answer))
-        content = self._bytes(image, place) + "\x1f".join(words_of(question)).encode()
+        content = start.hash.copy()
+        content.update("\x1f".join(words_of(question)).encode())
         return Row(
             place=place,
-            key=hashlib.blake2b(content, digest_size=6).hexdigest(),
-            image=image,
+            key=content.hexdigest(),
+            image=start.picture,
             question=" ".join(question.split()),
             prompt=words_of(question),
             answer=words_of(answer),
@@ -179,13 +182,29 @@ class Dataset:
             tolerance=tolerance,
         )
 
-    def _bytes(self, picture: Picture, _: str) -> bytes:
+    def _checked(self, picture: Picture, place: str) -> _Checked:
+        """The first of equal pictures, which alone is decoded and kept; a TaskError begins with ``place``."""
+        if isinstance(picture, bytes):
+            self._bytes_in_rows += len(picture)
+            if self._bytes_in_rows > self.max_bytes:
+                raise TaskError(f"{place}the pictures may take at most {self.max_bytes / 2**20:.0f} MB in all")
+        if picture not in self._pictures:
+            width, height = self._opened(picture, place).size
+            self._pixels += width * height
+            if self._pixels > self.max_pixels:
+                most = f"{self.max_pixels / 1e6:g} million"
+                raise TaskError(f"{place}the pictures may have at most {most} pixels in all")
+            content = hashlib.blake2b(self._bytes(picture), digest_size=6)
+            self._pictures[picture] = _Checked(picture, (width, height), content)
+        return self._pictures[picture]
+
+    def _bytes(self, picture: Picture) -> bytes:
         return picture if isinstance(picture, bytes) else self._inside.read(picture)
 
     def _opened(self, picture: Picture, place: str) -> Image.Image:
         """A decoded picture; raises TaskError that begins with ``place``."""
         try:
-            content = self._bytes(picture, place)
+            content = self._bytes(picture)
         except TaskError as error:
             raise TaskError(f"{place}{error}") from None
         called = "the picture" if isinstance(picture, bytes) else quoted(picture)
@@ -209,17 +228,27 @@ class Dataset:
 
 def _text(place: str, data: Mapping[str, Any], name: str, most: int) -> str:
     value = data.get(name)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        value = f"{value:g}"
+    if type(value) is int:
+        value = str(value)
+    elif _is_number(value):
+        value = exactly(value)
     if not isinstance(value, str):
         got = "nothing" if value is None else f"{type(value).__name__}"
         raise TaskError(f"{place}: field {name!r} must be text, got {got}")
-    words = words_of(value)
-    if not 1 <= len(words) <= most:
-        raise TaskError(f"{place}: field {name!r} must have 1 to {most} words, got {len(words)}")
-    if any(len(word) > 40 or not word.isprintable() for word in words):
-        raise TaskError(f"{place}: field {name!r} must have words of at most 40 letters")
+    _check_text(f"{place}: field {name!r}", value, most)
     return value
+
+
+def _check_text(called: str, text: str, most: int) -> None:
+    if len(text) > MAX_LETTERS:
+        raise TaskError(f"{called} must have at most {MAX_LETTERS} letters, got {len(text)}")
+    if not "".join(text.split()).isprintable():
+        raise TaskError(f"{called} must be text that can be printed, got {text[:40]!a}")
+    words = words_of(text)
+    if not 1 <= len(words) <= most:
+        raise TaskError(f"{called} must have 1 to {most} words, got {len(words)}")
+    if any(len(word) > 40 for word in words):
+        raise TaskError(f"{called} must have words of at most 40 letters")
 
 
 def _picture(place: str, value: Any, name: str) -> Picture:
@@ -247,8 +276,8 @@ def _region(
     found = []
     for number, box in enumerate(boxes, 1):
         called = f"{place}: field 'region', box {number}"
-        if not isinstance(box, list) or len(box) != 4 or any(_is_no_number(each) for each in box):
-            raise TaskError(f"{called} must be [left, top, right, bottom] in pixels, got {str(box)[:60]}")
+        if not isinstance(box, list) or len(box) != 4 or not all(_is_number(each) for each in box):
+            raise TaskError(f"{called} must be [left, top, right, bottom] in pixels, got {one_line(str(box), 60)}")
         left, top, right, bottom = box
         width, height = size
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
@@ -257,8 +286,9 @@ def _region(
     return tuple(found)
 
 
-def _is_no_number(value: Any) -> bool:
-    return isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value)
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    """One that a float holds; whole numbers of JSON may be longer."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _judging(
@@ -275,18 +305,21 @@ def _judging(
     if reward == "choice":
         if (
             not isinstance(given, list)
-            or not 2 <= len(given) <= 64
+            or not 2 <= len(given) <= MAX_CHOICES
             or not all(isinstance(each, str) for each in given)
         ):
-            raise TaskError(f"{place}: field 'choices' must be a list of 2 to 64 texts, got {str(given)[:40]}")
+            got = one_line(str(given), 40)
+            raise TaskError(f"{place}: field 'choices' must be a list of 2 to {MAX_CHOICES} texts, got {got}")
+        for each in given:
+            _check_text(f"{place}: field 'choices'", each, MAX_ANSWER)
         choices = tuple(words_of(each) for each in given)
-        if any(not 1 <= len(each) <= MAX_ANSWER for each in choices) or len(set(choices)) < len(choices):
-            raise TaskError(f"{place}: field 'choices' must be different texts of 1 to {MAX_ANSWER} words")
+        if len(set(choices)) < len(choices):
+            raise TaskError(f"{place}: field 'choices' must be different texts")
         if answer not in choices:
             raise TaskError(f"{place}: field 'answer' must be one of the choices, got {' '.join(answer)!r}")
     if reward == "number" and number_of(answer) is None:
         raise TaskError(f"{place}: field 'answer' must be a number for the reward 'number', got {' '.join(answer)!r}")
     tolerance = data.get("tolerance", 0.0)
-    if _is_no_number(tolerance) or tolerance < 0:
+    if not _is_number(tolerance) or tolerance < 0:
         raise TaskError(f"{place}: field 'tolerance' must be a number from 0, got {str(tolerance)[:40]!r}")
     return reward, choices, float(tolerance)

@@ -10,6 +10,7 @@ Axes: H W cells, S pixels along a side.
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -47,8 +48,8 @@ class DataTask(PictureTask):
 
     tolerance = 24.0
 
-    def __init__(self, folder: str | Path) -> None:
-        self.rows = Dataset(folder)
+    def __init__(self, folder: str | Path, max_pixels: float = math.inf, max_bytes: float = math.inf) -> None:
+        self.rows = Dataset(folder, max_pixels, max_bytes)
         slug = re.sub(r"[^a-z0-9]+", "_", self.rows.path.resolve().name.lower()).strip("_")
         self.name = (slug if slug[:1].isalpha() else f"data_{slug}").strip("_")[:40]
         self.question = "What is asked stands in each row."

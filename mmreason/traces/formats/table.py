@@ -12,17 +12,14 @@ from typing import Any, BinaryIO
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.handed import MAX_DEPTH, Handed
+from mmreason.parquet import MAGIC, Limits, parquet_rows
+from mmreason.traces.picture import MAX_PICTURE_BYTES
 from mmreason.traces.plain import MAX_VALUES, check_plain
 from mmreason.traces.rollouts import MAX_ROLLOUTS
 
 ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
 
-_MAX_COLUMNS = 1000
-_MAX_GROUP = 2 * 2**30  # bytes of a row group, unpacked
-_MAX_ROW = 256 * 2**20  # bytes of a row in memory: what is equal may stand in the file once
-_VALUE = 64  # bytes of a value in memory, beside what it holds
-
-PARQUET = b"PAR1"
+_LIMITS = Limits(MAX_ROLLOUTS, values=2**25, row=8 * MAX_PICTURE_BYTES)  # a rollout may hold many
 
 
 def rows_of(file: BinaryIO, name: str, notes: list[str], before: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -32,7 +29,7 @@ def rows_of(file: BinaryIO, name: str, notes: list[str], before: int = 0) -> Ite
     """
     head = file.read(4)
     file.seek(0)
-    yield from _parquet_rows(file, name) if head == PARQUET else _json_rows(file, name, notes, before)
+    yield from _parquet_rows(file, name) if head == MAGIC else _json_rows(file, name, notes, before)
 
 
 def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -84,47 +81,9 @@ def _checked(row: Any, called: str) -> dict[str, Any]:
 
 
 def _parquet_rows(file: BinaryIO, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        import pyarrow.parquet
-    except ImportError:
-        raise TraceError(f"file {quoted(name)} is parquet, which needs pyarrow: pip install pyarrow") from None
-    number = 0
-    try:
-        table = pyarrow.parquet.ParquetFile(
-            file, thrift_string_size_limit=2**24, thrift_container_size_limit=2**20, pre_buffer=False
-        )
-        groups = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
-        count, columns = table.metadata.num_rows, table.metadata.num_columns
-        if count > MAX_ROLLOUTS or columns > _MAX_COLUMNS or any(not 0 <= size <= _MAX_GROUP for size in groups):
-            raise TraceError(
-                f"file {quoted(name)} must hold at most {MAX_ROLLOUTS} rows, {_MAX_COLUMNS} columns and "
-                f"{_MAX_GROUP // 2**30} GB a row group, holds {count} rows and {columns} columns"
-            )
-        for batch in table.iter_batches(batch_size=1, use_threads=False):
-            number += 1
-            if (size := sum(map(_unpacked, batch.columns))) > _MAX_ROW:
-                raise TraceError(
-                    f"row {number} must take at most {_MAX_ROW // 2**20} MB in memory, takes {size // 2**20} MB"
-                )
-            row = batch.to_pylist()[0]
-            yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
-    except TraceError:
-        raise
-    except Exception:  # pyarrow raises many kinds on forged files
-        raise TraceError(f"file {quoted(name)} is not a parquet file that can be read") from None
-
-
-def _unpacked(column: Any) -> int:
-    """About how many bytes the values of an arrow array take as objects of Python, at all its levels."""
-    size = _VALUE * len(column)
-    if hasattr(column, "dictionary"):
-        return size + column.dictionary.nbytes * len(column)
-    if hasattr(column, "keys"):  # a map
-        return size + _unpacked(column.keys) + _unpacked(column.items)
-    if not hasattr(column, "flatten"):
-        return size + column.nbytes
-    inner = column.flatten()
-    return size + sum(map(_unpacked, inner if isinstance(inner, list) else [inner]))
+    rows = parquet_rows(file, f"file {quoted(name)}", TraceError, _LIMITS)
+    for number, row in enumerate(rows, 1):
+        yield f"row {number}", {str(key): _cell(value, number, 1) for key, value in row.items()}
 
 
 def _cell(value: Any, number: int, depth: int) -> Any:

@@ -14,14 +14,15 @@ import numpy as np
 from mmreason.disk import one_line, quoted
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.layouts.vocabulary import task_token
+from mmreason.limits import exactly
 from mmreason.tasks import TASKS
 from mmreason.tasks.dataset.rows import Row
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.shell.component import component
-from mmreason.ui.shell.events import PRIVATE, WRITING
-from mmreason.ui.train.upload import Upload, folder_name, takes, unpack, upload_of
+from mmreason.ui.shell.events import CHECKING, PRIVATE
+from mmreason.ui.train.upload import MAX_IN_ROWS, MAX_PIXELS, Upload, folder_name, takes, unpack, upload_of
 
 SHOWN = 12
 COLUMNS = ["Asked", "Split", "Right answer", "earns", "A wrong one", "earns", "Target drawn", "Nothing drawn"]
@@ -47,7 +48,7 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
     with TemporaryDirectory(prefix="mmreason-dataset-") as place:
         folder = unpack(path, Path(place) / folder_name(path))
         try:
-            task = DataTask(folder)
+            task = DataTask(folder, MAX_PIXELS, MAX_IN_ROWS)
         except MMReasonError as error:  # where it was unpacked says nothing to who handed it over
             raise ConfigError(str(error).replace(f"{place}/", "")) from None
         keys = list(task.rows.rows)
@@ -114,7 +115,7 @@ def _wrong(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     for said in (*row.choices, *(each.answer for each in rows)):
         if not judge_answer(row, said).right:
             return said
-    return (f"{row.tolerance + 1 + float(row.answer[0]):g}",) if row.reward == "number" else ("no", *row.answer[1:])
+    return (exactly(row.tolerance + 1 + float(row.answer[0])),) if row.reward == "number" else ("no", *row.answer[1:])
 
 
 def _commands(name: str) -> str:
@@ -154,7 +155,7 @@ def build_dataset(checkpoint: gr.Dropdown, visitor: gr.BrowserState) -> gr.State
             elem_id="train-dataset-commands",
         )
     shown = [says, fit, pictures, table, commands, upload]
-    gr.on([file.upload, file.clear], on_dataset, [file, checkpoint, visitor], shown, **WRITING)
+    gr.on([file.upload, file.clear], on_dataset, [file, checkpoint, visitor], shown, **CHECKING)
     checkpoint.change(on_fit, [upload, checkpoint], fit, **PRIVATE)
     return upload
 

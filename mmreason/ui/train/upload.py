@@ -16,8 +16,8 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from mmreason.disk import one_line, quoted
-from mmreason.errors import ConfigError, MMReasonError
+from mmreason.disk import one_line, quoted, reason_of
+from mmreason.errors import ConfigError
 from mmreason.handed import inner_parts
 from mmreason.tasks import TASKS
 from mmreason.tasks.dataset.rows import MAX_ROWS
@@ -26,10 +26,14 @@ from mmreason.tasks.own import DATA
 from mmreason.ui.host import public
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.runs.store import Run, owner_of
+from mmreason.zipped import Zip
 
 MAX_UNPACKED = 256 * 2**20
+MAX_PIXELS = 500_000_000  # of all pictures, some seconds' work
+MAX_IN_ROWS = 2 * 2**30  # bytes of pictures in parquet, those that are there again too
 MAX_KEPT = 32 * 2**20  # with a run
-MAX_ENTRIES = 3 * MAX_ROWS
+MAX_ENTRIES = 3 * MAX_ROWS  # files and folders
+MAX_DEPTH = 16  # folders in one another, and the file
 SUFFIXES = (".jsonl", ".parquet", ".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".md", ".txt", "")
 
 
@@ -101,36 +105,33 @@ def unpack(path: str | Path, place: Path) -> Path:
         raise ConfigError(f"the zip must be at most {most} MB")
     place.mkdir(parents=True, exist_ok=True)
     try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            _check(entries)
-            for entry in entries:
+        with Zip(path, "the file", MAX_ENTRIES, ConfigError) as archive:
+            _check(archive.entries)
+            for entry in archive.entries:
                 inner = inner_parts(entry.filename)
                 assert inner is not None, "checked before"
                 target = place.joinpath(*inner)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(entry) as source:
-                    content = source.read(entry.file_size + 1)
-                if len(content) > entry.file_size:
-                    raise ConfigError(f"the zip is forged: {quoted(entry.filename)} is larger than it says")
-                target.write_bytes(content)
-    except MMReasonError:
-        raise
-    except Exception as error:  # of the libraries that unpack: a dozen kinds for a broken file
-        raise ConfigError(f"the file must be a zip that can be read: {one_line(str(error), 120)}") from None
+                target.write_bytes(archive.read(entry.filename, MAX_UNPACKED))
+    except OSError as error:  # a file where another has its folder, a name that is too long
+        raise ConfigError(f"the zip cannot be unpacked: {reason_of(error)}") from None
     inside = [each for each in place.iterdir() if each.name != "__MACOSX"]
     return inside[0] if len(inside) == 1 and inside[0].is_dir() and inside[0].name != "data" else place
 
 
 def _check(entries: Sequence[zipfile.ZipInfo]) -> None:
-    if len(entries) > MAX_ENTRIES:
-        raise ConfigError(f"the zip must hold at most {MAX_ENTRIES} files, got {len(entries)}")
     if sum(entry.file_size for entry in entries) > MAX_UNPACKED:
         raise ConfigError(f"the zip must unpack to at most {MAX_UNPACKED // 2**20} MB")
+    folders: set[tuple[str, ...]] = set()
     for entry in entries:
-        called = quoted(one_line(entry.filename, 80))
-        if inner_parts(entry.filename) is None:
+        called, parts = quoted(one_line(entry.filename, 80)), inner_parts(entry.filename)
+        if parts is None:
             raise ConfigError(f"the zip holds {called}, whose path leads out of it")
+        if len(parts) > MAX_DEPTH:
+            raise ConfigError(f"the zip holds {called}, which lies more than {MAX_DEPTH - 1} folders deep")
+        folders.update(tuple(parts[:depth]) for depth in range(1, len(parts)))
+        if len(entries) + len(folders) > MAX_ENTRIES:
+            raise ConfigError(f"the zip must hold at most {MAX_ENTRIES} files and folders, holds more")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ConfigError(f"the zip holds {called}, which is a link")
         if entry.flag_bits & 1:

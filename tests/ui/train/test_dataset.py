@@ -25,7 +25,7 @@ from mmreason.ui.inspect.sources import open_run
 from mmreason.ui.runs import queue
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import find
-from mmreason.ui.train import upload
+from mmreason.ui.train import dataset, upload
 from mmreason.ui.train.dataset import on_dataset, on_fit, preview
 from mmreason.ui.train.events import on_checkpoint, on_preset, on_start
 from mmreason.ui.train.form import CONTROLS, filled, public_fields
@@ -34,6 +34,7 @@ from mmreason.ui.train.upload import unpack
 from mmreason.ui.train.words import command_line
 from tests.helpers.shapes import write_shapes
 from tests.helpers.training_runs import OTHER, OWNER, fork_trainings, state
+from tests.helpers.zips import zipped as small_zip
 
 pytestmark = pytest.mark.usefixtures("real_checkpoints")
 
@@ -58,7 +59,22 @@ def test_a_zip_whose_content_is_damaged_is_refused_in_a_sentence(tmp_path):
     content = bytearray(path.read_bytes())
     content[40:44] = b"\xff" * 4  # of the packed rows, not of the archive's list
     path.write_bytes(content)
-    assert "must be a zip that can be read" in on_dataset(str(path), "base", OWNER)[0]
+    assert "file 'data.jsonl' cannot be read from the zip file" in on_dataset(str(path), "base", OWNER)[0]
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_packed_in_another_way_is_refused_before_it_is_unpacked(method, tmp_path):
+    path = tmp_path / "shapes.zip"
+    path.write_bytes(small_zip({"data.jsonl": bytes(2**24)}, method, says=100))
+    assert "must be stored or deflated" in on_dataset(str(path), "base", OWNER)[0]
+
+
+def test_what_cannot_be_unpacked_is_told_without_where_the_server_keeps_it(tmp_path):
+    path = tmp_path / "shapes.zip"
+    for names in (("a", "a/b.png"), ("a/b.png", "a"), ("x" * 300,)):
+        path.write_bytes(small_zip(dict.fromkeys(names, b"")))
+        said = on_dataset(str(path), "base", OWNER)[0]
+        assert said.startswith("✗ the zip cannot be unpacked: ") and "/" not in said
 
 
 def test_what_is_missing_is_told_without_where_the_server_keeps_it(tmp_path):
@@ -78,6 +94,14 @@ def test_a_preview_says_what_right_and_wrong_answers_and_edits_earn(shapes, tmp_
         assert asked.startswith("Which colour") and split in ("train", "validation", "test") and right != wrong
         assert (earns, less, drawn, still) == ("1", "0", "1", "0")
     assert "--tasks data:" in found.commands
+
+
+def test_a_wrong_number_is_one_more_than_what_counts_as_right(tmp_path):
+    folder = write_shapes(tmp_path / "shapes", 3)
+    row = {"image": next(folder.glob("*.png")).name, "prompt": "How many?", "answer": 1234567, "tolerance": 0.5}
+    (folder / "data.jsonl").write_text(json.dumps(row))
+    ((_, _, right, earns, wrong, less, *_),) = preview(zipped(folder, tmp_path / "a.zip"), "base", OWNER).table["rows"]
+    assert (right, earns, wrong, less) == ("1234567", "1", "1234568.5", "0")
 
 
 def test_rows_without_a_split_are_told(tmp_path):
@@ -136,6 +160,27 @@ def test_a_file_that_is_no_zip_is_refused_and_a_large_one_unread(tmp_path, monke
     path.write_bytes(bytes(2**20 + 1))
     with pytest.raises(MMReasonError, match="at most 1 MB"):
         unpack(path, tmp_path)
+
+
+def test_folders_deep_in_one_another_and_too_many_of_them_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(upload, "MAX_ENTRIES", 20)
+    path = tmp_path / "data.zip"
+
+    def said(*names: str) -> str:
+        path.write_bytes(small_zip(dict.fromkeys(names, b"")))
+        return on_dataset(str(path), "base", OWNER)[0]
+
+    assert "must hold data.jsonl or parquet files" in said("a/" * 15 + "x.png")
+    assert "a/x.png', which lies more than 15 folders deep" in said("a/" * 16 + "x.png")
+    assert "must hold data.jsonl or parquet files" in said(*(f"{i}/x.png" for i in range(10)))
+    assert "must hold at most 20 files and folders" in said(*(f"{i}/x.png" for i in range(9)), "9/a/x.png")
+    assert "must hold at most 20 files" in said(*(f"{i}.png" for i in range(21)))
+
+
+def test_the_pictures_of_an_upload_are_bounded(shapes, tmp_path, monkeypatch):
+    path = str(zipped(shapes, tmp_path / "shapes.zip"))
+    monkeypatch.setattr(dataset, "MAX_PIXELS", 100_000)
+    assert "the pictures may have at most 0.1 million pixels in all" in on_dataset(path, "base", OWNER)[0]
 
 
 def test_a_hostile_text_stays_text(tmp_path):
