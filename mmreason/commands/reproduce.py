@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.relation import relation
     from mmreason.analysis.comparison.reproduce import Reproduction, check_ship
     from mmreason.analysis.tables import comparison_table, relation_table, update_readme
-    from mmreason.disk import write_json
+    from mmreason.disk import names_in, write_json
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
 
@@ -55,7 +55,9 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     kept = f"runs/{name}" if args.quick else "assets/results"
     work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"
     line = ProgressLine("step", sys.stderr)
-    comparison = Reproduction(protocol, args.results or f"{kept}/{name}", work, line.close)
+    results = args.results or f"{kept}/{name}"
+    names_in(results, "--results")
+    comparison = Reproduction(protocol, results, work, line.close)
     runs = planned_runs(protocol)
     names = [run.name for run in runs]
     for only in args.only or []:
@@ -103,7 +105,7 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.series import Series
     from mmreason.analysis.comparison.setups import SETUPS
     from mmreason.analysis.tables import relation_table, setup_table, update_readme
-    from mmreason.disk import write_json
+    from mmreason.disk import names_in, write_json
     from mmreason.errors import ConfigError
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
@@ -118,6 +120,7 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     use_threads(args.threads)
     setup, line = SETUPS[args.setup], ProgressLine("step", sys.stderr)
     results, work = args.results or f"{FOLDER}/{setup.name}", args.work or f"runs/setup-{setup.name}"
+    names_in(results, "--results")
     series = Series(setup, results, work, line.close)
     for only in args.only or []:
         if only not in series.jobs:

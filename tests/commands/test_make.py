@@ -15,6 +15,7 @@ from mmreason.tasks import FIRST_TASKS, TASKS
 from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
+from mmreason.ui import twin
 from mmreason.ui.host import checkpoints
 
 
@@ -76,3 +77,25 @@ def test_a_dataset_is_written_that_can_be_trained_on_and_is_never_written_over_u
     assert "holds files already" in capsys.readouterr().err
     assert main(["make", "dataset", str(folder), "--rows", "60", "--overwrite"]) == 0
     assert (folder / "data.jsonl").read_bytes() == before, "a pure function of its seed"
+
+
+@pytest.mark.parametrize(
+    "words, more",
+    [
+        (["make", "task", "foo", "--output"], ["/proc/none"]),
+        (["make", "dataset"], ["/proc/none"]),
+        (["make", "static", "--no_solver", "--output"], ["/proc/none"]),
+        (["make", "tiny-dimoo", "--output"], ["/proc/none"]),
+        (["reproduce", "--plan", "--results"], []),
+        (["reproduce", "--setup", "P", "--plan", "--results"], []),
+    ],
+)
+def test_a_place_that_can_be_no_folder_is_refused_in_a_sentence(words, more, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(twin, "twin_files", lambda solver: {"index.html": b""})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    for place in ["file", "file/inside", "x" * 300, *more]:
+        assert main([*words, place]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert place[:100] in line and ("must be a folder, got" in line or "cannot write" in line)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "mine"
