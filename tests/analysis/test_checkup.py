@@ -135,6 +135,9 @@ def test_tensors_are_checked_without_being_read(copy: Path, capsys: pytest.Captu
     assert code == 2 and "lacks the tensor model.transformer.blocks.2" in result["problems_found"][0]
     change_config(copy, n_layers=1)
     assert "blocks.1" in said(capsys, copy)[1]["problems_found"][0]
+    change_config(copy, n_layers=2, mlp_hidden_size="abc")
+    code, _, err = said(capsys, copy)
+    assert code == 2 and "config.json: mlp_hidden_size must be a whole number from 1 to 262144, got" in err
 
 
 def test_weights_that_are_not_finite_are_found(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
