@@ -130,12 +130,9 @@ class Shape:
 
 
 def _number(config: Mapping[str, Any], limit: Number, default: float | None = None) -> float:
-    """What ``config`` says of ``limit``, as JSON has numbers; raises CheckpointError."""
-    value = config.get(limit.name, default)
-    if isinstance(value, str):
-        raise CheckpointError(f"{limit.name} must be {limit.words}, got the text {value!r:.40}")
+    """What ``config`` says of ``limit``; raises CheckpointError."""
     try:
-        return float(limit.check(value))
+        return float(limit.check_stored(config.get(limit.name, default)))
     except ConfigError as error:
         raise CheckpointError(str(error)) from None
 

@@ -15,6 +15,7 @@ from mmreason.analysis.checkup import all_logits
 from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.family import load_public
 from mmreason.backbones.loading import load_llama
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from tests.helpers import golden
 
 KEYS = {"family", "parameters", "grid", "attention", "native", "licence", "problems_found"}
@@ -62,6 +63,44 @@ def test_our_own_checkpoint_is_described(tiny_checkpoint: Path, capsys: pytest.C
     assert code == 0 and set(result) >= KEYS
     assert (result["family"], result["grid"], result["attention"]) == ("mmreason", [8, 8], "blocks")
     assert result["parameters"] > 1000 and result["round_trip"]["sentence"] is True
+
+
+@pytest.mark.parametrize(
+    ("file", "field", "values"),
+    [
+        ("scheduler/scheduler_config.json", "num_steps", [0, "x", "4", 4.5, 65]),
+        ("scheduler/scheduler_config.json", "threshold", ["a", -1]),
+        ("scheduler/scheduler_config.json", "commit_order", [["a"], None, "maskgit"]),
+        ("transformer/config.json", "first_cell", [-5, 11, "a"]),
+        ("transformer/config.json", "grid_size", ["8", 8.5, 0]),
+        ("transformer/config.json", "num_hidden_layers", [100_000]),
+        ("transformer/config.json", "rope_theta", ["x", 0]),
+        ("transformer/config.json", "text_slots", [{"maze": "x"}, ["maze"]]),
+    ],
+)
+def test_a_field_of_our_own_checkpoint_that_cannot_be_is_named(
+    file: str, field: str, values: list, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+    config = json.loads((folder / file).read_text())
+    part = f"scheduler/scheduler_config.json: {field}" if "scheduler" in file else field
+    for value in values:
+        (folder / file).write_text(json.dumps(config | {field: value}))
+        code, result, _ = said(capsys, folder)
+        (problem,) = result["problems_found"]
+        assert code == 2 and f": {part} " in problem and " must be " in problem, problem
+
+
+def test_parts_that_do_not_go_together_are_said_in_a_sentence(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unlike(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(InterleavedReasoningPipeline, "stream", unlike)
+    code, result, _ = said(capsys, tiny_checkpoint)
+    (problem,) = result["problems_found"]
+    assert code == 2 and "is damaged: its first step fails with RuntimeError: mat1 and mat2" in problem
 
 
 def test_an_adapter_is_described_with_its_base(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
