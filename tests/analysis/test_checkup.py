@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mmreason.__main__ import main
+from mmreason.analysis import checkup
 from mmreason.analysis.checkup import all_logits
 from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.family import load_public
@@ -144,6 +145,7 @@ def test_the_probe_gives_the_references_logits(tmp_path: Path, tiny: Path, capsy
         ("[[134548]]", "0 to 134547, got 134548"),
         ("[[true]]", "whole numbers"),
         ("{", "not JSON"),
+        (json.dumps([[1] * 1000] * 8), "at most 997 ids for 134,548 logits each, got 8,000"),
     ],
 )
 def test_a_probe_that_is_none_is_refused(
@@ -152,6 +154,18 @@ def test_a_probe_that_is_none_is_refused(
     (tmp_path / "ids.json").write_text(content)
     code, _, err = said(capsys, tiny, "--probe", tmp_path / "ids.json", "--probe_out", tmp_path / "out.npz")
     assert code == 2 and says in err and not (tmp_path / "out.npz").exists()
+
+
+def test_a_probes_output_is_a_file_of_its_own(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkup, "check", lambda *_: pytest.fail("it is forwarded"))
+    ids = tmp_path / "ids.json"
+    ids.write_text("[[1]]")
+    code, _, err = said(capsys, tiny, "--probe", ids, "--probe_out", ids)
+    assert code == 2 and "--probe_out must be another file than --probe" in err and ids.read_text() == "[[1]]"
+    code, _, err = said(capsys, tiny, "--probe", ids, "--probe_out", tmp_path)
+    assert code == 2 and "--probe_out must be the path of a file to write, got the directory" in err
 
 
 def test_probe_and_its_output_are_given_together(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
