@@ -134,8 +134,8 @@ def test_a_place_that_can_hold_no_task_is_one_line_without_a_traceback(text, sai
 
 
 @pytest.mark.parametrize("weight", ["nan", "inf", "-1", "1e9"])
-def test_a_weight_that_is_none_is_refused_as_a_weight(weight, capsys):
-    assert main(["train", "--tasks", f"maze={weight}", "--output", "nowhere"]) == 2
+def test_a_weight_that_is_none_is_refused_as_a_weight(weight, tmp_path, capsys):
+    assert main(["train", "--tasks", f"maze={weight}", "--output", str(tmp_path / "run")]) == 2
     assert f"the weight of 'maze' must be a number from 0 to 100, got '{weight}'" in capsys.readouterr().err
 
 
