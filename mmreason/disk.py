@@ -42,6 +42,19 @@ def write_json(path: str | Path, data: Any, *, indent: int | None = None) -> Non
     write_whole(path, f"{text}\n".encode())
 
 
+def names_in(folder: str | Path, what: str) -> list[str]:
+    """Names in the ``folder`` that is to be written to, none where it is yet to be made.
+
+    Raises ConfigError, which calls it ``what``, where it is none or cannot be looked into.
+    """
+    try:
+        return sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{what} must be a folder, got {quoted(str(folder))}: {reason_of(error)}") from None
+
+
 def append_line(path: str | Path, line: str) -> None:
     """Append ``line`` to the text file at ``path``; raises WriteError."""
     try:

@@ -26,6 +26,7 @@ class Number:
     off: str = ""
 
     kind = "number"
+    stored_as = (int, float)
 
     @property
     def words(self) -> str:
@@ -39,6 +40,12 @@ class Number:
         if not (self.low <= found <= self.high or (self.off and found == 0)):
             raise self._wrong(value, name)
         return found
+
+    def check_stored(self, value: Any, name: str = "") -> float:
+        """The same of a value in a JSON file, where text is no number and 8.0 is not whole; raises ConfigError."""
+        if not isinstance(value, self.stored_as):
+            raise self._wrong(value, name)
+        return self.check(value, name)
 
     def step(self, start: Any) -> float:
         """What an arrow key adds in a field that begins at ``start``: a tenth of its power of ten, or of the range."""
@@ -55,6 +62,7 @@ class Whole(Number):
     """A whole number."""
 
     kind = "whole number"
+    stored_as = (int,)
 
     def check(self, value: Any, name: str = "") -> int:
         """``value`` as a whole number within the limits; raises ConfigError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,9 +12,9 @@ from types import ModuleType
 
 def module_of(path: str) -> ModuleType:
     """The file at ``path`` as a module, run once; raises FileNotFoundError, and whatever the file raises."""
-    place = Path(path).expanduser()
-    if not place.is_file():
-        raise FileNotFoundError(f"there is no file {path!r}")
+    place = Path(os.path.expanduser(path))
+    if not os.path.isfile(place):  # nor is a name that is too long, or a home of nobody
+        raise FileNotFoundError(f"there is no file {path!r:.200}")
     name = f"mmreason_own_{place.stem}_{hashlib.blake2b(str(place.resolve()).encode(), digest_size=4).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]

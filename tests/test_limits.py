@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,15 @@ def test_the_ends_are_inside_and_what_is_no_number_never_is(limit) -> None:
             limit.check(bad)
         assert str(refused.value).startswith(f"{limit.name} must be {limit.words}, got ")
         assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize("limit", LIMITS, ids=NAMES)
+def test_a_stored_number_is_no_text_and_a_whole_one_has_no_point(limit) -> None:
+    low = int(limit.low) if isinstance(limit, Whole) else limit.low
+    assert limit.check_stored(low) == low
+    for bad in (str(low), [low], None, True, math.nan, *([float(low)] if isinstance(limit, Whole) else [])):
+        with pytest.raises(ConfigError, match=re.escape(f"{limit.name} must be {limit.words}, got ")):
+            limit.check_stored(bad)
 
 
 @given(st.integers(0, SEED.high))

@@ -38,6 +38,7 @@ from mmreason.tasks.picture import resized
 
 SENTENCE = "right 3 total 7 <edit> r2c2 r2c5"
 PROBED_PIXELS = 128
+MAX_LOGITS = 2**27  # numbers of 4 bytes that a probe may ask for
 
 
 @dataclass
@@ -187,4 +188,7 @@ def _check_probe(probe: Any, vocab: int) -> None:
         raise ConfigError("--probe must hold a list of lists of ids, each with one at least")
     wrong = [each for ids in probe for each in ids if type(each) is not int or not 0 <= each < vocab]
     if wrong:
-        raise ConfigError(f"ids of --probe must be whole numbers from 0 to {vocab - 1}, got {wrong[0]!r}")
+        raise ConfigError(f"ids of --probe must be whole numbers from 0 to {vocab - 1}, got {wrong[0]!r:.60}")
+    most, count = MAX_LOGITS // vocab, sum(map(len, probe))
+    if count > most:
+        raise ConfigError(f"--probe must hold at most {most:,} ids for {vocab:,} logits each, got {count:,}")

@@ -14,13 +14,13 @@ from mmreason.analysis.comparison.protocol import DOUBLE
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
 from mmreason.analysis.paper import FLOPS_REDUCTION, GAINS
 from mmreason.analysis.statistics import difference_interval
-from mmreason.disk import write_whole
+from mmreason.disk import quoted, write_whole
 from mmreason.errors import ConfigError
 from mmreason.handed import Handed
 from mmreason.rewards.assignment import SWAPPED, TO_GO, WHITENED
 from mmreason.tasks import TASKS
 
-README = Handed("README", 8 * 2**20, ConfigError)
+README = Handed("README", 8 * 2**20, ConfigError, "a Markdown file")
 
 
 def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
@@ -298,6 +298,19 @@ def replace_block(text: str, name: str, content: str) -> str:
     before, start, rest = text.partition(f"<!-- {name} -->")
     _, end, after = rest.partition(f"<!-- /{name} -->")
     return f"{before}{start}\n{content}\n{end}{after}" if end else text
+
+
+def check_readme(path: str, *names: str, default: str | None = None) -> None:
+    """Refuse a README that is not there or lacks a block of ``names``; raises ConfigError.
+
+    The ``default`` page is let be: it may be of another checkout, or not here.
+    """
+    if path == default:
+        return
+    text = README.text(README.read(path), path)
+    for name in names:
+        if f"<!-- /{name} -->" not in text.partition(f"<!-- {name} -->")[2]:
+            raise ConfigError(f"README {quoted(path)} must have the block <!-- {name} --> … <!-- /{name} -->")
 
 
 def update_readme(path: str | Path, name: str, content: str) -> None:

@@ -22,7 +22,7 @@ from mmreason.backbones.shape import Shape
 from mmreason.codecs import magvit
 from mmreason.codecs.magvit import MagvitCodec
 from mmreason.codecs.vq import VQCodec
-from mmreason.disk import one_line
+from mmreason.disk import one_line, reason_of
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.dimoo import DimooLayout
 from mmreason.layouts.mmada import MmadaLayout
@@ -76,8 +76,17 @@ def base_of(folder: Path) -> str | None:
         return None
     base = read_json(folder / ADAPTER).get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
-        raise CheckpointError(f"adapter {str(folder)!r} does not name its base: base_model_name_or_path is {base!r}")
-    if (Path(base) / ADAPTER).is_file():
+        raise CheckpointError(
+            f"adapter {str(folder)!r} does not name its base: base_model_name_or_path is {base!r:.60}"
+        )
+    try:
+        stands_on_one = (Path(base) / ADAPTER).is_file()
+    except (OSError, ValueError) as error:
+        raise CheckpointError(
+            f"base_model_name_or_path of adapter {str(folder)!r} must be a folder or owner/name of the Hub, "
+            f"got {base!r:.60}: {reason_of(error)}"
+        ) from None
+    if stands_on_one:
         raise CheckpointError(f"adapter {str(folder)!r} must stand on a whole checkpoint, and stands on an adapter")
     return base
 

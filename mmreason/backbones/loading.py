@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from mmreason.backbones.backbone import Attention
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.shape import Shape
+from mmreason.disk import one_line
 from mmreason.errors import CheckpointError
 
 OF_A_BLOCK = {
@@ -37,6 +39,7 @@ OF_A_BLOCK = {
 }
 OF_THE_REST = {"wte": "model.embed_tokens", "ln_f": "model.norm", "ff_out": "lm_head"}
 PREFIX = "model.transformer."
+BLOCK = re.compile(r"model\.transformer\.blocks\.(\d{1,9})\.(\w+)\.weight")
 EMBEDDING = f"{PREFIX}wte.weight"
 FLOATING = ("F64", "F32", "F16", "BF16")
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
@@ -47,7 +50,7 @@ def native_name(name: str) -> str | None:
     rest = re.fullmatch(r"model\.transformer\.(\w+)\.weight", name)
     if rest and rest[1] in OF_THE_REST:
         return f"{OF_THE_REST[rest[1]]}.weight"
-    block = re.fullmatch(r"model\.transformer\.blocks\.(\d+)\.(\w+)\.weight", name)
+    block = BLOCK.fullmatch(name)
     if block and block[2] in OF_A_BLOCK:
         return f"model.layers.{int(block[1])}.{OF_A_BLOCK[block[2]]}.weight"
     return None
@@ -70,6 +73,8 @@ def read_json(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"checkpoint lacks {path.name}: {str(path)!r} does not exist") from None
+    except RecursionError:
+        raise CheckpointError(f"{str(path)!r} cannot be read: it is nested too deeply") from None
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{str(path)!r} cannot be read: {error}") from None
     if not isinstance(found, dict):
@@ -88,7 +93,7 @@ def shards(folder: Path) -> list[Path]:
             raise CheckpointError(f"{INDEX} must name files of its own folder only")
     else:
         files = [folder / WHOLE]
-    absent = [file.name for file in files if not file.is_file()]
+    absent = [one_line(file.name, 100) for file in files if not os.path.isfile(file)]  # too long a name is no file
     if absent:
         others = sorted(path.name for path in folder.glob("*.bin"))
         hint = f"; {others[0]} is not read, for safety: save it as safetensors" if others else ""
@@ -108,11 +113,27 @@ def tensors(folder: Path, names_only: bool = False) -> Iterator[tuple[str, Any]]
 
 
 def stored_shape(folder: Path, config: dict[str, Any]) -> Shape:
-    """The shape of a checkpoint; its vocabulary is the number of rows that the embedding really has."""
-    for name, piece in tensors(folder, names_only=True):
-        if name == EMBEDDING:
-            return Shape.of(config, int(piece.get_shape()[0]))
-    raise CheckpointError(f"checkpoint lacks the tensor {EMBEDDING}")
+    """The shape of a checkpoint; its vocabulary is the number of rows that the embedding really has.
+
+    Raises CheckpointError, also where it states more blocks than are stored: nothing of that size is made.
+    """
+    sizes = {name: piece.get_shape() for name, piece in tensors(folder, names_only=True)}
+    if EMBEDDING not in sizes:
+        raise CheckpointError(f"checkpoint lacks the tensor {EMBEDDING}")
+    if len(sizes[EMBEDDING]) != 2:
+        raise CheckpointError(f"tensor {EMBEDDING} must be a matrix, got the size {sizes[EMBEDDING]}")
+    try:
+        shape = Shape.of(config, int(sizes[EMBEDDING][0]))
+    except CheckpointError as error:
+        raise CheckpointError(f"config.json: {error}") from None
+    stored = {int(block[1]) for block in map(BLOCK.fullmatch, sizes) if block}
+    absent = next((number for number in range(shape.layers) if number not in stored), None)
+    if absent is not None:
+        raise CheckpointError(
+            f"config.json: n_layers must be the number of stored blocks, got {shape.layers}: checkpoint lacks the "
+            f"tensor {PREFIX}blocks.{absent}.q_proj.weight"
+        )
+    return shape
 
 
 def check_tensors(folder: Path, shape: Shape) -> None:

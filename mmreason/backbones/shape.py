@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mmreason.errors import CheckpointError
+from mmreason.errors import CheckpointError, ConfigError
+from mmreason.limits import Number, Whole
 
 # What the reference's code would do otherwise with these fields is not what a Llama does.
 REQUIRED: dict[str, tuple[Any, ...]] = {
@@ -31,6 +32,13 @@ REQUIRED: dict[str, tuple[Any, ...]] = {
     "weight_tying": (False,),
 }
 MODEL_TYPES = ("llada", "mmada")
+WIDTH = Whole("d_model", 2, 2**16, "width of the network")
+LAYERS = Whole("n_layers", 1, 1024, "blocks of the network")
+HEADS = Whole("n_heads", 1, 1024, "attention heads of a block")
+INNER = Whole("mlp_hidden_size", 1, 2**18, "width between the matrices of a block's perceptron")
+RATIO = Number("mlp_ratio", 0.01, 100, "the same as a multiple of d_model")
+ROPE_THETA = Number("rope_theta", 1, 1e12, "base of the rotary angles")
+NORM_EPS = Number("rms_norm_eps", 0, 1, "what a norm adds to a mean square")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +58,18 @@ class Shape:
         """The shape that a reference's ``config.json`` states.  Raises CheckpointError where it is no Llama."""
         kind = config.get("model_type")
         if kind not in MODEL_TYPES:
-            raise CheckpointError(f"model_type must be one of {', '.join(MODEL_TYPES)}, got {kind!r}")
+            raise CheckpointError(f"model_type must be one of {', '.join(MODEL_TYPES)}, got {kind!r:.60}")
         for name, right in REQUIRED.items():
             if config.get(name, right[0]) not in right:
-                raise CheckpointError(f"{name} must be {right[0]!r} for this network, got {config[name]!r}")
-        numbers = {}
-        for name in ("d_model", "n_layers", "n_heads"):
-            numbers[name] = config.get(name)
-            if type(numbers[name]) is not int or numbers[name] < 1:
-                raise CheckpointError(f"{name} must be a whole number from 1, got {numbers[name]!r}")
-        width, heads = numbers["d_model"], numbers["n_heads"]
+                raise CheckpointError(f"{name} must be {right[0]!r} for this network, got {config[name]!r:.60}")
+        width, layers, heads = (int(_number(config, limit)) for limit in (WIDTH, LAYERS, HEADS))
         if width % heads or width // heads % 2:
             raise CheckpointError(f"d_model must be n_heads ({heads}) times an even number, got {width}")
         if config.get("n_kv_heads") not in (None, heads):
-            raise CheckpointError(f"n_kv_heads must be n_heads ({heads}), got {config['n_kv_heads']!r}")
-        inner = config.get("mlp_hidden_size") or config.get("mlp_ratio", 4) * width
+            raise CheckpointError(f"n_kv_heads must be n_heads ({heads}), got {config['n_kv_heads']!r:.60}")
+        inner = int(_number(config, INNER) if config.get(INNER.name) else _number(config, RATIO, 4) * width)
         return cls(
-            width,
-            numbers["n_layers"],
-            heads,
-            int(inner),
-            vocab,
-            float(config.get("rope_theta", 10_000.0)),
-            float(config.get("rms_norm_eps", 1e-5)),
+            width, layers, heads, inner, vocab, _number(config, ROPE_THETA, 1e4), _number(config, NORM_EPS, 1e-5)
         )
 
     @property
@@ -130,6 +127,14 @@ class Shape:
             "one_block": tokens * (16 * self.width + 6 * self.inner),
             "logits": 36 * scored * columns,
         }
+
+
+def _number(config: Mapping[str, Any], limit: Number, default: float | None = None) -> float:
+    """What ``config`` says of ``limit``; raises CheckpointError."""
+    try:
+        return float(limit.check_stored(config.get(limit.name, default)))
+    except ConfigError as error:
+        raise CheckpointError(str(error)) from None
 
 
 DIMOO = Shape(width=4096, layers=32, heads=32, inner=12288, vocab=134_548)

@@ -22,7 +22,7 @@ from mmreason.backbones.shape import DIMOO, MMADA, Shape
 from mmreason.codecs import magvit
 from mmreason.codecs.magvit_network import Magvit, MagvitShape
 from mmreason.codecs.vq import WEIGHTS, build_vq
-from mmreason.disk import write_json, write_whole
+from mmreason.disk import names_in, write_json, write_whole
 from mmreason.errors import ConfigError
 from mmreason.layouts import FAMILIES, dimoo, mmada
 from mmreason.layouts.words import MASK_MARK
@@ -119,7 +119,7 @@ def random_weights(shape: Shape, seed: int) -> dict[str, torch.Tensor]:
 def write_standin(family: str, output: str | Path, seed: int = 0) -> list[str]:
     """Write a stand-in of ``family`` into a new or empty folder; returns its files.  Raises ConfigError."""
     folder = Path(output)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if names_in(folder, "--output"):
         raise ConfigError(f"--output must be a new or an empty folder, got {str(output)!r}")
     vocab = MMADA.vocab if family == "mmada" else DIMOO.vocab
     shape = Shape(**SIZES, vocab=vocab)

@@ -37,12 +37,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
 
     from mmreason.analysis.checkup import check
+    from mmreason.commands._options.files import check_files
     from mmreason.disk import write_whole
     from mmreason.errors import ConfigError
     from mmreason.handed import Handed
 
     if (args.probe is None) != (args.probe_out is None):
         raise ConfigError("--probe and --probe_out are given together: the ids, and where their logits go")
+    check_files({"--probe_out": args.probe_out}, {"--probe": args.probe})
     probe = None if args.probe is None else Handed("probe file", MAX_PROBE_BYTES, ConfigError).load(args.probe)
     result, logits = check(args.checkpoint, args.family, probe)
     if args.probe_out is not None and logits:

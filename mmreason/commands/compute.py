@@ -12,6 +12,7 @@ from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
+PAGE = "mmreason/analysis/README.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="results file (default: assets/results/compute.json, with --shape compute_dimoo.json beside it)",
     )
-    parser.add_argument(
-        "--readme", default="mmreason/analysis/README.md", metavar="FILE", help="page whose table is replaced"
-    )
+    parser.add_argument("--readme", default=PAGE, metavar="FILE", help="page whose table is replaced")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.cost.scaling import measured_scaling, scaling
     from mmreason.analysis.cost.workload import Workload
     from mmreason.analysis.evaluate import check_choice
-    from mmreason.analysis.tables import cost_table, update_readme
+    from mmreason.analysis.tables import check_readme, cost_table, update_readme
     from mmreason.commands._options.checkpoint import given, load_pipeline
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
@@ -73,6 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_files({"--output": args.output, "--readme": args.readme})
+    check_readme(args.readme, "compute", default=PAGE)
     use_threads(args.threads)
     base, ar = load_pipeline(args.checkpoint), load_pipeline(args.ar)
     if base.transformer.config.causal or not ar.transformer.config.causal:

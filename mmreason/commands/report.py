@@ -12,6 +12,7 @@ from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 
 HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
+PAGE = "checkpoints/README.md"
 MAX_BYTES = 8 * 2**20  # of a file that it reads
 
 
@@ -23,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.SEED, 0)
     add_number(parser, limits.TEMPERATURE, 1.0)
     parser.add_argument("--history", metavar="FILE", help="Markdown for the card's section on training")
-    parser.add_argument(
-        "--readme", default="checkpoints/README.md", metavar="FILE", help="page whose table is replaced"
-    )
+    parser.add_argument("--readme", default=PAGE, metavar="FILE", help="page whose table is replaced")
     parser.add_argument("--results", default="assets/results/evaluate.json", metavar="FILE")
 
 
@@ -35,7 +34,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     from mmreason.analysis.card import model_card
     from mmreason.analysis.evaluate import evaluate
-    from mmreason.analysis.tables import success_table, update_readme
+    from mmreason.analysis.tables import check_readme, success_table, update_readme
     from mmreason.commands._options.checkpoint import checkpoint_name, load_pipeline
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json, write_whole
@@ -58,6 +57,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return everything
 
     others()  # what is wrong with it is said before anything is solved
+    name = checkpoint_name(args.checkpoint)
+    check_readme(args.readme, f"success:{name}", default=PAGE)
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}
@@ -65,7 +66,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     for difficulty in DIFFICULTIES:
         print(f"{difficulty}: {args.problems} problems", file=sys.stderr, flush=True)
         by_difficulty[difficulty] = evaluate(pipe, tasks, [difficulty], args.problems, args.seed, config)
-    name = checkpoint_name(args.checkpoint)
     result = {
         "fingerprint": pipe.fingerprint,
         "command": f"python -m mmreason report --checkpoint {args.checkpoint} --problems {args.problems} "

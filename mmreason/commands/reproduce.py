@@ -9,6 +9,7 @@ from typing import Any
 from mmreason.commands._options.threads import add_threads, use_threads
 
 HELP = "joint against factorized rewards over seeds, written to assets/results"
+PAGE = "mmreason/analysis/README.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,9 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
     parser.add_argument("--ship", metavar="DIR", help="also copy joint's and factorized's median checkpoints there")
-    parser.add_argument(
-        "--readme", default="mmreason/analysis/README.md", metavar="FILE", help="page whose table is replaced"
-    )
+    parser.add_argument("--readme", default=PAGE, metavar="FILE", help="page whose table is replaced")
     add_threads(parser)
 
 
@@ -44,8 +43,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.registry import all_setups
     from mmreason.analysis.comparison.relation import relation
     from mmreason.analysis.comparison.reproduce import Reproduction, check_ship
-    from mmreason.analysis.tables import comparison_table, relation_table, update_readme
-    from mmreason.disk import write_json
+    from mmreason.analysis.tables import check_readme, comparison_table, relation_table, update_readme
+    from mmreason.disk import names_in, write_json
     from mmreason.rewards.assignment import GRANULARITIES
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
@@ -56,7 +55,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     kept = f"runs/{name}" if args.quick else "assets/results"
     work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"
     line = ProgressLine("step", sys.stderr)
-    comparison = Reproduction(protocol, args.results or f"{kept}/{name}", work, line.close)
+    results = args.results or f"{kept}/{name}"
+    names_in(results, "--results")
+    comparison = Reproduction(protocol, results, work, line.close)
+    if not args.quick:  # whose table is on no page
+        check_readme(args.readme, name, "relation", default=PAGE)
     runs = planned_runs(protocol)
     names = [run.name for run in runs]
     for only in args.only or []:
@@ -103,8 +106,8 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.reproduce import check_ship
     from mmreason.analysis.comparison.series import Series
     from mmreason.analysis.comparison.setups import SETUPS
-    from mmreason.analysis.tables import relation_table, setup_table, update_readme
-    from mmreason.disk import write_json
+    from mmreason.analysis.tables import check_readme, relation_table, setup_table, update_readme
+    from mmreason.disk import names_in, write_json
     from mmreason.errors import ConfigError
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
@@ -119,6 +122,8 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     use_threads(args.threads)
     setup, line = SETUPS[args.setup], ProgressLine("step", sys.stderr)
     results, work = args.results or f"{FOLDER}/{setup.name}", args.work or f"runs/setup-{setup.name}"
+    names_in(results, "--results")
+    check_readme(args.readme, "setups", "relation", default=PAGE)
     series = Series(setup, results, work, line.close)
     for only in args.only or []:
         if only not in series.jobs:

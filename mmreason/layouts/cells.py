@@ -112,8 +112,15 @@ class CellsLayout:
         self.vocabulary = Vocabulary.of(tokenizer, num_codes)
         self.words: list[str] = list(tokenizer.convert_ids_to_tokens(list(range(self.vocabulary.num_text))))
         self.text_length, self.attention, self.turn = text_length, attention, turn
+        if not isinstance(text_slots or {}, Mapping):
+            raise CheckpointError(f"text_slots must be a number for each task, got {text_slots!r:.60}")
         self.cell_tokens, self.text_slots = cell_tokens, dict(text_slots or {})
-        wrong = next((f"{name}={n}" for name, n in self.text_slots.items() if not 1 <= n <= text_length), None)
+        odd = (
+            f"{name}={n!r:.40}"
+            for name, n in self.text_slots.items()
+            if type(n) is not int or not 1 <= n <= text_length
+        )
+        wrong = next(odd, None)
         if wrong is not None or (self.text_slots and turn == "joint"):
             right = f"from 1 to {text_length} for each task" if turn != "joint" else "left out where turns are joint"
             raise CheckpointError(f"text_slots must be {right}, got {wrong or ', '.join(self.text_slots)}")

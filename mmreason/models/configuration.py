@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from transformers import PreTrainedConfig
 
+from mmreason import limits
+from mmreason.limits import Number, Whole
+
+SIZES = (
+    *(limits.WIDTH, limits.LAYERS, limits.HEADS),
+    Whole("vocab_size", 1, 2**17, "ids of words and codes"),
+    Whole("intermediate_size", 1, 2**15, "width inside a block's perceptron"),
+    Whole("grid_size", 1, 256, "image tokens along a side of the canvas"),
+    Whole("cell_tokens", 1, 256, "image tokens along a side of a cell"),
+    Whole("max_turns", 1, 1024, "turns that have a place"),
+    Whole("max_text_tokens", 1, 1024, "slots of a text"),
+    Whole("first_cell", 0, 2**17, "id of the word r1c1"),
+    Whole("num_hints", 0, 2**16, "labels of the auxiliary head"),
+    Whole("hint_layer", 0, 256, "layers before the auxiliary head"),
+    Number("rope_theta", 1, 1e12, "base of the angles of the running index"),
+    Number("axis_rope_theta", 1, 1e12, "base of the angles of rows and columns"),
+    Number("initializer_range", 0, 1, "spread of new weights"),
+)
+
 
 class InterleavedDiffusionConfig(PreTrainedConfig):
     """Sizes of the policy.
@@ -35,6 +54,11 @@ class InterleavedDiffusionConfig(PreTrainedConfig):
     turn: str = "interleaved"  # or joint: a turn's words and picture are denoised together
     causal: bool = False  # autoregressive: the next token's place is told, and its identity predicted
     tie_word_embeddings: bool = False
+
+    def check_sizes(self) -> None:
+        """Raise ConfigError, which names the field, where a size is none that a network can have."""
+        for limit in SIZES:
+            limit.check_stored(getattr(self, limit.name), f"{limit.name} of the transformer")
 
     @property
     def head_dim(self) -> int:

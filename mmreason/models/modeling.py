@@ -209,6 +209,7 @@ class InterleavedDiffusionModel(PreTrainedModel):
     supports_gradient_checkpointing = True
 
     def __init__(self, config: InterleavedDiffusionConfig) -> None:
+        config.check_sizes()
         super().__init__(config)
         width = config.hidden_size
         self.tokens = nn.Embedding(config.vocab_size, width)

@@ -20,7 +20,8 @@ from transformers import PreTrainedTokenizerFast
 
 from mmreason.backbones.cells import CellBackbone, checked_attention
 from mmreason.codecs.cells import CellCodec
-from mmreason.errors import CheckpointError, ConfigError, DistributionError
+from mmreason.disk import one_line
+from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.layouts.cells import CellsLayout
 from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel
@@ -77,6 +78,11 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
             sizes.text_slots,
         )
         self.codec = CellCodec(vqvae, self.layout.grid)
+        if sizes.first_cell != self.vocabulary.first_cell:
+            raise CheckpointError(
+                f"first_cell of the transformer must be {self.vocabulary.first_cell}, the id that the tokenizer has "
+                f"for the first cell, got {sizes.first_cell}"
+            )
         if sizes.grid_size != self.layout.grid[0]:
             raise CheckpointError(
                 f"grid_size of the transformer must be {self.layout.grid[0]} ({sizes.cell_tokens} for each of the "
@@ -108,20 +114,30 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         return pipe
 
     def damage(self) -> str:
-        """Why the weights cannot be used: one that is not finite, or probabilities that are not; "" if they can."""
+        """Why it cannot be used: a weight that is not finite, defaults that do not hold, a first step that fails; ""
+        if it can.
+        """
         for part in ("transformer", "vqvae"):
             for name, weight in getattr(self, part).state_dict().items():
                 if not bool(weight.isfinite().all()):
                     return f"{part}'s {name} holds a number that is not finite"
         if not self.vocabulary.tasks:
             return "its tokenizer knows no task"
+        try:
+            self.scheduler.check()
+        except ConfigError as error:
+            return f"scheduler/scheduler_config.json: {error}"
         height, width = self.layout.grid
         picture = np.zeros((height * self.codec.pixels_per_code, width * self.codec.pixels_per_code, 3), np.uint8)
         blank = Problem(next(iter(self.vocabulary.tasks)), {}, np.zeros((height, width), int), picture, "", 1)
         try:  # a first look at what the policy says, one step of one thought
             next(self.stream([blank], SamplingConfig(num_steps=1, temperature=0)))
-        except DistributionError as error:
+        except MMReasonError as error:
             return str(error)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # parts whose sizes do not go together fail in any way
+            return f"its first step fails with {type(error).__name__}: {one_line(str(error), 160)}"
         return ""
 
     @property

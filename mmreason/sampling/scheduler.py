@@ -5,14 +5,15 @@ Axes: B rows, L positions of a segment, V vocabulary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import torch
 from diffusers import ConfigMixin, SchedulerMixin
 from diffusers.configuration_utils import register_to_config
 from diffusers.utils import BaseOutput
 
-from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.config import ORDERS, WATCHED_ORDER, SamplingConfig
 from mmreason.sampling.unmask import (
     certainty,
     choose_positions,
@@ -21,6 +22,17 @@ from mmreason.sampling.unmask import (
     runners_up,
     sample_tokens,
 )
+from mmreason.settings import ChoiceSetting, settings_of
+
+_SETTINGS = settings_of(SamplingConfig)
+STORED = {
+    "num_steps": _SETTINGS["num_steps"],
+    "threshold": _SETTINGS["threshold"],
+    "commit_order": replace(
+        cast(ChoiceSetting, _SETTINGS["order"]), choices=tuple(each for each in ORDERS if each != WATCHED_ORDER)
+    ),
+}
+"""The setting that each of a scheduler's defaults is of."""
 
 
 def positions_to_commit(
@@ -75,6 +87,15 @@ class MaskedDiffusionScheduler(SchedulerMixin, ConfigMixin):
         threshold: float | None = None,
         commit_order: str = "confidence",
     ) -> None: ...
+
+    def check(self) -> None:
+        """Raise ConfigError, which names the field, where a default is none that segments are denoised with."""
+        for name, setting in STORED.items():
+            value = self.config[name]
+            if value is not None or name == "commit_order":
+                replace(setting, name=name).read(value)
+                setting.check(value, name)
+        self.sampling_config()
 
     def sampling_config(self, **changes) -> SamplingConfig:
         """This scheduler's defaults with ``changes``."""

@@ -8,10 +8,10 @@ Built-in tasks go by their name.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -71,15 +71,17 @@ def source_of(name: str) -> str:
 def _found(text: str) -> Task:
     """The task that ``text`` names; raises TaskError."""
     if text.startswith(DATA):
-        return _tried(lambda: DataTask(text.removeprefix(DATA)), text)
+        if text == DATA:
+            raise TaskError("task 'data:' must name a folder, such as data:my_data or data:. for this one")
+        return _tried(lambda: DataTask(text.removeprefix(DATA)), text, is_own=False)
     where, _, name = text.rpartition(":")
     if text.endswith(".py"):
         where, name = text, ""
     if where.endswith(".py"):
-        if not Path(where).expanduser().is_file():
+        if not os.path.isfile(os.path.expanduser(where)):
             raise TaskError(f"task {one_line(text, 120)!r}: there is no file {one_line(where, 120)!r}")
         return _made(_tried(lambda: module_of(where), text), name, text)
-    if where and name:
+    if name and all(part.isidentifier() for part in where.split(".")):
         return _made(_imported(where, text), name, text)
     for point in entry_points(group=GROUP):
         if point.name == text:
@@ -90,15 +92,15 @@ def _found(text: str) -> Task:
     )
 
 
-def _tried(step: Any, text: str) -> Any:
-    """What ``step`` gives; whatever it raises is a TaskError about ``text``."""
+def _tried(step: Any, text: str, is_own: bool = True) -> Any:
+    """What ``step`` gives; whatever it raises is a TaskError about ``text``, its cause if it ``is_own`` code."""
     try:
         return step()
     except MMReasonError:
         raise
     except (Exception, SystemExit) as error:  # a file of the user's may fail in any way while it is imported
         reason = f"{type(error).__name__}: {one_line(str(error), 200)}"
-        raise TaskError(f"task {one_line(text, 120)!r} cannot be loaded: {reason}") from error
+        raise TaskError(f"task {one_line(text, 120)!r} cannot be loaded: {reason}") from (error if is_own else None)
 
 
 def _imported(name: str, text: str) -> ModuleType:

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmreason.disk import append_line, finite
-from mmreason.errors import TraceError
+from mmreason.disk import append_line, finite, quoted, reason_of
+from mmreason.errors import TraceError, WriteError
 from mmreason.traces.versions.ours import VERSION_TWO
 from mmreason.traces.versions.two import check_two
 
@@ -74,9 +74,15 @@ class Recorder:
     """The file that rollouts are appended to; one that exists is continued."""
 
     def __init__(self, path: str | Path, judges: Mapping[str, Sequence[str]] | None = None) -> None:
-        """``judges`` says which components of ``rewards`` of a whole rollout judge words and pictures."""
+        """``judges`` says which components of ``rewards`` of a whole rollout judge words and pictures.
+
+        Raises WriteError where the folder of ``path`` cannot be made.
+        """
         self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WriteError(f"cannot write {quoted(str(path))}: {reason_of(error)}") from None
         self._judges = {modality: list(names) for modality, names in (judges or {}).items()}
         self._written: set[str] = set()  # prompts
         self._given: list[dict[str, Any]] = []

@@ -98,6 +98,31 @@ def test_a_readme_changes_only_between_its_marks(tmp_path):
         update_readme(readme, "a", "new")
 
 
+@pytest.mark.parametrize(
+    ("words", "block"),
+    [
+        (["limits", "--readme"], "limits"),
+        (["make", "overview", "--output"], "overview"),
+        (["report", "--checkpoint", "checkpoints/base", "--results", "none.json", "--readme"], "success:base"),
+        (["compute", "--output", "none.json", "--readme"], "compute"),
+        (["reproduce", "--plan", "--readme"], "reproduce"),
+        (["reproduce", "--setup", "P", "--plan", "--readme"], "setups"),
+    ],
+)
+def test_a_page_without_the_block_is_refused_before_anything_is_measured(words, block, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text(f"<!-- /{block} --> before <!-- {block} -->")
+    for path, says in (
+        (page, f"must have the block <!-- {block} --> … <!-- /{block} -->"),
+        (tmp_path / "none.md", "does not exist; give the path of a Markdown file"),
+        (tmp_path, "directory"),
+    ):
+        assert main([*words, str(path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert says in line and str(path) in line
+    assert main([*words, ""]) == 2
+
+
 def test_results_that_cannot_be_read_are_refused_before_anything_is_measured(tmp_path, capsys):
     history, results = tmp_path / "TRAINING.md", tmp_path / "results.json"
     history.write_text("trained")

@@ -11,10 +11,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mmreason.__main__ import main
+from mmreason.analysis import checkup
 from mmreason.analysis.checkup import all_logits
 from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.family import load_public
 from mmreason.backbones.loading import load_llama
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from tests.helpers import golden
 
 KEYS = {"family", "parameters", "grid", "attention", "native", "licence", "problems_found"}
@@ -64,6 +66,44 @@ def test_our_own_checkpoint_is_described(tiny_checkpoint: Path, capsys: pytest.C
     assert result["parameters"] > 1000 and result["round_trip"]["sentence"] is True
 
 
+@pytest.mark.parametrize(
+    ("file", "field", "values"),
+    [
+        ("scheduler/scheduler_config.json", "num_steps", [0, "x", "4", 4.5, 65]),
+        ("scheduler/scheduler_config.json", "threshold", ["a", -1]),
+        ("scheduler/scheduler_config.json", "commit_order", [["a"], None, "maskgit"]),
+        ("transformer/config.json", "first_cell", [-5, 11, "a"]),
+        ("transformer/config.json", "grid_size", ["8", 8.5, 0]),
+        ("transformer/config.json", "num_hidden_layers", [100_000]),
+        ("transformer/config.json", "rope_theta", ["x", 0]),
+        ("transformer/config.json", "text_slots", [{"maze": "x"}, ["maze"]]),
+    ],
+)
+def test_a_field_of_our_own_checkpoint_that_cannot_be_is_named(
+    file: str, field: str, values: list, tiny_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny_checkpoint, tmp_path / "copy"))
+    config = json.loads((folder / file).read_text())
+    part = f"scheduler/scheduler_config.json: {field}" if "scheduler" in file else field
+    for value in values:
+        (folder / file).write_text(json.dumps(config | {field: value}))
+        code, result, _ = said(capsys, folder)
+        (problem,) = result["problems_found"]
+        assert code == 2 and f": {part} " in problem and " must be " in problem, problem
+
+
+def test_parts_that_do_not_go_together_are_said_in_a_sentence(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def unlike(*_: object) -> None:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(InterleavedReasoningPipeline, "stream", unlike)
+    code, result, _ = said(capsys, tiny_checkpoint)
+    (problem,) = result["problems_found"]
+    assert code == 2 and "is damaged: its first step fails with RuntimeError: mat1 and mat2" in problem
+
+
 def test_an_adapter_is_described_with_its_base(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Adapter(load_public(str(tiny)).backbone, rank=2, base=str(tiny)).save(tmp_path / "adapter")
     code, result, _ = said(capsys, tmp_path / "adapter")
@@ -105,6 +145,7 @@ def test_the_probe_gives_the_references_logits(tmp_path: Path, tiny: Path, capsy
         ("[[134548]]", "0 to 134547, got 134548"),
         ("[[true]]", "whole numbers"),
         ("{", "not JSON"),
+        (json.dumps([[1] * 1000] * 8), "at most 997 ids for 134,548 logits each, got 8,000"),
     ],
 )
 def test_a_probe_that_is_none_is_refused(
@@ -113,6 +154,18 @@ def test_a_probe_that_is_none_is_refused(
     (tmp_path / "ids.json").write_text(content)
     code, _, err = said(capsys, tiny, "--probe", tmp_path / "ids.json", "--probe_out", tmp_path / "out.npz")
     assert code == 2 and says in err and not (tmp_path / "out.npz").exists()
+
+
+def test_a_probes_output_is_a_file_of_its_own(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkup, "check", lambda *_: pytest.fail("it is forwarded"))
+    ids = tmp_path / "ids.json"
+    ids.write_text("[[1]]")
+    code, _, err = said(capsys, tiny, "--probe", ids, "--probe_out", ids)
+    assert code == 2 and "--probe_out must be another file than --probe" in err and ids.read_text() == "[[1]]"
+    code, _, err = said(capsys, tiny, "--probe", ids, "--probe_out", tmp_path)
+    assert code == 2 and "--probe_out must be the path of a file to write, got the directory" in err
 
 
 def test_probe_and_its_output_are_given_together(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -135,6 +188,9 @@ def test_tensors_are_checked_without_being_read(copy: Path, capsys: pytest.Captu
     assert code == 2 and "lacks the tensor model.transformer.blocks.2" in result["problems_found"][0]
     change_config(copy, n_layers=1)
     assert "blocks.1" in said(capsys, copy)[1]["problems_found"][0]
+    change_config(copy, n_layers=2, mlp_hidden_size="abc")
+    code, _, err = said(capsys, copy)
+    assert code == 2 and "config.json: mlp_hidden_size must be a whole number from 1 to 262144, got" in err
 
 
 def test_weights_that_are_not_finite_are_found(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from mmreason.backbones import loading
+from mmreason.backbones.family import base_of
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.loading import load_llama, native_name, reference_name
 from mmreason.errors import CheckpointError
@@ -119,6 +122,21 @@ def test_numbers_that_are_not_floating_point_are_refused(tmp_path: Path) -> None
         {"n_kv_heads": 2},
         {"n_layers": "3"},
         {"d_model": 63},
+        {"d_model": 4 * 10**18},
+        {"d_model": 64.5},
+        {"n_heads": True},
+        {"n_layers": 100_000},
+        {"n_layers": 1000},
+        {"mlp_hidden_size": "abc"},
+        {"mlp_hidden_size": math.inf},
+        {"mlp_hidden_size": [1]},
+        {"mlp_hidden_size": -5},
+        {"mlp_hidden_size": 10**30},
+        {"mlp_ratio": "x", "mlp_hidden_size": 0},
+        {"rope_theta": "abc"},
+        {"rope_theta": None},
+        {"rope_theta": math.nan},
+        {"rms_norm_eps": [1]},
         {"alibi": True},
     ],
 )
@@ -126,8 +144,47 @@ def test_a_configuration_of_another_network_is_refused_by_name(change: dict, tmp
     folder = golden.write_reference(tmp_path)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | change))
-    with pytest.raises(CheckpointError, match=next(iter(change))):
+    with pytest.raises(CheckpointError, match=f"^config.json: {next(iter(change))} must be "):
         load_llama(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "says"),
+    [
+        ("config.json", "[" * 200_000, "config.json' cannot be read: it is nested too deeply"),
+        ("model.safetensors.index.json", json.dumps({"weight_map": {"a": "x" * 300}}), "lacks xxx"),
+        ("model.safetensors.index.json", '{"weight_map": {"a": "\\u0000"}}', "lacks ?"),
+    ],
+)
+def test_files_that_no_network_can_have_are_refused(file: str, content: str, says: str, tmp_path: Path) -> None:
+    folder = golden.write_reference(tmp_path)
+    (folder / file).write_text(content)
+    with pytest.raises(CheckpointError) as caught:
+        load_llama(folder)
+    assert says in str(caught.value) and len(str(caught.value)) < 300
+
+
+def test_an_embedding_that_is_no_matrix_is_refused(tmp_path: Path) -> None:
+    weights = {**golden.reference_weights(), "model.transformer.wte.weight": np.zeros((), np.float32)}
+    with pytest.raises(CheckpointError, match="must be a matrix"):
+        load_llama(golden.write_reference(tmp_path, weights=weights))
+
+
+def test_more_blocks_than_are_stored_are_refused_before_any_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = golden.write_reference(tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"n_layers": 1000}))
+    monkeypatch.setattr(loading, "empty_llama", lambda _: pytest.fail("it is built"))
+    with pytest.raises(CheckpointError, match=r"got 1000: checkpoint lacks the tensor .*blocks\.3\."):
+        load_llama(folder)
+
+
+def test_a_base_that_no_folder_can_be_called_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "x" * 5000}))
+    with pytest.raises(CheckpointError, match=r"base_model_name_or_path of adapter .* must be a folder or owner/name"):
+        base_of(tmp_path)
 
 
 def test_an_unread_file_is_said(tmp_path: Path) -> None:

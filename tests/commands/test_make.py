@@ -9,12 +9,13 @@ import sys
 import pytest
 
 from mmreason.__main__ import main
-from mmreason.commands.make import examples, things
+from mmreason.commands.make import examples, rollouts, things
 from mmreason.commands.make.dataset import COLOURS
 from mmreason.tasks import FIRST_TASKS, TASKS
 from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
+from mmreason.ui import twin
 from mmreason.ui.host import checkpoints
 
 
@@ -76,3 +77,51 @@ def test_a_dataset_is_written_that_can_be_trained_on_and_is_never_written_over_u
     assert "holds files already" in capsys.readouterr().err
     assert main(["make", "dataset", str(folder), "--rows", "60", "--overwrite"]) == 0
     assert (folder / "data.jsonl").read_bytes() == before, "a pure function of its seed"
+
+
+@pytest.mark.parametrize(
+    "words, more",
+    [
+        (["make", "task", "foo", "--output"], ["/proc/none"]),
+        (["make", "dataset"], ["/proc/none"]),
+        (["make", "static", "--no_solver", "--output"], ["/proc/none"]),
+        (["make", "tiny-dimoo", "--output"], ["/proc/none"]),
+        (["reproduce", "--plan", "--results"], []),
+        (["reproduce", "--setup", "P", "--plan", "--results"], []),
+    ],
+)
+def test_a_place_that_can_be_no_folder_is_refused_in_a_sentence(words, more, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(twin, "twin_files", lambda solver: {"index.html": b""})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    for place in ["file", "file/inside", "x" * 300, *more]:
+        assert main([*words, place]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert place[:100] in line and ("must be a folder, got" in line or "cannot write" in line)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"] and (tmp_path / "file").read_text() == "mine"
+
+
+def test_rollouts_that_are_made_anew_replace_what_a_link_points_at_and_only_once_there_is_something_new(
+    tmp_path, monkeypatch, capsys
+):
+    place, link = tmp_path / "mine.jsonl", tmp_path / "link.jsonl"
+    place.write_text("mine")
+    link.symlink_to(place)
+    words = ["make", "rollouts", "--output", str(link), "--rollouts", "2", "--prompts", "1", "--side", "32"]
+    assert main(words) == 2 and place.read_text() == "mine"
+    with monkeypatch.context() as failing:
+        failing.setattr(rollouts, "play", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            main([*words, "--overwrite"])
+    assert place.read_text() == "mine"
+    assert main([*words, "--overwrite"]) == 0
+    assert link.is_symlink() and len(place.read_text().splitlines()) == 2 and "mine" not in place.read_text()
+
+
+@pytest.mark.parametrize("place", ["file/rollouts.jsonl", "/proc/none/rollouts.jsonl", f"{'x' * 300}/rollouts.jsonl"])
+def test_rollouts_that_cannot_be_written_are_refused_in_a_sentence(place, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    assert main(["make", "rollouts", "--output", place]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot write" in line

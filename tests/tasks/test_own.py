@@ -114,6 +114,31 @@ def test_a_name_that_names_no_task_is_refused_in_a_sentence(text, said):
         own.known(text.replace("STONES", str(STONES)))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("~nosuch/x.py:C", "there is no file '~nosuch/x.py'"),
+        ("x" * 300 + ".py:X", "there is no file 'xxx"),
+        ("x" * 300 + ".py", "there is no file 'xxx"),
+        ("data:" + "x" * 300, "data"),
+        ("data:", "task 'data:' must name a folder"),
+        (".:C", "task must be one of maze"),
+        ("a..b:C", "task must be one of maze"),
+        (":C", "task must be one of maze"),
+    ],
+)
+def test_a_place_that_can_hold_no_task_is_one_line_without_a_traceback(text, said, capsys):
+    assert main(["solve", "--task", text]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line and len(line) < 500
+
+
+@pytest.mark.parametrize("weight", ["nan", "inf", "-1", "1e9"])
+def test_a_weight_that_is_none_is_refused_as_a_weight(weight, tmp_path, capsys):
+    assert main(["train", "--tasks", f"maze={weight}", "--output", str(tmp_path / "run")]) == 2
+    assert f"the weight of 'maze' must be a number from 0 to 100, got '{weight}'" in capsys.readouterr().err
+
+
 def test_a_task_that_fails_while_it_is_used_is_blamed_by_name(tmp_path, capsys, tiny_checkpoint):
     path = written(tmp_path, ("low, high = self.turns[difficulty]", "low, high = 1, 1 // 0"))
     line = f"solve --task {path} --difficulty easy --checkpoint {tiny_checkpoint} --out {tmp_path / 'trace.json'}"

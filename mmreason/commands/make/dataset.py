@@ -34,16 +34,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     import json
     from pathlib import Path
 
-    from mmreason.disk import write_whole
+    from mmreason.disk import names_in, write_whole
     from mmreason.errors import ConfigError
     from mmreason.seeds import numpy_generator
 
     folder = Path(args.output)
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"DIR must be a folder, got the file {args.output}")
-    if folder.is_dir() and any(folder.iterdir()) and not args.overwrite:
+    if names_in(folder, "DIR") and not args.overwrite:
         raise ConfigError(f"DIR holds files already: {args.output}; --overwrite replaces those of these names")
-    folder.mkdir(parents=True, exist_ok=True)
     lines: list[str] = []
     there: set[bytes] = set()  # no two rows may ask the same of the same picture
     for number in itertools.count():

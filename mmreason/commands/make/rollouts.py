@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,10 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Record the file; returns ``written`` and the number of ``rollouts``.  Raises ConfigError."""
-    if os.path.lexists(args.output):
-        if not args.overwrite or not os.path.isfile(args.output):
-            raise ConfigError(f"--output {args.output!r} is there already: give --overwrite, or another name")
-        os.unlink(args.output)
+    if os.path.lexists(args.output) and not (args.overwrite and os.path.isfile(args.output)):
+        raise ConfigError(f"--output {args.output!r} is there already: give --overwrite, or another name")
     import numpy as np
 
     from mmreason.traces.recorder import Recorder
@@ -59,9 +58,11 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for prompt in range(args.prompts):
             rng = np.random.default_rng((args.seed, prompt))
             picture, lights = lit(rng, args.side)
-            for _ in range(args.rollouts):
+            for rollout in range(args.rollouts):
                 time.sleep(args.pause)
                 play(record, rng, picture, lights, args.turns)
+                if args.overwrite and (prompt, rollout) == (0, 0):  # now that there is something new
+                    write_whole(args.output, b"")
                 record.flush()
     return {"written": [str(args.output)], "rollouts": args.prompts * args.rollouts}
 

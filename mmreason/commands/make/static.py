@@ -8,15 +8,18 @@ static Space or any other web space, or on a stick: ``index.html`` also opens fr
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
-from mmreason.disk import write_whole
+from mmreason.disk import names_in, write_whole
 from mmreason.errors import ConfigError
 
 HELP = "the page as a folder of plain files that needs no server"
+PARTS = {"groups": 'twin.groups["{}"] = ', "solver": "twin.solver.{} = "}
+"""Folders of scripts, and how one begins, by its name."""
+FIRST, STARTS = "index.html", b"twin.start();"
+"""The file that is written first, and what it holds."""
+NAMES = {FIRST, "twin.css", "twin.js", "data.js", *PARTS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,9 +36,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     folder = Path(args.output)
     _check(folder, args.overwrite)
     files = twin_files(solver=not args.no_solver)
-    if folder.exists():
-        for name in ("groups", "solver"):  # of an earlier call; other names are replaced
-            shutil.rmtree(folder / name, ignore_errors=True)
+    for path in _earlier(folder):
+        path.unlink()
     for name, content in files.items():
         write_whole(folder / name, content)
     return {"written": [str(folder)], "bytes": sum(map(len, files.values())), "files": len(files)}
@@ -43,12 +45,19 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check(folder: Path, overwrite: bool) -> None:
     """Refuse a place that is taken, before anything is made."""
-    if not os.path.lexists(folder):
-        return
-    if not folder.is_dir():
-        raise ConfigError(f"--output must be a folder, got {str(folder)!r}, which is a file")
-    there = sorted(path.name for path in folder.iterdir())
+    there = names_in(folder, "--output")
     if there and not overwrite:
         raise ConfigError(f"--output {str(folder)!r} holds {there[0]}: give --overwrite, or another folder")
-    if there and "index.html" in there and "twin.js" not in there:
-        raise ConfigError(f"--output {str(folder)!r} holds an index.html that is not of this command: name another")
+    taken = next((name for name in there if name in NAMES), None)
+    if taken and not ((folder / FIRST).is_file() and STARTS in (folder / FIRST).read_bytes()):
+        raise ConfigError(f"--output {str(folder)!r} holds {taken}, which is not of this command: name another folder")
+
+
+def _earlier(folder: Path) -> list[Path]:
+    """What an earlier call has written to folders in ``folder``; what else lies there stays."""
+    return [
+        path
+        for part, start in PARTS.items()
+        for path in (folder / part).glob("*.js")
+        if path.is_file() and path.read_bytes().startswith(start.format(path.stem).encode())
+    ]

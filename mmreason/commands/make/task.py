@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Write it; returns ``written`` and the ``task`` as ``--tasks`` takes it."""
     from pathlib import Path
 
-    from mmreason.disk import write_whole
+    from mmreason.disk import names_in, write_whole
     from mmreason.errors import ConfigError
     from mmreason.tasks import TASKS
     from mmreason.tasks.own import source_of
@@ -31,10 +31,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     kind = "".join(part.capitalize() for part in name.split("_") if part)
     folder, templates = Path(args.output), Path(__file__).parent / "_skeleton"
     files = {folder / f"{name}.py": "my_task.py", folder / f"test_{name}.py": "test_my_task.py"}
-    there = [str(path) for path in files if path.exists()]
+    names = names_in(folder, "--output")
+    there = [str(path) for path in files if path.name in names]
     if there and not args.overwrite:
         raise ConfigError(f"--output holds {', '.join(there)} already; --overwrite replaces it")
-    folder.mkdir(parents=True, exist_ok=True)
     for path, template in files.items():
         text = (templates / template).read_text(encoding="utf-8")
         text = text.replace("MyTask", kind).replace("my_task", name).replace("My task:", f"{name}:")

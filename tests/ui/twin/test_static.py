@@ -358,6 +358,26 @@ def test_a_folder_that_is_taken_is_left_as_it_is(tmp_path, capsys, monkeypatch):
     assert (tmp_path / "other" / "index.html").read_text() == "mine"
 
 
+def test_overwriting_removes_what_it_wrote_and_nothing_else(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(twin, "_data", lambda: {})
+    monkeypatch.setattr(twin, "_groups", lambda: {"groups/old.js": b'twin.groups["old"] = {};\n'})
+    folder = tmp_path / "twin"
+    words = ["make", "static", "--no_solver", "--output", str(folder), "--overwrite"]
+    for name, text in (("groups/thesis.js", "mine"), ("solver/notes.txt", "mine")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    assert main(words) == 2 and "holds groups, which is not of this command" in capsys.readouterr().err
+    (folder / "groups").rename(tmp_path / "groups")
+    (folder / "solver").rename(tmp_path / "solver")
+    assert main(words) == 0 and (folder / "groups" / "old.js").is_file()
+    (tmp_path / "groups" / "thesis.js").rename(folder / "groups" / "thesis.js")
+    (tmp_path / "solver").rename(folder / "solver")
+    monkeypatch.setattr(twin, "_groups", lambda: {"groups/new.js": b'twin.groups["new"] = {};\n'})
+    assert main(words) == 0
+    assert sorted(path.name for path in (folder / "groups").iterdir()) == ["new.js", "thesis.js"]
+    assert (folder / "solver" / "notes.txt").read_text() == "mine"
+
+
 def test_too_large_a_folder_is_refused_in_a_sentence(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(twin, "_data", lambda: {"much": "x" * MAX_BYTES})
     assert main(["make", "static", "--no_solver", "--output", str(tmp_path / "twin")]) == 2
