@@ -27,7 +27,6 @@ class Limits:
     """What a file may hold at most."""
 
     rows: int
-    values: int  # of one column in a row group, those in lists counted one by one
     row: int  # bytes in memory, as Python has it
 
 
@@ -48,17 +47,12 @@ def parquet_rows(
             file, thrift_string_size_limit=2**24, thrift_container_size_limit=2**20, pre_buffer=False
         )
         count, width = table.metadata.num_rows, table.metadata.num_columns
-        groups = [table.metadata.row_group(i) for i in range(table.metadata.num_row_groups)]
-        sizes = [group.total_byte_size for group in groups]
+        sizes = [table.metadata.row_group(i).total_byte_size for i in range(table.metadata.num_row_groups)]
         if count > limits.rows or width > _MAX_COLUMNS or any(not 0 <= size <= _MAX_GROUP for size in sizes):
             raise error(
                 f"{called} must hold at most {limits.rows} rows, {_MAX_COLUMNS} columns and "
                 f"{_MAX_GROUP // 2**30} GB a row group, holds {count} rows and {width} columns"
             )
-        tops = [table.schema.column(i).path.partition(".")[0] for i in range(width)]
-        read = [i for i, top in enumerate(tops) if columns is None or top in columns]
-        if any(group.column(i).num_values > limits.values for group in groups for i in read):
-            raise error(f"{called} must hold at most {limits.values} values of one column in a row group")
         size = max(1, min(_BATCH, _BATCH_BYTES // max([1, *sizes])))
         names = None if columns is None else [name for name in table.schema_arrow.names if name in columns]
         for batch in table.iter_batches(batch_size=size, columns=names, use_threads=False):

@@ -423,7 +423,7 @@ ROWS: dict[str, Any] = {
 @pytest.mark.parametrize("name", list(ROWS))
 def test_a_row_that_takes_too_much_memory_is_refused_before_it_does(name: str, tmp_path: Path, monkeypatch) -> None:
     """The file itself is small: what is equal stands in it once."""
-    monkeypatch.setattr("mmreason.traces.formats.table._LIMITS", Limits(100, 2**25, 4 * 2**20))
+    monkeypatch.setattr("mmreason.traces.formats.table._LIMITS", Limits(100, 4 * 2**20))
     columns = {"prompt": ["q"], "completion": ["a"], "more": ROWS[name]}
     pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "t.parquet")
     assert (tmp_path / "t.parquet").stat().st_size < 2**20

@@ -44,7 +44,7 @@ MAX_WORDS = 4096  # different ones in all
 REWARDS = ("exact", "number", "contains", "choice")
 FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward", "choices", "tolerance")
 
-_LIMITS = Limits(MAX_ROWS, values=MAX_ROWS * MAX_CHOICES, row=4 * MAX_PICTURE_BYTES)
+_LIMITS = Limits(MAX_ROWS, row=4 * MAX_PICTURE_BYTES)
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
 _ROW = Handed("row", 2**20, TaskError)
 _EDGES = ".,;:!?\"'()[]{}<>"

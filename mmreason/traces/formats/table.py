@@ -19,7 +19,7 @@ from mmreason.traces.rollouts import MAX_ROLLOUTS
 
 ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
 
-_LIMITS = Limits(MAX_ROLLOUTS, values=2**25, row=8 * MAX_PICTURE_BYTES)  # a rollout may hold many
+_LIMITS = Limits(MAX_ROLLOUTS, row=8 * MAX_PICTURE_BYTES)  # a rollout may hold many
 
 
 def rows_of(file: BinaryIO, name: str, notes: list[str], before: int = 0) -> Iterator[tuple[str, dict[str, Any]]]:
