@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmreason.analysis.comparison.headline import FEWEST_SEEDS
-from mmreason.analysis.statistics import t_interval
+from mmreason.analysis.statistics import FEWEST_SEEDS, t_interval
 from mmreason.errors import MMReasonError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
 

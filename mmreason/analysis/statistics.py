@@ -16,6 +16,7 @@ import numpy as np
 from mmreason.seeds import numpy_generator
 
 RESAMPLES = 4000
+FEWEST_SEEDS = 3  # for a verdict or an interval
 
 
 def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.comparison.gains import UNIFIED, gain_of_control, granularity_over_base
-from mmreason.analysis.comparison.headline import FEWEST_SEEDS, unlearnt, who_is_ahead
+from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import DOUBLE
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
 from mmreason.analysis.paper import FLOPS_REDUCTION, GAINS
-from mmreason.analysis.statistics import difference_interval
+from mmreason.analysis.statistics import FEWEST_SEEDS, difference_interval
 from mmreason.disk import quoted, write_whole
 from mmreason.errors import ConfigError
 from mmreason.handed import Handed

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.analysis.comparison.headline import FEWEST_FLIPPED, FEWEST_SEEDS
+from mmreason.analysis.comparison.headline import FEWEST_FLIPPED
 from mmreason.analysis.comparison.prediction import INTERFERENCE
 from mmreason.analysis.comparison.protocol import CONTROLS
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
-from mmreason.analysis.statistics import sign_flip_p, t_interval
+from mmreason.analysis.statistics import FEWEST_SEEDS, sign_flip_p, t_interval
 from mmreason.rewards.assignment import TO_GO, WHITENED
 
 MEASURES = ("answer_accuracy", "success")

@@ -16,13 +16,12 @@ import numpy as np
 
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, Protocol
 from mmreason.analysis.paper import GAINS
-from mmreason.analysis.statistics import RESAMPLES, interval, resampled_means, sign_flip_p
+from mmreason.analysis.statistics import FEWEST_SEEDS, RESAMPLES, interval, resampled_means, sign_flip_p
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import GRANULARITIES
 from mmreason.seeds import numpy_generator
 
 CURVES = ("success", "text_reward", "image_reward")
-FEWEST_SEEDS = 3  # for a verdict
 FEWEST_FLIPPED = 6  # below, no signs of all seeds are rarer than one in twenty
 
 

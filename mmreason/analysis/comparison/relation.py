@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.analysis.comparison.gains import over_seeds
-from mmreason.analysis.comparison.headline import FEWEST_SEEDS
-from mmreason.analysis.statistics import rank_correlation
+from mmreason.analysis.statistics import FEWEST_SEEDS, rank_correlation
 
 PREDICTORS = {  # what is ranked against the gain
     "leak_to_signal": "leak to signal",

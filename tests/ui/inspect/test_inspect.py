@@ -352,7 +352,7 @@ def bad_files(folder: Path) -> list[tuple[Path, str]]:
         (changed(version=3), "'version' must be 1 or 2"),
         (changed(problem={**problem, "image": "file:///etc/passwd"}), "problem.image"),
         (changed(segments=[{"kind": HOSTILE[0]}]), "segments"),
-        (b"PK\x03\x04" + b"x" * 99, "cannot be read"),
+        (b"PK\x03\x04" + b"x" * 99, "must be a zip that can be read"),
         (b"PAR1" + b"x" * 99, "parquet"),
         (json.dumps({"version": 1, "traces": [good, 7]}).encode(), "traces[1]"),
     ]
