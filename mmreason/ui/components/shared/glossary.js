@@ -11,7 +11,7 @@ export const GLOSSARY = {
   turn: 'A thought and the edit that follows it.',
   advantage:
     'How much better than the rest of its group a rollout did. Training makes what is above zero likelier, and what is below zero less likely.',
-  leak: 'The part of joint’s push on a word that comes from the picture’s reward, or on a picture from the words’.',
+  leak: 'The part of the push of joint rewards on a word that comes from the picture, or on a picture that comes from the words.',
   'sign conflict': 'A segment that joint rewards push in the opposite direction to what its own reward alone would.',
 };
 
