@@ -197,7 +197,7 @@ def test_two_visitors_are_solved_for_at_the_same_time(scripted, visit):
         first.wait_for_timeout(100)
     scripted.pipe.let(6)
     for page in (first, second):
-        live(page, "step 1")
+        live(page, "Turn 1")  # at whatever step: one may be further before the other is looked at
     scripted.pipe.let_go()
     for page in (first, second):
         to_the_end(page)
