@@ -25,7 +25,6 @@ from mmreason.analysis.tables import (
 )
 from mmreason.traces.sheet import load_with_sheet
 
-ANALYSIS, CHECKPOINTS = "mmreason/analysis/README.md", "checkpoints/README.md"
 Fingerprint = Callable[[str], str | None]  # of the checkpoint in a folder; None where there is none
 
 
@@ -89,13 +88,15 @@ def tables() -> dict[tuple[str, str], str]:
     """(page, name of the block) → the table that its file gives."""
     found = {
         ("README.md", "overview"): overview_table(),
-        (ANALYSIS, "compute"): cost_table(read("compute")),
-        (ANALYSIS, "reproduce"): comparison_table(read("reproduce")),
-        (ANALYSIS, "setups"): setup_table(read("reproduce")),
-        (ANALYSIS, "relation"): relation_table(read("reproduce")["relation"]),
+        (places.ANALYSIS_PAGE, "compute"): cost_table(read("compute")),
+        (places.ANALYSIS_PAGE, "reproduce"): comparison_table(read("reproduce")),
+        (places.ANALYSIS_PAGE, "setups"): setup_table(read("reproduce")),
+        (places.ANALYSIS_PAGE, "relation"): relation_table(read("reproduce")["relation"]),
     }
     rows = read("evaluate").items()
-    return found | {(CHECKPOINTS, f"success:{name}"): success_table(row["by_difficulty"]) for name, row in rows}
+    return found | {
+        (places.CHECKPOINTS_PAGE, f"success:{name}"): success_table(row["by_difficulty"]) for name, row in rows
+    }
 
 
 def pages() -> dict[str, str]:

@@ -17,6 +17,7 @@ from mmreason.seeds import numpy_generator
 
 RESAMPLES = 4000
 FEWEST_SEEDS = 3  # for a verdict or an interval
+FEWEST_FLIPPED = 6  # below, no signs of all seeds are rarer than one in twenty
 
 
 def wilson(rate: float, count: int, z: float = 1.959964) -> tuple[float, float]:
@@ -143,6 +144,11 @@ def rank_correlation(first_N: Sequence[float], second_N: Sequence[float]) -> flo
 
 def _ranks(values_N: np.ndarray) -> np.ndarray:
     return (values_N[:, None] > values_N).sum(axis=1) + (values_N[:, None] == values_N).sum(axis=1) / 2
+
+
+def sign_flip(differences_S: Sequence[float]) -> dict[str, float]:
+    """Their ``sign_flip_p`` by that name; empty where there are too few seeds for one."""
+    return {"sign_flip_p": sign_flip_p(differences_S)} if len(differences_S) >= FEWEST_FLIPPED else {}
 
 
 def sign_flip_p(differences_S: Sequence[float]) -> float:

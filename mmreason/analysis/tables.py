@@ -268,9 +268,14 @@ def _over_seeds(row: Mapping[str, Any], form: str) -> str:
 
 
 def of_seeds(estimate: Mapping[str, Any], row: Mapping[str, Any], form: str) -> str:
-    """An estimate of ``row``'s paired seeds, with its interval where they are enough for one."""
+    """``supported`` in words."""
+    return _over_seeds(supported(estimate, row), form)
+
+
+def supported(estimate: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """An estimate of ``row``'s paired seeds, its interval None where they are too few for one."""
     enough = len(row["paired_seeds"]) >= FEWEST_SEEDS
-    return _over_seeds({"mean": estimate["mean"], "ci95": estimate["ci95"] if enough else None}, form)
+    return {"mean": estimate["mean"], "ci95": estimate["ci95"] if enough else None}
 
 
 def _flipped(difference: Mapping[str, Any]) -> str:

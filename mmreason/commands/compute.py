@@ -10,9 +10,9 @@ from mmreason import limits
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
+from mmreason.places import ANALYSIS_PAGE
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
-PAGE = "mmreason/analysis/README.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="results file (default: assets/results/compute.json, with --shape compute_dimoo.json beside it)",
     )
-    parser.add_argument("--readme", default=PAGE, metavar="FILE", help="page whose table is replaced")
+    parser.add_argument("--readme", default=ANALYSIS_PAGE, metavar="FILE", help="page whose table is replaced")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_files({"--output": args.output, "--readme": args.readme})
-    check_readme(args.readme, "compute", default=PAGE)
+    check_readme(args.readme, "compute", default=ANALYSIS_PAGE)
     use_threads(args.threads)
     base, ar = load_pipeline(args.checkpoint), load_pipeline(args.ar)
     if base.transformer.config.causal or not ar.transformer.config.causal:

@@ -10,9 +10,9 @@ from typing import Any
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
+from mmreason.places import CHECKPOINTS_PAGE
 
 HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
-PAGE = "checkpoints/README.md"
 MAX_BYTES = 8 * 2**20  # of a file that it reads
 
 
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.SEED, 0)
     add_number(parser, limits.TEMPERATURE, 1.0)
     parser.add_argument("--history", metavar="FILE", help="Markdown for the card's section on training")
-    parser.add_argument("--readme", default=PAGE, metavar="FILE", help="page whose table is replaced")
+    parser.add_argument("--readme", default=CHECKPOINTS_PAGE, metavar="FILE", help="page whose table is replaced")
     parser.add_argument("--results", default="assets/results/evaluate.json", metavar="FILE")
 
 
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     others()  # what is wrong with it is said before anything is solved
     name = checkpoint_name(args.checkpoint)
-    check_readme(args.readme, f"success:{name}", default=PAGE)
+    check_readme(args.readme, f"success:{name}", default=CHECKPOINTS_PAGE)
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}

@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from mmreason.commands._options.threads import add_threads, use_threads
+from mmreason.places import ANALYSIS_PAGE
 
 HELP = "joint against factorized rewards over seeds, written to assets/results"
-PAGE = "mmreason/analysis/README.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
     parser.add_argument("--ship", metavar="DIR", help="also copy joint's and factorized's median checkpoints there")
-    parser.add_argument("--readme", default=PAGE, metavar="FILE", help="page whose table is replaced")
+    parser.add_argument("--readme", default=ANALYSIS_PAGE, metavar="FILE", help="page whose table is replaced")
     add_threads(parser)
 
 
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     names_in(results, "--results")
     comparison = Reproduction(protocol, results, work, line.close)
     if not args.quick:  # whose table is on no page
-        check_readme(args.readme, name, "relation", default=PAGE)
+        check_readme(args.readme, name, "relation", default=ANALYSIS_PAGE)
     runs = planned_runs(protocol)
     names = [run.name for run in runs]
     for only in args.only or []:
@@ -123,7 +123,7 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     setup, line = SETUPS[args.setup], ProgressLine("step", sys.stderr)
     results, work = args.results or f"{FOLDER}/{setup.name}", args.work or f"runs/setup-{setup.name}"
     names_in(results, "--results")
-    check_readme(args.readme, "setups", "relation", default=PAGE)
+    check_readme(args.readme, "setups", "relation", default=ANALYSIS_PAGE)
     series = Series(setup, results, work, line.close)
     for only in args.only or []:
         if only not in series.jobs:

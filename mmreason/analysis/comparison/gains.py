@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.analysis.comparison.headline import FEWEST_FLIPPED
 from mmreason.analysis.comparison.prediction import INTERFERENCE
 from mmreason.analysis.comparison.protocol import CONTROLS
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
-from mmreason.analysis.statistics import FEWEST_SEEDS, sign_flip_p, t_interval
+from mmreason.analysis.statistics import FEWEST_SEEDS, sign_flip, t_interval
 from mmreason.rewards.assignment import TO_GO, WHITENED
 
 MEASURES = ("answer_accuracy", "success")
@@ -138,5 +137,5 @@ def _relative(logs_S: np.ndarray) -> dict[str, Any]:
     """A relative difference from differences of logarithms by seed."""
     found = over_seeds(logs_S.tolist())
     bounds = found["ci95"] and [math.expm1(bound) for bound in found["ci95"]]
-    p = {"sign_flip_p": sign_flip_p(found["seeds"])} if len(found["seeds"]) >= FEWEST_FLIPPED else {}
-    return {"mean": math.expm1(found["mean"]), "ci95": bounds, "seeds": [math.expm1(x) for x in found["seeds"]]} | p
+    gains = {"mean": math.expm1(found["mean"]), "ci95": bounds, "seeds": [math.expm1(x) for x in found["seeds"]]}
+    return gains | sign_flip(found["seeds"])

@@ -16,13 +16,12 @@ import numpy as np
 
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, Protocol
 from mmreason.analysis.paper import GAINS
-from mmreason.analysis.statistics import FEWEST_SEEDS, RESAMPLES, interval, resampled_means, sign_flip_p
+from mmreason.analysis.statistics import FEWEST_SEEDS, RESAMPLES, interval, resampled_means, sign_flip
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import GRANULARITIES
 from mmreason.seeds import numpy_generator
 
 CURVES = ("success", "text_reward", "image_reward")
-FEWEST_FLIPPED = 6  # below, no signs of all seeds are rarer than one in twenty
 
 
 def solved_tasks(outcomes: Mapping[str, Any]) -> np.ndarray:
@@ -139,8 +138,7 @@ def _paired(
         "ci95": interval(means_R[second] - means_R[first]),
         "seeds": [b - a for a, b in zip(found[first]["seeds"], found[second]["seeds"], strict=True)],
     }
-    if len(seeds) >= FEWEST_FLIPPED:
-        found["difference"]["sign_flip_p"] = sign_flip_p(found["difference"]["seeds"])
+    found["difference"] |= sign_flip(found["difference"]["seeds"])
     for below in (first, "base"):
         gains_R = means_R[second] / np.maximum(means_R[below], 1e-9) - 1
         gain = found[second]["mean"] / max(found[below]["mean"], 1e-9) - 1

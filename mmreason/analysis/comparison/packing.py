@@ -37,9 +37,8 @@ class Packing:
         try:
             while not deadline or time.monotonic() - began < deadline:
                 self._collect()
-                waiting = [
-                    job for job in self.series.ready if job in self.wanted - self.running.keys() - self.failed.keys()
-                ]
+                open_ones = self.wanted - self.running.keys() - self.failed.keys()
+                waiting = [job for job in self.series.ready if job in open_ones]
                 for job in waiting[: self.beside - len(self.running)]:
                     self._start(job)
                 if not self.running:

@@ -41,23 +41,23 @@ def build_results(tab: gr.Tab) -> None:
     with gr.Column(elem_id="results"):
         for name, kind in PARTS.items():
             if name == "curves":
-                chosen = _choices(shown[name] is not None)
+                chosen = _choices(shown["choices"], visible=shown[name] is not None)
             parts[name] = component(kind, value=shown[name], elem_id=f"results-{name}")
     gr.on([choice.change for choice in chosen], on_curve, chosen, parts["curves"], **CHANGING)
     tab.select(on_arrive, chosen, [chosen[-1], *parts.values()], **PRIVATE)
 
 
-def _choices(visible: bool) -> list[gr.Radio]:
+def _choices(tasks: list[str], visible: bool) -> list[gr.Radio]:
     """What the curves are of: metric, axis, task."""
     with gr.Row(elem_id="results-axes", visible=visible):
         metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")
         axis = gr.Radio(AXIS_CHOICES, value="step", label="Over", elem_id="results-axis")
-        task = gr.Radio(_task_choices(read_comparison()[0]), value=ALL, label="Of", elem_id="results-task")
+        task = gr.Radio(tasks, value=ALL, label="Of", elem_id="results-task")
     return [metric, axis, task]
 
 
 def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict[str, Any]:
-    """What each of PARTS shows, of the files as they are now."""
+    """What each of PARTS shows, of the files as they are now; and ``choices``, the tasks to choose from."""
     comparison, no_comparison = read_comparison()
     cost, rewards = cost_claim(*read_results()), reward_claim(comparison, no_comparison)
     caveats = [line for line in (*cost, *rewards) if line[0] == "against"]
@@ -65,6 +65,7 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict
     told = [line for said in claims for line in said] + caveats
     how = [line for line in (*rewards, *cost) if line not in told]
     return {
+        "choices": [ALL, *_tasks(comparison)],
         "forest": _figure(forest(comparison)),
         "cost": [["title", "Drawing only what changes is cheaper"], *claims[0]],
         "rewards": [["title", reward_title(comparison)], *claims[1]],
@@ -81,16 +82,12 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
     """The tasks to choose from, then the parts as they are now."""
     shown = results_view(metric, axis, task)
-    return gr.Radio(_task_choices(read_comparison()[0])), *(shown[name] for name in PARTS)
+    return gr.Radio(shown["choices"]), *(shown[name] for name in PARTS)
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:
     """The chosen curve."""
     return _curves(read_comparison()[0], metric, axis, task)
-
-
-def _task_choices(found: Comparison | None) -> list[str]:
-    return [ALL, *_tasks(found)]
 
 
 def _tasks(found: Comparison | None) -> list[str]:

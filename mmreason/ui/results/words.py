@@ -10,7 +10,7 @@ from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.cost.results import Results
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import FEWEST_SEEDS
-from mmreason.analysis.tables import CONTROL_WORDS, SETUP_WORDS, gains_of, setup_progress
+from mmreason.analysis.tables import CONTROL_WORDS, SETUP_WORDS, gains_of, setup_progress, supported
 from mmreason.ui.cost.words import against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points
 
@@ -140,20 +140,14 @@ def registered_gain(row: dict[str, Any]) -> str:
 def own_turn_words(found: Comparison) -> str:
     """What judging each turn on its own brings over one reward for the whole trace."""
     said = [
-        f"{name.partition('_')[0]} {_gain_of(row)} on {_count(len(row['paired_seeds']), 'seed')}"
+        f"{name.partition('_')[0]} {registered_gain(supported(row['gain_over_joint_trace'], row))} "
+        f"on {_count(len(row['paired_seeds']), 'seed')}"
         for name, row in found.own_turn.items()
     ]
     return (
         "Against one reward for the whole trace, given to every token in it, judging each turn on its own"
         f" brings {' and '.join(said)}."
     )
-
-
-def _gain_of(row: dict[str, Any]) -> str:
-    """Over joint by trace, with its interval where there are seeds enough for one."""
-    found = row["gain_over_joint_trace"]
-    enough = len(row["paired_seeds"]) >= FEWEST_SEEDS
-    return registered_gain({"mean": found["mean"], "ci95": found["ci95"] if enough else None})
 
 
 def reward_setbacks(found: Comparison) -> list[str]:

@@ -127,13 +127,16 @@ def command_line(run: Run) -> str:
     start = checkpoints.checkpoint_folder(run.settings.checkpoint)
     if start is None:
         return f"The checkpoint {run.settings.checkpoint} is no longer here."
-    place = start.relative_to(places.ROOT) if start.is_relative_to(places.ROOT) else Path("checkpoints") / start.name
-    fetched = run.settings.checkpoint in checkpoints.hub_names()
-    if fetched:
-        place = Path("checkpoints") / run.settings.checkpoint.rpartition("/")[2]
+    name, first = run.settings.checkpoint, ""
+    if name in checkpoints.hub_names():
+        place = Path("checkpoints") / name.rpartition("/")[2]
+        first = f"{shlex.join(['hf', 'download', name, '--local-dir', str(place)])} && "
+    elif start.is_relative_to(places.ROOT):
+        place = start.relative_to(places.ROOT)
+    else:
+        place = Path("checkpoints") / start.name
     words = run.settings.arguments(run.settings.assignment, str(place), f"runs/{run.id}")
-    first = shlex.join(["hf", "download", run.settings.checkpoint, "--local-dir", str(place)]) + " && "
-    return first * fetched + shlex.join(["python", "-m", "mmreason", *words])
+    return first + shlex.join(["python", "-m", "mmreason", *words])
 
 
 def notes(status: Status) -> list[list[str]]:

@@ -208,8 +208,12 @@ def expect(checkpoint: Any, difficulty: str, task: str, origin: str = SEEDED) ->
 
 
 def thumbnails() -> list[list[str]]:
-    """Name, small picture and label of each task that a checkpoint here knows; of all where there is none."""
-    known = {task for name in checkpoints.checkpoint_names() for task in checkpoints.tasks_of(name)} or set(TASKS)
+    """Name, small picture and label of each task that a checkpoint here knows; of all where there is none.
+
+    One of the Hub may know any of them: it is not fetched to find out.
+    """
+    names = [] if checkpoints.hub_names() else checkpoints.checkpoint_names()
+    known = {task for name in names for task in checkpoints.tasks_of(name)} or set(TASKS)
     return [
         [name, webp_url(make_problem(name, "easy", 1).image[::2, ::2]), task.label]
         for name, task in TASKS.items()

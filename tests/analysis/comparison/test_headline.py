@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mmreason.analysis.comparison.headline import FEWEST_FLIPPED, compare, solved_tasks, unlearnt
+from mmreason.analysis.comparison.headline import compare, solved_tasks, unlearnt
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, DOUBLE, HEADLINE, QUICK, planned_runs
 from mmreason.analysis.paper import GAINS
-from mmreason.analysis.statistics import interval, resampled_means, sign_flip_p
+from mmreason.analysis.statistics import FEWEST_FLIPPED, interval, resampled_means, sign_flip_p
 from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import SWAPPED
 from mmreason.sampling.config import SamplingConfig
