@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         directory.check(args.resume, args.overwrite, goes_on_from=("state", "vqvae"))
         if public:
             return _cold_start(args, directory)
-        return _pretrain(args, _config(args, directory), directory)
+        return _pretrain(args, directory)
 
 
 def _check_kind(args: argparse.Namespace, public: bool) -> None:
@@ -138,7 +138,7 @@ def _config(args: argparse.Namespace, directory: RunDirectory) -> PretrainConfig
     return replace(config, bf16=bf16)
 
 
-def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDirectory) -> dict[str, Any]:
+def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, Any]:
     """The same, in a directory that is this run's: first the image tokenizer, then the policy."""
     from diffusers import VQModel
 
@@ -152,6 +152,10 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
     policy = tokenizer = scheduler = None
     start = args.image_tokenizer if args.checkpoint is None else args.checkpoint
     pipe = None if start is None else load_pipeline(start)
+    if pipe is not None and args.checkpoint:
+        args.attention = args.attention or pipe.transformer.config.attention
+        args.turn = args.turn or pipe.transformer.config.turn
+    config = _config(args, directory)
     if not args.resume:
         with directory.writing():
             directory.clear()
@@ -178,8 +182,6 @@ def _pretrain(args: argparse.Namespace, config: PretrainConfig, directory: RunDi
         width = args.hidden_size or 192
         sizes: dict[str, Any] = {
             "causal": config.corpus.causal,
-            "attention": config.corpus.attention,
-            "turn": config.corpus.turn,
             "hidden_size": width,
             "intermediate_size": 4 * width,
             "num_attention_heads": args.num_attention_heads or max(1, width // 64),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from mmreason.__main__ import main
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import CellsLayout
 from mmreason.layouts.packing import PADDING
@@ -110,10 +111,39 @@ def test_pretraining_makes_a_checkpoint_of_that_mode(attention, turn, tmp_path):
     assert math.isfinite(said["loss/text"]) and math.isfinite(said["loss/image"])
     pipe = InterleavedReasoningPipeline.from_pretrained(tmp_path / "run" / "checkpoint")
     assert (pipe.transformer.config.attention, pipe.transformer.config.turn) == (attention, turn)
-    wanted = attention if attention == "full" else turn
-    other = PretrainConfig(steps=2, corpus=corpus("blocks", "interleaved"))
-    with pytest.raises(ConfigError, match=f"must be {wanted}, as in the checkpoint"):
-        pretrain(RunDirectory(tmp_path / "other"), other, vqvae(), policy, tokenizer=text_tokenizer())
+
+
+@mode
+def test_a_policy_of_another_attention_goes_on_in_the_mode_that_is_asked_for(attention, turn, tmp_path):
+    small = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
+    blocks = random_policy(text_slots={"maze": 8}, **small)
+    told = [
+        "--output",
+        str(tmp_path / "run"),
+        "--checkpoint",
+        str(tmp_path / "blocks"),
+        "--steps",
+        "1",
+        "--threads",
+        "1",
+    ]
+    told += ["--eval_problems", "1", "--problems_per_batch", "2", "--no_bf16"]
+    pipeline_of(blocks).save_pretrained(tmp_path / "blocks")
+    assert main(["pretrain", *told, "--attention", attention, "--turn", turn]) == 0
+    made = InterleavedReasoningPipeline.from_pretrained(tmp_path / "run" / "checkpoint").transformer.config
+    assert (made.attention, made.turn) == (attention, turn)
+    assert made.text_slots == (None if turn == "joint" else {"maze": 8})
+
+    told[1], told[3] = str(tmp_path / "again"), str(tmp_path / "run" / "checkpoint")
+    assert main(["pretrain", *told]) == 0  # unasked, as in the checkpoint
+    kept = InterleavedReasoningPipeline.from_pretrained(tmp_path / "again" / "checkpoint").transformer.config
+    assert (kept.attention, kept.turn) == (attention, turn)
+
+
+def test_a_diffusion_policy_does_not_become_an_autoregressive_one(tmp_path):
+    causal = PretrainConfig(steps=2, corpus=corpus("blocks", "interleaved", causal=True))
+    with pytest.raises(ConfigError, match="causal must be False, as in the checkpoint, got True"):
+        pretrain(RunDirectory(tmp_path / "run"), causal, vqvae(), random_policy(), tokenizer=text_tokenizer())
 
 
 def test_what_makes_no_sense_is_refused_with_a_sentence():

@@ -16,6 +16,7 @@ from mmreason.tasks import FIRST_TASKS, TASKS
 
 ATTENTIONS = ("blocks", "full")
 TEXT_SLOTS = ("kept", "needed")
+AS_THERE = "as in the checkpoint; of a new policy {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,14 @@ class CorpusConfig(LessonsConfig):
         "blocks",
         ATTENTIONS,
         "who sees whom: full is bidirectional, every step a whole forward; prefix is for public checkpoints",
+        left=AS_THERE.format("blocks"),
     )
-    turn: str = choice("interleaved", TURNS, "whether a turn's words and picture are denoised together")
+    turn: str = choice(
+        "interleaved",
+        TURNS,
+        "whether a turn's words and picture are denoised together",
+        left=AS_THERE.format("interleaved"),
+    )
     text_slots: str = choice(
         "kept",
         TEXT_SLOTS,

@@ -293,7 +293,8 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train a policy (a new one unless given, with its ``tokenizer`` and ``scheduler``) and write ``checkpoint/``.
 
-    The checkpoint is of the moving average.  With ``resume`` it goes on from what was saved there, if anything was and
+    A policy of another attention, or of other turns, than ``config`` states goes on with those of ``config``.  The
+    checkpoint is of the moving average.  With ``resume`` it goes on from what was saved there, if anything was and
     the settings are the same.  Returns the last metrics, ``resumed_from`` among them; raises ConfigError and
     CheckpointError.
     """
@@ -303,13 +304,14 @@ def pretrain(
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
     for task in corpus.tasks:
         vocabulary.task_token(task)  # refuses one that the given policy does not know
-    modes = {"causal": corpus.causal, "attention": corpus.attention, "turn": corpus.turn}
-    policy = policy or build_policy(vocabulary, corpus.seed, grid_size=vocabulary.grid, **modes)
-    for name, mode in modes.items():
-        if getattr(policy.config, name) != mode:
-            raise ConfigError(f"{name} must be {getattr(policy.config, name)}, as in the checkpoint, got {mode}")
+    policy = policy or build_policy(vocabulary, corpus.seed, grid_size=vocabulary.grid, causal=corpus.causal)
     made = policy.config
-    if corpus.text_slots == "needed":
+    if made.causal != corpus.causal:
+        raise ConfigError(f"causal must be {made.causal}, as in the checkpoint, got {corpus.causal}")
+    made.attention, made.turn = corpus.attention, corpus.turn
+    if corpus.turn == "joint":
+        made.text_slots = None  # such a turn has room for the longest text
+    elif corpus.text_slots == "needed":
         made.text_slots = (made.text_slots or {}) | needed_slots(corpus)
     policy.to(vqvae.device)  # pyright: ignore[reportArgumentType]
     state = PretrainState(policy, config)
