@@ -177,7 +177,7 @@ def _upwards(
     for i, (name, mean, (low, high)) in enumerate(reversed(rows), start=1):
         says = f"{name}: {points(mean)} {unit} ({points(low)} to {points(high)})"
         drawn.append((100 * mean, i, 100 * low, 100 * high, says))
-        ticks.append((i, name))
+        ticks.append((i, f"{name}: {points(mean)}"))
     return drawn, ticks
 
 
@@ -226,7 +226,8 @@ def _relation_words(found: Relation) -> str:
     if spread is not None and spread.sd <= spread.standard_error:
         ranked += "; but the gains lie no further apart than their own errors, so there is nothing to predict yet"
     return (
-        "A dot is one task of one comparison, with its 95 % interval over seeds: above the line factorizing gained. "
+        "A dot is one task of one comparison, with its 95 % interval over seeds; it is named where there is room. "
+        "Above the line factorizing gained. "
         "Leak to signal: how hard the other modality’s reward pushes a token, against its own. "
         f"{ranked}. Tasks of one comparison share their runs: hints, no findings."
     )

@@ -28,7 +28,7 @@ AXIS_CHOICES = [("steps", "step"), ("FLOPs", "flops")]
 
 # The parts and their kind of component, from the top of the tab down, here and in the static page
 PARTS = {
-    **{"forest": "chart", "cost": "prose", "rewards": "prose", "caveats": "prose", "gains": "chart"},
+    **{"forest": "chart", "cost": "prose", "rewards": "prose", "gains": "chart"},
     **{"curves": "chart", "relation": "chart", "map": "chart", "tasks": "table", "how": "prose"},
 }
 
@@ -60,16 +60,13 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict
     """What each of PARTS shows, of the files as they are now; and ``choices``, the tasks to choose from."""
     comparison, no_comparison = read_comparison()
     cost, rewards = cost_claim(*read_results()), reward_claim(comparison, no_comparison)
-    caveats = [line for line in (*cost, *rewards) if line[0] == "against"]
-    claims = [[line for line in said if line[0] == "lead"] or said[:1] for said in (cost, rewards)]
-    told = [line for said in claims for line in said] + caveats
-    how = [line for line in (*rewards, *cost) if line not in told]
+    claims = [_first(said) for said in (cost, rewards)]
+    how = [line for line in (*rewards, *cost) if line not in claims[0] + claims[1]]
     return {
         "choices": [ALL, *_tasks(comparison)],
         "forest": _figure(forest(comparison)),
         "cost": [["title", "Drawing only what changes is cheaper"], *claims[0]],
         "rewards": [["title", reward_title(comparison)], *claims[1]],
-        "caveats": caveats,
         "gains": _figure(gains_chart(comparison)),
         "curves": _curves(comparison, metric, axis, task),
         "relation": _figure(relation_chart(comparison)),
@@ -77,6 +74,12 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict
         "tasks": task_table(comparison),
         "how": [["title", "How this was found"], *how, ["title", "What differs from the paper"], ["plain", DIFFERS]],
     }
+
+
+def _first(said: list[list[str]]) -> list[list[str]]:
+    """What is said of a claim before anything else: what it comes to, then what goes against that."""
+    leads = [line for line in said if line[0] == "lead"] or said[:1]
+    return leads + [line for line in said if line[0] == "against" and line not in leads]
 
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:

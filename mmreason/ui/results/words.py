@@ -92,7 +92,7 @@ def _other_setups(found: Comparison) -> list[list[str]]:
         gains = [f"{words} {registered_gain(row[key])}" for key, words in gains_of(row).items()]
         if name != "P" and gains:
             fixed = f"fixed at commit {row['registered'][:12]} before its first test"
-            lines.append(["plain", f"In set-up {name} ({SETUP_WORDS[name]}), {fixed}: {'; '.join(gains)}."])
+            lines.append(["plain", "\n".join([f"Set-up {name} ({SETUP_WORDS[name]}), {fixed}:", *gains])])
             lines.append(["code", f"{found.command} --setup {name}"])
     return lines
 

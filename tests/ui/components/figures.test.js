@@ -40,7 +40,8 @@ test('names beside dots keep clear of each other, of the dots and of the edge, w
   ];
   const widths = [40, 40, 40, 40, 40, 40];
   const marks = dots.map(([x, y]) => /** @type {Bounds} */ ([x - 7, x + 7, y - 7, y + 7]));
-  const boxes = besideDots(dots, widths, marks, [10, 310, 10, 190]).map(([left, middle]) => [left, middle]);
+  const boxes = besideDots(dots, widths, marks, [10, 310, 10, 190]).flatMap((place) => (place ? [place] : []));
+  assert.equal(boxes.length, dots.length);
   boxes.forEach(([left, middle], i) => {
     assert.ok(left >= 10 && left + 40 <= 310 && middle >= 16 && middle <= 184, `name ${i} is outside`);
     const clear = (
@@ -54,6 +55,17 @@ test('names beside dots keep clear of each other, of the dots and of the edge, w
       assert.ok(i === j || clear(x, y - 6, 40, 12), `names ${i} and ${j} overlap`);
     });
   });
+});
+
+test('a name that finds no room beside its dot is left out, not written over another', () => {
+  /** @type {[number, number][]} */
+  const dots = Array.from({ length: 30 }, (_, i) => [150 + (i % 6), 100 + i / 6]);
+  const marks = dots.map(([x, y]) => /** @type {Bounds} */ ([x - 7, x + 7, y - 7, y + 7]));
+  const places = besideDots(dots, Array(30).fill(40), marks, [10, 310, 10, 190]);
+  const shown = places.flatMap((place) => (place ? [place] : []));
+  assert.ok(shown.length >= 4 && shown.length <= 10);
+  for (const [i, [left, middle]] of shown.entries())
+    for (const [x, y] of shown.slice(i + 1)) assert.ok(Math.abs(x - left) >= 34 || Math.abs(y - middle) >= 9);
 });
 
 test('the address names a group, its prompt and its segment from 1, and nothing where no link leads', () => {

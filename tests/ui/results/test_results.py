@@ -32,6 +32,7 @@ from mmreason.ui.results.words import (
     signed,
     task_table,
 )
+from mmreason.ui.shell.words import points
 from tests.helpers.browser import HOSTILE, launched
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 
@@ -192,10 +193,8 @@ def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before
     other = {"registered": "d" * 40, "gain_factorized_turn_over_joint_trace": {"mean": 0.1, "ci95": None}}
     lines = setup_claim(Comparison.model_validate(content | {"setups": {"P": row, "A": other, "B": {}}}))
     (_, said), (_, command) = lines[-2:]
-    assert (
-        said.startswith("In set-up A (hard puzzles") and "fixed at commit dddddddddddd before its first test" in said
-    )
-    assert said.endswith(": factorized by turn over joint by trace +10.0 %.") and command.endswith(" --setup A")
+    assert said.startswith("Set-up A (hard puzzles") and "fixed at commit dddddddddddd before its first test" in said
+    assert said.endswith(":\nfactorized by turn over joint by trace +10.0 %") and command.endswith(" --setup A")
 
 
 def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
@@ -225,7 +224,7 @@ def test_the_map_has_a_dot_and_an_interval_for_each_setting(assets):
     assert map_chart(read_map()) is None
     places = [{"place": name, "difference": 0.02, "ci95": [-0.01, 0.05], "seeds": 1} for name in ("one", "two")]
     chart = map_chart(Map.model_validate({"places": places}))
-    assert [text for _, text in chart["y"]["ticks"]] == ["two", "one"]
+    assert [text for _, text in chart["y"]["ticks"]] == ["two: +2.0", "one: +2.0"]
     assert [point[:4] for point in chart["lines"][0]["points"]] == [[2, 1, -1, 5], [2, 2, -1, 5]]
 
 
@@ -239,9 +238,13 @@ def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
     }
     found = Comparison.model_validate(written() | {"setups": setups})
     chart = gains_chart(found)
-    first = f"the comparison, by {found.granularity}"
+    first = f"the comparison, by {found.granularity}: {points(found.gain_over_joint.mean)}"
     rows = [text for _, text in chart["y"]["ticks"]]
-    assert rows[::-1] == [first, "set-up P, both as theirs", "set-up A, by turn"]  # two seeds have no interval
+    assert rows[::-1] == [
+        first,
+        "set-up P, both as theirs: +2.0",
+        "set-up A, by turn: +3.0",
+    ]  # two seeds have no interval
     assert [point[:4] for point in chart["lines"][0]["points"][:2]] == [[3, 1, -1, 5], [2, 2, -1, 5]]
     assert [rule["at"] for rule in chart["rules"]] == [0, pytest.approx(11.2)]
     assert chart["x"]["low"] < -1 and chart["x"]["high"] > 11.2
@@ -252,13 +255,13 @@ def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
 def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interval():
     known = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": [0.02] * 3}
     tasks = {"maze": known, "jigsaw": known | {"ci95": None}, "sudoku": None, "transform": known}
-    points = [
+    dots = [
         {"comparison": f"set-up A, by {granularity}", "task": task, "leak_to_signal": 0.5, "gain": gain}
         for granularity in ("trace", "turn")
         for task, gain in tasks.items()
     ]
     leak = {"spearman": 0.5, "points": 5}
-    content = {"points": points, "correlations": {"leak_to_signal": leak, "sign_conflict": None}}
+    content = {"points": dots, "correlations": {"leak_to_signal": leak, "sign_conflict": None}}
     chart = relation_chart(Comparison.model_validate(written() | {"relation": content}))
     assert [line["name"] for line in chart["lines"]] == ["set-up A, by trace", "set-up A, by turn"]
     assert len({(line["mark"], line["colour"]) for line in chart["lines"]}) == 2
@@ -268,7 +271,7 @@ def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interva
     same = {"spread": {"sd": 0.006, "standard_error": 0.008}}
     chart = relation_chart(Comparison.model_validate(written() | {"relation": content | same}))
     assert "nothing to predict yet" in chart["says"]
-    none = {"points": [point | {"gain": None} for point in points], "correlations": {}}
+    none = {"points": [point | {"gain": None} for point in dots], "correlations": {}}
     assert relation_chart(Comparison.model_validate(written() | {"relation": none})) is None
     assert relation_chart(Comparison.model_validate(written())) is None is relation_chart(None)
 
@@ -322,7 +325,7 @@ def test_the_tab_shows_claims_and_curves_and_hostile_strings_stay_text(results_p
     expect(page.locator("#results-how")).to_contain_text(HOSTILE[0], use_inner_text=True)
     expect(page.locator("#results-rewards")).to_contain_text("of held-out puzzles, joint rewards", use_inner_text=True)
     expect(page.locator("#results-rewards .lead")).to_have_text(re.compile("^Joint is ahead"), use_inner_text=True)
-    against = page.locator("#results-caveats .against").first
+    against = page.locator("#results-rewards .against").first
     assert against.locator("li").all_inner_texts()[0].startswith("joint is ahead, the paired difference is")
     expect(against).to_have_text(re.compile("^Caveats:"), use_inner_text=True)
     page.locator("#results-tasks summary").click()

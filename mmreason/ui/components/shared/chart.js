@@ -1,6 +1,6 @@
 // A figure as SVG, from plain data: lines or points with intervals, linear or logarithmic, labelled at their ends.
 
-import { clearest, widthIn } from './shapes.js';
+import { areaOf, clearest, covered, widthIn } from './shapes.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const TEXT = 12; // px
@@ -284,13 +284,16 @@ const BESIDE = [
   [9, 0],
 ].flatMap(([across, shift]) => [0, -11, 11, -20, 20].map((down) => [across, down, shift]));
 
+const CROWDED = 0.15; // share of a tag that may lie on what is there
+
 /**
- * Where each tag stands beside its dot, clear of what is there and of the tags before it.
+ * Where each tag stands beside its dot, clear of what is there and of the tags before it; none where it would hide more
+ * than a few intervals do.
  * @param {[number, number][]} dots in px
  * @param {number[]} widths of the tags
  * @param {Bounds[]} taken
  * @param {Bounds} window that they stay in
- * @returns {[number, number][]} the left end of each, and the middle of its height
+ * @returns {([number, number] | null)[]} the left end of each, and the middle of its height
  */
 export function besideDots(dots, widths, taken, window) {
   const filled = taken.slice();
@@ -300,6 +303,7 @@ export function besideDots(dots, widths, taken, window) {
       return /** @type {Bounds} */ ([from, from + widths[i], y + down - TEXT / 2, y + down + TEXT / 2]);
     });
     const box = clearest(places, filled, window);
+    if (covered(box, filled) > CROWDED * areaOf(box)) return null;
     filled.push(box);
     return [box[0], (box[2] + box[3]) / 2];
   });
@@ -328,7 +332,7 @@ function tagsOf(chart, x, y, window) {
     taken,
     window,
   );
-  return places.map(([left, middle], i) => words(left, middle + 4, tagged[i].tag));
+  return places.flatMap((place, i) => (place ? [words(place[0], place[1] + 4, tagged[i].tag)] : []));
 }
 
 /**

@@ -37,15 +37,19 @@ export function widthIn(font) {
  * @param {Bounds} window
  */
 export function clearest(boxes, taken, window) {
-  const costs = boxes.map((box) => {
-    const outside = areaOf(box) - shared(box, window);
-    return 100 * outside + taken.reduce((sum, each) => sum + shared(box, each), 0);
-  });
+  const costs = boxes.map((box) => 100 * (areaOf(box) - shared(box, window)) + covered(box, taken));
   return boxes[costs.indexOf(Math.min(...costs))];
 }
 
+/**
+ * How much a box covers of what is taken.
+ * @param {Bounds} box
+ * @param {Bounds[]} taken
+ */
+export const covered = (box, taken) => taken.reduce((sum, each) => sum + shared(box, each), 0);
+
 /** @param {Bounds} box */
-const areaOf = ([left, right, top, bottom]) => Math.max(0, right - left) * Math.max(0, bottom - top);
+export const areaOf = ([left, right, top, bottom]) => Math.max(0, right - left) * Math.max(0, bottom - top);
 
 /**
  * The area that two boxes have in common.
