@@ -300,9 +300,15 @@ def _estimate(row: Mapping[str, Any], form: str) -> str:
 
 def replace_block(text: str, name: str, content: str) -> str:
     """``text`` with the part between ``<!-- name -->`` and ``<!-- /name -->`` replaced, if it has these marks."""
+    around = _around_block(text, name)
+    return text if around is None else f"\n{content}\n".join(around)
+
+
+def _around_block(text: str, name: str) -> tuple[str, str] | None:
+    """``text`` up to the end of the mark that opens a block, and from the one that closes it; None without both."""
     before, start, rest = text.partition(f"<!-- {name} -->")
     _, end, after = rest.partition(f"<!-- /{name} -->")
-    return f"{before}{start}\n{content}\n{end}{after}" if end else text
+    return (before + start, end + after) if end else None
 
 
 def check_readme(path: str, *names: str, default: str | None = None) -> None:
@@ -314,7 +320,7 @@ def check_readme(path: str, *names: str, default: str | None = None) -> None:
         return
     text = README.text(README.read(path), path)
     for name in names:
-        if f"<!-- /{name} -->" not in text.partition(f"<!-- {name} -->")[2]:
+        if _around_block(text, name) is None:
             raise ConfigError(f"README {quoted(path)} must have the block <!-- {name} --> … <!-- /{name} -->")
 
 

@@ -70,10 +70,12 @@ def _sizes(parts: dict[str, Any], results: Results | None) -> list[Any]:
     parts["sizes"] = component("chart", value={"charts": [sizes]}, elem_id="cost-sizes")
     parts["formula_says"] = component("prose", value=words, elem_id="cost-formula-says")
     if said := real_words():
-        with gr.Accordion("At the size of a real checkpoint (8 B)", open=False, elem_id="cost-real"):
+        with gr.Accordion(
+            "At the size of a real checkpoint (8 B)", open=False, elem_id="cost-real", elem_classes="folded"
+        ):
             component("table", value=real_table(), elem_id="cost-real-table")
             component("prose", value=said, elem_id="cost-real-says")
-    with gr.Accordion("Model, steps, turns, canvas", open=False, elem_id="cost-formula"):
+    with gr.Accordion("Model, steps, turns, canvas", open=False, elem_id="cost-formula", elem_classes="folded"):
         parts["model"] = gr.Dropdown(
             [(name if name == MODEL_NAMES[0] else f"{name} parameters", name) for name in MODEL_NAMES],
             value=MODEL_NAMES[0],

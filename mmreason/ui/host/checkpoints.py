@@ -16,13 +16,15 @@ from mmreason import places
 from mmreason.backbones import family
 from mmreason.errors import CheckpointError
 from mmreason.layouts.vocabulary import task_token
+from mmreason.rewards.assignment import ASSIGNMENTS
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS
 from mmreason.ui.host import gpu, hub
 from mmreason.ui.host.settings import name_of, read_settings
 
 CHECKPOINTS_SETTING, RUNS_SETTING = name_of("checkpoints"), name_of("runs")
-RUN_CHECKPOINT = re.compile(r"run:([0-9a-f]{12})/(joint|factorized)\Z", re.ASCII)  # what a run of the page trained
+_ARMS = "|".join(ASSIGNMENTS)
+RUN_CHECKPOINT = re.compile(rf"run:([0-9a-f]{{12}})/({_ARMS})\Z", re.ASCII)  # what a run of the page trained
 PUBLIC_CAN = "it solves in Watch, rolls out in Inspect and is trained in Train"
 ASK_AGAIN = 60.0  # seconds after which a Hub that refused is asked once more
 

@@ -133,7 +133,7 @@ def build_dataset(checkpoint: gr.Dropdown, visitor: gr.BrowserState) -> gr.State
     The state is the ``Upload``, None while there is none.
     """
     upload = gr.State(None)
-    with gr.Accordion("A dataset of your own", open=False, elem_id="train-dataset"):
+    with gr.Accordion("A dataset of your own", open=False, elem_id="train-dataset", elem_classes="folded"):
         intro = (
             "A zip of a folder with pictures and data.jsonl, or parquet. A run that you start on it keeps its rows "
             "until the run is deleted; otherwise nothing is kept."

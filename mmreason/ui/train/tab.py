@@ -92,7 +92,7 @@ def _form(visitor: gr.BrowserState) -> dict[str, Any]:
         "estimate": component("prose", value=[["quiet", words(PRESETS[first].but(assignment=start["assignment"]))]],
             elem_id="train-estimate"),
     }  # fmt: skip
-    with gr.Accordion("More settings", open=False, elem_id="train-more"):
+    with gr.Accordion("More settings", open=False, elem_id="train-more", elem_classes="folded"):
         mix = _says("difficulties")
         component("prose", value=[["plain", mix["label"]], ["quiet", mix["info"]]], elem_id="train-mix")
         with gr.Row(elem_classes="train-numbers"):

@@ -106,7 +106,7 @@ def _go() -> dict[str, Any]:
             elem_id="studio-attention",
         )
     }
-    with gr.Accordion("More settings", open=False, elem_id="studio-more"):
+    with gr.Accordion("More settings", open=False, elem_id="studio-more", elem_classes="folded"):
         with gr.Row(elem_classes="studio-numbers"):
             parts["pixels"] = gr.Dropdown(
                 list(SIZES), value=SIZES[1] if small else SIZES[-1], label="Size in pixels", elem_id="studio-pixels"
