@@ -134,12 +134,26 @@ def t_quantile(freedom: int) -> float:
     return float(np.interp(0.475, below, x[1:]))
 
 
-def rank_correlation(first_N: Sequence[float], second_N: Sequence[float]) -> float:
-    """Spearman's: the correlation of ranks, equal values sharing the mean of theirs; 0 where one side is all equal."""
-    ranks = [_ranks(np.asarray(values, dtype=np.float64)) for values in (first_N, second_N)]
-    centred = [ranks_N - ranks_N.mean() for ranks_N in ranks]
-    spread = math.sqrt(float((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
-    return float(centred[0] @ centred[1]) / spread if spread else 0.0
+def rank_correlation(
+    first_N: Sequence[float], second_N: Sequence[float], group_N: Sequence[object] | None = None
+) -> float:
+    """Spearman's: the correlation of ranks, equal values sharing the mean of theirs; 0 where one side is all equal.
+
+    With ``group_N`` values are ranked, and ranks centred, within their group: what differs between groups counts for
+    nothing.
+    """
+    of_group: dict[object, list[int]] = {}
+    for i, group in enumerate(group_N if group_N is not None else [None] * len(first_N)):
+        of_group.setdefault(group, []).append(i)
+    sides = (np.asarray(values, dtype=np.float64) for values in (first_N, second_N))
+    x, y = (np.concatenate([_centred_ranks(values_N[i]) for i in of_group.values()]) for values_N in sides)
+    spread = math.sqrt(float((x**2).sum() * (y**2).sum()))
+    return float(x @ y) / spread if spread else 0.0
+
+
+def _centred_ranks(values_N: np.ndarray) -> np.ndarray:
+    ranks_N = _ranks(values_N)
+    return ranks_N - ranks_N.mean()
 
 
 def _ranks(values_N: np.ndarray) -> np.ndarray:

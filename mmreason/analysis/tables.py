@@ -231,13 +231,14 @@ def relation_table(found: Mapping[str, Any]) -> str:
         cells.append(_over_seeds(point["gain"], "+.3f") if point["gain"] else "not known yet")
         lines.append(f"| {point['comparison']} | {point['task']} | {' | '.join(cells)} |")
     known = {name: row for name, row in found["correlations"].items() if row}
-    said = [f"{PREDICTORS[name]} {row['spearman']:+.2f}" for name, row in known.items()]
+    said = [f"{PREDICTORS[name]} {row['spearman']:+.2f} ({row['within']:+.2f})" for name, row in known.items()]
     number = max((row["points"] for row in known.values()), default=0)
     if said:
         sd, error = found["spread"]["sd"], found["spread"]["standard_error"]
         lines += [
             "",
-            f"Spearman's rank correlation with the gain over {number} points: {'; '.join(said)}. The gains' standard "
+            f"Spearman's rank correlation with the gain over {number} points, and (within comparisons): "
+            f"{'; '.join(said)}. The gains' standard "
             f"deviation is {sd:.4f}, their own standard error over seeds {error:.4f} (root mean square).",
         ]
     return "\n".join(lines)

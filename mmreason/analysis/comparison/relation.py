@@ -3,7 +3,8 @@
 A point is one task of two arms that differ in the assignment alone.  Its prediction is measured before anything is
 trained, its gain over seeds afterwards.  Tasks of one comparison share their runs, so that points are not
 independent, and the rank correlations over them have neither p-value nor interval.  How far the gains lie apart
-stands beside their own standard error: where it is no more, there is nothing to predict.
+stands beside their own standard error: where it is no more, there is nothing to predict.  Comparisons differ in much
+else, so that each correlation stands within them, too.
 
 Axes: P points.
 """
@@ -80,9 +81,10 @@ def _point(
 
 
 def _correlation(points: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
-    """Spearman's; None of too few points."""
+    """Spearman's, over all and ``within`` comparisons; None of too few points."""
     used = [point for point in points if point[name] is not None]
     if len(used) < FEWEST_POINTS:
         return None
-    gains_P = [point["gain"]["mean"] for point in used]
-    return {"spearman": rank_correlation([point[name] for point in used], gains_P), "points": len(used)}
+    predicted_P, gains_P = [point[name] for point in used], [point["gain"]["mean"] for point in used]
+    within = rank_correlation(predicted_P, gains_P, [point["comparison"] for point in used])
+    return {"spearman": rank_correlation(predicted_P, gains_P), "within": within, "points": len(used)}

@@ -72,9 +72,10 @@ class RelationPoint(BaseModel):
 
 
 class Correlation(BaseModel):
-    """Spearman's rank correlation."""
+    """Spearman's rank correlation, over all points and within comparisons."""
 
     spearman: Finite
+    within: Finite | None = None  # a file of an earlier version does not have it
     points: int = Field(ge=1)
 
 

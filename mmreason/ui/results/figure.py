@@ -9,7 +9,7 @@ from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
 from mmreason.analysis.tables import SETUP_WORDS
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
-from mmreason.ui.shell.words import points
+from mmreason.ui.shell.words import percent, points
 
 METRICS = {"success": "solved", "text_reward": "text reward", "image_reward": "image reward"}
 AXES = {"step": "step", "flops": "FLOPs of training and rollouts"}
@@ -219,18 +219,28 @@ def relation_chart(found: Comparison | None) -> Data | None:
 def _relation_words(found: Relation) -> str:
     """What a dot is, and what the correlations say."""
     said = [
-        f"with {PREDICTORS[name]} {row.spearman:+.2f}" for name, row in found.correlations.items() if row is not None
+        f"with {PREDICTORS[name]} {_signed(row.spearman)}"
+        + ("" if row.within is None else f" ({_signed(row.within)} within comparisons)")
+        for name, row in found.correlations.items()
+        if row is not None
     ]
     ranked = f"The gain’s rank correlation {', '.join(said)}" if said else "There are too few for a correlation yet"
     spread = found.spread
     if spread is not None and spread.sd <= spread.standard_error:
         ranked += "; but the gains lie no further apart than their own errors, so there is nothing to predict yet"
+    elif spread is not None:
+        ranked += f"; {percent((spread.standard_error / spread.sd) ** 2)} of the gains’ variance is their own error"
     return (
         "A dot is one task of one comparison, with its 95 % interval over seeds; it is named where there is room. "
         "Above the line factorizing gained. "
         "Leak to signal: how hard the other modality’s reward pushes a token, against its own. "
         f"{ranked}. Tasks of one comparison share their runs: hints, no findings."
     )
+
+
+def _signed(correlation: float) -> str:
+    """``+0.25``."""
+    return f"{correlation:+.2f}".replace("-", "−")
 
 
 def map_chart(found: Map | None) -> Data | None:

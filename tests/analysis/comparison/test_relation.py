@@ -53,7 +53,7 @@ def test_a_gain_that_follows_the_prediction_correlates_whole_and_one_against_it_
     assert len(found["points"]) == 8
     leak = found["correlations"]["leak_to_signal"]
     assert leak["spearman"] == pytest.approx(sign) and "ci95" not in leak
-    assert leak["points"] == 8
+    assert leak["within"] == pytest.approx(sign) and leak["points"] == 8
     assert found["correlations"]["sign_conflict"]["spearman"] == 0.0  # the same everywhere: it tells nothing
     assert found["points"][0]["snr_ratio"] == 1.5
     gains = [point["gain"]["mean"] for point in found["points"]]
@@ -103,6 +103,21 @@ def test_ranks_are_spearmans_and_equal_values_share_one():
     assert rank_correlation(x, y) == pytest.approx(1 - 6 * (distances**2).sum() / (12 * (144 - 1)))
     assert rank_correlation(np.exp(x), y) == pytest.approx(rank_correlation(x, y))
     assert rank_correlation([1, 1, 1], [1, 2, 3]) == 0.0
+
+
+def test_ranks_within_groups_know_nothing_of_what_differs_between_them():
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(2, 12))
+    group = [0, 1, 2] * 4
+    within = rank_correlation(x, y, group)
+    assert rank_correlation(x, y, [0] * 12) == rank_correlation(x, y) != pytest.approx(within)
+    apart = 10 * np.array(group)
+    assert rank_correlation(x + apart, y + apart) > 0.8  # a relation between groups alone
+    assert rank_correlation(x + apart, y + apart, group) == pytest.approx(within)
+    order = rng.permutation(12)
+    assert rank_correlation(x[order], y[order], [group[i] for i in order]) == pytest.approx(within)
+    assert rank_correlation([1, 2, 11, 12], [1, 2, 0, 1], [0, 0, 1, 1]) == 1.0
+    assert rank_correlation([1, 2, 3], [1, 2, 3], [0, 1, 2]) == 0.0  # nothing to rank
 
 
 def test_partners_differ_in_the_assignment_alone():

@@ -271,6 +271,15 @@ def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interva
     same = {"spread": {"sd": 0.006, "standard_error": 0.008}}
     chart = relation_chart(Comparison.model_validate(written() | {"relation": content | same}))
     assert "nothing to predict yet" in chart["says"]
+    more = {
+        "spread": {"sd": 0.01, "standard_error": 0.005},
+        "correlations": {"leak_to_signal": leak | {"within": -0.2}},
+    }
+    chart = relation_chart(Comparison.model_validate(written() | {"relation": content | more}))
+    assert (
+        "leak to signal +0.50 (−0.20 within comparisons); 25.0 % of the gains’ variance is their own error."
+        in (chart["says"])
+    )
     none = {"points": [point | {"gain": None} for point in dots], "correlations": {}}
     assert relation_chart(Comparison.model_validate(written() | {"relation": none})) is None
     assert relation_chart(Comparison.model_validate(written())) is None is relation_chart(None)
