@@ -8,6 +8,7 @@ from itertools import cycle
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
 from mmreason.analysis.tables import SETUP_WORDS
+from mmreason.ui.results.words import redraws
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
 from mmreason.ui.shell.words import percent, points
 
@@ -50,8 +51,15 @@ def forest(found: Comparison | None) -> Data | None:
         across=True,
         labels="none",
         height=56 + ROW * len(rows),
-        says="The hollow triangles are the paper’s relative gains applied to our base and to our joint arm.",
+        says=f"{_puzzles_words(found)} "
+        "The hollow triangles are the paper’s relative gains applied to our base and to our joint arm.",
     )
+
+
+def _puzzles_words(found: Comparison) -> str:
+    """Of what the shares are: which puzzles, and how edits are drawn."""
+    puzzles = f"{' and '.join(found.difficulty)} puzzles ({', '.join(found.protocol['tasks'])})".capitalize()
+    return f"{puzzles}; every edit {redraws(found.protocol)}."
 
 
 def _at(mean: float) -> Estimate:

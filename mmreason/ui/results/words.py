@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
@@ -195,7 +196,6 @@ def protocol_words(found: Comparison) -> str:
     """What all runs share, in a few sentences."""
     protocol = found.protocol
     steps = protocol["num_steps"]
-    canvas = "redraws the whole canvas" if protocol["region"] == "full" else "redraws the stated region"
     p_value = found.difference.sign_flip_p
     flipped = (
         ""
@@ -208,12 +208,17 @@ def protocol_words(found: Comparison) -> str:
         f"Base is here {start}. {_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
         f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
         f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), {', '.join(protocol['tasks'])}, "
-        f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {canvas}, "
+        f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {redraws(protocol)}, "
         f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
         "problems a task that occur in no training. Both arms have the same prompts, "
         "number of rollouts, random seeds and hyper-parameters. "
         f"Intervals: 95 %, bootstrap over seeds and problems.{flipped}"
     )
+
+
+def redraws(protocol: Mapping[str, Any]) -> str:
+    """What an edit does to the canvas, in words."""
+    return f"redraws the {'whole canvas' if protocol['region'] == 'full' else 'stated region'}"
 
 
 def rate(estimate: Estimate) -> str:
