@@ -231,6 +231,11 @@ class Trace:
     settings: Mapping[str, Any] = field(default_factory=dict)  # sampling settings and checkpoint hash
     grid: tuple[int, int] = (GRID, GRID)  # rows and columns of image tokens
 
+    @property
+    def answer(self) -> Segment | None:
+        """The segment that answers, which a joint turn's picture follows; None before there is one."""
+        return next((segment for segment in self.segments[-2:] if segment.kind == "answer"), None)
+
 
 def trace_rewards(trace: Trace) -> tuple[float, float | None]:
     """Text and image reward of a whole trace.

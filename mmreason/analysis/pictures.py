@@ -76,12 +76,12 @@ def says_the_answer(trace: Trace) -> bool:
 
     Of a task without demonstrations, for the canvas in the end.
     """
-    last = trace.segments[-1] if trace.segments else None
-    if last is None or last.kind != "answer" or last.verdict is None:
+    answer = trace.answer
+    if answer is None or answer.verdict is None:
         return False
     task, spec = task_named(trace.problem.task), trace.problem.spec
     if not task.demonstrates:
-        return last.verdict.right
+        return answer.verdict.right
     demonstration = task.demonstrate(spec)
     canvas_HW = demonstration.steps[-1].canvas if demonstration.steps else trace.problem.canvas
-    return task.check_answer(spec, canvas_HW, last.text.removeprefix(ANSWER).split()).right
+    return task.check_answer(spec, canvas_HW, answer.text.removeprefix(ANSWER).split()).right

@@ -81,8 +81,7 @@ def answers_by_task(traces: Sequence[Trace]) -> dict[str, float]:
 
 def answered_right(trace: Trace) -> bool:
     """Is the answer right, of a puzzle that is finished, whatever the thoughts and pictures on the way were?"""
-    last = trace.segments[-1] if trace.segments else None
-    return last is not None and last.kind == "answer" and last.verdict is not None and last.verdict.right
+    return trace.answer is not None and trace.answer.verdict is not None and trace.answer.verdict.right
 
 
 def _by_task(traces: Sequence[Trace], holds: Callable[[Trace], bool]) -> dict[str, float]:

@@ -18,8 +18,9 @@ from mmreason.places import ROOT
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.tasks import make_problem
-from tests.helpers.policies import demonstrated_trace, sheet, words
+from mmreason.tasks import TASKS, make_problem
+from mmreason.training.validation import answered_right
+from tests.helpers.policies import demonstrated_trace, edit_segment, sheet, words
 
 HOT = SamplingConfig(max_turns=6)
 
@@ -48,6 +49,21 @@ def test_an_answer_is_judged_by_its_words_on_the_finished_puzzle():
     wrong = replace(trace.segments[-1], text="<answer> 64 moves")
     assert not says_the_answer(replace(trace, segments=(*trace.segments[:-1], wrong)))
     assert not says_the_answer(replace(trace, segments=trace.segments[:-1]))
+
+
+def test_an_answer_counts_that_a_joint_turns_picture_follows():
+    problem = make_problem("maze", "easy", 0)
+    trace = demonstrated_trace(problem)
+    assert trace.answer == trace.segments[-1] and replace(trace, segments=trace.segments[:-1]).answer is None
+    finished = TASKS["maze"].demonstrate(problem.spec).steps[-1].canvas
+    kept = edit_segment(problem, finished, np.arange(64), [], trace.segments[-1].turn)
+    judge = Verifier(words(), sheet())
+    joint = judge.score(replace(trace, segments=(*trace.segments, kept)))
+    assert joint.success and answered_right(joint) and says_the_answer(joint)
+    assert joint.answer is not None and joint.answer.text == trace.segments[-1].text
+    wrong = replace(joint.answer, text="<answer> 64 moves", verdict=None)
+    off = judge.score(replace(joint, segments=(*joint.segments[:-2], wrong, kept)))
+    assert not answered_right(off) and not says_the_answer(off)
 
 
 @pytest.fixture(scope="module")
