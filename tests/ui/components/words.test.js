@@ -63,6 +63,8 @@ test('a result counts turns, not segments, and says why it is none', () => {
   const segments = [1, 1, 2].map((turn) => ({ turn, kind: 'thought' })).concat({ turn: 3, kind: 'answer' });
   const ended = { segments, success: true, end_reason: 'answered', state: 'finished' };
   assert.deepEqual(words.resultLine(ended), ['✓', 'yes', 'Solved in 2 turns']);
+  const joint = { ...ended, segments: segments.concat({ turn: 3, kind: 'edit' }) }; // an answer that a picture follows
+  assert.deepEqual(words.resultLine(joint), ['✓', 'yes', 'Solved in 2 turns']);
   assert.deepEqual(words.resultLine({ ...ended, segments: segments.slice(0, 1) }), ['✓', 'yes', 'Solved in 1 turn']);
   assert.deepEqual(words.resultLine({ ...ended, success: false }), ['✗', 'no', 'Not solved']);
   assert.deepEqual(words.resultLine({ ...ended, success: false, end_reason: 'no turns left' }), [

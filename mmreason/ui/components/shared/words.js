@@ -183,7 +183,7 @@ export function resultLine(value) {
     const done = value.segments.length;
     return ['–', 'none', done ? `Stopped after ${counted(done, 'segment')}` : 'Stopped in the first thought'];
   }
-  const turns = Math.max(0, ...value.segments.filter(({ kind }) => kind !== 'answer').map(({ turn }) => turn));
+  const turns = Math.max(0, ...value.segments.filter(({ kind }) => kind === 'thought').map(({ turn }) => turn));
   if (value.success) return ['✓', 'yes', `Solved in ${counted(turns, 'turn')}`];
   const outcome = outcomeWords(value);
   if (value.right?.picture || value.right?.answer) return ['–', 'none', `${outcome}: does not count as solved`];
