@@ -189,10 +189,16 @@ A = Setup(
 )
 B = Setup(
     name="B",
-    protocol=replace(THEIRS, checkpoint="checkpoints/next/small-full", first_seed=300),
+    protocol=replace(
+        THEIRS,
+        checkpoint="checkpoints/next/small-full",
+        first_seed=300,
+        num_steps=4,  # words and picture of a turn see each other from the second step on
+        num_problems=4,  # every step is a whole forward
+    ),
     arms=FIVE_OF_EACH,
     primary=P.primary,
-    rates=P.rates,
+    rates=P_TRAJECTORY.rates,
     first_test_seed=728_000,
     needs="checkpoints/next/small-full, a small policy of pretrain --attention full --turn joint",
 )
