@@ -1,6 +1,7 @@
 """Trains the shipped supervised checkpoints on one GPU in minutes: several runs beside each other, then chosen.
 
     python checkpoints/train_on_gpu.py --output OUT --seconds 330
+    python checkpoints/train_on_gpu.py --output OUT --seconds 330 --only base-full small-full  # bidirectional
 
 Every run is ``python -m mmreason pretrain``; a policy of this size leaves most of a GPU idle, so they share it.
 When a run ends, some of the checkpoints that it kept are evaluated by ``python -m mmreason evaluate``, and OUT
@@ -52,6 +53,7 @@ class Run:
         default_factory=lambda: {"shipped": (*SAMPLER, "--difficulty", "easy", "medium", "hard")}
     )
     brought: int = 1  # checkpoints
+    usual: bool = True  # trained where --only names none
 
 
 def base_distance(result: dict[str, Any]) -> float:
@@ -83,18 +85,20 @@ A_FEW_HARD = ("--difficulty", "easy=1", "medium=2", "sudoku/hard=0.02")  # and o
 FEW_OF_BOTH = ("jigsaw/hard=0.06", "transform/hard=0.06")
 # Diffusion misreads the fifth and sixth operation until it has seen a thousand or two of these.
 MORE_TRANSFORMS = ("jigsaw/hard=0.04", "transform/hard=0.5")
+DEMONSTRATED = (  # to base
+    *("--tasks", "maze=0.7", "jigsaw=1.2", "sudoku=1.4", "transform=1.3"),
+    *(*FURTHER, *A_FEW_HARD, *MORE_TRANSFORMS),
+    *("--full_region_share", "0.1", "--late_start_share", "0.2", "--keep_steps", "50", "--workers", "5"),
+)
 RUNS = {
     "base": Run(
-        (
-            *("--tasks", "maze=0.7", "jigsaw=1.2", "sudoku=1.4", "transform=1.3"),
-            *(*FURTHER, *A_FEW_HARD, *MORE_TRANSFORMS),
-            *("--full_region_share", "0.1", "--late_start_share", "0.2", "--own_share", "0.25"),
-            *("--text_slots", "needed"),
-            *("--keep_steps", "50", "--workers", "5"),
-        ),
+        (*DEMONSTRATED, "--own_share", "0.25", "--text_slots", "needed"),
         base_distance,
         start="base",
         evaluations=DIFFUSION,
+    ),
+    "base-full": Run(
+        (*DEMONSTRATED, "--attention", "full"), base_distance, start="base", evaluations=DIFFUSION, usual=False
     ),
     "ar": Run(
         (
@@ -122,6 +126,20 @@ RUNS = {
         },
         brought=4,
     ),
+    "small-full": Run(
+        (
+            *("--attention", "full", "--turn", "joint", "--late_start_share", "0.2"),
+            *("--learning_rate", "0.001", "--muon_learning_rate", "0.01", "--decay_share", "0"),
+            *("--keep_steps", "40", "--workers", "4"),
+        ),
+        small_distance,
+        start="next/small",
+        share=0.9,
+        looks=(0.3, 0.4, 0.55, 0.7, 0.85, 1.0),
+        evaluations={"shipped": ("--num_steps", "4", "--region", "full", "--difficulty", "medium")},
+        brought=4,
+        usual=False,
+    ),
 }
 
 
@@ -131,7 +149,7 @@ class Work:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args, self.output, self.folder = args, Path(args.output), Path(args.work)
         self.began = time.monotonic()
-        self.runs = {name: RUNS[name] for name in args.only or RUNS}
+        self.runs = {name: RUNS[name] for name in args.only or [name for name, run in RUNS.items() if run.usual]}
         self.output.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.results: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self.runs}
