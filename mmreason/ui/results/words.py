@@ -187,6 +187,10 @@ def reward_setbacks(found: Comparison) -> list[str]:
                 f"joint with twice the problems a step gains more than factorizing does ({points(brought)} points "
                 f"against {points(ours)}, on {_count(len(doubled['paired_seeds']), 'seed')})"
             )
+    for name, row in found.setups.items():
+        for key, words in gains_of(row).items():
+            if (row[key]["ci95"] or [0, 0])[1] < 0:
+                said.append(f"in set-up {name}, {words}: {registered_gain(row[key])}")
     if found.missing:
         said.append(f"{len(found.missing)} of the planned runs are still missing")
     return said

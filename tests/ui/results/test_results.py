@@ -189,6 +189,10 @@ def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before
     row["gain_assignment"] = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": []}
     text = setup_claim(Comparison.model_validate(content))[0][1]
     assert "+5.0 % (+1.0 % to +9.0 %)" in text and "the assignment alone +2.0 % (−1.0 % to +5.0 %)" in text
+    assert not any("set-up P" in said for said in reward_setbacks(Comparison.model_validate(content)))
+    row["gain_factorized_trace_over_joint_trace"] = {"mean": -0.006, "ci95": [-0.011, -0.001], "seeds": []}
+    (said,) = (said for said in reward_setbacks(Comparison.model_validate(content)) if "set-up P" in said)
+    assert said.startswith("in set-up P, factorized over joint") and said.endswith("−0.6 % (−1.1 % to −0.1 %)")
     assert setup_claim(Comparison.model_validate(written())) == []
     other = {"registered": "d" * 40, "gain_factorized_turn_over_joint_trace": {"mean": 0.1, "ci95": None}}
     lines = setup_claim(Comparison.model_validate(content | {"setups": {"P": row, "A": other, "B": {}}}))
