@@ -332,16 +332,19 @@ def test_the_last_part_of_a_run_learns_from_the_average(monkeypatch):
 )
 def test_a_new_policy_has_the_sizes_that_are_asked_for_and_the_modes_of_the_run(tmp_path, monkeypatch, flags, modes):
     made = []
-    monkeypatch.setattr(module, "pretrain", lambda directory, config, vqvae, policy, *_: made.append(policy) or {})
+    monkeypatch.setattr(
+        module, "pretrain", lambda directory, config, vqvae, policy, *_: made.append((policy, config)) or {}
+    )
     vqvae().save_pretrained(tmp_path / "vqvae")
     parser = argparse.ArgumentParser()
     pretrain_command.add_arguments(parser)
     sizes = ["--hidden_size", "64", "--num_hidden_layers", "3", "--num_attention_heads", "2"]
     words = ["--output", str(tmp_path), "--resume", "--threads", "0", "--no_bf16", *sizes, *flags]
     pretrain_command.run(parser.parse_args(words))
-    config = made[0].config
-    assert (config.hidden_size, config.num_hidden_layers, config.num_attention_heads) == (64, 3, 2)
-    assert (config.causal, config.attention, config.turn) == modes
+    ((policy, config),) = made
+    sizes = policy.config
+    assert (sizes.hidden_size, sizes.num_hidden_layers, sizes.num_attention_heads) == (64, 3, 2)
+    assert (config.corpus.causal, config.corpus.attention, config.corpus.turn) == modes
 
 
 # The type of numbers
