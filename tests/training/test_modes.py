@@ -117,25 +117,19 @@ def test_pretraining_makes_a_checkpoint_of_that_mode(attention, turn, tmp_path):
 def test_a_policy_of_another_attention_goes_on_in_the_mode_that_is_asked_for(attention, turn, tmp_path):
     small = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
     blocks = random_policy(text_slots={"maze": 8}, **small)
-    told = [
-        "--output",
-        str(tmp_path / "run"),
-        "--checkpoint",
-        str(tmp_path / "blocks"),
-        "--steps",
-        "1",
-        "--threads",
-        "1",
-    ]
-    told += ["--eval_problems", "1", "--problems_per_batch", "2", "--no_bf16"]
     pipeline_of(blocks).save_pretrained(tmp_path / "blocks")
-    assert main(["pretrain", *told, "--attention", attention, "--turn", turn]) == 0
+    short = ["--steps", "1", "--threads", "1", "--eval_problems", "1", "--problems_per_batch", "2", "--no_bf16"]
+
+    def pretrained(start: str, output: str, *flags: str) -> int:
+        where = ["--checkpoint", str(tmp_path / start), "--output", str(tmp_path / output)]
+        return main(["pretrain", *where, *short, *flags])
+
+    assert pretrained("blocks", "run", "--attention", attention, "--turn", turn) == 0
     made = InterleavedReasoningPipeline.from_pretrained(tmp_path / "run" / "checkpoint").transformer.config
     assert (made.attention, made.turn) == (attention, turn)
     assert made.text_slots == (None if turn == "joint" else {"maze": 8})
 
-    told[1], told[3] = str(tmp_path / "again"), str(tmp_path / "run" / "checkpoint")
-    assert main(["pretrain", *told]) == 0  # unasked, as in the checkpoint
+    assert pretrained("run/checkpoint", "again") == 0  # unasked, as in the checkpoint
     kept = InterleavedReasoningPipeline.from_pretrained(tmp_path / "again" / "checkpoint").transformer.config
     assert (kept.attention, kept.turn) == (attention, turn)
 

@@ -23,8 +23,8 @@ from mmreason.ui.host import gpu, hub
 from mmreason.ui.host.settings import name_of, read_settings
 
 CHECKPOINTS_SETTING, RUNS_SETTING = name_of("checkpoints"), name_of("runs")
-_ARMS = "|".join(ASSIGNMENTS)
-RUN_CHECKPOINT = re.compile(rf"run:([0-9a-f]{{12}})/({_ARMS})\Z", re.ASCII)  # what a run of the page trained
+ARM_OF_RUN = rf"run:([0-9a-f]{{12}})/({'|'.join(ASSIGNMENTS)})"
+RUN_CHECKPOINT = re.compile(rf"{ARM_OF_RUN}\Z", re.ASCII)  # what a run of the page trained
 PUBLIC_CAN = "it solves in Watch, rolls out in Inspect and is trained in Train"
 ASK_AGAIN = 60.0  # seconds after which a Hub that refused is asked once more
 

@@ -17,7 +17,6 @@ from mmreason import limits
 from mmreason.errors import ConfigError, MMReasonError, TraceError
 from mmreason.handed import inner_parts
 from mmreason.records import Trace
-from mmreason.rewards.assignment import ASSIGNMENTS
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.traces.file import HANDED
@@ -43,7 +42,7 @@ ASKED = ("task", "difficulty", "seed", "checkpoint", "temperature", "sampling_se
 MAX_LOOKED_AT, MAX_OFFERED = 5000, 300  # files of the host's folder
 
 
-_OF_RUN = re.compile(rf"run:([0-9a-f]{{12}})/({'|'.join(ASSIGNMENTS)}), step (\d{{1,9}})\Z", re.ASCII)
+_OF_RUN = re.compile(rf"{checkpoints.ARM_OF_RUN}, step (\d{{1,9}})\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,7 @@ def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict
 def _first(said: list[list[str]]) -> list[list[str]]:
     """What is said of a claim before anything else: what it comes to, then what goes against that."""
     leads = [line for line in said if line[0] == "lead"] or said[:1]
-    return leads + [line for line in said if line[0] == "against" and line not in leads]
+    return leads + [line for line in said if line[0] == "against"]
 
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:

@@ -342,8 +342,8 @@ def test_a_new_policy_has_the_sizes_that_are_asked_for_and_the_modes_of_the_run(
     words = ["--output", str(tmp_path), "--resume", "--threads", "0", "--no_bf16", *sizes, *flags]
     pretrain_command.run(parser.parse_args(words))
     ((policy, config),) = made
-    sizes = policy.config
-    assert (sizes.hidden_size, sizes.num_hidden_layers, sizes.num_attention_heads) == (64, 3, 2)
+    found = policy.config
+    assert (found.hidden_size, found.num_hidden_layers, found.num_attention_heads) == (64, 3, 2)
     assert (config.corpus.causal, config.corpus.attention, config.corpus.turn) == modes
 
 

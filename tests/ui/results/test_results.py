@@ -244,11 +244,8 @@ def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
     chart = gains_chart(found)
     first = f"the comparison, by {found.granularity}: {points(found.gain_over_joint.mean)}"
     rows = [text for _, text in chart["y"]["ticks"]]
-    assert rows[::-1] == [
-        first,
-        "set-up P, both as theirs: +2.0",
-        "set-up A, by turn: +3.0",
-    ]  # two seeds have no interval
+    named = ["set-up P, both as theirs: +2.0", "set-up A, by turn: +3.0"]  # two seeds have no interval
+    assert rows[::-1] == [first, *named]
     assert [point[:4] for point in chart["lines"][0]["points"][:2]] == [[3, 1, -1, 5], [2, 2, -1, 5]]
     assert [rule["at"] for rule in chart["rules"]] == [0, pytest.approx(11.2)]
     assert chart["x"]["low"] < -1 and chart["x"]["high"] > 11.2
@@ -280,10 +277,8 @@ def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interva
         "correlations": {"leak_to_signal": leak | {"within": -0.2}},
     }
     chart = relation_chart(Comparison.model_validate(written() | {"relation": content | more}))
-    assert (
-        "leak to signal +0.50 (−0.20 within comparisons); 25.0 % of the gains’ variance is their own error."
-        in (chart["says"])
-    )
+    within = "leak to signal +0.50 (−0.20 within comparisons); 25.0 % of the gains’ variance is their own error."
+    assert within in chart["says"]
     none = {"points": [point | {"gain": None} for point in dots], "correlations": {}}
     assert relation_chart(Comparison.model_validate(written() | {"relation": none})) is None
     assert relation_chart(Comparison.model_validate(written())) is None is relation_chart(None)
