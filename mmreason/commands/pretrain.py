@@ -143,6 +143,7 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
     from diffusers import VQModel
 
     from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.errors import ConfigError
     from mmreason.sampling.pipeline import fastest_device
     from mmreason.training.run.progress import ProgressLine
     from mmreason.training.supervised.pretrain import build_policy, pretrain
@@ -159,6 +160,11 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
     if not args.resume:
         with directory.writing():
             directory.clear()
+    elif pipe is None and directory.has("state") and not directory.has("vqvae"):
+        raise ConfigError(
+            f"the run in {args.output!r} began from a checkpoint: --resume goes on with --checkpoint, and all else, "
+            "as at its start"
+        )
     if pipe is not None and args.checkpoint:
         vqvae, policy, tokenizer, scheduler = pipe.vqvae, pipe.transformer, pipe.tokenizer, pipe.scheduler
     elif directory.has("vqvae"):

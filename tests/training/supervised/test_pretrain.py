@@ -9,6 +9,7 @@ import argparse
 import itertools
 import json
 import os
+import shutil
 import signal
 from dataclasses import asdict, replace
 from types import SimpleNamespace
@@ -345,6 +346,17 @@ def test_a_new_policy_has_the_sizes_that_are_asked_for_and_the_modes_of_the_run(
     found = policy.config
     assert (found.hidden_size, found.num_hidden_layers, found.num_attention_heads) == (64, 3, 2)
     assert (config.corpus.causal, config.corpus.attention, config.corpus.turn) == modes
+
+
+def test_a_run_that_began_from_a_checkpoint_does_not_resume_without_it(uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmreason.training.supervised.vqvae.train_vqvae", lambda *_: pytest.fail("a new tokenizer"))
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    before = saved_state(tmp_path / "run")["step"]
+    parser = argparse.ArgumentParser()
+    pretrain_command.add_arguments(parser)
+    with pytest.raises(ConfigError, match="began from a checkpoint: --resume goes on with --checkpoint"):
+        pretrain_command.run(parser.parse_args(["--output", str(tmp_path / "run"), "--resume", "--threads", "0"]))
+    assert saved_state(tmp_path / "run")["step"] == before
 
 
 # The type of numbers
