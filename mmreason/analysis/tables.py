@@ -170,6 +170,7 @@ SETUP_WORDS = {
     "B": "set-up P from a bidirectional policy",
     "C": "the same puzzles from the base that is shipped, with a rate that falls to zero",
     "C-controls": "controls of set-up C, by turn",
+    "C-long": "set-up C by turn, with four times the steps and twice the rate",
 }
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
 

@@ -226,4 +226,13 @@ C_CONTROLS = Setup(
     measure=C.measure,
     first_test_seed=731_000,
 )
-SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, C, C_CONTROLS)}
+C_LONG = Setup(
+    name="C-long",
+    protocol=replace(C.protocol, points=(120, 240), first_seed=700),
+    arms=tuple(Arm(name, "turn", 5) for name in ("joint", "factorized")),
+    primary=C_CONTROLS.primary,
+    rates=(2e-4,),  # C's pilots found it as good as the half, and joint by turn still rose after 120 steps of it
+    measure=C.measure,
+    first_test_seed=732_000,
+)
+SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, C, C_CONTROLS, C_LONG)}

@@ -381,7 +381,7 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--setup", "Z"], "--setup must be one of P, P-trajectory, A, B, C, C-controls, got 'Z'"),
+        (["--setup", "Z"], "--setup must be one of P, P-trajectory, A, B, C, C-controls, C-long, got 'Z'"),
         (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
         (["--setup", "P", "--beside", "0"], "--beside must be at least 1"),
         (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
