@@ -12,6 +12,7 @@ from mmreason.analysis.comparison.gains import UNIFIED, gain_of_control, granula
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import DOUBLE
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
+from mmreason.analysis.comparison.setups import SETUPS
 from mmreason.analysis.paper import FLOPS_REDUCTION, GAINS
 from mmreason.analysis.statistics import FEWEST_SEEDS, difference_interval
 from mmreason.disk import quoted, write_whole
@@ -163,15 +164,6 @@ GAIN_WORDS = {
     "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+.1%})",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
-SETUP_WORDS = {
-    "P": "the authors' setting, as near as we come",
-    "P-trajectory": "set-up P with the exact likelihood",
-    "A": "hard puzzles of all four tasks, with the sampler that visitors use",
-    "B": "set-up P from a bidirectional policy",
-    "C": "the same puzzles from the base that is shipped, with a rate that falls to zero",
-    "C-controls": "controls of set-up C, by turn",
-    "C-long": "set-up C by turn, with four times the steps and twice the rate",
-}
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
 
 
@@ -203,7 +195,7 @@ def setup_table(found: Mapping[str, Any]) -> str:
     lines = []
     for name, row in found["setups"].items():
         at = f", registered at `{row['registered'][:12]}`" if row["registered"] else ""
-        lines += [f"**Set-up {name}** ({SETUP_WORDS[name]}){at}: {setup_progress(row)}.", "", *_pilots(row)]
+        lines += [f"**Set-up {name}** ({SETUPS[name].says}){at}: {setup_progress(row)}.", "", *_pilots(row)]
         arms = [key for key in ARM_WORDS if row.get(key)]
         if not arms:
             continue

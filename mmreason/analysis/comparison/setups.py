@@ -36,6 +36,7 @@ class Setup:
     """One comparison; the second arm of ``primary`` is set against the first."""
 
     name: str
+    says: str  # what it is, after its name
     protocol: Protocol
     arms: tuple[Arm, ...]
     primary: tuple[str, str]  # keys of two arms
@@ -94,8 +95,9 @@ class Setup:
 
     @property
     def digest(self) -> str:
-        """Of everything that is fixed; a setting that is as it is without a word leaves it as it is."""
+        """Of everything that is fixed, not the words for it; a setting that is as it is by default changes nothing."""
         fixed = _said(self) | {"protocol": _said(self.protocol)}
+        del fixed["says"]
         return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -143,6 +145,7 @@ FIVE_OF_EACH = tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO)
 
 P = Setup(
     name="P",
+    says="the authors' setting, as near as we come",
     protocol=THEIRS,
     arms=(
         *(Arm(name, "trace", 10) for name in TWO_BY_TWO),
@@ -155,6 +158,7 @@ P = Setup(
 )
 P_TRAJECTORY = Setup(
     name="P-trajectory",
+    says="set-up P with the exact likelihood",
     protocol=replace(THEIRS, likelihood="trajectory", mask_share=None, first_seed=400),
     arms=FIVE_OF_EACH,
     primary=P.primary,
@@ -163,6 +167,7 @@ P_TRAJECTORY = Setup(
 )
 A = Setup(
     name="A",
+    says="hard puzzles of all four tasks, with the sampler that visitors use",
     protocol=replace(
         THEIRS,
         checkpoint="checkpoints/next/base",
@@ -189,6 +194,7 @@ A = Setup(
 )
 B = Setup(
     name="B",
+    says="set-up P from a bidirectional policy",
     protocol=replace(
         THEIRS,
         checkpoint="checkpoints/next/small-full",
@@ -204,6 +210,7 @@ B = Setup(
 )
 C = Setup(
     name="C",
+    says="the same puzzles from the base that is shipped, with a rate that falls to zero",
     protocol=replace(
         A.protocol,
         checkpoint="checkpoints/base",
@@ -219,6 +226,7 @@ C = Setup(
 )
 C_CONTROLS = Setup(
     name="C-controls",
+    says="controls of set-up C, by turn",
     protocol=replace(C.protocol, first_seed=600),
     arms=tuple(Arm(name, "turn", 3) for name in ("joint", "factorized", SWAPPED, DOUBLE, WHITENED, TO_GO)),
     primary=("joint_turn", "factorized_turn"),
@@ -228,6 +236,7 @@ C_CONTROLS = Setup(
 )
 C_LONG = Setup(
     name="C-long",
+    says="set-up C by turn, with four times the steps and twice the rate",
     protocol=replace(C.protocol, points=(120, 240), first_seed=700),
     arms=tuple(Arm(name, "turn", 5) for name in ("joint", "factorized")),
     primary=C_CONTROLS.primary,

@@ -7,7 +7,7 @@ from itertools import cycle
 
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
-from mmreason.analysis.tables import SETUP_WORDS
+from mmreason.analysis.comparison.setups import SETUPS
 from mmreason.ui.results.words import redraws
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
 from mmreason.ui.shell.words import percent, points
@@ -153,7 +153,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
     for name, row in found.setups.items():
         known = {words: row[key] for key, words in GAIN_NAMES.items() if row.get(key) and row[key]["ci95"]}
         rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items()]
-        named += [f"{name} is {SETUP_WORDS[name]}"] * bool(known)
+        named += [f"{name} is {SETUPS[name].says}"] * bool(known)
     drawn, ticks = _upwards(rows, "%")
     paper = 100 * found.paper["gain_over_joint"]
     low, high = around([0, paper, *(bound for point in drawn for bound in point[2:4])])

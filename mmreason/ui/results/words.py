@@ -8,10 +8,11 @@ from typing import Any
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
+from mmreason.analysis.comparison.setups import SETUPS
 from mmreason.analysis.cost.results import Results
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import FEWEST_SEEDS
-from mmreason.analysis.tables import CONTROL_WORDS, SETUP_WORDS, gains_of, setup_progress, supported
+from mmreason.analysis.tables import CONTROL_WORDS, gains_of, setup_progress, supported
 from mmreason.ui.cost.words import against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points
 
@@ -93,7 +94,7 @@ def _other_setups(found: Comparison) -> list[list[str]]:
         gains = [f"{words} {registered_gain(row[key])}" for key, words in gains_of(row).items()]
         if name != "P" and gains:
             fixed = f"fixed at commit {row['registered'][:12]} before its first test"
-            lines.append(["plain", "\n".join([f"Set-up {name} ({SETUP_WORDS[name]}), {fixed}:", *gains])])
+            lines.append(["plain", "\n".join([f"Set-up {name} ({SETUPS[name].says}), {fixed}:", *gains])])
             lines.append(["code", f"{found.command} --setup {name}"])
     return lines
 
