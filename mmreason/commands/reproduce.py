@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import Any
 
 from mmreason.commands._options.threads import add_threads, use_threads
@@ -41,9 +42,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.prediction import INTERFERENCE
     from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.comparison.registry import all_setups
-    from mmreason.analysis.comparison.relation import relation
     from mmreason.analysis.comparison.reproduce import Reproduction, check_ship
-    from mmreason.analysis.tables import check_readme, comparison_table, relation_table, update_readme
+    from mmreason.analysis.tables import check_readme, comparison_table
     from mmreason.disk import names_in, write_json
     from mmreason.rewards.assignment import GRANULARITIES
     from mmreason.training.hardware import keep_freed_memory
@@ -82,14 +82,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return state
     result = compare(comparison.base(), finished, protocol) | state
     result["command"] = "python -m mmreason reproduce" + " --quick" * args.quick
-    if not args.quick:
+    if args.quick:
+        write_json(out, result, indent=1)
+    else:
         if comparison.predicted:  # a summary runs nothing
             result["interference"] = comparison.interference(joints)
         result |= all_setups()
-        result["relation"] = relation(result)
-        update_readme(args.readme, name, comparison_table(result))
-        update_readme(args.readme, "relation", relation_table(result["relation"]))
-    write_json(out, result, indent=1)
+        result["relation"] = _write(out, result, args.readme, name, comparison_table(result))
     if args.ship:
         result["shipped"] = comparison.ship(finished, args.ship, str(result["command"]))
     return result
@@ -98,16 +97,14 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _setup(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out what is missing of a set-up; returns what is known of all of them, and what is missing of it."""
     import json
-    from pathlib import Path
 
     from mmreason.analysis.comparison.packing import Packing, one_job
     from mmreason.analysis.comparison.registry import FOLDER, all_setups, check_registered
-    from mmreason.analysis.comparison.relation import relation
     from mmreason.analysis.comparison.reproduce import check_ship
     from mmreason.analysis.comparison.series import Series
     from mmreason.analysis.comparison.setups import SETUPS
-    from mmreason.analysis.tables import check_readme, relation_table, setup_table, update_readme
-    from mmreason.disk import names_in, write_json
+    from mmreason.analysis.tables import check_readme, setup_table
+    from mmreason.disk import names_in
     from mmreason.errors import ConfigError
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.progress import ProgressLine
@@ -152,11 +149,23 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     out = Path(args.out or "assets/results/reproduce.json")
     if not args.results:
         kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
-        related = relation(kept | found)
-        write_json(out, kept | found | {"relation": related}, indent=1)
-        update_readme(args.readme, "setups", setup_table(found))
-        update_readme(args.readme, "relation", relation_table(related))
+        _write(out, kept | found, args.readme, "setups", setup_table(found))
     return found | state
+
+
+def _write(out: str | Path, result: dict[str, Any], readme: str, name: str, table: str) -> dict[str, Any]:
+    """Write the comparison to ``out`` and its ``table``, ``name`` on the page, both with the relation that follows
+    from it; returns that.
+    """
+    from mmreason.analysis.comparison.relation import relation
+    from mmreason.analysis.tables import relation_table, update_readme
+    from mmreason.disk import write_json
+
+    related = relation(result)
+    write_json(out, result | {"relation": related}, indent=1)
+    update_readme(readme, name, table)
+    update_readme(readme, "relation", relation_table(related))
+    return related
 
 
 def _shown(line: Any, steps: int) -> Any:
