@@ -80,7 +80,15 @@ DIFFUSION = {
     "shipped": (*SAMPLER, "--difficulty", "easy", "medium", "hard"),
     "one_step": ("--num_steps", "1", "--difficulty", "medium"),
 }
-FURTHER = ("--learning_rate", "0.001", "--muon_learning_rate", "0.01", "--decay_share", "0.6")  # from trained weights
+ON = ("--learning_rate", "0.001", "--muon_learning_rate", "0.01")  # from trained weights
+FURTHER = (*ON, "--decay_share", "0.6")
+STOPPED_EARLY = ("--late_start_share", "0.2", "--decay_share", "0", "--keep_steps", "40", "--workers", "4")
+UNSURE: dict[str, Any] = {
+    "distance": small_distance,
+    "share": 0.9,
+    "looks": (0.3, 0.4, 0.55, 0.7, 0.85, 1.0),
+    "brought": 4,
+}
 A_FEW_HARD = ("--difficulty", "easy=1", "medium=2", "sudoku/hard=0.02")  # and of jigsaws and transforms:
 FEW_OF_BOTH = ("jigsaw/hard=0.06", "transform/hard=0.06")
 # Diffusion misreads the fifth and sixth operation until it has seen a thousand or two of these.
@@ -114,31 +122,20 @@ RUNS = {
     "small": Run(
         (
             *("--hidden_size", "96", "--num_attention_heads", "2", "--num_hidden_layers", "6"),
-            *("--full_region_share", "0.3", "--late_start_share", "0.2", "--decay_share", "0"),
-            *("--keep_steps", "40", "--workers", "4"),
+            *("--full_region_share", "0.3", *STOPPED_EARLY),
         ),
-        small_distance,
-        share=0.9,
-        looks=(0.3, 0.4, 0.55, 0.7, 0.85, 1.0),
         evaluations={
             "shipped": (*SAMPLER, "--difficulty", "medium"),
             "whole_canvas": ("--num_steps", "1", "--region", "full", "--difficulty", "medium"),
         },
-        brought=4,
+        **UNSURE,
     ),
     "small-full": Run(
-        (
-            *("--attention", "full", "--turn", "joint", "--late_start_share", "0.2"),
-            *("--learning_rate", "0.001", "--muon_learning_rate", "0.01", "--decay_share", "0"),
-            *("--keep_steps", "40", "--workers", "4"),
-        ),
-        small_distance,
+        ("--attention", "full", "--turn", "joint", *ON, *STOPPED_EARLY),
         start="next/small",
-        share=0.9,
-        looks=(0.3, 0.4, 0.55, 0.7, 0.85, 1.0),
         evaluations={"shipped": ("--num_steps", "4", "--region", "full", "--difficulty", "medium")},
-        brought=4,
         usual=False,
+        **UNSURE,
     ),
 }
 
@@ -325,6 +322,8 @@ def main() -> None:
     parser.add_argument("--start", nargs="+", default=[], metavar="RUN=DIR", help="begin a run from a checkpoint")
     parser.add_argument("--rehearse", action="store_true", help="tiny policies, to see that all of it works")
     args = parser.parse_args()
+    if args.problems < len(TASKS):  # a checkpoint is judged by each task
+        parser.error(f"--problems must be at least {len(TASKS)}, one of each task, got {args.problems}")
     args.start = dict(item.split("=", 1) for item in args.start)
     work = Work(args)
     work.run()
