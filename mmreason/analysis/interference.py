@@ -8,6 +8,10 @@ gradient at ratio 1, without KL, is exactly
 
 and the factorized arm's differs from the signal by σ_joint / σ_own alone.  Gradients point uphill.
 
+The leak is not noise alone: it holds what a segment does to the other modality's reward, as the words of a turn do to
+its picture.  Factorized leaves out both, the noise and that.  Which of them weighs more is told by the *progress* of a
+step along either gradient.
+
 Axes: P problems, G rollouts in a group, N scored tokens.
 """
 
@@ -117,6 +121,9 @@ def measure(
     ``leak_to_signal`` and ``cosine`` compare the summed gradients; None if there is no signal.
     ``snr_joint``, ``snr_signal`` (joint without its leak) and ``snr_factorized`` are lengths of the mean
     gradient over groups, in units of its standard error: about 1 is noise alone; None below two groups.
+    ``progress_joint`` and ``progress_factorized`` tell how steeply a step along either mean gradient goes up joint's
+    objective: the product of joint's gradient and the arm's, of different groups, so that noise is no agreement, over
+    the lengths of both means; 1 without noise or leak, about 0 of noise alone.
     """
     advantages = assign(groups, config.assignment)
     counts = token_counts([trace for group in groups for trace in group])
@@ -134,6 +141,8 @@ def measure(
         "snr_joint": sums.snr("joint"),
         "snr_signal": sums.snr("signal"),
         "snr_factorized": sums.snr("factorized"),
+        "progress_joint": sums.progress("joint"),
+        "progress_factorized": sums.progress("factorized"),
         "by_modality": {modality: sums.compare((modality,)) for modality in MODALITIES},
         "layers": [
             {"name": layer, **sums.compare(layers=(layer,))}
@@ -236,11 +245,12 @@ def by_layer(model: InterleavedDiffusionModel, gradients: Sequence[torch.Tensor]
 
 
 class Sums:
-    """Gradients summed over groups, and the squared lengths that a standard error needs."""
+    """Gradients summed over groups, and the products within groups that a standard error needs."""
 
     def __init__(self) -> None:
         self.total: dict[tuple[str, str], Gradient] = {}
-        self.squares = {"joint": 0.0, "signal": 0.0, "factorized": 0.0}
+        names = ("joint", "signal", "factorized")
+        self.within = {(name, name): 0.0 for name in names} | {("joint", "factorized"): 0.0}
         self.groups = 0
 
     def add(self, gradients: Mapping[tuple[str, str], Gradient]) -> None:
@@ -250,8 +260,8 @@ class Sums:
             kept = self.total.setdefault(key, {})
             for layer, vector in gradient.items():
                 kept[layer] = kept[layer] + vector if layer in kept else vector
-        for name in self.squares:
-            self.squares[name] += _dot(arm(gradients, name), arm(gradients, name))
+        for one, other in self.within:
+            self.within[one, other] += _dot(arm(gradients, one), arm(gradients, other))
 
     def compare(self, modalities: Sequence[str] = MODALITIES, layers: Sequence[str] | None = None) -> dict[str, Any]:
         """Length of leak over signal and the cosine between them, on some tokens and layers."""
@@ -267,8 +277,16 @@ class Sums:
         """Length of the mean over groups in units of its standard error."""
         total, n = arm(self.total, name), self.groups
         length = _dot(total, total)
-        variance = (self.squares[name] - length / n) / (n - 1) if n > 1 else 0.0
+        variance = (self.within[name, name] - length / n) / (n - 1) if n > 1 else 0.0
         return math.sqrt(length / n / variance) if variance > 0 else None
+
+    def progress(self, name: str) -> float | None:
+        """Mean product of joint's gradient and that of ``name`` over pairs of groups, by the lengths of both means."""
+        joint, own, n = arm(self.total, "joint"), arm(self.total, name), self.groups
+        lengths = math.sqrt(_dot(joint, joint) * _dot(own, own))
+        if n < 2 or not lengths:
+            return None
+        return (_dot(joint, own) - self.within["joint", name]) / (n - 1) * n / lengths
 
 
 def arm(gradients: Mapping[tuple[str, str], Gradient], name: str, layers: Sequence[str] | None = None) -> Gradient:

@@ -151,6 +151,8 @@ def readable(result: dict[str, Any]) -> str:
             f"pushed without one {found['idle_push']:.1%}",
             f"  signal-to-noise joint {_n(found['snr_joint'])}, without the leak {_n(found['snr_signal'])}, "
             f"factorized {_n(found['snr_factorized'])} (1 is noise alone)",
+            f"  progress of a step joint {_n(found['progress_joint'])}, factorized "
+            f"{_n(found['progress_factorized'])} (0 is noise alone)",
             f"  {'leak / signal':<14}{'all':>8}{'words':>8}{'pictures':>10}",
         ]
         for row in found["layers"]:

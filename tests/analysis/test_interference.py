@@ -130,6 +130,7 @@ def test_the_figures_fit_together():
     ratios = [layer["leak_to_signal"] for layer in result["layers"]]
     assert min(ratios) <= result["leak_to_signal"] <= max(ratios)
     assert {f"snr_{name}" for name in ("joint", "signal", "factorized")} <= set(result)
+    assert result["progress_joint"] <= 1 and result["progress_factorized"] <= 1
     assert result["sign_conflict"] == interference(assign(groups(), MEASURE.assignment))["sign_conflict"]
 
 
@@ -161,6 +162,39 @@ def test_noise_alone_has_a_ratio_of_about_one():
             sums.add({("signal", "text"): {"block 1": torch.randn(300, generator=rng)}})
         ratios.append(sums.snr("signal"))
     assert float(np.mean(ratios)) == pytest.approx(1.0, abs=0.05)
+
+
+def summed(signal_PD: np.ndarray, leak_PD: np.ndarray) -> Sums:
+    """Groups with these gradients; factorized is the signal, as where rewards are not scaled."""
+    sums = Sums()
+    for signal_D, leak_D in zip(torch.as_tensor(signal_PD), torch.as_tensor(leak_PD), strict=True):
+        terms = {"signal": signal_D, "leak": leak_D, "factorized": signal_D}
+        sums.add({(term, "text"): {"block 1": vector_D} for term, vector_D in terms.items()})
+    return sums
+
+
+def test_progress_is_the_mean_product_over_pairs_of_groups_by_the_lengths_of_the_means():
+    signal_PD, leak_PD = np.random.default_rng(4).normal(0.3, 1.0, size=(2, 6, 5))
+    sums, joint_PD = summed(signal_PD, leak_PD), signal_PD + leak_PD
+    for name, arm_PD in (("joint", joint_PD), ("factorized", signal_PD)):
+        pairs = [joint_PD[i] @ arm_PD[j] for i in range(6) for j in range(6) if i != j]
+        lengths = np.linalg.norm(joint_PD.mean(axis=0)) * np.linalg.norm(arm_PD.mean(axis=0))
+        assert sums.progress(name) == pytest.approx(np.mean(pairs) / lengths)
+
+
+def test_a_leak_that_is_noise_costs_joint_progress_and_one_that_is_credit_factorized():
+    rng = np.random.default_rng(5)
+    signal_PD = np.tile(np.eye(40)[0], (8, 1))
+    credit = summed(signal_PD, np.tile(np.eye(40)[1], (8, 1)))
+    assert credit.progress("joint") == pytest.approx(1)
+    assert credit.progress("factorized") == pytest.approx(math.sqrt(0.5))
+    noise = [summed(signal_PD, rng.normal(size=(8, 40))) for _ in range(60)]
+    of = {name: float(np.mean([sums.progress(name) for sums in noise])) for name in ("joint", "factorized")}
+    assert of["factorized"] > 2 * of["joint"] > 0
+    nothing = [summed(*rng.normal(size=(2, 8, 40))) for _ in range(200)]
+    for name in of:
+        assert float(np.mean([sums.progress(name) for sums in nothing])) == pytest.approx(0, abs=0.1)
+    assert summed(*np.ones((2, 1, 40))).progress("joint") is None  # of one group
 
 
 # Memory

@@ -14,8 +14,11 @@ from mmreason.analysis.interference import MeasureConfig, measure, roll_out
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 
 INTERFERENCE = "interference"  # the job, and the file that it writes
-GROUPS = 16  # of a task
-MEASURES = ("leak_to_signal", "sign_conflict", "idle_push", "sigma_ratio", "snr_joint", "snr_factorized")
+GROUPS = 64  # of a task
+MEASURES = (
+    *("leak_to_signal", "sign_conflict", "idle_push", "sigma_ratio"),
+    *("snr_joint", "snr_factorized", "progress_joint", "progress_factorized"),
+)
 KEPT = (*MEASURES, "groups", "groups_with_spread", "success")
 
 

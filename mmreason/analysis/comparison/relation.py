@@ -24,6 +24,7 @@ PREDICTORS = {  # what is ranked against the gain
     "sign_conflict": "sign conflict",
     "idle_push": "idle push",
     "snr_ratio": "signal-to-noise, factorized to joint",
+    "progress": "progress of a step, factorized less joint",
 }
 BESIDE = {"snr_joint": "signal-to-noise, joint", "sigma_ratio": "σ of joint to own"}
 """What stands beside them: whether the gradients are more than noise, and how differently the arms scale a reward."""
@@ -75,6 +76,8 @@ def _point(
     found = {"comparison": f"{comparison}, by {arm.rpartition('_')[2]}{pooled}", "task": task}
     found |= {name: predicted.get(name) for name in (*PREDICTORS, *BESIDE)}
     found["snr_ratio"] = factorized / joint if joint and factorized else None
+    less, more = predicted.get("progress_joint"), predicted.get("progress_factorized")  # not of older files
+    found["progress"] = None if less is None or more is None else more - less
     if seeds is None:
         return found | {"gain": None}
     return found | {"gain": over_seeds([b - a for a, b in zip(*seeds, strict=True)])}

@@ -111,6 +111,9 @@ def _told(found: Mapping[str, Any]) -> str:
             f"; signal-to-noise {joint:.2f} joint, {signal:.2f} without the leak, {factorized:.2f} factorized "
             "(1 is noise alone)"
         )
+    steps = [found.get(f"progress_{name}") for name in ("joint", "factorized")]  # not of files of older versions
+    if None not in steps:
+        ratio += "; progress of a step {:.2f} joint, {:.2f} factorized (1 is joint's without noise)".format(*steps)
     return (
         f"{found['sign_conflict']:.1%} of segments pushed the wrong way, {found['idle_push']:.1%} pushed although "
         f"their own reward says nothing{ratio}"

@@ -23,7 +23,8 @@ TASKS = ("maze", "jigsaw", "sudoku", "transform")
 
 
 def predicted(leak: float | None) -> dict:
-    return {"leak_to_signal": leak, "sign_conflict": 0.1, "idle_push": 0.2, "snr_joint": 1.0, "snr_factorized": 1.5}
+    rest = {"sign_conflict": 0.1, "idle_push": 0.2, "snr_joint": 1.0, "snr_factorized": 1.5}
+    return {"leak_to_signal": leak, "progress_joint": 0.5, "progress_factorized": 0.25} | rest
 
 
 def result(leaks: dict[str, float | None], gains: dict[str, float], seeds: int = 5) -> dict:
@@ -56,6 +57,7 @@ def test_a_gain_that_follows_the_prediction_correlates_whole_and_one_against_it_
     assert leak["within"] == pytest.approx(sign) and leak["points"] == 8
     assert found["correlations"]["sign_conflict"]["spearman"] == 0.0  # the same everywhere: it tells nothing
     assert found["points"][0]["snr_ratio"] == 1.5
+    assert found["points"][0]["progress"] == -0.25
     gains = [point["gain"]["mean"] for point in found["points"]]
     assert found["spread"] == {
         "sd": pytest.approx(np.std(gains, ddof=1)),
@@ -82,7 +84,8 @@ def test_a_point_counts_from_three_seeds_on_and_is_listed_before_its_gain_is_kno
 def test_a_task_without_signal_has_no_leak_and_counts_for_the_other_predictors():
     found = relation(result(LEAKS | {"maze": None}, {task: 0.01 for task in TASKS}))
     counted = {name: row["points"] for name, row in found["correlations"].items()}
-    assert counted == {"leak_to_signal": 6, "sign_conflict": 8, "idle_push": 8, "snr_ratio": 8}
+    others = dict.fromkeys(("sign_conflict", "idle_push", "snr_ratio", "progress"), 8)
+    assert counted == {"leak_to_signal": 6} | others
     json.dumps(found, allow_nan=False)
 
 
