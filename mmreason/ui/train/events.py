@@ -81,7 +81,10 @@ EXAMPLE_WORDS = [
     ["code", EXAMPLE_COMMAND],
 ]
 DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
-_SAME = (gr.skip(), gr.skip())  # the checkpoints to choose from, and the archive
+SHOWN = (  # the components of a view
+    *("seen", "empty", "head", "start", "going", "actions", "stop", "resume", "delete", "curves", "figures"),
+    *("verdict", "held_out", "results", "command", "take", "to_compare", "hub", "timer", "trained", "ready"),
+)
 
 
 @dataclass(slots=True)
@@ -97,10 +100,7 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     """Connect all events of ``tab``, and look after the queue."""
     queue.keep_going()
     asked = [t.chosen, t.visitor, t.earlier, t.smoothing, t.seen]
-    shown = [
-        *(t.seen, t.empty, t.head, t.start, t.going, t.actions, t.stop, t.resume, t.delete, t.curves, t.figures),
-        *(t.verdict, t.held_out, t.results, t.command, t.take, t.to_compare, t.hub, t.timer, t.trained, t.ready),
-    ]
+    shown = [t.parts[name] for name in SHOWN]
     lists = [t.run, t.earlier]
 
     def then_look(event: Any) -> Any:
@@ -259,44 +259,60 @@ def on_first_look(is_open: bool, chosen: Any, *asked: Any) -> Any:
 
 
 def outputs_of(view: RunView, visitor: Any) -> tuple[Any, ...]:
-    """A view as updates in the order of ``shown`` in ``connect``; what has not changed is left alone."""
+    """A view as updates of ``SHOWN``; what has not changed is left alone."""
+    updates = updates_of(view, visitor)
+    return tuple(updates.get(name, gr.skip()) for name in SHOWN)
+
+
+def updates_of(view: RunView, visitor: Any) -> dict[str, Any]:
+    """What is to be changed, by the component's name."""
+    return _of_run(view, visitor) | _start_or_stop(view)
+
+
+def _of_run(view: RunView, visitor: Any) -> dict[str, Any]:
+    """The same, without the buttons that start and stop."""
     if not view.is_here:
-        column, row = gr.Column(visible=False), gr.Row(visible=False)
-        above = ({}, EMPTY, None, *_start_or_stop(view), row, *[gr.skip()] * 3, column, None)
-        return *above, [], None, column, "", row, gr.skip(), row, gr.Timer(active=False), gr.skip(), ""
+        hidden = {"curves": gr.Column(visible=False), "results": gr.Column(visible=False)}
+        hidden |= {name: gr.Row(visible=False) for name in ("actions", "take", "hub")}
+        empty = {"seen": {}, "empty": EMPTY, "head": None, "figures": None, "verdict": [], "held_out": None}
+        return hidden | empty | {"command": "", "timer": gr.Timer(active=False), "ready": ""}
+    timer = gr.Timer(active=view.is_active)
     if not view.changed:
-        same = [gr.skip()] * 13
-        return *[gr.skip()] * 2, view.head, *_start_or_stop(view), *same, gr.Timer(active=view.is_active), *_SAME
-    stoppable, can_take = view.state in ("queued", "running"), view.is_mine and view.has_checkpoint
-    return (
-        view.seen,
-        EXAMPLE_WORDS if view.seen["run"] == EXAMPLE else [],
-        view.head,
-        *_start_or_stop(view),
-        gr.Row(visible=view.is_mine),
-        gr.Button(interactive=stoppable),
-        gr.Button(interactive=view.state in ("stopped", "failed")),
-        gr.Button(interactive=not view.is_active or view.state == "queued"),
-        gr.Column(visible=view.has_rows or view.is_active),
-        gr.skip() if view.figures is None else view.figures,
-        list(view.verdict),
-        view.held_out if "held_out" in view.changed else gr.skip(),
-        gr.Column(visible=True),
-        view.command if "run" in view.changed else gr.skip(),
-        gr.Row(visible=can_take),
-        gr.Button(visible=not view.is_public),
-        gr.Row(visible=can_take and push.can_sign_in()),
-        gr.Timer(active=view.is_active),
-        [trained_by(visitor), run_samples(visitor, view.seen["run"])],
-        f"{view.seen['run']} {view.seen['state']}",
-    )
+        return {"head": view.head, "timer": timer}
+    can_take = view.is_mine and view.has_checkpoint
+    updates = {
+        "seen": view.seen,
+        "empty": EXAMPLE_WORDS if view.seen["run"] == EXAMPLE else [],
+        "head": view.head,
+        "actions": gr.Row(visible=view.is_mine),
+        "stop": gr.Button(interactive=view.state in ("queued", "running")),
+        "resume": gr.Button(interactive=view.state in ("stopped", "failed")),
+        "delete": gr.Button(interactive=not view.is_active or view.state == "queued"),
+        "curves": gr.Column(visible=view.has_rows or view.is_active),
+        "verdict": list(view.verdict),
+        "results": gr.Column(visible=True),
+        "take": gr.Row(visible=can_take),
+        "to_compare": gr.Button(visible=not view.is_public),
+        "hub": gr.Row(visible=can_take and push.can_sign_in()),
+        "timer": timer,
+        "trained": [trained_by(visitor), run_samples(visitor, view.seen["run"])],
+        "ready": f"{view.seen['run']} {view.seen['state']}",
+    }
+    if view.figures is not None:
+        updates["figures"] = view.figures
+    if "held_out" in view.changed:
+        updates["held_out"] = view.held_out
+    if "run" in view.changed:
+        updates["command"] = view.command
+    return updates
 
 
-def _start_or_stop(view: RunView) -> tuple[Any, Any]:
+def _start_or_stop(view: RunView) -> dict[str, Any]:
     """Start; while the visitor's own run is shown and goes on, the button that stops it in its place."""
     goes_on = view.is_mine and bool(view.going)
     can_stop = view.state in ("queued", "running")
-    return gr.Button(START, visible=not goes_on), gr.Button(view.going, visible=goes_on, interactive=can_stop)
+    going = gr.Button(view.going, visible=goes_on, interactive=can_stop)
+    return {"start": gr.Button(START, visible=not goes_on), "going": going}
 
 
 # Acting
