@@ -13,6 +13,7 @@ from mmreason.analysis.cost.results import Results
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import FEWEST_SEEDS
 from mmreason.analysis.tables import CONTROL_WORDS, gains_of, setup_progress, supported
+from mmreason.rewards.assignment import GRANULARITIES, SWAPPED
 from mmreason.ui.cost.words import against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points
 
@@ -23,6 +24,8 @@ DIFFERS = (
     "comparison of claim 2 redraws the whole canvas at every edit, so that drawing is uncertain as well; set-ups A "
     "and C have the sampler that visitors use."
 )
+
+MOSTLY = 0.5  # of what joint gains
 
 
 def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
@@ -192,8 +195,25 @@ def reward_setbacks(found: Comparison) -> list[str]:
         for key, words in gains_of(row).items():
             if (row[key]["ci95"] or [0, 0])[1] < 0:
                 said.append(f"in set-up {name}, {words}: {registered_gain(row[key])}")
+        said += _leaked_credit(name, row)
     if found.missing:
         said.append(f"{len(found.missing)} of the planned runs are still missing")
+    return said
+
+
+def _leaked_credit(name: str, row: Mapping[str, Any]) -> list[str]:
+    """Whether the other modality's reward alone trains most of what joint does, in words."""
+    said = []
+    for granularity in GRANULARITIES:
+        start, joint, swapped = (row.get(key) for key in ("base", f"joint_{granularity}", f"{SWAPPED}_{granularity}"))
+        if not (start and joint and swapped) or joint["mean"] <= start["mean"]:
+            continue
+        share = (swapped["mean"] - start["mean"]) / (joint["mean"] - start["mean"])
+        if share > MOSTLY:
+            said.append(
+                f"in set-up {name}, the other modality's reward alone brings {percent(share)} of what joint gains by "
+                f"{granularity}: what leaks there is mostly credit, not noise"
+            )
     return said
 
 

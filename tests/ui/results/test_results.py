@@ -201,6 +201,16 @@ def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before
     assert said.endswith(":\nfactorized by turn over joint by trace +10.0 %") and command.endswith(" --setup A")
 
 
+@pytest.mark.parametrize(("swapped", "says"), [(0.68, "90.0 %"), (0.55, "")])
+def test_a_leak_that_trains_is_said_to_be_credit(swapped, says):
+    arms = {key: {"mean": mean} for key, mean in (("base", 0.5), ("joint_turn", 0.7), ("swapped_turn", swapped))}
+    found = Comparison.model_validate(written() | {"setups": {"C": arms}})
+    said = [said for said in reward_setbacks(found) if "set-up C" in said]
+    assert [f"the other modality's reward alone brings {says} of what joint gains" in each for each in said] == (
+        [True] if says else []
+    )
+
+
 def test_every_seed_is_a_thin_line_and_each_mean_a_thick_one():
     found = Comparison.model_validate(written())
     for metric in ("success", "text_reward"):
