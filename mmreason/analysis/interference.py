@@ -260,8 +260,9 @@ class Sums:
             kept = self.total.setdefault(key, {})
             for layer, vector in gradient.items():
                 kept[layer] = kept[layer] + vector if layer in kept else vector
+        arms = {name: arm(gradients, name) for name in ("joint", "signal", "factorized")}
         for one, other in self.within:
-            self.within[one, other] += _dot(arm(gradients, one), arm(gradients, other))
+            self.within[one, other] += _dot(arms[one], arms[other])
 
     def compare(self, modalities: Sequence[str] = MODALITIES, layers: Sequence[str] | None = None) -> dict[str, Any]:
         """Length of leak over signal and the cosine between them, on some tokens and layers."""

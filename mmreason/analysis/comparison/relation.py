@@ -76,8 +76,8 @@ def _point(
     found = {"comparison": f"{comparison}, by {arm.rpartition('_')[2]}{pooled}", "task": task}
     found |= {name: predicted.get(name) for name in (*PREDICTORS, *BESIDE)}
     found["snr_ratio"] = factorized / joint if joint and factorized else None
-    less, more = predicted.get("progress_joint"), predicted.get("progress_factorized")  # not of older files
-    found["progress"] = None if less is None or more is None else more - less
+    joint, factorized = (predicted.get(f"progress_{name}") for name in ("joint", "factorized"))  # not of older files
+    found["progress"] = None if joint is None or factorized is None else factorized - joint
     if seeds is None:
         return found | {"gain": None}
     return found | {"gain": over_seeds([b - a for a, b in zip(*seeds, strict=True)])}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
@@ -205,16 +205,25 @@ def _leaked_credit(name: str, row: Mapping[str, Any]) -> list[str]:
     """Whether the other modality's reward alone trains most of what joint does, in words."""
     said = []
     for granularity in GRANULARITIES:
-        start, joint, swapped = (row.get(key) for key in ("base", f"joint_{granularity}", f"{SWAPPED}_{granularity}"))
-        if not (start and joint and swapped) or joint["mean"] <= start["mean"]:
+        keys = ("base", f"joint_{granularity}", f"{SWAPPED}_{granularity}")
+        share = _share_of_gain(row, keys)
+        if share is None or share <= MOSTLY:
             continue
-        share = (swapped["mean"] - start["mean"]) / (joint["mean"] - start["mean"])
-        if share > MOSTLY:
-            said.append(
-                f"in set-up {name}, the other modality's reward alone brings {percent(share)} of what joint gains by "
-                f"{granularity}: what leaks there is mostly credit, not noise"
-            )
+        shares = {task: _share_of_gain(found, keys) for task, found in row.get("by_task", {}).items()}
+        by_task = ", ".join(f"{task} {percent(each)}" for task, each in shares.items() if each is not None)
+        said.append(
+            f"in set-up {name}, the other modality's reward alone brings {percent(share)} of what joint gains by "
+            f"{granularity}{f' ({by_task})' * bool(by_task)}: what leaks there is in part credit, not noise alone"
+        )
     return said
+
+
+def _share_of_gain(row: Mapping[str, Any], keys: Sequence[str]) -> float | None:
+    """How much of what the second arm gains over the start, which is the first, the third does; None of no gain."""
+    start, joint, other = (row.get(key) for key in keys)
+    if not (start and joint and other) or joint["mean"] <= start["mean"]:
+        return None
+    return (other["mean"] - start["mean"]) / (joint["mean"] - start["mean"])
 
 
 def protocol_words(found: Comparison) -> str:

@@ -204,8 +204,10 @@ def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before
 @pytest.mark.parametrize(("swapped", "says"), [(0.68, "90.0 %"), (0.55, "")])
 def test_a_leak_that_trains_is_said_to_be_credit(swapped, says):
     arms = {key: {"mean": mean} for key, mean in (("base", 0.5), ("joint_turn", 0.7), ("swapped_turn", swapped))}
-    found = Comparison.model_validate(written() | {"setups": {"C": arms}})
+    row = arms | {"by_task": {"maze": arms | {"swapped_turn": {"mean": 0.6}}, "sudoku": {}}}
+    found = Comparison.model_validate(written() | {"setups": {"C": row}})
     said = [said for said in reward_setbacks(found) if "set-up C" in said]
+    assert all("by turn (maze 50.0 %): what leaks there is in part credit" in each for each in said)
     assert [f"the other modality's reward alone brings {says} of what joint gains" in each for each in said] == (
         [True] if says else []
     )
