@@ -90,12 +90,16 @@ def take(page: Page, kind: str, path: Path) -> bytes:
 
 
 def set_sampling_seed(page: Page, seed: int) -> None:
-    """Open the settings and type a sampling seed, as slowly as a person."""
+    """Open the settings and type a sampling seed."""
     page.get_by_role("button", name="More settings").click()
-    field = page.get_by_label("Sampling seed")
+    type_number(page.get_by_label("Sampling seed"), seed)
+
+
+def type_number(field: Locator, number: float) -> None:
+    """Type into a field that may just have been opened, as slowly as a person: Gradio sets it once it is seen."""
     field.wait_for()
-    page.wait_for_timeout(300)
-    field.fill(str(seed))
+    field.page.wait_for_timeout(300)
+    field.fill(str(number))
     field.press("Tab")
 
 

@@ -1,4 +1,5 @@
-"""Hooks of pytest: which tests are marked ``browser``, and that none of them may be skipped where all is tested."""
+"""Hooks of pytest: which tests are marked ``browser``, that none of them may be skipped where all is tested, and that
+one which failed is tried again, and named: a browser, a server and another test share two processors."""
 
 from __future__ import annotations
 
@@ -23,6 +24,8 @@ SERVED = {
     "public_page",
 }
 
+TRIED_AGAIN = 2
+
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -30,6 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVED & set(getattr(item, "fixturenames", ())):
             item.add_marker("browser")
+            item.add_marker(pytest.mark.flaky(reruns=TRIED_AGAIN))
     longest_first(items)
 
 

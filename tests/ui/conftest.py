@@ -12,11 +12,21 @@ from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, exp
 
 from mmreason.commands.make.screenshots import FLAGS, chromium, free_port, served
 from mmreason.ui.host import checkpoints
+from mmreason.ui.runs import queue
 from tests.helpers.browser import CHECKPOINT_NAMES, LOAD_PIPELINE, ROOT, Scripted, launched
 from tests.helpers.public import folder as standin
 from tests.helpers.scripted import ScriptedPipe
 
 expect.set_options(timeout=30_000)  # of a loaded machine
+
+
+@pytest.fixture(autouse=True)
+def no_queue(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The queue of a page that earlier tests of this process serve begins no run of a test without a page."""
+    there = not request.node.get_closest_marker("browser") and queue.leave_alone()
+    yield
+    if there:
+        queue.keep_going()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from threading import enumerate as enumerate_threads
 from typing import Any
 
@@ -42,6 +42,7 @@ IDLE_LOAD = 0.3  # below this load a training takes all processors
 _CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, or they stay as zombies
 _ADDRESSES: dict[str, str] = {}  # where the runs come from that were asked for since the start; on no disk
 _THREAD_LOCK = Lock()
+_ENOUGH = Event()  # the thread ends
 _LOG = logging.getLogger(__name__)
 
 
@@ -238,13 +239,28 @@ def clean_up(now: float | None = None) -> list[str]:
 def keep_going() -> None:
     """Look after the queue in a thread of this process, one for all pages."""
     with _THREAD_LOCK:
-        if not any(thread.name == THREAD for thread in enumerate_threads()):
+        if not _threads_now():
             Thread(target=_look_after, name=THREAD, daemon=True).start()
+
+
+def leave_alone() -> bool:
+    """End the thread that looks after the queue, until ``keep_going``; was there one?"""
+    with _THREAD_LOCK:
+        found = _threads_now()
+        _ENOUGH.set()
+        for thread in found:
+            thread.join()
+        _ENOUGH.clear()
+    return bool(found)
+
+
+def _threads_now() -> list[Thread]:
+    return [thread for thread in enumerate_threads() if thread.name == THREAD]
 
 
 def _look_after() -> None:
     cleaned = 0.0
-    while True:
+    while not _ENOUGH.is_set():
         try:
             if checkpoints.page_runs_folder().is_dir():
                 advance()
@@ -253,4 +269,4 @@ def _look_after() -> None:
                     clean_up()
         except Exception:  # the queue must go on
             _LOG.exception("the queue of trainings stumbled")
-        time.sleep(PERIOD)
+        _ENOUGH.wait(PERIOD)

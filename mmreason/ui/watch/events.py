@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -152,12 +153,12 @@ def _connect_daily(w: Watch) -> None:
 def _connect_own(w: Watch) -> None:
     puzzle = [w.origin, w.kind, w.board, w.text, w.checkpoint]
     seen = [w.player, w.own_says, w.solve, w.task, w.checkpoint, w.expect]
-    opened = w.own_open.click(on_open, [w.task, w.kind], [w.kind, w.board, w.text], **AT_ONCE)
-    opened.then(on_own, puzzle, seen, **PRIVATE)
+    w.own_open.click(on_open, [w.task, w.kind], [w.kind, w.board, w.text, w.set_up], **PRIVATE)
+    w.kind.input(on_kind, [w.kind, w.board], [w.board, w.text, w.set_up], **PRIVATE)
     w.solve.click(on_close, None, w.own_panel, **AT_ONCE)
-    w.kind.input(on_kind, [w.kind, w.board], [w.board, w.text], **PRIVATE).then(on_own, puzzle, seen, **PRIVATE)
-    w.board.put(on_own, puzzle, seen, **CHANGING)
-    w.text.change(on_own, puzzle, seen, **CHANGING)
+    w.board.put(on_put, None, w.set_up, **CHANGING)
+    # One event for all, so that no answer to an earlier puzzle comes after that to a later one.
+    gr.on([w.text.change, w.set_up.change], on_own, puzzle, seen, **CHANGING)
 
 
 # Solving
@@ -310,12 +311,12 @@ def on_typed(request: gr.Request, *values: Any) -> tuple[Any, Any]:
 
 
 def on_open(task: Any, kind: Any) -> tuple[Any, ...]:
-    """Set up the visitor's own puzzle in the chosen task."""
+    """Set up the visitor's own puzzle in the chosen task; the last value makes it be looked at."""
     wanted = own.kind_for(task)
     if wanted == kind:
-        return (gr.skip(),) * 3
+        return *(gr.skip(),) * 3, on_put()
     text = own.as_text(task) if wanted == own.JSON else None
-    return _own_parts(wanted, own.first_board(wanted), text)
+    return *_own_parts(wanted, own.first_board(wanted), text), on_put()
 
 
 def on_close() -> Any:
@@ -341,10 +342,15 @@ def on_own(request: gr.Request, origin: str, *values: Any) -> tuple[Any, ...]:
     return seen, says, gr.Button(interactive=solvable and not busy), task, handlers.fitting(checkpoint, task), ""
 
 
-def on_kind(kind: str, board: Any) -> tuple[Any, Any]:
-    """Board or text for the chosen kind of puzzle; as text, the puzzle that was on the board."""
+def on_kind(kind: str, board: Any) -> tuple[Any, Any, str]:
+    """Board or text for the chosen kind of puzzle, to be looked at; as text, the puzzle that was on the board."""
     text = own.as_text(None, board) if kind == own.JSON else None
-    return _own_parts(kind, own.first_board(kind), text)[1:]
+    return *_own_parts(kind, own.first_board(kind), text)[1:], on_put()
+
+
+def on_put() -> str:
+    """Another value than ever before, that has the visitor's puzzle looked at."""
+    return secrets.token_hex(8)
 
 
 def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:

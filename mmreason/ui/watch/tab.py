@@ -21,6 +21,7 @@ def build_watch(blocks: gr.Blocks, visitor: gr.BrowserState) -> Watch:
     """Lay out the tab inside ``blocks`` and connect its events."""
     value, finished = example_value()
     parts: dict[str, Any] = {"visitor": visitor, "finished": gr.State(finished), "asked": gr.State(None)}
+    parts["set_up"] = gr.State("")  # another each time that a puzzle of the visitor's own is to be looked at
     parts["origin"] = gr.Textbox(SEEDED, visible=False)  # the browser keeps it
     parts |= _controls(SolveRequest() if finished is None or finished.request is None else finished.request)
     parts["notice"] = component("notice", value="", elem_id="notice")

@@ -25,7 +25,7 @@ from mmreason.ui.cost.words import arm_bars, arm_words, cheapest, frontier_table
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.words import flops, seconds
 from tests.helpers import policies
-from tests.helpers.browser import HOSTILE, LOAD_PIPELINE, launched
+from tests.helpers.browser import HOSTILE, LOAD_PIPELINE, launched, type_number
 
 FLOPS = {"ar_full": 3.0e9, "ar_local": 0.9e9, "diffusion_full": 6.0e9, "diffusion_local": 1.5e9}
 
@@ -407,10 +407,8 @@ def test_a_slider_changes_the_figures_and_measuring_here_adds_bars(cost_page, vi
     knob.press("ArrowLeft")
     assert reads.inner_text().startswith("At 99 % of the canvas")
     page.locator("#cost-formula button").first.click()
-    page.get_by_label("number input for Turns").wait_for()
     before = reads.inner_text()
-    page.get_by_label("number input for Turns").fill("12")
-    page.get_by_label("number input for Turns").press("Tab")
+    type_number(page.get_by_label("number input for Turns"), 12)
     changed = "before => document.querySelector('#cost-sizes .reads').innerText !== before"
     page.wait_for_function(changed, arg=before)
     page.get_by_role("button", name="Measure here").click()

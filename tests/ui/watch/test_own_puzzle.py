@@ -168,6 +168,31 @@ def test_a_jigsaw_is_shown_and_pasted_as_json(scripted, visit):
     page.get_by_text("swaps must be a list of 1 to 16 pairs").wait_for()
 
 
+def test_what_is_typed_last_is_judged_last_however_late_what_stood_before_is_answered(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    _open(page)
+    page.get_by_text("This maze can be solved, in").wait_for()
+    events = page.request.get(f"{scripted.address}config").json()["dependencies"]
+    looked, late = [event["id"] for event in events if event["api_name"].startswith("on_own")], []
+
+    def hold(route):
+        if not late and json.loads(route.request.post_data or "{}").get("fn_index") in looked:
+            late.append(route)
+        else:
+            route.continue_()
+
+    page.route(ASKED, hold)
+    page.locator("#own-kind").get_by_label("JSON").click()
+    box = page.locator("#own-text textarea")
+    box.fill('{"task": "jigsaw", "picture_seed": 7, "swaps": []}')
+    page.wait_for_timeout(1000)
+    late[0].continue_()
+    page.get_by_text("swaps must be a list of 1 to 16 pairs").wait_for()
+    page.wait_for_timeout(1000)
+    assert page.get_by_text("swaps must be a list of 1 to 16 pairs").is_visible()
+
+
 def test_of_two_quick_choices_the_last_counts_however_late_the_first_is_answered(scripted, visit):
     page = visit(scripted.address)
     settle(page)
