@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.helpers.marks import SERVED
+from tests.helpers.marks import SERVED, TRIED_AGAIN
 
 pytest_plugins = ["pytester"]
 HERE = Path(__file__).parent
@@ -44,6 +44,31 @@ def test_a_test_that_asks_for_a_page_is_marked_through_other_fixtures(pytester, 
     pytester.makeconftest(HOOKS)
     pytester.makepyfile(TESTS)
     pytester.runpytest_inprocess("-p", "no:xdist", "-m", "not browser").assert_outcomes(skipped=1, deselected=1)
+
+
+def test_only_a_browser_test_is_tried_again_and_one_that_keeps_failing_fails(pytester):
+    pytester.makeconftest(HOOKS)
+    pytester.makepyfile("""
+        import pytest
+
+        tried = []
+
+        @pytest.fixture
+        def browser():
+            tried.append(1)
+
+        def test_that_was_unlucky_once(browser):
+            assert len(tried) > 1
+
+        def test_that_fails(browser):
+            assert False
+
+        def test_of_a_number():
+            assert False
+    """)
+    found = pytester.runpytest_inprocess("-p", "no:xdist", "-r", "R")
+    assert found.parseoutcomes() == {"passed": 1, "failed": 2, "rerun": 1 + TRIED_AGAIN}
+    found.stdout.fnmatch_lines(["RERUN *test_that_was_unlucky_once", "RERUN *test_that_fails"])
 
 
 def test_every_fixture_that_serves_the_page_is_known():
