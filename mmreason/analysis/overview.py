@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mmreason.analysis.comparison.setups import SHIPPED
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.results_file import results_path
 from mmreason.records import DIFFICULTIES
 
 MINUS = "−"
-SHIPPED = "C-long"  # the set-up whose median runs are `joint` and `factorized`
 
 
 def overview_table() -> str:

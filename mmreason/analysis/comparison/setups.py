@@ -245,3 +245,4 @@ C_LONG = Setup(
     first_test_seed=732_000,
 )
 SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, C, C_CONTROLS, C_LONG)}
+SHIPPED = C_LONG.name  # its median runs are ``checkpoints/joint`` and ``checkpoints/factorized``

@@ -8,7 +8,7 @@ from typing import Any
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
-from mmreason.analysis.comparison.setups import SETUPS
+from mmreason.analysis.comparison.setups import SETUPS, SHIPPED
 from mmreason.analysis.cost.results import Results
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import FEWEST_SEEDS
@@ -87,7 +87,24 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
 
 def setup_claim(found: Comparison) -> list[list[str]]:
     """The same claim in the set-ups that were registered before their tests; nothing of those that are not."""
-    return [*_authors_setting(found), *_other_setups(found)]
+    return [*_authors_setting(found), *_shipped(found), *_other_setups(found)]
+
+
+def _shipped(found: Comparison) -> list[list[str]]:
+    """What both arms come to in the set-up whose checkpoints are shipped."""
+    row = found.setups.get(SHIPPED, {})
+    start, joint, factorized, gained = (
+        row.get(key) for key in ("base", "joint_turn", "factorized_turn", "gain_factorized_over_base")
+    )
+    if not (start and joint and factorized and gained):
+        return []
+    said = (
+        f"Of hard puzzles of all four tasks, as Watch solves them, the base solves {percent(start['mean'])}, and "
+        f"trained on with factorized rewards {percent(factorized['mean'])}: {registered_gain(gained)}; the paper: "
+        f"{signed(found.paper['gain_over_base'])}. Joint rewards bring {signed(joint['mean'] / start['mean'] - 1)}. "
+        "The checkpoints joint and factorized are of these runs."
+    )
+    return [["lead", said]]
 
 
 def _other_setups(found: Comparison) -> list[list[str]]:

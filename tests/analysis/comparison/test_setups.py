@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from mmreason import places
 from mmreason.__main__ import main
 from mmreason.analysis.comparison import registry
 from mmreason.analysis.comparison import series as series_module
@@ -17,7 +18,7 @@ from mmreason.analysis.comparison.packing import Packing
 from mmreason.analysis.comparison.protocol import HEADLINE, Run
 from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.analysis.comparison.series import PILOT_START, Series
-from mmreason.analysis.comparison.setups import SETUPS, Arm, P
+from mmreason.analysis.comparison.setups import SETUPS, SHIPPED, Arm, P
 from mmreason.analysis.statistics import t_interval
 from mmreason.analysis.tables import gains_of, setup_table
 from mmreason.errors import ConfigError
@@ -407,3 +408,9 @@ def test_a_set_up_that_was_changed_after_it_was_registered_is_refused(monkeypatc
     monkeypatch.setattr(registry, "registered", lambda: noted)
     with pytest.raises(ConfigError, match="set-up P differs from what was registered at cccccccccccc"):
         registry.check_registered(P)
+
+
+@pytest.mark.parametrize("name", ["joint", "factorized"])
+def test_the_shipped_checkpoints_are_of_the_set_up_that_is_named(name):
+    card = " ".join((places.ROOT / "checkpoints" / name / "TRAINING.md").read_text(encoding="utf-8").split())
+    assert f"reproduce --setup {SHIPPED} --only {name}-turn-" in card

@@ -19,6 +19,7 @@ from mmreason import places as mmreason_places
 from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Map, read_comparison, read_map
+from mmreason.analysis.comparison.setups import SHIPPED
 from mmreason.analysis.results_file import results_path
 from mmreason.ui.cost.words import against_us
 from mmreason.ui.results.figure import comparison_chart, forest, gains_chart, map_chart, relation_chart
@@ -199,6 +200,16 @@ def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before
     (_, said), (_, command) = lines[-2:]
     assert said.startswith("Set-up A (hard puzzles") and "fixed at commit dddddddddddd before its first test" in said
     assert said.endswith(":\nfactorized by turn over joint by trace +10.0 %") and command.endswith(" --setup A")
+
+
+def test_what_the_shipped_checkpoints_gained_is_said_with_joint_beside_it():
+    means = {"base": 0.5, "joint_turn": 0.6, "factorized_turn": 0.7}
+    row = {key: {"mean": mean} for key, mean in means.items()}
+    assert setup_claim(Comparison.model_validate(written() | {"setups": {SHIPPED: row}})) == []
+    row["gain_factorized_over_base"] = {"mean": 0.4, "ci95": [0.3, 0.5], "seeds": []}
+    row |= {"registered": "e" * 40}
+    (kind, said), *_ = setup_claim(Comparison.model_validate(written() | {"setups": {SHIPPED: row}}))
+    assert kind == "lead" and "+40.0 % (+30.0 % to +50.0 %)" in said and "Joint rewards bring +20.0 %" in said
 
 
 @pytest.mark.parametrize(("swapped", "says"), [(0.68, "90.0 %"), (0.55, "")])
