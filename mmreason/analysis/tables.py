@@ -152,6 +152,8 @@ ARM_WORDS = {
     "image_only_trace": "image reward only",
     "joint_turn": "joint by turn",
     "factorized_turn": "factorized by turn",
+    "joint_pooled_turn": "joint by turn, one mean over all tokens",
+    "factorized_pooled_turn": "factorized by turn, one mean over all tokens",
     **{f"{name}_turn": f"{words}, by turn" for name, words in CONTROL_WORDS.items()},
 }
 GAIN_WORDS = {

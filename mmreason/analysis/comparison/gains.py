@@ -17,7 +17,7 @@ from mmreason.analysis.comparison.protocol import CONTROLS
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
 from mmreason.analysis.statistics import FEWEST_SEEDS, sign_flip, t_interval
-from mmreason.rewards.assignment import TO_GO, WHITENED
+from mmreason.rewards.assignment import GRANULARITIES, TO_GO, WHITENED
 
 MEASURES = ("answer_accuracy", "success")
 ARM_KEYS = ("joint_trace", "factorized_trace", "joint_turn", "factorized_turn")
@@ -29,7 +29,7 @@ GAINS = {  # name: (second, first) by key
 AGAINST_JOINT = (*CONTROLS, WHITENED, TO_GO)  # arms that are set against joint of the same granularity
 SEPARATE, UNIFIED = "factorized_trace", "joint_pooled_trace"  # as theirs
 PRIMARY = {pair: name for name, pair in GAINS.items()} | {(SEPARATE, UNIFIED): "gain_separate_over_unified"}
-CELLS = ("joint_pooled_trace", "factorized_pooled_trace", "joint_trace", "factorized_trace")
+CELLS = ("joint_pooled", "factorized_pooled", "joint", "factorized")  # assignment × denominator, of one granularity
 ALMOST_NONE = 1e-3  # of the problems: an arm that solves none has a gain all the same
 
 Values = Mapping[str, Mapping[int, float]]  # by arm's key or "base", by seed
@@ -90,13 +90,20 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
     controls = [arm for arm in setup.arms if arm.name in AGAINST_JOINT]
     found |= {gain_of_control(arm.name): _gain(values, arm.key, f"joint_{arm.granularity}") for arm in controls}
     found["gain_factorized_over_base"] = _gain(values, f"factorized_{granularity_over_base(values)}", "base")
-    if {arm.key for arm in setup.arms} >= set(CELLS):
-        found["gain_separate_over_unified"] = _gain(values, SEPARATE, UNIFIED)
-        found |= {"gain_assignment": None, "gain_denominator": None}
-        if set(CELLS) <= set(values):
-            theirs, factorized_pooled, joint, factorized = (_logs(values, CELLS, key) for key in CELLS)
-            found["gain_assignment"] = _relative((factorized + factorized_pooled - joint - theirs) / 2)
-            found["gain_denominator"] = _relative((factorized + joint - factorized_pooled - theirs) / 2)
+    for granularity in GRANULARITIES:
+        if {(name, granularity) for name in CELLS} <= {(arm.name, arm.granularity) for arm in setup.arms}:
+            found |= _two_by_two(values, [f"{name}_{granularity}" for name in CELLS])
+    return found
+
+
+def _two_by_two(values: Values, cells: Sequence[str]) -> dict[str, Any]:
+    """Gains of the arms as theirs, and how much of that is assignment and denominator; null without an arm."""
+    found: dict[str, Any] = {"gain_separate_over_unified": _gain(values, cells[-1], cells[0])}
+    found |= {"gain_assignment": None, "gain_denominator": None}
+    if set(cells) <= set(values):
+        theirs, factorized_pooled, joint, factorized = (_logs(values, cells, key) for key in cells)
+        found["gain_assignment"] = _relative((factorized + factorized_pooled - joint - theirs) / 2)
+        found["gain_denominator"] = _relative((factorized + joint - factorized_pooled - theirs) / 2)
     return found
 
 

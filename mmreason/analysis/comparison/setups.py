@@ -194,19 +194,35 @@ A = Setup(
 )
 B = Setup(
     name="B",
-    says="set-up P from a bidirectional policy",
+    says="a bidirectional policy that denoises the words and picture of a turn together",
     protocol=replace(
-        THEIRS,
+        A.protocol,
         checkpoint="checkpoints/next/small-full",
+        difficulties={"medium": 1.0},
+        points=(30, 60),
+        lr_scheduler_type="linear",
+        region="full",
+        num_steps=2,  # words and picture of a turn see each other in the second
+        problems_at_points=25,
+        problems_at_end=200,
         first_seed=300,
-        num_steps=4,  # words and picture of a turn see each other from the second step on
-        num_problems=4,  # every step is a whole forward
     ),
-    arms=FIVE_OF_EACH,
-    primary=P.primary,
-    rates=P_TRAJECTORY.rates,
-    first_test_seed=728_000,
-    needs="checkpoints/next/small-full, a small policy of pretrain --attention full --turn joint",
+    arms=tuple(Arm(name, "turn", 5) for name in ("joint", "factorized", "joint_pooled", "factorized_pooled")),
+    primary=("joint_turn", "factorized_turn"),
+    rates=(1e-4, 2e-4, 4e-4),
+    measure="success",
+    first_test_seed=733_000,
+)
+B_MASKS = Setup(
+    name="B-masks",
+    says="set-up B with a likelihood by random masks",
+    protocol=replace(B.protocol, likelihood="random_mask", mask_share=0.15, num_iterations=2, first_seed=350),
+    arms=B.arms,
+    primary=B.primary,
+    rates=B.rates,
+    measure=B.measure,
+    first_test_seed=734_000,
+    needs="set-up B, whose pilots say at which rates this start learns",
 )
 C = Setup(
     name="C",
@@ -244,5 +260,5 @@ C_LONG = Setup(
     measure=C.measure,
     first_test_seed=732_000,
 )
-SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, C, C_CONTROLS, C_LONG)}
+SETUPS = {setup.name: setup for setup in (P, P_TRAJECTORY, A, B, B_MASKS, C, C_CONTROLS, C_LONG)}
 SHIPPED = C_LONG.name  # its median runs are ``checkpoints/joint`` and ``checkpoints/factorized``

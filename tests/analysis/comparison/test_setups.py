@@ -129,21 +129,25 @@ def test_the_primary_pair_comes_first_and_seed_by_seed():
 # Arms and gains of made-up values
 
 
-def values(**changes: float) -> dict[str, dict[int, float]]:
+def values(granularity: str = "trace", **changes: float) -> dict[str, dict[int, float]]:
     rates = {"base": 0.5, "joint_pooled": 0.6, "joint": 0.63, "factorized_pooled": 0.66, "factorized": 0.7} | changes
     noise = np.random.default_rng(0).normal(0, 0.01, 10)
     found = {name: {s: rate * float(np.exp(noise[s])) for s in range(10)} for name, rate in rates.items()}
-    return {name if name == "base" else f"{name}_trace": rows for name, rows in found.items()}
+    return {name if name == "base" else f"{name}_{granularity}": rows for name, rows in found.items()}
 
 
-def test_gains_are_relative_and_the_two_by_two_splits_the_primary_one():
-    found = of_values(P, values())
+@pytest.mark.parametrize(("setup", "granularity", "other"), [("P", "trace", "turn"), ("B", "turn", "trace")])
+def test_gains_are_relative_and_the_two_by_two_splits_what_differs_between_the_arms_as_theirs(
+    setup, granularity, other
+):
+    found = of_values(SETUPS[setup], values(granularity))
     assert found["gain_separate_over_unified"]["mean"] == pytest.approx(0.7 / 0.6 - 1)
-    assert found["gain_factorized_trace_over_joint_trace"]["mean"] == pytest.approx(0.7 / 0.63 - 1)
+    alike = f"gain_factorized_{granularity}_over_joint_{granularity}"
+    assert found[alike]["mean"] == pytest.approx(0.7 / 0.63 - 1)
     assert found["gain_factorized_over_base"]["mean"] == pytest.approx(0.7 / 0.5 - 1)
     parts = (1 + found["gain_assignment"]["mean"]) * (1 + found["gain_denominator"]["mean"])
     assert parts == pytest.approx(0.7 / 0.6)
-    assert found["joint_turn"] is None and found["gain_factorized_turn_over_joint_turn"] is None
+    assert found[f"joint_{other}"] is None and found[alike.replace(granularity, other)] is None
 
 
 def test_the_gain_over_the_start_is_of_the_arm_that_its_words_name():
@@ -158,7 +162,7 @@ def test_the_gain_over_the_start_is_of_the_arm_that_its_words_name():
         assert "gain_factorized_turn_over_joint_turn" not in said
 
 
-@pytest.mark.parametrize("missing", CELLS)
+@pytest.mark.parametrize("missing", [f"{name}_trace" for name in CELLS])
 def test_what_lacks_an_arm_is_null(missing):
     rows = values()
     del rows[missing]
@@ -382,11 +386,11 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--setup", "Z"], "--setup must be one of P, P-trajectory, A, B, C, C-controls, C-long, got 'Z'"),
+        (["--setup", "Z"], "--setup must be one of P, P-trajectory, A, B, B-masks, C, C-controls, C-long, got 'Z'"),
         (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
         (["--setup", "P", "--beside", "0"], "--beside must be at least 1"),
         (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
-        (["--setup", "B"], "set-up B is not registered: it waits for checkpoints/next/small-full"),
+        (["--setup", "B-masks"], "set-up B-masks is not registered: it waits for set-up B"),
         (["--deadline", "3"], "--beside and --deadline are of a --setup"),
     ],
 )
