@@ -94,7 +94,7 @@ def test_no_checkpoint_names_a_folder_of_the_machine_that_made_it():
 @pytest.mark.parametrize("arm", ARMS)
 def test_a_shipped_checkpoint_is_the_run_that_its_card_names(arm):
     history = (ROOT / "checkpoints" / arm / "TRAINING.md").read_text()
-    ((setup, run),) = re.findall(r"reproduce --setup (\w+) --only (\S+)`", " ".join(history.split()))
+    ((setup, run),) = re.findall(r"reproduce --setup ([\w-]+) --only (\S+)`", " ".join(history.split()))
     found = json.loads((ROOT / "assets" / "results" / "setups" / setup / f"{run}.json").read_text())
     start = InterleavedReasoningPipeline.from_pretrained(ROOT / found["protocol"]["checkpoint"])
     assert (found["arm"], found["base_fingerprint"]) == (arm, start.fingerprint)
