@@ -141,7 +141,6 @@ THEIRS = Protocol(
     looks_before=0,
 )
 TWO_BY_TWO = ("joint_pooled", "factorized", "joint", "factorized_pooled")
-FIVE_OF_EACH = tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO)
 
 P = Setup(
     name="P",
@@ -160,7 +159,7 @@ P_TRAJECTORY = Setup(
     name="P-trajectory",
     says="set-up P with the exact likelihood",
     protocol=replace(THEIRS, likelihood="trajectory", mask_share=None, first_seed=400),
-    arms=FIVE_OF_EACH,
+    arms=tuple(Arm(name, "trace", 5) for name in TWO_BY_TWO),
     primary=P.primary,
     rates=(3e-5, 1e-4, 3e-4),
     first_test_seed=729_000,
