@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, VQModel
+from diffusers.configuration_utils import FrozenDict
 from diffusers.utils import BaseOutput
 from transformers import PreTrainedTokenizerFast
 
@@ -112,6 +113,12 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         if reason:
             raise CheckpointError(f"checkpoint {path!r} is damaged: {reason}")
         return pipe
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """Write a checkpoint folder, of files that fit a repository, which does not name where its parts came from."""
+        for part in (self, self.vqvae):
+            part._internal_dict = FrozenDict({key: part.config[key] for key in part.config if key != "_name_or_path"})
+        super().save_pretrained(save_directory, *args, **{"max_shard_size": "9MB"} | kwargs)
 
     def damage(self) -> str:
         """Why it cannot be used: a weight that is not finite, defaults that do not hold, a first step that fails; ""

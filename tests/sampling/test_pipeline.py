@@ -391,6 +391,17 @@ def test_saved_and_loaded_a_pipeline_keeps_its_fingerprint_and_its_traces(pipe, 
     assert [happened(trace) for trace in one] == [happened(trace) for trace in other]
 
 
+def files_of(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_loaded_and_saved_again_a_checkpoint_is_the_same_byte_for_byte_wherever_it_lay(checkpoint, tmp_path):
+    once, twice = tmp_path / "once", tmp_path / "twice"
+    for source, target in ((checkpoint, once), (once, twice)):
+        InterleavedReasoningPipeline.from_pretrained(source).save_pretrained(target)
+    assert files_of(once) == files_of(twice)
+
+
 def test_the_fingerprint_changes_with_a_single_weight():
     one, other = talking_policy(), talking_policy()
     assert pipeline_of(one).fingerprint == pipeline_of(other).fingerprint

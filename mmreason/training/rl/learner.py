@@ -175,4 +175,4 @@ class CellsLearner:
         self.policy.load_state_dict(state)
 
     def export(self, folder: Path) -> None:
-        self.pipe.save_pretrained(folder, max_shard_size="9MB")
+        self.pipe.save_pretrained(folder)

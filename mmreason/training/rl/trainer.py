@@ -271,7 +271,7 @@ class Trainer:
         else:
             merged = cast(InterleavedDiffusionModel, copy.deepcopy(self.adapter).merge_and_unload())
             pipe = InterleavedReasoningPipeline(merged, pipe.vqvae, pipe.tokenizer, pipe.scheduler)
-            pipe.save_pretrained(folder, max_shard_size="9MB")
+            pipe.save_pretrained(folder)
 
     def _resume(self) -> int | None:
         if self.accelerator.is_main_process:

@@ -327,7 +327,7 @@ def pretrain(
         sizes,
         state,
         steps=lambda: pretrain_steps(state, encoder),
-        export=lambda folder: pipe.save_pretrained(folder, max_shard_size="9MB"),
+        export=pipe.save_pretrained,
         validate=lambda: success_by_difficulty(
             pipe, pipe.vocabulary.known(TASKS), corpus, config.eval_problems, SamplingConfig()
         ),
