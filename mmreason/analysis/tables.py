@@ -183,7 +183,7 @@ def gains_of(row: Mapping[str, Any]) -> dict[str, str]:
 def setup_progress(row: Mapping[str, Any]) -> str:
     """How far a set-up is, in words."""
     if row["registered"] is None:
-        return "not registered" + (f": it waits for {row['needs']}" if row["needs"] else "")
+        return "not registered"
     runs, pilots = row["runs"], row["pilots"]
     done = f"{runs['finished']} of {runs['registered']} runs done"
     if row["learning_rate"] is None:

@@ -52,7 +52,6 @@ def summary(series: Series) -> dict[str, Any]:
         "pilot_start": _pilot(series, PILOT_START) if series.has(PILOT_START) else None,
         "pilot_problems": setup.pilot_problems * len(setup.protocol.tasks),
         "seeds": setup.seeds if len(complete) == len(setup.arms) else None,
-        "needs": setup.needs or None,
     }
     ends = {arm.key: {run["seed"]: run["end"] for run in series.outcomes(_runs(setup, arm))} for arm in complete}
     if complete and all(series.has(f"start-{seed}") for seed in setup.seeds):

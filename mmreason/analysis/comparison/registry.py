@@ -31,8 +31,7 @@ def check_registered(setup: Setup) -> None:
     """Refuse to run what is not registered, or what differs from it; raises ConfigError."""
     noted = registered().get(setup.name)
     if noted is None:
-        waits = f": it waits for {setup.needs}" if setup.needs else ""
-        raise ConfigError(f"set-up {setup.name} is not registered{waits}; commit it and note that in registered.json")
+        raise ConfigError(f"set-up {setup.name} is not registered: commit it and note that in registered.json")
     if noted["digest"] != setup.digest:
         raise ConfigError(
             f"set-up {setup.name} differs from what was registered at {noted['commit'][:12]} "

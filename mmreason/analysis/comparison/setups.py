@@ -45,7 +45,6 @@ class Setup:
     pilot_seed: int = 900
     pilot_problems: int = 100  # validation problems a task
     first_test_seed: int = 0  # a seed's own test problems are those of this and the seed
-    needs: str = ""  # what it waits for
 
     @property
     def primary_arms(self) -> tuple[Arm, Arm]:
@@ -221,7 +220,6 @@ B_MASKS = Setup(
     rates=B.rates,
     measure=B.measure,
     first_test_seed=734_000,
-    needs="set-up B, whose pilots say at which rates this start learns",
 )
 C = Setup(
     name="C",

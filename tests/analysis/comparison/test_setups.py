@@ -390,7 +390,6 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
         (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
         (["--setup", "P", "--beside", "0"], "--beside must be at least 1"),
         (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
-        (["--setup", "B-masks"], "set-up B-masks is not registered: it waits for set-up B"),
         (["--deadline", "3"], "--beside and --deadline are of a --setup"),
     ],
 )
@@ -405,6 +404,12 @@ def test_the_plan_of_a_set_up_names_pilots_starts_and_runs(tmp_path, capsys):
     pilots = ["rate-1e-05", "rate-3e-05", "rate-0.0001", "rate-0.0003", "rate-0.001"]
     assert state["finished"] == [] and state["missing"][:5] == pilots
     assert "factorized-trace-109" in state["missing"] and "start-104" in state["missing"]
+
+
+def test_a_set_up_that_is_not_registered_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "registered", dict)
+    with pytest.raises(ConfigError, match=r"set-up P is not registered: commit it and note that in registered\.json"):
+        registry.check_registered(P)
 
 
 def test_a_set_up_that_was_changed_after_it_was_registered_is_refused(monkeypatch):

@@ -182,7 +182,7 @@ def test_missing_runs_are_said():
 
 def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before_it_is_complete():
     row = {"runs": {"finished": 3, "registered": 50}, "pilots": {"0.0001": 0.5}, "pilots_registered": 3}
-    row |= {"learning_rate": None, "registered": "c" * 40, "needs": None, "gain_separate_over_unified": None}
+    row |= {"learning_rate": None, "registered": "c" * 40, "gain_separate_over_unified": None}
     content = written() | {"setups": {"P": row}, "registered": "c" * 40}
     text = " ".join(line for _, line in setup_claim(Comparison.model_validate(content)))
     assert "1 of 3 pilots done" in text and "3 of 50 runs done" in text and "cccccccccccc" in text
