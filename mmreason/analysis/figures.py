@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from mmreason import places
+from mmreason.analysis.blocks import replace_block
 from mmreason.analysis.comparison.protocol import HEADLINE
 from mmreason.analysis.overview import overview_table
 from mmreason.analysis.results_file import results_path
 from mmreason.analysis.tables import (
     comparison_table,
     cost_table,
+    gains_table,
     relation_table,
-    replace_block,
     setup_table,
     success_table,
 )
@@ -86,16 +87,18 @@ def _interference(settings: Mapping[str, Any], folders: Mapping[str, str]) -> st
 
 def tables() -> dict[tuple[str, str], str]:
     """(page, name of the block) → the table that its file gives."""
+    arms, cards = read("reproduce"), read("evaluate")
     found = {
         ("README.md", "overview"): overview_table(),
         (places.ANALYSIS_PAGE, "compute"): cost_table(read("compute")),
-        (places.ANALYSIS_PAGE, "reproduce"): comparison_table(read("reproduce")),
-        (places.ANALYSIS_PAGE, "setups"): setup_table(read("reproduce")),
-        (places.ANALYSIS_PAGE, "relation"): relation_table(read("reproduce")["relation"]),
+        (places.ANALYSIS_PAGE, "gains"): gains_table(arms),
+        (places.ANALYSIS_PAGE, "reproduce"): comparison_table(arms),
+        (places.ANALYSIS_PAGE, "relation"): relation_table(arms["relation"]),
     }
-    rows = read("evaluate").items()
+    found |= {(places.ANALYSIS_PAGE, f"setup:{name}"): setup_table(name, row) for name, row in arms["setups"].items()}
     return found | {
-        (places.CHECKPOINTS_PAGE, f"success:{name}"): success_table(row["by_difficulty"]) for name, row in rows
+        (places.CHECKPOINTS_PAGE, f"success:{name}"): success_table(row["by_difficulty"])
+        for name, row in cards.items()
     }
 
 

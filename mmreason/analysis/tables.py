@@ -1,27 +1,20 @@
-"""What was measured, as Markdown, and its place in a README."""
+"""What was measured, as Markdown tables."""
 
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmreason.analysis.comparison.gains import UNIFIED, gain_of_control, granularity_over_base
+from mmreason.analysis.comparison.gains import UNIFIED, compared, gain_of_control, granularity_over_base
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import DOUBLE
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
 from mmreason.analysis.comparison.setups import SETUPS
 from mmreason.analysis.paper import FLOPS_REDUCTION, GAINS
 from mmreason.analysis.statistics import FEWEST_SEEDS, difference_interval
-from mmreason.disk import quoted, write_whole
-from mmreason.errors import ConfigError
-from mmreason.handed import Handed
 from mmreason.rewards.assignment import SWAPPED, TO_GO, WHITENED
 from mmreason.tasks import TASKS
-
-README = Handed("README", 8 * 2**20, ConfigError, "a Markdown file")
 
 
 def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
@@ -166,6 +159,12 @@ GAIN_WORDS = {
     "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+.1%})",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
+READINGS = {  # of the comparison of a set-up
+    "gain_separate_over_unified": "both as theirs",
+    "gain_factorized_trace_over_joint_trace": "by trace",
+    "gain_factorized_turn_over_joint_turn": "by turn",
+    "gain_factorized_turn_over_joint_trace": "by turn, over joint by trace",
+}
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}
 
 
@@ -192,15 +191,12 @@ def setup_progress(row: Mapping[str, Any]) -> str:
     return done if complete else f"{done} (no arm is summarised before its registered seeds are complete)"
 
 
-def setup_table(found: Mapping[str, Any]) -> str:
-    """What is known of the set-ups, as Markdown."""
-    lines = []
-    for name, row in found["setups"].items():
-        at = f", registered at `{row['registered'][:12]}`" if row["registered"] else ""
-        lines += [f"**Set-up {name}** ({SETUPS[name].says}){at}: {setup_progress(row)}.", "", *_pilots(row)]
-        arms = [key for key in ARM_WORDS if row.get(key)]
-        if not arms:
-            continue
+def setup_table(name: str, row: Mapping[str, Any]) -> str:
+    """What is known of set-up ``name``, as Markdown."""
+    at = f", registered at `{row['registered'][:12]}`" if row["registered"] else ""
+    lines = [f"{SETUPS[name].says[0].upper()}{SETUPS[name].says[1:]}{at}: {setup_progress(row)}.", "", *_pilots(row)]
+    arms = [key for key in ARM_WORDS if row.get(key)]
+    if arms:
         theirs = UNIFIED in row  # of the other set-ups no arm is the authors' own
         other = next(key for key in row if key.startswith("by_") and key != "by_task")
         heads = [MEASURE_WORDS[row["measure"]], MEASURE_WORDS[other.removeprefix("by_")]]
@@ -209,11 +205,37 @@ def setup_table(found: Mapping[str, Any]) -> str:
             seeds = ", ".join(f"{value:.3f}" for value in row[key]["seeds"])
             words = ARM_WORDS[key] if theirs else ARM_WORDS[key].partition(" (")[0]
             lines.append(f"| {words} | {_over_seeds(row[key], '.3f')} | {seeds} | {row[other][key]['mean']:.3f} |")
-        gains = [
+        lines += [""] + [
             f"- {words}: {_over_seeds(row[key], '+.1%')}{_flipped(row[key])}" for key, words in gains_of(row).items()
         ]
-        lines += ["", *gains, ""]
     return "\n".join(lines).strip()
+
+
+def gains_table(found: Mapping[str, Any]) -> str:
+    """What factorizing gained in every comparison and reading of it that is complete, as Markdown."""
+    heads = ("comparison", "solved by the start", "joint", "factorized", "over joint (95 %)", "over the start (95 %)")
+    lines = [f"| {' | '.join(heads)} |", "|---|---|---|---|---|---|"]
+    if "gain_over_joint" in found:
+        arms = (found["base"], found["joint"], found["factorized"])
+        gains = (found["gain_over_joint"], found["gain_over_base"])
+        lines.append(_gains_row(f"the first, by {found['granularity']}", arms, gains))
+    for name, row in found.get("setups", {}).items():
+        answers = ", of answers" * (row["measure"] == "answer_accuracy")
+        over_base = f"factorized_{granularity_over_base(row)}"
+        for gain, words in READINGS.items():
+            if row.get(gain):
+                second, first = compared(gain, row)
+                gains = (row[gain], row["gain_factorized_over_base"] if second == over_base else None)
+                arms = (row["base"], row[first], row[second])
+                lines.append(_gains_row(f"set-up {name}, {words}{answers}", arms, gains))
+    return "\n".join(lines)
+
+
+def _gains_row(name: str, arms: Sequence[Mapping[str, Any]], gains: Sequence[Mapping[str, Any] | None]) -> str:
+    """A line of the table: the means of start, joint and factorized, and what the last gains over the others."""
+    words = f"{name} ({len(arms[2]['seeds'])} seeds)"
+    rates = [f"{arm['mean']:.3f}" for arm in arms]
+    return f"| {' | '.join([words, *rates, *(_over_seeds(gain, '+.1%') if gain else '–' for gain in gains)])} |"
 
 
 def relation_table(found: Mapping[str, Any]) -> str:
@@ -292,36 +314,3 @@ def _estimate(row: Mapping[str, Any], form: str) -> str:
     """A mean with its 95 % interval."""
     low, high = row["ci95"]
     return f"{row['mean']:{form}} ({low:{form}} to {high:{form}})"
-
-
-def replace_block(text: str, name: str, content: str) -> str:
-    """``text`` with the part between ``<!-- name -->`` and ``<!-- /name -->`` replaced, if it has these marks."""
-    around = _around_block(text, name)
-    return text if around is None else f"\n{content}\n".join(around)
-
-
-def _around_block(text: str, name: str) -> tuple[str, str] | None:
-    """``text`` up to the end of the mark that opens a block, and from the one that closes it; None without both."""
-    before, start, rest = text.partition(f"<!-- {name} -->")
-    _, end, after = rest.partition(f"<!-- /{name} -->")
-    return (before + start, end + after) if end else None
-
-
-def check_readme(path: str, *names: str, default: str | None = None) -> None:
-    """Refuse a README that is not there or lacks a block of ``names``; raises ConfigError.
-
-    The ``default`` page is let be: it may be of another checkout, or not here.
-    """
-    if path == default:
-        return
-    text = README.text(README.read(path), path)
-    for name in names:
-        if _around_block(text, name) is None:
-            raise ConfigError(f"README {quoted(path)} must have the block <!-- {name} --> … <!-- /{name} -->")
-
-
-def update_readme(path: str | Path, name: str, content: str) -> None:
-    """Replace block ``name`` of the README at ``path``, if both exist."""
-    if os.path.isfile(path):
-        text = README.text(README.read(path), str(path))
-        write_whole(path, replace_block(text, name, content).encode())

@@ -54,11 +54,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     import torch
 
+    from mmreason.analysis.blocks import check_readme, update_readme
     from mmreason.analysis.cost.compute import comparison, four_arms, frontier, peak_memory
     from mmreason.analysis.cost.scaling import measured_scaling, scaling
     from mmreason.analysis.cost.workload import Workload
     from mmreason.analysis.evaluate import check_choice
-    from mmreason.analysis.tables import check_readme, cost_table, update_readme
+    from mmreason.analysis.tables import cost_table
     from mmreason.commands._options.checkpoint import given, load_pipeline
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
@@ -115,7 +116,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         f"--difficulty {' '.join(args.difficulty)}",
     }
     write_json(args.output, result, indent=1)
-    update_readme(args.readme, "compute", cost_table(result))
+    update_readme(args.readme, {"compute": cost_table(result)})
     return result
 
 

@@ -31,10 +31,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """List the limits; returns ``low``, ``high``, ``words`` and ``says`` by name."""
     found = rows()
     if args.readme is not None:
-        from mmreason.analysis.tables import check_readme, update_readme
+        from mmreason.analysis.blocks import check_readme, update_readme
 
         check_readme(args.readme, "limits")
-        update_readme(args.readme, "limits", table(found))
+        update_readme(args.readme, {"limits": table(found)})
     return {row.name: {"low": row.low, "high": row.high, "words": row.words, "says": row.says} for row in found}
 
 

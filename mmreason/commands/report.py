@@ -32,9 +32,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns what the results file says of this checkpoint."""
     import os
 
+    from mmreason.analysis.blocks import check_readme, update_readme
     from mmreason.analysis.card import model_card
     from mmreason.analysis.evaluate import evaluate
-    from mmreason.analysis.tables import check_readme, success_table, update_readme
+    from mmreason.analysis.tables import success_table
     from mmreason.commands._options.checkpoint import checkpoint_name, load_pipeline
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json, write_whole
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "by_difficulty": by_difficulty,
     }
     write_json(args.results, others() | {name: result}, indent=1)  # as they are by now
-    update_readme(args.readme, f"success:{name}", success_table(by_difficulty))
+    update_readme(args.readme, {f"success:{name}": success_table(by_difficulty)})
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
     causal = pipe.transformer.config.causal
     card = model_card(name, result, parameters, history, causal)

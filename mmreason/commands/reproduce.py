@@ -10,6 +10,7 @@ from typing import Any
 from mmreason.commands._options.threads import add_threads, use_threads
 from mmreason.places import ANALYSIS_PAGE
 
+FROM_ALL = ("gains", "relation")  # blocks of the page that are made of every comparison
 HELP = "joint against factorized rewards over seeds, written to assets/results"
 
 
@@ -38,12 +39,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         return _setup(args)
     if args.beside != 1 or args.deadline:
         raise ConfigError("--beside and --deadline are of a --setup, got none")
+    from mmreason.analysis.blocks import check_readme
     from mmreason.analysis.comparison.headline import compare
     from mmreason.analysis.comparison.prediction import INTERFERENCE
     from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.comparison.registry import all_setups
     from mmreason.analysis.comparison.reproduce import Reproduction, check_ship
-    from mmreason.analysis.tables import check_readme, comparison_table
+    from mmreason.analysis.tables import comparison_table
     from mmreason.disk import names_in, write_json
     from mmreason.rewards.assignment import GRANULARITIES
     from mmreason.training.hardware import keep_freed_memory
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     names_in(results, "--results")
     comparison = Reproduction(protocol, results, work, line.close)
     if not args.quick:  # whose table is on no page
-        check_readme(args.readme, name, "relation", default=ANALYSIS_PAGE)
+        check_readme(args.readme, name, *FROM_ALL, default=ANALYSIS_PAGE)
     runs = planned_runs(protocol)
     names = [run.name for run in runs]
     for only in args.only or []:
@@ -98,12 +100,13 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out what is missing of a set-up; returns what is known of all of them, and what is missing of it."""
     import json
 
+    from mmreason.analysis.blocks import check_readme
     from mmreason.analysis.comparison.packing import Packing, one_job
     from mmreason.analysis.comparison.registry import FOLDER, all_setups, check_registered
     from mmreason.analysis.comparison.reproduce import check_ship
     from mmreason.analysis.comparison.series import Series
     from mmreason.analysis.comparison.setups import SETUPS
-    from mmreason.analysis.tables import check_readme, setup_table
+    from mmreason.analysis.tables import setup_table
     from mmreason.disk import names_in
     from mmreason.errors import ConfigError
     from mmreason.training.hardware import keep_freed_memory
@@ -117,10 +120,10 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"--beside must be at least 1 and --deadline 0, got {args.beside} and {args.deadline:g}")
     keep_freed_memory()
     use_threads(args.threads)
-    setup, line = SETUPS[args.setup], ProgressLine("step", sys.stderr)
+    setup, line, block = SETUPS[args.setup], ProgressLine("step", sys.stderr), f"setup:{args.setup}"
     results, work = args.results or f"{FOLDER}/{setup.name}", args.work or f"runs/setup-{setup.name}"
     names_in(results, "--results")
-    check_readme(args.readme, "setups", "relation", default=ANALYSIS_PAGE)
+    check_readme(args.readme, block, *FROM_ALL, default=ANALYSIS_PAGE)
     series = Series(setup, results, work, line.close)
     for only in args.only or []:
         if only not in series.jobs:
@@ -149,22 +152,23 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     out = Path(args.out or "assets/results/reproduce.json")
     if not args.results:
         kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
-        _write(out, kept | found, args.readme, "setups", setup_table(found))
+        _write(out, kept | found, args.readme, block, setup_table(setup.name, found["setups"][setup.name]))
     return found | state
 
 
 def _write(out: str | Path, result: dict[str, Any], readme: str, name: str, table: str) -> dict[str, Any]:
-    """Write the comparison to ``out`` and its ``table``, ``name`` on the page, both with the relation that follows
-    from it; returns that.
+    """Write the comparison to ``out`` and its ``table``, ``name`` on the page, both with what follows from all
+    comparisons; returns the relation, which does.
     """
+    from mmreason.analysis.blocks import update_readme
     from mmreason.analysis.comparison.relation import relation
-    from mmreason.analysis.tables import relation_table, update_readme
+    from mmreason.analysis.tables import gains_table, relation_table
     from mmreason.disk import write_json
 
     related = relation(result)
     write_json(out, result | {"relation": related}, indent=1)
-    update_readme(readme, name, table)
-    update_readme(readme, "relation", relation_table(related))
+    tables = (gains_table(result), relation_table(related))
+    update_readme(readme, {name: table} | dict(zip(FROM_ALL, tables, strict=True)))
     return related
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mmreason.__main__ import main
+from mmreason.analysis.blocks import replace_block, update_readme
 from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
-from mmreason.analysis.tables import comparison_table, cost_table, replace_block, update_readme
+from mmreason.analysis.tables import comparison_table, cost_table
 from mmreason.errors import ConfigError
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 from tests.ui.cost.test_cost import results
@@ -86,16 +87,16 @@ def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
 def test_a_readme_changes_only_between_its_marks(tmp_path):
     readme = tmp_path / "README.md"
     readme.write_text("before <!-- a --> old <!-- /a --> after <!-- b -->kept<!-- /b -->")
-    update_readme(readme, "a", "new")
+    update_readme(readme, {"a": "new"})
     text = readme.read_text()
     assert text == "before <!-- a -->\nnew\n<!-- /a --> after <!-- b -->kept<!-- /b -->"
-    update_readme(readme, "a", "new")
+    update_readme(readme, {"a": "new"})
     assert readme.read_text() == text
     assert replace_block(text, "c", "new") == text
-    update_readme(tmp_path / "none.md", "a", "new")
+    update_readme(tmp_path / "none.md", {"a": "new"})
     readme.write_bytes("<!-- a -->old<!-- /a -->".encode("utf-16"))
     with pytest.raises(ConfigError, match="is UTF-16 text; save it as UTF-8"):
-        update_readme(readme, "a", "new")
+        update_readme(readme, {"a": "new"})
 
 
 @pytest.mark.parametrize(
@@ -106,7 +107,7 @@ def test_a_readme_changes_only_between_its_marks(tmp_path):
         (["report", "--checkpoint", "checkpoints/base", "--results", "none.json", "--readme"], "success:base"),
         (["compute", "--output", "none.json", "--readme"], "compute"),
         (["reproduce", "--plan", "--readme"], "reproduce"),
-        (["reproduce", "--setup", "P", "--plan", "--readme"], "setups"),
+        (["reproduce", "--setup", "P", "--plan", "--readme"], "setup:P"),
     ],
 )
 def test_a_page_without_the_block_is_refused_before_anything_is_measured(words, block, tmp_path, capsys):

@@ -111,6 +111,14 @@ def gain_of_control(name: str) -> str:
     return f"gain_{name}_over_joint"
 
 
+def compared(gain: str, known: Mapping[str, Any]) -> tuple[str, str]:
+    """Keys of the two arms of ``gain``: of the second, and of the first that it is set against."""
+    if gain in GAINS:
+        return GAINS[gain]
+    granularity = granularity_over_base(known)  # the two-by-two's
+    return f"{CELLS[-1]}_{granularity}", f"{CELLS[0]}_{granularity}"
+
+
 def granularity_over_base(known: Mapping[str, Any]) -> str:
     """Which factorized arm is compared with the start: the one by turn, where it is known."""
     return "turn" if known.get("factorized_turn") else "trace"

@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Replace the table; returns ``written``, the path."""
+    from mmreason.analysis.blocks import check_readme, update_readme
     from mmreason.analysis.overview import overview_table
-    from mmreason.analysis.tables import check_readme, update_readme
 
     check_readme(args.output, "overview")
-    update_readme(args.output, "overview", overview_table())
+    update_readme(args.output, {"overview": overview_table()})
     return {"written": [args.output]}

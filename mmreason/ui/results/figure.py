@@ -8,6 +8,7 @@ from itertools import cycle
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
 from mmreason.analysis.comparison.setups import SETUPS
+from mmreason.analysis.tables import READINGS
 from mmreason.ui.results.words import redraws
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
 from mmreason.ui.shell.words import percent, points
@@ -136,14 +137,6 @@ GROUP_LOOKS = (  # of the comparisons, one after the other
 )
 
 
-GAIN_NAMES = {  # readings of a set-up
-    "gain_separate_over_unified": "both as theirs",
-    "gain_factorized_trace_over_joint_trace": "by trace",
-    "gain_factorized_turn_over_joint_turn": "by turn",
-    "gain_factorized_turn_over_joint_trace": "by turn, over joint by trace",
-}
-
-
 def gains_chart(found: Comparison | None) -> Data | None:
     """What factorizing gained over joint in every comparison and reading of it, in %, beside the paper's."""
     if found is None:
@@ -151,7 +144,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
     rows = [(f"the comparison, by {found.granularity}", found.gain_over_joint.mean, found.gain_over_joint.ci95)]
     named = []
     for name, row in found.setups.items():
-        known = {words: row[key] for key, words in GAIN_NAMES.items() if row.get(key) and row[key]["ci95"]}
+        known = {words: row[key] for key, words in READINGS.items() if row.get(key) and row[key]["ci95"]}
         rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items()]
         named += [f"{name} is {SETUPS[name].says}"] * bool(known)
     drawn, ticks = _upwards(rows, "%")

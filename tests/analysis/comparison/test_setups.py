@@ -13,14 +13,14 @@ from mmreason import places
 from mmreason.__main__ import main
 from mmreason.analysis.comparison import registry
 from mmreason.analysis.comparison import series as series_module
-from mmreason.analysis.comparison.gains import CELLS, GAINS, PRIMARY, of_values, summary
+from mmreason.analysis.comparison.gains import CELLS, GAINS, PRIMARY, compared, of_values, summary
 from mmreason.analysis.comparison.packing import Packing
 from mmreason.analysis.comparison.protocol import HEADLINE, Run
 from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import SETUPS, SHIPPED, Arm, P
 from mmreason.analysis.statistics import t_interval
-from mmreason.analysis.tables import gains_of, setup_table
+from mmreason.analysis.tables import READINGS, gains_of, gains_table, setup_table
 from mmreason.errors import ConfigError
 from mmreason.sampling.config import SamplingConfig
 from tests.helpers.learning import fresh_pipe
@@ -99,6 +99,26 @@ def test_the_registered_primary_comparison_is_the_first_that_is_said_and_has_its
     assert first.startswith(f"primary: factorized over joint by {granularity}")
     assert others and not [words for words in others if "primary" in words]
     assert found["gain_factorized_turn_over_joint_turn"]["sign_flip_p"] == pytest.approx(2 / 64)
+
+
+@pytest.mark.parametrize("name", SETUPS)
+def test_the_table_of_gains_has_a_row_for_every_reading_with_the_two_arms_that_it_compares(name):
+    setup, rng = SETUPS[name], np.random.default_rng(0)
+    keys = ["base", *(arm.key for arm in setup.arms)]
+    known = {key: dict(enumerate(rng.uniform(0.3, 0.9, 6))) for key in keys}
+    found = of_values(setup, known) | {"measure": setup.measure}
+    lines = gains_table({"setups": {name: found}}).splitlines()[2:]
+    gains = [gain for gain in READINGS if found.get(gain)]
+    assert gains and len(lines) == len(gains)
+    for gain, line in zip(gains, lines, strict=True):
+        second, first = compared(gain, found)
+        ratios = [known[second][seed] / known[first][seed] for seed in range(6)]
+        assert found[gain]["mean"] == pytest.approx(np.exp(np.mean(np.log(ratios))) - 1)
+        rates = " | ".join(f"{np.mean([*known[key].values()]):.3f}" for key in ("base", first, second))
+        assert f"set-up {name}, {READINGS[gain]}" in line
+        assert f"(6 seeds) | {rates} | {found[gain]['mean']:+.1%}" in line
+    over_base = f"{found['gain_factorized_over_base']['mean']:+.1%}"
+    assert any(line.split(" | ")[-1].startswith(over_base) for line in lines)
 
 
 def test_set_up_p_is_the_authors_own_as_far_as_their_public_repositories_show():
@@ -264,7 +284,7 @@ def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_com
     assert {*told["pilots"]} == {"0.0001", "0.001"} and told["pilots"][str(found.rate)] == max(
         told["pilots"].values(), key=lambda end: end[tiny.measure]
     )
-    table = setup_table({"setups": {"P": told | {"registered": "0" * 40}}})
+    table = setup_table("P", told | {"registered": "0" * 40})
     assert "factorized as theirs" in table and "| start | " in table and table.count("(chosen) | ") == 1
     (start,) = (tmp_path / "results" / "rate-0.0001").glob("base-*.json")
     assert json.loads(start.read_text())["tested"]["split"] == "validation"
