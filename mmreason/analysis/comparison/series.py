@@ -66,7 +66,8 @@ class Series:
         if not all(map(self.has, self.pilots)):
             return None
         by_rate = {rate: self.pilot_end(job)["sampled"] for job, rate in self.pilots.items()}
-        return max(sorted(by_rate), key=lambda rate: by_rate[rate][self.setup.measure]["mean"])
+        shares = {rate: round(end[self.setup.measure]["mean"], 9) for rate, end in by_rate.items()}  # but for rounding
+        return max(sorted(shares), key=shares.__getitem__)
 
     def pilot_end(self, job: str) -> dict[str, Any]:
         """The outcomes on validation problems at the end of a pilot, or of the start; it must be done."""

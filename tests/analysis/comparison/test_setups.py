@@ -258,6 +258,19 @@ def series(setup, folder) -> Series:
     return Series(setup, folder / "results", folder / "work", lambda text: None)
 
 
+@pytest.mark.parametrize(("of_tasks", "chosen"), [((0.2, 0.26, 0.61, 0.9), 1e-4), ((0.2, 0.26, 0.61, 0.91), 2e-4)])
+def test_of_pilots_that_solve_equally_many_the_lowest_rate_is_chosen_whatever_their_tasks(
+    of_tasks, chosen, tmp_path, monkeypatch
+):
+    ends = {1e-4: (0.18, 0.32, 0.61, 0.86), 2e-4: of_tasks, 4e-4: (0.1, 0.1, 0.1, 0.1)}
+    assert np.mean(ends[1e-4]) < np.mean((0.2, 0.26, 0.61, 0.9))  # 197 of 400 each, but for rounding
+    found = series(SETUPS["B"], tmp_path)
+    of_job = {job: {"sampled": {"success": {"mean": np.mean(ends[rate])}}} for job, rate in found.pilots.items()}
+    monkeypatch.setattr(found, "has", of_job.__contains__)
+    monkeypatch.setattr(found, "pilot_end", of_job.__getitem__)
+    assert found.rate == chosen
+
+
 @pytest.mark.slow
 def test_runs_wait_for_the_pilots_and_nothing_is_summarised_before_an_arm_is_complete(tiny, tmp_path, monkeypatch):
     found = series(tiny, tmp_path)
