@@ -8,7 +8,7 @@ from typing import Any
 
 from mmreason.analysis.comparison.gains import UNIFIED, compared, gain_of_control, granularity_over_base
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
-from mmreason.analysis.comparison.protocol import DOUBLE
+from mmreason.analysis.comparison.protocol import DOUBLE, HEADLINE_NAME
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
 from mmreason.analysis.comparison.setups import SETUPS
 from mmreason.analysis.paper import FLOPS_REDUCTION, GAINS
@@ -218,7 +218,7 @@ def gains_table(found: Mapping[str, Any]) -> str:
     if "gain_over_joint" in found:
         arms = (found["base"], found["joint"], found["factorized"])
         gains = (found["gain_over_joint"], found["gain_over_base"])
-        lines.append(_gains_row(f"the first, by {found['granularity']}", arms, gains))
+        lines.append(_gains_row(f"{HEADLINE_NAME}, by {found['granularity']}", arms, gains))
     for name, row in found.get("setups", {}).items():
         answers = ", of answers" * (row["measure"] == "answer_accuracy")
         over_base = f"factorized_{granularity_over_base(row)}"

@@ -133,6 +133,7 @@ def planned_runs(protocol: Protocol) -> list[Run]:
 
 
 HEADLINE = Protocol()
+HEADLINE_NAME = "before the set-ups"  # among them
 QUICK = replace(
     HEADLINE,
     num_seeds=1,

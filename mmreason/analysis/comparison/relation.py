@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.analysis.comparison.gains import over_seeds
+from mmreason.analysis.comparison.protocol import HEADLINE_NAME
 from mmreason.analysis.statistics import FEWEST_SEEDS, rank_correlation
 
 PREDICTORS = {  # what is ranked against the gain
@@ -55,7 +56,7 @@ def _of_headline(result: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         own = key == f"joint_{result['granularity']}"
         for task, predicted in by_task.items():
             row = result["by_task"][task]
-            yield _point("the comparison", key, task, predicted, (row["joint"], row["factorized"]) if own else None)
+            yield _point(HEADLINE_NAME, key, task, predicted, (row["joint"], row["factorized"]) if own else None)
 
 
 def _of_setups(setups: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 
+from mmreason.analysis.comparison.protocol import HEADLINE_NAME
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
 from mmreason.analysis.comparison.setups import SETUPS
@@ -141,7 +142,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
     """What factorizing gained over joint in every comparison and reading of it, in %, beside the paper's."""
     if found is None:
         return None
-    rows = [(f"the comparison, by {found.granularity}", found.gain_over_joint.mean, found.gain_over_joint.ci95)]
+    rows = [(f"{HEADLINE_NAME}, by {found.granularity}", found.gain_over_joint.mean, found.gain_over_joint.ci95)]
     named = []
     for name, row in found.setups.items():
         known = {words: row[key] for key, words in READINGS.items() if row.get(key) and row[key]["ci95"]}

@@ -94,7 +94,7 @@ def test_the_comparison_has_points_of_its_own_granularity():
     arms = {arm: {task: predicted(0.3) for task in rows} for arm in ("joint_turn", "joint_trace")}
     found = relation({"granularity": "turn", "by_task": rows, "interference": arms})
     known = [point for point in found["points"] if point["gain"]]
-    assert {point["comparison"] for point in known} == {"the comparison, by turn"} and len(known) == 2
+    assert {point["comparison"] for point in known} == {"before the set-ups, by turn"} and len(known) == 2
     assert all(point["gain"]["mean"] == pytest.approx(0.1) for point in known)
 
 

@@ -265,7 +265,7 @@ def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
     }
     found = Comparison.model_validate(written() | {"setups": setups})
     chart = gains_chart(found)
-    first = f"the comparison, by {found.granularity}: {points(found.gain_over_joint.mean)}"
+    first = f"before the set-ups, by {found.granularity}: {points(found.gain_over_joint.mean)}"
     rows = [text for _, text in chart["y"]["ticks"]]
     named = ["set-up P, both as theirs: +2.0", "set-up A, by turn: +3.0"]  # two seeds have no interval
     assert rows[::-1] == [first, *named]
