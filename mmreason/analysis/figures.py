@@ -5,7 +5,6 @@ A figure is stale where its file is missing or was made from other weights than 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,8 @@ from mmreason import places
 from mmreason.analysis.blocks import replace_block
 from mmreason.analysis.comparison.protocol import HEADLINE
 from mmreason.analysis.overview import overview_table
-from mmreason.analysis.results_file import results_path
-from mmreason.analysis.tables import (
-    comparison_table,
-    cost_table,
-    gains_table,
-    relation_table,
-    setup_table,
-    success_table,
-)
+from mmreason.analysis.results_file import results_path, stored
+from mmreason.analysis.tables import comparison_tables, cost_table, success_table
 from mmreason.traces.sheet import load_with_sheet
 
 Fingerprint = Callable[[str], str | None]  # of the checkpoint in a folder; None where there is none
@@ -49,24 +41,23 @@ class Figure:
 
 def figures() -> Iterator[Figure]:
     """All of which it is known what they were made from."""
-    for name, row in read("evaluate").items():
+    for name, row in stored("evaluate").items():
         made_of = {f"checkpoints/{name}": row["fingerprint"]}
         yield Figure(f"success of {name}", results_path("evaluate.json"), row["command"], made_of)
-    cost = read("compute")
+    cost = stored("compute")
     folders = {"diffusion": "checkpoints/base", "ar": "checkpoints/ar"}
     made_of = {folders[arm]: hashed for arm, hashed in cost.get("fingerprints", {}).items()}
     yield Figure("what a rollout costs", results_path("compute.json"), cost["command"], made_of)
-    *_, start = sorted(results_path("reproduce").glob("base-*.json"))
-    made_of = {HEADLINE.checkpoint: json.loads(start.read_text(encoding="utf-8"))["fingerprint"]}
-    command = read("reproduce")["command"]
-    yield Figure("joint against factorized", results_path("reproduce.json"), command, made_of)
-    gain = read("preset_gain")
+    arms = stored("reproduce")
+    made_of = {HEADLINE.checkpoint: stored(f"reproduce/{arms['finished'][0]}")["base_fingerprint"]}
+    yield Figure("joint against factorized", results_path("reproduce.json"), arms["command"], made_of)
+    gain = stored("preset_gain")
     made_of = {f"checkpoints/{gain['checkpoint']}": gain["fingerprint"]}
     yield Figure("what the short preset gains", results_path("preset_gain.json"), gain["command"], made_of)
-    rate = read("train_rate")
+    rate = stored("train_rate")
     made_of = {f"checkpoints/{rate['checkpoint']}": rate["fingerprint"]}
     yield Figure("what a training takes", results_path("train_rate.json"), rate["command"], made_of)
-    leak = read("interference")
+    leak = stored("interference")
     made_of = {row["checkpoint"]: row["checkpoint_hash"] for row in leak["checkpoints"]}
     yield Figure("interference", results_path("interference.json"), _interference(leak["settings"], made_of), made_of)
     for path in sorted((places.ASSETS / "examples").glob("*.json")):
@@ -87,15 +78,12 @@ def _interference(settings: Mapping[str, Any], folders: Mapping[str, str]) -> st
 
 def tables() -> dict[tuple[str, str], str]:
     """(page, name of the block) → the table that its file gives."""
-    arms, cards = read("reproduce"), read("evaluate")
+    cards = stored("evaluate")
     found = {
         ("README.md", "overview"): overview_table(),
-        (places.ANALYSIS_PAGE, "compute"): cost_table(read("compute")),
-        (places.ANALYSIS_PAGE, "gains"): gains_table(arms),
-        (places.ANALYSIS_PAGE, "reproduce"): comparison_table(arms),
-        (places.ANALYSIS_PAGE, "relation"): relation_table(arms["relation"]),
+        (places.ANALYSIS_PAGE, "compute"): cost_table(stored("compute")),
     }
-    found |= {(places.ANALYSIS_PAGE, f"setup:{name}"): setup_table(name, row) for name, row in arms["setups"].items()}
+    found |= {(places.ANALYSIS_PAGE, name): table for name, table in comparison_tables(stored("reproduce")).items()}
     return found | {
         (places.CHECKPOINTS_PAGE, f"success:{name}"): success_table(row["by_difficulty"])
         for name, row in cards.items()
@@ -109,8 +97,3 @@ def pages() -> dict[str, str]:
         text = wanted.get(page) or (places.ROOT / page).read_text(encoding="utf-8")
         wanted[page] = replace_block(text, name, content)
     return {page: text for page, text in wanted.items() if (places.ROOT / page).read_text(encoding="utf-8") != text}
-
-
-def read(name: str) -> dict[str, Any]:
-    """A results file."""
-    return json.loads(results_path(f"{name}.json").read_text(encoding="utf-8"))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from mmreason.analysis.comparison.setups import SHIPPED
 from mmreason.analysis.paper import FLOPS_REDUCTION
-from mmreason.analysis.results_file import results_path
+from mmreason.analysis.results_file import stored
 from mmreason.records import DIFFICULTIES
 
 MINUS = "−"
 
 
 def overview_table() -> str:
-    """The main figures as Markdown, next to the paper's if it has them.  Raises OSError without a file."""
-    base = _read("evaluate")["base"]["by_difficulty"]
-    cost, arms, speed, load = (_read(name) for name in ("compute", "reproduce", "benchmark", "load"))
+    """The main figures as Markdown, next to the paper's if it has them.  Raises ConfigError without a file."""
+    base = stored("evaluate")["base"]["by_difficulty"]
+    cost, arms, speed, load = (stored(name) for name in ("compute", "reproduce", "benchmark", "load"))
     solved = ", ".join(f"{name} {_share(base[name]['success']['mean'])}" for name in DIFFICULTIES)
     paper = {name: _signed(gain) for name, gain in arms["paper"].items()}
     rows = [
@@ -98,10 +97,6 @@ def _same_edits(arms: Mapping[str, Any]) -> str:
         + f"{theirs['forward_passes'] / ours['forward_passes']:.1f} times its passes, "
         + f"{theirs['seconds_single'] / ours['seconds_single']:.1f} times its time alone"
     )
-
-
-def _read(name: str) -> dict[str, Any]:
-    return json.loads(results_path(f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _share(value: float) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
 from mmreason import places
 from mmreason.disk import one_line
+from mmreason.errors import ConfigError
+from mmreason.handed import Handed
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -22,6 +24,11 @@ Content = TypeVar("Content", bound=BaseModel)
 def results_path(name: str) -> Path:
     """Where the command that writes file ``name`` puts it."""
     return places.ASSETS / "results" / name
+
+
+def stored(name: str) -> dict[str, Any]:
+    """What file ``name`` holds; raises ConfigError."""
+    return Handed("results file", MAX_BYTES, ConfigError).load(results_path(f"{name}.json"))
 
 
 def read_results(model: type[Content], name: str, command: str, what: str) -> tuple[Content | None, str]:

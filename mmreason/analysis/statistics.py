@@ -67,7 +67,7 @@ class Paired:
 def paired(first: Sequence[bool], second: Sequence[bool]) -> Paired:
     """The exact test of McNemar (1947) on the problems whose outcome differs, and the interval of the difference.
 
-    The interval is Wald's with half a problem added to each of the four cells (Bonett and Price, 2012).
+    The interval is Wald's with a problem added to either kind that differs (Bonett and Price, 2012).
     """
     pairs = list(zip(first, second, strict=True))
     gained, lost = pairs.count((False, True)), pairs.count((True, False))

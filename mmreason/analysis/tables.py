@@ -8,7 +8,7 @@ from typing import Any
 
 from mmreason.analysis.comparison.gains import UNIFIED, compared, gain_of_control, granularity_over_base
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
-from mmreason.analysis.comparison.protocol import DOUBLE, HEADLINE_NAME
+from mmreason.analysis.comparison.protocol import ARMS, DOUBLE, HEADLINE_NAME
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
 from mmreason.analysis.comparison.setups import SETUPS
 from mmreason.analysis.paper import FLOPS_REDUCTION, GAINS
@@ -150,17 +150,21 @@ ARM_WORDS = {
     **{f"{name}_turn": f"{words}, by turn" for name, words in CONTROL_WORDS.items()},
 }
 GAIN_WORDS = {
-    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper {gain_over_joint:+.1%})",
+    "gain_separate_over_unified": "factorized, a mean a modality, over joint, one mean over all tokens",
     "gain_assignment": "of it the assignment",
     "gain_denominator": "of it the denominator",
     "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, all else alike",
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, all else alike",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
     "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+.1%})",
+    "gain_joint_over_base": "joint by {granularity} over the start",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
+AS_THEIRS = {
+    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper {gain_over_joint:+.1%})"
+}
 READINGS = {  # of the comparison of a set-up
-    "gain_separate_over_unified": "both as theirs",
+    "gain_separate_over_unified": "each with its own denominator",
     "gain_factorized_trace_over_joint_trace": "by trace",
     "gain_factorized_turn_over_joint_turn": "by turn",
     "gain_factorized_turn_over_joint_trace": "by turn, over joint by trace",
@@ -172,11 +176,17 @@ def gains_of(row: Mapping[str, Any]) -> dict[str, str]:
     """The gains that are known of a set-up, in words, by their keys; the registered primary one is the first."""
     granularity, primary = granularity_over_base(row), row.get("primary")
     ordered = sorted(GAIN_WORDS, key=lambda key: key != primary)
+    named = GAIN_WORDS | (AS_THEIRS if UNIFIED in row else {})
     said = {
-        key: "primary: " * (key == primary) + GAIN_WORDS[key].format(granularity=granularity, **GAINS)
-        for key in ordered
+        key: "primary: " * (key == primary) + named[key].format(granularity=granularity, **GAINS) for key in ordered
     }
     return {key: words for key, words in said.items() if row.get(key)}
+
+
+def readings_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """The comparisons of factorized with joint that are known of a set-up, in words, by the keys of their gains."""
+    named = READINGS | ({"gain_separate_over_unified": "both as theirs"} if UNIFIED in row else {})
+    return {gain: words for gain, words in named.items() if row.get(gain)}
 
 
 def setup_progress(row: Mapping[str, Any]) -> str:
@@ -211,31 +221,40 @@ def setup_table(name: str, row: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
+def comparison_tables(found: Mapping[str, Any]) -> dict[str, str]:
+    """All tables of a comparison's results file, by their block on the page of results."""
+    tables = {"gains": gains_table(found), "relation": relation_table(found["relation"])}
+    if "gain_over_joint" in found:
+        tables["reproduce"] = comparison_table(found)
+    return tables | {f"setup:{name}": setup_table(name, row) for name, row in found.get("setups", {}).items()}
+
+
 def gains_table(found: Mapping[str, Any]) -> str:
     """What factorizing gained in every comparison and reading of it that is complete, as Markdown."""
     heads = ("comparison", "solved by the start", "joint", "factorized", "over joint (95 %)", "over the start (95 %)")
     lines = [f"| {' | '.join(heads)} |", "|---|---|---|---|---|---|"]
     if "gain_over_joint" in found:
-        arms = (found["base"], found["joint"], found["factorized"])
-        gains = (found["gain_over_joint"], found["gain_over_base"])
-        lines.append(_gains_row(f"{HEADLINE_NAME}, by {found['granularity']}", arms, gains))
+        name, arms = f"{HEADLINE_NAME}, by {found['granularity']}", [found[arm] for arm in ("base", *ARMS)]
+        gains = [supported(found[gain], found) for gain in ("gain_over_joint", "gain_over_base")]
+        lines.append(_gains_row(name, len(found["paired_seeds"]), arms, gains))
     for name, row in found.get("setups", {}).items():
         answers = ", of answers" * (row["measure"] == "answer_accuracy")
         over_base = f"factorized_{granularity_over_base(row)}"
-        for gain, words in READINGS.items():
-            if row.get(gain):
-                second, first = compared(gain, row)
-                gains = (row[gain], row["gain_factorized_over_base"] if second == over_base else None)
-                arms = (row["base"], row[first], row[second])
-                lines.append(_gains_row(f"set-up {name}, {words}{answers}", arms, gains))
+        for gain, words in readings_of(row).items():
+            second, first = compared(gain, row)
+            gains = [row[gain], row["gain_factorized_over_base"] if second == over_base else None]
+            arms = [row[arm] for arm in ("base", first, second)]
+            lines.append(_gains_row(f"set-up {name}, {words}{answers}", len(row[gain]["seeds"]), arms, gains))
     return "\n".join(lines)
 
 
-def _gains_row(name: str, arms: Sequence[Mapping[str, Any]], gains: Sequence[Mapping[str, Any] | None]) -> str:
+def _gains_row(
+    name: str, seeds: int, arms: Sequence[Mapping[str, Any] | None], gains: Sequence[Mapping[str, Any] | None]
+) -> str:
     """A line of the table: the means of start, joint and factorized, and what the last gains over the others."""
-    words = f"{name} ({len(arms[2]['seeds'])} seeds)"
-    rates = [f"{arm['mean']:.3f}" for arm in arms]
-    return f"| {' | '.join([words, *rates, *(_over_seeds(gain, '+.1%') if gain else '–' for gain in gains)])} |"
+    rates = [f"{arm['mean']:.3f}" if arm else "–" for arm in arms]
+    said = [_over_seeds(gain, "+.1%") if gain else "–" for gain in gains]
+    return f"| {' | '.join([f'{name} ({seeds} seeds)', *rates, *said])} |"
 
 
 def relation_table(found: Mapping[str, Any]) -> str:

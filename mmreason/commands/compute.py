@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         )
     config = base.scheduler.sampling_config(**given(args, "temperature", "num_steps", "threshold"))
     arms, device = four_arms(base, ar), base.device.type
-    tasks = args.tasks or tasks_of(ar.vocabulary, base.vocabulary.known(TASKS))
+    tasks = args.tasks or tasks_of(ar.vocabulary, ar.vocabulary.known(base.vocabulary.known(TASKS)))
     problems = held_out(tasks, args.difficulty, args.problems, args.seed, "test")
 
     def show(name: str, done: int, total: int) -> None:

@@ -7,9 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mmreason.commands._options.files import check_files
+from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.threads import add_threads, use_threads
+from mmreason.limits import Number, Whole
 from mmreason.places import ANALYSIS_PAGE
 
+OUT = "assets/results/reproduce.json"
 FROM_ALL = ("gains", "relation")  # blocks of the page that are made of every comparison
 HELP = "joint against factorized rewards over seeds, written to assets/results"
 
@@ -19,8 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="one seed of a short protocol: about ten minutes")
     parser.add_argument("--setup", metavar="NAME", help="a registered set-up instead, e.g. P or C")
     parser.add_argument("--only", nargs="+", metavar="RUN", help="carry out only these runs")
-    parser.add_argument("--beside", type=int, default=1, metavar="N", help="with --setup: runs beside each other")
-    parser.add_argument("--deadline", type=float, default=0.0, metavar="S", help="with --setup: stop after S seconds")
+    beside = Whole("beside", 1, 1024, "with --setup: runs beside each other")
+    deadline = Number("deadline", 1, 10_000_000, "with --setup: stop after so many seconds", "none")
+    add_number(parser, beside, 1, metavar="N")
+    add_number(parser, deadline, 0.0, metavar="S")
     parser.add_argument("--plan", action="store_true", help="say which runs there are and which are finished, no more")
     parser.add_argument("--summary", action="store_true", help="run nothing: make the tables of what is finished")
     parser.add_argument("--results", metavar="DIR", help="files of single runs (default: in assets/results)")
@@ -35,7 +41,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out the planned runs that are not finished; returns the comparison of those that are."""
     from mmreason.errors import ConfigError
 
-    if args.setup:
+    check_files({"--out": args.out, "--readme": args.readme})
+    if args.ship and args.only:
+        raise ConfigError("--ship is of all runs of an arm, and not with --only")
+    if args.setup is not None:
         return _setup(args)
     if args.beside != 1 or args.deadline:
         raise ConfigError("--beside and --deadline are of a --setup, got none")
@@ -45,7 +54,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.comparison.protocol import HEADLINE, QUICK, Run, planned_runs
     from mmreason.analysis.comparison.registry import all_setups
     from mmreason.analysis.comparison.reproduce import Reproduction, check_ship
-    from mmreason.analysis.tables import comparison_table
     from mmreason.disk import names_in, write_json
     from mmreason.rewards.assignment import GRANULARITIES
     from mmreason.training.hardware import keep_freed_memory
@@ -55,7 +63,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     use_threads(args.threads)
     protocol, name = (QUICK, "reproduce_quick") if args.quick else (HEADLINE, "reproduce")
     kept = f"runs/{name}" if args.quick else "assets/results"
-    work, out = args.work or f"runs/{name}", args.out or f"{kept}/{name}.json"
+    work = args.work or f"runs/{name}"
     line = ProgressLine("step", sys.stderr)
     results = args.results or f"{kept}/{name}"
     names_in(results, "--results")
@@ -80,17 +88,18 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     finished = comparison.finished(runs)
     done = [Run(found["arm"], found["granularity"], found["seed"]).name for found in finished]
     state = {"finished": done, "missing": [planned for planned in names if planned not in done]}
-    if args.plan:
+    if args.plan or args.only:
         return state
+    if args.summary and not comparison.measured:
+        raise ConfigError(f"--summary is of what is there, and {results!r} has no file of what the start solves")
     result = compare(comparison.base(), finished, protocol) | state
     result["command"] = "python -m mmreason reproduce" + " --quick" * args.quick
     if args.quick:
-        write_json(out, result, indent=1)
+        write_json(args.out or f"{kept}/{name}.json", result, indent=1)
     else:
         if comparison.predicted:  # a summary runs nothing
             result["interference"] = comparison.interference(joints)
-        result |= all_setups()
-        result["relation"] = _write(out, result, args.readme, name, comparison_table(result))
+        result = _write(args, result | all_setups())
     if args.ship:
         result["shipped"] = comparison.ship(finished, args.ship, str(result["command"]))
     return result
@@ -98,15 +107,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _setup(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out what is missing of a set-up; returns what is known of all of them, and what is missing of it."""
-    import json
-
     from mmreason.analysis.blocks import check_readme
     from mmreason.analysis.comparison.packing import Packing, one_job
     from mmreason.analysis.comparison.registry import FOLDER, all_setups, check_registered
     from mmreason.analysis.comparison.reproduce import check_ship
     from mmreason.analysis.comparison.series import Series
     from mmreason.analysis.comparison.setups import SETUPS
-    from mmreason.analysis.tables import setup_table
     from mmreason.disk import names_in
     from mmreason.errors import ConfigError
     from mmreason.training.hardware import keep_freed_memory
@@ -116,14 +122,13 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"--setup must be one of {', '.join(SETUPS)}, got {args.setup!r}")
     if args.quick:
         raise ConfigError("--quick is of the comparison without a --setup")
-    if args.beside < 1 or args.deadline < 0:
-        raise ConfigError(f"--beside must be at least 1 and --deadline 0, got {args.beside} and {args.deadline:g}")
     keep_freed_memory()
     use_threads(args.threads)
-    setup, line, block = SETUPS[args.setup], ProgressLine("step", sys.stderr), f"setup:{args.setup}"
+    setup, line = SETUPS[args.setup], ProgressLine("step", sys.stderr)
     results, work = args.results or f"{FOLDER}/{setup.name}", args.work or f"runs/setup-{setup.name}"
     names_in(results, "--results")
-    check_readme(args.readme, block, *FROM_ALL, default=ANALYSIS_PAGE)
+    check_readme(args.readme, f"setup:{setup.name}", *FROM_ALL, default=ANALYSIS_PAGE)
+    kept = _kept(args.out or OUT)
     series = Series(setup, results, work, line.close)
     for only in args.only or []:
         if only not in series.jobs:
@@ -143,33 +148,48 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
             if packing.failed:
                 why = "; ".join(f"{job}: {last}" for job, last in packing.failed.items())
                 raise ConfigError(f"{len(packing.failed)} runs failed, what is finished is kept: {why}")
+            left = [job for job in args.only or () if not series.has(job)]
+            if left and not args.deadline:
+                raise ConfigError(f"--only {' '.join(left)}: the pilots of set-up {setup.name} are to be run first")
     state = {"finished": [job for job in series.jobs if series.has(job)], "missing": series.missing}
     if args.plan or args.only:
         return state
     found = all_setups({setup.name: series})
     if args.ship:
         state["shipped"] = series.ship(args.ship, f"python -m mmreason reproduce --setup {setup.name}")
-    out = Path(args.out or "assets/results/reproduce.json")
-    if not args.results:
-        kept = json.loads(out.read_text(encoding="utf-8")) if out.is_file() else {}
-        _write(out, kept | found, args.readme, block, setup_table(setup.name, found["setups"][setup.name]))
+    _write(args, kept | found)
     return found | state
 
 
-def _write(out: str | Path, result: dict[str, Any], readme: str, name: str, table: str) -> dict[str, Any]:
-    """Write the comparison to ``out`` and its ``table``, ``name`` on the page, both with what follows from all
-    comparisons; returns the relation, which does.
+def _kept(out: str) -> dict[str, Any]:
+    """The comparison that is at ``out``, if one is; raises ConfigError."""
+    from mmreason.analysis.results_file import MAX_BYTES
+    from mmreason.errors import ConfigError
+    from mmreason.handed import Handed
+
+    found = Handed("comparison", MAX_BYTES, ConfigError).load(out) if Path(out).exists() else {}
+    if not isinstance(found, dict):
+        raise ConfigError(f"--out must be a comparison, a JSON object, or not be there, got {out!r}")
+    return found
+
+
+def _write(args: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
+    """Write the comparison, with the relation that follows from all of it, and its tables; returns it.
+
+    Of runs that are kept elsewhere, only the file that was asked for is written.
     """
     from mmreason.analysis.blocks import update_readme
     from mmreason.analysis.comparison.relation import relation
-    from mmreason.analysis.tables import gains_table, relation_table
+    from mmreason.analysis.tables import comparison_tables
     from mmreason.disk import write_json
 
-    related = relation(result)
-    write_json(out, result | {"relation": related}, indent=1)
-    tables = (gains_table(result), relation_table(related))
-    update_readme(readme, {name: table} | dict(zip(FROM_ALL, tables, strict=True)))
-    return related
+    result = result | {"relation": relation(result)}
+    tables = comparison_tables(result)
+    if args.out or not args.results:
+        write_json(args.out or OUT, result, indent=1)
+    if not args.results:
+        update_readme(args.readme, tables)
+    return result
 
 
 def _shown(line: Any, steps: int) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.analysis.comparison.prediction import INTERFERENCE
-from mmreason.analysis.comparison.protocol import CONTROLS
+from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import Arm, Setup
 from mmreason.analysis.statistics import FEWEST_SEEDS, sign_flip, t_interval
@@ -88,7 +88,8 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
     found |= {name: _gain(values, *pair) for name, pair in GAINS.items()}
     controls = [arm for arm in setup.arms if arm.name in AGAINST_JOINT]
     found |= {gain_of_control(arm.name): _gain(values, arm.key, f"joint_{arm.granularity}") for arm in controls}
-    found["gain_factorized_over_base"] = _gain(values, f"factorized_{granularity_over_base(values)}", "base")
+    for arm in ARMS:
+        found[f"gain_{arm}_over_base"] = _gain(values, f"{arm}_{granularity_over_base(values)}", "base")
     for granularity in GRANULARITIES:
         if {(name, granularity) for name in CELLS} <= {(arm.name, arm.granularity) for arm in setup.arms}:
             found |= _two_by_two(values, [f"{name}_{granularity}" for name in CELLS])
@@ -98,6 +99,7 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
 def _two_by_two(values: Values, cells: Sequence[str]) -> dict[str, Any]:
     """Gains of the arms as theirs, and how much of that is assignment and denominator; null without an arm."""
     found: dict[str, Any] = {"gain_separate_over_unified": _gain(values, cells[-1], cells[0])}
+    found["gain_unified_over_base"] = _gain(values, cells[0], "base")
     found |= {"gain_assignment": None, "gain_denominator": None}
     if set(cells) <= set(values):
         theirs, factorized_pooled, joint, factorized = (_logs(values, cells, key) for key in cells)
@@ -120,7 +122,7 @@ def compared(gain: str, known: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def granularity_over_base(known: Mapping[str, Any]) -> str:
-    """Which factorized arm is compared with the start: the one by turn, where it is known."""
+    """Which arms are compared with the start: those by turn, where factorized by turn is known."""
     return "turn" if known.get("factorized_turn") else "trace"
 
 

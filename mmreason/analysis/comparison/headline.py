@@ -69,10 +69,12 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
     result |= {"granularity": protocol.granularity, "difficulty": dict(protocol.difficulties)}
     by_arm = {arm: _of(runs, arm, protocol.granularity) for arm in ARMS}
     result |= _paired(base, by_arm)
-    seeds, planned = result["paired_seeds"], protocol.first_look
-    if len(seeds) > planned:
-        for name, part in (("first_look", seeds[:planned]), ("added", seeds[planned:])):
-            some = {arm: {seed: runs[seed] for seed in part} for arm, runs in by_arm.items()}
+    seeds, planned = result["paired_seeds"], protocol.first_seed + protocol.first_look
+    both = {arm: {seed: runs[seed] for seed in seeds} for arm, runs in by_arm.items()}
+    first, added = ([seed for seed in seeds if (seed < planned) == early] for early in (True, False))
+    if first and added:
+        for name, part in (("first_look", first), ("added", added)):
+            some = {arm: {seed: runs[seed] for seed in part} for arm, runs in both.items()}
             result[name] = _paired(base, some)["difference"]
     result["greedy"] = _paired(base, by_arm, "greedy")
     (other,) = (g for g in GRANULARITIES if g != protocol.granularity)
@@ -80,22 +82,22 @@ def compare(base: Mapping[str, Any], runs: Sequence[Mapping[str, Any]], protocol
     if _shared_seeds(by_arm_other):
         result["other_granularity"] = _paired(base, by_arm_other) | {"granularity": other}
     result["controls"] = {
-        arm: _paired(base, {"joint": by_arm["joint"], arm: control})
+        arm: _paired(base, pair)
         for arm in CONTROLS
-        if (control := _of(runs, arm, protocol.granularity))
+        if _shared_seeds(pair := {"joint": by_arm["joint"], arm: _of(runs, arm, protocol.granularity)})
     }
     pairs = [{"joint_trace": _of(runs, "joint", "trace"), f"{arm}_turn": _of(runs, arm, "turn")} for arm in ARMS]
     result["own_turn"] = {list(pair)[1]: _paired(base, pair) for pair in pairs if _shared_seeds(pair)}
     result["apart"] = {
         difficulty: {"base": _mean(base["end"][difficulty])}
-        | {arm: float(np.mean([_mean(run["end"][difficulty]) for run in by_arm[arm].values()])) for arm in ARMS}
+        | {arm: float(np.mean([_mean(run["end"][difficulty]) for run in both[arm].values()])) for arm in ARMS}
         for difficulty in protocol.difficulties_apart
     }
-    result["curves"] = {arm: _curves(base, by_arm[arm]) for arm in ARMS}
-    result["task_curves"] = {task: {arm: _curves(base, by_arm[arm], task) for arm in ARMS} for task in protocol.tasks}
+    result["curves"] = {arm: _curves(base, both[arm]) for arm in ARMS}
+    result["task_curves"] = {task: {arm: _curves(base, both[arm], task) for arm in ARMS} for task in protocol.tasks}
     result["by_task"] = {
         task: {"base": base["end"]["sampled"]["success"][task]}
-        | {arm: [by_arm[arm][seed]["end"]["sampled"]["success"][task] for seed in seeds] for arm in ARMS}
+        | {arm: [both[arm][seed]["end"]["sampled"]["success"][task] for seed in seeds] for arm in ARMS}
         for task in protocol.tasks
     }
     return result

@@ -72,10 +72,10 @@ def _cards() -> list[tuple[Path, str]]:
     """The model cards that are not those of their figures, as they should read."""
     from mmreason import places
     from mmreason.analysis.card import model_card
-    from mmreason.analysis.figures import read
+    from mmreason.analysis.results_file import stored
 
     found = []
-    for name, row in read("evaluate").items():
+    for name, row in stored("evaluate").items():
         folder, loaded = places.ROOT / "checkpoints" / name, _loaded(f"checkpoints/{name}")
         if loaded is None or loaded[0] != row["fingerprint"]:
             continue  # its figures are of other weights

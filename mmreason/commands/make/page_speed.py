@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import statistics
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -100,7 +101,7 @@ def measure(address: str, num_solves: int = NUM_SOLVES) -> dict[str, Any]:
         "arrival": arrival,
         "code_book_kb": files.kb("/sheet/"),
         "solves": solves,
-        "median_first_token_seconds": sorted(solve["first_token_seconds"] for solve in solves)[num_solves // 2],
+        "median_first_token_seconds": statistics.median(solve["first_token_seconds"] for solve in solves),
         "longest_gap_seconds": max(solve["longest_gap_seconds"] for solve in solves),
         "most_kb_a_solve": max(solve["kb"] for solve in solves),
     }

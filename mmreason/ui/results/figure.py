@@ -9,7 +9,7 @@ from mmreason.analysis.comparison.protocol import HEADLINE_NAME
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
 from mmreason.analysis.comparison.setups import SETUPS
-from mmreason.analysis.tables import READINGS
+from mmreason.analysis.tables import readings_of
 from mmreason.ui.results.words import redraws
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
 from mmreason.ui.shell.words import percent, points
@@ -145,7 +145,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
     rows = [(f"{HEADLINE_NAME}, by {found.granularity}", found.gain_over_joint.mean, found.gain_over_joint.ci95)]
     named = []
     for name, row in found.setups.items():
-        known = {words: row[key] for key, words in READINGS.items() if row.get(key) and row[key]["ci95"]}
+        known = {words: row[key] for key, words in readings_of(row).items() if row[key]["ci95"]}
         rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items()]
         named += [f"{name} is {SETUPS[name].says}"] * bool(known)
     drawn, ticks = _upwards(rows, "%")
@@ -167,7 +167,8 @@ def gains_chart(found: Comparison | None) -> Data | None:
         height=88 + 30 * len(rows),
         says="; ".join([*named, "each fixed before its first test. "] if named else [])
         + "Within a row only the assignment differs, and with it the spread that an advantage is divided by, unless "
-        "the row names two granularities or both are as theirs: then the loss is divided differently, too.",
+        "the row names two granularities, or says that both are as theirs or each has its own denominator: then the "
+        "loss is divided differently, too.",
     )
 
 

@@ -37,23 +37,24 @@ def build_results(tab: gr.Tab) -> None:
     """Lay out ``tab`` and connect its events."""
     shown = results_view()
     parts: dict[str, gr.HTML] = {}
-    chosen: list[gr.Radio] = []
+    axes: list[Any] = []
     with gr.Column(elem_id="results"):
         for name, kind in PARTS.items():
             if name == "curves":
-                chosen = _choices(shown["choices"], visible=shown[name] is not None)
+                axes = _axes(shown["choices"], visible=shown[name] is not None)
             parts[name] = component(kind, value=shown[name], elem_id=f"results-{name}")
+    row, *chosen = axes
     gr.on([choice.change for choice in chosen], on_curve, chosen, parts["curves"], **CHANGING)
-    tab.select(on_arrive, chosen, [chosen[-1], *parts.values()], **PRIVATE)
+    tab.select(on_arrive, chosen, [row, chosen[-1], *parts.values()], **PRIVATE)
 
 
-def _choices(tasks: list[str], visible: bool) -> list[gr.Radio]:
-    """What the curves are of: metric, axis, task."""
-    with gr.Row(elem_id="results-axes", visible=visible):
+def _axes(tasks: list[str], visible: bool) -> list[Any]:
+    """The row that holds what the curves are of, and that: metric, axis, task."""
+    with gr.Row(elem_id="results-axes", visible=visible) as row:
         metric = gr.Radio(METRIC_CHOICES, value="success", label="Curve", elem_id="results-metric")
         axis = gr.Radio(AXIS_CHOICES, value="step", label="Over", elem_id="results-axis")
         task = gr.Radio(tasks, value=ALL, label="Of", elem_id="results-task")
-    return [metric, axis, task]
+    return [row, metric, axis, task]
 
 
 def results_view(metric: Any = None, axis: Any = None, task: Any = None) -> dict[str, Any]:
@@ -83,9 +84,10 @@ def _first(said: list[list[str]]) -> list[list[str]]:
 
 
 def on_arrive(metric: Any, axis: Any, task: Any) -> tuple[Any, ...]:
-    """The tasks to choose from, then the parts as they are now."""
+    """Whether there are curves to choose, the tasks to choose from, then the parts as they are now."""
     shown = results_view(metric, axis, task)
-    return gr.Radio(shown["choices"]), *(shown[name] for name in PARTS)
+    axes = gr.Row(visible=shown["curves"] is not None)
+    return axes, gr.Radio(shown["choices"]), *(shown[name] for name in PARTS)
 
 
 def on_curve(metric: Any, axis: Any, task: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmreason.analysis.comparison.gains import gain_of_control
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
@@ -26,6 +27,7 @@ DIFFERS = (
 )
 
 MOSTLY = 0.5  # of what joint gains
+OF_CONTROLS = frozenset(map(gain_of_control, CONTROL_WORDS))  # where they gain over joint, without factorizing
 
 
 def cost_claim(results: Results | None, why_not: str) -> list[list[str]]:
@@ -119,6 +121,12 @@ def _other_setups(found: Comparison) -> list[list[str]]:
     return lines
 
 
+def _includes_zero(gain: Mapping[str, Any]) -> bool:
+    """Is its interval known, and zero in it?"""
+    low, high = gain["ci95"] or (1, -1)
+    return low <= 0 <= high
+
+
 def _authors_setting(found: Comparison) -> list[list[str]]:
     """Set-up P, as far as it is."""
     row = found.setups.get("P")
@@ -132,10 +140,11 @@ def _authors_setting(found: Comparison) -> list[list[str]]:
             if row.get(key):
                 why.append(f"the {name} alone {registered_gain(row[key])}")
         said += f"; {' and '.join(why)}" * bool(why)
-        learnt = row.get("gain_factorized_over_base")
-        if learnt and learnt["ci95"] and learnt["ci95"][0] <= 0 <= learnt["ci95"][1]:
-            said += f"; neither arm learns there (factorized over the start {registered_gain(learnt)}), which says "
-            said += "nothing of what would differ if they did"
+        learnt = [row[key] for key in ("gain_factorized_over_base", "gain_unified_over_base") if row.get(key)]
+        if len(learnt) == 2 and all(map(_includes_zero, learnt)):
+            factorized, joint = map(registered_gain, learnt)
+            said += f"; neither arm learns there (over the start factorized {factorized} and joint {joint}), which "
+            said += "says nothing of what would differ if they did"
     else:
         said = f"not known yet: {setup_progress(row)}"
     return [
@@ -210,7 +219,8 @@ def reward_setbacks(found: Comparison) -> list[str]:
             )
     for name, row in found.setups.items():
         for key, words in gains_of(row).items():
-            if (row[key]["ci95"] or [0, 0])[1] < 0:
+            low, high = row[key]["ci95"] or (0, 0)
+            if low > 0 if key in OF_CONTROLS else high < 0 and key != "gain_joint_over_base":
                 said.append(f"in set-up {name}, {words}: {registered_gain(row[key])}")
         said += _leaked_credit(name, row)
     if found.missing:

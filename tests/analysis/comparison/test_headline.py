@@ -59,6 +59,9 @@ def test_only_seeds_that_both_arms_have_are_compared():
     found = compare(BASE, RUNS[:-1], PROTOCOL)  # the last factorized run is missing
     assert {len(row[arm]) for row in found["by_task"].values() for arm in ARMS} == {len(found["paired_seeds"])}
     assert found["paired_seeds"] == [0, 1] and len(found["joint"]["seeds"]) == 2
+    assert [[curve["seed"] for curve in found["curves"][arm]["seeds"]] for arm in ARMS] == [[0, 1], [0, 1]]
+    alone = [made_run("swapped", 7, 0.2), *RUNS[:-1]]  # a control whose partner is missing
+    assert compare(BASE, alone, PROTOCOL)["controls"] == compare(BASE, RUNS[:-1], PROTOCOL)["controls"]
     with pytest.raises(ConfigError, match="no finished seed in common"):
         compare(BASE, RUNS[:1], PROTOCOL)
 
@@ -68,6 +71,9 @@ def test_the_first_look_is_the_comparison_of_the_seeds_planned_first():
     two = replace(PROTOCOL, first_look=2)
     assert compare(BASE, runs, two)["first_look"] == compare(BASE, runs[:4], two)["difference"]
     assert "first_look" not in compare(BASE, runs[:4], two)  # nothing was added
+    lost = [run for run in runs if run["seed"] != 1]
+    found = compare(BASE, lost, two)
+    assert len(found["first_look"]["seeds"]) == 1 and len(found["added"]["seeds"]) == 2  # by seed, not by place
 
 
 def test_a_sign_flip_test_is_exact():

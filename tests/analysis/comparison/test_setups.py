@@ -20,7 +20,7 @@ from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import SETUPS, SHIPPED, Arm, P
 from mmreason.analysis.statistics import t_interval
-from mmreason.analysis.tables import READINGS, gains_of, gains_table, setup_table
+from mmreason.analysis.tables import gains_of, gains_table, readings_of, setup_table
 from mmreason.errors import ConfigError
 from mmreason.sampling.config import SamplingConfig
 from tests.helpers.learning import fresh_pipe
@@ -108,14 +108,14 @@ def test_the_table_of_gains_has_a_row_for_every_reading_with_the_two_arms_that_i
     known = {key: dict(enumerate(rng.uniform(0.3, 0.9, 6))) for key in keys}
     found = of_values(setup, known) | {"measure": setup.measure}
     lines = gains_table({"setups": {name: found}}).splitlines()[2:]
-    gains = [gain for gain in READINGS if found.get(gain)]
-    assert gains and len(lines) == len(gains)
-    for gain, line in zip(gains, lines, strict=True):
+    readings = readings_of(found)
+    assert readings and len(lines) == len(readings)
+    for (gain, words), line in zip(readings.items(), lines, strict=True):
         second, first = compared(gain, found)
         ratios = [known[second][seed] / known[first][seed] for seed in range(6)]
         assert found[gain]["mean"] == pytest.approx(np.exp(np.mean(np.log(ratios))) - 1)
         rates = " | ".join(f"{np.mean([*known[key].values()]):.3f}" for key in ("base", first, second))
-        assert f"set-up {name}, {READINGS[gain]}" in line
+        assert f"set-up {name}, {words}" in line
         assert f"(6 seeds) | {rates} | {found[gain]['mean']:+.1%}" in line
     over_base = f"{found['gain_factorized_over_base']['mean']:+.1%}"
     assert any(line.split(" | ")[-1].startswith(over_base) for line in lines)
@@ -421,13 +421,29 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
     [
         (["--setup", "Z"], "--setup must be one of P, P-trajectory, A, B, B-masks, C, C-controls, C-long, got 'Z'"),
         (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
-        (["--setup", "P", "--beside", "0"], "--beside must be at least 1"),
+        (["--setup", ""], "--setup must be one of P"),
+        (["--setup", "P", "--only", "start-100", "--ship", "here"], "--ship is of all runs of an arm"),
+        (["--setup", "P", "--out", "README.md", "--readme", "README.md"], "--readme must be another file than --out"),
+        (["--setup", "P", "--summary", "--out", "README.md"], "README.md' is not JSON"),
         (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
         (["--deadline", "3"], "--beside and --deadline are of a --setup"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(words, says, capsys):
     assert main(["reproduce", *words]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--beside", "0"], "--beside must be a whole number from 1 to 1024, got '0'"),
+        (["--deadline", "nan"], "--deadline must be 0 (none) or a number from 1 to 10000000, got 'nan'"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(words, says, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["reproduce", "--setup", "P", *words])
     assert says in capsys.readouterr().err
 
 

@@ -183,6 +183,7 @@ def test_missing_runs_are_said():
 def test_the_authors_own_setting_is_said_as_registered_and_not_summarised_before_it_is_complete():
     row = {"runs": {"finished": 3, "registered": 50}, "pilots": {"0.0001": 0.5}, "pilots_registered": 3}
     row |= {"learning_rate": None, "registered": "c" * 40, "gain_separate_over_unified": None}
+    row |= {"joint_pooled_trace": None}
     content = written() | {"setups": {"P": row}, "registered": "c" * 40}
     text = " ".join(line for _, line in setup_claim(Comparison.model_validate(content)))
     assert "1 of 3 pilots done" in text and "3 of 50 runs done" in text and "cccccccccccc" in text
@@ -259,7 +260,7 @@ def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
     known = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": [0.02] * 3}
     by_trace, by_turn = (f"gain_factorized_{each}_over_joint_{each}" for each in ("trace", "turn"))
     setups = {
-        "P": {"gain_separate_over_unified": known, by_trace: None},
+        "P": {"gain_separate_over_unified": known, by_trace: None, "joint_pooled_trace": known},
         "A": {by_trace: known | {"ci95": None}, by_turn: known | {"mean": 0.03}},
         "B": {},
     }
