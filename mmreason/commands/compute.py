@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from mmreason import limits
+from mmreason.commands._options.again import again
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
@@ -69,6 +70,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     if args.shape is not None:
         return _by_formula(args)
+    command = again("compute", add_arguments, args, "problems", "seed", "difficulty")
     args.output = args.output or "assets/results/compute.json"
     args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
@@ -112,8 +114,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "sampling": {name: getattr(config, name) for name in ("temperature", "num_steps", "threshold")},
         "fingerprints": {"diffusion": base.fingerprint, "ar": ar.fingerprint},
         "machine": {"device": device, "threads": torch.get_num_threads(), "processor": platform.machine()},
-        "command": f"python -m mmreason compute --problems {args.problems} --seed {args.seed} "
-        f"--difficulty {' '.join(args.difficulty)}",
+        "command": command,
     }
     write_json(args.output, result, indent=1)
     update_readme(args.readme, {"compute": cost_table(result)})

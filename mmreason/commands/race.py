@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from mmreason import limits
+from mmreason.commands._options.again import again
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import HOW, task_named
 
@@ -35,9 +36,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
     from mmreason.tasks import make_problem
-    from mmreason.tasks.own import source_of
     from mmreason.traces.sheet import sheet_value
 
+    chosen = ("task", "difficulty", "seed", "sampling_seed", "against")
+    command = again("race", add_arguments, args, *chosen, without=("out", "gif"))
     args.task = task_named(args.task)
     check_rival(args.against)
     check_files({"--out": args.out, "--gif": args.gif})
@@ -52,10 +54,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             print(f"{name}: {passes} forward passes", file=sys.stderr, flush=True)
     assert race is not None, "a race ends with its record"
     sheet = joint_sheet(arms)
-    race["command"] = (
-        f"python -m mmreason race --task {source_of(args.task)} --difficulty {args.difficulty} --seed {args.seed} "
-        f"--sampling_seed {args.sampling_seed} --against {args.against}"
-    )
+    race["command"] = command
     race["sheet"] = sheet_value(sheet)
     write_json(args.out, race)
     if args.gif is not None:

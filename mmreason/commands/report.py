@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason import limits
+from mmreason.commands._options.again import again
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.places import CHECKPOINTS_PAGE
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.handed import Handed
     from mmreason.records import DIFFICULTIES
 
+    command = again("report", add_arguments, args, "checkpoint", "problems", "seed", "temperature")
     args.tasks = named(args.tasks)
     history_path = Path(args.history) if args.history else Path(args.checkpoint) / "TRAINING.md"
     if not os.path.isfile(history_path):
@@ -69,14 +71,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         by_difficulty[difficulty] = evaluate(pipe, tasks, [difficulty], args.problems, args.seed, config)
     result = {
         "fingerprint": pipe.fingerprint,
-        "command": f"python -m mmreason report --checkpoint {args.checkpoint} --problems {args.problems} "
-        f"--seed {args.seed} --temperature {limits.exactly(args.temperature)}",
+        "command": command,
         "seed": args.seed,
         "temperature": args.temperature,
         "num_steps": config.num_steps,
         "threshold": config.threshold,
         "by_difficulty": by_difficulty,
     }
+    if args.history:
+        result["history"] = args.history
     write_json(args.results, others() | {name: result}, indent=1)  # as they are by now
     update_readme(args.readme, {f"success:{name}": success_table(by_difficulty)})
     parameters = sum(p.numel() for p in pipe.transformer.parameters())

@@ -80,8 +80,10 @@ def _cards() -> list[tuple[Path, str]]:
         if loaded is None or loaded[0] != row["fingerprint"]:
             continue  # its figures are of other weights
         _, parameters, causal = loaded
-        history = (folder / "TRAINING.md").read_text(encoding="utf-8")
-        card, path = model_card(name, row, parameters, history, causal), folder / "README.md"
+        history, path = places.ROOT / row.get("history", folder / "TRAINING.md"), folder / "README.md"
+        if not history.is_file():
+            continue  # it was made elsewhere
+        card = model_card(name, row, parameters, history.read_text(encoding="utf-8"), causal)
         if not path.is_file() or path.read_text(encoding="utf-8") != card:
             found.append((path, card))
     return found

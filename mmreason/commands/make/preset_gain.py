@@ -8,7 +8,6 @@ start over.
 from __future__ import annotations
 
 import argparse
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.analysis.preset_gain import read_gain, summary
+from mmreason.commands._options.again import again
+from mmreason.commands._options.threads import add_threads
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
@@ -30,21 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=list(PRESETS), default=next(iter(PRESETS)))
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
     parser.add_argument("--seeds", type=int, default=10, metavar="N")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of each training (default: 2)")
+    add_threads(parser, 2)
     parser.add_argument("--output", default="assets/results/preset_gain.json", metavar="FILE")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Train every seed that is missing and write the summary after each; returns ``written``, the path."""
-    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.commands._options.checkpoint import checkpoint_name, load_pipeline
 
     if args.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {args.seeds}")
     found = {
-        "command": f"python -m mmreason make preset-gain --preset {shlex.quote(args.preset)} "
-        f"--checkpoint {args.checkpoint} --seeds {args.seeds}",
+        "command": again("make preset-gain", add_arguments, args, "preset", "checkpoint", "seeds"),
         "preset": args.preset,
-        "checkpoint": Path(args.checkpoint).name,
+        "checkpoint": checkpoint_name(args.checkpoint),
         "fingerprint": load_pipeline(args.checkpoint).fingerprint,
         "settings": PRESETS[args.preset].stored(),
     }

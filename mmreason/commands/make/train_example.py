@@ -17,6 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmreason import limits
+from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.threads import add_threads
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import BOTH, PRESETS
@@ -34,8 +37,8 @@ HELP = "the run that the tab Train shows a newcomer"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``make train-example``."""
-    parser.add_argument("--steps", type=int, help="default: the preset's")
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    add_number(parser, limits.STEPS, says="default: the preset's")
+    add_threads(parser, 2)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:

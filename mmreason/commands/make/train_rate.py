@@ -6,6 +6,8 @@ import argparse
 import time
 from typing import Any
 
+from mmreason.commands._options.again import again
+
 HELP = "what a rollout and its update cost on this machine, for the page's estimates"
 
 
@@ -17,27 +19,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns ``written``, the path."""
-    from pathlib import Path
-
     import torch
 
     from mmreason.analysis.train_rate import FILES, SIZES, measure_rate
-    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.commands._options.checkpoint import checkpoint_name, load_pipeline
     from mmreason.disk import write_json
+    from mmreason.training.hardware import fair_clock
 
     on_gpu = torch.cuda.is_available()
     torch.set_num_threads(1)
     pipe = load_pipeline(args.checkpoint)
     start_seconds, fingerprint = time.process_time(), pipe.fingerprint  # of the weights as they were loaded
     measure_rate(pipe, ["maze"], ["hard"], SIZES[on_gpu])  # the first of each kernel is slow
-    rates = measure_rate(pipe, sizes=SIZES[on_gpu], clock=time.perf_counter if on_gpu else time.process_time)
+    rates = measure_rate(pipe, sizes=SIZES[on_gpu], clock=fair_clock())
     content = {
         "machine": torch.cuda.get_device_name() if on_gpu else "one CPU thread",
-        "checkpoint": Path(args.checkpoint).name,
+        "checkpoint": checkpoint_name(args.checkpoint),
         "fingerprint": fingerprint,
         "start_seconds": round(start_seconds, 2),
         "rates": rates,
-        "command": f"python -m mmreason make train-rate --checkpoint {args.checkpoint}",
+        "command": again("make train-rate", add_arguments, args, "checkpoint"),
     }
     path = args.output or f"assets/results/{FILES[on_gpu]}"
     write_json(path, content, indent=1)
