@@ -248,6 +248,13 @@ def trace_rewards(trace: Trace) -> tuple[float, float | None]:
     return sum(text) / max(len(text), trace.problem.turns + 1), sum(image) / len(image) if image else None
 
 
+def mean_rewards(traces: Sequence[Trace]) -> tuple[float, float | None]:
+    """Text and image reward of ``traces`` on average: image of those that have one, None where none has."""
+    rewards = [trace_rewards(trace) for trace in traces]
+    image = [score for _, score in rewards if score is not None]
+    return sum(score for score, _ in rewards) / len(rewards), sum(image) / len(image) if image else None
+
+
 @dataclass(frozen=True, slots=True)
 class BlockMask:
     """Who sees whom in packed rows that split into C clean columns and noisy blocks.

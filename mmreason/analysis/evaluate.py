@@ -14,7 +14,7 @@ from mmreason.analysis.pictures import PICTURES, Replaced, says_the_answer
 from mmreason.analysis.statistics import mean_interval, wilson
 from mmreason.analysis.statistics import pass_at as pass_at_k
 from mmreason.errors import ConfigError
-from mmreason.records import DIFFICULTIES, Cost, Trace, trace_rewards
+from mmreason.records import DIFFICULTIES, Cost, Trace, mean_rewards
 from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import task_named
 from mmreason.training.validation import answers_by_task, held_out, solve_problems, success_by_task
@@ -118,10 +118,10 @@ def check_choice(
 def summary(traces: Sequence[Trace], generations: int = 1) -> dict[str, Any]:
     """What ``evaluate`` says of scored ``traces``, ``generations`` of each problem."""
     success, answers = success_by_task(traces), answers_by_task(traces)
-    text, image = _mean_rewards(traces)
+    text, image = mean_rewards(traces)
     by_task = {}
     for task, own in _grouped(traces, "task").items():
-        own_text, own_image = _mean_rewards(own)
+        own_text, own_image = mean_rewards(own)
         by_task[task] = {
             "success": success[task],
             "answer_accuracy": answers[task],
@@ -152,12 +152,6 @@ def _grouped(traces: Sequence[Trace], name: str) -> dict[str, list[Trace]]:
     for trace in traces:
         groups.setdefault(getattr(trace.problem, name), []).append(trace)
     return groups
-
-
-def _mean_rewards(traces: Sequence[Trace]) -> tuple[float, float | None]:
-    rewards = [trace_rewards(trace) for trace in traces]
-    image = [score for _, score in rewards if score is not None]
-    return sum(score for score, _ in rewards) / len(rewards), sum(image) / len(image) if image else None
 
 
 def _reason(sentence: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from mmreason.analysis.comparison.prediction import INTERFERENCE
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
 from mmreason.analysis.comparison.series import PILOT_START, Series
-from mmreason.analysis.comparison.setups import Arm, Setup
+from mmreason.analysis.comparison.setups import Setup
 from mmreason.analysis.statistics import FEWEST_SEEDS, sign_flip, t_interval
 from mmreason.rewards.assignment import GRANULARITIES, TO_GO, WHITENED
 
@@ -41,7 +41,7 @@ def summary(series: Series) -> dict[str, Any]:
     Nothing is computed of an arm before its registered number of seeds is complete.
     """
     setup = series.setup
-    complete = [arm for arm in setup.arms if all(series.has(run.name) for run in _runs(setup, arm))]
+    complete = [arm for arm in setup.arms if all(series.has(run.name) for run in setup.runs_of(arm))]
     found: dict[str, Any] = {
         "measure": setup.measure,
         "primary": PRIMARY[setup.primary[1], setup.primary[0]],
@@ -53,7 +53,7 @@ def summary(series: Series) -> dict[str, Any]:
         "pilot_problems": setup.pilot_problems * len(setup.protocol.tasks),
         "seeds": setup.seeds if len(complete) == len(setup.arms) else None,
     }
-    ends = {arm.key: {run["seed"]: run["end"] for run in series.outcomes(_runs(setup, arm))} for arm in complete}
+    ends = {arm.key: {run["seed"]: run["end"] for run in series.outcomes(setup.runs_of(arm))} for arm in complete}
     if complete and all(series.has(f"start-{seed}") for seed in setup.seeds):
         ends["base"] = dict(zip(setup.seeds, (start["end"] for start in series.starts(setup.seeds)), strict=True))
     (other,) = (name for name in MEASURES if name != setup.measure)
@@ -124,10 +124,6 @@ def compared(gain: str, known: Mapping[str, Any]) -> tuple[str, str]:
 def granularity_over_base(known: Mapping[str, Any]) -> str:
     """Which arms are compared with the start: those by turn, where factorized by turn is known."""
     return "turn" if known.get("factorized_turn") else "trace"
-
-
-def _runs(setup: Setup, arm: Arm) -> list[Any]:
-    return [run for run in setup.runs if (run.arm, run.granularity) == (arm.name, arm.granularity)]
 
 
 def over_seeds(values: Sequence[float]) -> dict[str, Any]:

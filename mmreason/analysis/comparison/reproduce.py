@@ -21,7 +21,7 @@ from mmreason.analysis.comparison.prediction import INTERFERENCE, predict
 from mmreason.analysis.comparison.protocol import ARMS, Protocol, Run
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import CheckpointError, ConfigError
-from mmreason.records import Problem, Trace, trace_rewards
+from mmreason.records import Problem, Trace, mean_rewards
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fastest_device
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.trainer import Trainer
@@ -263,23 +263,15 @@ def outcomes_of(traces: list[Trace]) -> dict[str, Any]:
     by_task: dict[str, list[Trace]] = {}
     for trace in traces:
         by_task.setdefault(trace.problem.task, []).append(trace)
-    rewards = {task: _mean_rewards(own) for task, own in by_task.items()}
+    names = ("text_reward", "image_reward")
+    rewards = {task: dict(zip(names, mean_rewards(own), strict=True)) for task, own in by_task.items()}
     return {
         "success": success_by_task(traces),
         "answer_accuracy": answers_by_task(traces),
-        "text_reward": _mean([row["text_reward"] for row in rewards.values()]),
-        "image_reward": _mean([row["image_reward"] for row in rewards.values()]),
+        **{name: _mean([row[name] for row in rewards.values()]) for name in names},
         "rewards": rewards,
         "solved": {task: "".join(str(int(trace.success)) for trace in own) for task, own in by_task.items()},
         "answered": {task: "".join(str(int(answered_right(t))) for t in own) for task, own in by_task.items()},
-    }
-
-
-def _mean_rewards(traces: list[Trace]) -> dict[str, float | None]:
-    rewards = [trace_rewards(trace) for trace in traces]
-    return {
-        "text_reward": _mean([text for text, _ in rewards]),
-        "image_reward": _mean([image for _, image in rewards]),
     }
 
 

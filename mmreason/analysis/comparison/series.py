@@ -132,9 +132,7 @@ class Series:
         if names:
             raise ConfigError(f"--ship needs all runs of {' and '.join(ARMS)}, missing: {', '.join(names)}")
         by_arm = {
-            (arm.name, arm.granularity): self.outcomes(
-                [run for run in self.setup.runs if (run.arm, run.granularity) == (arm.name, arm.granularity)]
-            )
+            (arm.name, arm.granularity): self.outcomes(self.setup.runs_of(arm))
             for arm in self.setup.arms
             if arm.name in ARMS
         }

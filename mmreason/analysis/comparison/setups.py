@@ -69,6 +69,10 @@ class Setup:
                 found += [Run(arm.name, arm.granularity, seed) for arm in arms if seed < first + arm.seeds]
         return found
 
+    def runs_of(self, arm: Arm) -> list[Run]:
+        """Those of one arm, seed by seed."""
+        return [run for run in self.runs if (run.arm, run.granularity) == (arm.name, arm.granularity)]
+
     @property
     def seeds(self) -> list[int]:
         return sorted({run.seed for run in self.runs})

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmreason.disk import write_whole
+from mmreason.errors import ConfigError
 from mmreason.places import ASSETS, ROOT
 
 if TYPE_CHECKING:
@@ -78,13 +79,13 @@ def wait_for(address: str, process: subprocess.Popen[Any]) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"the app ended with exit code {process.returncode}")
+            raise ConfigError(f"the app ended with exit code {process.returncode}")
         try:
             urllib.request.urlopen(address, timeout=2).close()
             return
         except OSError:
             time.sleep(0.3)
-    raise RuntimeError(f"the app did not answer within {START_SECONDS} s")
+    raise ConfigError(f"the app did not answer within {START_SECONDS} s")
 
 
 def chromium() -> str:
@@ -92,7 +93,7 @@ def chromium() -> str:
     for name in BROWSERS:
         if path := shutil.which(name):
             return path
-    raise RuntimeError(f"no browser found; install one of {', '.join(BROWSERS)}")
+    raise ConfigError(f"no browser found; install one of {', '.join(BROWSERS)}")
 
 
 def take(address: str, folder: Path) -> list[Path]:

@@ -20,7 +20,7 @@ from accelerate import Accelerator
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import Trace, trace_rewards
+from mmreason.records import Trace, mean_rewards
 from mmreason.rewards.custom import Reward, RewardFunction, as_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
@@ -234,8 +234,7 @@ class Trainer:
         self.grpo.learner.meet()
         if len(traces) < len(self.held_out):
             return {}
-        rewards = [trace_rewards(trace) for trace in traces]
-        image = [i for _, i in rewards if i is not None]
+        text, image = mean_rewards(traces)
         if on_held_out is not None and self.accelerator.is_main_process:
             with self.run.writing():
                 on_held_out(traces, self.step)
@@ -243,8 +242,8 @@ class Trainer:
             "success": success_by_task(traces),
             "solved": "".join(str(int(trace.success)) for trace in traces),  # of the problems in order, to be paired
             "eval_seconds": time.perf_counter() - began,
-            "eval_text_reward": sum(t for t, _ in rewards) / len(rewards),
-            "eval_image_reward": sum(image) / len(image) if image else None,
+            "eval_text_reward": text,
+            "eval_image_reward": image,
         }
 
     def _save(self) -> None:
