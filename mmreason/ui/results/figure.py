@@ -9,6 +9,7 @@ from mmreason.analysis.comparison.protocol import HEADLINE_NAME
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
 from mmreason.analysis.comparison.setups import SETUPS
+from mmreason.analysis.statistics import FEWEST_SEEDS
 from mmreason.analysis.tables import readings_of
 from mmreason.ui.results.words import redraws
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
@@ -142,12 +143,15 @@ def gains_chart(found: Comparison | None) -> Data | None:
     """What factorizing gained over joint in every comparison and reading of it, in %, beside the paper's."""
     if found is None:
         return None
-    rows = [(f"{HEADLINE_NAME}, by {found.granularity}", found.gain_over_joint.mean, found.gain_over_joint.ci95)]
+    first, enough = found.gain_over_joint, len(found.paired_seeds) >= FEWEST_SEEDS
+    rows = [(f"{HEADLINE_NAME}, by {found.granularity}", first.mean, first.ci95)] * enough
     named = []
     for name, row in found.setups.items():
         known = {words: row[key] for key, words in readings_of(row).items() if row[key]["ci95"]}
         rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items()]
         named += [f"{name} is {SETUPS[name].says}"] * bool(known)
+    if not rows:
+        return None
     drawn, ticks = _upwards(rows, "%")
     paper = 100 * found.paper["gain_over_joint"]
     low, high = around([0, paper, *(bound for point in drawn for bound in point[2:4])])

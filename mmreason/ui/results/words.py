@@ -53,6 +53,8 @@ def reward_title(found: Comparison | None) -> str:
     if found is None:
         return "Rewarding words and pictures apart"
     paper = signed(found.paper["gain_over_joint"])
+    if len(found.paired_seeds) < FEWEST_SEEDS:
+        return "Rewarding words and pictures apart: too few seeds to tell"
     if found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"]:
         return f"Rewarding words and pictures apart: the paper’s {paper} is not reproduced here"
     if found.difference.ci95[0] > 0:
@@ -203,7 +205,8 @@ def reward_setbacks(found: Comparison) -> list[str]:
     if before := found.protocol.get("looks_before"):
         said.append(f"{_count(before, 'earlier comparison')} on the same problems showed no clear difference")
     if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
-        excluded = ", which its interval excludes" * (found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"])
+        below = found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"]
+        excluded = ", which its interval excludes" * (below and len(found.paired_seeds) >= FEWEST_SEEDS)
         said.append(f"the gain over joint is smaller than the paper's{excluded}")
     if found.gain_over_base.mean < found.paper["gain_over_base"]:
         said.append("the gain over base is smaller than the paper's")

@@ -275,6 +275,10 @@ def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
     assert chart["x"]["low"] < -1 and chart["x"]["high"] > 11.2
     assert "P is the authors' setting, as near as we come" in chart["says"] and "B is" not in chart["says"]
     assert gains_chart(None) is None
+    two = written() | {"paired_seeds": [0, 1]}
+    assert gains_chart(Comparison.model_validate(two)) is None  # too few for an interval, and nothing else is known
+    assert reward_title(Comparison.model_validate(two)).endswith("too few seeds to tell")
+    assert not [said for said in reward_setbacks(Comparison.model_validate(two)) if "its interval excludes" in said]
 
 
 def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interval():
