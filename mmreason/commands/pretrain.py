@@ -84,12 +84,32 @@ def _check_kind(args: argparse.Namespace, public: bool) -> None:
         )
     config, other = (ColdStartConfig, PretrainConfig) if public else (PretrainConfig, ColdStartConfig)
     flag = given_beside(args, config, other)
+    new = next((f"--{name}" for name, left in OF_OURS.items() if getattr(args, name) != left), None)
     if public:
-        flag = flag or next((f"--{name}" for name, left in OF_OURS.items() if getattr(args, name) != left), None)
+        flag = flag or new
     if flag is not None:
         whose = f"a policy of ours; of {args.checkpoint!r}" if public else "checkpoints of public families, of which"
         raise ConfigError(f"{flag} is for {whose} adapters are trained")
+    if args.checkpoint is not None and new is not None:
+        raise ConfigError(f"{new} is for a new policy, got --checkpoint {args.checkpoint!r} too, which has its own")
+    if args.image_tokenizer is not None and args.vq_steps != OF_OURS["vq_steps"]:
+        raise ConfigError("--vq_steps is for a new image tokenizer, got --image_tokenizer as well")
+    if sizes := _sizes(args):
+        from mmreason.models.configuration import InterleavedDiffusionConfig
+
+        InterleavedDiffusionConfig(**sizes).check_sizes()
     build(config, values_of(args, config))
+
+
+def _sizes(args: argparse.Namespace) -> dict[str, Any]:
+    """Those of a new policy that were asked for; none where it is to be as ours are."""
+    if not (args.hidden_size or args.num_hidden_layers or args.num_attention_heads):
+        return {}
+    width = args.hidden_size or 192
+    heads = args.num_attention_heads or max(1, width // 64)
+    sizes = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": heads}
+    layers = args.num_hidden_layers
+    return sizes | ({"num_hidden_layers": layers, "hint_layer": max(1, layers - 2)} if layers else {})
 
 
 def _cold_start(args: argparse.Namespace, directory: RunDirectory) -> dict[str, Any]:
@@ -144,10 +164,12 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
 
     from mmreason.commands._options.checkpoint import load_pipeline
     from mmreason.errors import ConfigError
+    from mmreason.records import DIFFICULTIES
     from mmreason.sampling.pipeline import fastest_device
     from mmreason.training.run.progress import ProgressLine
-    from mmreason.training.supervised.pretrain import build_policy, pretrain
-    from mmreason.training.supervised.vqvae import VQTrainConfig, codes_needed, evaluate_vqvae, train_vqvae
+    from mmreason.training.supervised.pretrain import check_lessons, pretrain
+    from mmreason.training.supervised.vqvae import HELD_OUT, VQTrainConfig, codes_needed, evaluate_vqvae, train_vqvae
+    from mmreason.training.validation import held_out
 
     device = fastest_device()
     policy = tokenizer = scheduler = None
@@ -157,6 +179,12 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
         args.attention = args.attention or pipe.transformer.config.attention
         args.turn = args.turn or pipe.transformer.config.turn
     config = _config(args, directory)
+    if pipe is not None and args.checkpoint:
+        check_lessons(config, pipe.vocabulary, pipe.transformer.config.causal)
+    else:
+        check_lessons(config)
+    if start is None:
+        held_out(list(config.corpus.tasks), DIFFICULTIES, HELD_OUT, args.seed, "test")  # for the image tokenizer
     if not args.resume:
         with directory.writing():
             directory.clear()
@@ -179,27 +207,12 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
             VQTrainConfig(codes_needed(tasks), args.vq_steps, seed=args.seed, tasks=tasks),
             lambda step, total, loss: line.show(step, total, {"loss": loss}),
         )
+        _keep(directory, vqvae)
         report = evaluate_vqvae(vqvae, tasks=tasks)
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
-        _keep(directory, vqvae)
-    if policy is None and (args.hidden_size or args.num_hidden_layers or args.num_attention_heads):
-        from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
-
-        width = args.hidden_size or 192
-        sizes: dict[str, Any] = {
-            "causal": config.corpus.causal,
-            "hidden_size": width,
-            "intermediate_size": 4 * width,
-            "num_attention_heads": args.num_attention_heads or max(1, width // 64),
-        }
-        if args.num_hidden_layers:
-            layers = args.num_hidden_layers
-            sizes |= {"num_hidden_layers": layers, "hint_layer": max(1, layers - 2)}
-        vocabulary = Vocabulary.of(build_text_tokenizer(config.corpus.tasks), vqvae.config["num_vq_embeddings"])
-        policy = build_policy(vocabulary, args.seed, **sizes)
     line, show = _shown("policy", config.steps)
     vqvae.to(device)  # pyright: ignore[reportArgumentType]
-    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer, scheduler)
+    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer, scheduler, _sizes(args))
     line.close("")
     return metrics
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedConfig
 
 from mmreason import limits
+from mmreason.errors import ConfigError
 from mmreason.limits import Number, Whole
 
 SIZES = (
@@ -59,6 +60,11 @@ class InterleavedDiffusionConfig(PreTrainedConfig):
         """Raise ConfigError, which names the field, where a size is none that a network can have."""
         for limit in SIZES:
             limit.check_stored(getattr(self, limit.name), f"{limit.name} of the transformer")
+        if self.hidden_size % (2 * self.num_attention_heads):
+            raise ConfigError(
+                f"hidden_size of the transformer must be a multiple of twice its {self.num_attention_heads} attention "
+                f"heads, got {self.hidden_size}"
+            )
 
     @property
     def head_dim(self) -> int:

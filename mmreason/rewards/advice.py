@@ -11,7 +11,7 @@ import numpy as np
 
 from mmreason.records import CELL_PX, EDIT, GRID, NUM_CELLS, Problem, Segment, Step, Trace, parse_boxes
 from mmreason.rewards.verify import Verifier
-from mmreason.tasks import TASKS, atlas, blamed_on, task_named
+from mmreason.tasks import TASKS, atlas, blamed_on, demonstrated, task_named
 from mmreason.tasks.atlas import split_cells
 from mmreason.tasks.picture import PictureTask
 
@@ -56,7 +56,7 @@ def expected_solution(problem: Problem, codes: Codes) -> dict[str, Any] | None:
     """
     if not TASKS[problem.task].demonstrates:
         return None
-    demonstration = TASKS[problem.task].demonstrate(problem.spec)
+    demonstration = demonstrated(problem.task, problem.spec)
     steps = [{"thought": s.thought, "codes": codes.of(problem, s.canvas)} for s in demonstration.steps]
     return {"steps": steps, "answer": demonstration.answer}
 
@@ -93,7 +93,8 @@ def first_wrong(trace: Trace, verifier: Verifier, codes: Codes) -> dict[str, Any
         if segment.verdict is not None and not segment.verdict.right:
             canvas_HW = verifier.shown(trace.problem.task, tokens.tolist())
             thought = trace.segments[index - 1].text if segment.kind == "edit" else ""
-            right = _right_there(trace.problem, segment, thought, canvas_HW, codes)
+            with blamed_on(task_named(trace.problem.task)):
+                right = _right_there(trace.problem, segment, thought, canvas_HW, codes)
             return {
                 "segment": index,
                 "turn": segment.turn,
@@ -138,8 +139,8 @@ def _right_there(
     for thought in task.candidates(problem.spec, canvas_HW):
         words = thought.split()
         boxes = parse_boxes(words)
-        said = words[: words.index(EDIT)]
         if not isinstance(boxes, str):
+            said = words[: words.index(EDIT)]
             verdict = task.check_thought(problem.spec, canvas_HW, said, boxes, segment.turn)
             if verdict.right:
                 after_HW = task.carry_out(problem.spec, canvas_HW, said, segment.turn)

@@ -73,7 +73,7 @@ class Verifier:
                 tokens[list(segment.cells)] = segment.tokens
                 drawn_HW = self.shown(task.name, tokens)
                 if answered:  # of a joint turn, whose words are the answer: nothing is left to draw
-                    verdict = _kept(task, canvas_HW, drawn_HW)
+                    verdict = _kept(task, segment, canvas_HW, drawn_HW)
                     segments.append(replace(segment, verdict=verdict, reward=float(verdict.right)))
                     continue
                 verdict, reward = _edit(task, spec, segment, canvas_HW, drawn_HW)
@@ -118,9 +118,10 @@ def _edit(
     return Verdict(False, f"{wrong} of {len(segment.cells)} cells wrong", share), 0.0
 
 
-def _kept(task: Task, before_HW: np.ndarray, after_HW: np.ndarray) -> Verdict:
+def _kept(task: Task, segment: Segment, before_HW: np.ndarray, after_HW: np.ndarray) -> Verdict:
     changed = int(task.differs(after_HW, before_HW).sum())
-    return Verdict(not changed, f"{changed} cells changed beside the answer" if changed else "kept")
+    share = {"cells": 1.0 - changed / len(segment.cells)}
+    return Verdict(not changed, f"{changed} cells changed beside the answer" if changed else "kept", share)
 
 
 def _index(words: Sequence[str], word: str) -> int:

@@ -44,6 +44,15 @@ def fastest_device() -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+def fingerprint_of(*modules: torch.nn.Module) -> str:
+    """Twelve hex digits of the weights of ``modules``."""
+    digest = hashlib.blake2b(digest_size=6)
+    for module in modules:
+        for name, value in sorted(module.state_dict().items()):
+            digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()
+
+
 @dataclass
 class InterleavedReasoningOutput(BaseOutput):
     """``traces``: one finished trace a problem, in order."""
@@ -201,11 +210,7 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
 
     def current_fingerprint(self) -> str:
         """The same of the weights as they are now, for those who train them."""
-        digest = hashlib.blake2b(digest_size=6)
-        for module in (self.transformer, self.vqvae):
-            for name, value in sorted(module.state_dict().items()):
-                digest.update(name.encode() + value.detach().float().cpu().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self.transformer, self.vqvae)
 
     def sampling_config(self, **changes: Any) -> SamplingConfig:
         """The scheduler's defaults with ``changes``."""

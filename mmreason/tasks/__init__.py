@@ -22,7 +22,7 @@ from mmreason.tasks.chart_refocus import ChartRefocus
 from mmreason.tasks.jigsaw import Jigsaw
 from mmreason.tasks.maze import Maze
 from mmreason.tasks.sudoku import Sudoku
-from mmreason.tasks.task import NO_HINT, Spec, Task
+from mmreason.tasks.task import NO_HINT, Demonstration, Spec, Task
 from mmreason.tasks.transform import Transform
 from mmreason.tasks.visual_search import VisualSearch
 
@@ -128,6 +128,12 @@ def blamed_on(task: Task) -> Iterator[None]:
         raise
     except Exception as error:  # a task of the user's may fail in any way
         raise TaskError(f"the task {task.name} failed: {type(error).__name__}: {one_line(str(error), 200)}") from error
+
+
+def demonstrated(task: str, spec: Spec) -> Demonstration:
+    """The canonical solution that ``task`` shows; raises TaskError where it fails."""
+    with blamed_on(TASKS[task]):
+        return TASKS[task].demonstrate(spec)
 
 
 def picture_of(task: str, canvas_HW: np.ndarray) -> np.ndarray:

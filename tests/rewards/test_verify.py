@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mmreason.records import DIFFICULTIES, EDIT, GRID, Box, Segment, Trace, cell_word, region_mask, trace_rewards
+from mmreason.rewards.scores import segment_score
 from mmreason.rewards.verify import Verifier
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, make_problem
@@ -343,8 +344,10 @@ def test_the_picture_beside_an_answer_is_right_if_it_keeps_the_canvas():
         kept = replace(kept, frames=(committed_at_once(kept.tokens),))
         scored = verifier().score(replace(trace, segments=(*trace.segments, kept)))
         assert scored.success and (scored.segments[-1].reward, scored.segments[-1].verdict.reason) == (1, "kept")
+        assert segment_score(scored.segments[-1], "segments", "cells") == 1
         other = replace(kept, tokens=(kept.tokens[0], int(drawn[2:][drawn[2:] != drawn[1]][0])))
         other = replace(other, frames=(committed_at_once(other.tokens),))
         spoiled = verifier().score(replace(trace, segments=(*trace.segments, other)))
         assert not spoiled.success and spoiled.segments[-1].reward == 0
+        assert segment_score(spoiled.segments[-1], "segments", "cells") == 0.5
         assert "cells changed beside the answer" in spoiled.segments[-1].verdict.reason

@@ -22,6 +22,8 @@ from mmreason.tasks.dataset.rows import Dataset
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import known
+from mmreason.training.supervised.config import CorpusConfig
+from mmreason.training.supervised.corpus import COUNTED, needed_slots
 from tests.helpers.shapes import write_shapes
 
 
@@ -320,6 +322,14 @@ def test_the_pictures_of_a_dataset_are_bounded_in_pixels_and_in_bytes_where_that
     assert len(Dataset(tmp_path / "table", max_bytes=3 * len(content)).rows) == 3
     with pytest.raises(TaskError, match="row 3: field 'image': the pictures may take at most 0 MB in all"):
         Dataset(tmp_path / "table", max_bytes=3 * len(content) - 1)
+
+
+def test_a_policy_has_the_slots_of_the_longest_text_wherever_its_row_stands(tmp_path, own_tasks_forgotten):
+    rows = [GOOD | {"prompt": f"What is number {i}?"} for i in range(COUNTED + 20)]
+    for place in (0, len(rows) - 1):
+        told = [row | ({"answer": "a very light grey"} if i == place else {}) for i, row in enumerate(rows)]
+        task = known(f"data:{folder_of(tmp_path / f'texts_{place}', told)}")
+        assert needed_slots(CorpusConfig(tasks={task: 1.0})) == {task: 6}  # the mark, four words and the end
 
 
 def test_a_dataset_without_rows_of_a_split_says_so(tmp_path, own_tasks_forgotten, capsys):

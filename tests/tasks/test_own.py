@@ -145,3 +145,14 @@ def test_a_task_that_fails_while_it_is_used_is_blamed_by_name(tmp_path, capsys, 
     assert main(line.split()) == 2
     said = capsys.readouterr().err
     assert "the task pebbles failed: ZeroDivisionError" in said.splitlines()[0] and "1 // 0" in said
+
+
+def test_a_demonstration_that_fails_is_blamed_on_its_task_before_anything_is_trained(tmp_path, capsys):
+    head = "def demonstrate(self, spec: Spec) -> Demonstration:"
+    path = written(tmp_path, (head, f"{head}\n        raise KeyError(1)"))
+    kept = tmp_path / "run" / "metrics.jsonl"
+    kept.parent.mkdir()
+    kept.write_text("{}")
+    line = f"pretrain --tasks {path} --output {tmp_path / 'run'} --overwrite --steps 1 --vq_steps 1 --threads 1"
+    assert main(line.split()) == 2
+    assert "the task pebbles failed: KeyError: 1" in capsys.readouterr().err and kept.read_text() == "{}"

@@ -16,6 +16,8 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import make_problem
 from mmreason.tasks.task import NO_HINT
+from mmreason.training.rl.likelihood import pack_traces
+from mmreason.training.rl.order import changed_orders
 from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import CorpusConfig, PretrainConfig
@@ -88,6 +90,18 @@ def test_demonstrations_are_laid_out_as_the_sampler_shows_them(attention, turn):
                     assert set(segments[~noisy_BL[b]].tolist()) <= {0, PADDING}
     assert asked > 0
     assert sum(part.num_problems for part in batches[0]) == 2
+
+
+@pytest.mark.parametrize("attention", ["blocks", "full"])
+@pytest.mark.parametrize("kind", ["text", "image"])
+def test_scored_for_one_modality_a_joint_turn_is_still_committed_in_the_sampled_order(attention, kind):
+    pipe = pipeline_of(random_policy(attention=attention, turn="joint"))
+    config = SamplingConfig(num_steps=3, temperature=1.3, region="full", max_turns=2)
+    traces = pipe([make_problem("maze", "easy", seed) for seed in range(3)], config, [1, 2, 3]).traces
+    wanted = [[segment.modality == kind for segment in trace.segments] for trace in traces]
+    for batch in pack_traces(traces, pipe.layout, wanted=wanted):
+        changed, steps, _ = changed_orders(pipe.transformer, batch, pipe.layout, config)
+        assert steps > 0 and changed == 0
 
 
 def test_an_answer_beside_a_picture_keeps_the_picture():

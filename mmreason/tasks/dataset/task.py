@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -128,11 +128,18 @@ class DataTask(PictureTask):
 
     def demonstrate(self, spec: Spec) -> Demonstration:
         """Name the region, draw the target there, answer."""
+        *thoughts, answer = self._said(spec)
+        return Demonstration(tuple(Step(thought, self.goal(spec)) for thought in thoughts), answer)
+
+    def texts(self) -> Iterator[str]:
+        """All that is said in the demonstrations of its rows; no picture is opened."""
+        for key in self.rows.rows:
+            yield from self._said(self._spec(key))
+
+    def _said(self, spec: Spec) -> list[str]:
+        """The thought where there is one, then the answer."""
         boxes, answer = self.boxes(spec), f"{ANSWER} {' '.join(self.row(spec).answer)}"
-        if not boxes:
-            return Demonstration((), answer)
-        thought = f"{LOOK} {EDIT} {' '.join(box.words for box in boxes)}"
-        return Demonstration((Step(thought, self.goal(spec)),), answer)
+        return [f"{LOOK} {EDIT} {' '.join(box.words for box in boxes)}", answer] if boxes else [answer]
 
     def check_thought(
         self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], boxes: Sequence[Box], turn: int

@@ -137,7 +137,7 @@ class GRPOConfig:
     logging_steps: int = number(1, limits.LOGGING_STEPS)
     warmup_steps: int = number(5, limits.WARMUP_STEPS)
     lr_scheduler_type: str = choice(
-        "constant", SCHEDULES, "the learning rate after the warmup; linear falls to zero at the last step"
+        "constant", SCHEDULES, "the learning rate after the warmup; linear falls to zero after the last step"
     )
     max_grad_norm: float = number(1.0, limits.MAX_GRAD_NORM)
     likelihood: str = choice("trajectory", LIKELIHOODS, "how the log-probability of a rollout is computed")

@@ -53,7 +53,10 @@ def changed_orders(
         masked_KW = (packed.ids_BL[rows_K1, columns_KW] == layout.mask) & real_KW
         now_KW = positions_to_commit(logp_KWV, step, masked_KW, config, words)
         was_KW = committed_TBL[traces_K1, rows_K1, columns_KW] & real_KW
-        changed += int((now_KW != was_KW).any(dim=-1).sum())
+        seen_KW = torch.zeros_like(was_KW)  # of a joint turn only what is scored tells what was committed
+        for kind_W in (within_W < words, within_W >= words):
+            seen_KW |= kind_W & (was_KW & kind_W).any(dim=-1, keepdim=True)
+        changed += int(((now_KW != was_KW) & seen_KW).any(dim=-1).sum())
         steps += len(copies)
         scored_positions += now_KW.numel()
     return changed, steps, scored.flops_of_all_states(model.config, scored_positions)

@@ -1,7 +1,8 @@
 """Runs GRPO in a run directory: resumes, evaluates, saves, stops when asked.
 
 A killed run resumes from its last saved step and ends where an uninterrupted one ends: everything random
-is a function of (seed, step), so weights, optimizer and step number are the whole state.
+is a function of (seed, step), so weights, optimizer, step number and what a curriculum and the skipped updates have
+counted are the whole state.
 """
 
 from __future__ import annotations

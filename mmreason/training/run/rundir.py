@@ -20,7 +20,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from mmreason.disk import append_line, write_json, write_whole
+from mmreason.disk import append_line, finite, write_json, write_whole
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.training.run.traces import HELD_OUT, HELD_OUT_FILE, SAMPLE_FILE, SAMPLES
 
@@ -181,7 +181,7 @@ class RunDirectory:
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``."""
-        append_line(self.path / "metrics.jsonl", json.dumps(row))
+        append_line(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of ``metrics.jsonl``; a torn last line is left out."""

@@ -24,7 +24,13 @@ from mmreason.sampling.views.scoring import log_likelihood
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import ColdStartConfig
 from mmreason.training.supervised.lessons import lesson_batch
-from mmreason.training.supervised.loop import OnStep, check_demonstrated, run_supervised, success_by_difficulty
+from mmreason.training.supervised.loop import (
+    OnStep,
+    check_demonstrated,
+    run_supervised,
+    success_by_difficulty,
+    validation_problems,
+)
 
 RESUME_WITH_OTHER = ("keep_steps", "gradient_checkpointing", "lessons.tokens_per_part")
 
@@ -125,7 +131,8 @@ def cold_start(
     """
     fingerprint = pipe.fingerprint
     state = ColdStart(pipe, config)
-    tasks, count, sampling = list(config.lessons.tasks), config.eval_problems, pipe.sampling_config()
+    seed, sampling = config.lessons.seed, pipe.sampling_config()
+    problems = validation_problems(list(config.lessons.tasks), config.lessons, config.eval_problems)
     with run.held():
         if not resume:
             lesson_batch(config.lessons, pipe, 0)  # a text or a picture that does not fit is refused before this
@@ -138,7 +145,7 @@ def cold_start(
             state,
             steps=state.steps,
             export=pipe.save_pretrained,
-            validate=lambda: success_by_difficulty(pipe, tasks, config.lessons, count, sampling),
+            validate=lambda: success_by_difficulty(pipe, problems, sampling, seed),
             may_differ=RESUME_WITH_OTHER,
             resume=resume,
             on_step=on_step,

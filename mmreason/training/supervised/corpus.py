@@ -23,7 +23,8 @@ from mmreason.layouts.cells import CellsLayout, Piece, clean_length
 from mmreason.layouts.packing import Packed, pack, pack_blocks, row_length
 from mmreason.records import Box, Problem, parse_boxes
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, atlas, hint_labels, make_problem
+from mmreason.tasks import TASKS, atlas, demonstrated, hint_labels, make_problem
+from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.own import known, source_of
 from mmreason.tasks.picture import resized
 from mmreason.tasks.task import NO_HINT
@@ -111,7 +112,7 @@ class Encoder:
 
     def example(self, problem: Problem, full_region: bool = False, first_turn: int = 1) -> Example:
         """The canonical solution of ``problem`` in token ids, its turns numbered from ``first_turn``."""
-        demonstration = TASKS[problem.task].demonstrate(problem.spec)
+        demonstration = demonstrated(problem.task, problem.spec)
         slots = self.layout.slots(problem.task)
         segments: list[tuple[int, np.ndarray | None, np.ndarray]] = []
         for turn, step in enumerate(demonstration.steps, first_turn):
@@ -268,7 +269,7 @@ class DemonstrationBatches(Dataset):
         for problem, full in drawn(config, config.full_share, self.split, index, rng):
             first_turn = 1
             if rng.random() < config.late_start_share:
-                first_turn = int(rng.integers(1, LAST_TURN - problem.turns + 1))
+                first_turn = int(rng.integers(1, max(2, LAST_TURN - problem.turns + 1)))
             examples.append(self.encoder.example(problem, full, first_turn))
         if config.causal:
             examples.sort(key=lambda example: example.length)
@@ -284,14 +285,18 @@ class DemonstrationBatches(Dataset):
 
 def needed_slots(config: CorpusConfig) -> dict[str, int]:
     """Slots of a text by task: the words of the longest one that is demonstrated, at any difficulty, and ``<end>``."""
-    slots = {}
-    for task in config.tasks:
-        texts = []
-        for difficulty, index in itertools.product(TASKS[task].turns, range(COUNTED)):
-            shown = TASKS[task].demonstrate(make_problem(task, difficulty, config.seed, "train", index).spec)
-            texts += [shown.answer, *(step.thought for step in shown.steps)]
-        slots[task] = 1 + max(len(text.split()) for text in texts)
-    return slots
+    return {task: 1 + max(len(text.split()) for text in _texts(task, config.seed)) for task in config.tasks}
+
+
+def _texts(name: str, seed: int) -> Iterator[str]:
+    """What demonstrations of a task say: of every row of a dataset, of many problems of a generator."""
+    task = TASKS[name]
+    if isinstance(task, DataTask):
+        yield from task.texts()
+        return
+    for difficulty, index in itertools.product(task.turns, range(COUNTED)):
+        shown = demonstrated(name, make_problem(name, difficulty, seed, "train", index).spec)
+        yield from (shown.answer, *(step.thought for step in shown.steps))
 
 
 def _parts(lengths: Sequence[int], config: CorpusConfig) -> list[slice]:

@@ -21,7 +21,7 @@ from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.region import boxes_in
 from mmreason.sampling.views.rollout import Unit, asked, plain_thought
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import TASKS, picture_of
+from mmreason.tasks import demonstrated, picture_of
 from mmreason.training.supervised.config import LessonsConfig
 from mmreason.training.supervised.corpus import drawn
 
@@ -41,9 +41,8 @@ def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False)
     Edits fill the boxes that their thought names, or with ``full_region`` the whole canvas, as joint turns do; the
     answer's picture is then the canvas as it is.  Raises TaskError, and ConfigError where a text does not fit.
     """
-    model, task = pipe.model, TASKS[problem.task]
-    layout, codec, pixels = model.layout, model.codec, pipe.views.pixels
-    demonstration = task.demonstrate(problem.spec)
+    layout, codec, pixels = pipe.model.layout, pipe.model.codec, pipe.views.pixels
+    demonstration = demonstrated(problem.task, problem.spec)
     canvas = start_canvas(problem, codec, pixels)
     codes_HW, thoughts = canvas.codes_HW, list[str]()
 

@@ -6,6 +6,8 @@ A killed run resumes from its last saved step and ends where an uninterrupted on
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +16,7 @@ import torch
 
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
+from mmreason.records import Problem
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
@@ -51,19 +54,23 @@ def check_demonstrated(config: LessonsConfig) -> None:
             raise ConfigError(f"the task {task} has no demonstrations to pretrain on; train takes rewards alone")
 
 
+def validation_problems(tasks: Sequence[str], lessons: LessonsConfig, count: int) -> dict[str, list[Problem]]:
+    """``count`` of each difficulty that is learnt; raises TaskError where a dataset has none for it."""
+    return {
+        difficulty: held_out(tasks, [difficulty], count, lessons.seed, "validation") for difficulty in lessons.drawn
+    }
+
+
 def success_by_difficulty(
     pipe: InterleavedReasoningPipeline | ViewsPipeline,
-    tasks: Sequence[str],
-    lessons: LessonsConfig,
-    count: int,
+    problems: Mapping[str, Sequence[Problem]],
     sampling: SamplingConfig,
+    seed: int,
 ) -> dict[str, dict[str, float]]:
-    """Success on ``count`` validation problems of each difficulty that is learnt, by difficulty and task."""
-    success = {}
-    for difficulty in lessons.drawn:
-        problems = held_out(tasks, [difficulty], count, lessons.seed, "validation")
-        success[difficulty] = success_by_task(solve_problems(pipe, problems, sampling, lessons.seed))
-    return success
+    """Success on validation ``problems``, by difficulty and task."""
+    return {
+        difficulty: success_by_task(solve_problems(pipe, own, sampling, seed)) for difficulty, own in problems.items()
+    }
 
 
 def run_supervised(
@@ -86,11 +93,20 @@ def run_supervised(
     ``resumed_from`` among them; raises ConfigError and CheckpointError.
     """
 
-    def save(name: str = "checkpoint") -> None:
+    def save(name: str = "checkpoint", row: dict[str, Any] | None = None) -> None:
         with run.writing():
             if name == "checkpoint":
-                run.write_folder("state", lambda folder: _write_state(folder, state))
+                run.write_folder("state", lambda folder: _write_state(folder, state, row))
             run.write_folder(name, export)
+
+    def finish(row: dict[str, Any]) -> dict[str, Any]:
+        if row["step"] % config.eval_steps == 0 or state.progress >= 1:
+            row["success"] = validate()
+        with run.writing():
+            run.append_metrics(row)
+        if on_step is not None:
+            on_step(row)
+        return row
 
     with run.held(), interrupts() as interrupted:
         resumed_from = _resume(run, config, more, state, (*MAY_DIFFER, *may_differ)) if resume else None
@@ -99,40 +115,51 @@ def run_supervised(
             run.clear_stop()
             write_settings(run, config, more, resumed_from is not None)
         row: dict[str, Any] = {}
+        if resumed_from is not None and (owed := _owed(run, resumed_from)):
+            row = finish(owed)
         window: list[dict[str, float]] = []
         for metrics in steps():
             window.append(metrics)
             step = state.step
             done, told = state.progress >= 1, run.stop_requested or bool(interrupted)
-            if told:  # first: who tells it may not wait for long
-                save()
-            due = step % config.eval_steps == 0 or done
-            if step % config.logging_steps == 0 or due or told:
-                names = dict.fromkeys(name for m in window for name in m)
-                row = {name: sum(m.get(name, 0.0) for m in window) / len(window) for name in names} | {"step": step}
-                window = []
-                if due:
-                    row["success"] = validate()
-                with run.writing():
-                    run.append_metrics(row)
-                if on_step is not None:
-                    on_step(row)
-            if not told and (step % config.save_steps == 0 or done):
-                save()
+            logged = step % config.logging_steps == 0 or step % config.eval_steps == 0 or done or told
+            if logged:
+                row, window = _averaged(window, step), []
+            if told or done or step % config.save_steps == 0:  # first: who tells it to stop may not wait for long
+                save(row=row if logged else None)
+            if logged:
+                finish(row)
             if config.keep_steps and step % config.keep_steps == 0:
                 save(f"checkpoint-{step}")
             if told or done:
                 break
         if state.step == resumed_from and state.progress >= 1:  # killed after the last step, before its checkpoint
             save()
-            row = next(reversed(run.read_metrics()), {})
+            row = row or next(reversed(run.read_metrics()), {})
     return row | {"resumed_from": resumed_from}
 
 
-def _write_state(folder: Path, state: State) -> None:
-    """The state, and its step for those who cannot read the rest."""
+def _averaged(window: Sequence[Mapping[str, float]], step: int) -> dict[str, Any]:
+    """The row of ``step``: means of what is finite since the last row, and how many steps were ``skipped``."""
+    row: dict[str, Any] = {}
+    for name in dict.fromkeys(name for metrics in window for name in metrics):
+        there = [metrics[name] for metrics in window if math.isfinite(metrics.get(name, math.nan))]
+        row[name] = sum(there) if name == "skipped" else sum(there) / len(there) if there else None
+    return row | {"step": step}
+
+
+def _write_state(folder: Path, state: State, row: dict[str, Any] | None) -> None:
+    """The state, its step for those who cannot read the rest, and the ``row`` of metrics that is still to follow."""
     torch.save(state.state_dict(), folder / "state.pt")
-    write_json(folder / STEP_FILE, {"step": state.step})
+    write_json(folder / STEP_FILE, {"step": state.step, "row": row})
+
+
+def _owed(run: RunDirectory, step: int) -> dict[str, Any] | None:
+    """The row of the saved ``step``, if the run was killed between its save and that row."""
+    rows = run.read_metrics()
+    if rows and rows[-1]["step"] == step:
+        return None
+    return json.loads((run.path / "state" / STEP_FILE).read_text(encoding="utf-8")).get("row")
 
 
 def _resume(
@@ -146,7 +173,7 @@ def _resume(
             check_resumable(run, config, more, 0, may_differ)
         return None
     with run.loading():
-        saved = torch.load(run.path / "state" / "state.pt", weights_only=True)
+        saved = torch.load(run.path / "state" / "state.pt", map_location="cpu", weights_only=True)
         done = int(saved["step"])
     check_resumable(run, config, more, done, may_differ)
     with run.loading():

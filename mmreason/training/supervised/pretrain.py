@@ -17,28 +17,28 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers import VQModel
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.codecs.cells import encode_cells
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, MMReasonError
 from mmreason.layouts.packing import PADDING, Packed
 from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX, BlockMask
 from mmreason.sampling.config import SamplingConfig
-from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fingerprint_of
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, positions_to_commit
 from mmreason.sampling.unmask import log_distribution
-from mmreason.tasks import TASKS, atlas, num_hints
+from mmreason.tasks import TASKS, atlas, demonstrated, make_problem, num_hints
 from mmreason.tasks.task import NO_HINT
 from mmreason.training.hardware import half_precision
 from mmreason.training.run.rundir import RunDirectory
@@ -52,7 +52,13 @@ from mmreason.training.supervised.corpus import (
     Encoder,
     needed_slots,
 )
-from mmreason.training.supervised.loop import OnStep, check_demonstrated, run_supervised, success_by_difficulty
+from mmreason.training.supervised.loop import (
+    OnStep,
+    check_demonstrated,
+    run_supervised,
+    success_by_difficulty,
+    validation_problems,
+)
 
 TAUGHT = SamplingConfig(num_steps=4, threshold=0.95)  # how the policy decodes what it then learns to do in one step
 
@@ -221,7 +227,7 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
     multiples = FEW_SHAPES if config.compile or model.device.type != "cpu" else AS_LONG_AS_IT_IS
     batches = DemonstrationBatches(config.corpus, encoder, config.steps, multiples=multiples)
     loader = DataLoader(
-        Subset(batches, range(state.step, config.steps)),
+        Subset(_Told(batches), range(state.step, config.steps)),
         batch_size=None,
         num_workers=config.workers,
         prefetch_factor=max(2, 4 // config.workers),  # each tensor of a waiting batch takes an open file
@@ -231,6 +237,8 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
     began = started = time.perf_counter()
     seconds_before = state.seconds
     for parts in loader:
+        if isinstance(parts, MMReasonError):
+            raise parts
         teacher = state.average if config.own_share and state.progress >= 1 - config.own_share else None
         counts = loss_of.counts(parts)
         sums: dict[str, torch.Tensor] = {}
@@ -263,6 +271,19 @@ def pretrain_steps(state: PretrainState, encoder: Encoder) -> Iterator[dict[str,
             return
 
 
+class _Told(Dataset[Any]):
+    """Batches, or what one is refused with: raised in a worker it would come with the worker's traceback."""
+
+    def __init__(self, batches: DemonstrationBatches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, index: int) -> list[Batch] | MMReasonError:
+        try:
+            return self.batches[index]
+        except MMReasonError as error:
+            return error
+
+
 def _outlive_signals(_: int) -> None:
     """Leave the group of processes that a terminal or a scheduler signals: the step that is asked for still comes."""
     if hasattr(os, "setpgrp"):
@@ -281,6 +302,24 @@ def build_policy(vocabulary: Vocabulary, seed: int, **sizes: Any) -> Interleaved
     return InterleavedDiffusionModel(config)
 
 
+def check_lessons(config: PretrainConfig, vocabulary: Vocabulary | None = None, causal: bool | None = None) -> None:
+    """Refuse what cannot be learnt, or not by a policy of ``vocabulary`` that is ``causal`` or not, where it is given.
+
+    Raises ConfigError, TaskError.
+    """
+    corpus = config.corpus
+    check_demonstrated(corpus)
+    if vocabulary is not None:
+        for task in corpus.tasks:
+            vocabulary.task_token(task)
+    if causal is not None and causal != corpus.causal:
+        raise ConfigError(f"causal must be {causal}, as in the checkpoint, got {corpus.causal}")
+    validation_problems(list(corpus.tasks), corpus, config.eval_problems)
+    for task in corpus.tasks:
+        for difficulty in corpus.difficulties_of(task):
+            demonstrated(task, make_problem(task, difficulty, corpus.seed, "train").spec)
+
+
 def pretrain(
     run: RunDirectory,
     config: PretrainConfig,
@@ -290,8 +329,11 @@ def pretrain(
     on_step: OnStep | None = None,
     tokenizer: PreTrainedTokenizerFast | None = None,
     scheduler: MaskedDiffusionScheduler | None = None,
+    sizes: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train a policy (a new one unless given, with its ``tokenizer`` and ``scheduler``) and write ``checkpoint/``.
+
+    ``sizes`` are those of a new policy that differ from the configuration's.
 
     A policy of another attention, or of other turns, than ``config`` states goes on with those of ``config``.  The
     checkpoint is of the moving average.  With ``resume`` it goes on from what was saved there, if anything was and
@@ -299,15 +341,18 @@ def pretrain(
     CheckpointError.
     """
     corpus = config.corpus
-    check_demonstrated(corpus)
+    of_checkpoint = tokenizer is not None
     tokenizer = tokenizer or build_text_tokenizer(corpus.tasks)
     vocabulary = Vocabulary.of(tokenizer, vqvae.config["num_vq_embeddings"])
-    for task in corpus.tasks:
-        vocabulary.task_token(task)  # refuses one that the given policy does not know
-    policy = policy or build_policy(vocabulary, corpus.seed, grid_size=vocabulary.grid, causal=corpus.causal)
+    policy = policy or build_policy(
+        vocabulary, corpus.seed, grid_size=vocabulary.grid, causal=corpus.causal, **(sizes or {})
+    )
     made = policy.config
-    if made.causal != corpus.causal:
-        raise ConfigError(f"causal must be {made.causal}, as in the checkpoint, got {corpus.causal}")
+    check_lessons(config, vocabulary, made.causal)
+    started_from = {
+        "checkpoint": fingerprint_of(policy, vqvae) if of_checkpoint else None,
+        "image_tokenizer": fingerprint_of(vqvae),
+    }
     made.attention, made.turn = corpus.attention, corpus.turn
     if corpus.turn == "joint":
         made.text_slots = None  # such a turn has room for the longest text
@@ -320,17 +365,16 @@ def pretrain(
     codec = pipe.codec.apart()
     of_cell = encode_cells(vqvae, atlas().pixels) if codec.pixels_per_code == CELL_PX else np.zeros(0, np.int64)
     encoder = Encoder(pipe.layout, of_cell, codec)
-    sizes = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}
+    shape = {name: getattr(policy.config, name) for name in ("hidden_size", "num_hidden_layers")}
+    problems = validation_problems(pipe.vocabulary.known(TASKS), corpus, config.eval_problems)
     return run_supervised(
         run,
         config,
-        sizes,
+        shape | started_from,
         state,
         steps=lambda: pretrain_steps(state, encoder),
         export=pipe.save_pretrained,
-        validate=lambda: success_by_difficulty(
-            pipe, pipe.vocabulary.known(TASKS), corpus, config.eval_problems, SamplingConfig()
-        ),
+        validate=lambda: success_by_difficulty(pipe, problems, SamplingConfig(), corpus.seed),
         may_differ=RESUME_WITH_OTHER,
         resume=resume,
         on_step=on_step,

@@ -25,9 +25,11 @@ from mmreason.errors import ConfigError
 from mmreason.records import CELL_PX, DIFFICULTIES
 from mmreason.sampling.generators import torch_generator
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, make_problem
+from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, demonstrated, make_problem
 from mmreason.tasks.atlas import join_cells, split_cells
 from mmreason.tasks.picture import PictureTask, resized
+
+HELD_OUT = 20  # drawings of a task and difficulty that a new image tokenizer is measured by
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def drawn_cells(config: VQTrainConfig) -> np.ndarray:
         for difficulty in DIFFICULTIES:
             for index in range(config.problems_per_task):
                 problem = make_problem(name, difficulty, config.seed, "train", index)
-                steps = task.demonstrate(problem.spec).steps if task.demonstrates else ()
+                steps = demonstrated(name, problem.spec).steps if task.demonstrates else ()
                 for canvas_HW in (problem.canvas, *(step.canvas for step in steps)):
                     picture = task.image(canvas_HW)
                     if picture is None:
@@ -152,7 +154,7 @@ def _means(latents_ND: torch.Tensor, count: int, seed: int) -> torch.Tensor:
 
 def evaluate_vqvae(
     vqvae: VQModel,
-    problems_per_task: int = 20,
+    problems_per_task: int = HELD_OUT,
     seed: int = 0,
     split: str = "test",
     tasks: Sequence[str] = FIRST_TASKS,

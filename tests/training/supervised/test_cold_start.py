@@ -24,7 +24,7 @@ from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.cold_start import ColdStart, cold_start
 from mmreason.training.supervised.config import ColdStartConfig, LessonsConfig
 from mmreason.training.supervised.lessons import Lesson, lesson_batch, lessons_of, noisy_copies
-from mmreason.training.supervised.loop import success_by_difficulty
+from mmreason.training.supervised.loop import success_by_difficulty, validation_problems
 from mmreason.training.validation import solve_problems
 from tests.helpers import public
 
@@ -83,7 +83,7 @@ def test_validation_counts_each_difficulty_that_is_learnt(monkeypatch: pytest.Mo
     monkeypatch.setattr("mmreason.training.supervised.loop.solve_problems", solve)
     sampling = pipe.sampling_config(num_steps=1, max_turns=1)
     learnt = replace(LESSONS, difficulties={"medium": 1.0, "easy": 1.0, "sudoku/hard": 1.0})
-    found = success_by_difficulty(pipe, ["maze"], learnt, 1, sampling)
+    found = success_by_difficulty(pipe, validation_problems(["maze"], learnt, 1), sampling, learnt.seed)
     assert found == {"easy": {"maze": 0.0, "mean": 0.0}, "medium": {"maze": 0.0, "mean": 0.0}}
     assert asked_of == [[("maze", level, "validation")] for level in ("easy", "medium")]
 
@@ -190,7 +190,7 @@ def not_validated(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("not_validated")
 def test_a_killed_and_resumed_run_ends_bit_for_bit_where_an_uninterrupted_one_ends(tmp_path: Path) -> None:
     def kill(row: dict[str, Any]) -> None:
-        if row["step"] == 3:
+        if row["step"] == 2:
             raise Killed
 
     cold_start(RunDirectory(tmp_path / "whole"), CONFIG, pipeline())
@@ -259,6 +259,8 @@ def test_every_command_opens_what_the_cold_start_leaves(tmp_path: Path, capsys: 
         ),
         (["--checkpoint", "checkpoints/base", "--pixels", "256"], "--pixels is for checkpoints of public families"),
         (["--checkpoint", "checkpoints/base", "--attention", "prefix"], "attention must be one of blocks, full"),
+        (["--checkpoint", "checkpoints/base", "--hidden_size", "512"], "--hidden_size is for a new policy"),
+        (["--checkpoint", "checkpoints/base", "--vq_steps", "9"], "--vq_steps is for a new policy"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(words: list[str], says: str, tmp_path: Path, capsys) -> None:
@@ -279,4 +281,24 @@ def test_a_wrong_setting_removes_nothing(wrong: list[str], tmp_path: Path) -> No
     kept.write_text("{}")
     words = ["--output", str(tmp_path / "run"), "--overwrite", "--tasks", "maze", "--threads", "1", *wrong]
     assert main(["pretrain", "--checkpoint", str(public.folder()), *words]) == 2
+    assert kept.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--checkpoint", "checkpoints/base", "--causal"], "causal must be False, as in the checkpoint, got True"),
+        (["--checkpoint", "checkpoints/base", "--tasks", "chart_refocus"], "the checkpoint does not know the task"),
+        (["--hidden_size", "200"], "hidden_size of the transformer must be a multiple of twice its 3 attention heads"),
+        (["--hidden_size", "150"], "hidden_size of the transformer must be a multiple of twice its 2 attention heads"),
+        (["--num_attention_heads", "7"], "must be a multiple of twice its 7 attention heads, got 192"),
+        (["--image_tokenizer", "checkpoints/base", "--vq_steps", "9"], "--vq_steps is for a new image tokenizer"),
+    ],
+)
+def test_of_a_policy_of_ours_too_a_wrong_setting_removes_nothing(words, says, tmp_path, capsys) -> None:
+    kept = tmp_path / "run" / "checkpoint" / "kept.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    assert main(["pretrain", "--output", str(tmp_path / "run"), "--overwrite", "--threads", "1", *words]) == 2
+    assert says in capsys.readouterr().err.strip().splitlines()[-1]
     assert kept.read_text() == "{}"

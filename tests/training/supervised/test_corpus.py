@@ -5,6 +5,8 @@ Axes: B rows, L sequence positions.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from mmreason.records import DIFFICULTIES, MAX_TEXT_TOKENS, NUM_CELLS
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, make_problem, split_of
 from mmreason.tasks.task import NO_HINT
+from mmreason.training.supervised import corpus as corpus_module
 from mmreason.training.supervised.config import CorpusConfig
 from mmreason.training.supervised.corpus import (
     NO_TARGET,
@@ -223,6 +226,13 @@ def test_a_task_is_given_the_slots_that_its_texts_need_and_no_more(task):
     with pytest.raises(TaskError, match=f"is too long: at most {slots[task] - 2} fit"):
         for problem in problems:
             fewer.example(problem)
+
+
+def test_a_demonstration_of_many_turns_may_begin_late_too(monkeypatch):
+    problem = replace(make_problem("maze", "easy", 3), turns=14)
+    monkeypatch.setattr(corpus_module, "drawn", lambda *_: [(problem, False)])
+    config = CorpusConfig(problems_per_batch=1, num_copies=1, late_start_share=1.0)
+    assert sum(part.num_problems for part in batches(config)[0]) == 1
 
 
 def test_tasks_and_difficulties_come_by_their_weights():

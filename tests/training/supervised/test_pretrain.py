@@ -6,6 +6,7 @@ One thread, 32 bits, no compilation.  Axes: B rows, L sequence positions.
 from __future__ import annotations
 
 import argparse
+import copy
 import itertools
 import json
 import os
@@ -19,11 +20,11 @@ import pytest
 import torch
 
 from mmreason.commands import pretrain as pretrain_command
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, TaskError
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
-from mmreason.tasks import FIRST_TASKS, atlas, make_problem
+from mmreason.tasks import FIRST_TASKS, TASKS, atlas, make_problem
 from mmreason.training import hardware
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised import pretrain as module
@@ -189,6 +190,81 @@ def test_it_is_evaluated_when_it_is_due_and_a_run_that_is_told_to_stop_saves_and
     assert [(row["step"], "success" in row) for row in rows] == [(3, True), (4, False), (5, False), (6, True)]
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_an_evaluation_that_the_run_was_killed_in_is_made_up_for(uninterrupted, tmp_path, monkeypatch, told):
+    """Of the last step, whether it was told to stop there or not."""
+    succeeds = {"easy": {"mean": 0.5}}
+
+    def stop_before_the_last(row: dict) -> None:
+        if told and row["step"] == CONFIG.steps - 1:
+            (tmp_path / "stop").touch()
+
+    def dies(*_) -> dict:
+        raise Killed
+
+    monkeypatch.setattr(module, "success_by_difficulty", dies)
+    with pytest.raises(Killed):
+        run(tmp_path, on_step=stop_before_the_last)
+    assert saved_state(tmp_path)["step"] == CONFIG.steps
+    monkeypatch.setattr(module, "success_by_difficulty", lambda *_: succeeds)
+    said = run(tmp_path, resume=True)
+    assert said["success"] == succeeds and said["resumed_from"] == CONFIG.steps
+    rows = RunDirectory(tmp_path).read_metrics()
+    assert learned(rows[:-1]) == learned(RunDirectory(uninterrupted).read_metrics()[:-1])
+    assert rows[-1]["success"] == succeeds and rows[-1].keys() == RunDirectory(uninterrupted).read_metrics()[-1].keys()
+    assert_same_state(saved_state(tmp_path), saved_state(uninterrupted))
+
+
+@pytest.mark.parametrize("killed_at", [1, 3])
+def test_a_run_goes_on_from_its_own_checkpoint_and_image_tokenizer_alone(tmp_path, killed_at):
+    """Before its first save, and after it."""
+    start = {"resume": False, "on_step": kill_at(killed_at), "tokenizer": text_tokenizer()}
+    with pytest.raises(Killed):
+        pretrain(RunDirectory(tmp_path), CONFIG, vqvae(), random_policy(), **start)
+    again = start | {"resume": True, "on_step": None}
+    with pytest.raises(ConfigError, match=r"other settings: checkpoint \(there \w+, now \w+\); --resume"):
+        pretrain(RunDirectory(tmp_path), CONFIG, vqvae(), random_policy(1), **again)
+    other = copy.deepcopy(vqvae())
+    with torch.no_grad():
+        next(other.parameters()).add_(0.01)
+    with pytest.raises(ConfigError, match="image_tokenizer"):
+        pretrain(RunDirectory(tmp_path), CONFIG, other, random_policy(), **again)
+    assert pretrain(RunDirectory(tmp_path), CONFIG, vqvae(), random_policy(), **again)["step"] == CONFIG.steps
+
+
+def test_a_broken_step_is_counted_and_leaves_strict_json(tmp_path, monkeypatch):
+    clip, steps = torch.nn.utils.clip_grad_norm_, itertools.count(1)
+
+    def breaks(parameters, most):
+        norm = clip(parameters, most)
+        return norm * float("nan") if next(steps) in (2, 3) else norm
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", breaks)
+    run(tmp_path, config=replace(CONFIG, logging_steps=3))
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    first, last = (json.loads(line, parse_constant=refuse) for line in lines)
+    assert first["skipped"] == 2 and first["grad_norm"] > 0 and "skipped" not in last
+
+
+def test_what_a_demonstration_is_refused_with_is_one_sentence_from_a_worker_too(tmp_path, monkeypatch):
+    shown = TASKS["maze"].demonstrate
+
+    def says_more(spec):
+        found = shown(spec)
+        return replace(found, answer=f"{found.answer} abracadabra")
+
+    monkeypatch.setattr(TASKS["maze"], "demonstrate", says_more)
+    corpus = replace(CONFIG.corpus, tasks={"maze": 1.0})
+    with pytest.raises(TaskError, match=r"^the demonstration .* has the words abracadabra") as caught:
+        settings = replace(CONFIG, corpus=corpus, workers=1)
+        pretrain(RunDirectory(tmp_path), settings, vqvae(), random_policy(), tokenizer=text_tokenizer())
+    assert "Traceback" not in str(caught.value)
+
+
 def test_a_run_whose_seconds_are_over_is_not_trained_further_when_it_is_resumed(tmp_path, monkeypatch):
     clock = itertools.count(step=1.0)
     monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
@@ -333,17 +409,15 @@ def test_the_last_part_of_a_run_learns_from_the_average(monkeypatch):
 )
 def test_a_new_policy_has_the_sizes_that_are_asked_for_and_the_modes_of_the_run(tmp_path, monkeypatch, flags, modes):
     made = []
-    monkeypatch.setattr(
-        module, "pretrain", lambda directory, config, vqvae, policy, *_: made.append((policy, config)) or {}
-    )
+    monkeypatch.setattr(module, "pretrain", lambda directory, config, *_: made.append((config, _[-1])) or {})
     vqvae().save_pretrained(tmp_path / "vqvae")
     parser = argparse.ArgumentParser()
     pretrain_command.add_arguments(parser)
     sizes = ["--hidden_size", "64", "--num_hidden_layers", "3", "--num_attention_heads", "2"]
     words = ["--output", str(tmp_path), "--resume", "--threads", "0", "--no_bf16", *sizes, *flags]
     pretrain_command.run(parser.parse_args(words))
-    ((policy, config),) = made
-    found = policy.config
+    ((config, sizes),) = made
+    found = build_policy(vocabulary(), 0, **sizes).config
     assert (found.hidden_size, found.num_hidden_layers, found.num_attention_heads) == (64, 3, 2)
     assert (config.corpus.causal, config.corpus.attention, config.corpus.turn) == modes
 
