@@ -65,7 +65,7 @@ class Verifier:
         answered = False
         for segment in trace.segments:
             if sum(len(frame.committed) for frame in segment.frames) < len(segment.tokens):
-                segments.append(segment)  # still being denoised
+                segments += trace.segments[len(segments) :]  # still being denoised, and what is beside or behind it
                 break
             canvas_HW = self.shown(task.name, tokens)
             words = segment.text.split()
