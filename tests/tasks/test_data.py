@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,24 @@ def test_parquet_with_pictures_in_it_gives_the_same_rows(shapes, tmp_path):
         np.array_equal(one.goal(spec), other.goal(spec))
         and one.demonstrate(spec).answer == other.demonstrate(spec).answer
     )
+
+
+def test_a_field_that_is_null_is_as_if_it_were_not_there_in_json_lines_and_in_parquet(tmp_path):
+    optional = ("question", "target", "region", "reward", "choices", "tolerance")
+    rows: list[dict[str, Any]] = [
+        {"prompt": "What is it?", "answer": "grey"},
+        {"prompt": None, "question": "How many?", "answer": "3", "reward": "number", "tolerance": 0.5},
+        {"prompt": "Which one?", "answer": "b", "choices": ["a", "b"]},
+    ]
+    whole = [{"image": "a.png"} | dict.fromkeys(optional) | row for row in rows]
+    lines, table = folder_of(tmp_path / "lines", whole), folder_of(tmp_path / "table", [])
+    (table / "data.jsonl").unlink()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(whole), table / "data.parquet")
+    some = folder_of(tmp_path / "some", [{k: v for k, v in row.items() if v is not None} for row in whole])
+    of_lines, of_table, of_some = (
+        [replace(row, place="") for row in Dataset(folder).rows.values()] for folder in (lines, table, some)
+    )
+    assert of_lines == of_table == of_some and len(of_lines) == 3
 
 
 def test_every_row_occurs_once_before_any_occurs_again_and_in_one_split_only(shapes, own_tasks_forgotten):

@@ -152,12 +152,13 @@ class Dataset:
         with Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(name) as file:
             rows = parquet_rows(file, name, TaskError, _LIMITS, FIELDS)
             for number, row in enumerate(rows, 1):
-                yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS and v is not None}
+                yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS}
 
     def _row(self, place: str, data: Mapping[str, Any]) -> Row:
         for key in data:
             if key not in FIELDS:
                 raise TaskError(f"{place}: field {str(key)[:40]!r} is unknown; a row has {', '.join(FIELDS)}")
+        data = {key: value for key, value in data.items() if value is not None}  # as if it were not there
         asked = "question" if "question" in data and "prompt" not in data else "prompt"
         question, answer = _text(place, data, asked, MAX_PROMPT), _text(place, data, "answer", MAX_ANSWER)
         image = _picture(place, data.get("image"), "image")
