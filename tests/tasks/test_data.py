@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 from dataclasses import replace
@@ -105,6 +106,25 @@ def test_a_thought_names_the_region_and_an_edit_draws_the_target_there_alone(sha
     spoiled = goal.copy()
     spoiled[task.region(elsewhere.mask())] = 0
     assert task.is_solved(spec, goal) and not task.is_solved(spec, spoiled) and task.differs(spoiled, goal).sum() == 4
+
+
+def test_a_thought_that_is_right_names_a_region_in_which_the_edit_can_be_right(shapes):
+    task = DataTask(shapes)
+    some = {False: 0, True: 0}
+    for key in list(task.rows.rows)[:6]:
+        spec = {"task": task.name, "row": key}
+        canvas, (true,) = task.canvas(spec), task.boxes(spec)
+        for top, left, bottom, right in itertools.product((-1, 0, 1), repeat=4):
+            box = Box(true.top + top, true.left + left, true.bottom + bottom, true.right + right)
+            if not (1 <= box.top <= box.bottom <= 8 and 1 <= box.left <= box.right <= 8):
+                continue
+            found = task.check_thought(spec, canvas, ["look"], [box], 1)
+            possible = bool(task.accepted_edits(spec, canvas, task.region(box.mask()), 1))
+            assert possible or not found.right
+            some[found.right] += 1
+    assert all(some.values())
+    half = Box(true.top, true.left, true.top, true.right)
+    assert "2 cells that are to be drawn lie outside" in task.check_thought(spec, canvas, ["look"], [half], 1).reason
 
 
 def test_noise_of_a_codec_is_no_difference_and_another_colour_is(shapes):
