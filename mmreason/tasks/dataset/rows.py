@@ -22,6 +22,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -84,9 +85,9 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(sys.intern(word) for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
 
 
-def number_of(words: tuple[str, ...]) -> float | None:
-    """The number that one word writes."""
-    return float(words[0]) if len(words) == 1 and _NUMBER.match(words[0]) else None
+def number_of(words: tuple[str, ...]) -> Fraction | None:
+    """The number that one word writes, as it is written."""
+    return Fraction(words[0]) if len(words) == 1 and _NUMBER.match(words[0]) else None
 
 
 class Dataset:

@@ -13,6 +13,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -182,7 +183,7 @@ def judge_answer(row: Row, said: tuple[str, ...]) -> Verdict:
         number, wanted = number_of(said), number_of(right)
         if number is None or wanted is None:
             return verdict(f"{told!r} is no number", well_formed=False)
-        true = abs(number - wanted) <= row.tolerance
+        true = abs(number - wanted) <= Fraction(str(row.tolerance))  # of 0.1 a tenth, not the float nearest to it
     elif row.reward == "choice":
         if said not in row.choices:
             return verdict(f"{told!r} is none of the choices", well_formed=False)
