@@ -145,7 +145,11 @@ def test_two_sides_with_different_codebooks_are_drawn_from_one_sheet():
 
 @pytest.mark.parametrize(
     "config",
-    [SamplingConfig(num_steps=None, threshold=0.9), SamplingConfig(num_steps=3), SamplingConfig(3, 0.5, 0.7, "entropy")],
+    [
+        SamplingConfig(num_steps=None, threshold=0.9),
+        SamplingConfig(num_steps=3),
+        SamplingConfig(3, 0.5, 0.7, "entropy"),
+    ],
 )
 def test_a_branch_goes_on_with_the_settings_that_its_trace_records(config):
     trace = replace(stand_in_trace(make_problem("maze", "easy", 7)), settings=config.recorded())
