@@ -18,6 +18,7 @@ from typing import Any
 from mmreason.errors import CheckpointError, ConfigError, WriteError
 
 _STANDARD = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
+_BLOCK = 2**20
 _DESCRIPTOR = re.compile(r"/(?:dev|proc/self)/fd/(\d{1,9})", re.ASCII)
 
 
@@ -62,6 +63,39 @@ def append_line(path: str | Path, line: str) -> None:
             file.write(f"{line}\n")
     except (OSError, ValueError) as error:
         raise WriteError(f"cannot write {quoted(str(path))}: {reason_of(error)}") from None
+
+
+def end_lines(path: str | Path) -> None:
+    """See to it that the file of JSON lines at ``path``, if there is one, ends with a whole line; raises WriteError.
+
+    A writer that is killed, or finds the disk full, leaves half a line, and the next line would be glued to it: it is
+    cut off.  Only what begins as an object can be such a half; anything else gets an end and stays.
+    """
+    if not Path(path).is_file():
+        return
+    try:
+        with Path(path).open("r+b") as file:
+            start = size = file.seek(0, os.SEEK_END)
+            last = b""
+            while start and b"\n" not in last:
+                start = file.seek(max(0, start - _BLOCK))
+                last = file.read(size - len(last) - start) + last
+            last = last[last.rfind(b"\n") + 1 :]
+            if last.startswith(b"{") and not _is_json(last):
+                file.truncate(size - len(last))
+            elif last:
+                file.seek(size)
+                file.write(b"\n")
+    except OSError as error:
+        raise WriteError(f"cannot write {quoted(str(path))}: {reason_of(error)}") from None
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -41,6 +41,13 @@ def cell_word(row: int, column: int) -> str:
     return f"r{row}c{column}"
 
 
+def marked_words(text: str) -> list[str]:
+    """The words of a thought or an answer; its marks are words of their own, whatever they are glued to."""
+    for mark in (EDIT, ANSWER):
+        text = text.replace(mark, f" {mark} ")
+    return text.split()
+
+
 def parse_cell(word: str, size: int | tuple[int, int] = GRID) -> tuple[int, int] | None:
     """Row and column (from 1) that ``word`` names on a grid of ``size`` rows and columns, or None."""
     match = _CELL_WORD.match(word)

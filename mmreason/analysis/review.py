@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import ProblemError, TraceError
-from mmreason.records import trace_rewards
+from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import problem_from_json
 from mmreason.traces.rebuild import rebuild
@@ -37,18 +37,18 @@ def review(data: dict[str, Any]) -> dict[str, Any]:
     if not np.array_equal(np.asarray(decode_png(recorded["image"])), problem.image):
         found.append("problem.image: is not what the problem file draws")
     trace = Verifier(rebuilt.words, rebuilt.sheet).score(rebuilt.trace)
-    for number, (entry, segment) in enumerate(zip(data["segments"], trace.segments, strict=False)):
+    for number, (entry, segment) in enumerate(zip(data["segments"], trace.segments, strict=True)):
         if not _same(entry["reward"], segment.reward):
             place = f"segments[{number}].reward"
             found.append(f"{place}: is {entry['reward']}, the verifier gives {segment.reward}")
     text, image = trace_rewards(trace)
-    finished = len(trace.segments) == len(data["segments"]) and all(s.verdict for s in trace.segments)
-    if finished:
+    unjudged = [number for number, segment in enumerate(trace.segments) if segment.verdict is None]
+    if not unjudged:
         for name, score in (("text", text), ("image", image)):
             if not _same(data["reward"][name], score):
                 found.append(f"reward.{name}: is {data['reward'][name]}, the verifier gives {score}")
-    elif len(trace.segments) < len(data["segments"]):
-        found.append(f"segments[{len(trace.segments) - 1}]: is unfinished, but others follow")
+    elif unjudged[0] + _size_of_unit(trace, unjudged[0]) < len(trace.segments):
+        found.append(f"segments[{unjudged[0]}]: is unfinished, but others follow")
     if data["success"] != trace.success:
         found.append(f"success: is {data['success']}, the verifier says {trace.success}")
     return {
@@ -81,6 +81,11 @@ def summary(reviews: list[dict[str, Any]]) -> dict[str, Any]:
         "success": sum(review["success"] for review in reviews) / len(reviews),
         "traces": reviews,
     }
+
+
+def _size_of_unit(trace: Trace, first: int) -> int:
+    """How many segments from ``first`` on are denoised with it: two if it is the text of a joint turn."""
+    return 2 if trace.settings.get("turn") == "joint" and trace.segments[first].modality == "text" else 1
 
 
 def _same(recorded: float | None, scored: float | None) -> bool:

@@ -124,7 +124,7 @@ def licence_of(folder: Path) -> str | None:
         stated = re.search(r"\A---\s.*?^licen[sc]e:\s*(\S[^\n]*)$.*?^---", head, re.MULTILINE | re.DOTALL)
         if stated:
             return one_line(stated[1].strip("\"' "), 100)
-    for file in sorted(folder.glob("LICEN[SC]E*")):
+    for file in sorted(path for path in folder.glob("LICEN[SC]E*") if path.is_file()):
         lines = file.read_text(encoding="utf-8", errors="replace")[:4000].split("\n")
         return one_line(next((line for line in lines if line.strip()), ""), 100) or None
     return None

@@ -233,9 +233,11 @@ class CellsLayout:
     def problem_piece(self, prompt: int | Sequence[int], canvas_tokens: Integers) -> Piece:
         """The problem: its task token, the start canvas in raster order, then further words of the prompt.
 
-        These take the slots of a text, so that there are at most as many.
+        These take the slots of a text; raises ConfigError where there are more.
         """
         task_token, *asked = [prompt] if isinstance(prompt, int) else prompt
+        if len(asked) > self.text_length:
+            raise ConfigError(f"the prompt of a problem must have at most {self.text_length} words, got {len(asked)}")
         slots = np.zeros((len(asked), len(POSITION_FIELDS)), np.int64)
         slots[:, -1] = np.arange(1, len(asked) + 1)
         ids = np.concatenate([[task_token], np.asarray(canvas_tokens), asked]).astype(np.int64)

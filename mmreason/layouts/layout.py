@@ -69,18 +69,6 @@ def check_ids(mask: int, right_mask: int, first_code: int, num_codes: int, vocab
         raise CheckpointError(f"the embedding must have at least {needed}, got {vocab}")
 
 
-def region_of_box(
-    top: float, left: float, height: float, width: float, grid: tuple[int, int], pixels: int
-) -> np.ndarray:
-    """Boolean (H, W): the codes of which more than half lies in a box of pixels."""
-
-    def covered(start: float, length: float, count: int) -> np.ndarray:
-        edges = np.arange(count) * pixels
-        return np.clip(np.minimum(edges + pixels, start + length) - np.maximum(edges, start), 0, None)
-
-    return np.outer(covered(top, height, grid[0]), covered(left, width, grid[1])) > pixels * pixels / 2
-
-
 def region_of_cells(cells: np.ndarray | None, grid: tuple[int, int]) -> np.ndarray:
     """Boolean (H, W) of flat ``cells``; everything without any."""
     if cells is None:

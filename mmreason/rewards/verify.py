@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict, parse_cell
+from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict, marked_words, parse_cell
 from mmreason.tasks import FIRST_TASKS, atlas_for, blamed_on, task_named
 from mmreason.tasks.atlas import Atlas, join_cells
 from mmreason.tasks.picture import PictureTask, resized
@@ -65,10 +65,10 @@ class Verifier:
         answered = False
         for segment in trace.segments:
             if sum(len(frame.committed) for frame in segment.frames) < len(segment.tokens):
-                segments.append(segment)  # still being denoised
+                segments += trace.segments[len(segments) :]  # still being denoised, and what is beside or behind it
                 break
             canvas_HW = self.shown(task.name, tokens)
-            words = segment.text.split()
+            words = marked_words(segment.text)
             if segment.kind == "edit":
                 tokens[list(segment.cells)] = segment.tokens
                 drawn_HW = self.shown(task.name, tokens)

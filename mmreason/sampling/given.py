@@ -8,16 +8,17 @@ from dataclasses import replace
 import torch
 
 from mmreason.errors import ConfigError
-from mmreason.layouts.cells import CellsLayout
+from mmreason.layouts.cells import CellsLayout, clean_length
 from mmreason.records import Segment
 
 
-def check_given(segments: Sequence[Segment], max_turns: int, joint: bool = False) -> None:
-    """Refuse what no rollout begins with; raises ConfigError.
+def check_given(segments: Sequence[Segment], max_turns: int, layout: CellsLayout, task: str) -> None:
+    """Refuse what no rollout on a problem of ``task`` begins with; raises ConfigError.
 
     Right are finished segments, a thought and an edit a turn from turn 1, ending with either, joint turns whole.
     """
-    if joint and len(segments) % 2:
+    slots = layout.slots(task)
+    if layout.joint and len(segments) % 2:
         raise ConfigError(f"segments must be whole turns for a model that denoises turns jointly, got {len(segments)}")
     for number, segment in enumerate(segments):
         kind, turn = ("edit" if number % 2 else "thought"), number // 2 + 1
@@ -27,6 +28,8 @@ def check_given(segments: Sequence[Segment], max_turns: int, joint: bool = False
             )
         if sum(len(frame.committed) for frame in segment.frames) != len(segment.tokens):
             raise ConfigError(f"segments[{number}] must be finished, got one with masks left")
+        if kind == "thought" and (words := clean_length(segment.tokens, layout.vocabulary.end)) > slots:
+            raise ConfigError(f"segments[{number}] must be a thought of at most {slots} tokens, got {words}")
     if segments and segments[-1].turn > max_turns:
         raise ConfigError(f"segments must end by turn {max_turns}, got turn {segments[-1].turn}")
 

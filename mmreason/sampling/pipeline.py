@@ -28,7 +28,7 @@ from mmreason.layouts.vocabulary import Vocabulary
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX, GRID, Problem, Segment, Trace
 from mmreason.sampling.autoregressive import AutoregressiveSampler
-from mmreason.sampling.config import WATCHED_ORDER, SamplingConfig
+from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import seeds_of, torch_generator
 from mmreason.sampling.given import check_given
 from mmreason.sampling.running import RunningBatch, StreamBatch
@@ -276,7 +276,7 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
         ``generation``): segments that were not changed lead to the trace that they were taken from.
         """
         sampler = self._sampler([problem], config, [seed], 1)
-        check_given(segments, sampler.config.max_turns, self.layout.joint)
+        check_given(segments, sampler.config.max_turns, self.layout, problem.task)
         sampler.begin_with(segments, torch_generator("rollout", seed, generation))
         for _ in sampler.run():
             yield sampler.traces()
@@ -287,10 +287,6 @@ class InterleavedReasoningPipeline(DiffusionPipeline):
 
     def _sampler(self, problems, config, seeds, num_generations) -> Sampler:
         config = config or self.scheduler.sampling_config()
-        if config.order == WATCHED_ORDER:
-            raise ConfigError(
-                f"order {WATCHED_ORDER} is for watching checkpoints of public families; not for this one"
-            )
         seeds = seeds_of(problems, seeds, num_generations)
         kind = AutoregressiveSampler if self.transformer.config.causal else Sampler
         return kind(self, problems, config, seeds, num_generations)

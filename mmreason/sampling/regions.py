@@ -14,16 +14,18 @@ import torch
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import CellsLayout
 from mmreason.records import Box, parse_box
-from mmreason.sampling.config import DEFAULT_REGIONS, SamplingConfig
+from mmreason.sampling.config import DEFAULT_REGIONS, WATCHED_ORDER, SamplingConfig
 
 LEAST_CERTAIN = 4  # one cell in so many is drawn anew where the least certain are, and no thought says how many
 
 
 def settled(config: SamplingConfig, layout: CellsLayout) -> SamplingConfig:
-    """``config``, checked against the canvas; a joint turn, which draws while it speaks, needs a region before.
+    """``config``, checked for the small model; a joint turn, which draws while it speaks, needs a region before.
 
     Raises ConfigError.
     """
+    if config.order == WATCHED_ORDER:
+        raise ConfigError(f"order {WATCHED_ORDER} is for watching checkpoints of public families; not for this one")
     if layout.joint and config.default_region == "end":
         config = replace(config, default_region="all")
     if config.default_region not in DEFAULT_REGIONS:

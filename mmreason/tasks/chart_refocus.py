@@ -238,7 +238,9 @@ class ChartRefocus(Task):
         if sign != spec["terms"][bars.index(bar)][0]:
             return verdict(f"{letter} counts as {SIGNS['-' if sign == '+' else '+']}", True, True, False)
         if not useful:
-            return verdict(f"{letter} is highlighted already", True, True, False)
+            if self._is_highlighted(spec, canvas_HW, bar):
+                return verdict(f"{letter} is highlighted already", True, True, False)
+            return verdict(f"after {letter} the rest leaves the range of 0 to {MAX_RESULT}", True, True, False)
         if list(boxes) != [_column_box(bar)]:
             return verdict("the box is not the bar with its letter", True, False, True)
         return verdict("true", True, True, True)
@@ -310,22 +312,29 @@ class ChartRefocus(Task):
         return sum(self._signed(spec, bar) for bar in self._bars(spec) if self._is_highlighted(spec, canvas_HW, bar))
 
     def _missing(self, spec: Mapping[str, Any], canvas_HW: np.ndarray) -> list[int]:
-        """Bars that may be picked out next: asked for, not highlighted, and the result stays in its range.
+        """Bars that may be picked out next: in some order of it and the others the result stays in its range.
 
         A bar that was drawn wrong may be drawn again.
         """
         total = self._total(spec, canvas_HW)
-        return [
-            bar
-            for bar in self._bars(spec)
-            if not self._is_highlighted(spec, canvas_HW, bar) and 0 <= total + self._signed(spec, bar) <= MAX_RESULT
-        ]
+        left = {
+            bar: self._signed(spec, bar) for bar in self._bars(spec) if not self._is_highlighted(spec, canvas_HW, bar)
+        }
+        return [bar for bar in left if _may_follow(total, left[bar], [left[other] for other in left if other != bar])]
 
     def _thought(self, spec: Mapping[str, Any], canvas_HW: np.ndarray, bar: int) -> str:
         signed = self._signed(spec, bar)
         total = self._total(spec, canvas_HW) + signed
         says = f"{SIGNS['+' if signed > 0 else '-']} {LETTERS[bar]} {abs(signed)} makes {total}"
         return f"{says} <edit> {_column_box(bar).words}"
+
+
+def _may_follow(total: int, value: int, others: Sequence[int]) -> bool:
+    """Does the result stay in its range when ``value`` is added, and then in some order the ``others``?"""
+    after = total + value
+    return 0 <= after <= MAX_RESULT and (
+        not others or any(_may_follow(after, other, [*others[:i], *others[i + 1 :]]) for i, other in enumerate(others))
+    )
 
 
 def _column_box(bar: int) -> Box:

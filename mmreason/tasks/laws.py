@@ -111,6 +111,13 @@ def says_known_words(task: Task, spec: Spec) -> None:
         _hold(len(text.split()) <= most, f"a thought or answer has at most {most} words, got {text!r}")
 
 
+def asks_in_few_words(task: Task, spec: Spec) -> None:
+    """A prompt fits the slots of a segment, which its words take."""
+    prompt = task.prompt(spec)
+    few = len(prompt.split()) <= MAX_TEXT_TOKENS
+    _hold(few, f"a prompt has at most {MAX_TEXT_TOKENS} words, got {_brief(prompt)}")
+
+
 def is_pure_and_normal(task: Task, difficulty: Difficulty) -> None:
     """A spec is a function of the generator's seed, stays itself in a file, and draws the same canvas each time."""
     spec = spec_of(task, difficulty, np.random.default_rng(4))
@@ -315,6 +322,7 @@ def laws_of(task: Task, count: int = 12) -> dict[str, Law]:
     if not isinstance(task, PictureTask):
         laws["drawings"] = partial(has_drawings_that_differ, task)
     laws["hints"] = of_specs(has_hints_in_range)
+    laws["prompt"] = of_specs(asks_in_few_words)
     laws["verifier"] = random(never_raises)
     laws["splits"] = of_difficulties(has_disjoint_splits)
     if task.demonstrates:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.records import ANSWER, CELL_PX, GRID, Cost, Frame, Problem, Segment, Trace, Verdict
+from mmreason.records import ANSWER, CELL_PX, GRID, Cost, Frame, Problem, Segment, Trace, Verdict, marked_words
 from mmreason.traces.file import check, shown_words
 from mmreason.traces.schema import EditFrame, EditSegment, TextFrame, TextSegment, TraceFile, decode_png, parse_box
 
@@ -209,7 +209,7 @@ def _edit_contradictions(
 
 def _text_contradictions(entry: TextSegment, place: str) -> list[str]:
     found = []
-    if (entry.kind == "answer") != (entry.text.split()[:1] == [ANSWER]) and entry.text:
+    if (entry.kind == "answer") != (marked_words(entry.text)[:1] == [ANSWER]) and entry.text:
         found.append(f"{place}.kind: is {entry.kind!r}, but only an answer begins with {ANSWER}")
     finished = bool(entry.frames) and None not in entry.frames[-1].tokens
     if finished and shown_words(entry.frames[-1].tokens) != entry.text.split():

@@ -6,7 +6,7 @@
         record.rollout(prompt).text("I see …", reward=1.0).image(picture, region=(1, 1, 64, 64), reward=0.5)
 
 Each rollout is one whole line, appended when the next one begins or the recorder closes, so that the file can be read
-while it grows.
+while it grows.  Half a line, which a run that was killed may leave, is cut off before the next is appended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmreason.disk import append_line, finite, quoted, reason_of
+from mmreason.disk import append_line, end_lines, finite, quoted, reason_of
 from mmreason.errors import TraceError, WriteError
 from mmreason.traces.versions.ours import VERSION_TWO
 from mmreason.traces.versions.two import check_two
@@ -87,6 +87,7 @@ class Recorder:
         self._written: set[str] = set()  # prompts
         self._given: list[dict[str, Any]] = []
         self._open: Recorded | None = None
+        self._ends = False  # is it known that the file ends with a whole line?
 
     def rollout(self, prompt: Any, **fields: Any) -> Recorded:
         """Begin a rollout of ``prompt``: text, a picture, or a list of both; raises TraceError.
@@ -109,7 +110,11 @@ class Recorder:
         if self._judges:
             line["judges"] = self._judges
         check_two(line)
+        if not self._ends:
+            end_lines(self.path)
+        self._ends = False
         append_line(self.path, json.dumps(line, allow_nan=False, separators=(",", ":")))
+        self._ends = True
         self._written.add(recorded.entry["prompt"])
 
     def __enter__(self) -> Recorder:

@@ -122,6 +122,9 @@ def test_the_family_is_read_off_the_configuration_and_the_name(tmp_path: Path) -
 
 def test_the_licence_is_the_cards_else_the_files_else_none(tmp_path: Path) -> None:
     assert licence_of(tmp_path) is None
+    (tmp_path / "LICENSES").mkdir()
+    (tmp_path / "LICENCE").mkdir()
+    assert licence_of(tmp_path) is None, "a folder is no licence"
     (tmp_path / "LICENSE").write_text("\nMIT License\n\nCopyright")
     assert licence_of(tmp_path) == "MIT License"
     (tmp_path / "README.md").write_text("# no front matter\nlicense: wtfpl\n")

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
-from mmreason.errors import CheckpointError
+from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.cells import Piece, clean_length
 from mmreason.layouts.packing import PADDING, attention_rule, pack, pack_blocks
 from mmreason.layouts.vocabulary import Vocabulary, is_generated
@@ -66,6 +66,12 @@ def test_the_running_index_grows_from_segment_to_segment_and_along_a_text():
         assert len(set(image)) == 1
         assert image[0] > text[-1]
         last = image[0]
+
+
+def test_a_prompt_of_more_words_than_a_text_has_slots_is_refused():
+    assert len(layout().problem_piece([9, *[20] * MAX_TEXT_TOKENS], np.arange(NUM_CELLS)).ids) == 77
+    with pytest.raises(ConfigError, match="the prompt of a problem must have at most 12 words, got 13"):
+        layout().problem_piece([9, *[20] * 13], np.arange(NUM_CELLS))
 
 
 def test_an_edited_cell_has_the_row_and_column_of_the_start_cell_that_it_replaces():

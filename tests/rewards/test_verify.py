@@ -14,6 +14,7 @@ import pytest
 from mmreason.records import DIFFICULTIES, EDIT, GRID, Box, Segment, Trace, cell_word, region_mask, trace_rewards
 from mmreason.rewards.scores import segment_score
 from mmreason.rewards.verify import Verifier
+from mmreason.sampling.views.region import boxes_in
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, make_problem
 from mmreason.tasks.task import FOREIGN
@@ -237,6 +238,18 @@ def test_a_thought_that_names_no_region_earns_nothing_in_every_component(text):
     assert thought.reward == 0.0
     assert set(thought.verdict.components.values()) == {0.0}
     assert thought.verdict.reason == "names no region that can be followed"
+
+
+@pytest.mark.parametrize("task", ["maze", "sudoku"])
+def test_marks_that_are_glued_to_their_words_are_read_as_the_sampler_reads_them(task):
+    trace = a_trace(task)
+    for glue in ((" <edit> ", " <edit>"), (" <edit> ", "<edit>"), ("<answer> ", "<answer>")):
+        glued = [replace(segment, text=segment.text.replace(*glue)) for segment in trace.segments]
+        assert tuple(glued) != trace.segments
+        scored = JUDGE.score(replace(trace, segments=tuple(glued)))
+        assert scored.success and {segment.reward for segment in scored.segments} == {1.0}
+        for segment, edit in zip(glued[::2], glued[1::2], strict=False):
+            assert tuple(boxes_in(segment.text, (GRID, GRID))) == edit.boxes
 
 
 def test_a_wrong_answer_loses_success_and_its_own_reward_only():

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mmreason.errors import ConfigError
-from mmreason.records import Segment, Trace
+from mmreason.records import Frame, Segment, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.given import check_given, redrawn, reworded
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -98,6 +98,18 @@ def test_words_that_no_thought_can_hold_are_refused(pipe, text, says):
         reworded(thought, text, layout())
 
 
+def test_a_thought_that_is_longer_than_the_model_s_is_refused(pipe):
+    trace = whole(pipe, SAMPLED)[0]
+    ids = tuple(layout().write("right " * 13))
+    frame = Frame(1, ids, tuple(range(13)), (0.0,) * 13)
+    long = replace(trace.segments[0], tokens=ids, frames=(frame,), text="right " * 13)
+    with pytest.raises(ConfigError, match=r"segments\[0\] must be a thought of at most 12 tokens, got 13"):
+        resumed(pipe, [long])
+    filled = tuple([*layout().write("right <edit> r2c2 r2c5"), *[vocabulary().end] * 9])
+    fits = replace(long, tokens=filled, frames=(replace(frame, tokens=filled),), text="right <edit> r2c2 r2c5")
+    assert resumed(pipe, [fits]).segments[1].cells == (9, 10, 11, 12)
+
+
 def test_what_no_rollout_begins_with_is_refused(pipe):
     first, second, *_ = max(whole(pipe, SAMPLED), key=lambda t: len(t.segments)).segments
     half = replace(first, frames=first.frames[:1])
@@ -108,6 +120,6 @@ def test_what_no_rollout_begins_with_is_refused(pipe):
     ]
     for segments, says in wrong:
         with pytest.raises(ConfigError, match=says):
-            check_given(segments, 4)
+            check_given(segments, 4, layout(), "maze")
     with pytest.raises(ConfigError, match="no cell"):
         redrawn(second, -1, 300, vocabulary().mask)

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mmreason.errors import ConfigError
 from mmreason.records import Trace
+from mmreason.rewards.verify import Verifier
 from mmreason.sampling import scheduler
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -54,6 +55,17 @@ def test_a_trace_says_in_which_mode_it_was_sampled(attention, turn):
             assert kinds[1::2] == ["edit"] * (len(kinds) // 2) and len(kinds) % 2 == 0
             assert all(len(segment.cells) == 64 for segment in trace.segments[1::2])
             assert all(len(segment.boxes) == 1 for segment in trace.segments[1::2])
+
+
+@mode
+def test_a_rollout_that_is_scored_while_it_is_denoised_keeps_all_its_segments(attention, turn):
+    one, unfinished = pipe(attention, turn), set()
+    judge = Verifier(one.words, one.sheet)
+    for (trace,) in one.stream(PROBLEMS[:1], CONFIG, [5]):
+        scored = judge.score(trace)
+        assert tokens(scored) == tokens(trace)
+        unfinished.add(sum(segment.verdict is None for segment in scored.segments))
+    assert max(unfinished) == (2 if turn == "joint" else 1)
 
 
 @mode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmreason.errors import DistributionError
+from mmreason.errors import ConfigError, DistributionError
 from mmreason.records import Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.running import NARROW, RunningBatch, StreamBatch
@@ -71,6 +71,14 @@ def test_thirty_at_once_get_what_each_would_get_alone_and_pay_the_same(pipe, ask
         batch.step()
     assert all(row.ended and row.error is None for row in rows)
     assert all(same(row.trace(), trace) for row, trace in zip(rows, alone, strict=True))
+
+
+def test_an_order_of_public_checkpoints_is_refused_as_it_is_alone(pipe, asked):
+    batch, config = pipe.running_batch(), SamplingConfig(order="maskgit")
+    for begin in (lambda: batch.join(asked[0][0], config, 1), lambda: next(pipe.stream([asked[0][0]], config, [1]))):
+        with pytest.raises(ConfigError, match="order maskgit is for watching checkpoints of public families"):
+            begin()
+    assert not batch.rows
 
 
 def test_visitors_come_and_go_while_others_go_on(pipe, asked, alone):

@@ -61,6 +61,41 @@ def test_an_independent_solver_is_accepted_in_every_order_that_stays_in_range():
             assert TASK.check_answer(spec, canvas_HW, [str(total)]).right
 
 
+def dead_end(spec):
+    """A canvas that right thoughts and edits lead to and on which nothing right is left, None if there is none."""
+    terms, seen, open_ = picked(spec), set(), [frozenset()]
+    while open_:
+        done = open_.pop()
+        canvas_HW, total = TASK.canvas(spec), 0
+        for bar, signed in terms:
+            if bar in done:
+                canvas_HW = TASK.carry_out(spec, canvas_HW, thought_of(bar, signed, total)[0], 1)
+                total += signed
+        if not TASK.solvable(spec, canvas_HW, 1):
+            return canvas_HW
+        for bar, signed in terms:
+            words, boxes = thought_of(bar, signed, total + signed)
+            after = done | {bar}
+            if bar in done or after in seen or not TASK.check_thought(spec, canvas_HW, words, boxes, 1).right:
+                continue
+            seen.add(after)
+            open_.append(after)
+    return None
+
+
+def test_right_thoughts_and_edits_never_lead_where_nothing_right_is_left():
+    given = {"task": "chart_refocus", "unit": 5, "values": [10, 60, 40], "terms": ["+B", "-C", "+A"]}
+    assert dead_end(given) is None
+    for spec in some_specs(150):
+        assert dead_end(spec) is None
+
+
+def test_a_bar_after_which_the_others_leave_the_range_is_told_from_one_that_is_highlighted():
+    spec = {"task": "chart_refocus", "unit": 5, "values": [10, 60, 40], "terms": ["+B", "-C", "+A"]}
+    first = TASK.check_thought(spec, TASK.canvas(spec), *thought_of(0, 10, 10), 1)
+    assert not first.right and first.reason == "after A the rest leaves the range of 0 to 64"
+
+
 def test_each_single_corruption_of_a_thought_is_rejected():
     for spec in some_specs(3):
         for turn, step in enumerate(TASK.demonstrate(spec).steps, 1):

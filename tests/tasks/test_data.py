@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,24 @@ def test_parquet_with_pictures_in_it_gives_the_same_rows(shapes, tmp_path):
     )
 
 
+def test_a_field_that_is_null_is_as_if_it_were_not_there_in_json_lines_and_in_parquet(tmp_path):
+    optional = ("question", "target", "region", "reward", "choices", "tolerance")
+    rows: list[dict[str, Any]] = [
+        {"prompt": "What is it?", "answer": "grey"},
+        {"prompt": None, "question": "How many?", "answer": "3", "reward": "number", "tolerance": 0.5},
+        {"prompt": "Which one?", "answer": "b", "choices": ["a", "b"]},
+    ]
+    whole = [{"image": "a.png"} | dict.fromkeys(optional) | row for row in rows]
+    lines, table = folder_of(tmp_path / "lines", whole), folder_of(tmp_path / "table", [])
+    (table / "data.jsonl").unlink()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(whole), table / "data.parquet")
+    some = folder_of(tmp_path / "some", [{k: v for k, v in row.items() if v is not None} for row in whole])
+    of_lines, of_table, of_some = (
+        [replace(row, place="") for row in Dataset(folder).rows.values()] for folder in (lines, table, some)
+    )
+    assert of_lines == of_table == of_some and len(of_lines) == 3
+
+
 def test_every_row_occurs_once_before_any_occurs_again_and_in_one_split_only(shapes, own_tasks_forgotten):
     task = TASKS[known(f"data:{shapes}")]
     seen: dict[str, set[str]] = {}
@@ -90,6 +110,25 @@ def test_a_thought_names_the_region_and_an_edit_draws_the_target_there_alone(sha
     assert task.is_solved(spec, goal) and not task.is_solved(spec, spoiled) and task.differs(spoiled, goal).sum() == 4
 
 
+def test_a_thought_that_is_right_names_a_region_in_which_the_edit_can_be_right(shapes):
+    task = DataTask(shapes)
+    some = {False: 0, True: 0}
+    for key in list(task.rows.rows)[:6]:
+        spec = {"task": task.name, "row": key}
+        canvas, (true,) = task.canvas(spec), task.boxes(spec)
+        for top, left, bottom, right in itertools.product((-1, 0, 1), repeat=4):
+            box = Box(true.top + top, true.left + left, true.bottom + bottom, true.right + right)
+            if not (1 <= box.top <= box.bottom <= 8 and 1 <= box.left <= box.right <= 8):
+                continue
+            found = task.check_thought(spec, canvas, ["look"], [box], 1)
+            possible = bool(task.accepted_edits(spec, canvas, task.region(box.mask()), 1))
+            assert possible or not found.right
+            some[found.right] += 1
+    assert all(some.values())
+    half = Box(true.top, true.left, true.top, true.right)
+    assert "2 cells that are to be drawn lie outside" in task.check_thought(spec, canvas, ["look"], [half], 1).reason
+
+
 def test_noise_of_a_codec_is_no_difference_and_another_colour_is(shapes):
     task = DataTask(shapes)
     goal = task.goal(task.example).astype(int)
@@ -109,6 +148,10 @@ def test_noise_of_a_codec_is_no_difference_and_another_colour_is(shapes):
         ({"answer": "3.0"}, "3", True),
         ({"answer": 3}, "4", False),
         ({"answer": 3, "tolerance": 1}, "4", True),
+        ({"answer": 1.0, "tolerance": 0.1}, "1.1", True),
+        ({"answer": 1.0, "tolerance": 0.1}, "0.9", True),
+        ({"answer": 1.0, "tolerance": 0.1}, "1.10000000000000001", False),
+        ({"answer": "0.3", "tolerance": 1e-5}, "0.30001", True),
         ({"answer": 3}, "three", False),
         ({"answer": "b", "choices": ["a", "b"]}, "b", True),
         ({"answer": "b", "choices": ["a", "b"]}, "a", False),

@@ -121,6 +121,12 @@ BREAKS = {  # a change of the task's file: old, new, the law that it breaks, and
         "drawings",
         "'empty' and 'stone' are too much alike (0.0",
     ),
+    "a prompt that is too long": (
+        "    def draw_cell(self",
+        "    def prompt(self, spec):\n        return 'again ' * 13\n\n    def draw_cell(self",
+        "prompt",
+        "a prompt has at most 12 words, got 'again again",
+    ),
     "words that are not named": (
         'words = ("place", "stones")',
         'words = ("stones",)',

@@ -30,6 +30,7 @@ from mmreason.traces.rebuild import rebuild_group, with_recorded
 from mmreason.traces.schema import decode_png
 from mmreason.traces.sheet import sheet_pixels, sheet_value
 from mmreason.traces.versions.two import check_two
+from mmreason.ui.group.opened import open_files
 from tests.helpers.standin import SHEET, WORDS, partial, stand_in_trace
 
 ROOT = Path(__file__).parents[2]
@@ -168,6 +169,26 @@ def test_content_that_is_no_trace_is_refused(content: bytes) -> None:
     with pytest.raises(TraceError) as error:
         parse_group(content, "a\nfile.json")
     assert str(error.value).isprintable()
+
+
+def test_a_trace_whose_unfinished_segment_is_not_its_last_opens_and_the_review_says_which_it_is() -> None:
+    whole = stand_in_trace(make_problem("maze", "easy", 7))
+    half = replace(whole.segments[0], frames=whole.segments[0].frames[:1], tokens=whole.segments[0].frames[0].tokens)
+    data = to_json(VERIFIER.score(replace(whole, segments=(half, *whole.segments[1:]))), WORDS, SHEET)
+    (opened,) = open_files([data], "a file").traces
+    assert [segment.kind for segment in opened.segments] == [segment.kind for segment in whole.segments]
+    assert not any(segment.verdict for segment in opened.segments) and not opened.success
+    assert review(data)["problems_found"] == ["segments[0]: is unfinished, but others follow"]
+
+
+@pytest.mark.parametrize(("turn", "says"), [("joint", []), ("interleaved", ["segments[0]: is unfinished"])])
+def test_of_a_joint_turn_both_segments_may_be_unfinished(turn: str, says: list[str]) -> None:
+    whole = stand_in_trace(make_problem("maze", "easy", 7))
+    both = [replace(s, frames=s.frames[:1], tokens=s.frames[0].tokens) for s in whole.segments[:2]]
+    settings = {**whole.settings, "turn": turn}
+    stopped = replace(whole, segments=tuple(both), end_reason="stopped", settings=settings)
+    data = to_json(VERIFIER.score(stopped), WORDS, SHEET)
+    assert [found.partition(",")[0] for found in review(data)["problems_found"]] == says
 
 
 # What is shipped

@@ -55,6 +55,25 @@ def test_what_is_appended_is_read_line_by_line_and_nothing_is_read_twice(tmp_pat
     assert followed.more() is None, "nothing has changed"
 
 
+@pytest.mark.parametrize("start", ["", "ab"])
+def test_a_line_may_come_before_its_end(start: str, tmp_path: Path) -> None:
+    whole, path = tmp_path / "whole.jsonl", tmp_path / "r.jsonl"
+    lines(whole, f"{start}cd")
+    *first, third, fourth = whole.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(first) or third[:-1])
+    followed = Growing(path)
+    grows = [(b"\n", "c"), (b"\n  \n", "c"), (fourth, "cd")]
+    for added, shown in [(third[:-1], "c"), *grows] if start else grows:
+        with path.open("ab") as file:
+            file.write(added)
+        found = followed.more()
+        assert found and found.opened and (texts(found.opened), found.says) == (f"{start}{shown}", "")
+    with path.open("ab") as file:
+        file.write(b"{}\n")
+    found = followed.more()
+    assert found and f"line {len(start) + 5} of" in found.says, "lines are still counted right"
+
+
 def test_only_what_is_new_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.jsonl"
     lines(path, "abc")

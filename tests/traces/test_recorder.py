@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmreason import disk
 from mmreason.analysis.rollouts.push import pushes
 from mmreason.analysis.rollouts.reading import reading
-from mmreason.errors import TraceError
+from mmreason.errors import TraceError, WriteError
+from mmreason.traces import recorder as recorder_module
 from mmreason.traces.opening import open_rollouts
 from mmreason.traces.recorder import Recorder
 from mmreason.traces.trl_callback import rollout_callback
@@ -49,6 +51,58 @@ def test_the_file_can_be_read_while_it_grows_and_is_continued(tmp_path: Path) ->
                     assert len(open_rollouts(path).rollouts.rollouts) == i
     found = open_rollouts(path).rollouts
     assert [r.parts[0].text for r in found.rollouts] == list("012345") and len(found.prompts) == 1
+
+
+def texts(path: Path) -> list[str | None]:
+    return [rollout.parts[0].text for rollout in open_rollouts(path).rollouts.rollouts]
+
+
+def record(path: Path, said: str) -> None:
+    with Recorder(path) as recorder:
+        for text in said:
+            recorder.rollout("q").text(text)
+
+
+@pytest.mark.parametrize("block", [16, 2**20])
+def test_a_torn_line_is_cut_off_before_the_file_is_continued(block: int, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(disk, "_BLOCK", block)
+    path = tmp_path / "r.jsonl"
+    record(path, "abc")
+    whole = path.read_bytes()
+    last = whole[:-1].rindex(b"\n") + 1
+    for end, left in ((-30, "ab"), (last + 1, "ab"), (30, ""), (-1, "abc"), (len(whole), "abc"), (0, "")):
+        path.write_bytes(whole[:end])
+        record(path, "de")
+        assert texts(path) == list(f"{left}de"), end
+
+
+def test_what_is_no_torn_line_stays_in_a_file_that_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "notes"
+    path.write_bytes(b'{\n "a": 1\n}')
+    record(path, "a")
+    assert path.read_bytes().startswith(b'{\n "a": 1\n}\n{"version"')
+
+
+def test_a_line_that_a_full_disk_tore_is_cut_off_before_the_next(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "r.jsonl"
+    append, full = recorder_module.append_line, {"b"}
+
+    def appended(path: Path, line: str) -> None:
+        if any(f'"text":"{text}"' in line for text in full):
+            with path.open("a") as file:
+                file.write(line[:40])
+            raise WriteError("cannot write: No space left on device")
+        append(path, line)
+
+    monkeypatch.setattr(recorder_module, "append_line", appended)
+    recorder = Recorder(path)
+    for text in "abc":
+        recorder.rollout("q").text(text)
+        try:
+            recorder.flush()
+        except WriteError:
+            assert text == "b"
+    assert texts(path) == ["a", "c"]
 
 
 def test_what_no_trace_may_hold_is_refused_before_it_is_written(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from mmreason.errors import ConfigError
-from mmreason.records import EDIT, Box, parse_cell
+from mmreason.records import EDIT, Box, marked_words, parse_cell
 
 MOST = 99  # rows or columns that a cell's word can name
 _BOX = re.compile(r"(r[1-9]\d?c[1-9]\d?)(?:[: ](r[1-9]\d?c[1-9]\d?))?", re.ASCII)
@@ -13,8 +13,8 @@ _BOX = re.compile(r"(r[1-9]\d?c[1-9]\d?)(?:[: ](r[1-9]\d?c[1-9]\d?))?", re.ASCII
 
 def boxes_in(thought: str, cells: tuple[int, int]) -> list[Box]:
     """The boxes of cells that ``thought`` names after ``<edit>``; none where one is no pair of cells of the grid."""
-    _, mark, named = thought.partition(EDIT)
-    corners = [_cell(word, cells) for word in named.split()] if mark else []
+    words = marked_words(thought)
+    corners = [_cell(word, cells) for word in words[words.index(EDIT) + 1 :]] if EDIT in words else []
     if len(corners) % 2 or None in corners:
         return []
     return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]

@@ -18,7 +18,7 @@ from mmreason.backbones.family import AnyLayout
 from mmreason.codecs.codec import Codec
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
-from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segment, SegmentKind, Trace
+from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segment, SegmentKind, Trace, marked_words
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, frames_within
 from mmreason.sampling.views.canvas import Canvas, start_canvas
 from mmreason.sampling.views.region import boxes_in
@@ -163,7 +163,11 @@ class ViewRollout:
             text = ""
             if self.layout.mask not in tokens:
                 text = self.layout.read(list(tokens)).strip()
-                kind = "answer" if self._is_last(draft.turn, turn_limit) or text.startswith(ANSWER) else "thought"
+                kind = (
+                    "answer"
+                    if self._is_last(draft.turn, turn_limit) or marked_words(text)[:1] == [ANSWER]
+                    else "thought"
+                )
             found.append(Segment(kind, draft.turn, tokens, frames_within(frames, codes, draft.length), text))
         if codes:
             tokens, drawn = frames[-1].tokens[:codes], frames_within(frames, 0, codes)

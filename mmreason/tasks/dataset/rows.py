@@ -22,6 +22,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -84,9 +85,9 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(sys.intern(word) for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
 
 
-def number_of(words: tuple[str, ...]) -> float | None:
-    """The number that one word writes."""
-    return float(words[0]) if len(words) == 1 and _NUMBER.match(words[0]) else None
+def number_of(words: tuple[str, ...]) -> Fraction | None:
+    """The number that one word writes, as it is written."""
+    return Fraction(words[0]) if len(words) == 1 and _NUMBER.match(words[0]) else None
 
 
 class Dataset:
@@ -152,12 +153,13 @@ class Dataset:
         with Folder(self.path, "dataset", HANDED.max_bytes, TaskError).open(name) as file:
             rows = parquet_rows(file, name, TaskError, _LIMITS, FIELDS)
             for number, row in enumerate(rows, 1):
-                yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS and v is not None}
+                yield f"{name} row {number}", {k: v for k, v in row.items() if k in FIELDS}
 
     def _row(self, place: str, data: Mapping[str, Any]) -> Row:
         for key in data:
             if key not in FIELDS:
                 raise TaskError(f"{place}: field {str(key)[:40]!r} is unknown; a row has {', '.join(FIELDS)}")
+        data = {key: value for key, value in data.items() if value is not None}  # as if it were not there
         asked = "question" if "question" in data and "prompt" not in data else "prompt"
         question, answer = _text(place, data, asked, MAX_PROMPT), _text(place, data, "answer", MAX_ANSWER)
         image = _picture(place, data.get("image"), "image")

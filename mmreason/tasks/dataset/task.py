@@ -13,6 +13,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -144,16 +145,22 @@ class DataTask(PictureTask):
     def check_thought(
         self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], boxes: Sequence[Box], turn: int
     ) -> Verdict:
-        """``look``, and a region that overlaps the true one by at least half, while it is not drawn yet."""
+        """``look``, and a region that holds all that is to be drawn and overlaps the true one by at least half."""
         if list(words) != [LOOK] or not boxes:
             return verdict(f"a thought reads: {LOOK}, and names a region", well_formed=False)
         wanted, named = region_mask(self.boxes(spec)), region_mask(boxes)
         if not wanted.any():
             return verdict("nothing is to be drawn; the answer is due")
         overlap = float((wanted & named).sum() / (wanted | named).sum())
-        due, right = not self.is_solved(spec, canvas_HW), overlap >= OVERLAP
-        reason = "true" if right else f"the region overlaps the right one by {overlap:.0%}, at least {OVERLAP:.0%}"
-        return verdict(reason if due else "it is drawn already", true=right, useful=due)
+        left = self.differs(canvas_HW, self.goal(spec))
+        if not left.any():
+            return verdict("it is drawn already", true=overlap >= OVERLAP)
+        if overlap < OVERLAP:
+            reason = f"the region overlaps the right one by {overlap:.0%}, at least {OVERLAP:.0%}"
+            return verdict(reason, useful=True)
+        if outside := int((left & ~named).sum()):
+            return verdict(f"{outside} cells that are to be drawn lie outside the region", useful=True)
+        return verdict("true", true=True, useful=True)
 
     def carry_out(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], turn: int) -> np.ndarray | None:
         """The picture in the end, if there is something to draw."""
@@ -183,7 +190,7 @@ def judge_answer(row: Row, said: tuple[str, ...]) -> Verdict:
         number, wanted = number_of(said), number_of(right)
         if number is None or wanted is None:
             return verdict(f"{told!r} is no number", well_formed=False)
-        true = abs(number - wanted) <= row.tolerance
+        true = abs(number - wanted) <= Fraction(str(row.tolerance))  # of 0.1 a tenth, not the float nearest to it
     elif row.reward == "choice":
         if said not in row.choices:
             return verdict(f"{told!r} is none of the choices", well_formed=False)

@@ -115,7 +115,7 @@ class Growing:
             if size > ROLLOUTS.max_bytes:
                 raise TraceError(f"file {quoted(self.path.name)} is larger than {ROLLOUTS.max_bytes // 2**20} MB")
             end = _whole(file, self._end, size)
-            if end > self._end:
+            if end > self._end and not (self._kind and _is_blank(file, self._end, end)):
                 span = io.BufferedReader(_Span(file, self._end, end))
                 beside = folder(self.path.parent)
                 self._kind = self._gathered.add(span, str(self.path), beside, self._kind, self._count)
@@ -163,6 +163,16 @@ def _ends_of_lines(file: IO[bytes], start: int, end: int) -> int:
     while start < end and (block := file.read(min(_BLOCK, end - start))):
         start, count = start + len(block), count + block.count(b"\n")
     return count
+
+
+def _is_blank(file: IO[bytes], start: int, end: int) -> bool:
+    """Is there nothing but line ends, such as that of a line which was read before it came?"""
+    file.seek(start)
+    while start < end and (block := file.read(min(_BLOCK, end - start))):
+        if not block.isspace():
+            return False
+        start += len(block)
+    return True
 
 
 def _whole(file: IO[bytes], start: int, size: int) -> int:

@@ -127,6 +127,8 @@ def _changed(opened: Opened, segment: Segment, change: Mapping[str, Any], pipe: 
 def _config(trace: Trace) -> SamplingConfig:
     """The sampler's settings that the trace records; raises ConfigError."""
     known = {name: trace.settings[name] for name in RECORDED if trace.settings.get(name) is not None}
+    if "num_steps" not in known and "num_steps" in trace.settings and known.get("threshold"):
+        known["num_steps"] = None  # the threshold alone decided, not as many steps as are usual
     return SamplingConfig(**known)
 
 

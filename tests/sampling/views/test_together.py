@@ -16,6 +16,7 @@ from mmreason.errors import ConfigError
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
 from mmreason.records import Trace
+from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.views import denoise as module
 from mmreason.sampling.views.config import ViewsConfig
 from mmreason.sampling.views.denoise import DenoiseConfig, denoise
@@ -95,6 +96,17 @@ def test_a_turn_is_recorded_as_a_text_and_an_edit_and_scored_as_it_was_drawn(att
             found = log_likelihood(pipe.model.backbone, steps, alphabet, 1.0, scales)
             assert float(found.detach().sum()) == pytest.approx(text.logprob + edit.logprob, abs=5e-3)
             assert sum(len(step.places) for step in steps) == 64 + 8
+
+
+def test_a_turn_on_a_puzzle_is_judged_at_every_step_of_it() -> None:
+    pipe = public.pipeline("parallel")
+    config = pipe.sampling_config(num_steps=2, temperature=1.0, max_turns=1)
+    lengths = []
+    for (trace,) in pipe.stream([PROBLEM], config, [3]):
+        scored = judge_of(pipe).score(trace)
+        lengths.append(len(scored.segments))
+        assert [s.tokens for s in scored.segments] == [s.tokens for s in trace.segments]
+    assert set(lengths) >= {2}
 
 
 def test_words_are_not_guided(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ import pytest
 from mmreason import places
 from mmreason.errors import ConfigError, MMReasonError, TraceError
 from mmreason.rewards.verify import Verifier
+from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import FIRST_TASKS, TASKS, make_problem
 from mmreason.traces.file import save, to_json
 from mmreason.traces.group import save_group
 from mmreason.training.rl.presets import BOTH, TrainSettings
+from mmreason.ui.group import branch
 from mmreason.ui.group.branch import Side, duet_value
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints
@@ -139,6 +141,25 @@ def test_two_sides_with_different_codebooks_are_drawn_from_one_sheet():
     assert value["differs"] is not None
     same = duet_value("same", [Side("a", first, WORDS, SHEET), Side("b", first, WORDS, SHEET)])
     assert same["differs"] is None
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SamplingConfig(num_steps=None, threshold=0.9),
+        SamplingConfig(num_steps=3),
+        SamplingConfig(3, 0.5, 0.7, "entropy"),
+    ],
+)
+def test_a_branch_goes_on_with_the_settings_that_its_trace_records(config):
+    trace = replace(stand_in_trace(make_problem("maze", "easy", 7)), settings=config.recorded())
+    assert branch._config(trace) == config
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_steps": None}, {"num_steps": None, "threshold": None}])
+def test_a_branch_of_a_trace_that_records_neither_steps_nor_threshold_takes_the_usual_ones(settings):
+    trace = replace(stand_in_trace(make_problem("maze", "easy", 7)), settings=settings)
+    assert branch._config(trace) == SamplingConfig()
 
 
 def test_groups_of_either_version_are_among_the_samples(tmp_path, monkeypatch):
