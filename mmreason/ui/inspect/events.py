@@ -68,7 +68,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
     gone_on = i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
-    compared = i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
+    compared = i.run_compare.click(on_compare, [i.opened, i.group, *sides], [i.duet, i.compare_says], **HEAVY)
     i.opened.change(on_opened, i.opened, [i.compare, i.duet], cancels=[gone_on, compared], **PRIVATE)
     i.checkpoint.change(on_checkpoint, [i.checkpoint, i.task], [i.measure, i.task], **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
@@ -233,17 +233,24 @@ async def on_go_on(opened: Any, checkpoint: Any, event: gr.EventData, request: g
 
 async def on_compare(
     opened: Any,
+    shown: Any,
     left: Any,
     left_temperature: Any,
     right: Any,
     right_temperature: Any,
     request: gr.Request,
 ):
-    """Solve the open group's puzzle twice."""
-    sides = (left, left_temperature, right, right_temperature)
-    async with aclosing(side_by_side("compare", request, lambda: _compared(open_native(opened, 0), *sides))) as states:
+    """Solve the puzzle of the open prompt twice; ``shown`` is the group component's value, which names it."""
+    sides, prompt = (left, left_temperature, right, right_temperature), _open_prompt(opened, shown)
+    work = side_by_side("compare", request, lambda: _compared(open_native(opened, prompt), *sides))
+    async with aclosing(work) as states:
         async for state in states:
             yield state
+
+
+def _open_prompt(opened: Any, shown: Any) -> Any:
+    """The prompt that the component shows of the group ``opened``; None where it shows another, or none yet."""
+    return shown.get("prompt") if isinstance(shown, dict) and shown.get("token") == opened else None
 
 
 def open_native(token: Any, prompt: Any) -> Opened:

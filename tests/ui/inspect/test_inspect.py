@@ -16,7 +16,9 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from mmreason.errors import MMReasonError
-from mmreason.traces.file import load
+from mmreason.rewards.verify import Verifier
+from mmreason.tasks import make_problem
+from mmreason.traces.file import load, save, to_json
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.inspect.bundled import bundled
@@ -27,6 +29,7 @@ from mmreason.ui.shell.component import read, script
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.words import sentence as sentence_of
 from tests.helpers.browser import HOSTILE, ROOT, part
+from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
 TRACE = ROOT / "assets" / "examples" / "maze.json"
@@ -530,6 +533,20 @@ def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):
     page.locator(".mm-player[data-state=opened]").wait_for()
     part(page, "scrub").press("End")
     expect(part(page, "result-line")).to_contain_text("Solved", use_inner_text=True)
+
+
+def test_side_by_side_is_of_the_prompt_that_is_looked_at(scripted, visit, tmp_path):
+    for task in ("maze", "jigsaw"):
+        trace = Verifier(WORDS, SHEET).score(stand_in_trace(make_problem(task, "easy", 7)))
+        save(tmp_path / f"{task}.json", to_json(trace, WORDS, SHEET))
+    page = inspect(visit, scripted.address)
+    upload(page, tmp_path / "maze.json", tmp_path / "jigsaw.json")
+    page.get_by_text("from 2 files").wait_for()
+    page.locator(".mm-group .later").click()
+    expect(page.locator(".mm-group .about-name")).to_contain_text("jigsaw")
+    page.locator("#compare button").first.click()
+    page.locator("#run-compare").click()
+    expect(page.locator("#duet .duet-title")).to_contain_text("Jigsaw, easy", use_inner_text=True)
 
 
 def test_a_mind_is_changed_in_watch_too(app, visit):

@@ -16,7 +16,7 @@ const inspector = {
   ...{ find, grid, token: '', link: '', finding: null, judges: {} },
   ...{ view: /** @type {any} */ (null), push: /** @type {any} */ (null) },
 };
-const prompt = new OpenPrompt(inspector, { openAt, drawSegment, closeDrawer });
+const prompt = new OpenPrompt(inspector, { openAt, drawSegment, closeDrawer, tell });
 let shownOpening = 0;
 let details = 0; // number of the latest segment that was asked for
 
@@ -32,6 +32,12 @@ async function receive() {
   const shown = await prompt.open(at ? at[0] : 0, { token, link });
   if (shown && at && at[1] !== null && inspector.view.rows[at[1]]?.segments[at[2]]) choose(at[1], at[2], true);
   if (shown) look();
+}
+
+/** Keeps in the value which prompt is open, for what the server is asked of it. */
+function tell() {
+  const { value } = props;
+  if (value?.token === inspector.token) props.value = { ...value, prompt: inspector.view.prompt };
 }
 
 /** @param {'joint' | 'factorized'} assignment */
