@@ -297,6 +297,21 @@ def test_a_link_opens_its_segment(app, visit):
     page.wait_for_function("() => !location.search")  # the address names nothing that is not looked at
 
 
+def test_where_nothing_can_be_copied_the_link_is_shown_and_selected(app, visit):
+    page = visit(f"{app}/?group=photographs&prompt=2&rollout=3&segment=1")
+    page.locator(".mm-group .segment-title").get_by_text("Rollout 3 · turn 1 · words").wait_for()
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    copy, field = page.locator(".mm-group .copy"), page.locator(".mm-group .copy-from")
+    expect(field).to_be_hidden()
+    copy.click()
+    expect(copy).to_have_text("Press Ctrl+C to copy", use_inner_text=True)
+    assert page.evaluate("getSelection().toString()") == field.input_value() == page.url
+    page.keyboard.press("Escape")
+    page.locator(".mm-group .cell[data-g='0'][data-s='0']").click()
+    expect(copy).to_have_text("Copy link", use_inner_text=True)
+    expect(field).to_be_hidden()
+
+
 def test_figures_are_saved_as_pictures_and_tables(app, visit):
     page = inspect(visit, app)
     for place, ending, begins in (
