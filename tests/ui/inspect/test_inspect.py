@@ -591,11 +591,12 @@ def test_a_sample_that_is_open_already_is_not_opened_again():
 def test_a_link_to_a_roll_out_fills_its_numbers_and_says_what_to_do():
     request, size = group_request("sudoku", "hard", 12, "base", 0.5, 4, 5)
     link = roll_link(request, size)
-    answered = on_link(SimpleNamespace(query_params={"group": link, "rollout": "3"}))
+    answered = on_link(None, SimpleNamespace(query_params={"group": link, "rollout": "3"}))
     assert answered[2].endswith("Roll out makes the same ones again; it points to rollout 3.")
-    assert answered[3:11] == ("sudoku", "hard", 12, "base", 0.5, 4, 5, "Roll out")
+    assert answered[3:6] == ("sudoku", "hard", 12) and answered[7:11] == (0.5, 4, 5, "Roll out")
+    assert answered[6].value == "base"
     for wrong, says in ((link.replace("base", "none"), "is not here"), (link.replace("size=5", "size=99"), "must be")):
-        answered = on_link(SimpleNamespace(query_params={"group": wrong}))
+        answered = on_link(None, SimpleNamespace(query_params={"group": wrong}))
         assert says in answered[2] and answered[3:10] == (gr.skip(),) * 7
 
 
@@ -621,7 +622,7 @@ def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
         ({"prompt": "0", "rollout": "1"}, (0, None, 0), "prompt 0, which is not here"),
         ({"rollout": "2", "segment": "x" * 99}, (0, 1, 0), "names segment xxx"),
     ):
-        token, value, notice, *_ = on_link(SimpleNamespace(query_params={"group": "photographs", **asked}))
+        token, value, notice, *_ = on_link(None, SimpleNamespace(query_params={"group": "photographs", **asked}))
         assert (token, value["at"]) == ("photographs", at)
         assert says in notice and bool(says) == bool(notice)
 
@@ -629,9 +630,9 @@ def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
 def test_a_link_to_a_file_of_the_host_sets_the_list_of_files_to_it(grown_file):
     record(grown_file, "ab")
     record(grown_file.with_name("another.jsonl"), "c")  # the first of the list
-    *_, source, sample, listed = on_link(SimpleNamespace(query_params={"group": "file:run.jsonl"}))
+    *_, source, sample, listed = on_link(None, SimpleNamespace(query_params={"group": "file:run.jsonl"}))
     assert source == "File" and sample == gr.skip()
     assert (listed.value, [name for name, _ in listed.choices]) == ("run.jsonl", ["another.jsonl", "run.jsonl"])
     for link in (next(iter(bundled())), "file:none.jsonl"):
-        *_, listed = on_link(SimpleNamespace(query_params={"group": link}))
+        *_, listed = on_link(None, SimpleNamespace(query_params={"group": link}))
         assert listed == gr.skip()
