@@ -19,7 +19,7 @@ from mmreason.ui.group.opened import finished_of
 from mmreason.ui.host import public
 from mmreason.ui.inspect.events import SOURCES, Inspect, listed_runs, on_run, open_native, show_group
 from mmreason.ui.inspect.sources import roll_out
-from mmreason.ui.runs.choices import choices_of, small_choices_of
+from mmreason.ui.runs.choices import Choice, choices_of, is_among, small_choices_of, with_linked
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import find
@@ -60,7 +60,9 @@ def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
     group = [i.opened, i.group, i.notice]
     tabs.select(None, None, None, js=NAME_NOTHING_ELSE_JS)
     watch.solve.click(None, None, None, js=NAME_NOTHING_JS)
-    shown = watch.inspect.click(on_inspect_this, watch.finished, [*group, *asked, i.source, tabs], **PRIVATE)
+    shown = watch.inspect.click(
+        on_inspect_this, [watch.finished, watch.visitor], [*group, *asked, i.source, tabs], **PRIVATE
+    )
     shown.then(None, None, None, js=TO_TOP_JS)
     shown.then(on_seven_more, watch.finished, group, **HEAVY)
     puzzle = [watch.task, watch.difficulty, watch.seed, *watch.own_shown]
@@ -84,15 +86,18 @@ def on_inspect_film(filmed: Filmed | None) -> tuple[Any, ...]:
     return *shown, SOURCES[1], gr.Tabs(selected="inspect")
 
 
-def on_inspect_this(finished: Finished | None) -> tuple[Any, ...]:
+def on_inspect_this(finished: Finished | None, visitor: Any) -> tuple[Any, ...]:
     """Open the run of Watch as a group of one, and make the roll-out controls say how to get the others."""
-    keep = [gr.skip()] * 6
+    keep: list[Any] = [gr.skip()] * 6
     if finished is None:
         return gr.skip(), gr.skip(), "Solve a puzzle in Watch first.", *keep, gr.skip(), gr.skip()
     request = finished.request
     if request is not None and request.own is None:
+        listed = with_linked(choices_of(visitor), request.checkpoint)
+        checkpoint = gr.Dropdown(choices=listed, value=request.checkpoint)
         keep = [
-            *(request.task, request.difficulty, request.seed, request.checkpoint),
+            *(request.task, request.difficulty, request.seed),
+            checkpoint if is_among(listed, request.checkpoint) else gr.skip(),
             *(request.temperature, request.sampling_seed),
         ]
     shown = show_group(lambda: group_of_members([finished.data], "the run from Watch"))
@@ -145,7 +150,7 @@ def on_to_watch(token: Any, event: gr.EventData) -> tuple[Any, ...]:
 def connect_checkpoints(train: Train, watch: Watch, inspect: Inspect) -> None:
     """Offer what a visitor's runs have trained and sampled in the other tabs, as soon as it is there."""
     offered = [inspect.run, train.checkpoint, watch.checkpoint, inspect.checkpoint, inspect.left, inspect.right]
-    train.trained.change(on_trained, [train.visitor, train.chosen], offered, **PRIVATE)
+    train.trained.change(on_trained, [train.visitor, train.chosen, *offered], offered, **PRIVATE)
 
 
 def connect_trained(tabs: gr.Tabs, train: Train, watch: Watch, inspect: Inspect) -> None:
@@ -185,7 +190,8 @@ def on_compare_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:
     if not own or run is None:
         return gr.skip(), gr.skip(), gr.skip()
     left = own[0] if len(own) > 1 else run.settings.checkpoint
-    return gr.Dropdown(value=left), gr.Dropdown(value=own[-1]), gr.Tabs(selected="inspect")
+    is_there = is_among(small_choices_of(visitor), left)
+    return gr.Dropdown(value=left) if is_there else gr.skip(), gr.Dropdown(value=own[-1]), gr.Tabs(selected="inspect")
 
 
 def _checkpoints(visitor: Any, chosen: Any) -> list[str]:
@@ -194,8 +200,19 @@ def _checkpoints(visitor: Any, chosen: Any) -> list[str]:
     return list(status_of(run).checkpoints.values()) if run is not None and run.is_of(visitor) else []
 
 
-def on_trained(visitor: Any, chosen: Any) -> tuple[Any, ...]:
-    """The samples and, five times, the checkpoints that can be chosen now; what is chosen stays."""
-    every, small = choices_of(visitor), small_choices_of(visitor)
-    choices = (every, every, every, small, small)
-    return listed_runs(run_samples(visitor, chosen)), *(gr.Dropdown(choices=each) for each in choices)
+def on_trained(visitor: Any, chosen: Any, *values: Any) -> tuple[Any, ...]:
+    """The samples and, five times, the checkpoints that can be chosen now; what is chosen stays if it is there still.
+
+    ``values`` are those that are chosen, in the same order.
+    """
+    every, small, samples = choices_of(visitor), small_choices_of(visitor), run_samples(visitor, chosen)
+    sample, start, watched, rolled, *compared = values
+    in_tabs = ((every, start), (with_linked(every, watched), watched), (with_linked(every, rolled), rolled))
+    listed = (*in_tabs, *((small, side) for side in compared))
+    updates = (gr.Dropdown(choices=choices, **_instead(choices, name)) for choices, name in listed)
+    return listed_runs(samples, **_instead(samples, sample)), *updates
+
+
+def _instead(choices: list[Choice], name: Any) -> dict[str, Any]:
+    """The value of a list whose chosen ``name`` is gone: its first; nothing where it is there."""
+    return {} if is_among(choices, name) else {"value": choices[0][1] if choices else None}

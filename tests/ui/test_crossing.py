@@ -7,10 +7,70 @@ import pytest
 
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import make_problem, problem_from_json
+from mmreason.training.rl.presets import TrainSettings
 from mmreason.ui import crossing
 from mmreason.ui.group.opened import open_traces
-from mmreason.ui.watch.handlers import OWN, SHOWN, on_board
+from mmreason.ui.host import checkpoints
+from mmreason.ui.runs import queue, store
+from mmreason.ui.runs.samples import run_samples
+from mmreason.ui.solve.request import SolveRequest
+from mmreason.ui.watch import events as watch_events
+from mmreason.ui.watch.handlers import CONTROLS, OWN, SHOWN, on_board
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
+from tests.helpers.training_runs import OTHER, OWNER, empty_store, leave, row
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    """A stopped run of OWNER's, with a checkpoint and samples, beside ``base``."""
+    monkeypatch.setattr(checkpoints, "checkpoint_names", lambda: ["base"])
+    empty_store(tmp_path, monkeypatch)
+    run = store.create(TrainSettings(steps=9), OWNER)
+    with store.locked():
+        folder = leave(run, "factorized", [row(1)], saved=1)
+        store.change(run, wanted=False)
+    (folder / "samples").mkdir()
+    (folder / "samples" / "step00001-00.json").write_text("{}")
+    return run
+
+
+def listed(update):
+    return [name for _, name in update.choices]
+
+
+def test_a_link_to_what_another_visitor_has_trained_offers_it_in_watch_and_in_inspect(trained, monkeypatch):
+    name = f"run:{trained.id}/factorized"
+    wish = SolveRequest(checkpoint=name)
+    monkeypatch.setattr(watch_events.handlers, "open_link", lambda params: (wish, "", True))
+    request = SimpleNamespace(query_params={"checkpoint": name})
+    for visitor, says in ((OTHER, "by link"), (OWNER, "yours")):
+        in_watch = watch_events.on_load(visitor, request)[3 + CONTROLS.index("checkpoint")]
+        assert in_watch.value == name and listed(in_watch) == ["base", name]
+        assert in_watch.choices[-1][0] == f"{says}: factorized, step 1 ({trained.id[:4]})"
+        *_, start, watched, rolled, left, right = crossing.on_trained(
+            visitor, None, None, "base", name, name, "a", "b"
+        )
+        assert listed(watched) == listed(rolled) == ["base", name]
+        assert listed(start) == listed(left) == listed(right) == ["base", name][: 1 + (visitor == OWNER)]
+        finished = SimpleNamespace(request=wish, data={})
+        monkeypatch.setattr(crossing, "show_group", lambda opening: ("token", {}, ""))
+        in_inspect = crossing.on_inspect_this(finished, visitor)[6]
+        assert in_inspect.value == name and listed(in_inspect) == ["base", name]
+
+
+def test_when_a_run_is_deleted_whatever_was_chosen_of_it_is_chosen_no_more(trained):
+    name, ((_, sample),) = f"run:{trained.id}/factorized", run_samples(OWNER)
+    chosen = (sample, name, name, name, name, "base")
+    before = crossing.on_trained(OWNER, trained.id, *chosen)
+    assert all("value" not in update.constructor_args for update in before), "what is there stays chosen"
+    queue.delete(trained.id, OWNER)
+    after = crossing.on_trained(OWNER, None, *chosen)
+    assert [update.constructor_args.get("value", "kept") for update in after] == [None, *["base"] * 4, "kept"]
+    assert listed(after[0]) == [] and all(listed(update) == ["base"] for update in after[1:])
+    finished = SimpleNamespace(request=SolveRequest(checkpoint=name), data={})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(crossing, "show_group", lambda opening: ("token", {}, ""))
+        assert crossing.on_inspect_this(finished, OWNER)[6] == crossing.gr.skip()
 
 
 def test_what_was_trained_solves_a_puzzle_of_the_kind_it_learnt_from(monkeypatch):

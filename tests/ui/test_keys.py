@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
+from mmreason.ui.shell.component import read, script
 from tests.helpers.browser import part, settle
 
 OUTLINE = "(e) => { const s = getComputedStyle(e); return [s.outlineStyle, parseFloat(s.outlineWidth)]; }"
@@ -25,6 +26,26 @@ def pixels(place: Locator) -> np.ndarray:
 def changed(before: np.ndarray, after: np.ndarray) -> int:
     """How many pixels differ clearly."""
     return int((np.abs(before - after).max(axis=2) > 60).sum())
+
+
+# The tiles of tasks with another value, as gradio draws them; which the Tab key finds, and what is chosen then.
+TILES = """([template, script, value, key]) => {
+  const element = document.createElement('div');
+  element.innerHTML = template;
+  const props = { value, pictures: ['maze', 'sudoku', 'jigsaw'].map((name) => [name, 'data:,', name]) };
+  new Function('element', 'props', 'trigger', 'watch', script)(element, props, () => {}, () => {});
+  const found = [...element.querySelectorAll('button')].map((tile) => tile.tabIndex);
+  if (key) element.querySelector('button').dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true }));
+  return [found, props.value];
+}"""
+
+
+def test_where_no_tile_is_chosen_the_first_is_found_by_the_tab_key(scripted, visit):
+    page, files = visit(scripted.address), [read("picker/picker.html"), script("picker/picker")]
+    assert page.evaluate(TILES, [*files, "sudoku", None]) == [[-1, 0, -1], "sudoku"]
+    for value in (None, "visual_search"):
+        for key, then in ((None, value), ("ArrowRight", "sudoku"), ("ArrowLeft", "jigsaw")):
+            assert page.evaluate(TILES, [*files, value, key]) == [[0, -1, -1], then]
 
 
 def test_a_choice_is_one_stop_and_arrows_choose(scripted, visit):

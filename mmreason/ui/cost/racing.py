@@ -41,7 +41,8 @@ def bundled_race() -> dict[str, Any] | None:
         try:
             race = json.loads(path.read_text(encoding="utf-8"))
             if race["version"] == VERSION and len(race["lanes"]) == 2:
-                return race_value(race | {"sheet": sheet_link(sheet_pixels(race["sheet"]))}, run=0)
+                sheet = sheet_link(sheet_pixels(race["sheet"]), pinned=True)
+                return race_value(race | {"sheet": sheet}, run=0)
         except (OSError, ValueError, KeyError, TypeError, MMReasonError):
             continue
     return None

@@ -18,7 +18,7 @@ from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import leak, sources
 from mmreason.ui.inspect.bundled import open_bundled
-from mmreason.ui.runs.choices import Choice, choices_of, small_choices_of
+from mmreason.ui.runs.choices import Choice, choices_of, is_among, small_choices_of, with_linked
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import HEAVY, PRIVATE
@@ -68,13 +68,13 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
     gone_on = i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
-    compared = i.run_compare.click(on_compare, [i.opened, *sides], [i.duet, i.compare_says], **HEAVY)
+    compared = i.run_compare.click(on_compare, [i.opened, i.group, *sides], [i.duet, i.compare_says], **HEAVY)
     i.opened.change(on_opened, i.opened, [i.compare, i.duet], cancels=[gone_on, compared], **PRIVATE)
     i.checkpoint.change(on_checkpoint, [i.checkpoint, i.task], [i.measure, i.task], **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
     blocks.load(on_arrival, i.visitor, [i.run, i.path, i.checkpoint, i.left, i.right], **PRIVATE)
-    blocks.load(on_link, None, [*shown, *rolled, i.source, i.sample, i.path], **PRIVATE)
+    blocks.load(on_link, i.visitor, [*shown, *rolled, i.source, i.sample, i.path], **PRIVATE)
     blocks.load(None, None, None, js=OPEN_LINK_JS)
 
 
@@ -127,14 +127,14 @@ def on_path(name: Any) -> tuple[Any, ...]:
     return show_group(lambda: sources.open_path(name))
 
 
-def on_link(request: gr.Request) -> tuple[Any, ...]:
+def on_link(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     """Open what the page's address names: a group, and in it a rollout and a segment, counted from 1."""
     asked = dict(request.query_params)
     if not asked.get("group"):
         return (*KEEP, *KEEP_ROLLED, *KEEP)
     link = str(asked["group"])
     if link.startswith(sources.ROLLED):
-        return *KEEP[:2], *_asked_again(link, asked), SOURCES[1], *KEEP[:2]
+        return *KEEP[:2], *_asked_again(link, asked, visitor), SOURCES[1], *KEEP[:2]
     shown = show_group(lambda: sources.open_link(link), asked)
     if not isinstance(shown[0], str):
         return *shown, *KEEP_ROLLED, *KEEP
@@ -144,18 +144,20 @@ def on_link(request: gr.Request) -> tuple[Any, ...]:
     return *shown, *KEEP_ROLLED, source, link if source == SOURCES[0] else gr.skip(), listed
 
 
-def _asked_again(link: str, asked: Mapping[str, str]) -> tuple[Any, ...]:
+def _asked_again(link: str, asked: Mapping[str, str], visitor: Any) -> tuple[Any, ...]:
     """Notice, and the numbers of Roll out, that a link to a roll-out names."""
     try:
         request, size = sources.read_roll_link(link)
         name = request.checkpoint
-        if not checkpoints.is_public(name) and name not in checkpoints.checkpoint_names():
+        listed = with_linked(choices_of(visitor), name)
+        if not is_among(listed, name):
             raise ConfigError(f"the link rolls out the checkpoint {one_line(name, 60)}, which is not here")
     except MMReasonError as error:
         return sentence(error), *KEEP_ROLLED
     place = ", ".join(f"{part} {one_line(asked[part], 10)}" for part in ("rollout", "segment") if part in asked)
     says = f"This link is to {size} rollouts that are not kept: Roll out makes the same ones again"
-    values = [getattr(request, part) for part in sources.ASKED]
+    asked_for = {part: getattr(request, part) for part in sources.ASKED}
+    values = (asked_for | {"checkpoint": gr.Dropdown(choices=listed, value=name)}).values()
     return f"{says}{f'; it points to {place}' if place else ''}.", *values, size
 
 
@@ -233,17 +235,24 @@ async def on_go_on(opened: Any, checkpoint: Any, event: gr.EventData, request: g
 
 async def on_compare(
     opened: Any,
+    shown: Any,
     left: Any,
     left_temperature: Any,
     right: Any,
     right_temperature: Any,
     request: gr.Request,
 ):
-    """Solve the open group's puzzle twice."""
-    sides = (left, left_temperature, right, right_temperature)
-    async with aclosing(side_by_side("compare", request, lambda: _compared(open_native(opened, 0), *sides))) as states:
+    """Solve the puzzle of the open prompt twice; ``shown`` is the group component's value, which names it."""
+    sides, prompt = (left, left_temperature, right, right_temperature), _open_prompt(opened, shown)
+    work = side_by_side("compare", request, lambda: _compared(open_native(opened, prompt), *sides))
+    async with aclosing(work) as states:
         async for state in states:
             yield state
+
+
+def _open_prompt(opened: Any, shown: Any) -> Any:
+    """The prompt that the component shows of the group ``opened``; None where it shows another, or none yet."""
+    return shown.get("prompt") if isinstance(shown, dict) and shown.get("token") == opened else None
 
 
 def open_native(token: Any, prompt: Any) -> Opened:
@@ -294,11 +303,12 @@ def on_arrival(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     first = names[0] if names else None
     chosen = first or (choices[0][1] if choices else None)
     again = sources.checkpoint_of_link(str(request.query_params.get("group", "")))
-    chosen = again if again in [name for _, name in choices] else chosen
+    listed = with_linked(choices, again)
+    chosen = again if is_among(listed, again) else chosen
     second = names[1] if len(names) > 1 else first
     return (
         listed_runs(runs, value=runs[0][1] if runs else None),
         gr.Dropdown(choices=sources.files_of_host()),
-        gr.Dropdown(choices=choices, value=chosen),
+        gr.Dropdown(choices=listed, value=chosen),
         *(gr.Dropdown(choices=small, value=name) for name in (first, second)),
     )

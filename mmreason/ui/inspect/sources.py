@@ -171,9 +171,12 @@ ROLLED = "roll:"  # what the link to a roll-out begins with; the numbers of Roll
 
 
 def roll_link(request: SolveRequest, size: int) -> str:
-    """What ``?group=`` says of a roll-out, so that it can be made again; empty where Roll out has no such control."""
+    """What ``?group=`` says of a roll-out, so that it can be made again; empty where Roll out has no such control.
+
+    It names the checkpoint and not its weights, as Roll out does.
+    """
     asked = {name: getattr(request, name) for name in ASKED}
-    if request != SolveRequest(**asked):
+    if replace(request, checkpoint_hash=None) != SolveRequest(**asked):
         return ""
     return ROLLED + urlencode(asked | {"temperature": limits.exactly(request.temperature), "size": size})
 

@@ -33,6 +33,7 @@ IDLE_SECONDS = 30.0  # after which the thread ends; the next job starts another
 FULL = "too much is being measured and rolled out here already; please try again in a minute"
 ONE_EACH = "one of yours is already waiting or running: ask again when it has ended"
 STOPPED = "stopped before it began"
+OWN_FIRST = "What you asked for before comes first; this is next after that."
 LEFT = "the visitor has left"
 _END = object()
 _LOG = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class Job:
         self.work, self.is_here = work, is_here
         self.context = contextvars.copy_context()  # of the event: a lent GPU is asked for in its name
         self.since = time.monotonic()
-        self.ahead = 0
+        self.ahead = self.others_ahead = 0  # jobs, and those of other visitors among them
         self.states: deque[Any] = deque()  # what it yielded and nobody has taken yet
         self.error: MMReasonError | None = None
         self.asked_to_stop = self.is_dropped = self.is_over = False
@@ -78,7 +79,8 @@ class Line:
             of_theirs = sum(other.address == job.address for other in jobs) if job.address else 0
             if len(jobs) >= self.most or of_theirs >= self.of_an_address:
                 raise Refused(FULL)
-            job.told, job.ahead = told, len(jobs)
+            job.told = told
+            _place(job, jobs)
             self._waiting.append(job)
             self._start()
             self._changed.notify()
@@ -164,10 +166,11 @@ class Line:
         self._move_up()
 
     def _move_up(self) -> None:
-        for ahead, job in enumerate(self._waiting, 0 if self._running is None else 1):
-            if job.ahead != ahead:
-                job.ahead = ahead
+        before = [] if self._running is None else [self._running]
+        for job in self._waiting:
+            if _place(job, before):
                 job.told()
+            before.append(job)
 
     def _do(self, job: Job) -> None:
         failed: MMReasonError | None = None
@@ -200,6 +203,13 @@ class Line:
         job.told()
 
 
+def _place(job: Job, before: list[Job]) -> bool:
+    """Count those ``before`` the job; whether that is news."""
+    was = job.ahead, job.others_ahead
+    job.ahead, job.others_ahead = len(before), sum(other.session != job.session for other in before)
+    return was != (job.ahead, job.others_ahead)
+
+
 LINE = Line()
 
 
@@ -213,7 +223,7 @@ async def in_line(
 ) -> AsyncGenerator[Any, None]:
     """What ``work`` yields, when its turn has come.
 
-    Before that ``waiting`` of a sentence, whenever another number of visitors is ahead; in place of the rest
+    Before that ``waiting`` of a sentence, whenever another number of jobs is ahead; in place of the rest
     ``refused`` of a sentence, if there is no place or something goes wrong.  Closing this gives the place up.
     """
     line, session = line or LINE, str(request.session_hash)
@@ -231,7 +241,7 @@ async def in_line(
             is_over = job.is_over  # before what it yielded is taken: nothing comes afterwards
             if job.ahead not in (0, ahead):
                 ahead = job.ahead
-                yield waiting(place_in_line(ahead))
+                yield waiting(place_in_line(job.others_ahead) or OWN_FIRST)
             while job.states:
                 yield job.states.popleft()
         if job.error is not None:

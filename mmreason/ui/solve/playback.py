@@ -164,7 +164,7 @@ def _shown(runners_up: Sequence[Any], named: Callable[[Any], Any]) -> list[Any]:
 
 
 def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
-    """The player's value for a finished trace file that holds its ``sheet``; of that, what it uses."""
+    """The player's value for a trace file of the page itself that holds its ``sheet``; of that, what it uses."""
     sheet = sheet_pixels(data["sheet"])
     expected = expected_solution(problem, Codes(sheet))
     segments: list[dict[str, Any]] = [
@@ -192,7 +192,7 @@ def value_of_file(data: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
         "state": "example",
         "problem": problem.summary,
         "settings": dict(data["settings"]),
-        "sheet": sheet_link(sheet[used]),
+        "sheet": sheet_link(sheet[used], pinned=True),
         "canvas_codes": [place[code] for code in data["canvas_codes"]],
         "segments": segments,
         "end_reason": data["end_reason"],

@@ -74,6 +74,7 @@ TO_HEAD_JS = """(says) => {
   look();
 }"""
 
+ASKED_OF_ANOTHER = "Another run is shown now than the one that was asked about: nothing was deleted."
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
 EXAMPLE_WORDS = [
     ["lead", "An example, until you start a run of your own"],
@@ -119,7 +120,7 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     changed = [control.change for control in t.controls]
     said = [t.estimate, t.form_says, t.start, t.preset, t.preset_says, t.kept_form]
     gr.on(changed, on_form, [t.visitor, t.upload, *t.controls], said, **CHANGING)
-    started = [t.form_says, t.says, t.chosen, *lists]
+    started = [t.form_says, t.says, t.sure, t.chosen, *lists]
     t.start.click(None, None, t.start, js=STARTING_JS)
     start = t.start.click(on_start, [t.visitor, t.upload, *t.controls], started, **PRIVATE)
     then_look(start).then(None, t.form_says, None, js=TO_HEAD_JS)
@@ -127,15 +128,16 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     t.timer.tick(on_look, asked, shown, **PRIVATE)
     gr.on([t.smoothing.change, t.earlier.change], on_look, asked, shown, **CHANGING)
     for button in (t.stop, t.going):
-        then_look(button.click(on_stop, [t.chosen, t.visitor], t.says, **PRIVATE))
-    resume = t.resume.click(on_resume, [t.chosen, t.visitor], t.says, **PRIVATE)
+        then_look(button.click(on_stop, [t.chosen, t.visitor], [t.says, t.sure], **PRIVATE))
+    resume = t.resume.click(on_resume, [t.chosen, t.visitor], [t.says, t.sure], **PRIVATE)
     then_look(resume)
     if gpu.is_lent():
         for begun in (start, resume):
             begun.then(on_drive, [t.chosen, t.visitor], t.says, **DRIVING)
-    t.delete.click(lambda: gr.Row(visible=True), None, t.sure, **AT_ONCE)
+    t.delete.click(lambda chosen: (chosen, gr.Row(visible=True)), t.chosen, [t.asked_about, t.sure], **AT_ONCE)
     t.keep.click(lambda: gr.Row(visible=False), None, t.sure, **AT_ONCE)
-    then_look(t.really.click(on_delete, [t.chosen, t.visitor], [t.says, t.sure, t.chosen, *lists], **PRIVATE))
+    deleted = [t.says, t.sure, t.chosen, *lists]
+    then_look(t.really.click(on_delete, [t.chosen, t.visitor, t.asked_about], deleted, **PRIVATE))
     t.run.change(None, t.run, t.link, js=LINK_JS)
     t.ready.change(on_archive, [t.chosen, t.visitor], t.archive, **WRITING)
     if push.can_sign_in():
@@ -228,13 +230,13 @@ def on_start(request: gr.Request, visitor: Any, upload: Any, *values: Any) -> tu
     """Put a run in the queue and show it; a dataset that it learns from goes into its folder."""
     settings, wrong = read_form(dict(zip(CONTROLS, values, strict=True)), visitor, upload)
     if settings is None:
-        return at_fields([sentence(each) for each in wrong], CALLED, focus=True), *[gr.skip()] * 4
+        return at_fields([sentence(each) for each in wrong], CALLED, focus=True), *[gr.skip()] * 5
     try:
         fill = partial(keep, upload) if settings.datasets else None
         run = queue.submit(settings, visitor, address_of(request), fill)
     except MMReasonError as error:
-        return sentence(error), *[gr.skip()] * 4
-    return "", "", run.id, *_lists(run.id, runs_of(visitor))
+        return sentence(error), *[gr.skip()] * 5
+    return "", "", gr.Row(visible=False), run.id, *_lists(run.id, runs_of(visitor))
 
 
 # Looking
@@ -318,14 +320,14 @@ def _start_or_stop(view: RunView) -> dict[str, Any]:
 # Acting
 
 
-def on_stop(chosen: Any, visitor: Any) -> str:
-    """Stop within a step, with a checkpoint."""
-    return _try(lambda: queue.stop(chosen, visitor))
+def on_stop(chosen: Any, visitor: Any) -> tuple[str, Any]:
+    """Stop within a step, with a checkpoint; whether to delete the run is asked no more."""
+    return _try(lambda: queue.stop(chosen, visitor)), gr.Row(visible=False)
 
 
-def on_resume(chosen: Any, visitor: Any) -> str:
-    """Go on from what was saved last."""
-    return _try(lambda: queue.resume(chosen, visitor))
+def on_resume(chosen: Any, visitor: Any) -> tuple[str, Any]:
+    """Go on from what was saved last; whether to delete the run is asked no more."""
+    return _try(lambda: queue.resume(chosen, visitor)), gr.Row(visible=False)
 
 
 def on_drive(chosen: Any, visitor: Any) -> Iterator[Any]:
@@ -338,8 +340,10 @@ def on_drive(chosen: Any, visitor: Any) -> Iterator[Any]:
         yield sentence(error)
 
 
-def on_delete(chosen: Any, visitor: Any) -> tuple[Any, ...]:
-    """Remove the run, and show another one of the visitor's."""
+def on_delete(chosen: Any, visitor: Any, asked_about: Any) -> tuple[Any, ...]:
+    """Remove the run, if it is the one that was asked about, and show another one of the visitor's."""
+    if asked_about != chosen:
+        return ASKED_OF_ANOTHER, gr.Row(visible=False), *[gr.skip()] * 3
     says = _try(lambda: queue.delete(chosen, visitor))
     own = runs_of(visitor)
     if not says:

@@ -37,6 +37,7 @@ def build_train(blocks: gr.Blocks, tab: gr.Tab, visitor: gr.BrowserState, kept: 
         "visitor": visitor,
         "kept_form": kept,
         "chosen": gr.State(None),
+        "asked_about": gr.State(None),  # the run that Delete asks about
         "is_open": gr.State(False),
         "seen": gr.State({}),
         "trained": gr.State([]),

@@ -123,14 +123,13 @@ def label(run: Run) -> str:
 
 
 def command_line(run: Run) -> str:
-    """The command line that repeats the run, into a folder of its own."""
-    start = checkpoints.checkpoint_folder(run.settings.checkpoint)
-    if start is None:
-        return f"The checkpoint {run.settings.checkpoint} is no longer here."
+    """The command line that repeats the run, into a folder of its own; one of the Hub is not fetched for that."""
     name, first = run.settings.checkpoint, ""
     if name in checkpoints.hub_names():
         place = Path("checkpoints") / name.rpartition("/")[2]
         first = f"{shlex.join(['hf', 'download', name, '--local-dir', str(place)])} && "
+    elif (start := checkpoints.checkpoint_folder(name)) is None:
+        return f"The checkpoint {name} is no longer here."
     elif start.is_relative_to(places.ROOT):
         place = start.relative_to(places.ROOT)
     else:

@@ -12,7 +12,7 @@ import gradio as gr
 
 from mmreason.errors import MMReasonError
 from mmreason.ui.host.visitor import address_of
-from mmreason.ui.runs.choices import choices_of
+from mmreason.ui.runs.choices import choices_of, with_linked
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import AS_TYPED, AT_ONCE, CHANGING, PRIVATE, WATCHING, WRITING
 from mmreason.ui.shell.parts import Parts
@@ -239,7 +239,8 @@ def on_load(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
             shown = own_shown(wish.own, is_open=not at_once)
         if not at_once:
             player = handlers.preview_link(wish) or player
-    controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=choices, value=chosen)
+    listed = with_linked(choices, chosen)
+    controls[handlers.CONTROLS.index("checkpoint")] = gr.Dropdown(choices=listed, value=chosen)
     return says, wish if at_once else None, player, *controls, *shown
 
 

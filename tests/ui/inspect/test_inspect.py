@@ -16,7 +16,9 @@ from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
 from mmreason.errors import MMReasonError
-from mmreason.traces.file import load
+from mmreason.rewards.verify import Verifier
+from mmreason.tasks import make_problem
+from mmreason.traces.file import load, save, to_json
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.inspect.bundled import bundled
@@ -27,6 +29,7 @@ from mmreason.ui.shell.component import read, script
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.words import sentence as sentence_of
 from tests.helpers.browser import HOSTILE, ROOT, part
+from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
 TRACE = ROOT / "assets" / "examples" / "maze.json"
@@ -294,6 +297,21 @@ def test_a_link_opens_its_segment(app, visit):
     page.wait_for_function("() => !location.search")  # the address names nothing that is not looked at
 
 
+def test_where_nothing_can_be_copied_the_link_is_shown_and_selected(app, visit):
+    page = visit(f"{app}/?group=photographs&prompt=2&rollout=3&segment=1")
+    page.locator(".mm-group .segment-title").get_by_text("Rollout 3 · turn 1 · words").wait_for()
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    copy, field = page.locator(".mm-group .copy"), page.locator(".mm-group .copy-from")
+    expect(field).to_be_hidden()
+    copy.click()
+    expect(copy).to_have_text("Press Ctrl+C to copy", use_inner_text=True)
+    assert page.evaluate("getSelection().toString()") == field.input_value() == page.url
+    page.keyboard.press("Escape")
+    page.locator(".mm-group .cell[data-g='0'][data-s='0']").click()
+    expect(copy).to_have_text("Copy link", use_inner_text=True)
+    expect(field).to_be_hidden()
+
+
 def test_figures_are_saved_as_pictures_and_tables(app, visit):
     page = inspect(visit, app)
     for place, ending, begins in (
@@ -532,6 +550,20 @@ def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):
     expect(part(page, "result-line")).to_contain_text("Solved", use_inner_text=True)
 
 
+def test_side_by_side_is_of_the_prompt_that_is_looked_at(scripted, visit, tmp_path):
+    for task in ("maze", "jigsaw"):
+        trace = Verifier(WORDS, SHEET).score(stand_in_trace(make_problem(task, "easy", 7)))
+        save(tmp_path / f"{task}.json", to_json(trace, WORDS, SHEET))
+    page = inspect(visit, scripted.address)
+    upload(page, tmp_path / "maze.json", tmp_path / "jigsaw.json")
+    page.get_by_text("from 2 files").wait_for()
+    page.locator(".mm-group .later").click()
+    expect(page.locator(".mm-group .about-name")).to_contain_text("jigsaw")
+    page.locator("#compare button").first.click()
+    page.locator("#run-compare").click()
+    expect(page.locator("#duet .duet-title")).to_contain_text("Jigsaw, easy", use_inner_text=True)
+
+
 def test_a_mind_is_changed_in_watch_too(app, visit):
     page = visit(app)
     page.get_by_role("button", name="Change its mind").click()
@@ -559,11 +591,12 @@ def test_a_sample_that_is_open_already_is_not_opened_again():
 def test_a_link_to_a_roll_out_fills_its_numbers_and_says_what_to_do():
     request, size = group_request("sudoku", "hard", 12, "base", 0.5, 4, 5)
     link = roll_link(request, size)
-    answered = on_link(SimpleNamespace(query_params={"group": link, "rollout": "3"}))
+    answered = on_link(None, SimpleNamespace(query_params={"group": link, "rollout": "3"}))
     assert answered[2].endswith("Roll out makes the same ones again; it points to rollout 3.")
-    assert answered[3:11] == ("sudoku", "hard", 12, "base", 0.5, 4, 5, "Roll out")
+    assert answered[3:6] == ("sudoku", "hard", 12) and answered[7:11] == (0.5, 4, 5, "Roll out")
+    assert answered[6].value == "base"
     for wrong, says in ((link.replace("base", "none"), "is not here"), (link.replace("size=5", "size=99"), "must be")):
-        answered = on_link(SimpleNamespace(query_params={"group": wrong}))
+        answered = on_link(None, SimpleNamespace(query_params={"group": wrong}))
         assert says in answered[2] and answered[3:10] == (gr.skip(),) * 7
 
 
@@ -589,7 +622,7 @@ def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
         ({"prompt": "0", "rollout": "1"}, (0, None, 0), "prompt 0, which is not here"),
         ({"rollout": "2", "segment": "x" * 99}, (0, 1, 0), "names segment xxx"),
     ):
-        token, value, notice, *_ = on_link(SimpleNamespace(query_params={"group": "photographs", **asked}))
+        token, value, notice, *_ = on_link(None, SimpleNamespace(query_params={"group": "photographs", **asked}))
         assert (token, value["at"]) == ("photographs", at)
         assert says in notice and bool(says) == bool(notice)
 
@@ -597,9 +630,9 @@ def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
 def test_a_link_to_a_file_of_the_host_sets_the_list_of_files_to_it(grown_file):
     record(grown_file, "ab")
     record(grown_file.with_name("another.jsonl"), "c")  # the first of the list
-    *_, source, sample, listed = on_link(SimpleNamespace(query_params={"group": "file:run.jsonl"}))
+    *_, source, sample, listed = on_link(None, SimpleNamespace(query_params={"group": "file:run.jsonl"}))
     assert source == "File" and sample == gr.skip()
     assert (listed.value, [name for name, _ in listed.choices]) == ("run.jsonl", ["another.jsonl", "run.jsonl"])
     for link in (next(iter(bundled())), "file:none.jsonl"):
-        *_, listed = on_link(SimpleNamespace(query_params={"group": link}))
+        *_, listed = on_link(None, SimpleNamespace(query_params={"group": link}))
         assert listed == gr.skip()

@@ -127,6 +127,7 @@ def test_a_roll_out_can_be_asked_for_again_by_its_link():
     request, size = sources.group_request("sudoku", "hard", 12, "base", 0.35, 4, 5)
     link = sources.roll_link(request, size)
     assert sources.read_roll_link(link) == (request, size)
+    assert sources.roll_link(replace(request, checkpoint_hash="0123456789ab"), size) == link, "of a run of Watch, too"
     assert sources.roll_link(replace(request, num_steps=8), size) == "", "Roll out has no such control"
     for wrong, says in ((link.replace("size=5", "size=17"), "rollouts must be"), ("roll:task=chess", "chess")):
         with pytest.raises(MMReasonError, match=says):

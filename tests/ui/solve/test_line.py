@@ -185,6 +185,15 @@ def test_a_visitor_sees_their_place_and_then_what_is_done(here):
     assert said == [("waits", "1 other visitor is ahead; yours is next after that."), "begun", "done"]
 
 
+def test_who_waits_for_what_they_asked_for_themselves_is_told_of_no_other_visitor(here):
+    line, before, mine = Line(), Work(), Work()
+    mine.let.set()
+    joined(line, job("me", before))
+    assert before.begun.wait(10)
+    said = words("race", mine, line, at_each=lambda state: before.let.set())
+    assert said == [("waits", lines.OWN_FIRST), "begun", "done"]
+
+
 def test_a_visitor_who_is_refused_reads_one_sentence(here):
     line = Line(most=0)
     ((how, says),) = words("race", Work(), line)

@@ -263,7 +263,7 @@ def asked(tasks: list[str], checkpoint: str = "tiny") -> list[Any]:
 
 def start(tasks: list[str], handed: Any, token: str = OWNER, checkpoint: str = "tiny") -> tuple[str, str]:
     """What is said, and the run that was started."""
-    said, _, run, *_ = on_start(SimpleNamespace(client=None), token, handed, *asked(tasks, checkpoint))
+    said, _, _, run, *_ = on_start(SimpleNamespace(client=None), token, handed, *asked(tasks, checkpoint))
     return said, run
 
 

@@ -314,11 +314,14 @@ def test_a_stranger_who_calls_the_server_without_the_buttons_is_refused(train_pa
     orders = {"resume": order("train-resume"), "delete": order("train-really"), "stop": order("train-stop")}
     loads = [d for d in config["dependencies"] if "load" in [event for _, event in d["targets"]]]
     (arrive,) = [d for d in loads if set(orders["resume"]["inputs"]) <= set(d["outputs"])]
+    _, visitor = orders["resume"]["inputs"]
     for token in ("a stranger's token, long enough", run.owner, ""):
         session = f"session of {token or 'nobody'}"  # a session of its own: a page reads all answers of its session
         assert "another visitor" in called(page, f"{train_page.address}?run={run.id}", session, arrive, [token, None])
+        called(page, train_page.address, session, order("train-delete"), [None])
         for what, sent in orders.items():
-            said = called(page, train_page.address, session, sent, [None, token])
+            data = [token if each == visitor else None for each in sent["inputs"]]
+            said = called(page, train_page.address, session, sent, data)
             assert f"Only the visitor who started run {run.id} may {what} it" in said
     assert status_of(store.find(run.id)).state == "stopped"
 

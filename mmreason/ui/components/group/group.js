@@ -1,8 +1,8 @@
 // Anybody's rollouts as a grid of cards, and what joint and factorized rewards do to them.
-// `value` says whose: { token, link, at, opened }; all else is asked for.
+// `value` says whose: { token, link, at, opened }, and from here on which `prompt` is open; all else is asked for.
 
-const { addressTo, againstOf, arrange, ask, counted, drawDetail, drawHead, drawSwitch, finder, Following, Grid } = mm;
-const { groupOf, judgesOf, layOver, node, OpenPrompt, switchesOf, whatIfOf } = mm;
+const { addressTo, againstOf, arrange, ask, copied, counted, drawDetail, drawHead, drawSwitch, finder } = mm;
+const { Following, Grid, groupOf, judgesOf, layOver, node, OpenPrompt, switchesOf, whatIfOf } = mm;
 
 const find = finder(element);
 const root = find('mm-group');
@@ -16,7 +16,7 @@ const inspector = {
   ...{ find, grid, token: '', link: '', finding: null, judges: {} },
   ...{ view: /** @type {any} */ (null), push: /** @type {any} */ (null) },
 };
-const prompt = new OpenPrompt(inspector, { openAt, drawSegment, closeDrawer });
+const prompt = new OpenPrompt(inspector, { openAt, drawSegment, closeDrawer, tell });
 let shownOpening = 0;
 let details = 0; // number of the latest segment that was asked for
 
@@ -32,6 +32,12 @@ async function receive() {
   const shown = await prompt.open(at ? at[0] : 0, { token, link });
   if (shown && at && at[1] !== null && inspector.view.rows[at[1]]?.segments[at[2]]) choose(at[1], at[2], true);
   if (shown) look();
+}
+
+/** Keeps in the value which prompt is open, for what the server is asked of it. */
+function tell() {
+  const { value } = props;
+  if (value?.token === inspector.token) props.value = { ...value, prompt: inspector.view.prompt };
 }
 
 /** @param {'joint' | 'factorized'} assignment */
@@ -128,6 +134,7 @@ async function drawSegment() {
   drawHead(inspector);
   find('copy').hidden = !link;
   find('copy').textContent = 'Copy link';
+  find('copy-from').hidden = true;
   try {
     const detail = await ask(token, 'segment', { prompt: view.prompt, g, s, ...whatIfOf(inspector) });
     if (!isOld()) drawDetail(inspector, detail);
@@ -225,8 +232,14 @@ find('unfold').addEventListener('click', () => {
 });
 find('copy').addEventListener('click', async () => {
   const address = linkTo(grid.chosen.g, grid.chosen.s);
-  await navigator.clipboard?.writeText(address).catch(() => undefined);
-  find('copy').textContent = 'Copied';
+  const done = await copied(address);
+  find('copy').textContent = done ? 'Copied' : 'Press Ctrl+C to copy';
+  const field = find('copy-from', HTMLInputElement);
+  field.hidden = done;
+  field.value = address;
+  if (done) return;
+  field.focus();
+  field.select();
 });
 find('mind').addEventListener('submit', (event) => {
   event.preventDefault();

@@ -13,7 +13,8 @@ import { drawJudges, option, whatIfOf } from './what_if.js';
  *   openAt: (g: number, s: number) => void,
  *   drawSegment: () => void,
  *   closeDrawer: () => void,
- * }} Acts of the drawer
+ *   tell: () => void,
+ * }} Acts of the drawer; `tell`: says which prompt is open
  */
 
 export class OpenPrompt {
@@ -141,6 +142,7 @@ export class OpenPrompt {
     const { inspector } = this;
     const { find, grid } = inspector;
     Object.assign(inspector, { view, push });
+    this.acts.tell();
     this.trouble(null);
     find('about-name').textContent = view.name;
     find('about-source').textContent = view.source;

@@ -28,11 +28,12 @@ function choose(name) {
   trigger('pick', {});
 }
 
+/** Of the tiles the Tab key finds the chosen one, the first where none is. */
 function show() {
+  const reached = buttons.has(props.value) ? props.value : buttons.keys().next().value;
   for (const [name, button] of buttons) {
-    const chosen = name === props.value;
-    button.setAttribute('aria-checked', String(chosen));
-    button.tabIndex = chosen ? 0 : -1;
+    button.setAttribute('aria-checked', String(name === props.value));
+    button.tabIndex = name === reached ? 0 : -1;
   }
 }
 
@@ -41,7 +42,8 @@ group.addEventListener('keydown', (event) => {
   if (!by) return;
   event.preventDefault();
   const names = [...buttons.keys()];
-  const next = names[(names.indexOf(props.value) + by + names.length) % names.length];
+  const at = Math.max(0, names.indexOf(props.value));
+  const next = names[(at + by + names.length) % names.length];
   choose(next);
   buttons.get(next)?.focus();
 });

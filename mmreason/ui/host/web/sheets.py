@@ -1,6 +1,7 @@
 """Codebook sheets and pictures as files of their own, so that a browser fetches each once and keeps it.
 
-A file is named by what is in it; the server remembers those that it has named last.
+A file is named by what is in it; the server remembers those that it has named last, and all that the page as it is
+built names.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from mmreason.traces.schema import PNG_PREFIX
 from mmreason.traces.sheet import sheet_value
 
-MAX_BYTES = 32_000_000  # of all sheets that are remembered
+MAX_BYTES = 32_000_000  # of all sheets that are remembered, without those of the page as it is built
 MAX_PICTURE_BYTES = 128_000_000  # of all pictures
 TYPES = {"png": b"image/png", "webp": b"image/webp"}
 _PATH = re.compile(r"/(sheet|picture)/([0-9a-f]{16,64})\.(png|webp)\Z")
@@ -25,23 +26,29 @@ _FOR_EVER = b"max-age=31536000, immutable"
 
 
 class Sheets:
-    """Pictures by name; beyond ``most`` bytes those go that were asked for longest ago."""
+    """Pictures by name; beyond ``most`` bytes those go that were asked for longest ago, but none that is pinned."""
 
     def __init__(self, most: int = MAX_BYTES) -> None:
         self.most, self._size = most, 0
         self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._pinned: dict[str, bytes] = {}
         self._lock = Lock()
 
-    def link(self, sheet: np.ndarray) -> dict[str, Any]:
-        """As ``sheet_value``, with the picture's address in place of the picture."""
+    def link(self, sheet: np.ndarray, *, pinned: bool = False) -> dict[str, Any]:
+        """As ``sheet_value``, with the picture's address in place of the picture; ``pinned``: it is kept for good."""
         value = sheet_value(sheet)
-        name = self.keep(base64.b64decode(value["image"][len(PNG_PREFIX) :]))
+        name = self.keep(base64.b64decode(value["image"][len(PNG_PREFIX) :]), pinned=pinned)
         return value | {"image": f"sheet/{name}.png"}
 
-    def keep(self, content: bytes, letters: int = 16) -> str:
-        """Remember ``content``; its name."""
+    def keep(self, content: bytes, letters: int = 16, *, pinned: bool = False) -> str:
+        """Remember ``content``, for good where it is ``pinned``; its name."""
         name = hashlib.sha256(content).hexdigest()[:letters]
         with self._lock:
+            if pinned:
+                self._size -= len(self._kept.pop(name, b""))
+                self._pinned[name] = content
+            if name in self._pinned:
+                return name
             if name not in self._kept:
                 self._kept[name] = content
                 self._size += len(content)
@@ -55,7 +62,7 @@ class Sheets:
         with self._lock:
             if name in self._kept:
                 self._kept.move_to_end(name)
-            return self._kept.get(name)
+            return self._pinned.get(name) or self._kept.get(name)
 
 
 SHEETS, PICTURES = Sheets(), Sheets(MAX_PICTURE_BYTES)

@@ -6,7 +6,9 @@ import numpy as np
 
 from mmreason.traces.schema import PNG_PREFIX
 from mmreason.traces.sheet import sheet_pixels, sheet_value
-from mmreason.ui.host.web.sheets import ServeSheets, Sheets
+from mmreason.ui.cost.racing import bundled_race
+from mmreason.ui.host.web.sheets import SHEETS, ServeSheets, Sheets
+from mmreason.ui.watch.handlers import example_value
 from tests.helpers.apart import run_apart
 from tests.helpers.standin import SHEET
 
@@ -53,6 +55,26 @@ def test_what_was_used_longest_ago_goes_first():
     ask(sheets, paths[0])
     sheets.link(rng.integers(0, 256, (16, 16, 16, 3)).astype(np.uint8))
     assert [ask(sheets, path)[0] for path in paths] == [200, 404, 200]
+
+
+def test_what_is_pinned_stays_however_much_comes_after_it_and_takes_no_room():
+    rng = np.random.default_rng(0)
+    first, second, *others = (rng.integers(0, 256, (16, 16, 16, 3)).astype(np.uint8) for _ in range(6))
+    sheets = Sheets(most=30_000)  # two pictures of noise
+    paths = [f"/{sheets.link(picture)['image']}" for picture in (first, second)]
+    sheets.link(first, pinned=True)
+    paths.append(f"/{sheets.link(others[0])['image']}")
+    assert [ask(sheets, path)[0] for path in paths] == [200, 200, 200]
+    for picture in (first, *others[1:]):
+        sheets.link(picture)
+    assert [ask(sheets, path)[0] for path in paths] == [200, 404, 404]
+
+
+def test_the_pictures_of_the_page_as_it_is_built_are_pinned():
+    value, _ = example_value()
+    for shown in (value, bundled_race()):
+        name = shown["sheet"]["image"].removeprefix("sheet/").removesuffix(".png")
+        assert name in SHEETS._pinned
 
 
 def test_other_addresses_go_on():
