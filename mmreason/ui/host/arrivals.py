@@ -14,6 +14,7 @@ from typing import Any
 
 import gradio as gr
 
+from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
 from mmreason.ui.host.settings import Settings, read_settings
 from mmreason.ui.host.visitor import address_of
 
@@ -38,6 +39,8 @@ def bound_arrivals(page: gr.Blocks) -> None:
     async def bounded(body: Any, request: Any, username: Any) -> Any:
         if not is_text(body.data):
             return False, NO_TEXT, "error"
+        if names_remote_file(body.data):
+            return False, NOT_FETCHED, "error"
         if body.fn_index is not None and body.fn_index not in queue.blocks.fns:  # gradio would raise
             return False, NO_SUCH_EVENT, "error"
         says = refusal(queue, body, request, read_settings())
