@@ -9,6 +9,7 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
+from mmreason.ui.host.messages import DropRead
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.temporary import RoomForUploads
 from mmreason.ui.host.web.addresses import OwnAddresses
@@ -55,7 +56,7 @@ class PlainRefusals:
 
 
 LAYERS = (
-    *(ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, WatchPresence),
+    *(ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, DropRead, WatchPresence),
     *(BoundBodies, RoomForUploads, PlainRefusals),
 )
 
