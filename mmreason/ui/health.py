@@ -14,6 +14,7 @@ from mmreason.ui.host import checkpoints, public
 from mmreason.ui.solve.worker import WORKER
 
 PACKAGES = ("torch", "gradio", "diffusers", "transformers")
+NOT_YET = "is fetched when first needed"
 STARTED = time.monotonic()
 
 
@@ -34,11 +35,11 @@ def health() -> dict[str, Any]:
 
 
 def fingerprints() -> dict[str, str | None]:
-    """Name → fingerprint of every checkpoint here; None for one that cannot be loaded."""
+    """Name → fingerprint of every checkpoint, or that it is not here yet; None for one that cannot be loaded."""
     found: dict[str, str | None] = {}
     for name in checkpoints.checkpoint_names():
         try:
-            found[name] = checkpoints.load_pipeline(name).fingerprint
+            found[name] = checkpoints.fingerprint_of(name) or NOT_YET
         except CheckpointError:
             found[name] = None
     return found

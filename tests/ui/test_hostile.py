@@ -8,12 +8,16 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import gradio as gr
 import httpx
 import pytest
+import safehttpx
+from fastapi.testclient import TestClient
+from gradio.routes import App
 
 from mmreason.errors import MMReasonError, TraceError
 from mmreason.traces.file import load
-from mmreason.ui.host import temporary
+from mmreason.ui.host import remote, temporary
 from mmreason.ui.inspect import sources
 from mmreason.ui.solve.request import parse_puzzle
 from tests.helpers.browser import HOSTILE, ROOT
@@ -61,6 +65,65 @@ def test_an_upload_cannot_choose_its_folder(scripted_server, name):
 def test_an_upload_above_the_limit_is_refused(scripted_server):
     sent = upload(scripted_server.address, "big.json", b"[" + b"1," * (9 * 2**19) + b"1]")
     assert sent.status_code == 413
+
+
+REMOTE = {"path": "https://example.com/large.json", "meta": {"_type": "gradio.FileData"}}
+NOT_FETCHED = remote.NOT_FETCHED[1:]
+
+
+@pytest.fixture
+def fetched(monkeypatch) -> list[str]:
+    """The addresses that gradio fetches."""
+    addresses: list[str] = []
+
+    async def get(url: str, *_, **__) -> httpx.Response:
+        addresses.append(url)
+        return httpx.Response(200, content=b"{}", request=httpx.Request("GET", url))
+
+    monkeypatch.setattr(safehttpx, "get", get)
+    return addresses
+
+
+@pytest.mark.parametrize("name", ["preview", "inspect", "daily", "solve"])
+@pytest.mark.parametrize("value", [REMOTE, [REMOTE], {"value": REMOTE}], ids=["alone", "in a list", "in an object"])
+def test_no_endpoint_fetches_a_file_by_its_address(scripted_server, fetched, name, value):
+    with httpx.Client(base_url=scripted_server.address, timeout=30) as client:
+        (event,) = (one for one in client.get("/config").json()["dependencies"] if one["api_name"] == name)
+        answer = client.post(f"/gradio_api/call/{name}", json={"data": [value] * len(event["inputs"])})
+    assert answer.status_code == 400 and NOT_FETCHED in answer.text
+    assert fetched == []
+
+
+def test_no_event_of_the_page_fetches_a_file_by_its_address(scripted_server, fetched):
+    with httpx.Client(base_url=scripted_server.address, timeout=30) as client:
+        config = client.get("/config").json()
+        kinds = {part["id"]: part["type"] for part in config["components"]}
+        seen = set()
+        for event in config["dependencies"]:
+            inputs = [kinds[number] for number in event["inputs"]]
+            new = {"file", "textbox", "html"} & {*inputs} - seen
+            if not new or not event["backend_fn"] or event["queue"] is False:
+                continue
+            seen |= new
+            body = {"data": [REMOTE] * len(inputs), "fn_index": event["id"], "session_hash": "from afar"}
+            answer = client.post("/gradio_api/queue/join", json=body)
+            assert answer.status_code == 400 and NOT_FETCHED in answer.text, (new, answer.text)
+    assert seen == {"file", "textbox", "html"}
+    assert fetched == []
+
+
+@pytest.mark.parametrize("part", [gr.File, gr.Textbox, gr.HTML])
+def test_a_file_by_its_address_is_refused_in_a_sentence_out_of_the_queue_as_well(scripted_server, fetched, part):
+    with gr.Blocks() as page:
+        taken = part()
+        gr.Button().click(print, taken, None, queue=False)
+    app = App.create_app(page)
+    client = TestClient(app)
+    answer = client.post("/gradio_api/run/predict", json={"data": [REMOTE], "fn_index": 0, "session_hash": "here"})
+    assert answer.status_code == 500 and NOT_FETCHED in answer.text
+    with pytest.raises(gr.Error, match=NOT_FETCHED):
+        taken.move_resource_to_block_cache(REMOTE["path"])
+    assert fetched == []
 
 
 def zip_bomb() -> bytes:

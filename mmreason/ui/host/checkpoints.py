@@ -120,8 +120,28 @@ def load_pipeline(name: str) -> InterleavedReasoningPipeline:
         raise CheckpointError(
             f"checkpoint {name[:60]!r} is of a public family, which has no part in this: {PUBLIC_CAN}"
         )
+    changed = (folder / "model_index.json").stat().st_mtime_ns
     with _LOAD:
-        return _load(folder, (folder / "model_index.json").stat().st_mtime_ns)
+        pipe = _load(folder, changed)
+    _fingerprints[folder, changed] = pipe.fingerprint
+    return pipe
+
+
+def fingerprint_of(name: str) -> str | None:
+    """The fingerprint of the checkpoint called ``name``, read once and again when its files change.
+
+    None for one of the Hub that nobody has needed yet: it is not fetched for this.  Raises CheckpointError.
+    """
+    if name in hub_names() and name not in _fetched:
+        if name in _refused:
+            raise CheckpointError(_refused[name][1])
+        return None
+    folder = checkpoint_folder(name)
+    try:
+        known = folder and _fingerprints.get((folder, (folder / "model_index.json").stat().st_mtime_ns))
+    except OSError:
+        known = None
+    return known or load_pipeline(name).fingerprint
 
 
 def _of_hub(name: str) -> Path:
@@ -129,19 +149,19 @@ def _of_hub(name: str) -> Path:
     said = _refused.get(name)
     if said is not None and time.monotonic() - said[0] < ASK_AGAIN:
         raise CheckpointError(said[1])
-    try:
-        return _fetched(name)
-    except CheckpointError as error:
-        _refused[name] = time.monotonic(), str(error)
-        raise
+    if name not in _fetched:
+        try:
+            _fetched[name] = hub.fetch(name, read_settings().max_checkpoint_mb)
+        except CheckpointError as error:
+            _refused[name] = time.monotonic(), str(error)
+            raise
+        _refused.pop(name, None)
+    return _fetched[name]
 
 
 _refused: dict[str, tuple[float, str]] = {}  # when, and why
-
-
-@lru_cache(maxsize=8)
-def _fetched(name: str) -> Path:
-    return hub.fetch(name, read_settings().max_checkpoint_mb)
+_fetched: dict[str, Path] = {}
+_fingerprints: dict[tuple[Path, int], str] = {}  # kept longer than pipelines: every visitor is told them
 
 
 @lru_cache(maxsize=8)  # more than are shipped, 20 MB each: one that is dropped is read anew

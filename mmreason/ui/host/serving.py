@@ -9,9 +9,11 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
+from mmreason.ui.host.messages import DropRead
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.temporary import RoomForUploads
 from mmreason.ui.host.web.addresses import OwnAddresses
+from mmreason.ui.host.web.bodies import BoundBodies
 from mmreason.ui.host.web.compress import Compress
 from mmreason.ui.host.web.documents import ServeDocuments
 from mmreason.ui.host.web.page import KeepPage
@@ -53,7 +55,10 @@ class PlainRefusals:
             await send({"type": "http.response.body", "body": body})
 
 
-LAYERS = (ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, WatchPresence, RoomForUploads, PlainRefusals)
+LAYERS = (
+    *(ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, DropRead, WatchPresence),
+    *(BoundBodies, RoomForUploads, PlainRefusals),
+)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

@@ -40,6 +40,9 @@ class Settings:
     address_heavy: int = _limit(8, 1, 1024, "the same, for all visitors from one address")
     max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
     max_upload_mb: int = _limit(8, 1, 32, "size of an uploaded file, in megabytes")
+    max_request_mb: int = _limit(
+        20, 1, 256, "size of any other request, in megabytes; the longest trace takes 8 to 16"
+    )
     max_checkpoint_mb: int = _limit(200, 1, 10_000, "size of a checkpoint from the Hub, in megabytes")
     max_temporary_mb: int = _limit(
         2000, 50, 10**7, "size of all uploads and downloads, in megabytes; beyond it the oldest are deleted"

@@ -6,13 +6,18 @@ The functions here know no component; ``watch`` lays their values out.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import random
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import cache
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -21,10 +26,12 @@ from mmreason.errors import MMReasonError
 from mmreason.records import Problem, Trace
 from mmreason.traces.file import to_json
 from mmreason.ui.host import checkpoints
+from mmreason.ui.host.arrivals import SOLVES_ON_TOP
+from mmreason.ui.host.settings import read_settings
 from mmreason.ui.shell.words import OUR_FAULT, place_in_line, sentence
 from mmreason.ui.solve.playback import Playback, cost_entry, shown_problem
 from mmreason.ui.solve.request import SolveRequest, link_query
-from mmreason.ui.solve.worker import FAILED, FINISHED, WORKER, Ticket, Worker
+from mmreason.ui.solve.worker import FAILED, FINISHED, WORKER, Refused, Ticket, Worker, too_many_solves
 
 PERIOD = 1 / 15  # seconds between two sendings of one stream, while there are few
 RUNNERS_UP = 3  # that the player shows of a token
@@ -101,7 +108,7 @@ async def solve(
     ``request`` is a SolveRequest, or what ``prepare`` takes.
     """
     try:
-        ticket, run = await asyncio.to_thread(prepare or _prepare, request, session, address)
+        ticket, run = await _prepared(prepare or _prepare, request, session, address, worker.of_a_visitor)
     except Exception as error:
         worker.forget(session)
         yield Shown(notice=blame(error), busy=False)
@@ -131,6 +138,37 @@ async def solve(
         yield Shown(notice=blame(error), busy=False)
     finally:
         worker.drop(ticket)
+
+
+async def _prepared(
+    prepare: Preparing, request: Any, session: str, address: str | None, most: int
+) -> tuple[Ticket, Showing]:
+    """What ``prepare`` gives, out of the threads of those who are solved for; raises Refused beyond ``most``."""
+    with _COUNTING:
+        if _preparing[session] >= most:
+            raise Refused(too_many_solves(most))
+        _preparing[session] += 1
+    job = _threads().submit(contextvars.copy_context().run, prepare, request, session, address)
+    job.add_done_callback(lambda _: _has_prepared(session))  # at its end, though the visitor may have left before
+    return await asyncio.wrap_future(job)
+
+
+def _has_prepared(session: str) -> None:
+    with _COUNTING:
+        _preparing[session] -= 1
+        if not _preparing[session]:
+            del _preparing[session]
+
+
+_preparing: Counter[str] = Counter()  # solves of each session
+_COUNTING = Lock()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """As many as solves may arrive: none that waits for its checkpoint holds another up."""
+    settings = read_settings()
+    return ThreadPoolExecutor(settings.max_batch + settings.max_waiting + SOLVES_ON_TOP, "preparing")
 
 
 def period(streams: int) -> float:

@@ -108,7 +108,7 @@ class Worker:
 
     def _refusal(self, ticket: Ticket) -> str:
         if len(self._of(ticket.session)) >= self.of_a_visitor:
-            return f"at most {self.of_a_visitor} solves of one visitor may wait or run: wait for one, or stop them"
+            return too_many_solves(self.of_a_visitor)
         tickets = (*self._running, *self._waiting)
         of_theirs = sum(other.address == ticket.address for other in tickets) if ticket.address else 0
         is_full = len(self._waiting) >= self.max_waiting + self._room()
@@ -306,6 +306,11 @@ def _tell(ticket: Ticket) -> None:
         ticket.told()
     except BaseException:
         _LOG.exception("a visitor could not be told of a solve")
+
+
+def too_many_solves(most: int) -> str:
+    """What a visitor is told who has ``most`` solves already."""
+    return f"at most {most} solves of one visitor may wait or run: wait for one, or stop them"
 
 
 class Refused(MMReasonError):

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from mmreason.errors import CheckpointError
+from mmreason.ui import health
 from mmreason.ui.host import checkpoints, hub
 
 NAME = "someone/checkpoint"
@@ -53,10 +54,29 @@ def change(path: Path, **fields) -> None:
 def test_a_good_checkpoint_is_fetched_and_loads_as_what_it_was(remote, tiny_pipe, real_checkpoints, monkeypatch):
     monkeypatch.setattr(hub, "fetch", lambda name, limit_mb: _real(name, limit_mb, remote))
     monkeypatch.setenv("MMREASON_HUB_CHECKPOINTS", f" {NAME},")
-    checkpoints._fetched.cache_clear()
+    checkpoints._fetched.clear()
     assert NAME in checkpoints.checkpoint_names()
     assert checkpoints.load_pipeline(NAME).fingerprint == tiny_pipe.fingerprint
-    checkpoints._fetched.cache_clear()
+    checkpoints._fetched.clear()
+
+
+def test_who_is_told_what_runs_here_fetches_nothing_and_loads_nothing_twice(
+    remote, tiny_pipe, real_checkpoints, monkeypatch
+):
+    fetched, loaded, load = [], [], checkpoints.load_pipeline
+    monkeypatch.setattr(hub, "fetch", lambda name, limit_mb: fetched.append(name) or _real(name, limit_mb, remote))
+    monkeypatch.setattr(checkpoints, "load_pipeline", lambda name: loaded.append(name) or load(name))
+    monkeypatch.setattr(checkpoints, "_refused", {})
+    monkeypatch.setattr(checkpoints, "_fingerprints", {})
+    monkeypatch.setattr(checkpoints, "_fetched", {})
+    monkeypatch.setattr(checkpoints, "checkpoints_folder", lambda: remote.cache / "none")
+    monkeypatch.setenv("MMREASON_HUB_CHECKPOINTS", ",".join([NAME, *(f"somebody/number-{i}" for i in range(20))]))
+    assert f"checkpoint {NAME} {health.NOT_YET}" in health.build_words()
+    assert (fetched, loaded) == ([], [])
+    checkpoints.load_pipeline(NAME)
+    for _ in range(3):
+        assert f"checkpoint {NAME} {tiny_pipe.fingerprint}" in health.build_words()
+    assert (fetched, loaded) == ([NAME], [NAME])
 
 
 def test_a_hub_that_is_down_is_not_asked_again_for_a_minute(real_checkpoints, monkeypatch):
@@ -69,7 +89,7 @@ def test_a_hub_that_is_down_is_not_asked_again_for_a_minute(real_checkpoints, mo
     monkeypatch.setattr(hub, "fetch", fetch)
     monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(checkpoints, "_refused", {})
-    checkpoints._fetched.cache_clear()
+    checkpoints._fetched.clear()
     monkeypatch.setenv("MMREASON_HUB_CHECKPOINTS", NAME)
     for seconds, times in ((0, 1), (59, 1), (2, 2)):
         now[0] += seconds

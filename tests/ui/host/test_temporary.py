@@ -7,11 +7,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from mmreason.ui import api
 from mmreason.ui.host import temporary
 from mmreason.ui.host.files import new_place
 from mmreason.ui.host.settings import name_of
@@ -73,6 +75,46 @@ def test_uploads_are_bounded_through_the_server_itself(scripted_server, monkeypa
     there = [Path(path).exists() for path in sent]
     assert there[-1] and not there[0]
     assert sum(path.stat().st_size for path in map(Path, sent) if path.exists()) <= 60 * temporary.MB
+
+
+def in_pieces(content: bytes) -> Iterator[bytes]:
+    """``content`` as a request that does not say how long it is."""
+    yield from (content[start : start + 2**16] for start in range(0, len(content), 2**16))
+
+
+@pytest.mark.parametrize("says_its_size", [True, False])
+def test_many_files_in_one_upload_are_bounded_together(scripted_server, monkeypatch, says_its_size):
+    monkeypatch.setattr(temporary, "PERIOD", 0.0)
+    monkeypatch.setenv(name_of("max_temporary_mb"), "50")
+    monkeypatch.setenv(name_of("max_upload_mb"), "1")
+    temporary.make_room()
+    address = f"{scripted_server.address.rstrip('/')}/gradio_api/upload"
+    files = [("files", (f"{number}.json", b"%03d" % number + b" " * 990_000)) for number in range(70)]
+    request = httpx.Request("POST", address, files=files)
+    content = request.read()
+    kind = {"content-type": request.headers["content-type"]}
+    sent = httpx.post(address, content=content if says_its_size else in_pieces(content), headers=kind, timeout=60)
+    assert (sent.status_code, sent.text) == (413, "the files of one upload may have at most 8 MB in all")
+    there = sum(path.stat().st_size for path in temporary.folder().rglob("*") if path.is_file())
+    assert there <= 60 * temporary.MB
+    assert httpx.post(address, files=files[:3], timeout=60).status_code == 200
+
+
+@pytest.mark.parametrize("says_its_size", [True, False])
+@pytest.mark.parametrize("route", ["queue/join", "call/inspect", "run/predict", "component_server", "call/upload"])
+def test_a_request_that_is_too_large_is_not_read(scripted_server, monkeypatch, route, says_its_size):
+    monkeypatch.setenv(name_of("max_request_mb"), "1")
+    content = b'{"data": ["' + b" " * 2 * temporary.MB + b'"]}'
+    address = f"{scripted_server.address.rstrip('/')}/gradio_api/{route}"
+    kind = {"content-type": "application/json"}
+    sent = httpx.post(address, content=content if says_its_size else in_pieces(content), headers=kind, timeout=60)
+    assert (sent.status_code, sent.json()) == (413, {"detail": "a request may have at most 1 MB"})
+
+
+def test_the_longest_trace_still_reaches_its_endpoint(scripted_server):
+    trace = '{"' * (api.MAX_TRACE_CHARS // 2)  # each quote is written as two characters
+    address = f"{scripted_server.address.rstrip('/')}/gradio_api/call/inspect"
+    assert httpx.post(address, json={"data": [trace]}, timeout=60).status_code == 200
 
 
 START = "import os, sys; from mmreason.ui.host import temporary; print(temporary.folder(), flush=True); "

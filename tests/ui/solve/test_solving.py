@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -361,3 +362,38 @@ def test_templates_hold_no_data():
         assert made.html_template == read(f"{name}/{name}.html")
         assert "innerHTML" not in read(f"{name}/{name}.js")
     assert "innerHTML" not in shared_script()
+
+
+def test_solves_whose_checkpoint_is_still_loading_hold_up_nobody_else(pipe):
+    go, begun = threading.Event(), []
+
+    def loading(request, session, address):
+        begun.append(session)
+        go.wait(30)
+        return solving._prepare(request, session, address)
+
+    async def watch():
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))  # as many as a small machine has
+        worker = Worker()
+        worker.of_a_visitor = 8
+        slow = [
+            asyncio.create_task(
+                solving.last_shown(solving.solve(SolveRequest(seed=i), "impatient", worker, prepare=loading))
+            )
+            for i in range(10)
+        ]
+        await asyncio.sleep(0.1)
+        shown = await asyncio.wait_for(solving.last_shown(solving.solve(SolveRequest(), "me", worker)), 10)
+        refused = [task.result().notice for task in slow if task.done()]
+        go.set()
+        ended = [task.result() for task in slow if await asyncio.wait([task])]
+        return shown, refused, ended
+
+    try:
+        shown, refused, ended = run_apart(watch())
+    finally:
+        go.set()
+    assert shown.finished is not None
+    assert len(refused) == 2 and all(says.startswith("At most 8 solves of one visitor") for says in refused)
+    assert begun == ["impatient"] * 8 and sum(state.finished is not None for state in ended) == 8
+    assert "impatient" not in solving._preparing

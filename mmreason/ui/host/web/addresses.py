@@ -1,23 +1,33 @@
 """Addresses of the page's own, beside gradio's: what its scripts ask for without an event.
 
-A tab offers a prefix and a function that answers; requests are answered by a few threads of their own.
+A tab offers a prefix and a function that answers; requests are answered by a few threads of their own.  So many may
+wait for these, in all and from one address, and who has hung up when their turn comes is passed over.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import json
+from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 from typing import Any
+
+from starlette.requests import Request
+
+from mmreason.ui.host.visitor import address_of
 
 Answer = tuple[int, str, bytes]  # status, type, body
 Answering = Callable[[str, bytes], Answer]  # of what follows the prefix, and the query
 
 MIN_PACKED = 2000  # bytes of a body that is worth packing
 
+MOST, OF_AN_ADDRESS = 512, 128  # questions that may wait or be answered; a page asks a few dozen at a time
+FULL = "Too many questions wait here already; please try again in a moment."
+
 _OFFERED: dict[str, Answering] = {}
-_WORKERS = ThreadPoolExecutor(2, "addresses")  # a picture takes a core; visitors' solves need the others
 
 
 def offer(prefix: str, answering: Answering) -> None:
@@ -25,11 +35,40 @@ def offer(prefix: str, answering: Answering) -> None:
     _OFFERED[prefix] = answering
 
 
+class Questions:
+    """What waits for an answer, and what is being answered."""
+
+    def __init__(self, most: int = MOST, of_an_address: int = OF_AN_ADDRESS) -> None:
+        self.most, self.of_an_address = most, of_an_address
+        self._workers = ThreadPoolExecutor(2, "addresses")  # a picture takes a core; visitors' solves need the others
+        self._asked: Counter[str | None] = Counter()  # by address, None where it is not known
+        self._lock = Lock()
+
+    def ask(self, address: str | None, answering: Answering, rest: str, query: bytes) -> Future[Answer] | None:
+        """The answer to come; None where too many wait."""
+        with self._lock:
+            if self._asked.total() >= self.most or (address and self._asked[address] >= self.of_an_address):
+                return None
+            self._asked[address] += 1
+        job = self._workers.submit(answering, rest, query)
+        job.add_done_callback(lambda _: self._answered(address))
+        return job
+
+    def _answered(self, address: str | None) -> None:
+        with self._lock:
+            self._asked[address] -= 1
+            if not self._asked[address]:
+                del self._asked[address]
+
+
+QUESTIONS = Questions()
+
+
 class OwnAddresses:
     """Answers such requests; all others go on."""
 
-    def __init__(self, app: Any) -> None:
-        self.app = app
+    def __init__(self, app: Any, questions: Questions = QUESTIONS) -> None:
+        self.app, self.questions = app, questions
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
@@ -37,11 +76,17 @@ class OwnAddresses:
         root = scope.get("root_path", "")
         path = path.removeprefix(root) if root and path.startswith(f"{root}/") else path
         prefix = next((one for one in _OFFERED if path.startswith(one)), None)
-        if scope["type"] != "http" or prefix is None or scope["method"] not in ("GET", "HEAD"):
+        if scope["type"] != "http" or prefix is None or scope["method"] != "GET":
             await self.app(scope, receive, send)
             return
         rest, query = path.removeprefix(prefix), scope["query_string"]
-        status, kind, body = await asyncio.get_running_loop().run_in_executor(_WORKERS, _OFFERED[prefix], rest, query)
+        job = self.questions.ask(address_of(Request(scope)), _OFFERED[prefix], rest, query)
+        if job is None:
+            status, kind, body = 503, "application/json", json.dumps({"error": FULL}).encode()
+        elif await _has_left(receive, job):
+            return
+        else:
+            status, kind, body = job.result()
         picture = kind.startswith("image/")
         headers = [
             (b"content-type", kind.encode()),
@@ -55,7 +100,23 @@ class OwnAddresses:
             headers.append((b"content-encoding", b"gzip"))
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _has_left(receive: Any, job: Future[Answer]) -> bool:
+    """Wait for the answer; True if the client hangs up before, and nobody begins with it any more."""
+    left, done = asyncio.ensure_future(_left(receive)), asyncio.wrap_future(job)
+    try:
+        await asyncio.wait({left, done}, return_when=asyncio.FIRST_COMPLETED)
+        return not done.done()
+    finally:
+        left.cancel()
+        done.cancel()  # and with it ``job``, if it has not begun
+
+
+async def _left(receive: Any) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _takes_gzip(headers: list[tuple[bytes, bytes]]) -> bool:
