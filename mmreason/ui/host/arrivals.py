@@ -14,7 +14,6 @@ from typing import Any
 
 import gradio as gr
 
-from mmreason.ui.host.messages import keep_messages
 from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
 from mmreason.ui.host.settings import Settings, read_settings
 from mmreason.ui.host.visitor import address_of
@@ -26,7 +25,6 @@ LOOK_SECONDS = 0.01  # between two looks at the queue; gradio's own thousand a s
 FULL = "too many events wait here already; please try again in a minute"
 NO_TEXT = "text must consist of whole characters; this contains half of one"
 NO_SUCH_EVENT = "there is no such event; it may be of an earlier version of this page: reload it"
-UNREAD = "the answers to your earlier events wait to be read; please read them first"
 TOO_MANY = f"more than {SESSION_EVENTS} of your events wait here already; please wait for some of them"
 
 
@@ -34,7 +32,6 @@ def bound_arrivals(page: gr.Blocks) -> None:
     """Ask of each event whether there is room before the queue of ``page`` takes it; the answer to others is 503."""
     queue: Any = page._queue
     push = queue.push
-    keep_messages(queue)
     queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # of statistics that nobody sees, made anew after each event
     queue.ANALYTICS_MAX_EVENTS = 1
     queue.sleep_when_free = LOOK_SECONDS
@@ -46,8 +43,6 @@ def bound_arrivals(page: gr.Blocks) -> None:
             return False, NOT_FETCHED, "error"
         if body.fn_index is not None and body.fn_index not in queue.blocks.fns:  # gradio would raise
             return False, NO_SUCH_EVENT, "error"
-        if body.session_hash is not None and queue.pending_messages_per_session.is_unread(body.session_hash):
-            return False, UNREAD, "queue_full"
         says = refusal(queue, body, request, read_settings())
         return (False, says, "queue_full") if says else await push(body, request, username)
 

@@ -9,7 +9,6 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
-from mmreason.ui.host.messages import DropRead
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.temporary import RoomForUploads
 from mmreason.ui.host.web.addresses import OwnAddresses
@@ -56,7 +55,7 @@ class PlainRefusals:
 
 
 LAYERS = (
-    *(ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, DropRead, WatchPresence),
+    *(ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, WatchPresence),
     *(BoundBodies, RoomForUploads, PlainRefusals),
 )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from threading import Lock
 from typing import Any
-from urllib.parse import unquote_plus
 
 STREAMS = ("/heartbeat/", "/queue/data", "/call/")  # of gradio; the session is in the path or in the query
 
@@ -68,6 +67,6 @@ def session_of(scope: Any) -> str | None:
         for pair in scope["query_string"].split(b"&"):
             name, _, value = pair.partition(b"=")
             if name == b"session_hash":
-                return unquote_plus(value.decode("latin-1"))
+                return value.decode("latin-1")
         return None
     return path.rpartition("/")[2]
