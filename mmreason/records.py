@@ -48,6 +48,12 @@ def marked_words(text: str) -> list[str]:
     return text.split()
 
 
+def claim_words(thought: str) -> list[str]:
+    """What a thought says before the region that it names; all of it where it names none."""
+    words = marked_words(thought)
+    return words[: words.index(EDIT)] if EDIT in words else words
+
+
 def parse_cell(word: str, size: int | tuple[int, int] = GRID) -> tuple[int, int] | None:
     """Row and column (from 1) that ``word`` names on a grid of ``size`` rows and columns, or None."""
     match = _CELL_WORD.match(word)

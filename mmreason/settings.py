@@ -147,6 +147,12 @@ class WeightsSetting(Setting):
             raise self._wrong(value)
         return weights([str(each) for each in value])
 
+    def check(self, value: Any, name: str) -> None:
+        for each, weight in value.items():
+            WEIGHT.check(weight, _weight_of(each))
+        if value and not any(value.values()):
+            raise ConfigError(f"{name} must have a weight above 0, got {', '.join(value)} with none")
+
     def words(self, value: Any) -> list[str]:
         plain = all(weight == 1 for weight in value.values())
         return [f"--{self.flag}", *(name if plain else f"{name}={exactly(each)}" for name, each in value.items())]

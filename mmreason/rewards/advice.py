@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.records import CELL_PX, EDIT, GRID, NUM_CELLS, Problem, Segment, Step, Trace, parse_boxes
+from mmreason.records import (
+    CELL_PX,
+    GRID,
+    NUM_CELLS,
+    Problem,
+    Segment,
+    Step,
+    Trace,
+    claim_words,
+    marked_words,
+    parse_boxes,
+)
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS, atlas, blamed_on, demonstrated, task_named
 from mmreason.tasks.atlas import split_cells
@@ -125,7 +136,7 @@ def _right_there(
     if segment.kind == "edit":
         region_HW = task.region(np.isin(np.arange(NUM_CELLS), segment.cells).reshape(GRID, GRID))
         accepted = task.accepted_edits(problem.spec, canvas_HW, region_HW, segment.turn)
-        said_HW = task.carry_out(problem.spec, canvas_HW, thought.partition(f" {EDIT}")[0].split(), segment.turn)
+        said_HW = task.carry_out(problem.spec, canvas_HW, claim_words(thought), segment.turn)
         if said_HW is not None and not accepted:  # a region that holds no useful drawing; the thought was right
             accepted = [said_HW]
         accepted.sort(key=lambda after_HW: said_HW is not None and np.array_equal(after_HW, said_HW))
@@ -137,10 +148,9 @@ def _right_there(
     if task.is_solved(problem.spec, canvas_HW):
         return {"right": demonstration.answer, "codes": None, "from_start": False}
     for thought in task.candidates(problem.spec, canvas_HW):
-        words = thought.split()
-        boxes = parse_boxes(words)
+        boxes = parse_boxes(marked_words(thought))
         if not isinstance(boxes, str):
-            said = words[: words.index(EDIT)]
+            said = claim_words(thought)
             verdict = task.check_thought(problem.spec, canvas_HW, said, boxes, segment.turn)
             if verdict.right:
                 after_HW = task.carry_out(problem.spec, canvas_HW, said, segment.turn)

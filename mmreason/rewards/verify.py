@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict, marked_words, parse_cell
+from mmreason.records import EDIT, GRID, NUM_CELLS, Box, Segment, Trace, Verdict, claim_words, marked_words, parse_cell
 from mmreason.tasks import FIRST_TASKS, atlas_for, blamed_on, task_named
 from mmreason.tasks.atlas import Atlas, join_cells
 from mmreason.tasks.picture import PictureTask, resized
@@ -84,7 +84,7 @@ class Verifier:
                 verdict, answered = task.check_answer(spec, canvas_HW, words[1:]), True
             else:
                 verdict = _thought(task, spec, segment, canvas_HW, words)
-                thought_canvas = task.carry_out(spec, canvas_HW, words[: _index(words, EDIT)], segment.turn)
+                thought_canvas = task.carry_out(spec, canvas_HW, claim_words(segment.text), segment.turn)
             if not verdict.right and not task.solvable(spec, canvas_HW, segment.turn):
                 verdict = replace(verdict, components={**verdict.components, NOTHING_TO_SAY: 1.0})
             drawn_before = any(earlier.kind == "edit" for earlier in segments)

@@ -11,9 +11,8 @@ from pathlib import Path
 import gradio as gr
 import httpx
 import pytest
-import safehttpx
-from fastapi.testclient import TestClient
 from gradio.routes import App
+from starlette.testclient import TestClient
 
 from mmreason.errors import MMReasonError, TraceError
 from mmreason.traces.file import load
@@ -80,7 +79,7 @@ def fetched(monkeypatch) -> list[str]:
         addresses.append(url)
         return httpx.Response(200, content=b"{}", request=httpx.Request("GET", url))
 
-    monkeypatch.setattr(safehttpx, "get", get)
+    monkeypatch.setattr("safehttpx.get", get)
     return addresses
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from mmreason.errors import ProblemError, TraceError
-from mmreason.records import CELL_PX, EDIT, END, GRID, NUM_CELLS, Problem, Segment, Trace, marked_words, trace_rewards
+from mmreason.records import CELL_PX, END, GRID, NUM_CELLS, Problem, Segment, Trace, claim_words, trace_rewards
 from mmreason.rewards.verify import NOTHING_TO_SAY, Verifier
 from mmreason.tasks import TASKS, picture_of, problem_from_json
 from mmreason.tasks.atlas import split_cells
@@ -199,9 +199,7 @@ def _pictures(problem: Problem, segment: Segment, thought: str, tokens: np.ndarr
     codes = (after - len(drawn.words)).tolist()
     if not accepted:
         return {"before": before, "after": codes, "expected": None, "wrong": []}
-    words = marked_words(thought)
-    said = words[: words.index(EDIT)] if EDIT in words else words
-    said_HW = task.carry_out(problem.spec, before_HW, said, segment.turn)
+    said_HW = task.carry_out(problem.spec, before_HW, claim_words(thought), segment.turn)
     best = min(
         accepted,
         key=lambda c: (int(task.differs(after_HW, c).sum()), said_HW is None or not np.array_equal(c, said_HW)),

@@ -471,6 +471,12 @@ def test_a_gradient_that_is_not_finite_skips_the_step():
         ({"difficulties": {"extreme": 1.0}}, "difficulty must be one of easy"),
         ({"tasks": {}}, "tasks must name at least one"),
         ({"difficulties": {}}, "difficulties must name at least one"),
+        ({"tasks": {"maze": float("nan")}}, "the weight of 'maze' must be a number from 0 to 100, got 'nan'"),
+        ({"tasks": {"maze": -1.0, "sudoku": 2.0}}, "the weight of 'maze' must be a number from 0 to 100, got '-1.0'"),
+        (
+            {"difficulties": {"easy": 0.0, "hard": 0.0}},
+            "difficulties must have a weight above 0, got easy, hard with none",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_sentence(changes, says):
