@@ -168,7 +168,7 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
     from mmreason.sampling.pipeline import fastest_device
     from mmreason.training.run.progress import ProgressLine
     from mmreason.training.supervised.pretrain import check_lessons, pretrain
-    from mmreason.training.supervised.vqvae import HELD_OUT, VQTrainConfig, codes_needed, evaluate_vqvae, train_vqvae
+    from mmreason.training.supervised.vqvae import VQTrainConfig, codes_needed, evaluate_vqvae, train_vqvae
     from mmreason.training.validation import held_out
 
     device = fastest_device()
@@ -183,8 +183,9 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
         check_lessons(config, pipe.vocabulary, pipe.transformer.config.causal)
     else:
         check_lessons(config)
-    if start is None:
-        held_out(list(config.corpus.tasks), DIFFICULTIES, HELD_OUT, args.seed, "test")  # for the image tokenizer
+    if start is None:  # the image tokenizer is measured on others of the split: one of each kind tells of all
+        tasks = list(config.corpus.tasks)
+        held_out(tasks, DIFFICULTIES, len(tasks) * len(DIFFICULTIES), args.seed, "test")
     if not args.resume:
         with directory.writing():
             directory.clear()
@@ -201,8 +202,7 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
         vqvae = pipe.vqvae
         _keep(directory, vqvae)
     else:
-        line = ProgressLine("tokenizer", sys.stderr)
-        tasks = tuple(config.corpus.tasks)
+        line, tasks = ProgressLine("tokenizer", sys.stderr), tuple(config.corpus.tasks)
         vqvae = train_vqvae(
             VQTrainConfig(codes_needed(tasks), args.vq_steps, seed=args.seed, tasks=tasks),
             lambda step, total, loss: line.show(step, total, {"loss": loss}),

@@ -380,3 +380,17 @@ def test_a_dataset_without_rows_of_a_split_says_so(tmp_path, own_tasks_forgotten
     missing = next(split for split in SPLITS if split != DataTask(folder).own_split(DataTask(folder).example))
     with pytest.raises(TaskError, match=f"the dataset few has no rows of the {missing} split"):
         make_problem(known(f"data:{folder}"), DIFFICULTIES[0], 0, missing, 0)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_without_rows_of_a_split_nothing_is_trained_and_nothing_removed(split, tmp_path, own_tasks_forgotten, capsys):
+    rows = [GOOD | {"prompt": f"What is number {i}?"} for i in range(60)]
+    every = DataTask(folder_of(tmp_path / "every", rows))
+    kept = [row for row, key in zip(rows, every.rows.rows, strict=True) if every.own_split({"row": key}) != split]
+    folder, run = folder_of(tmp_path / "fewer", kept), tmp_path / "run" / "metrics.jsonl"
+    run.parent.mkdir()
+    run.write_text("{}")
+    words = ["pretrain", "--tasks", f"data:{folder}", "--output", str(run.parent), "--overwrite", "--threads", "1"]
+    assert main([*words, "--steps", "1", "--vq_steps", "1"]) == 2
+    assert f"the dataset fewer has no rows of the {split} split" in capsys.readouterr().err
+    assert run.read_text() == "{}"

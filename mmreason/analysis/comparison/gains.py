@@ -70,7 +70,7 @@ def summary(series: Series) -> dict[str, Any]:
 
 def _pilot(series: Series, job: str) -> dict[str, float]:
     """A pilot's shares of validation problems, or those of the start; one seed, so that no interval is known."""
-    return {measure: round(series.pilot_end(job)["sampled"][measure]["mean"], 9) for measure in MEASURES}
+    return {measure: series.pilot_share(job, measure) for measure in MEASURES}
 
 
 def _values(ends: Mapping[str, Mapping[int, Any]], how: str, measure: str, of: str = "mean") -> Values:

@@ -65,9 +65,12 @@ class Series:
             return self.setup.rates[0]
         if not all(map(self.has, self.pilots)):
             return None
-        by_rate = {rate: self.pilot_end(job)["sampled"] for job, rate in self.pilots.items()}
-        shares = {rate: round(end[self.setup.measure]["mean"], 9) for rate, end in by_rate.items()}  # but for rounding
+        shares = {rate: self.pilot_share(job, self.setup.measure) for job, rate in self.pilots.items()}
         return max(sorted(shares), key=shares.__getitem__)
+
+    def pilot_share(self, job: str, measure: str) -> float:
+        """The share of validation problems in ``pilot_end``, in which equal ones do not differ by rounding."""
+        return round(self.pilot_end(job)["sampled"][measure]["mean"], 9)
 
     def pilot_end(self, job: str) -> dict[str, Any]:
         """The outcomes on validation problems at the end of a pilot, or of the start; it must be done."""

@@ -314,7 +314,7 @@ def check_lessons(config: PretrainConfig, vocabulary: Vocabulary | None = None, 
             vocabulary.task_token(task)
     if causal is not None and causal != corpus.causal:
         raise ConfigError(f"causal must be {causal}, as in the checkpoint, got {corpus.causal}")
-    validation_problems(list(corpus.tasks), corpus, config.eval_problems)
+    validation_problems(list(corpus.tasks), corpus, min(config.eval_problems, len(corpus.tasks)))  # one a task tells
     for task in corpus.tasks:
         for difficulty in corpus.difficulties_of(task):
             demonstrated(task, make_problem(task, difficulty, corpus.seed, "train").spec)

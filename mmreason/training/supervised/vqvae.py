@@ -29,8 +29,6 @@ from mmreason.tasks import FIRST_TASKS, TASKS, atlas, atlas_for, demonstrated, m
 from mmreason.tasks.atlas import join_cells, split_cells
 from mmreason.tasks.picture import PictureTask, resized
 
-HELD_OUT = 20  # drawings of a task and difficulty that a new image tokenizer is measured by
-
 
 @dataclass(frozen=True, slots=True)
 class VQTrainConfig:
@@ -154,7 +152,7 @@ def _means(latents_ND: torch.Tensor, count: int, seed: int) -> torch.Tensor:
 
 def evaluate_vqvae(
     vqvae: VQModel,
-    problems_per_task: int = HELD_OUT,
+    problems_per_task: int = 20,
     seed: int = 0,
     split: str = "test",
     tasks: Sequence[str] = FIRST_TASKS,
