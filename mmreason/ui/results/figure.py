@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
 
 from mmreason.analysis.comparison.protocol import HEADLINE_NAME
 from mmreason.analysis.comparison.relation import PREDICTORS
@@ -127,16 +126,14 @@ def _has(point: object, metric: str) -> bool:
     return getattr(point, metric) is not None
 
 
-GROUP_LOOKS = (  # of the comparisons, one after the other
-    {"colour": QUIET, "mark": "circle"},
-    {"colour": WORDS, "mark": "square-open"},
-    {"colour": PICTURES, "mark": "diamond-open"},
-    {"colour": QUIET, "mark": "triangle-open"},
-    {"colour": WORDS, "mark": "circle"},
-    {"colour": PICTURES, "mark": "square"},
-    {"colour": QUIET, "mark": "diamond"},
-    {"colour": WORDS, "mark": "triangle"},
-)
+MARKS = ("circle", "square", "diamond", "triangle", "wedge")
+COLOURS = (QUIET, WORDS, PICTURES)
+
+
+def _group_look(i: int) -> Data:
+    """Of the i-th comparison: of the first ten each has a mark of its own, whatever its colour."""
+    hollow = i // len(MARKS) % 2
+    return {"colour": COLOURS[i % len(COLOURS)], "mark": MARKS[i % len(MARKS)] + "-open" * hollow}
 
 
 def gains_chart(found: Comparison | None) -> Data | None:
@@ -203,10 +200,9 @@ def relation_chart(found: Comparison | None) -> Data | None:
         drawn.setdefault(point.comparison, []).append((leak, mean, low, high, says, point.task))
     if not drawn:
         return None
-    looks = zip(drawn.items(), cycle(GROUP_LOOKS), strict=False)
     lines = [
-        line(name, [row[:5] for row in rows], **look, size=6, weight=0, tags=[row[5] for row in rows])
-        for (name, rows), look in looks
+        line(name, [row[:5] for row in rows], **_group_look(i), size=6, weight=0, tags=[row[5] for row in rows])
+        for i, (name, rows) in enumerate(drawn.items())
     ]
     everything = [row for rows in drawn.values() for row in rows]
     low, high = around([0, *(bound for row in everything for bound in row[2:4])])
@@ -218,7 +214,7 @@ def relation_chart(found: Comparison | None) -> Data | None:
         lines,
         ("leak to signal", "factorized less joint"),
         rules=[{"axis": "y", "at": 0, "says": "no difference"}],
-        height=340,
+        height=440,
         says=_relation_words(found.relation),
     )
 

@@ -68,6 +68,18 @@ test('a name that finds no room beside its dot is left out, not written over ano
     for (const [x, y] of shown.slice(i + 1)) assert.ok(Math.abs(x - left) >= 34 || Math.abs(y - middle) >= 9);
 });
 
+test('a name that would be taken for that of another dot is left out', () => {
+  const walls = /** @type {Bounds[]} */ ([
+    [0, 52, 60, 140],
+    [66, 112, 60, 93],
+    [66, 112, 107, 140],
+  ]);
+  /** @param {[number, number][]} dots */
+  const named = (...dots) => besideDots(dots, [40, 40], walls, [0, 310, 10, 190]).map((place) => place !== null);
+  assert.deepEqual(named([60, 100], [250, 100]), [true, true]);
+  assert.deepEqual(named([60, 100], [112, 100]), [false, true]);
+});
+
 test('the address names a group, its prompt and its segment from 1, and nothing where no link leads', () => {
   const page = 'https://x.org/page/?group=old&rollout=9&segment=3';
   assert.equal(

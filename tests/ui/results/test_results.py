@@ -312,6 +312,18 @@ def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interva
     assert relation_chart(Comparison.model_validate(written())) is None is relation_chart(None)
 
 
+@pytest.mark.parametrize("count", [10, 30])
+def test_no_two_comparisons_look_alike_and_ten_differ_by_their_marks_alone(count):
+    gain = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": [0.02] * 3}
+    dots = [
+        {"comparison": f"number {i}", "task": "maze", "leak_to_signal": i / 10, "gain": gain} for i in range(count)
+    ]
+    content = {"relation": {"points": dots, "correlations": {}}}
+    lines = relation_chart(Comparison.model_validate(written() | content))["lines"]
+    assert len({(line["mark"], line["colour"]) for line in lines}) == len(lines) == count
+    assert len({line["mark"] for line in lines[:10]}) == 10
+
+
 def test_the_table_holds_every_seed_and_the_controls():
     table = task_table(Comparison.model_validate(written(controls=True)))
     assert [row[0] for row in table["rows"]] == [

@@ -1,6 +1,6 @@
 // A figure as SVG, from plain data: lines or points with intervals, linear or logarithmic, labelled at their ends.
 
-import { areaOf, clearest, covered, widthIn } from './shapes.js';
+import { areaOf, clearest, covered, distance, widthIn } from './shapes.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const TEXT = 12; // px
@@ -135,8 +135,10 @@ function markOf(kind, x, y, r, colour) {
     const s = 1.3 * r;
     return shape('path', { d: `M${x} ${y - s}L${x + s} ${y}L${x} ${y + s}L${x - s} ${y}Z` }, style);
   }
-  if (name === 'triangle') {
-    return shape('path', { d: `M${x} ${y - 1.2 * r}L${x + 1.2 * r} ${y + r}L${x - 1.2 * r} ${y + r}Z` }, style);
+  if (name === 'triangle' || name === 'wedge') {
+    const up = name === 'triangle' ? 1 : -1;
+    const [tip, base] = [y - 1.2 * up * r, y + up * r];
+    return shape('path', { d: `M${x} ${tip}L${x + 1.2 * r} ${base}L${x - 1.2 * r} ${base}Z` }, style);
   }
   if (name === 'cross') {
     const d = `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`;
@@ -285,10 +287,11 @@ const BESIDE = [
 ].flatMap(([across, shift]) => [0, -11, 11, -20, 20].map((down) => [across, down, shift]));
 
 const CROWDED = 0.15; // share of a tag that may lie on what is there
+const AS_NEAR = 3; // px that a strange dot may be nearer to a tag than the tag's own
 
 /**
  * Where each tag stands beside its dot, clear of what is there and of the tags before it; none where it would hide more
- * than a few intervals do.
+ * than a few intervals do, or be taken for the tag of another dot.
  * @param {[number, number][]} dots in px
  * @param {number[]} widths of the tags
  * @param {Bounds[]} taken
@@ -302,8 +305,9 @@ export function besideDots(dots, widths, taken, window) {
       const from = x + across + shift * widths[i];
       return /** @type {Bounds} */ ([from, from + widths[i], y + down - TEXT / 2, y + down + TEXT / 2]);
     });
-    const box = clearest(places, filled, window);
-    if (covered(box, filled) > CROWDED * areaOf(box)) return null;
+    const own = places.filter((box) => dots.every((dot) => distance(dot, box) + AS_NEAR >= distance([x, y], box)));
+    const box = clearest(own, filled, window);
+    if (!box || covered(box, filled) > CROWDED * areaOf(box)) return null;
     filled.push(box);
     return [box[0], (box[2] + box[3]) / 2];
   });

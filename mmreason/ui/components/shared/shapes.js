@@ -31,7 +31,8 @@ export function widthIn(font) {
 }
 
 /**
- * Which of `boxes` covers least of what is taken, none of it outside the window if that can be: the first of the best.
+ * Which of `boxes` covers least of what is taken, none of it outside the window if that can be: the first of the best;
+ * undefined of none.
  * @param {Bounds[]} boxes
  * @param {Bounds[]} taken
  * @param {Bounds} window
@@ -47,6 +48,14 @@ export function clearest(boxes, taken, window) {
  * @param {Bounds[]} taken
  */
 export const covered = (box, taken) => taken.reduce((sum, each) => sum + shared(box, each), 0);
+
+/**
+ * How far a point is from a box; 0 inside.
+ * @param {[number, number]} point
+ * @param {Bounds} box
+ */
+export const distance = ([x, y], [left, right, top, bottom]) =>
+  Math.hypot(Math.max(left - x, 0, x - right), Math.max(top - y, 0, y - bottom));
 
 /** @param {Bounds} box */
 export const areaOf = ([left, right, top, bottom]) => Math.max(0, right - left) * Math.max(0, bottom - top);
