@@ -46,7 +46,7 @@ from mmreason.seeds import derive_seed
 from mmreason.tasks import FIRST_TASKS, task_named
 from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.likelihood import pack_traces, score_tokens, token_budget
-from mmreason.training.rl.loss import POOLED, TokenCounts, constant_lengths, sharing_tokens, token_weights, tokens_in
+from mmreason.training.rl.loss import TokenCounts, constant_lengths, sharing_tokens, token_counts, token_weights
 from mmreason.training.validation import held_out
 
 TERMS: dict[str, Callable[[SegmentAdvantage], float]] = {
@@ -154,15 +154,6 @@ def measure(
         "groups_with_spread": sum(a.slots > a.slots_without_spread for a in advantages),
         "rollouts": sum(map(len, groups)),
         "success": sum(t.success for group in groups for t in group) / max(1, sum(map(len, groups))),
-    }
-
-
-def token_counts(traces: Sequence[Trace]) -> dict[str, TokenCounts]:
-    """The denominators of the loss over ``traces``, by modality and of both."""
-    found = [tokens_in(trace) for trace in traces]
-    return {
-        name: TokenCounts(sum(n[name] for n in found), sum(n[name] > 0 for n in found), len(found))
-        for name in (*MODALITIES, POOLED)
     }
 
 

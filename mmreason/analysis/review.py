@@ -40,13 +40,13 @@ def review(data: dict[str, Any]) -> dict[str, Any]:
     for number, (entry, segment) in enumerate(zip(data["segments"], trace.segments, strict=True)):
         if not _same(entry["reward"], segment.reward):
             place = f"segments[{number}].reward"
-            found.append(f"{place}: is {entry['reward']}, the verifier gives {segment.reward}")
+            found.append(f"{place}: is {entry['reward']}, the verifier gives {_or_none(segment.reward)}")
     text, image = trace_rewards(trace)
     unjudged = [number for number, segment in enumerate(trace.segments) if segment.verdict is None]
     if not unjudged:
         for name, score in (("text", text), ("image", image)):
             if not _same(data["reward"][name], score):
-                found.append(f"reward.{name}: is {data['reward'][name]}, the verifier gives {score}")
+                found.append(f"reward.{name}: is {data['reward'][name]}, the verifier gives {_or_none(score)}")
     elif unjudged[0] + _size_of_unit(trace, unjudged[0]) < len(trace.segments):
         found.append(f"segments[{unjudged[0]}]: is unfinished, but others follow")
     if data["success"] != trace.success:
@@ -92,3 +92,7 @@ def _same(recorded: float | None, scored: float | None) -> bool:
     if recorded is None or scored is None:
         return recorded is scored
     return abs(recorded - scored) <= TOLERANCE
+
+
+def _or_none(score: float | None) -> str:
+    return "none" if score is None else f"{score}"

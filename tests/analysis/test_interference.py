@@ -25,7 +25,6 @@ from mmreason.analysis.interference import (
     measure,
     most_conflicted,
     roll_out,
-    token_counts,
     trained,
 )
 from mmreason.errors import ConfigError
@@ -36,6 +35,7 @@ from mmreason.tasks import make_problem
 from mmreason.training.rl import likelihood
 from mmreason.training.rl.grpo import GRPO, Rollouts, _sampled
 from mmreason.training.rl.likelihood import pack_traces, score_tokens
+from mmreason.training.rl.loss import token_counts
 from tests.helpers.learning import SAMPLING, config, even_tokens, fresh_pipe
 from tests.helpers.policies import text_segment
 
@@ -69,7 +69,7 @@ def trained_gradient(assignment: AssignmentConfig) -> torch.Tensor:
     """The gradient that training itself takes, uphill."""
     learner = GRPO(pipe(), config(sampling=SAMPLING, assignment=assignment), Accelerator(cpu=True))
     traces = [trace for group in groups() for trace in group]
-    rollouts = Rollouts(groups(), assign(groups(), assignment), learner._counts(traces), 0.0)
+    rollouts = Rollouts(groups(), assign(groups(), assignment), token_counts(traces), 0.0)
     pipe().transformer.requires_grad_(True).zero_grad()
     for batch in pack_traces(traces, learner.pipe.layout):
         learner._accumulate(batch, *learner._terms(batch, rollouts), None, _sampled([]))

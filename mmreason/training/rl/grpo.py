@@ -30,7 +30,7 @@ from mmreason.training.hardware import is_shared
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.curriculum import Curriculum, Outcome, outcomes_of
 from mmreason.training.rl.learner import CellsLearner, Learner, Scored
-from mmreason.training.rl.loss import POOLED, TokenCounts, sharing_tokens, token_loss, token_weights, tokens_in
+from mmreason.training.rl.loss import TokenCounts, sharing_tokens, token_counts, token_loss, token_weights
 from mmreason.training.rl.metrics import metrics_of, scores_of
 from mmreason.training.rl.views import ViewsLearner
 
@@ -153,7 +153,7 @@ class GRPO:
             first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
             advantages = assign(everyone, config.assignment)[first : first + len(groups)]
         seconds = time.perf_counter() - began
-        return Rollouts(groups, advantages, self._counts(traces), seconds, outcomes, resampled, dropped)
+        return Rollouts(groups, advantages, token_counts(traces, self._sum), seconds, outcomes, resampled, dropped)
 
     def _groups(self, chosen: Sequence[tuple[Problem, int]]) -> list[list[Trace]]:
         """Scored rollouts of each problem."""
@@ -171,15 +171,6 @@ class GRPO:
             here = slice(start, start + at_once)
             traces += self.pipe(problems[here], self.config.sampling, seeds[here], size).traces
         return traces
-
-    def _counts(self, traces: Sequence[Trace]) -> dict[str, TokenCounts]:
-        counts = {}
-        found = [tokens_in(trace) for trace in traces]
-        for name in ("text", "image", POOLED):
-            lengths = [each[name] for each in found]
-            numbers = torch.tensor([sum(lengths), sum(n > 0 for n in lengths), len(lengths)], dtype=torch.float64)
-            counts[name] = TokenCounts(*self._sum(numbers).tolist())
-        return counts
 
     def _sum(self, values: torch.Tensor) -> torch.Tensor:
         """The sum of ``values`` over all processes."""

@@ -25,7 +25,7 @@ Axes: N scored tokens.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -85,6 +85,17 @@ def tokens_in(trace: Trace) -> dict[str, int]:
     """Generated tokens of ``trace`` by modality, and of both."""
     found = {m: sum(len(s.tokens) for s in trace.segments if s.modality == m) for m in MODALITIES}
     return found | {POOLED: sum(found.values())}
+
+
+def token_counts(
+    traces: Sequence[Trace], total: Callable[[torch.Tensor], torch.Tensor] = lambda mine: mine
+) -> dict[str, TokenCounts]:
+    """The denominators of the loss over ``traces``, by modality and of both; ``total`` sums over all processes."""
+    found = [tokens_in(trace) for trace in traces]
+    names = (*MODALITIES, POOLED)
+    mine = [[sum(n[name] for n in found), sum(n[name] > 0 for n in found), len(found)] for name in names]
+    counts = total(torch.tensor(mine, dtype=torch.float64)).tolist()
+    return {name: TokenCounts(*each) for name, each in zip(names, counts, strict=True)}
 
 
 def sharing_tokens(segments: Sequence[tuple[Trace, int]], config: LossConfig) -> torch.Tensor:

@@ -226,6 +226,9 @@ def test_a_session_is_here_while_its_heartbeat_or_its_stream_is_open():
     assert session_of(scope("/gradio_api/heartbeat/abc")) == "abc"
     assert session_of(scope("/under/a/path/gradio_api/queue/data", b"x=1&session_hash=abc")) == "abc"
     assert session_of(scope("/gradio_api/call/v2/solve/abc")) == "abc"
+    assert session_of(scope("/gradio_api/queue/data", b"session_hash=a%20b%25%C3%A9")) == "a b%é"
+    assert session_of(scope("/gradio_api/queue/data", b"session_hash=a&session_hash=b")) == "b"  # as gradio reads it
+    assert session_of(scope("/gradio_api/queue/data")) is None
     assert session_of(scope("/gradio_api/queue/join", method="POST")) is None
     assert session_of(scope("/config")) is None
     presence, seen = Presence(), []

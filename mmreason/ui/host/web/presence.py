@@ -6,6 +6,8 @@ from collections import Counter
 from threading import Lock
 from typing import Any
 
+from starlette.datastructures import QueryParams
+
 STREAMS = ("/heartbeat/", "/queue/data", "/call/")  # of gradio; the session is in the path or in the query
 
 
@@ -64,9 +66,5 @@ def session_of(scope: Any) -> str | None:
     if not any(part in path for part in STREAMS):
         return None
     if path.endswith("/queue/data"):
-        for pair in scope["query_string"].split(b"&"):
-            name, _, value = pair.partition(b"=")
-            if name == b"session_hash":
-                return value.decode("latin-1")
-        return None
+        return QueryParams(scope["query_string"]).get("session_hash")
     return path.rpartition("/")[2]
