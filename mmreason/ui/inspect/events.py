@@ -65,11 +65,12 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.file.upload(on_upload, i.file, shown, **PRIVATE)
     i.open_path.click(on_path, i.path, shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
-    i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
+    rolling = i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
     gone_on = i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
     compared = i.run_compare.click(on_compare, [i.opened, i.group, *sides], [i.duet, i.compare_says], **HEAVY)
-    i.opened.change(on_opened, i.opened, [i.compare, i.duet], cancels=[gone_on, compared], **PRIVATE)
+    reset, ended = [i.compare, i.duet, i.roll_out], [rolling, gone_on, compared]  # they were to follow what was open
+    i.opened.change(on_opened, i.opened, reset, cancels=ended, **PRIVATE)
     i.checkpoint.change(on_checkpoint, [i.checkpoint, i.task], [i.measure, i.task], **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
@@ -94,10 +95,13 @@ def on_source(source: str) -> tuple[Any, ...]:
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
 
 
-def on_opened(token: Any) -> tuple[Any, None]:
-    """Offer to solve the open puzzle again only where it is one of this page's own; what stood side by side goes."""
+def on_opened(token: Any) -> tuple[Any, None, Any]:
+    """Offer to solve the open puzzle again only where it is one of this page's own; what stood side by side goes.
+
+    A roll-out that is still running ends, so that it does not replace what was opened meanwhile.
+    """
     group = SHELF.get(token)
-    return gr.Accordion(visible=group is None or bool(group.natives)), None
+    return gr.Accordion(visible=group is None or bool(group.natives)), None, gr.Button(interactive=True)
 
 
 def on_sample(opened: Any, name: Any) -> tuple[Any, ...]:

@@ -514,6 +514,23 @@ def test_a_group_is_rolled_out_and_a_changed_thought_is_followed(app, visit):
     expect(page.locator("#duet .side .sums").first).to_have_text(re.compile("^words"), use_inner_text=True)
 
 
+def test_what_is_opened_while_rollouts_run_stays_and_they_end(app, visit):
+    page = inspect(visit, app)
+    choose(page, "source", "Roll out")
+    page.get_by_label("Rollouts", exact=True).fill("16")
+    page.get_by_label("Rollouts", exact=True).press("Tab")
+    page.locator("#roll-out").click()
+    expect(page.locator("#roll-out")).to_be_disabled()
+    upload(page, TRACE)
+    page.get_by_text(f"from {TRACE.name}").wait_for()
+    choose(page, "source", "Roll out")
+    expect(page.locator("#roll-out")).to_be_enabled(timeout=60_000)
+    expect(page.get_by_text(f"from {TRACE.name}")).to_be_visible()
+    page.locator("#roll-out").click()  # another one is taken: the first has ended
+    page.get_by_text("rolled out by base at temperature 1").wait_for(timeout=120_000)
+    expect(page.locator("#roll-out")).to_be_enabled()
+
+
 def test_a_redrawn_cell_is_followed(app, visit):
     page = inspect(visit, app)
     page.locator(".mm-group .cell.image[data-g='0'][data-s='1']").click()
