@@ -15,7 +15,7 @@ from mmreason.analysis.blocks import replace_block
 from mmreason.analysis.comparison.protocol import HEADLINE
 from mmreason.analysis.overview import overview_table
 from mmreason.analysis.results_file import results_path, stored
-from mmreason.analysis.tables import comparison_tables, cost_table, success_table
+from mmreason.analysis.tables import attention_table, comparison_tables, cost_table, success_table
 from mmreason.traces.sheet import load_with_sheet
 
 Fingerprint = Callable[[str], str | None]  # of the checkpoint in a folder; None where there is none
@@ -48,6 +48,10 @@ def figures() -> Iterator[Figure]:
     folders = {"diffusion": "checkpoints/base", "ar": "checkpoints/ar"}
     made_of = {folders[arm]: hashed for arm, hashed in cost.get("fingerprints", {}).items()}
     yield Figure("what a rollout costs", results_path("compute.json"), cost["command"], made_of)
+    seen = stored("compute_bidirectional")
+    folders = {"blocks": "checkpoints/base", "whole": "checkpoints/base-full"}
+    made_of = {folders[policy]: hashed for policy, hashed in seen.get("fingerprints", {}).items()}
+    yield Figure("what full attention costs", results_path("compute_bidirectional.json"), seen["command"], made_of)
     arms = stored("reproduce")
     made_of = {HEADLINE.checkpoint: stored(f"reproduce/{arms['finished'][0]}")["base_fingerprint"]}
     yield Figure("joint against factorized", results_path("reproduce.json"), arms["command"], made_of)
@@ -82,6 +86,7 @@ def tables() -> dict[tuple[str, str], str]:
     found = {
         ("README.md", "overview"): overview_table(),
         (places.ANALYSIS_PAGE, "compute"): cost_table(stored("compute")),
+        (places.ANALYSIS_PAGE, "compute_bidirectional"): attention_table(stored("compute_bidirectional")),
     }
     found |= {(places.ANALYSIS_PAGE, name): table for name, table in comparison_tables(stored("reproduce")).items()}
     return found | {

@@ -37,17 +37,7 @@ def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
 
 def cost_table(result: Mapping[str, Any]) -> str:
     """What ``compute`` found, as Markdown."""
-    lines = [
-        f"| arm | MFLOPs | forward passes | tokens | ms at batch {result['batch_size']} | ms alone | solved (95 %) |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, row in result["arms"].items():
-        low, high = row["ci95"]
-        lines.append(
-            f"| {name} | {row['flops'] / 1e6:.0f} | {row['forward_passes']:.0f} | {row['tokens_forwarded']:.0f} "
-            f"| {1e3 * row['seconds']:.0f} | {1e3 * row['seconds_single']:.0f} "
-            f"| {row['success']:.3f} ({low:.3f} to {high:.3f}) |"
-        )
+    lines = _arm_rows(result)
     lines += [
         "",
         f"`diffusion_local` against `ar_full`: {-100 * result['flops_reduction']:+.1f} % FLOPs (the paper: "
@@ -74,6 +64,41 @@ def cost_table(result: Mapping[str, Any]) -> str:
             "8×8 cells; each step more costs diffusion a pass and its FLOPs."
         )
     return "\n".join(lines)
+
+
+def _arm_rows(result: Mapping[str, Any]) -> list[str]:
+    """The lines of a table of arms: what each costs and solves."""
+    lines = [
+        f"| arm | MFLOPs | forward passes | tokens | ms at batch {result['batch_size']} | ms alone | solved (95 %) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, row in result["arms"].items():
+        low, high = row["ci95"]
+        lines.append(
+            f"| {name} | {row['flops'] / 1e6:.0f} | {row['forward_passes']:.0f} | {row['tokens_forwarded']:.0f} "
+            f"| {1e3 * row['seconds']:.0f} | {1e3 * row['seconds_single']:.0f} "
+            f"| {row['success']:.3f} ({low:.3f} to {high:.3f}) |"
+        )
+    return lines
+
+
+EDIT_WORDS = {"full": "With the whole canvas redrawn", "local": "With local edits"}
+
+
+def attention_table(result: Mapping[str, Any]) -> str:
+    """What ``compute --bidirectional`` found, as Markdown."""
+    return "\n".join([*_arm_rows(result), "", " ".join(times_in_words(result))])
+
+
+def times_in_words(result: Mapping[str, Any]) -> list[str]:
+    """A sentence an edit: how many times what attention in blocks costs full attention costs."""
+    return [
+        f"{EDIT_WORDS[edit]} full attention takes {times['flops']:.1f} times the FLOPs and "
+        f"{times['tokens_forwarded']:.1f} times the tokens, {times['seconds']:.1f} times the seconds at batch "
+        f"{result['batch_size']} and {times['seconds_single']:.1f} times alone; scoring a rollout in training "
+        f"{times['update_flops']:.1f} times the FLOPs."
+        for edit, times in result["times"].items()
+    ]
 
 
 def _points(arms: Mapping[str, Any]) -> str:

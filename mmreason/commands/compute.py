@@ -11,6 +11,7 @@ from mmreason.commands._options.again import again
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
+from mmreason.errors import ConfigError
 from mmreason.places import ANALYSIS_PAGE
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
@@ -20,6 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``compute``."""
     parser.add_argument(
         "--shape", choices=["dimoo"], help="instead, the arms at the shape of a real 8 B checkpoint, by formula"
+    )
+    parser.add_argument(
+        "--bidirectional",
+        metavar="DIR",
+        help="instead of the autoregressive policy, one of full attention: what it costs beside --checkpoint's blocks",
     )
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
     parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
@@ -44,55 +50,64 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         metavar="FILE",
-        help="results file (default: assets/results/compute.json, with --shape compute_dimoo.json beside it)",
+        help="results file (default: assets/results/compute.json; beside it, with --shape compute_dimoo.json and with "
+        "--bidirectional compute_bidirectional.json)",
     )
     parser.add_argument("--readme", default=ANALYSIS_PAGE, metavar="FILE", help="page whose table is replaced")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns what the results file says."""
-    import platform
-
-    import torch
-
+    if args.shape is not None:
+        if args.bidirectional is not None:
+            raise ConfigError(f"--bidirectional must be left out beside --shape, got {args.bidirectional!r}")
+        return _by_formula(args)
     from mmreason.analysis.blocks import check_readme, update_readme
-    from mmreason.analysis.cost.compute import comparison, four_arms, frontier, peak_memory
-    from mmreason.analysis.cost.scaling import measured_scaling, scaling
-    from mmreason.analysis.cost.workload import Workload
     from mmreason.analysis.evaluate import check_choice
-    from mmreason.analysis.tables import cost_table
-    from mmreason.commands._options.checkpoint import given, load_pipeline
+    from mmreason.analysis.tables import attention_table, cost_table
+    from mmreason.commands._options.checkpoint import load_pipeline
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
-    from mmreason.errors import CheckpointError
     from mmreason.tasks import TASKS
-    from mmreason.training.validation import held_out
 
-    if args.shape is not None:
-        return _by_formula(args)
+    compared, block, table = _with_ar, "compute", cost_table
+    if args.bidirectional is not None:
+        compared, block, table = _with_bidirectional, "compute_bidirectional", attention_table
     command = again("compute", add_arguments, args, "problems", "seed", "difficulty")
-    args.output = args.output or "assets/results/compute.json"
+    args.output = args.output or f"assets/results/{block}.json"
     args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_files({"--output": args.output, "--readme": args.readme})
-    check_readme(args.readme, "compute", default=ANALYSIS_PAGE)
+    check_readme(args.readme, block, default=ANALYSIS_PAGE)
     use_threads(args.threads)
-    base, ar = load_pipeline(args.checkpoint), load_pipeline(args.ar)
+    result = compared(args, load_pipeline(args.checkpoint)) | {"command": command}
+    write_json(args.output, result, indent=1)
+    update_readme(args.readme, {block: table(result)})
+    return result
+
+
+def _show(name: str, done: int, total: int) -> None:
+    print(f"{name}: {done} of {total} problems", file=sys.stderr, flush=True)
+
+
+def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
+    """The four arms, with what only they have: memory, success against cost, and other sizes."""
+    from mmreason.analysis.cost.compute import comparison, four_arms, frontier, peak_memory
+    from mmreason.analysis.cost.scaling import measured_scaling, scaling
+    from mmreason.analysis.cost.workload import Workload
+    from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.errors import CheckpointError
+
+    ar = load_pipeline(args.ar)
     if base.transformer.config.causal or not ar.transformer.config.causal:
         raise CheckpointError(
             f"--checkpoint must be a diffusion policy and --ar an autoregressive one, got {args.checkpoint!r} and "
             f"{args.ar!r}"
         )
-    config = base.scheduler.sampling_config(**given(args, "temperature", "num_steps", "threshold"))
-    arms, device = four_arms(base, ar), base.device.type
-    tasks = args.tasks or tasks_of(ar.vocabulary, ar.vocabulary.known(base.vocabulary.known(TASKS)))
-    problems = held_out(tasks, args.difficulty, args.problems, args.seed, "test")
-
-    def show(name: str, done: int, total: int) -> None:
-        print(f"{name}: {done} of {total} problems", file=sys.stderr, flush=True)
-
+    config, problems = _asked(args, base, ar)
+    arms = four_arms(base, ar)
     result = comparison(
-        arms, problems, config, args.seed, args.num_generations, args.batch_size, args.single, on_progress=show
+        arms, problems, config, args.seed, args.num_generations, args.batch_size, args.single, on_progress=_show
     )
     if not args.no_memory:
         batch = problems[: max(1, args.batch_size // args.num_generations)]
@@ -101,24 +116,58 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
             setting = arm.settings(config)
             result["arms"][arm.name]["peak_memory"] = peak_memory(folder, batch, setting, args.num_generations)
     if not args.no_frontier:
-        result["frontier"] = frontier(arms, problems, config, args.seed, args.batch_size, on_progress=show)
+        result["frontier"] = frontier(arms, problems, config, args.seed, args.batch_size, on_progress=_show)
     load = Workload(**result["workload"])
     if not args.no_scaling:
         result["scaling_measured"] = measured_scaling(
-            base.transformer.config, load, device=device, on_progress=lambda text: print(text, file=sys.stderr)
+            base.transformer.config,
+            load,
+            device=base.device.type,
+            on_progress=lambda text: print(text, file=sys.stderr),
         )
-    result |= base.layout.recorded | {
-        "scaling": scaling(base.transformer.config, load),
+    result |= base.layout.recorded | {"scaling": scaling(base.transformer.config, load)}
+    return result | _made_by(args, config, {"diffusion": base, "ar": ar})
+
+
+def _with_bidirectional(args: argparse.Namespace, base: Any) -> dict[str, Any]:
+    """Attention in blocks against full attention."""
+    from mmreason.analysis.cost.compute import attention_cost, two_attentions
+    from mmreason.commands._options.checkpoint import load_pipeline
+
+    full = load_pipeline(args.bidirectional)
+    arms = two_attentions(base, full)
+    config, problems = _asked(args, base, full)
+    result = attention_cost(
+        arms, problems, config, args.seed, args.num_generations, args.batch_size, args.single, on_progress=_show
+    )
+    return result | _made_by(args, config, {"blocks": base, "whole": full})
+
+
+def _asked(args: argparse.Namespace, base: Any, other: Any) -> tuple[Any, list[Any]]:
+    """How to sample, and the problems: of tasks that both policies know."""
+    from mmreason.commands._options.checkpoint import given
+    from mmreason.tasks import TASKS
+    from mmreason.training.validation import held_out
+
+    config = base.scheduler.sampling_config(**given(args, "temperature", "num_steps", "threshold"))
+    tasks = args.tasks or tasks_of(other.vocabulary, other.vocabulary.known(base.vocabulary.known(TASKS)))
+    return config, held_out(tasks, args.difficulty, args.problems, args.seed, "test")
+
+
+def _made_by(args: argparse.Namespace, config: Any, policies: dict[str, Any]) -> dict[str, Any]:
+    """With which weights, sampler and machine a result was measured."""
+    import platform
+
+    import torch
+
+    device = next(iter(policies.values())).device.type
+    return {
         "difficulty": args.difficulty,
         "seed": args.seed,
         "sampling": {name: getattr(config, name) for name in ("temperature", "num_steps", "threshold")},
-        "fingerprints": {"diffusion": base.fingerprint, "ar": ar.fingerprint},
+        "fingerprints": {name: pipe.fingerprint for name, pipe in policies.items()},
         "machine": {"device": device, "threads": torch.get_num_threads(), "processor": platform.machine()},
-        "command": command,
     }
-    write_json(args.output, result, indent=1)
-    update_readme(args.readme, {"compute": cost_table(result)})
-    return result
 
 
 def _by_formula(args: argparse.Namespace) -> dict[str, Any]:
@@ -150,6 +199,10 @@ def readable(result: dict[str, Any]) -> str:
             f"{row['seconds'] * 1e3:>8.1f}{row['seconds_single'] * 1e3:>10.0f}{row['success']:>9.3f}"
             f"  {low:.3f} to {high:.3f}"
         )
+    if "times" in result:
+        from mmreason.analysis.tables import times_in_words
+
+        return "\n".join([*lines, *times_in_words(result)])
     lines.append(
         f"diffusion_local against ar_full: FLOPs {-100 * result['flops_reduction']:+.1f} %, "
         f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']}, "

@@ -12,7 +12,12 @@ from mmreason.commands._options.again import again
 
 ELSEWHERE = "--checkpoint 'a folder' --ar b"
 SAID = {
-    "compute": ["", "--tasks maze sudoku --problems 8 --temperature 0.7 --no_memory", ELSEWHERE],
+    "compute": [
+        "",
+        "--tasks maze sudoku --problems 8 --temperature 0.7 --no_memory",
+        "--bidirectional a/b",
+        ELSEWHERE,
+    ],
     "report": ["", "--tasks maze --problems 12 --temperature 0", "--checkpoint 'my $HOME' --history 'on it.md'"],
     "race": ["", "--task transform --seed 9007199254740991 --against diffusion_full", ELSEWHERE],
     "make preset-gain": ["", "--seeds 3 --threads 1 --checkpoint 'my base'"],

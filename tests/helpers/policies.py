@@ -77,7 +77,7 @@ def vqvae() -> VQModel:
     return model
 
 
-def random_policy(seed: int = 0, **sizes: int) -> InterleavedDiffusionModel:
+def random_policy(seed: int = 0, **sizes: int | str) -> InterleavedDiffusionModel:
     """A tiny policy in which every weight matters (a new one starts with blocks that do nothing)."""
     small = {"hidden_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 96}
     config = InterleavedDiffusionConfig(
@@ -115,9 +115,9 @@ def talking_policy(seed: int = 0, sharpness: float = 2.5, **sizes: int) -> Inter
     return model
 
 
-def scripted_policy(seed: int = 3, causal: bool = False) -> InterleavedDiffusionModel:
+def scripted_policy(seed: int = 3, causal: bool = False, attention: str = "blocks") -> InterleavedDiffusionModel:
     """A random policy whose thoughts all read ``right total <edit> r2c2 r2c4``: each word is read off its place."""
-    model = random_policy(seed, causal=causal).requires_grad_(False)
+    model = random_policy(seed, causal=causal, attention=attention).requires_grad_(False)
     vocab = text_tokenizer().get_vocab()
     spoken = ["right", "total", EDIT, "r2c2", "r2c4"] + [END] * 7
     model.output.weight.mul_(2.0)

@@ -5,6 +5,9 @@
     diffusion_full   masked diffusion, redraws the whole image
     diffusion_local  masked diffusion, draws the stated region only
 
+Or, of two diffusion policies, what seeing everything costs: one in blocks, whose prefixes are cached exactly, and one
+of full attention, which forwards its whole view at every step.
+
 Costs are means over rollouts.  A problem is encoded once and shared by its group, in every arm; finished rows leave
 the batch, padding costs attention only, and masked products count.  What is only encoded, for others to look back at,
 costs nothing after the last layer's attention, in every arm.  Seconds on one thread of a CPU are the processor's, so
@@ -46,6 +49,7 @@ from mmreason.training.hardware import fair_clock
 from mmreason.training.rl.likelihood import pack_traces
 from mmreason.training.validation import success_by_task
 
+COMPARED = ("flops", "tokens_forwarded", "forward_passes", "seconds", "seconds_single", "update_flops")
 FRONTIER_STEPS = (1, 2, 3, 4, 8)
 FRONTIER_THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.99)
 
@@ -65,14 +69,15 @@ class Arm:
         return replace(config, region=self.region)  # pyright: ignore[reportArgumentType]
 
 
-def check_compared(pipe: InterleavedReasoningPipeline) -> None:
-    """Refuse a policy whose costs no formula here gives: of another geometry or mode.  Raises ConfigError."""
+def check_compared(pipe: InterleavedReasoningPipeline, attention: str = "blocks") -> None:
+    """Refuse a policy of another geometry or mode than those that are compared.  Raises ConfigError."""
     layout = pipe.layout
-    if not pipe.one_code_a_cell or layout.joint or layout.attention != "blocks":
+    if not pipe.one_code_a_cell or layout.joint or layout.attention != attention:
         turn, (rows, columns) = "joint" if layout.joint else "interleaved", layout.grid
         raise ConfigError(
             f"checkpoint must draw {GRID} × {GRID} cells of one token each, in interleaved turns, with attention in "
-            f"blocks, to be compared arm by arm; got {rows} × {columns} tokens, {turn} turns and {layout.attention}"
+            f"{attention}, to be compared arm by arm; got {rows} × {columns} tokens, {turn} turns and "
+            f"{layout.attention}"
         )
 
 
@@ -84,6 +89,15 @@ def four_arms(base: InterleavedReasoningPipeline, ar: InterleavedReasoningPipeli
         Arm(name, ar if name.startswith("ar") else base, "full" if name.endswith("full") else "stated")
         for name in ARMS
     ]
+
+
+def two_attentions(base: InterleavedReasoningPipeline, full: InterleavedReasoningPipeline) -> list[Arm]:
+    """A diffusion policy in blocks and one of full attention, with either edit; raises ConfigError for others."""
+    check_compared(base)
+    check_compared(full, "full")
+    regions = {"full": "full", "local": "stated"}
+    policies = {"blocks": base, "whole": full}
+    return [Arm(f"{name}_{edit}", pipe, regions[edit]) for name, pipe in policies.items() for edit in regions]
 
 
 def rollout_seed(problem: Problem, seed: int) -> int:
@@ -292,6 +306,30 @@ def _high_water() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def side_by_side(
+    arms: Sequence[Arm],
+    problems: Sequence[Problem],
+    config: SamplingConfig,
+    seed: int,
+    num_generations: int,
+    batch_size: int,
+    num_single: int,
+    on_progress: Progress = lambda name, done, total: None,
+) -> tuple[dict[str, dict[str, Any]], dict[str, list[Trace]]]:
+    """What each arm costs and solves, ``seconds_single`` of ``num_single`` of the problems alone; and its traces."""
+    single = problems[:: max(1, len(problems) // num_single)][:num_single]
+    for arm in arms:  # the first call of a policy pays for what later ones find ready
+        arm.pipe(single[:1], arm.settings(config), [0], 1)
+    batched = measure(arms, problems, config, seed, num_generations, batch_size, on_progress)
+    alone = measure(arms, single, config, seed, 1, 1, lambda n, d, t: on_progress(f"{n} alone", d, t))
+    rows = {}
+    for arm in arms:
+        traces, seconds = batched[arm.name]
+        rows[arm.name] = arm_summary(arm, traces, seconds, num_generations)
+        rows[arm.name]["seconds_single"] = alone[arm.name][1] / len(single)
+    return rows, {name: traces for name, (traces, _) in batched.items()}
+
+
 def comparison(
     arms: Sequence[Arm],
     problems: Sequence[Problem],
@@ -303,19 +341,10 @@ def comparison(
     on_progress: Progress = lambda name, done, total: None,
 ) -> dict[str, Any]:
     """``arms`` side by side with ``flops_reduction`` (1 − diffusion_local over ar_full) and the time ratios."""
-    single = problems[:: max(1, len(problems) // num_single)][:num_single]
-    for arm in arms:  # the first call of a policy pays for what later ones find ready
-        arm.pipe(single[:1], arm.settings(config), [0], 1)
-    batched = measure(arms, problems, config, seed, num_generations, batch_size, on_progress)
-    alone = measure(arms, single, config, seed, 1, 1, lambda n, d, t: on_progress(f"{n} alone", d, t))
-    rows = {}
-    for arm in arms:
-        traces, seconds = batched[arm.name]
-        rows[arm.name] = arm_summary(arm, traces, seconds, num_generations)
-        rows[arm.name]["seconds_single"] = alone[arm.name][1] / len(single)
+    rows, batched = side_by_side(arms, problems, config, seed, num_generations, batch_size, num_single, on_progress)
     full, local = rows["ar_full"], rows["diffusion_local"]
     pipe = next(arm.pipe for arm in arms if arm.name == "diffusion_local")
-    load = typical_load(batched["diffusion_local"][0], pipe, num_generations)
+    load = typical_load(batched["diffusion_local"], pipe, num_generations)
     return {
         "arms": rows,
         "flops_reduction": 1 - local["flops"] / full["flops"],
@@ -328,5 +357,30 @@ def comparison(
         "problems": len(problems),
         "num_generations": num_generations,
         "batch_size": batch_size,
-        "single": len(single),
+        "single": min(num_single, len(problems)),
+    }
+
+
+def attention_cost(
+    arms: Sequence[Arm],
+    problems: Sequence[Problem],
+    config: SamplingConfig,
+    seed: int,
+    num_generations: int,
+    batch_size: int,
+    num_single: int,
+    on_progress: Progress = lambda name, done, total: None,
+) -> dict[str, Any]:
+    """The arms of ``two_attentions`` side by side, and ``times``: by edit, how often full attention costs blocks'."""
+    rows, _ = side_by_side(arms, problems, config, seed, num_generations, batch_size, num_single, on_progress)
+    return {
+        "arms": rows,
+        "times": {
+            edit: {cost: rows[f"whole_{edit}"][cost] / rows[f"blocks_{edit}"][cost] for cost in COMPARED}
+            for edit in ("full", "local")
+        },
+        "problems": len(problems),
+        "num_generations": num_generations,
+        "batch_size": batch_size,
+        "single": min(num_single, len(problems)),
     }

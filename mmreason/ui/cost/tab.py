@@ -10,6 +10,7 @@ from mmreason.analysis.cost.results import Results, read_results
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS
 from mmreason.ui.cost import measuring, racing
+from mmreason.ui.cost.attention import attention_words
 from mmreason.ui.cost.events import Cost, connect, measured_view
 from mmreason.ui.cost.formula import MODEL_NAMES, recompute, sliders
 from mmreason.ui.cost.real import real_table, real_words
@@ -28,6 +29,8 @@ def build_cost(blocks: gr.Blocks, tab: gr.Tab) -> None:
         parts["head"] = component("prose", value=head, elem_id="cost-head")
         parts["frontier"] = component("chart", value=frontier, elem_id="cost-frontier")
         parts["table"] = component("table", value=table, elem_id="cost-table")
+        with gr.Accordion("Without the exact cache", open=False, elem_id="cost-attention", elem_classes="folded"):
+            component("prose", value=attention_words(), elem_id="cost-attention-says")
         component("prose", value=[["title", "Other sizes, by formula"]])
         cost = Cost(parts, _sizes(parts, results))
         parts["canvases"] = component("table", value=canvases, elem_id="cost-canvases")

@@ -5,15 +5,20 @@ from __future__ import annotations
 import pytest
 
 from mmreason.analysis.cost.compute import (
+    COMPARED,
+    attention_cost,
+    clean_lengths,
     comparison,
     four_arms,
     frontier,
     measure,
     peak_memory,
     success_interval,
+    two_attentions,
     unlearned,
 )
 from mmreason.analysis.cost.workload import ARMS
+from mmreason.errors import ConfigError
 from mmreason.sampling.config import SamplingConfig
 from mmreason.training.validation import held_out
 from tests.helpers.policies import pipeline_of, scripted_policy
@@ -87,3 +92,38 @@ def test_peak_memory_grows_with_the_batch(tmp_path):
     pipeline_of(scripted_policy()).save_pretrained(folder)
     few, many = (peak_memory(str(folder), PROBLEMS[:1] * n, CONFIG, 8) for n in (1, 16))
     assert 0 <= few < many
+
+
+# What full attention costs beside blocks
+
+
+@pytest.fixture(scope="module")
+def both():
+    return two_attentions(pipeline_of(scripted_policy()), pipeline_of(scripted_policy(attention="full")))
+
+
+def test_full_attention_forwards_all_that_is_there_at_every_step(both):
+    problems = PROBLEMS[:2]
+    for arm in both[2:]:
+        for trace in measure([arm], problems, CONFIG, 0, 1, 1)[arm.name][0]:
+            there, forwarded = 1 + len(trace.canvas_tokens), 0
+            for segment, kept in zip(trace.segments, clean_lengths(arm.pipe, trace), strict=True):
+                forwarded += len(segment.frames) * (there + len(segment.tokens))
+                there += kept
+            assert trace.cost.tokens_forwarded == forwarded
+
+
+def test_full_attention_never_costs_less_and_is_so_many_times_as_dear(both):
+    result = attention_cost(both, PROBLEMS, CONFIG, 0, 2, 4, 2)
+    assert list(result["arms"]) == ["blocks_full", "blocks_local", "whole_full", "whole_local"]
+    for edit, times in result["times"].items():
+        blocks, whole = result["arms"][f"blocks_{edit}"], result["arms"][f"whole_{edit}"]
+        assert times == {cost: whole[cost] / blocks[cost] for cost in COMPARED}
+        assert all(times[cost] > 1 for cost in ("flops", "tokens_forwarded", "update_flops"))
+
+
+def test_only_one_policy_of_each_attention_is_compared(both):
+    blocks, whole = both[0].pipe, both[2].pipe
+    for pair in ((whole, blocks), (blocks, blocks), (whole, whole)):
+        with pytest.raises(ConfigError, match="attention in"):
+            two_attentions(*pair)
