@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmreason.analysis.tables import success_table
+from mmreason.models.configuration import InterleavedDiffusionConfig
 
 FRONT_MATTER = """---
 license: apache-2.0
@@ -15,21 +16,27 @@ tags: [masked-diffusion, discrete-diffusion, visual-reasoning, multimodal]
 """
 
 
-KINDS = {False: "A masked discrete diffusion policy", True: "An autoregressive policy"}
+def kind(config: InterleavedDiffusionConfig) -> str:
+    """What a policy of ``config`` is."""
+    if config.causal:
+        return "An autoregressive policy"
+    return f"A {'bidirectional ' if config.attention == 'full' else ''}masked discrete diffusion policy"
 
 
-def model_card(name: str, results: Mapping[str, Any], parameters: int, history: str, causal: bool = False) -> str:
-    """The card's Markdown; ``history`` says what was trained how long on what."""
+def model_card(
+    name: str, results: Mapping[str, Any], parameters: int, history: str, config: InterleavedDiffusionConfig
+) -> str:
+    """The card's Markdown; ``history`` says what was trained how long on what, ``config`` is the policy's."""
     any_result = next(iter(results["by_difficulty"].values()))
     denoising = ""
-    if not causal:
+    if not config.causal:
         denoising = f", at most {results['num_steps']} denoising steps a segment"
         if results.get("threshold"):
             denoising += f", whatever is surer than {results['threshold']:g} at once"
     return f"""{FRONT_MATTER}
 # mmreason {name}
 
-{KINDS[causal]} of {parameters:,} parameters that solves visual puzzles
+{kind(config)} of {parameters:,} parameters that solves visual puzzles
 ({", ".join(any_result["by_task"])}) in turns of a thought in words and a localized edit of image
 tokens. Load it with `InterleavedReasoningPipeline.from_pretrained(<this folder>)` of the mmreason package.
 

@@ -83,7 +83,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     write_json(args.results, others() | {name: result}, indent=1)  # as they are by now
     update_readme(args.readme, {f"success:{name}": success_table(by_difficulty)})
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
-    causal = pipe.transformer.config.causal
-    card = model_card(name, result, parameters, history, causal)
+    card = model_card(name, result, parameters, history, pipe.transformer.config)
     write_whole(Path(args.checkpoint) / "README.md", card.encode())
     return result

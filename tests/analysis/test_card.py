@@ -9,10 +9,13 @@ import pytest
 
 from mmreason.__main__ import main
 from mmreason.analysis.blocks import replace_block, update_readme
+from mmreason.analysis.card import kind
 from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
-from mmreason.analysis.tables import comparison_table, cost_table
+from mmreason.analysis.cost.compute import COMPARED
+from mmreason.analysis.tables import attention_table, comparison_table, cost_table
 from mmreason.errors import ConfigError
+from mmreason.models.configuration import InterleavedDiffusionConfig
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 from tests.ui.cost.test_cost import results
 
@@ -28,6 +31,21 @@ def test_the_cost_table_has_a_row_an_arm_and_the_ratios():
     assert "-50.0 % FLOPs" in text and "6.0 times alone" in text
     assert "wins on FLOPs at 2 of 3 sizes" in text and "at least 50 % of the canvas" in text
     assert "On 16×16 cells with 10 % redrawn (untrained weights): 41 times" in text and "9 times" not in text
+
+
+def test_a_card_says_what_kind_of_policy_it_is():
+    kinds = {"blocks": "A masked discrete", "full": "A bidirectional masked discrete"}
+    for attention, says in kinds.items():
+        assert kind(InterleavedDiffusionConfig(attention=attention)) == f"{says} diffusion policy"
+    assert kind(InterleavedDiffusionConfig(causal=True)) == "An autoregressive policy"
+
+
+def test_the_attention_table_has_a_row_an_arm_and_says_how_many_times_each_edit_costs():
+    times = {cost: 2.5 for cost in COMPARED}
+    rows = dict(zip(("blocks_local", "whole_local"), results()["arms"].values(), strict=False))
+    text = attention_table({"arms": rows, "batch_size": 16, "times": {"local": times}})
+    assert [line.split("|")[1].strip() for line in text.splitlines()[2:4]] == list(rows)
+    assert "With local edits full attention takes 2.5 times the FLOPs" in text and "at batch 16" in text
 
 
 def test_the_comparison_table_has_every_seed_and_what_is_missing():

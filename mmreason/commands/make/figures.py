@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 @cache
-def _loaded(folder: str) -> tuple[str, int, bool] | None:
-    """Fingerprint, number of parameters and whether it is autoregressive, of the checkpoint in ``folder``."""
+def _loaded(folder: str) -> tuple[str, int, Any] | None:
+    """Fingerprint, number of parameters and the policy's config, of the checkpoint in ``folder``."""
     from mmreason import places
     from mmreason.commands._options.checkpoint import load_pipeline
 
@@ -60,7 +60,7 @@ def _loaded(folder: str) -> tuple[str, int, bool] | None:
         return None
     pipe = load_pipeline(str(places.ROOT / folder))
     count = sum(parameter.numel() for parameter in pipe.transformer.parameters())
-    return pipe.fingerprint, count, bool(pipe.transformer.config.causal)
+    return pipe.fingerprint, count, pipe.transformer.config
 
 
 def _fingerprint(folder: str) -> str | None:
@@ -79,11 +79,11 @@ def _cards() -> list[tuple[Path, str]]:
         folder, loaded = places.ROOT / "checkpoints" / name, _loaded(f"checkpoints/{name}")
         if loaded is None or loaded[0] != row["fingerprint"]:
             continue  # its figures are of other weights
-        _, parameters, causal = loaded
+        _, parameters, config = loaded
         history, path = places.ROOT / row.get("history", folder / "TRAINING.md"), folder / "README.md"
         if not history.is_file():
             continue  # it was made elsewhere
-        card = model_card(name, row, parameters, history.read_text(encoding="utf-8"), causal)
+        card = model_card(name, row, parameters, history.read_text(encoding="utf-8"), config)
         if not path.is_file() or path.read_text(encoding="utf-8") != card:
             found.append((path, card))
     return found
