@@ -29,8 +29,6 @@ def build_cost(blocks: gr.Blocks, tab: gr.Tab) -> None:
         parts["head"] = component("prose", value=head, elem_id="cost-head")
         parts["frontier"] = component("chart", value=frontier, elem_id="cost-frontier")
         parts["table"] = component("table", value=table, elem_id="cost-table")
-        with gr.Accordion("Without the exact cache", open=False, elem_id="cost-attention", elem_classes="folded"):
-            component("prose", value=attention_words(), elem_id="cost-attention-says")
         component("prose", value=[["title", "Other sizes, by formula"]])
         cost = Cost(parts, _sizes(parts, results))
         parts["canvases"] = component("table", value=canvases, elem_id="cost-canvases")
@@ -78,6 +76,8 @@ def _sizes(parts: dict[str, Any], results: Results | None) -> list[Any]:
         ):
             component("table", value=real_table(), elem_id="cost-real-table")
             component("prose", value=said, elem_id="cost-real-says")
+    with gr.Accordion("Without the exact cache", open=False, elem_id="cost-attention", elem_classes="folded"):
+        component("prose", value=attention_words(), elem_id="cost-attention-says")
     with gr.Accordion("Model, steps, turns, canvas", open=False, elem_id="cost-formula", elem_classes="folded"):
         parts["model"] = gr.Dropdown(
             [(name if name == MODEL_NAMES[0] else f"{name} parameters", name) for name in MODEL_NAMES],
