@@ -6,7 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmreason.analysis.comparison.gains import UNIFIED, compared, gain_of_control, granularity_over_base
+from mmreason.analysis.comparison.gains import (
+    POOLED_GAIN,
+    UNIFIED,
+    compared,
+    gain_of_control,
+    granularity_over_base,
+)
 from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE, HEADLINE_NAME
 from mmreason.analysis.comparison.relation import BESIDE, PREDICTORS
@@ -176,8 +182,9 @@ ARM_WORDS = {
 }
 GAIN_WORDS = {
     "gain_separate_over_unified": "factorized, a mean a modality, over joint, one mean over all tokens",
-    "gain_assignment": "of it the assignment",
-    "gain_denominator": "of it the denominator",
+    "gain_assignment": "the assignment alone, mean of both denominators",
+    "gain_denominator": "a mean a modality instead of one mean over all tokens, mean of both assignments",
+    POOLED_GAIN: "factorized over joint, both with one mean over all tokens",
     "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, all else alike",
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, all else alike",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
@@ -192,6 +199,7 @@ READINGS = {  # of the comparison of a set-up
     "gain_separate_over_unified": "each with its own denominator",
     "gain_factorized_trace_over_joint_trace": "by trace",
     "gain_factorized_turn_over_joint_turn": "by turn",
+    POOLED_GAIN: "one mean over all tokens",
     "gain_factorized_turn_over_joint_trace": "by turn, over joint by trace",
 }
 MEASURE_WORDS = {"answer_accuracy": "answers right", "success": "whole traces right"}

@@ -30,6 +30,7 @@ AGAINST_JOINT = (*CONTROLS, WHITENED, TO_GO)  # arms that are set against joint 
 SEPARATE, UNIFIED = "factorized_trace", "joint_pooled_trace"  # as theirs
 PRIMARY = {pair: name for name, pair in GAINS.items()} | {(SEPARATE, UNIFIED): "gain_separate_over_unified"}
 CELLS = ("joint_pooled", "factorized_pooled", "joint", "factorized")  # assignment × denominator, of one granularity
+POOLED_GAIN = "gain_factorized_pooled_over_joint_pooled"
 ALMOST_NONE = 1e-3  # of the problems: an arm that solves none has a gain all the same
 
 Values = Mapping[str, Mapping[int, float]]  # by arm's key or "base", by seed
@@ -97,9 +98,11 @@ def of_values(setup: Setup, values: Values) -> dict[str, Any]:
 
 
 def _two_by_two(values: Values, cells: Sequence[str]) -> dict[str, Any]:
-    """Gains of the arms as theirs, and how much of that is assignment and denominator; null without an arm."""
+    """Gains of the arms as theirs, of which how much is assignment and denominator, and of those with one mean; null
+    without an arm."""
     found: dict[str, Any] = {"gain_separate_over_unified": _gain(values, cells[-1], cells[0])}
     found["gain_unified_over_base"] = _gain(values, cells[0], "base")
+    found[POOLED_GAIN] = _gain(values, cells[1], cells[0])
     found |= {"gain_assignment": None, "gain_denominator": None}
     if set(cells) <= set(values):
         theirs, factorized_pooled, joint, factorized = (_logs(values, cells, key) for key in cells)
@@ -118,7 +121,8 @@ def compared(gain: str, known: Mapping[str, Any]) -> tuple[str, str]:
     if gain in GAINS:
         return GAINS[gain]
     granularity = granularity_over_base(known)  # the two-by-two's
-    return f"{CELLS[-1]}_{granularity}", f"{CELLS[0]}_{granularity}"
+    second = CELLS[1] if gain == POOLED_GAIN else CELLS[-1]
+    return f"{second}_{granularity}", f"{CELLS[0]}_{granularity}"
 
 
 def granularity_over_base(known: Mapping[str, Any]) -> str:
