@@ -80,6 +80,10 @@ test('a name that would be taken for that of another dot is left out', () => {
   assert.deepEqual(named([60, 100], [112, 100]), [false, true]);
 });
 
+test('a name that would be cut at the edge is left out', () => {
+  assert.deepEqual(besideDots([[30, 100]], [40], [[52, 310, 10, 190]], [10, 310, 10, 190]), [null]);
+});
+
 test('the address names a group, its prompt and its segment from 1, and nothing where no link leads', () => {
   const page = 'https://x.org/page/?group=old&rollout=9&segment=3';
   assert.equal(

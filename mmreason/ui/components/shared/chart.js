@@ -1,11 +1,13 @@
 // A figure as SVG, from plain data: lines or points with intervals, linear or logarithmic, labelled at their ends.
 
-import { areaOf, clearest, covered, distance, widthIn } from './shapes.js';
+import { areaOf, clearest, covered, distance, widthIn, within } from './shapes.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 const TEXT = 12; // px
 const ROW = 18; // of a legend
 const NARROW = 560; // px; below it lines are named under the figure, and rows above their marks
+/** @type {Record<string, [number, number]>} */
+const SIDES = { square: [1, 1], bar: [1.5, 0.6], post: [0.6, 1.5] }; // half of a mark's width and height, in radii
 const DASHES = { solid: '', dash: '7 4', dot: '2 3', dashdot: '7 3 2 3' };
 
 /** @type {((text: string) => number) | undefined} */
@@ -130,7 +132,11 @@ function markOf(kind, x, y, r, colour) {
   const [name, hollow] = kind.split('-');
   const fill = hollow ? 'var(--mm-page)' : colour;
   const style = `fill:${fill};stroke:${colour};stroke-width:1.5`;
-  if (name === 'square') return shape('rect', { x: x - r, y: y - r, width: 2 * r, height: 2 * r }, style);
+  const sides = SIDES[name];
+  if (sides) {
+    const [across, down] = [sides[0] * r, sides[1] * r];
+    return shape('rect', { x: x - across, y: y - down, width: 2 * across, height: 2 * down }, style);
+  }
   if (name === 'diamond') {
     const s = 1.3 * r;
     return shape('path', { d: `M${x} ${y - s}L${x + s} ${y}L${x} ${y + s}L${x - s} ${y}Z` }, style);
@@ -305,7 +311,9 @@ export function besideDots(dots, widths, taken, window) {
       const from = x + across + shift * widths[i];
       return /** @type {Bounds} */ ([from, from + widths[i], y + down - TEXT / 2, y + down + TEXT / 2]);
     });
-    const own = places.filter((box) => dots.every((dot) => distance(dot, box) + AS_NEAR >= distance([x, y], box)));
+    const own = places.filter(
+      (box) => within(box, window) && dots.every((dot) => distance(dot, box) + AS_NEAR >= distance([x, y], box)),
+    );
     const box = clearest(own, filled, window);
     if (!box || covered(box, filled) > CROWDED * areaOf(box)) return null;
     filled.push(box);

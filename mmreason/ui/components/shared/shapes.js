@@ -57,6 +57,14 @@ export const covered = (box, taken) => taken.reduce((sum, each) => sum + shared(
 export const distance = ([x, y], [left, right, top, bottom]) =>
   Math.hypot(Math.max(left - x, 0, x - right), Math.max(top - y, 0, y - bottom));
 
+/**
+ * Is a box inside another one?
+ * @param {Bounds} box
+ * @param {Bounds} window
+ */
+export const within = (box, window) =>
+  box[0] >= window[0] && box[1] <= window[1] && box[2] >= window[2] && box[3] <= window[3];
+
 /** @param {Bounds} box */
 export const areaOf = ([left, right, top, bottom]) => Math.max(0, right - left) * Math.max(0, bottom - top);
 
