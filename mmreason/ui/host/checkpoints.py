@@ -87,6 +87,18 @@ def known_tasks(folder: Path) -> list[str]:
     return [name for name, task in TASKS.items() if task_token(name) in words and words >= set(task.words)]
 
 
+def is_cached(name: str) -> bool:
+    """Does the policy called ``name`` keep prefixes: attention in blocks, turns interleaved?  True of one not here."""
+    try:
+        folder = checkpoint_folder(name)
+        if folder is None:
+            return True
+        config = json.loads((folder / "transformer" / "config.json").read_text(encoding="utf-8"))
+        return (config.get("attention", "blocks"), config.get("turn", "interleaved")) == ("blocks", "interleaved")
+    except (OSError, ValueError, AttributeError, CheckpointError):
+        return True
+
+
 def words_of(folder: Path) -> frozenset[str] | None:
     """The words of the checkpoint in ``folder``, those of its tasks included; None where they cannot be read."""
     try:

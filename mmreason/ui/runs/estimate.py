@@ -14,6 +14,7 @@ from mmreason.analysis.train_rate import FILES, read_rates
 from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
 from mmreason.training.run.remaining import Left
 from mmreason.ui.host import gpu, public
+from mmreason.ui.host.checkpoints import is_cached
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.shell.words import count, duration
 
@@ -38,11 +39,11 @@ def rates_path() -> Path:
 def estimate(settings: TrainSettings) -> Estimate | None:
     """Seconds and tokens of ``settings``, at most: as if every group were rolled out as often as ``resample`` lets it.
 
-    None where nothing was measured for these tasks on this kind of machine.
+    None where nothing was measured for these tasks, or such a policy, on this kind of machine.
     """
     measured = read_rates(rates_path())
-    if measured is None or settings.lora_rank or settings.beta:  # of our own kind, without a reference
-        return None
+    if measured is None or settings.lora_rank or settings.beta or not is_cached(settings.checkpoint):
+        return None  # what was measured is of our own kind, in blocks, without a reference
     try:
         seconds_of = {name: _batch(measured["rates"], settings, name) for name in ("rollout", "update")}
         tokens = _mean(measured["rates"], settings, "tokens")

@@ -136,6 +136,13 @@ def test_the_estimate_is_arithmetic_on_measured_rates(rates):
     assert "This host stops a run after 4.0 h; Resume" in estimate.words(settings.but(steps=100_000))
 
 
+def test_what_was_measured_in_blocks_is_not_said_of_a_bidirectional_policy(rates):
+    of_blocks = TrainSettings(steps=10, tasks=["sudoku"], **SMALL)
+    whole = TrainSettings("base-full", steps=10, tasks=["sudoku"], **SMALL)
+    assert estimate.estimate(of_blocks) is not None and estimate.estimate(whole) is None
+    assert "nothing was measured for it here" in estimate.words(whole)
+
+
 def test_on_a_gpu_a_batch_costs_something_besides_its_rollouts(rates, monkeypatch):
     settings = TrainSettings(steps=10, tasks=["sudoku"], **SMALL)
     on_cpu = estimate.estimate(settings)
