@@ -136,6 +136,7 @@ def test_the_estimate_is_arithmetic_on_measured_rates(rates):
     assert "This host stops a run after 4.0 h; Resume" in estimate.words(settings.but(steps=100_000))
 
 
+@pytest.mark.usefixtures("real_checkpoints")
 def test_what_was_measured_in_blocks_is_not_said_of_a_bidirectional_policy(rates):
     of_blocks = TrainSettings(steps=10, tasks=["sudoku"], **SMALL)
     whole = TrainSettings("base-full", steps=10, tasks=["sudoku"], **SMALL)
