@@ -131,15 +131,18 @@ def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
 
 def _with_bidirectional(args: argparse.Namespace, base: Any) -> dict[str, Any]:
     """Attention in blocks against full attention."""
-    from mmreason.analysis.cost.compute import attention_cost, two_attentions
+    from mmreason.analysis.cost.compute import attention_cost, side_by_side, two_attentions
     from mmreason.commands._options.checkpoint import load_pipeline
 
     full = load_pipeline(args.bidirectional)
     arms = two_attentions(base, full)
     config, problems = _asked(args, base, full)
-    result = attention_cost(
-        arms, problems, config, args.seed, args.num_generations, args.batch_size, args.single, on_progress=_show
+    single = min(args.single, len(problems))
+    rows, _ = side_by_side(
+        arms, problems, config, args.seed, args.num_generations, args.batch_size, single, on_progress=_show
     )
+    counts = {"num_generations": args.num_generations, "batch_size": args.batch_size, "single": single}
+    result = attention_cost(rows) | {"problems": len(problems)} | counts
     return result | _made_by(args, config, {"blocks": base, "whole": full})
 
 

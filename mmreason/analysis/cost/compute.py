@@ -361,26 +361,10 @@ def comparison(
     }
 
 
-def attention_cost(
-    arms: Sequence[Arm],
-    problems: Sequence[Problem],
-    config: SamplingConfig,
-    seed: int,
-    num_generations: int,
-    batch_size: int,
-    num_single: int,
-    on_progress: Progress = lambda name, done, total: None,
-) -> dict[str, Any]:
-    """The arms of ``two_attentions`` side by side, and ``times``: by edit, how often full attention costs blocks'."""
-    rows, _ = side_by_side(arms, problems, config, seed, num_generations, batch_size, num_single, on_progress)
-    return {
-        "arms": rows,
-        "times": {
-            edit: {cost: rows[f"whole_{edit}"][cost] / rows[f"blocks_{edit}"][cost] for cost in COMPARED}
-            for edit in ("full", "local")
-        },
-        "problems": len(problems),
-        "num_generations": num_generations,
-        "batch_size": batch_size,
-        "single": min(num_single, len(problems)),
+def attention_cost(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Of the arms of ``two_attentions``, ``times``: by edit, how often full attention costs what blocks do."""
+    times = {
+        edit: {cost: rows[f"whole_{edit}"][cost] / rows[f"blocks_{edit}"][cost] for cost in COMPARED}
+        for edit in ("full", "local")
     }
+    return {"arms": rows, "times": times}

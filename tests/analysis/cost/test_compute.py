@@ -13,6 +13,7 @@ from mmreason.analysis.cost.compute import (
     frontier,
     measure,
     peak_memory,
+    side_by_side,
     success_interval,
     two_attentions,
     unlearned,
@@ -114,7 +115,7 @@ def test_full_attention_forwards_all_that_is_there_at_every_step(both):
 
 
 def test_full_attention_never_costs_less_and_is_so_many_times_as_dear(both):
-    result = attention_cost(both, PROBLEMS, CONFIG, 0, 2, 4, 2)
+    result = attention_cost(side_by_side(both, PROBLEMS, CONFIG, 0, 2, 4, 2)[0])
     assert list(result["arms"]) == ["blocks_full", "blocks_local", "whole_full", "whole_local"]
     for edit, times in result["times"].items():
         blocks, whole = result["arms"][f"blocks_{edit}"], result["arms"][f"whole_{edit}"]
