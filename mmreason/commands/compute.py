@@ -92,9 +92,8 @@ def _show(name: str, done: int, total: int) -> None:
 
 def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
     """The four arms, with what only they have: memory, success against cost, and other sizes."""
-    from mmreason.analysis.cost.compute import comparison, four_arms, frontier, peak_memory
+    from mmreason.analysis.cost.compute import comparison, four_arms, frontier, peak_memory, typical_load
     from mmreason.analysis.cost.scaling import measured_scaling, scaling
-    from mmreason.analysis.cost.workload import Workload
     from mmreason.commands._options.checkpoint import load_pipeline
     from mmreason.errors import CheckpointError
 
@@ -106,9 +105,9 @@ def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
         )
     config, problems = _asked(args, base, ar)
     arms = four_arms(base, ar)
-    result = comparison(
-        arms, problems, config, args.seed, args.num_generations, args.batch_size, args.single, on_progress=_show
-    )
+    rows, traces, counts = _measured(args, arms, problems, config)
+    load = typical_load(traces["diffusion_local"], base, args.num_generations)
+    result = comparison(rows, load, base.transformer.config) | counts
     if not args.no_memory:
         batch = problems[: max(1, args.batch_size // args.num_generations)]
         for arm in arms:
@@ -117,7 +116,6 @@ def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
             result["arms"][arm.name]["peak_memory"] = peak_memory(folder, batch, setting, args.num_generations)
     if not args.no_frontier:
         result["frontier"] = frontier(arms, problems, config, args.seed, args.batch_size, on_progress=_show)
-    load = Workload(**result["workload"])
     if not args.no_scaling:
         result["scaling_measured"] = measured_scaling(
             base.transformer.config,
@@ -131,19 +129,26 @@ def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
 
 def _with_bidirectional(args: argparse.Namespace, base: Any) -> dict[str, Any]:
     """Attention in blocks against full attention."""
-    from mmreason.analysis.cost.compute import attention_cost, side_by_side, two_attentions
+    from mmreason.analysis.cost.compute import attention_cost, two_attentions
     from mmreason.commands._options.checkpoint import load_pipeline
 
     full = load_pipeline(args.bidirectional)
     arms = two_attentions(base, full)
     config, problems = _asked(args, base, full)
+    rows, _, counts = _measured(args, arms, problems, config)
+    return attention_cost(rows) | counts | _made_by(args, config, {"blocks": base, "whole": full})
+
+
+def _measured(args: argparse.Namespace, arms: Any, problems: list[Any], config: Any) -> tuple[Any, Any, Any]:
+    """What every arm costs and solves, its traces, and of how many problems."""
+    from mmreason.analysis.cost.compute import side_by_side
+
     single = min(args.single, len(problems))
-    rows, _ = side_by_side(
+    rows, traces = side_by_side(
         arms, problems, config, args.seed, args.num_generations, args.batch_size, single, on_progress=_show
     )
     counts = {"num_generations": args.num_generations, "batch_size": args.batch_size, "single": single}
-    result = attention_cost(rows) | {"problems": len(problems)} | counts
-    return result | _made_by(args, config, {"blocks": base, "whole": full})
+    return rows, traces, {"problems": len(problems)} | counts
 
 
 def _asked(args: argparse.Namespace, base: Any, other: Any) -> tuple[Any, list[Any]]:

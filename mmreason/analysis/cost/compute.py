@@ -39,6 +39,7 @@ from mmreason.analysis.cost.workload import (
 from mmreason.analysis.statistics import wilson
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import clean_length
+from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.flops import forward_flops
 from mmreason.records import GRID, Problem, Trace
 from mmreason.rewards.pixels import judge_of
@@ -263,7 +264,7 @@ def typical_load(traces: Sequence[Trace], pipe: InterleavedReasoningPipeline, nu
     )
 
 
-def arms_by_formula(config: Any, load: Workload) -> dict[str, dict[str, float]]:
+def arms_by_formula(config: InterleavedDiffusionConfig, load: Workload) -> dict[str, dict[str, float]]:
     """FLOPs, tokens and passes of every arm for one workload, and the floor of its format."""
     return {
         arm: {
@@ -330,21 +331,12 @@ def side_by_side(
     return rows, {name: traces for name, (traces, _) in batched.items()}
 
 
-def comparison(
-    arms: Sequence[Arm],
-    problems: Sequence[Problem],
-    config: SamplingConfig,
-    seed: int,
-    num_generations: int,
-    batch_size: int,
-    num_single: int,
-    on_progress: Progress = lambda name, done, total: None,
-) -> dict[str, Any]:
-    """``arms`` side by side with ``flops_reduction`` (1 − diffusion_local over ar_full) and the time ratios."""
-    rows, batched = side_by_side(arms, problems, config, seed, num_generations, batch_size, num_single, on_progress)
+def comparison(rows: Mapping[str, Any], load: Workload, config: InterleavedDiffusionConfig) -> dict[str, Any]:
+    """Of the four arms' ``rows``, ``flops_reduction`` (1 − diffusion_local over ar_full) and the time ratios.
+
+    ``load`` holds the sizes of a typical rollout of ``diffusion_local``; ``config`` those of its policy.
+    """
     full, local = rows["ar_full"], rows["diffusion_local"]
-    pipe = next(arm.pipe for arm in arms if arm.name == "diffusion_local")
-    load = typical_load(batched["diffusion_local"], pipe, num_generations)
     return {
         "arms": rows,
         "flops_reduction": 1 - local["flops"] / full["flops"],
@@ -353,11 +345,7 @@ def comparison(
         "success_difference": local["success"] - full["success"],
         "notes": unlearned(rows),
         "workload": asdict(load),
-        "formula": arms_by_formula(pipe.transformer.config, load),
-        "problems": len(problems),
-        "num_generations": num_generations,
-        "batch_size": batch_size,
-        "single": min(num_single, len(problems)),
+        "formula": arms_by_formula(config, load),
     }
 
 

@@ -126,12 +126,12 @@ def _has(point: object, metric: str) -> bool:
     return getattr(point, metric) is not None
 
 
-MARKS = ("circle", "square", "diamond", "triangle", "wedge", "bar", "post")
+MARKS = ("circle", "square", "diamond", "triangle", "wedge", "bar", "post", "plus")
 COLOURS = (QUIET, WORDS, PICTURES)
 
 
 def _group_look(i: int) -> Data:
-    """Of the i-th comparison: of the first fourteen each has a mark of its own, whatever its colour."""
+    """Of the i-th comparison: of the first sixteen each has a mark of its own, whatever its colour."""
     hollow = i // len(MARKS) % 2
     return {"colour": COLOURS[i % len(COLOURS)], "mark": MARKS[i % len(MARKS)] + "-open" * hollow}
 

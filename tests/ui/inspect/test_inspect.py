@@ -488,12 +488,16 @@ def test_a_mask_is_drawn_on_the_picture_as_it_is(scripted_server, visit, grown_f
 # Rollouts, and changed minds
 
 
-def test_a_group_is_rolled_out_and_a_changed_thought_is_followed(app, visit):
-    page = inspect(visit, app)
+def roll_out(page, count):
     choose(page, "source", "Roll out")
-    page.get_by_label("Rollouts", exact=True).fill("2")
+    page.get_by_label("Rollouts", exact=True).fill(str(count))
     page.get_by_label("Rollouts", exact=True).press("Tab")
     page.locator("#roll-out").click()
+
+
+def test_a_group_is_rolled_out_and_a_changed_thought_is_followed(app, visit):
+    page = inspect(visit, app)
+    roll_out(page, 2)
     page.get_by_text("rolled out by base at temperature 1").wait_for(timeout=120_000)
     assert len(rows(page)) == 2
     page.locator(".mm-group .cell[data-g='0'][data-s='0']").click()
@@ -516,10 +520,7 @@ def test_a_group_is_rolled_out_and_a_changed_thought_is_followed(app, visit):
 
 def test_what_is_opened_while_rollouts_run_stays_and_they_end(app, visit):
     page = inspect(visit, app)
-    choose(page, "source", "Roll out")
-    page.get_by_label("Rollouts", exact=True).fill("16")
-    page.get_by_label("Rollouts", exact=True).press("Tab")
-    page.locator("#roll-out").click()
+    roll_out(page, 16)
     expect(page.locator("#roll-out")).to_be_disabled()
     upload(page, TRACE)
     page.get_by_text(f"from {TRACE.name}").wait_for()

@@ -146,6 +146,12 @@ function markOf(kind, x, y, r, colour) {
     const [tip, base] = [y - 1.2 * up * r, y + up * r];
     return shape('path', { d: `M${x} ${tip}L${x + 1.2 * r} ${base}L${x - 1.2 * r} ${base}Z` }, style);
   }
+  if (name === 'plus') {
+    const [far, near] = [1.3 * r, 0.5 * r];
+    const corner = `h${far - near}v${near - far}h${2 * near}v${far - near}h${far - near}v${2 * near}`;
+    const d = `M${x - far} ${y - near}${corner}h${near - far}v${far - near}h${-2 * near}v${near - far}h${near - far}Z`;
+    return shape('path', { d }, style);
+  }
   if (name === 'cross') {
     const d = `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`;
     return shape('path', { d }, `fill:none;stroke:${colour};stroke-width:2.5`);
