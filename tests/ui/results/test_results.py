@@ -22,7 +22,7 @@ from mmreason.analysis.comparison.results import Comparison, Map, read_compariso
 from mmreason.analysis.comparison.setups import SHIPPED
 from mmreason.analysis.results_file import results_path
 from mmreason.ui.cost.words import against_us
-from mmreason.ui.results.figure import comparison_chart, forest, gains_chart, map_chart, relation_chart
+from mmreason.ui.results.figure import MARKS, comparison_chart, forest, gains_chart, map_chart, relation_chart
 from mmreason.ui.results.words import (
     cost_claim,
     protocol_words,
@@ -312,8 +312,8 @@ def test_interference_and_gain_has_a_dot_for_each_task_whose_gain_has_an_interva
     assert relation_chart(Comparison.model_validate(written())) is None is relation_chart(None)
 
 
-@pytest.mark.parametrize("count", [14, 42])
-def test_no_two_comparisons_look_alike_and_fourteen_differ_by_their_marks_alone(count):
+@pytest.mark.parametrize("count", [16, 48])
+def test_no_two_comparisons_look_alike_and_sixteen_differ_by_their_marks_alone(count):
     gain = {"mean": 0.02, "ci95": [-0.01, 0.05], "seeds": [0.02] * 3}
     dots = [
         {"comparison": f"number {i}", "task": "maze", "leak_to_signal": i / 10, "gain": gain} for i in range(count)
@@ -321,7 +321,12 @@ def test_no_two_comparisons_look_alike_and_fourteen_differ_by_their_marks_alone(
     content = {"relation": {"points": dots, "correlations": {}}}
     lines = relation_chart(Comparison.model_validate(written() | content))["lines"]
     assert len({(line["mark"], line["colour"]) for line in lines}) == len(lines) == count
-    assert len({line["mark"] for line in lines[:14]}) == 14
+    assert len({line["mark"] for line in lines[:16]}) == 16
+
+
+def test_every_mark_but_the_circle_has_its_own_shape():
+    script = (ROOT / "mmreason" / "ui" / "components" / "shared" / "chart.js").read_text()
+    assert all(re.search(rf"'{mark}'|\b{mark}: \[", script) for mark in MARKS if mark != "circle")
 
 
 def test_the_table_holds_every_seed_and_the_controls():
