@@ -55,7 +55,7 @@ def _words(start: Path, output: Path, more: Iterable[object]) -> list[str]:
     words += ["--difficulty", "easy", "--threads", 1, "--learning_rate", "1e-3", "--warmup_steps", 0]
     words += ["--num_problems", 2, "--num_generations", 4, "--num_steps", 3, "--temperature", 0.7]
     words += ["--reward", "tests.helpers.learning:even_tokens"]
-    words += ["--save_steps", 1, "--eval_steps", 100, "--eval_problems", 4, *more]
+    words += ["--save_steps", 1, "--eval_steps", 100, "--eval_problems", 5, *more]
     return [str(word) for word in words]
 
 

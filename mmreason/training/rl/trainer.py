@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 
 from mmreason.disk import write_json
 from mmreason.errors import ConfigError
@@ -230,9 +231,8 @@ class Trainer:
 
         Nothing where it was stopped between two batches of problems: a resumed run evaluates that step again.
         """
-        config, began = self.config, time.perf_counter()
-        traces = solve_problems(self.pipe, self.held_out, config.sampling, config.seed, is_stopped=is_stopped)
-        self.grpo.learner.meet()
+        began = time.perf_counter()
+        traces = self._solve_held_out(is_stopped)
         if len(traces) < len(self.held_out):
             return {}
         text, image = mean_rewards(traces)
@@ -246,6 +246,17 @@ class Trainer:
             "eval_text_reward": text,
             "eval_image_reward": image,
         }
+
+    def _solve_held_out(self, is_stopped: Callable[[], bool]) -> list[Trace]:
+        """Traces of the held-out problems in order, every process solving its share; fewer where it was stopped."""
+        config, world, count = self.config, self.accelerator.num_processes, len(self.held_out)
+        rounds = -(-count // world)
+        even = [self.held_out[i % count] for i in range(rounds * world)]  # shares of one length, to stop at the same
+        share = even[self.accelerator.process_index :: world]
+        solved = solve_problems(self.pipe, share, config.sampling, config.seed, is_stopped=is_stopped)
+        self.grpo.learner.meet()
+        everyone: list[list[Trace]] = gather_object([solved])
+        return [trace for turn in zip(*everyone, strict=True) for trace in turn][:count]
 
     def _save(self) -> None:
         """Write state and checkpoint whole; a full disk leaves the previous ones as they were."""

@@ -105,6 +105,8 @@ def test_two_processes_train_as_one(in_shares: bool, alone: Path, tmp_path: Path
     for a, b in zip(rows_in(alone), rows_in(run), strict=True):
         assert (a["step"], a.get("tokens")) == (b["step"], b.get("tokens"))
         assert a.get("reward") == pytest.approx(b.get("reward"), abs=1e-6)
+        if a["step"] == 0:  # each solves a share of the held-out problems
+            assert all(a[name] == b[name] for name in ("success", "solved", "eval_text_reward", "eval_image_reward"))
         for name in ("loss", "grad_norm"):  # AdamW takes the same step whatever gradients are multiplied by
             assert a.get(name, 0.0) == pytest.approx(b.get(name, 0.0), rel=1e-4, abs=1e-6), name
 

@@ -8,6 +8,7 @@ import os
 import signal
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -105,8 +106,23 @@ def test_two_processes_train_as_one(start, uninterrupted, tmp_path):
     for a, b in zip(rows_in(uninterrupted), rows_in(tmp_path / "run"), strict=True):
         assert a["step"] == b["step"] and a.get("tokens") == b.get("tokens")
         assert a.get("reward") == pytest.approx(b.get("reward"), abs=1e-6)
+        if a["step"] == 0:  # each solves a share of the held-out problems
+            assert all(a[name] == b[name] for name in ("success", "solved", "eval_text_reward", "eval_image_reward"))
         for name in ("loss", "grad_norm"):  # AdamW takes the same step whatever gradients are multiplied by
             assert a.get(name, 0.0) == pytest.approx(b.get(name, 0.0), rel=1e-4, abs=1e-6), name
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 16])
+def test_held_out_problems_are_shared_out_and_come_back_in_order(world, tmp_path, monkeypatch):
+    module, one, shares = "mmreason.training.rl.trainer", trainer(tmp_path / "run"), []
+    monkeypatch.setattr(f"{module}.solve_problems", lambda pipe, problems, *_, **__: list(problems))
+    monkeypatch.setattr(f"{module}.gather_object", lambda mine: shares.append(mine[0]) or shares)
+    one.held_out = [*one.held_out, one.held_out[0]]
+    for rank in range(world):
+        one.accelerator = SimpleNamespace(num_processes=world, process_index=rank)
+        solved = one._solve_held_out(lambda: False)
+    assert solved == one.held_out
+    assert [len(share) for share in shares] == [-(-len(one.held_out) // world)] * world
 
 
 def test_a_run_stopped_at_any_step_and_resumed_is_the_uninterrupted_one(tmp_path):
