@@ -19,6 +19,11 @@ FOREIGN = -1  # a recognised cell that is none of the task's own drawings
 NO_HINT = -1
 
 
+def label_of(task: str) -> str:
+    """A task's name in words, as people read it."""
+    return task.replace("_", " ")
+
+
 def shown(value: Any) -> str:
     """A short, safe picture of any value for an error message."""
     if isinstance(value, list | tuple):
@@ -99,7 +104,7 @@ class Task(ABC):
     @property
     def label(self) -> str:
         """Its name in words, as people read it."""
-        return self.name.replace("_", " ")
+        return label_of(self.name)
 
     def cell_label(self, name: str) -> str:
         """One of ``cells`` in words, as people read it."""

@@ -73,14 +73,15 @@ def figures() -> list[dict[str, str]]:
     card = "checkpoints/base/README.md"
     if (path := document(card)) and (parameters := re.search(r"([\d,]+) parameters", path.read_text("utf-8"))):
         number = int(parameters[1].replace(",", ""))
-        found.append(_figure(count(number), "parameters", card, "the model card of the checkpoint base"))
+        found.append(_figure(count(number), "parameters", card, "From the model card of the checkpoint base"))
     try:
         costs = json.loads((places.ROOT / COSTS).read_text(encoding="utf-8"))
         local, full = (costs["arms"][f"diffusion_{region}"] for region in ("local", "full"))
-        source = f"{costs['command']}, on {costs['machine']['threads']} threads"
+        source = f"Measured by: {costs['command']}, on {costs['machine']['threads']} threads"
+        solve = f"to sample a solve at threshold {costs['sampling']['threshold']:g}, on average"
         share = percent(local["tokens_forwarded"] / full["tokens_forwarded"])
         found += [
-            _figure(seconds(local["seconds_single"]), "to sample a solve, on average", COSTS, source),
+            _figure(seconds(local["seconds_single"]), solve, COSTS, source),
             _figure(share, "of a full redraw's tokens, on average", COSTS, source),
         ]
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
@@ -89,7 +90,7 @@ def figures() -> list[dict[str, str]]:
 
 
 def _figure(value: str, says: str, name: str, source: str) -> dict[str, str]:
-    return {"value": value, "says": says, "link": address(name), "source": f"Measured by: {source}"}
+    return {"value": value, "says": says, "link": address(name), "source": source}
 
 
 def _code() -> list[Link]:

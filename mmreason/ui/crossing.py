@@ -64,7 +64,8 @@ def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
         on_inspect_this, [watch.finished, watch.visitor], [*group, *asked, i.source, tabs], **PRIVATE
     )
     shown.then(None, None, None, js=TO_TOP_JS)
-    shown.then(on_seven_more, watch.finished, group, **HEAVY)
+    more = shown.then(on_seven_more, watch.finished, group, **HEAVY)
+    gr.on(i.opens, None, None, None, cancels=[more])  # so that they do not replace what was opened meanwhile
     puzzle = [watch.task, watch.difficulty, watch.seed, *watch.own_shown]
     watched = [watch.player, watch.finished, watch.notice, tabs, *puzzle]
     watched_on = i.group.to_watch(on_to_watch, i.opened, watched, **PRIVATE)

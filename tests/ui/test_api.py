@@ -13,6 +13,7 @@ from mmreason.traces.file import check
 from mmreason.traces.versions.ours import ones_of
 from mmreason.traces.versions.two import check_two
 from mmreason.ui import api
+from mmreason.ui.about import API
 from mmreason.ui.host.serving import UNKNOWN
 from tests.helpers.browser import ROOT
 
@@ -65,6 +66,16 @@ def test_readmes_python_example_runs(app):
     assert first.startswith("finished ")
     assert problems == "[]"
     assert progress[-1].startswith("finished ")
+
+
+def test_the_code_to_copy_says_how_it_ended(app, capsys):
+    (in_menu,) = re.findall(r"'(print\(.*\))',", (ROOT / "mmreason/ui/components/player/sharing.js").read_text())
+    (in_footer,) = re.findall(r"^print\(.*", API, flags=re.MULTILINE)
+    event, (end,) = call(app, "solve", {"task": "maze", "difficulty": "easy", "seed": 7})
+    assert event == "complete"
+    for line in (in_menu, in_footer):
+        exec(line, {"end": end})
+        assert capsys.readouterr().out.split() in (["finished", "True"], ["finished", "False"])
 
 
 def test_readmes_curl_example_runs(app):

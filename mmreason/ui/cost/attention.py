@@ -39,7 +39,7 @@ def attention_words() -> list[list[str]]:
             "and every step forwards the whole view. A policy of the same size that was trained on to do so, "
             f"base-full, spends {_times(times['flops'])} the FLOPs of base on the same local edits: "
             f"{_times(times['seconds'])} the seconds in a batch of {found.batch_size}, and "
-            f"{_times(times['seconds_single'])} alone. To score a rollout in training takes it "
+            f"{_times(times['seconds_single'])} alone. Scoring a rollout in training takes "
             f"{_times(times['update_flops'])} the FLOPs. It solves {percent(whole)} of medium puzzles, base "
             f"{percent(blocks)}.",
         ],

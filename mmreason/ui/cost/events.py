@@ -16,6 +16,7 @@ from mmreason.ui.cost.formula import recompute
 from mmreason.ui.cost.frontier import frontier_chart
 from mmreason.ui.cost.words import arm_bars, bars_here, canvas_table, cheapest, frontier_table, headline
 from mmreason.ui.shell.events import AT_ONCE, CHANGING, HEAVY, PRIVATE
+from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve.line import LINE, in_line
@@ -33,7 +34,7 @@ class Cost(Parts):
 def connect(cost: Cost, blocks: gr.Blocks, tab: gr.Tab) -> None:
     """Connect all events of ``tab``."""
     c = cost
-    tab.select(on_arrive, None, [c.title, c.head, c.arms, c.frontier, c.table, c.canvases], **PRIVATE)
+    tab.select(on_arrive, c.arms, [c.title, c.head, c.arms, c.frontier, c.table, c.canvases], **PRIVATE)
     measure_buttons = [c.measure, c.measure_stop]
     run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **HEAVY)
     run.then(on_measure_idle, None, measure_buttons, **AT_ONCE)
@@ -58,9 +59,10 @@ def measured_view(results: Results | None, why_not: str) -> tuple[Any, ...]:
     return cheapest(results), headline(results), arm_bars(results), frontier, table, canvas_table(results)
 
 
-def on_arrive() -> tuple[Any, ...]:
-    """The results as they are now."""
-    return measured_view(*read_results())
+def on_arrive(arms: Any) -> tuple[Any, ...]:
+    """The results as they are now; the bars stay where there are any, as some may have been measured here."""
+    title, head, shipped, *others = measured_view(*read_results())
+    return title, head, gr.skip() if arms else shipped, *others
 
 
 # Measure here
@@ -103,9 +105,10 @@ async def on_race(task: Any, difficulty: Any, seed: Any, rival: Any, request: gr
     """Run the race that the controls name."""
 
     def raced(is_stopped: Any) -> Iterator[tuple[Any, ...]]:
-        yield gr.skip(), None, *_buttons(busy=True)  # of the race before nothing is left to be taken for this one
         for state in racing.race_live(task, difficulty, seed, rival, is_stopped):
-            yield state.notice, gr.skip() if state.value is None else state.value, *_buttons(state.busy)
+            # of the race before nothing is left to be taken for the one that runs
+            shown = None if state.busy else state.value or racing.bundled_race()
+            yield state.notice, shown, *_buttons(state.busy)
 
     async with aclosing(in_line("race", request, raced, *_SAYS)) as states:
         async for state in states:
@@ -148,7 +151,7 @@ def _buttons(busy: bool) -> tuple[Any, Any]:
 
 
 def _says(busy: bool) -> Any:
-    return lambda words: (words, gr.skip(), *_buttons(busy))
+    return lambda words: (at_field(words, {"seed": "cost-seed"}), gr.skip(), *_buttons(busy))
 
 
 _SAYS = (_says(busy=True), _says(busy=False))  # to who waits, and to who is refused

@@ -40,8 +40,8 @@ def real_words() -> list[list[str]]:
         "model, since in full attention every step forwards the whole view. The same edits in “prefix”, which the "
         f"public weights were not trained for, take {_change(at['flops_reduction_of_prefix'])} than those.",
         "An autoregressive model of the same shape that redraws the whole picture on its native cache computes less: "
-        f"local edits take {_change(at['flops_reduction'])} of it in full attention, and "
-        f"{_change(at['flops_reduction_of_prefix_to_ar_full'])} of it in “prefix”. What diffusion saves at this size "
+        f"local edits in full attention take {_change(at['flops_reduction'])}, and in “prefix” "
+        f"{_change(at['flops_reduction_of_prefix_to_ar_full'])}. What diffusion saves at this size "
         f"is passes, {passes:.0f} times fewer, and so time where a rollout is alone, against the full redraw; an "
         "autoregressive model with the same edits is faster still, unless diffusion runs in “prefix”.",
     ]

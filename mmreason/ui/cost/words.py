@@ -128,7 +128,7 @@ def success_words(results: Results) -> str:
     if abs(points) < 0.05:
         said = "solves as many puzzles"
     else:
-        said = f"solves {abs(points):.1f} puzzles in 100 {'more' if points > 0 else 'fewer'}"
+        said = f"solves {abs(points):.1f} {'more' if points > 0 else 'fewer'} puzzles in 100"
     return f"{said} ({low} to {high})"
 
 

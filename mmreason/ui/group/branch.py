@@ -23,6 +23,7 @@ from mmreason.tasks import TASKS, atlas
 from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.web.sheets import sheet_link
+from mmreason.ui.shell.words import puzzle_name
 from mmreason.ui.solve.playback import Playback
 from mmreason.ui.solve.request import SolveRequest
 
@@ -87,7 +88,7 @@ def compare(requests: Sequence[SolveRequest], problem: Problem) -> Iterator[str 
                 yield f"{name}: {len(trace.segments)} segments."
         assert trace is not None
         sides.append(Side(name, Verifier(pipe.words, pipe.sheet).score(trace), pipe.words, pipe.sheet))
-    which = f"{problem.task}, {problem.difficulty}" + ("" if problem.seed is None else f", seed {problem.seed}")
+    which = puzzle_name(problem.task, problem.difficulty, problem.seed)
     title = f"{which}: {'two' if len(sides) == 2 else len(sides)} solutions with the same random numbers"
     yield duet_value(title[:1].upper() + title[1:], sides)
 

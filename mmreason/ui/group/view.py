@@ -10,8 +10,10 @@ from typing import Any
 
 from mmreason.disk import one_line
 from mmreason.records import EDIT
+from mmreason.tasks.task import label_of
 from mmreason.traces.rollouts import Part, Prompt, Rollout
 from mmreason.ui.group.held import Group
+from mmreason.ui.shell.words import puzzle_name
 
 EXCERPT = 140  # letters of a card
 MAX_LISTED = 200  # prompts whose names are sent
@@ -51,8 +53,8 @@ def prompt_name(group: Group, number: int) -> str:
     if native is not None:
         problem = native.problem
         if problem.difficulty == "custom":
-            return f"own {problem.task}"
-        return f"{problem.task}, {problem.difficulty}" + ("" if problem.seed is None else f", seed {problem.seed}")
+            return f"own {label_of(problem.task)}"
+        return puzzle_name(problem.task, problem.difficulty, problem.seed)
     prompt = group.rollouts.prompts[number]
     words = next((part.text for part in prompt.given if part.text), "") or prompt.id
     return one_line(" ".join(words.split()), 80)

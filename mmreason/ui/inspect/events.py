@@ -54,6 +54,12 @@ OPEN_LINK_JS = """() => {
 class Inspect(Parts):
     """The components of the tab, by name."""
 
+    @property
+    def opens(self) -> list[Any]:
+        """What a visitor does to open another group."""
+        clicked = [self.parts[name].click for name in ("open_run", "open_path", "roll_out")]
+        return [self.parts["sample"].input, self.parts["file"].upload, *clicked]
+
 
 def connect(i: Inspect, blocks: gr.Blocks) -> None:
     """Connect all events of the tab."""
@@ -69,8 +75,8 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     gone_on = i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
     compared = i.run_compare.click(on_compare, [i.opened, i.group, *sides], [i.duet, i.compare_says], **HEAVY)
-    reset, ended = [i.compare, i.duet, i.roll_out], [rolling, gone_on, compared]  # they were to follow what was open
-    i.opened.change(on_opened, i.opened, reset, cancels=ended, **PRIVATE)
+    ended = [rolling, gone_on, compared]  # they were to follow what was open
+    i.opened.change(on_opened, i.opened, [i.compare, i.duet, i.compare_says, i.roll_out], cancels=ended, **PRIVATE)
     i.checkpoint.change(on_checkpoint, [i.checkpoint, i.task], [i.measure, i.task], **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
@@ -95,13 +101,13 @@ def on_source(source: str) -> tuple[Any, ...]:
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
 
 
-def on_opened(token: Any) -> tuple[Any, None, Any]:
+def on_opened(token: Any) -> tuple[Any, None, str, Any]:
     """Offer to solve the open puzzle again only where it is one of this page's own; what stood side by side goes.
 
     A roll-out that is still running ends, so that it does not replace what was opened meanwhile.
     """
     group = SHELF.get(token)
-    return gr.Accordion(visible=group is None or bool(group.natives)), None, gr.Button(interactive=True)
+    return gr.Accordion(visible=group is None or bool(group.natives)), None, "", gr.Button(interactive=True)
 
 
 def on_sample(opened: Any, name: Any) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 from mmreason import places
 from mmreason.analysis.interference import MeasureConfig, measure, roll_out
 from mmreason.errors import ConfigError
+from mmreason.tasks.task import label_of
 from mmreason.ui.host import checkpoints as host_checkpoints
 from mmreason.ui.host import gpu
 
@@ -67,7 +68,7 @@ def leak_value(
         }
         for found in checkpoints
     ]
-    tasks, levels = ", ".join(settings["tasks"]), ", ".join(settings["difficulty"])
+    tasks, levels = ", ".join(map(label_of, settings["tasks"])), ", ".join(settings["difficulty"])
     return {
         "checkpoints": shown,
         "whose": whose,

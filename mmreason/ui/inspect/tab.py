@@ -88,11 +88,11 @@ def _compare() -> dict[str, Any]:
             parts: dict[str, Any] = {
                 "compare": compare,
                 "left": gr.Dropdown(names, value=first, label="Left"),
-                "left_temperature": gr.Number(1.0, label="Temperature", step=0.1),
+                "left_temperature": gr.Number(1.0, label="Left temperature", step=0.1),
                 "right": gr.Dropdown(names, value=second, label="Right"),
                 "right_temperature": gr.Number(
                     0.0 if second == first else 1.0,
-                    label="Temperature",
+                    label="Right temperature",
                     step=0.1,
                 ),
                 "run_compare": gr.Button("Solve side by side", elem_id="run-compare"),

@@ -146,7 +146,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
     for name, row in found.setups.items():
         known = {words: row[key] for key, words in readings_of(row).items() if row[key]["ci95"]}
         rows += [(f"set-up {name}, {words}", one["mean"], one["ci95"]) for words, one in known.items()]
-        named += [f"{name} is {SETUPS[name].says}"] * bool(known)
+        named += [f"{name}: {SETUPS[name].says}"] * bool(known)
     if not rows:
         return None
     drawn, ticks = _upwards(rows, "%")

@@ -90,7 +90,7 @@ def words(settings: TrainSettings) -> str:
     arms = " for both arms" if len(settings.arms) > 1 else ""
     about = "At most" if settings.resample else "About"
     return (
-        f"{about} {duration(found.seconds)}{arms} and {count(found.tokens)} tokens to learn from, "
+        f"{about} {duration(found.seconds)}{arms} and {count(float(f'{found.tokens:.3g}'))} tokens to learn from, "
         f"on an otherwise idle machine ({found.machine}).{_limit_words(found.seconds)}"
     )
 

@@ -80,13 +80,13 @@ class Showing(ABC):
         return self.update(self._with_origin(trace), "running")[1]
 
     def end(self, ticket: Ticket) -> Shown:
-        """At the end, however it came."""
-        if ticket.state == FAILED:
-            return Shown(notice=blame(ticket.error), busy=False)
+        """At the end, however it came; of a solve that failed, what there is of it, and why."""
+        failed = blame(ticket.error) if ticket.state == FAILED else ""
         if ticket.trace is None or not ticket.trace.segments:
-            return Shown(notice="Stopped before the first step.", busy=False)
+            return Shown(notice=failed or "Stopped before the first step.", busy=False)
         state = "finished" if ticket.state == FINISHED else "stopped"
-        return self.finished(*self.update(self._with_origin(ticket.trace), state))
+        shown = self.finished(*self.update(self._with_origin(ticket.trace), state))
+        return replace(shown, notice=failed) if failed else shown
 
     def _with_origin(self, trace: Trace) -> Trace:
         return replace(trace, settings={**trace.settings, **self.origin})
@@ -113,7 +113,7 @@ async def solve(
         worker.forget(session)
         yield Shown(notice=blame(error), busy=False)
         return
-    changes = Changes()
+    changes, value = Changes(), None
     worker.submit(ticket, changes.told)
     ahead, shown = 0, 0.0
     try:
@@ -133,11 +133,12 @@ async def solve(
             first, shown = not shown, time.monotonic()
             value = await asyncio.to_thread(run.value, ticket.trace)
             yield Shown(value, notice="" if first else None)
-        yield await asyncio.to_thread(run.end, ticket)
+        end = await asyncio.to_thread(run.end, ticket)
     except Exception as error:  # of what is shown, not of the solve
-        yield Shown(notice=blame(error), busy=False)
+        end = Shown(value and value | {"state": "stopped"}, blame(error), busy=False)
     finally:
         worker.drop(ticket)
+    yield end
 
 
 async def _prepared(

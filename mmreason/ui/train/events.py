@@ -84,7 +84,8 @@ EXAMPLE_WORDS = [
 DRIVING = {**PRIVATE, "trigger_mode": "multiple", "concurrency_id": "slices", "concurrency_limit": None}
 SHOWN = (  # the components of a view
     *("seen", "empty", "head", "start", "going", "actions", "stop", "resume", "delete", "curves", "figures"),
-    *("verdict", "held_out", "results", "command", "take", "to_compare", "hub", "timer", "trained", "ready"),
+    *("verdict", "held_out", "results", "command", "take", "archive", "to_compare", "hub", "timer", "trained"),
+    "ready",
 )
 
 
@@ -305,7 +306,7 @@ def _of_run(view: RunView, visitor: Any) -> dict[str, Any]:
     if "held_out" in view.changed:
         updates["held_out"] = view.held_out
     if "run" in view.changed:
-        updates["command"] = view.command
+        updates |= {"command": view.command, "archive": gr.DownloadButton(interactive=False)}  # until it is written
     return updates
 
 

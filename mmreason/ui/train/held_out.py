@@ -11,6 +11,7 @@ from mmreason.traces.sheet import sheet_pixels
 from mmreason.training.run.traces import held_out, held_out_traces
 from mmreason.ui.host.web.sheets import sheet_link
 from mmreason.ui.runs.store import Run
+from mmreason.ui.shell.words import puzzle_name
 
 KEPT = ("kind", "turn", "region", "cells", "reward", "verdict", "text")
 SHOWN = 3
@@ -83,7 +84,7 @@ def _side(trace: dict[str, Any]) -> dict[str, Any]:
                 codes[cell] = codes[cell] if code is None else code
     problem = trace["problem"]
     return {
-        "title": f"{problem['task']}, {problem['difficulty']}",
+        "title": puzzle_name(problem["task"], problem["difficulty"]),
         "codes": codes,
         "segments": [{name: segment[name] for name in KEPT} for segment in trace["segments"]],
         "success": trace["success"],

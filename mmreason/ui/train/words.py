@@ -10,6 +10,7 @@ from typing import Any
 
 from mmreason import places
 from mmreason.analysis.preset_gain import read_gain
+from mmreason.tasks.task import label_of
 from mmreason.training.rl.presets import BOTH
 from mmreason.training.run.remaining import last_step
 from mmreason.ui.host import checkpoints, gpu
@@ -79,7 +80,7 @@ def state_words(status: Status) -> str:
         case "failed":
             at = status.resumes_at
             goes_on = "Resume starts over" if at is None else f"Resume goes on from step {at}"
-            return f"Killed at step {of}: {goes_on}"
+            return f"Failed at step {of}: {goes_on}"
     done = f"{settings.steps} step{'s' * (settings.steps != 1)}"
     return f"Finished: {done}" + (" in both arms" if len(settings.arms) > 1 else "")
 
@@ -117,9 +118,10 @@ def label(run: Run) -> str:
     """What a run is called in a list; two never have the same."""
     settings, when = run.settings, time.strftime("%d %b %H:%M", time.localtime(run.created))
     arm = "both arms" if settings.assignment == BOTH else settings.assignment
+    problems = f"{', '.join(map(label_of, settings.tasks))} {settings.mix}"
     if run.id == EXAMPLE:
-        return f"Example · {', '.join(settings.tasks)} {settings.mix} · {arm}"
-    return f"{when} · {', '.join(settings.tasks)} {settings.mix} · {arm} · {run.id[:4]}"
+        return f"Example · {problems} · {arm}"
+    return f"{when} · {problems} · {arm} · {run.id[:4]}"
 
 
 def command_line(run: Run) -> str:

@@ -28,10 +28,10 @@ def build_mind(watch: Watch, blocks: gr.Blocks) -> None:
         says = component("notice", value="", elem_id="mind-says")
     duet = component("duet", value=None, elem_id="mind-duet")
     filled = [thought, words, duet, says]
-    watch.finished.change(on_finished, watch.finished, filled, **PRIVATE)
     blocks.load(on_finished, watch.finished, filled, **PRIVATE)
     thought.input(on_thought, [watch.finished, thought], words, **PRIVATE)
-    go.click(on_go, [watch.finished, thought, words, watch.checkpoint], [duet, says], **HEAVY)
+    gone_on = go.click(on_go, [watch.finished, thought, words, watch.checkpoint], [duet, says], **HEAVY)
+    watch.finished.change(on_finished, watch.finished, filled, cancels=[gone_on], **PRIVATE)
 
 
 def thoughts(finished: Finished | None) -> dict[str, tuple[int, str]]:

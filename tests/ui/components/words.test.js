@@ -106,7 +106,7 @@ test('advice names the turn and what would have been right', () => {
   const advice = { kind: 'thought', turn: 2, why: 'a wall', right: '<go> r1c1 <end>', codes: null, from_start: false };
   assert.deepEqual(words.adviceText(advice), [
     'First wrong: the thought of turn 2 (a wall).',
-    'Right would have been: “go r1c1”',
+    'It should have been: “go r1c1”',
   ]);
   assert.match(words.adviceText({ ...advice, from_start: true })[1], /^The expected solution has there: /);
   assert.equal(words.adviceText({ ...advice, right: null })[1], '');

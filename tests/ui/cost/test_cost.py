@@ -76,7 +76,7 @@ def test_the_headline_says_the_saving_the_papers_and_the_command():
     lines = headline(checked())
     assert "50.0 % fewer FLOPs" in lines[0][1] and "26.9 % fewer" in lines[0][1]
     assert "1.50 billion against 3.00 billion" in lines[0][1]
-    assert "6.0 times as fast for a single visitor" in lines[1][1] and "1.2 puzzles in 100 more" in lines[1][1]
+    assert "6.0 times as fast for a single visitor" in lines[1][1] and "1.2 more puzzles in 100" in lines[1][1]
     assert "saves an autoregressive policy 70.0 % of its FLOPs and diffusion 75.0 %" in lines[2][1]
     assert "spends 60.0 % of diffusion's FLOPs" in lines[2][1]
     assert "local edits save 87.5 % of the steps here, where an edit draws 8 of 64 cells" in lines[3][1]
@@ -413,7 +413,22 @@ def test_a_slider_changes_the_figures_and_measuring_here_adds_bars(cost_page, vi
     page.wait_for_function(changed, arg=before)
     page.get_by_role("button", name="Measure here").click()
     page.get_by_text("Measured here on 4 medium problems").wait_for(timeout=120_000)
-    expect(page.locator("#cost-arms").get_by_text("this machine", exact=True)).to_have_count(4)
+    here = page.locator("#cost-arms").get_by_text("this machine", exact=True)
+    expect(here).to_have_count(4)
+    page.get_by_role("tab", name="Results", exact=True).click()
+    page.get_by_role("tab", name="Cost", exact=True).click()
+    page.wait_for_timeout(1000)
+    expect(here).to_have_count(4)
+
+
+def test_a_race_that_cannot_be_run_leaves_the_one_that_is_there(app, visit):
+    page = open_cost(visit, app)
+    race = page.locator("#cost-race .race")
+    race.wait_for()
+    page.locator("#cost-seed input").fill("-1")
+    page.get_by_role("button", name="Race", exact=True).click()
+    page.locator("#cost-seed").get_by_text("Seed must be a whole number from 0").wait_for()
+    expect(race).to_be_visible()
 
 
 def test_the_tab_fits_a_phone(cost_page, visit):

@@ -532,6 +532,17 @@ def test_what_is_opened_while_rollouts_run_stays_and_they_end(app, visit):
     expect(page.locator("#roll-out")).to_be_enabled()
 
 
+def test_what_is_opened_while_seven_more_run_stays(app, visit):
+    page = visit(app)
+    page.get_by_role("button", name="Inspect this").click()
+    page.get_by_text("Rolling out 7 more").wait_for()
+    upload(page, TRACE)
+    page.get_by_text(f"from {TRACE.name}").wait_for()
+    roll_out(page, 2)  # another is taken: the seven have ended
+    page.get_by_text("rolled out by base at temperature 1").wait_for(timeout=120_000)
+    assert len(rows(page)) == 2
+
+
 def test_a_redrawn_cell_is_followed(app, visit):
     page = inspect(visit, app)
     page.locator(".mm-group .cell.image[data-g='0'][data-s='1']").click()

@@ -289,7 +289,7 @@ def test_a_killed_run_says_where_it_was_and_where_resume_goes_on():
     # 37 steps of 2 s, less what has passed of the one that goes on, and 2 evaluations of 3 s
     assert 36 * 2 <= said["seconds"]["steps"] <= 37 * 2 and said["seconds"]["evaluations"] == 2 * 3
     kill(run)
-    assert state_words(status_of(store.find(run.id))) == "Killed at step 23 of 60: Resume goes on from step 20"
+    assert state_words(status_of(store.find(run.id))) == "Failed at step 23 of 60: Resume goes on from step 20"
     queue.resume(run.id, OWNER)
     assert state(run) == "running"
 
@@ -341,7 +341,7 @@ def test_a_run_of_an_earlier_version_that_has_trained_one_arm_opens_and_goes_on_
     leave(run, "factorized", [evaluation(0, 0.5), row(1)], saved=1)
     assert state_words(status_of(store.find(run.id))) == "Step 1 of 4 · factorized"
     kill(run)
-    assert state_words(status_of(store.find(run.id))).startswith("Killed at step 1 of 4 · factorized: Resume goes on")
+    assert state_words(status_of(store.find(run.id))).startswith("Failed at step 1 of 4 · factorized: Resume goes on")
     assert COMMAND_OF(run)[-1] == "--resume"
 
 
@@ -351,7 +351,7 @@ def test_a_training_that_cannot_start_says_why(monkeypatch):
     queue._CHILDREN[0].wait()
     status = status_of(store.find(run.id))
     assert (status.state, status.trouble) == ("failed", "no <b>luck")
-    assert state_words(status) == "Killed at step 0 of 60: Resume starts over"
+    assert state_words(status) == "Failed at step 0 of 60: Resume starts over"
 
 
 def test_the_command_repeats_the_run_with_the_same_prompts_in_both_arms(monkeypatch):

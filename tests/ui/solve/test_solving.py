@@ -214,6 +214,8 @@ def test_an_error_of_ours_ends_one_solve_and_is_told_without_details(pipe, caplo
     for visitor in visitors:
         visitor.join()
     assert ends[1].notice == OUR_FAULT
+    assert ends[1].value["state"] == "stopped"
+    assert len(ends[1].finished.data["segments"]) == 1
     assert "secret of the machine" in caplog.text
     assert ends[0].value["success"]
     assert ends[2].value["success"]

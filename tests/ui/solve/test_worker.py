@@ -201,6 +201,13 @@ def test_a_solve_that_cannot_be_shown_ends_with_a_sentence(monkeypatch):
     assert (last.notice, last.busy) == (OUR_FAULT, False)
 
 
+def test_a_solve_that_cannot_be_shown_to_its_end_is_shown_as_stopped(monkeypatch):
+    monkeypatch.setattr(checkpoints, "load_pipeline", lambda name: ScriptedPipe())
+    monkeypatch.setattr(solving.Run, "end", lambda self, ticket: 1 / 0)
+    last = run_apart(asyncio.wait_for(solving.last_shown(solving.solve(SolveRequest(), "me", Worker())), 20))
+    assert (last.notice, last.busy, last.value["state"]) == (OUR_FAULT, False, "stopped")
+
+
 def test_those_who_announce_and_never_come_are_forgotten(monkeypatch):
     monkeypatch.setattr(worker, "MAX_ANNOUNCED", 10)
     of = Worker()

@@ -574,7 +574,7 @@ def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page,
         (held / "step00000.json").write_text(json.dumps({"step": 0, "sheet": trace["sheet"], "traces": [trace]}))
         store.change(run, arm="factorized", pid=0, born=0.0)
     page = visit(f"{train_page.address}?run={run.id}")
-    says(page, "Killed at step 1 of 60: Resume starts over")
+    says(page, "Failed at step 1 of 60: Resume starts over")
     expect(page.locator("#train-head .trouble")).to_contain_text(HOSTILE[1])
     expect(page.locator("#train-held-out")).to_contain_text(HOSTILE[0])
     expect(page.locator("#train-command textarea")).to_have_value(re.compile(re.escape(HOSTILE[0])))

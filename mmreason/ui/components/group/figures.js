@@ -86,13 +86,14 @@ function dotOf(members, places, i, onChoose) {
     'stroke-width': reversed ? 2.5 : 1,
   });
   const earned = `words ${text.toFixed(2)}, pictures ${image.toFixed(2)}`;
+  const crossed = (/** @type {boolean} */ is) => (is ? '; joint reverses one of its segments or more' : '');
   /**
    * @param {Earned} one
    * @param {Element[]} parts
    */
   const button = (one, parts) => {
     const made = shape('g', { class: 'dot', tabindex: -1 });
-    made.append(...parts, shape('title', {}, `Rollout ${one.g + 1}: ${earned}`));
+    made.append(...parts, shape('title', {}, `Rollout ${one.g + 1}: ${earned}${crossed(one.reversed)}`));
     made.addEventListener('click', () => onChoose(one.g));
     return made;
   };

@@ -1,9 +1,10 @@
 // What joint and factorized rewards do to the open prompt: the point in a sentence, the switch, numbers and figures.
 
 import { node } from '../shared/dom.js';
+import { term } from '../shared/glossary.js';
 import { saveMenu } from '../shared/save.js';
 import { percent, signed } from '../shared/words.js';
-import { verdictWord } from './columns.js';
+import { againstOf, verdictWord } from './columns.js';
 import { dotPlot, marksFigure } from './figures.js';
 import { sayWhatIf } from './what_if.js';
 
@@ -66,16 +67,16 @@ export function drawPush(inspector, onChoose) {
 function drawCrossing({ find, push }) {
   const { sign_conflict: conflict, idle_push: idle, sigma_ratio: ratio, correlation } = push.crossing;
   const lines = [
-    ['reversed by joint', percent(conflict), 'share of segments that joint pushes against their own reward'],
-    ['pushed idly', percent(idle), 'share of segments that joint pushes although their own reward says nothing'],
-    ['σ joint / σ own', ratio.toFixed(2), 'spread of the sum over that of the own reward'],
-    ['words ~ pictures', correlation === null ? '–' : signed(correlation), 'correlation of the two rewards in a slot'],
+    ['reversed by joint', percent(conflict)],
+    ['pushed idly', percent(idle)],
+    ['σ joint / σ own', ratio.toFixed(2)],
+    ['words ~ pictures', correlation === null ? '–' : signed(correlation)],
   ];
   find('crossing').replaceChildren(
-    ...lines.map(([name, value, title]) => {
-      const box = node('div');
-      box.title = title;
-      box.append(node('dt', '', name), node('dd', '', value));
+    ...lines.map(([name, value]) => {
+      const [box, head] = [node('div'), node('dt')];
+      head.append(term(name));
+      box.append(head, node('dd', '', value));
       return box;
     }),
   );
@@ -92,6 +93,7 @@ function drawFigures(inspector, onChoose) {
   find('dots').hidden = !plot;
   if (plot) {
     find('dot-plot').replaceChildren(plot);
+    find('dot-key').hidden = !push.rows.some((row) => againstOf(row, 'joint') > 0);
     const rows = () => [['rollout', 'words', 'pictures'], ...push.rows.map((row, g) => [g + 1, row.text, row.image])];
     find('dot-files').replaceChildren(
       saveMenu({

@@ -87,12 +87,25 @@ export function connectShare(player, ask) {
   }
 }
 
+/** @type {Promise<unknown>} */
+let asked = Promise.resolve(); // the file that was asked for last
+
 /**
- * Has a file written and takes it; gives what to say.
+ * Has a file written and takes it, after those that were asked for before; gives what to say.
  * @param {string} kind
  * @param {(kind: string, name: string) => void} ask
  */
-async function take(kind, ask) {
+function take(kind, ask) {
+  const taken = asked.then(() => takeNow(kind, ask));
+  asked = taken;
+  return taken;
+}
+
+/**
+ * @param {string} kind
+ * @param {(kind: string, name: string) => void} ask
+ */
+async function takeNow(kind, ask) {
   const name = String(Date.now());
   ask(kind, name);
   for (let waited = 0; waited < WAIT_MS; waited += LOOK_MS) {

@@ -76,7 +76,7 @@ export function apiCode(query, address) {
     ...fields,
     '    api_name="/solve",',
     ')',
-    'print(end["trace"]["success"], [segment["kind"] for segment in end["trace"]["segments"]])',
+    'print(end["state"], end["trace"]["rollouts"][0]["success"])',
     '',
   ].join('\n');
 }

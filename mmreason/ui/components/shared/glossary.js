@@ -12,6 +12,10 @@ export const GLOSSARY = {
   advantage:
     'How much better than the rest of its group a rollout did. Training makes what is above zero likelier, and what is below zero less likely.',
   leak: 'The part of the push of joint rewards on a word that comes from the picture, or on a picture that comes from the words.',
+  'reversed by joint': 'The share of segments that joint pushes against their own reward.',
+  'pushed idly': 'The share of segments that joint pushes although their own reward says nothing.',
+  'σ joint / σ own': 'How far the sums of the two rewards lie apart, over how far the own rewards do.',
+  'words ~ pictures': 'The correlation of the two rewards of a turn: near 1, one knows the other.',
   'sign conflict': 'A segment that joint rewards push in the opposite direction to what its own reward alone would.',
 };
 

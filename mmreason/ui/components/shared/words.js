@@ -205,7 +205,7 @@ export function adviceText(advice) {
   const why = `First wrong: ${what}${advice.turn} (${advice.why}).`;
   const says = advice.right ? `“${plainWords(advice.right.split(' '))}”` : '';
   if (!says) return [why, advice.codes ? 'This would have been right:' : ''];
-  return [why, (advice.from_start ? 'The expected solution has there: ' : 'Right would have been: ') + says];
+  return [why, (advice.from_start ? 'The expected solution has there: ' : 'It should have been: ') + says];
 }
 
 /**
