@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,17 +11,28 @@ import numpy as np
 from mmreason.errors import ProblemError, TraceError
 from mmreason.records import Trace, trace_rewards
 from mmreason.rewards.verify import Verifier
-from mmreason.tasks import problem_from_json
+from mmreason.tasks import TASKS, problem_from_json
 from mmreason.traces.rebuild import rebuild
 from mmreason.traces.schema import decode_png
 
 TOLERANCE = 1e-6
+_MAX_NAMED = 5  # tasks that are not here
 
 
 def review_all(members: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The review of one trace, or of a group as one; raises TraceError."""
-    reviews = [review(data) for data in members]
-    return reviews[0] if len(reviews) == 1 else summary(reviews)
+    """The review of one trace, or of a group as one; raises TraceError.
+
+    What is of a task that is not here is left out, as ``problems_found`` says; ``rewards`` is null if all of it is.
+    """
+    tasks = [data["problem"]["task"] for data in members]
+    unknown = dict.fromkeys(task for task in tasks if task not in TASKS)
+    got = ", ".join(repr(task[:40]) for task in islice(unknown, _MAX_NAMED))
+    notes = [f"not scored again: task must be one of {', '.join(TASKS)}, got {got}"] if unknown else []
+    reviews = [review(data) for task, data in zip(tasks, members, strict=True) if task in TASKS]
+    if not reviews:
+        return {"valid": True, "problems_found": notes, "rewards": None}
+    found = reviews[0] if len(members) == 1 else summary(reviews)
+    return {**found, "problems_found": [*notes, *found["problems_found"]]}
 
 
 def review(data: dict[str, Any]) -> dict[str, Any]:

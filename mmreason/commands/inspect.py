@@ -24,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "trace",
         metavar="TRACE",
         nargs="?",
-        help="a file of rollouts, a folder or a zip: traces of ours (versions 1 and 2), chats, TRL, verl, Zebra-CoT",
+        help="a file of rollouts, a folder or a zip: traces of ours (versions 1 and 2; those of your own task are "
+        "scored again where MMREASON_TASKS names it), chats, TRL, verl, Zebra-CoT",
     )
     parser.add_argument(
         "--map",
@@ -43,8 +44,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     Of version 1 traces also ``rewards``, ``segments`` and ``success`` as scored now.  A file that cannot be read, or a
     version 1 trace whose problem is not one, raises InvalidTrace.  What is only inconsistent (a picture that is not
-    what the codes say, a recorded reward that the verifier would not give) is listed in ``problems_found``: a user's
-    own reward may well differ.
+    what the codes say, a recorded reward that the verifier would not give) or of a task that is not here is listed in
+    ``problems_found``: a user's own reward may well differ.
     """
     from mmreason.analysis.rollouts.first_look import first_look
     from mmreason.analysis.rollouts.push import pushes
@@ -85,11 +86,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _reviewed(members: list[dict[str, Any]], notes: tuple[str, ...]) -> dict[str, Any]:
-    """What only traces of ours can have: they are scored again."""
+    """What only traces of ours can have: they are scored again, those of the host's tasks too."""
     if not members:
         return {}
     from mmreason.analysis.review import review_all
+    from mmreason.commands._options.tasks import named
 
+    named([])
     found = review_all(members)
     return {**found, "problems_found": [*notes, *found["problems_found"]]}
 
@@ -102,7 +105,7 @@ def readable(result: dict[str, Any]) -> str:
         f"{result['format']}: {_count(result['prompts'], 'prompt')}, {_count(result['rollouts'], 'rollout')}, "
         f"{_count(result['text_segments'], 'text')}, {_count(result['image_segments'], 'picture')}"
     ]
-    if "rewards" in result:
+    if result.get("rewards"):
         members = result.get("traces")
         how = "solved" if result["success"] else "not solved"
         lines.append(

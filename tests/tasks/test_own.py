@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from mmreason.__main__ import main
 from mmreason.errors import TaskError
 from mmreason.tasks import TASKS, make_problem, own
+from mmreason.traces.convert import foreign_trace
+from mmreason.traces.file import save
 from mmreason.ui.host.own_tasks import add_host_tasks
 
 STONES = Path(__file__).parent.parent / "helpers" / "stones.py"
@@ -52,6 +55,29 @@ def test_the_host_adds_tasks_for_the_page_and_for_what_it_starts(tmp_path, monke
     assert main(["evaluate", "--problems", "2"]) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert "MMREASON_TASKS: task 'nowhere.py:Stones': there is no file 'nowhere.py'" in said
+
+
+def test_a_trace_is_scored_again_where_its_task_is_here_and_shown_where_it_is_not(tmp_path, monkeypatch, capsys):
+    def inspected(file: Path) -> dict:
+        assert main(["inspect", str(file), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    task = f"{written(tmp_path)}:Stones"
+    strange, group = tmp_path / "strange.json", tmp_path / "group.json"
+    problems = [make_problem(name, "easy", 0) for name in (own.known(task), "maze")]
+    traces = [foreign_trace(problem, [], "4", 0.0) for problem in problems]
+    save(strange, traces[0])
+    group.write_text("\n".join(map(json.dumps, traces)))
+    TASKS.pop("pebbles")
+    own._SOURCES.clear()
+    for file in (strange, group):
+        found = inspected(file)
+        (said,) = found["problems_found"]
+        assert said.startswith("not scored again: task must be one of maze, ") and said.endswith("got 'pebbles'")
+        assert (found["rewards"] is None) == (file == strange)
+    monkeypatch.setenv("MMREASON_TASKS", task)
+    assert inspected(strange)["rewards"] is not None
+    assert len(inspected(group)["traces"]) == 2
 
 
 BROKEN = {  # change of the file → what is said
