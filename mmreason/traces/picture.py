@@ -11,6 +11,7 @@ import hashlib
 import io
 import re
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -111,8 +112,9 @@ class Picture:
 class Shelf:
     """The pictures of one file of rollouts; equal ones are held once."""
 
-    def __init__(self, beside: Beside) -> None:
-        self.beside = beside
+    def __init__(self, beside: Beside, hold: Callable[[int], None] = lambda size: None) -> None:
+        """``hold`` is told the bytes of each picture before it is held, and may refuse them."""
+        self.beside, self._hold = beside, hold
         self._known: dict[str, Picture] = {}
         self._held_bytes = 0
 
@@ -147,12 +149,14 @@ class Shelf:
             raise TraceError(f"a picture is larger than {MAX_PICTURE_BYTES // 2**20} MB")
         key = hashlib.sha256(content).hexdigest()
         if key not in self._known:
+            header = _header(io.BytesIO(content), "a picture")
             self._held_bytes += len(content)
             if self._held_bytes > MAX_HELD_BYTES:
                 raise TraceError(
                     f"the pictures take more than {MAX_HELD_BYTES // 2**20} MB; give them as files beside"
                 )
-            self._known[key] = Picture(*_header(io.BytesIO(content), "a picture"), key, content)
+            self._hold(len(content))
+            self._known[key] = Picture(*header, key, content)
         return self._known[key]
 
     def _named(self, name: str) -> Picture:

@@ -10,6 +10,7 @@ import os
 import random
 import re
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -514,6 +515,22 @@ def test_pictures_and_masks_count_by_their_bytes(field: str) -> None:
     part = {"type": "image", "image": told["image"], "region": {"mask": told["mask"]}}
     row = {"version": 2, "prompts": [{"id": "p", "parts": []}], "rollouts": [{"prompt": "p", "parts": [part]}]}
     assert 110_000 > held_by([row]) > 90_000
+
+
+@pytest.mark.parametrize("megabytes", [2, 8])
+def test_pictures_of_one_row_are_not_read_beyond_the_bound(megabytes: int) -> None:
+    pictures = {f"{i}.png": picture() + bytes([i]) + bytes(2**20) for i in range(32)}
+    parts = [{"type": "image", "image": name} for name in pictures]
+    row = {"prompt": "q", "completion": [{"role": "assistant", "content": parts}]}
+    content = zipped({"r.jsonl": json.dumps(row).encode(), **pictures}, zipfile.ZIP_DEFLATED)
+    del pictures
+    tracemalloc.start()
+    try:
+        with pytest.raises(TraceError, match=f"it unpacks to more than {megabytes} MB"):
+            open_contents([("a.zip", content)], megabytes * 2**20)
+        assert tracemalloc.get_traced_memory()[1] < (megabytes + 4) * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_unknown_columns_of_another_system_count() -> None:

@@ -55,7 +55,7 @@ class Gathered:
 
     def __init__(self, mapping: Mapping[str, tuple[str, ...]], max_bytes: int | None = None) -> None:
         self.mapping, self.max_bytes = mapping, max_bytes
-        self.held = 0  # bytes in memory, counted where ``max_bytes`` bounds them
+        self.held = 0  # bytes in memory; of what is no picture only where ``max_bytes`` bounds them
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
         self.names: set[str] = set()  # of those that have been called something here
@@ -68,7 +68,7 @@ class Gathered:
 
     def add(self, file: BinaryIO, name: str, beside: Beside, kind: Kind | None = None, before: int = 0) -> Kind:
         """Read a file, or what follows the first ``before`` lines of one of known ``kind``; raises TraceError."""
-        shelf = kind.shelf if kind else Shelf(beside)
+        shelf = kind.shelf if kind else Shelf(beside, self._hold_bytes)
         for called, row in rows_of(file, name, self.notes, before):
             try:
                 if kind is None:
@@ -126,7 +126,7 @@ class Gathered:
         for prompt in prompts:
             known = self.prompts.setdefault(("two", prompt.id), prompt)
             if known is prompt:
-                self._hold(prompt.parts, prompt)
+                self._hold(prompt)
             elif _looks(known.parts) != _looks(prompt.parts):
                 raise TraceError(f"trace field 'prompts': id {quoted(prompt.id)} stands for two different prompts")
         for i, rollout in enumerate(rollouts):
@@ -140,7 +140,7 @@ class Gathered:
     def add_member(self, data: dict[str, Any], shelf: Shelf, version: int = VERSION, group: str = "") -> None:
         """Add a checked trace of ours, read from a file of ``version`` that calls its group so."""
         self.version_one.append(data)
-        self._hold((), data)
+        self._hold(data)
         self._add_read(read_one(data, shelf, version), group)
 
     def _add_read(self, read: Read, group: str = "") -> None:
@@ -152,7 +152,7 @@ class Gathered:
         if key not in self.prompts:
             is_plain = read.prompt_id and not read.format.startswith("trace version")
             self.prompts[key] = Prompt(read.prompt_id if is_plain else self._called(group), read.prompt)
-            self._hold(read.prompt, self.prompts[key])
+            self._hold(self.prompts[key])
         more = {name: value for name, value in read.more.items() if not _holds_bytes(value)}
         rollout = Rollout(
             *(read.id, "", read.parts, read.rewards, read.success),
@@ -171,7 +171,7 @@ class Gathered:
 
     def _append(self, key: Any, rollout: Rollout) -> None:
         self.rollouts.append((key, rollout))
-        self._hold(rollout.parts, rollout)
+        self._hold(rollout)
         for what, count, most in (
             ("prompts", len(self.prompts), MAX_PROMPTS),
             ("rollouts", len(self.rollouts), MAX_ROLLOUTS),
@@ -179,13 +179,14 @@ class Gathered:
             if count > most:
                 raise TraceError(f"there must be at most {most} {what}")
 
-    def _hold(self, parts: Sequence[Part], read: Any) -> None:
-        """Count what is held of the file from now on, and pictures and masks of its ``parts``; raises TraceError."""
-        if self.max_bytes is None:
-            return
-        pictures = [picture for part in parts for picture in (part.picture, part.region and part.region.mask)]
-        self.held += footprint(read) + sum(len((picture and picture.content) or b"") for picture in pictures)
-        if self.held > self.max_bytes:
+    def _hold(self, read: Any) -> None:
+        """Count what is held of the file from now on but pictures, which their shelf counts; raises TraceError."""
+        if self.max_bytes is not None:
+            self._hold_bytes(footprint(read))
+
+    def _hold_bytes(self, size: int) -> None:
+        self.held += size
+        if self.max_bytes is not None and self.held > self.max_bytes:
             raise TraceError(f"it unpacks to more than {self.max_bytes // 2**20} MB")
 
     def opened(self, name: str) -> Opened:

@@ -21,7 +21,7 @@ from mmreason.ui.inspect.bundled import open_bundled
 from mmreason.ui.runs.choices import Choice, choices_of, is_among, small_choices_of, with_linked
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
-from mmreason.ui.shell.events import HEAVY, PRIVATE
+from mmreason.ui.shell.events import CHECKING, HEAVY, PRIVATE
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
@@ -68,7 +68,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.source.input(None, None, i.notice, js="() => ''", **PRIVATE)  # what was said was said of the source before
     i.sample.input(on_sample, [i.opened, i.sample], shown, **PRIVATE)
     i.open_run.click(on_run, i.run, shown, **PRIVATE)
-    i.file.upload(on_upload, i.file, shown, **PRIVATE)
+    i.file.upload(on_upload, i.file, shown, **CHECKING)
     i.open_path.click(on_path, i.path, shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
     rolling = i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)

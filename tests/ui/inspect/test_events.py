@@ -13,6 +13,7 @@ from mmreason.traces.file import save, to_json
 from mmreason.training.rl.presets import TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import events, sources
+from mmreason.ui.page import build_page
 from mmreason.ui.runs import queue, store
 from mmreason.ui.solve.request import SolveRequest
 from tests.helpers.apart import run_apart
@@ -35,6 +36,11 @@ def two_puzzles(tmp_path):
         paths.append(tmp_path / f"{task}.json")
         save(paths[-1], to_json(trace, WORDS, SHEET))
     return sources.open_upload([str(path) for path in paths])
+
+
+def test_what_visitors_hand_in_is_read_one_after_the_other():
+    lines = {event.name: (event.concurrency_id, event.concurrency_limit) for event in build_page().fns.values()}
+    assert lines["on_upload"] == lines["on_dataset"] and lines["on_upload"][1] == 1
 
 
 def test_side_by_side_solves_the_puzzle_of_the_prompt_that_is_open(two_puzzles, monkeypatch):
