@@ -12,6 +12,7 @@ from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TraceError
 from mmreason.handed import Handed
 from mmreason.traces.picture import FORMATS, decoded
+from mmreason.viewer import as_shown
 
 MAX_BYTES = 32 * 2**20
 
@@ -21,11 +22,7 @@ def read_picture(path: str | Path, called: str = "") -> np.ndarray:
 
     Errors call the file ``called``, by default its path.
     """
-    upright = _opened("picture", path, called)
-    if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
-        rgba = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-    return np.asarray(upright.convert("RGB"))
+    return np.asarray(as_shown(_opened("picture", path, called)).convert("RGB"))
 
 
 def read_mask(path: str | Path) -> np.ndarray:

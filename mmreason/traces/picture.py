@@ -22,6 +22,7 @@ from PIL import Image
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.handed import Folder, inner_parts
+from mmreason.viewer import as_shown, upright, upright_size
 from mmreason.zipped import Zip
 
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -30,6 +31,7 @@ MAX_PICTURE_BYTES = 32 * 2**20
 MAX_EXACT, MAX_EXACT_BYTES = 256, 6000  # pixels, and bytes of a thumbnail
 MAX_HELD_BYTES = 2**30  # of all pictures that are held in memory, packed as they are
 
+_GREY = 127  # what is lighter is white
 _DATA = re.compile(r"data:image/(?:png|jpe?g|webp);base64,", re.ASCII)
 
 
@@ -104,6 +106,10 @@ class Picture:
         """(H, W, 3) uint8; raises TraceError if it is damaged."""
         return np.asarray(decoded(self.read(), self.name or "picture"))
 
+    def mask(self) -> np.ndarray:
+        """(H, W) bool: where it is white, however transparent; raises TraceError if it is damaged."""
+        return np.asarray(decoded(self.read(), self.name or "picture", upright)).max(axis=-1) > _GREY
+
     def url(self) -> str:
         """The same as a data URL, inert whatever the file holds."""
         return f"data:image/{self.format.lower()};base64,{base64.b64encode(self.read()).decode('ascii')}"
@@ -173,12 +179,12 @@ class Shelf:
         return found
 
 
-def decoded(content: bytes, called: str) -> Image.Image:
-    """``content`` as an RGB picture; raises TraceError."""
+def decoded(content: bytes, called: str, drawn: Callable[[Image.Image], Image.Image] = as_shown) -> Image.Image:
+    """``content`` as an RGB picture, ``drawn`` as a viewer shows it; raises TraceError."""
     _header(io.BytesIO(content), called)
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return image.convert("RGB")
+            return drawn(image).convert("RGB")
     except Exception:  # Pillow's readers raise many kinds on forged chunks
         raise BrokenPicture(f"{called} is damaged: its pixels cannot be decoded") from None
 
@@ -193,7 +199,7 @@ def sized(picture: Picture, side: int) -> tuple[str, bytes]:
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             image.draft("RGB", (side, side))  # of a JPEG, only as much is decoded
-            shown = image.convert("RGB")
+            shown = as_shown(image).convert("RGB")
     except Exception:  # as in ``decoded``
         raise TraceError(f"{picture.name or 'a picture'} is damaged: its pixels cannot be decoded") from None
     if max(shown.size) > side:
@@ -214,7 +220,7 @@ def _header(file: BinaryIO, called: str) -> tuple[int, int, str]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file, formats=FORMATS) as image:
-                width, height, kind = *image.size, image.format or ""
+                width, height, kind = *upright_size(image), image.format or ""
     except Image.DecompressionBombError:
         raise TraceError(_too_many(called)) from None
     except Exception:  # as in ``decoded``

@@ -15,7 +15,7 @@ import base64
 import hashlib
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +27,7 @@ from mmreason.disk import append_line, end_lines, finite, quoted, reason_of
 from mmreason.errors import TraceError, WriteError
 from mmreason.traces.versions.ours import VERSION_TWO
 from mmreason.traces.versions.two import check_two
+from mmreason.viewer import as_shown, upright
 
 Picture = Image.Image | np.ndarray
 Reward = float | Mapping[str, float | None] | None
@@ -127,17 +128,33 @@ class Recorder:
             self.flush()
 
 
-def picture_url(picture: Picture) -> str:
-    """A Pillow picture or an (H, W) or (H, W, 3) uint8 or boolean array as a PNG data URL; raises TraceError."""
-    if isinstance(picture, np.ndarray):
-        if picture.dtype not in (np.uint8, np.bool_) or picture.ndim not in (2, 3):
-            raise TraceError(f"a picture must be (H, W) or (H, W, 3) uint8, got {picture.shape} {picture.dtype}")
-        picture = Image.fromarray(picture.astype(np.uint8) * 255 if picture.dtype == np.bool_ else picture)
-    if not isinstance(picture, Image.Image):
-        raise TraceError(f"a picture must be a Pillow image or an array, got {type(picture).__name__}")
+def picture_url(picture: Picture, drawn: Callable[[Image.Image], Image.Image] = as_shown) -> str:
+    """A picture, ``drawn`` as a viewer shows it, as a PNG data URL; raises TraceError.
+
+    It is a Pillow picture, or a uint8 or boolean array (H, W) or (H, W, 1 to 4).
+    """
+    image = _image_of(picture) if isinstance(picture, np.ndarray) else picture
+    if not isinstance(image, Image.Image):
+        raise TraceError(f"a picture must be a Pillow image or an array, got {type(image).__name__}")
     buffer = io.BytesIO()
-    (picture if picture.mode in ("RGB", "L", "P") else picture.convert("RGB")).save(buffer, "PNG")
+    try:
+        shown = drawn(image)
+        (shown if shown.mode in ("RGB", "L", "P") else shown.convert("RGB")).save(buffer, "PNG")
+    except Exception as error:  # Pillow's writers raise many kinds
+        got = f"{image.mode} of {image.width} × {image.height} pixels"
+        raise TraceError(f"a picture must be one that PNG can hold, got {got}: {reason_of(error)}") from None
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _image_of(pixels: np.ndarray) -> Image.Image:
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    known = pixels.dtype in (np.uint8, np.bool_) and pixels.ndim in (2, 3) and 1 <= channels <= 4
+    if not known or not pixels.size:
+        raise TraceError(
+            f"a picture must be (H, W) or (H, W, 1 to 4) uint8 or bool, got {pixels.shape} {pixels.dtype}"
+        )
+    flat = pixels[..., 0] if pixels.ndim == 3 and channels == 1 else pixels
+    return Image.fromarray(flat.astype(np.uint8) * 255 if flat.dtype == np.bool_ else flat)
 
 
 def _given(part: Any) -> dict[str, Any]:
@@ -146,7 +163,7 @@ def _given(part: Any) -> dict[str, Any]:
 
 def _region(region: Any) -> dict[str, Any]:
     if isinstance(region, Image.Image | np.ndarray):
-        return {"mask": picture_url(region)}
+        return {"mask": picture_url(region, upright)}
     boxes = [list(region)] if len(region) == 4 and not isinstance(region[0], Sequence) else [list(b) for b in region]
     return {"boxes": [[int(side) for side in box] for box in boxes]}
 

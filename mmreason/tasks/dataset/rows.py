@@ -34,6 +34,7 @@ from mmreason.errors import TaskError
 from mmreason.handed import Folder, Handed
 from mmreason.limits import exactly
 from mmreason.parquet import Limits, parquet_rows
+from mmreason.viewer import as_shown
 
 ROWS = "data.jsonl"
 MAX_ROWS = 20_000
@@ -204,7 +205,7 @@ class Dataset:
         return picture if isinstance(picture, bytes) else self._inside.read(picture)
 
     def _opened(self, picture: Picture, place: str) -> Image.Image:
-        """A decoded picture; raises TaskError that begins with ``place``."""
+        """A decoded picture, as a viewer shows it; raises TaskError that begins with ``place``."""
         try:
             content = self._bytes(picture)
         except TaskError as error:
@@ -223,9 +224,9 @@ class Dataset:
             raise TaskError(f"{place}{called} must be 8 to {MAX_PICTURE_SIDE} pixels a side, got {sides}")
         try:
             found.load()
+            return as_shown(found)
         except Exception:
             raise TaskError(f"{place}{called} is damaged or cut off") from None
-        return found
 
 
 def _text(place: str, data: Mapping[str, Any], name: str, most: int) -> str:

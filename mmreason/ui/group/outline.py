@@ -14,7 +14,6 @@ from mmreason.traces.picture import Picture
 
 MAX_SIDE = 256  # cells along the longer side
 MAX_EDGES = 6000  # sides of cells in all outlines; a mask with more is traced on a coarser grid
-WHITE = 127
 
 
 def outline_of(mask: Picture) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def outline_of(mask: Picture) -> dict[str, Any]:
 
     Raises TraceError if the mask is damaged.
     """
-    white = mask.pixels().max(axis=-1) > WHITE
+    white = mask.mask()
     block = -(-max(white.shape) // MAX_SIDE)
     while True:
         cells_HW = _coarser(white, block)
