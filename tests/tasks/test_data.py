@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ from mmreason.__main__ import main
 from mmreason.errors import TaskError
 from mmreason.records import DIFFICULTIES, SPLITS, Box
 from mmreason.tasks import TASKS, make_problem
-from mmreason.tasks.dataset.rows import Dataset
+from mmreason.tasks.dataset.rows import Dataset, words_of
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
-from mmreason.tasks.own import known
+from mmreason.tasks.own import fault, known
 from mmreason.training.supervised.config import CorpusConfig
 from mmreason.training.supervised.corpus import COUNTED, needed_slots
 from tests.helpers.shapes import write_shapes
@@ -173,6 +174,30 @@ def test_a_number_is_written_exactly(number, tmp_path):
     (prompt,), (answer,) = found.prompt, found.answer
     assert type(number)(answer) == type(number)(prompt) == number
     assert found.reward == ("number" if 1e-6 < number < 1e12 else "exact")
+
+
+def test_words_that_differ_in_less_and_greater_signs_stay_different_and_none_is_lost():
+    """A pair of signs around a word alone is a mark, as brackets are."""
+    written = ["".join(letters) for n in range(1, 5) for letters in itertools.product("<>x5", repeat=n)]
+    without = {text: text[1:-1] if re.fullmatch("<[x5]+>", text) else text for text in written}
+    found = {text: words_of(text) for text in written}
+    assert all(len(words) == 1 and not {"<", ">"} & set(words[0]) for words in found.values())
+    assert len(set(found.values())) == len(set(without.values()))
+    assert all(found[text] == found[plain] for text, plain in without.items())
+    assert words_of(" ".join(written)) == tuple(word for words in found.values() for word in words)
+    assert words_of("(<Image>), what: 'a'?") == ("image", "what", "a")
+
+
+def test_answers_that_differ_in_a_sign_are_different_answers_however_they_are_said(tmp_path):
+    said = ("<18", "18", ">18")
+    rows = [{"image": "a.png", "prompt": f"Age {i}?", "answer": each, "choices": said} for i, each in enumerate(said)]
+    rows += [row | {"prompt": prompt} for row, prompt in zip(rows, ("Is x<5?", "Is x<9?", "Is x>9?"), strict=True)]
+    task = DataTask(folder_of(tmp_path / "ages", rows))
+    for spec, right in zip((task._spec(key) for key in task.rows.rows), said * 2, strict=True):
+        for each in said:
+            assert task.check_answer(spec, task.canvas(spec), [each]).right == (each == right)
+            assert task.check_answer(spec, task.canvas(spec), words_of(each)).right == (each == right)
+    assert fault(task) == ""
 
 
 def folder_of(folder: Path, rows: list[Any]) -> Path:

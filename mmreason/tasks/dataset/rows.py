@@ -49,7 +49,9 @@ FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward",
 _LIMITS = Limits(MAX_ROWS, row=4 * MAX_PICTURE_BYTES)
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
 _ROW = Handed("row", 2**20, TaskError)
-_EDGES = ".,;:!?\"'()[]{}<>"
+SIGNS = str.maketrans("<>", "‹›")  # words like ``<edit>`` are a policy's own
+_EDGES = ".,;:!?\"'()[]{}"
+_IN_BRACKETS = re.compile(r"\A<([^<>]+)>\Z")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,17})?\Z", re.ASCII)
 
 Picture = str | bytes
@@ -82,8 +84,12 @@ class Row:
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """A text in words as a small policy has them: lower case, without marks at their edges."""
-    return tuple(sys.intern(word) for part in text.lower().split() if (word := part.strip(_EDGES)) and "<" not in word)
+    """A text in words as a small policy has them: lower case, without marks at their edges.
+
+    A pair of ``<`` and ``>`` around a word are marks; others are written ‹ and ›.
+    """
+    parts = [_IN_BRACKETS.sub(r"\1", part.strip(_EDGES)).strip(_EDGES) for part in text.lower().split()]
+    return tuple(sys.intern(part.translate(SIGNS)) for part in parts if part)
 
 
 def number_of(words: tuple[str, ...]) -> Fraction | None:

@@ -35,7 +35,7 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks.dataset.rows import Dataset, Row, number_of
+from mmreason.tasks.dataset.rows import SIGNS, Dataset, Row, number_of
 from mmreason.tasks.picture import SMALL, PictureTask
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
 
@@ -176,7 +176,7 @@ class DataTask(PictureTask):
 
     def check_answer(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str]) -> Verdict:
         """The row's own reward, whatever the picture shows."""
-        return judge_answer(self.row(spec), tuple(words))
+        return judge_answer(self.row(spec), tuple(word.translate(SIGNS) for word in words))
 
     def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:
         """Is the target drawn, and nothing else changed?"""
