@@ -81,6 +81,12 @@ def trace_file(tmp_path: Path) -> Path:
         (["solve", "--task", "maze", "--gif", "."], ["--gif", "'.'", "directory"]),
         (["solve", "--task", "maze", "--out", "."], ["'.'", "directory"]),
         (["solve", "--problem", "nowhere.json"], ["'nowhere.json'", "does not exist"]),
+        (["solve", "--problem", "nowhere.json", "--difficulty", "easy"], ["--difficulty goes with --task"]),
+        (["solve", "--task", "maze", "--difficulty", ""], ["difficulty must be one of easy, medium, hard, got ''"]),
+        (
+            ["race", "--against", "diffusion_full", "--ar", "nowhere"],
+            ["--ar goes with --against ar_full, got --ar 'nowhere' with --against diffusion_full"],
+        ),
         (["solve", "--task", "maze", "--checkpoint", "nowhere"], ["'nowhere'", "checkpoint folder"]),
         (["solve", "--task", "maze", "more"], ["'more'", "--help"]),
         (["evaluate", "--tasks", "maze", "chess"], ["'chess'", "jigsaw"]),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from typing import Any
 
 from mmreason import limits
-from mmreason.commands._options.again import again
+from mmreason.commands._options.again import again, changed
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
@@ -15,6 +16,9 @@ from mmreason.errors import ConfigError
 from mmreason.places import ANALYSIS_PAGE
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
+
+_BY_FORMULA = ("shape", "output")  # all that --shape reads
+_OF_FOUR_ARMS = ("ar", "no_frontier", "no_scaling", "no_memory")  # which --bidirectional does not read
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Measure and write; returns what the results file says."""
+    _check_options(args)
     if args.shape is not None:
-        if args.bidirectional is not None:
-            raise ConfigError(f"--bidirectional must be left out beside --shape, got {args.bidirectional!r}")
         return _by_formula(args)
     from mmreason.analysis.blocks import check_readme, update_readme
     from mmreason.analysis.evaluate import check_choice
@@ -84,6 +87,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     write_json(args.output, result, indent=1)
     update_readme(args.readme, {block: table(result)})
     return result
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Refuse what the comparison that is asked for does not read; raises ConfigError."""
+    for option, words in changed(add_arguments, args).items():
+        if args.shape is not None and option not in _BY_FORMULA:
+            raise ConfigError(f"{shlex.join(words)} must be left out beside --shape, which is by formula")
+        if args.bidirectional is not None and option in _OF_FOUR_ARMS:
+            raise ConfigError(f"{shlex.join(words)} must be left out beside --bidirectional")
 
 
 def _show(name: str, done: int, total: int) -> None:

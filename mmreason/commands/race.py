@@ -10,8 +10,10 @@ from mmreason import limits
 from mmreason.commands._options.again import again
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import HOW, task_named
+from mmreason.errors import ConfigError
 
 HELP = "local edits against full redraw on one puzzle, for the page and as a GIF"
+_AR = "checkpoints/ar"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.SAMPLING_SEED, 0, says="sampling seed")
     parser.add_argument("--against", default="ar_full", help="ar_full or diffusion_full (default: ar_full)")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="the diffusion policy")
-    parser.add_argument("--ar", default="checkpoints/ar", metavar="DIR", help="the autoregressive policy")
+    parser.add_argument(
+        "--ar", metavar="DIR", help=f"the autoregressive policy, with --against ar_full (default: {_AR})"
+    )
     parser.add_argument("--out", default="race.json", metavar="FILE", help="default: race.json")
     parser.add_argument("--gif", metavar="FILE", help="also write a GIF")
 
@@ -42,10 +46,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     command = again("race", add_arguments, args, *chosen, without=("out", "gif"))
     args.task = task_named(args.task)
     check_rival(args.against)
+    if args.ar is not None and not args.against.startswith("ar"):
+        raise ConfigError(f"--ar goes with --against ar_full, got --ar {args.ar!r} with --against {args.against}")
     check_files({"--out": args.out, "--gif": args.gif})
     problem = make_problem(args.task, args.difficulty, args.seed)
     base = load_pipeline(args.checkpoint)
-    ar = load_pipeline(args.ar) if args.against.startswith("ar") else base
+    ar = load_pipeline(_AR if args.ar is None else args.ar) if args.against.startswith("ar") else base
     by_name = {arm.name: arm for arm in four_arms(base, ar)}
     arms = by_name[LOCAL], by_name[args.against]
     race: dict[str, Any] | None = None

@@ -24,7 +24,7 @@ HELP = "solve one problem and write its trace"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``solve``."""
     parser.add_argument("--task", help=f"draw a problem of this task: {HOW}")
-    parser.add_argument("--difficulty", default="medium", help="easy, medium or hard (default: medium)")
+    parser.add_argument("--difficulty", help="easy, medium or hard, with --task (default: medium)")
     add_number(parser, limits.SEED, says="problem seed, with --task; default: 0")
     parser.add_argument("--problem", metavar="FILE", help="solve the problem in this JSON file (- is standard input)")
     parser.add_argument(
@@ -87,7 +87,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     elif args.problem is not None:
         problem = load_problem(args.problem)
     else:
-        problem = make_problem(args.task, args.difficulty, args.seed or 0)
+        difficulty = "medium" if args.difficulty is None else args.difficulty
+        problem = make_problem(args.task, difficulty, args.seed or 0)
     pipe = load_policy(args.checkpoint, views)
     config = pipe.sampling_config(**settings)
     if image is not None:
@@ -114,10 +115,11 @@ def _check_what(args: argparse.Namespace) -> None:
                 raise ConfigError(f"--{option} goes with --image, the picture that it is about")
         if (args.task is None) == (args.problem is None):
             raise ConfigError("give either --task with --seed, or --problem FILE, or --image with --instruction")
-        if args.problem is not None and args.seed is not None:
-            raise ConfigError("--seed goes with --task; a problem file is one problem already")
+        for option in ("seed", "difficulty"):
+            if args.problem is not None and getattr(args, option) is not None:
+                raise ConfigError(f"--{option} goes with --task; a problem file is one problem already")
         return
-    for option in ("task", "problem", "seed"):
+    for option in ("task", "problem", "seed", "difficulty"):
         if getattr(args, option) is not None:
             raise ConfigError(f"--{option} does not go with --image, which is a problem of its own")
     if args.instruction is None or not args.instruction.strip():

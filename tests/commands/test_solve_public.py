@@ -76,6 +76,7 @@ def test_a_joint_turn_is_solved_judged_and_opened(tmp_path: Path, capsys) -> Non
         (["--instruction", "x"], "--instruction goes with --image"),
         (["--mask", "PHOTO", "--task", "maze"], "--mask goes with --image"),
         (["--image", "PHOTO", "--instruction", "x", "--task", "maze"], "--task does not go with --image"),
+        (["--image", "PHOTO", "--instruction", "x", "--difficulty", "easy"], "--difficulty does not go with --image"),
         (["--image", "PHOTO", "--instruction", "x", "--region", "r1c1:r5c1"], "4 rows and 6 columns"),
         (["--image", "PHOTO", "--instruction", "x", "--region", "left"], "two cells like r2c2:r5c6"),
         (["--image", "PHOTO", "--instruction", "x", "--mask", "PHOTO", "--region", "r1c1"], "not both"),

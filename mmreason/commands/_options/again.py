@@ -20,18 +20,25 @@ def again(
 
     Never those ``without`` which it does the same.
     """
+    said = changed(add_arguments, args, *always)
+    words = [word for option, words in said.items() if option not in without for word in words]
+    return f"python -m mmreason {shlex.join([*name.split(), *words])}"
+
+
+def changed(
+    add_arguments: Callable[[argparse.ArgumentParser], None], args: argparse.Namespace, *always: str
+) -> dict[str, list[str]]:
+    """The words of options ``always``, and of the others that are not as by default, by their names."""
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
-    words = name.split()
+    found = {}
     for action in parser._actions:
         value = getattr(args, action.dest)
-        usual = value == action.default and action.dest not in always
-        if value is None or usual or action.dest in without:
+        if value is None or (value == action.default and action.dest not in always):
             continue
-        words += [action.option_strings[0]] if action.option_strings else []
-        if action.nargs != 0:
-            words += map(_text, value if isinstance(value, list | tuple) else [value])
-    return f"python -m mmreason {shlex.join(words)}"
+        values = [] if action.nargs == 0 else value if isinstance(value, list | tuple) else [value]
+        found[action.dest] = [*action.option_strings[:1], *map(_text, values)]
+    return found
 
 
 def _text(value: object) -> str:

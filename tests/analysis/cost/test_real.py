@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from mmreason.__main__ import main
 from mmreason.analysis.cost.real import real_cost
 from mmreason.backbones.shape import DIMOO
+from mmreason.commands import compute
 from mmreason.ui.cost.real import real_table, real_words
 
 
@@ -48,3 +50,28 @@ def test_the_command_writes_what_the_page_shows(tmp_path: Path, capsys) -> None:
     assert "nothing in this table is measured" in said and "Measured on" in said
     arms = [arm for arm, *_ in real_table()["rows"]]
     assert "Diffusion, local edits in prefix, 512 px" in arms and not any("_" in arm for arm in arms)
+
+
+def options() -> list[argparse.Action]:
+    parser = argparse.ArgumentParser(add_help=False)
+    compute.add_arguments(parser)
+    return parser._actions
+
+
+@pytest.mark.parametrize("option", options(), ids=lambda option: option.dest)
+def test_beside_a_shape_every_option_is_read_or_refused(option: argparse.Action, tmp_path: Path, capsys) -> None:
+    asked = ["compute", "--shape", "dimoo", "--output", str(tmp_path / "cost.json")]
+    name, value = option.option_strings[0], "1" if option.dest == "threshold" else "2"
+    words = [name] if option.nargs == 0 else [name, value]
+    if name in asked:
+        assert main(asked) == 0
+        return
+    assert main([*asked, *words]) == 2
+    assert f"{' '.join(words)} must be left out beside --shape" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["--ar", "nowhere"], ["--no_memory"], ["--no_frontier"], ["--no_scaling"]])
+def test_beside_full_attention_what_is_of_the_four_arms_is_refused(words: list[str], capsys) -> None:
+    assert main(["compute", "--bidirectional", "nowhere", *words]) == 2
+    assert f"{' '.join(words)} must be left out beside --bidirectional" in capsys.readouterr().err
