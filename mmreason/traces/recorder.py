@@ -93,7 +93,8 @@ class Recorder:
     def rollout(self, prompt: Any, **fields: Any) -> Recorded:
         """Begin a rollout of ``prompt``: text, a picture, or a list of both; raises TraceError.
 
-        ``fields`` are of the whole: ``id``, ``rewards``, ``success``, ``answer``, ``settings``, ``cost`` or any other.
+        ``fields`` are of the whole: ``id``, ``rewards``, ``success``, ``answer``, ``settings``, ``cost``, the ``step``
+        of the training, which tells its groups apart, or any other.
         """
         self.flush()
         parts = [_given(part) for part in (prompt if isinstance(prompt, list | tuple) else [prompt])]

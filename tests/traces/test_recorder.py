@@ -6,6 +6,7 @@ import math
 from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,3 +142,28 @@ def test_a_trl_trainer_records_each_batch_once(tmp_path: Path) -> None:
     assert found.rollouts[3].rewards == {"answer": 1.0}, "what is not a number was not judged"
     assert reading(found)["mean_reward"] == {"text": 0.5, "image": pytest.approx(1 / 3)}
     assert pushes(found)["trace"] is not None
+    assert [(prompt.id[-10:], len(group)) for prompt, group in zip(found.prompts, found.groups, strict=True)] == [
+        (" at step 1", 4),
+        (" at step 3", 4),
+    ]
+
+
+def test_rollouts_are_pushed_as_if_each_step_of_the_training_stood_in_a_file_of_its_own(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    judges = {"text": ["answer"], "image": ["drawing"]}
+    rewards = rng.random((3, 4, 2)) + np.arange(3)[:, None, None]  # (step, rollout, component): the policy learns
+
+    def recorded(path: Path, steps: range) -> list[Any]:
+        with Recorder(path, judges) as record:
+            for step in steps:
+                for g in range(8):
+                    answer, drawing = rewards[step, g // 2]
+                    fields = {"rewards": {"answer": answer, "drawing": drawing}, "step": step}
+                    record.rollout(f"q{g % 2}", **fields).text("I see.").image(RED)
+        found = pushes(open_rollouts(path).rollouts)["trace"]
+        assert found is not None
+        return list(zip(found["advantages_joint"], found["advantages_factorized"], strict=True))
+
+    whole = recorded(tmp_path / "whole.jsonl", range(3))
+    apart = [recorded(tmp_path / f"{step}.jsonl", range(step, step + 1)) for step in range(3)]
+    assert whole == [group for found in apart for group in found]

@@ -145,7 +145,7 @@ def components(row: Row, apart: frozenset[str]) -> dict[str, float]:
     return found
 
 
-def whole(row: Row, name: str) -> int | None:
+def whole(row: Mapping[str, Any], name: str) -> int | None:
     """A whole number, None without one."""
     value = row.get(name)
     return value if isinstance(value, int) and not isinstance(value, bool) else None

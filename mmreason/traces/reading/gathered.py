@@ -12,7 +12,7 @@ from mmreason.disk import one_line, quoted
 from mmreason.errors import ConfigError, TraceError
 from mmreason.traces.footprint import footprint
 from mmreason.traces.formats import IMPORTERS
-from mmreason.traces.formats.row import Read, Row
+from mmreason.traces.formats.row import Read, Row, whole
 from mmreason.traces.formats.table import rows_of
 from mmreason.traces.group import checked_ones, members_of
 from mmreason.traces.picture import Beside, Shelf
@@ -64,7 +64,7 @@ class Gathered:
         self.judges: dict[str, tuple[str, ...]] = {}
         self.notes: list[str] = []
         self.version_one: list[dict[str, Any]] = []
-        self.steps: set[int | None] = set()
+        self.steps: dict[Any, int | None] = {}  # of the training, at which the rollouts of a prompt were made
 
     def add(self, file: BinaryIO, name: str, beside: Beside, kind: Kind | None = None, before: int = 0) -> Kind:
         """Read a file, or what follows the first ``before`` lines of one of known ``kind``; raises TraceError."""
@@ -135,7 +135,17 @@ class Gathered:
                     f"trace field 'rollouts[{i}].prompt': must be the id of a prompt that stands in this line or "
                     f"before, got {quoted(rollout.prompt)}"
                 )
-            self._append(("two", rollout.prompt), rollout)
+            self._append(self._key_of(rollout), rollout)
+
+    def _key_of(self, rollout: Rollout) -> tuple[Any, ...]:
+        """The prompt of a version 2 rollout, which is one more at each other step of a training."""
+        key, step = ("two", rollout.prompt), whole(rollout.more, "step")
+        if self.steps.setdefault(key, step) == step:
+            return key
+        again = (*key, step)
+        self.steps[again] = step
+        self.prompts.setdefault(again, self.prompts[key])
+        return again
 
     def add_member(self, data: dict[str, Any], shelf: Shelf, version: int = VERSION, group: str = "") -> None:
         """Add a checked trace of ours, read from a file of ``version`` that calls its group so."""
@@ -146,7 +156,7 @@ class Gathered:
     def _add_read(self, read: Read, group: str = "") -> None:
         told = read.prompt_id or _looks(read.prompt)
         key = ("read", read.step, told, group)
-        self.steps.add(read.step)
+        self.steps[key] = read.step
         self.formats.append(read.format)
         self.judges |= read.judges
         if key not in self.prompts:
@@ -193,7 +203,8 @@ class Gathered:
         """All of it; raises TraceError if there is no rollout."""
         if not self.rollouts:
             raise TraceError(f"file {quoted(name)} holds no rollouts")
-        ids = {key: self._id_of(key, prompt) for key, prompt in self.prompts.items()}
+        steps = self.steps if len(set(self.steps.values())) > 1 else {}
+        ids = {key: _at_step(prompt.id, steps.get(key)) for key, prompt in self.prompts.items()}
         count: Counter[Any] = Counter()
         rollouts = []
         for key, rollout in self.rollouts:
@@ -207,9 +218,10 @@ class Gathered:
         _check_judges(found, self.mapping)
         return Opened(found, self.version_one)
 
-    def _id_of(self, key: Any, prompt: Prompt) -> str:
-        """Prompts come back at every step of a training, each time for another group."""
-        return prompt.id if len(self.steps) < 2 or key[0] == "two" else f"{prompt.id} at step {key[1]}"
+
+def _at_step(name: str, step: int | None) -> str:
+    """Prompts come back at every step of a training, each time for another group."""
+    return name if step is None else f"{name} at step {step}"
 
 
 def _is_ours(row: Row) -> bool:

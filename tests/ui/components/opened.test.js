@@ -50,3 +50,20 @@ test('all segments are looked at by one judgement, and another choice or file ha
   other.rollouts[0].parts[0].reward = 0.25;
   assert.notDeepEqual(answerOwn(other, 'segment', { prompt: 0, g: 0, s: 0 }).four, plain.four);
 });
+
+test('rollouts of one prompt at another step of a training are another group', () => {
+  const prompts = [{ id: 'p', parts: [] }];
+  const at = (step) => ({ ...rollout('a', 1), step });
+  const groups = (...steps) => rolloutsOf([{ version: 2, prompts, rollouts: steps.map(at) }], 'mine.json').prompts;
+  const told = (...steps) => groups(...steps).map(({ id, rollouts }) => [id, rollouts.length]);
+  assert.deepEqual(told(1, 2, 1, 0), [
+    ['p at step 1', 2],
+    ['p at step 2', 1],
+    ['p at step 0', 1],
+  ]);
+  assert.deepEqual(told(undefined, 1), [
+    ['p', 1],
+    ['p at step 1', 1],
+  ]);
+  assert.deepEqual(told(5, 5), [['p', 2]]);
+});

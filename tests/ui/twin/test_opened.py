@@ -192,6 +192,23 @@ def test_rollouts_of_a_recorder_are_answered_as_the_live_page_answers(node, tmp_
     assert_answers(node, path, group, [*questions_of(group), *ours])
 
 
+def test_rollouts_of_a_training_are_grouped_by_step_alike(node, tmp_path):
+    """Steps that come back, one prompt without a step, and prompts of which there is no rollout."""
+    path = tmp_path / "rollouts.jsonl"
+    lines: list[Any] = [{"version": 2, "prompts": [{"id": name, "parts": []} for name in "abc"]}]
+    for i, (name, step) in enumerate([("b", 1), ("a", 1), ("b", 2), ("a", None), ("b", 1), ("a", 2), ("b", 2)]):
+        parts = [{"type": "text", "text": f"{i}", "reward": float(i)}]
+        rollout = {"prompt": name, "parts": parts} | ({} if step is None else {"step": step})
+        lines.append({"version": 2, "rollouts": [rollout]})
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    group = group_of(open_rollouts(path), "")
+    named = [(prompt.id, len(rollouts)) for prompt, rollouts in zip(group.rollouts.prompts, group.groups, strict=True)]
+    first = [("a at step 1", 1), ("b at step 1", 2), ("c", 0)]
+    assert named == [*first, ("b at step 2", 2), ("a", 1), ("a at step 2", 1)]
+    assert node({"do": "ids", "path": str(path), "name": path.name}) == [name for name, _ in named]
+    assert_answers(node, path, group, questions_of(group))
+
+
 def test_another_systems_rollouts_as_version_two_are_answered_alike(node, tmp_path):
     """Photographs as JPEG in the file, components of every segment, no judge of the whole."""
     found = open_bundled("photographs").rollouts

@@ -24,6 +24,9 @@ export const isWhole = (/** @type {any} */ value, /** @type {number} */ low, /**
   Number.isInteger(value) && value >= low && value <= high;
 export const isScore = (/** @type {any} */ value) => typeof value === 'number' && Math.abs(value) <= MAX_REWARD;
 
+/** A whole number, null without one. */
+export const wholeOf = (/** @type {any} */ value) => (Number.isInteger(value) ? /** @type {number} */ (value) : null);
+
 /**
  * A list, empty where there is none.
  * @param {any} value

@@ -11,6 +11,7 @@ import {
   must,
   rewardsOf,
   tokensOf,
+  wholeOf,
 } from './checks.js';
 import { total } from './numbers.js';
 import { PictureShelf } from './picture.js';
@@ -78,6 +79,8 @@ class Gathered {
     this.names = new Set();
     /** @type {Map<string, number>} how often each of these names was wanted for one more */
     this.again = new Map();
+    /** @type {Map<string, number | null>} of the training, at which the rollouts of a prompt were made */
+    this.steps = new Map();
     /** @type {Rollout[]} */
     this.rollouts = [];
     /** @type {Opened['judges']} */
@@ -128,9 +131,10 @@ class Gathered {
     rollouts.forEach((entry, i) => {
       const place = `rollouts[${i}]`;
       must(isObject(entry), place, 'an object', entry);
-      const prompt = this.prompts.get(keys.get(entry.prompt) ?? entry.prompt);
-      must(prompt, `${place}.prompt`, 'the id of a prompt that stands before it', entry.prompt);
-      if (prompt) prompt.rollouts.push(this.rollout(entry, place, prompt, isOurs));
+      const asked = keys.get(entry.prompt) ?? entry.prompt;
+      must(this.prompts.has(asked), `${place}.prompt`, 'the id of a prompt that stands before it', entry.prompt);
+      const prompt = this.atStep(asked, isOurs ? null : wholeOf(entry.step));
+      prompt?.rollouts.push(this.rollout(entry, place, isOurs));
       if (this.rollouts.length > MAX_ROLLOUTS) throw new Error(`There must be at most ${MAX_ROLLOUTS} rollouts.`);
     });
     if (isObject(content.judges)) {
@@ -146,6 +150,21 @@ class Gathered {
         this.judges[side] = names;
       }
     } else if (isOurs) this.judges = { text: ['text'], image: ['image'] };
+  }
+
+  /**
+   * The prompt of a rollout, which is one more at each other step of a training.
+   * @param {string} key
+   * @param {number | null} step
+   */
+  atStep(key, step) {
+    if (!this.steps.has(key)) this.steps.set(key, step);
+    if (this.steps.get(key) === step) return this.prompts.get(key);
+    const again = JSON.stringify([key, step]);
+    const prompt = this.prompts.get(key);
+    this.steps.set(again, step);
+    if (prompt && !this.prompts.has(again)) this.prompts.set(again, { ...prompt, rollouts: [] });
+    return this.prompts.get(again);
   }
 
   /**
@@ -167,10 +186,9 @@ class Gathered {
   /**
    * @param {Json} entry
    * @param {string} place
-   * @param {Prompt & { rollouts: Rollout[] }} prompt
    * @param {boolean} isOurs
    */
-  rollout(entry, place, prompt, isOurs) {
+  rollout(entry, place, isOurs) {
     const parts = [];
     let turn = 1;
     let last = '';
@@ -187,7 +205,7 @@ class Gathered {
     must(success === null || typeof success === 'boolean', `${place}.success`, 'true, false or null', success);
     const made = {
       ...{ parts, success, answer, end: typeof end === 'string' ? end : '' },
-      id: !isOurs && typeof id === 'string' && id ? id : `${prompt.id} r${prompt.rollouts.length + 1}`,
+      id: !isOurs && typeof id === 'string' ? id : '',
       rewards: new Map(rewardsOf(entry.rewards, `${place}.rewards`)),
     };
     this.rollouts.push(made);
@@ -292,7 +310,16 @@ class Gathered {
    */
   opened(name) {
     const { rollouts, judges } = this;
-    const prompts = [...this.prompts.values()];
+    const has = new Set(this.steps.values()).size > 1;
+    const prompts = [...this.prompts].map(([key, prompt]) => {
+      const step = has ? (this.steps.get(key) ?? null) : null;
+      return { ...prompt, id: step === null ? prompt.id : `${prompt.id} at step ${step}` };
+    });
+    for (const { id, rollouts: members } of prompts) {
+      members.forEach((rollout, g) => {
+        rollout.id ||= `${id} r${g + 1}`;
+      });
+    }
     if (!rollouts.length) throw new Error(`${name.slice(0, 60)} holds no rollouts.`);
     const parts = [...prompts, ...rollouts].flatMap((one) => one.parts.map(({ picture }) => picture));
     const masks = rollouts.flatMap((one) => one.parts.map(({ region }) => region?.mask ?? null));
