@@ -10,6 +10,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -124,6 +126,35 @@ def test_a_prompt_that_comes_back_at_another_step_is_another_group(tmp_path: Pat
     assert [len(group) for group in found.groups] == [3, 3]
     assert len({prompt.id for prompt in found.prompts}) == 2
     assert len(found.notes) == 1 and "'metrics.jsonl' is left out" in found.notes[0]
+
+
+def test_steps_and_prompts_are_told_apart_alike_however_a_table_writes_whole_numbers(tmp_path: Path) -> None:
+    told = []
+    for number, written in enumerate((int, str, float)):
+        rows = [
+            {"prompt": "q", "completion": f"{i}", "advantage": 0.0, "step": written(step), "prompt_id": written(p)}
+            for step in (1, 2)
+            for p in (7, 8)
+            for i in range(3)
+        ]
+        path = tmp_path / f"{number}.parquet"
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+        found = open_rollouts(path).rollouts
+        told.append([(prompt.id, len(group)) for prompt, group in zip(found.prompts, found.groups, strict=True)])
+        assert found.notes == ()
+    assert told == [[(f"{p} at step {step}", 3) for step in (1, 2) for p in (7, 8)]] * 3
+
+
+@pytest.mark.parametrize("step", ["last", 1.5, True, [1], "1" * 19])
+def test_a_step_that_is_no_whole_number_is_named_and_counts_as_none(step: Any, tmp_path: Path) -> None:
+    rows = [{"prompt": "q", "completion": "a", "advantage": 0.0, "step": each} for each in (step, step, None)]
+    lines = [{"version": 2, "prompts": [{"id": "q", "parts": []}]}]
+    lines += [{"version": 2, "rollouts": [{"prompt": "q", "parts": [], "step": step}]}] * 2
+    for written in (rows, lines):
+        (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in written))
+        found = open_rollouts(tmp_path / "t.jsonl").rollouts
+        assert len(found.groups) == 1 and len(found.notes) == 1
+        assert found.notes[0].startswith("field 'step' must be a whole number")
 
 
 def png() -> str:

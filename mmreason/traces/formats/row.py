@@ -146,15 +146,21 @@ def components(row: Row, apart: frozenset[str]) -> dict[str, float]:
 
 
 def whole(row: Mapping[str, Any], name: str) -> int | None:
-    """A whole number, None without one."""
-    value = row.get(name)
+    """A whole number, also as digits or as the float that a table makes of it; None without one."""
+    value = _integral(row.get(name))
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,18}", value):
+        return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def label(row: Row, name: str) -> str:
     """A name or number that tells rows apart, as text; empty without one."""
-    value = row.get(name)
+    value = _integral(row.get(name))
     return str(value)[:500] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _integral(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Images:

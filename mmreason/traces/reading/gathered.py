@@ -102,6 +102,7 @@ class Gathered:
         mapped = self._mapped(row)
         if not importer.recognises(mapped):
             raise TraceError("it is not of the kind of the first row")
+        self._note_step(mapped)
         self._add_read(importer.read(mapped, shelf))
 
     def _add_ours(self, row: Row, shelf: Shelf) -> None:
@@ -139,6 +140,7 @@ class Gathered:
 
     def _key_of(self, rollout: Rollout) -> tuple[Any, ...]:
         """The prompt of a version 2 rollout, which is one more at each other step of a training."""
+        self._note_step(rollout.more)
         key, step = ("two", rollout.prompt), whole(rollout.more, "step")
         if self.steps.setdefault(key, step) == step:
             return key
@@ -169,6 +171,14 @@ class Gathered:
             *(read.answer, read.settings, read.cost, more if read.step is None else {**more, "step": read.step}),
         )
         self._append(key, rollout)
+
+    def _note_step(self, row: Mapping[str, Any]) -> None:
+        if row.get("step") is not None and whole(row, "step") is None:
+            self._note("field 'step' must be a whole number to tell groups apart; where it is not, it counts as none")
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
 
     def _called(self, group: str) -> str:
         """What a prompt that has no name of its own is called, as no other is: ``a``, ``a′``, ``a′2``, ``a′3`` …"""

@@ -66,4 +66,9 @@ test('rollouts of one prompt at another step of a training are another group', (
     ['p at step 1', 1],
   ]);
   assert.deepEqual(told(5, 5), [['p', 2]]);
+  assert.deepEqual(told(5, '5', 5.0, '-1'), [
+    ['p at step 5', 3],
+    ['p at step -1', 1],
+  ]);
+  for (const step of ['last', 1.5, true, [1], '1'.repeat(19)]) assert.deepEqual(told(step, undefined), [['p', 2]]);
 });

@@ -24,8 +24,15 @@ export const isWhole = (/** @type {any} */ value, /** @type {number} */ low, /**
   Number.isInteger(value) && value >= low && value <= high;
 export const isScore = (/** @type {any} */ value) => typeof value === 'number' && Math.abs(value) <= MAX_REWARD;
 
-/** A whole number, null without one. */
-export const wholeOf = (/** @type {any} */ value) => (Number.isInteger(value) ? /** @type {number} */ (value) : null);
+/**
+ * A whole number, also as digits; null without one.
+ * @param {any} value
+ * @returns {number | null}
+ */
+export function wholeOf(value) {
+  if (typeof value === 'string' && /^-?[0-9]{1,18}$/.test(value)) return Number(value);
+  return Number.isInteger(value) ? value : null;
+}
 
 /**
  * A list, empty where there is none.
