@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import random
 import shutil
 import zipfile
 from pathlib import Path
@@ -18,6 +19,9 @@ from PIL import Image
 from mmreason.analysis.rollouts.reading import reading
 from mmreason.errors import ConfigError, TraceError
 from mmreason.traces.opening import open_content, open_rollouts, parse_map
+from mmreason.ui.group.gather import group_of
+from mmreason.ui.group.look import look_value
+from mmreason.ui.group.whatif import what_if_of
 from tests.test_main import command
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -143,6 +147,48 @@ def test_steps_and_prompts_are_told_apart_alike_however_a_table_writes_whole_num
         told.append([(prompt.id, len(group)) for prompt, group in zip(found.prompts, found.groups, strict=True)])
         assert found.notes == ()
     assert told == [[(f"{p} at step {step}", 3) for step in (1, 2) for p in (7, 8)]] * 3
+
+
+def test_no_two_prompts_and_no_two_rollouts_are_called_the_same_whatever_a_table_calls_them(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    for number in range(60):
+        rows = []
+        for i in range(12):
+            row = {"prompt": f"q{rng.randrange(3)}", "completion": "a" * (i + 1), "rewards": {"ok": i}}
+            named = {"id": rng.choice(["x", "x′", "prompt 1 r1"]), "step": rng.choice([1, 2])}
+            named["prompt_id"] = rng.choice(["prompt 1", "prompt 2", "prompt 1 at step 2"])
+            rows.append(row | {name: value for name, value in named.items() if rng.random() < 0.5})
+        path = tmp_path / f"{number}.jsonl"
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+        found = open_rollouts(path).rollouts
+        assert len({rollout.id for rollout in found.rollouts}) == len(rows)
+        assert len({prompt.id for prompt in found.prompts}) == len(found.prompts)
+        assert sum(map(len, found.groups)) == len(rows)
+        asked = {row["completion"]: row["prompt"] for row in rows if "prompt_id" not in row}
+        for prompt, group in zip(found.prompts, found.groups, strict=True):
+            told = {asked.get(rollout.parts[0].text) for rollout in group} - {None}
+            assert told in (set(), {prompt.parts[0].text}), "unnamed prompts are told by their words"
+
+
+@pytest.mark.parametrize("rows", [["x"] * 4, ["x", "y", "x", "y"], [None] * 4])
+def test_what_is_read_first_is_about_the_right_rollout_whatever_its_id(rows: list[str | None], tmp_path: Path) -> None:
+    lines = [
+        {"prompt": "q", "completion": text, "rewards": {"ok": 1.0}} | ({"id": called} if called else {})
+        for called, text in zip(rows, ("bb", "a", "ccc", "dd"), strict=True)
+    ]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
+    group = group_of(open_rollouts(tmp_path / "t.jsonl"), "")
+    look = {one["finding"]: one for one in look_value(group, what_if_of({}))}
+    assert look["shortest"]["places"] == [(0, 1)] and look["longest"]["places"] == [(0, 2)]
+    assert "rollout, number 2, has" in look["shortest"]["sentence"]
+    assert look["flat_components"]["places"] == [(0, g) for g in range(4)]
+
+
+def test_an_uid_of_verl_that_names_the_prompt_alone_names_no_rollout(tmp_path: Path) -> None:
+    rows = [{"input": f"q{i // 2}", "output": f"{i}", "score": 1.0, "uid": f"uuid-{i // 2}"} for i in range(4)]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = open_rollouts(tmp_path / "t.jsonl").rollouts
+    assert [rollout.id for rollout in found.rollouts] == ["uuid-0 r1", "uuid-0 r2", "uuid-1 r1", "uuid-1 r2"]
 
 
 @pytest.mark.parametrize("step", ["last", 1.5, True, [1], "1" * 19])

@@ -44,13 +44,14 @@ def read(row: Row, shelf: Shelf) -> Read:
     rewards = components(row, _APART) or components({"score": row.get("score")}, frozenset())
     more = {name: row[name] for name in row if name not in rewards and name not in ("input", "output", images.name)}
     uid = label(row, "uid")
+    group = uid.rsplit("_", 2)[0]
     return Read(
         "verl",
         (*told, *asked),
         in_turns(parts),
         rewards,
-        prompt_id=label(row, "prompt_id") or uid.rsplit("_", 2)[0],
-        id=label(row, "id") or uid,
+        prompt_id=label(row, "prompt_id") or group,
+        id=label(row, "id") or (uid if uid != group else ""),
         step=whole(row, "step"),
         answer=row.get("gts"),
         more=more,

@@ -58,8 +58,6 @@ class Gathered:
         self.held = 0  # bytes in memory; of what is no picture only where ``max_bytes`` bounds them
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
-        self.names: set[str] = set()  # of those that have been called something here
-        self.again: Counter[str] = Counter()  # how often each of these names was wanted for one more
         self.rollouts: list[tuple[Any, Rollout]] = []
         self.judges: dict[str, tuple[str, ...]] = {}
         self.notes: list[str] = []
@@ -162,8 +160,8 @@ class Gathered:
         self.formats.append(read.format)
         self.judges |= read.judges
         if key not in self.prompts:
-            is_plain = read.prompt_id and not read.format.startswith("trace version")
-            self.prompts[key] = Prompt(read.prompt_id if is_plain else self._called(group), read.prompt)
+            named = group if read.format.startswith("trace version") else read.prompt_id
+            self.prompts[key] = Prompt(named or f"prompt {len(self.prompts) + 1}", read.prompt)
             self._hold(self.prompts[key])
         more = {name: value for name, value in read.more.items() if not _holds_bytes(value)}
         rollout = Rollout(
@@ -179,15 +177,6 @@ class Gathered:
     def _note(self, sentence: str) -> None:
         if sentence not in self.notes:
             self.notes.append(sentence)
-
-    def _called(self, group: str) -> str:
-        """What a prompt that has no name of its own is called, as no other is: ``a``, ``a′``, ``a′2``, ``a′3`` …"""
-        name = wanted = group or f"prompt {len(self.prompts) + 1}"
-        while name in self.names:
-            self.again[wanted] += 1
-            name = f"{wanted}′{self.again[wanted]}" if self.again[wanted] > 1 else f"{wanted}′"
-        self.names.add(name)
-        return name
 
     def _append(self, key: Any, rollout: Rollout) -> None:
         self.rollouts.append((key, rollout))
@@ -214,13 +203,17 @@ class Gathered:
         if not self.rollouts:
             raise TraceError(f"file {quoted(name)} holds no rollouts")
         steps = self.steps if len(set(self.steps.values())) > 1 else {}
-        ids = {key: _at_step(prompt.id, steps.get(key)) for key, prompt in self.prompts.items()}
+        wanted = [_at_step(prompt.id, steps.get(key)) for key, prompt in self.prompts.items()]
+        ids = dict(zip(self.prompts, _apart(wanted), strict=True))
         count: Counter[Any] = Counter()
-        rollouts = []
+        called = []
         for key, rollout in self.rollouts:
             count[key] += 1
-            called = rollout.id or f"{ids[key]} r{count[key]}"
-            rollouts.append(replace(rollout, id=called, prompt=ids[key]))
+            called.append(rollout.id or f"{ids[key]} r{count[key]}")
+        rollouts = [
+            replace(rollout, id=name, prompt=ids[key])
+            for name, (key, rollout) in zip(_apart(called), self.rollouts, strict=True)
+        ]
         judges = {**self.judges, **{name: self.mapping[name] for name in JUDGED if name in self.mapping}}
         prompts = tuple(replace(prompt, id=ids[key]) for key, prompt in self.prompts.items())
         formats = " and ".join(dict.fromkeys(self.formats))
@@ -232,6 +225,19 @@ class Gathered:
 def _at_step(name: str, step: int | None) -> str:
     """Prompts come back at every step of a training, each time for another group."""
     return name if step is None else f"{name} at step {step}"
+
+
+def _apart(names: Sequence[str]) -> list[str]:
+    """``names`` so that none comes twice: ``a``, ``a′``, ``a′2``, ``a′3`` …"""
+    found: dict[str, None] = {}
+    again: Counter[str] = Counter()  # how often each of them was wanted for one more
+    for wanted in names:
+        name = wanted
+        while name in found:
+            again[wanted] += 1
+            name = f"{wanted}′{again[wanted]}" if again[wanted] > 1 else f"{wanted}′"
+        found[name] = None
+    return list(found)
 
 
 def _is_ours(row: Row) -> bool:

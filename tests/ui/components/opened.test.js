@@ -72,3 +72,12 @@ test('rollouts of one prompt at another step of a training are another group', (
   ]);
   for (const step of ['last', 1.5, true, [1], '1'.repeat(19)]) assert.deepEqual(told(step, undefined), [['p', 2]]);
 });
+
+test('no two rollouts are called the same', () => {
+  const called = ['x', 'x', undefined, 'x′', 'p r3', 'x'].map((id) => ({ ...rollout('a', 1), id }));
+  const file = rolloutsOf([{ version: 2, prompts: [{ id: 'p', parts: [] }], rollouts: called }], 'mine.json');
+  assert.deepEqual(
+    file.rollouts.map(({ id }) => id),
+    ['x', 'x′', 'p r3', 'x′′', 'p r3′', 'x′2'],
+  );
+});

@@ -75,10 +75,6 @@ class Gathered {
     this.shelf = new PictureShelf();
     /** @type {Map<string, Prompt & { rollouts: Rollout[] }>} by their id in the file; ours by their puzzle */
     this.prompts = new Map();
-    /** @type {Set<string>} */
-    this.names = new Set();
-    /** @type {Map<string, number>} how often each of these names was wanted for one more */
-    this.again = new Map();
     /** @type {Map<string, number | null>} of the training, at which the rollouts of a prompt were made */
     this.steps = new Map();
     /** @type {Rollout[]} */
@@ -122,7 +118,7 @@ class Gathered {
       );
       const problem = isOurs && isObject(entry.problem) ? entry.problem : null;
       this.prompts.set(key, {
-        id: isOurs ? this.called(group) : entry.id,
+        id: isOurs ? group || `prompt ${this.prompts.size + 1}` : entry.id,
         parts,
         problem,
         rollouts: [],
@@ -165,22 +161,6 @@ class Gathered {
     this.steps.set(again, step);
     if (prompt && !this.prompts.has(again)) this.prompts.set(again, { ...prompt, rollouts: [] });
     return this.prompts.get(again);
-  }
-
-  /**
-   * What a prompt that has no name of its own is called, as no other is: `a`, `a′`, `a′2`, `a′3` …
-   * @param {string} group
-   */
-  called(group) {
-    const wanted = group || `prompt ${this.prompts.size + 1}`;
-    let name = wanted;
-    while (this.names.has(name)) {
-      const again = (this.again.get(wanted) ?? 0) + 1;
-      this.again.set(wanted, again);
-      name = `${wanted}′${again > 1 ? again : ''}`;
-    }
-    this.names.add(name);
-    return name;
   }
 
   /**
@@ -310,16 +290,22 @@ class Gathered {
    */
   opened(name) {
     const { rollouts, judges } = this;
-    const has = new Set(this.steps.values()).size > 1;
-    const prompts = [...this.prompts].map(([key, prompt]) => {
-      const step = has ? (this.steps.get(key) ?? null) : null;
-      return { ...prompt, id: step === null ? prompt.id : `${prompt.id} at step ${step}` };
+    const hasSteps = new Set(this.steps.values()).size > 1;
+    const ids = [...this.prompts].map(([key, { id }]) => {
+      const step = hasSteps ? (this.steps.get(key) ?? null) : null;
+      return step === null ? id : `${id} at step ${step}`;
     });
+    const named = apart(ids);
+    const prompts = [...this.prompts.values()].map((prompt, p) => ({ ...prompt, id: named[p] }));
     for (const { id, rollouts: members } of prompts) {
       members.forEach((rollout, g) => {
         rollout.id ||= `${id} r${g + 1}`;
       });
     }
+    const called = apart(rollouts.map(({ id }) => id));
+    rollouts.forEach((rollout, i) => {
+      rollout.id = called[i];
+    });
     if (!rollouts.length) throw new Error(`${name.slice(0, 60)} holds no rollouts.`);
     const parts = [...prompts, ...rollouts].flatMap((one) => one.parts.map(({ picture }) => picture));
     const masks = rollouts.flatMap((one) => one.parts.map(({ region }) => region?.mask ?? null));
@@ -341,6 +327,27 @@ class Gathered {
       notes: [...notes],
     };
   }
+}
+
+/**
+ * Names so that none comes twice: `a`, `a′`, `a′2`, `a′3` …
+ * @param {string[]} names
+ */
+function apart(names) {
+  /** @type {Set<string>} */
+  const found = new Set();
+  /** @type {Map<string, number>} how often each of them was wanted for one more */
+  const again = new Map();
+  for (const wanted of names) {
+    let name = wanted;
+    while (found.has(name)) {
+      const more = (again.get(wanted) ?? 0) + 1;
+      again.set(wanted, more);
+      name = `${wanted}′${more > 1 ? more : ''}`;
+    }
+    found.add(name);
+  }
+  return [...found];
 }
 
 /**
