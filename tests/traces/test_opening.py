@@ -229,9 +229,9 @@ WRONG: dict[str, dict[str, list[Any]]] = {
         "reward_text": ["a", True, [], 1e300],
     },
     "verl": {
-        "input": ["user\n<image><image><image>\nassistant\n", "x" * 1_000_001],
-        "output": [7, None, [], "<image>" * 5000, "no picture"],
-        "images": [7, [None, None], [7, 7], ["http://a/b", "c"], []],
+        "input": ["x" * 1_000_001],
+        "output": [7, None, [], "no picture"],
+        "images": [7, [None, None], [7, 7], ["http://a/b", "c"]],
         "answer": [1e300],
     },
 }
@@ -260,6 +260,29 @@ def test_a_hostile_field_of_another_system_is_refused_in_one_sentence(name: str,
                 opened(changed(path, value, FORMATS[name][0]), beside)
                 pytest.fail(f"taken: {path} {repr(value)[:100]}")
             assert_one_sentence(error)
+
+
+ROWS_WITH_PICTURES: dict[str, dict[str, Any]] = {
+    "words": {"prompt": "Draw. <image>", "completion": "I see <image> so: {}", "images": [START, START]},
+    "no picture": {"prompt": "Draw.", "completion": "{}", "rewards": {"ok": 1.0}},
+    "messages": {"messages": [{"role": "assistant", "content": "<image> {}"}], "images": [START]},
+    "trl": {"prompt": "<image>", "completion": "{}", "advantage": 0.0, "images": [START]},
+    "verl": {"input": "user\n<image>\nassistant\n", "output": "{}", "score": 1.0, "images": [START]},
+}
+
+
+@pytest.mark.parametrize("name", ROWS_WITH_PICTURES)
+@pytest.mark.parametrize("said", ["<image>", "an <image> tag", "<image><image> and <image>", "<image>\n" * 2000])
+def test_a_placeholder_that_a_model_says_is_read_as_any_word(name: str, said: str, tmp_path: Path) -> None:
+    written = json.dumps(ROWS_WITH_PICTURES[name])
+    tagged, plain = (
+        opened(json.loads(written.replace("{}", json.dumps(words)[1:-1])), tmp_path)
+        for words in (said, said.replace("<image>", "[image]"))
+    )
+    assert reading(tagged) == reading(plain) and plain.notes == ()
+    texts, wanted = ([part.text for part in found.rollouts[0].parts] for found in (tagged, plain))
+    assert texts == [text and text.replace("[image]", "<image>") for text in wanted]
+    assert tagged.notes == ("a text says <image> where no picture is left for it; it is kept as words",)
 
 
 def test_nothing_outside_the_folder_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -388,7 +411,7 @@ def test_hostile_parquet_is_refused(tmp_path: Path) -> None:
         ([{"bytes": None, "path": "../x.png"}], "inside the file's folder"),
         ([{"bytes": None, "path": None}], "a picture must be"),
         ([{"bytes": base64.b64decode(forged_png(60_000, 60_000)[22:]), "path": "x"}], "million pixels"),
-        ([], "fewer than the row names"),
+        ([{"bytes": picture(), "path": "x"}] * 2, "holds 2 pictures, the row names 1"),
     ):
         with pytest.raises(TraceError, match=says) as error:
             open_rollouts(table([{**row, "images": value}], tmp_path))

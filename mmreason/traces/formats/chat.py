@@ -40,7 +40,8 @@ def recognises(row: Row) -> bool:
 
 def read(row: Row, shelf: Shelf) -> Read:
     """The rollout of ``row``; raises TraceError."""
-    prompt, parts, given_rewards, kind = conversation(row, shelf)
+    images = Images(row)
+    prompt, parts, given_rewards, kind = conversation(row, images, shelf)
     segment_rewards = row.get("segment_rewards")
     if segment_rewards is not None:
         if not isinstance(segment_rewards, list) or len(segment_rewards) != len(parts):
@@ -62,15 +63,15 @@ def read(row: Row, shelf: Shelf) -> Read:
         step=whole(row, "step"),
         answer=row.get("answer"),
         more={name: value for name, value in row.items() if name not in _KNOWN},
+        notes=images.notes,
     )
 
 
-def conversation(row: Row, shelf: Shelf) -> tuple[list[Part], list[Part], list[Any], str]:
+def conversation(row: Row, images: Images, shelf: Shelf) -> tuple[list[Part], list[Part], list[Any], str]:
     """The prompt's parts, the generated ones, what stands in these as ``reward``, and what kind of chat it is.
 
     The prompt is what comes before the assistant's first part; what others say between is not generated, and left out.
     """
-    images = Images(row)
     said: list[tuple[str, list[tuple[Piece, Any]]]] = []
     for name in ("messages",) if isinstance(row.get("messages"), list) else ("prompt", "completion"):
         default = "assistant" if name == "completion" else "user"
@@ -95,7 +96,7 @@ def conversation(row: Row, shelf: Shelf) -> tuple[list[Part], list[Part], list[A
 def _messages(value: Any, name: str, role: str, images: Images) -> list[tuple[str, list[tuple[Piece, Any]]]]:
     """Role and contents of each message; words alone are one message of ``role``."""
     if isinstance(value, str):
-        return [(role, [(piece, None) for piece in pieces_of(value, name, MARK, images.take)])]
+        return [(role, [(piece, None) for piece in pieces_of(value, name, MARK, images.marked)])]
     if not isinstance(value, list):
         raise TraceError(f"field '{name}' must be text or a list of messages, got {type(value).__name__}")
     found = []
@@ -108,7 +109,7 @@ def _messages(value: Any, name: str, role: str, images: Images) -> list[tuple[st
             raise TraceError(f"field '{place}.role' must be text, got {type(who).__name__}")
         if isinstance(content, str):
             marked = (
-                pieces_of(content, f"{place}.content", MARK, images.take) if images.values else [("text", content)]
+                pieces_of(content, f"{place}.content", MARK, images.marked) if images.values else [("text", content)]
             )
             found.append((who, [(piece, message.get("reward")) for piece in marked]))
         elif isinstance(content, list):

@@ -20,8 +20,6 @@ from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, Part
 Row = dict[str, Any]
 Piece = tuple[str, Any]  # ("text", words) or ("image", what Shelf.picture takes)
 
-PLACEHOLDER = "<image>"
-
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -40,6 +38,7 @@ class Read:
     settings: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()  # what was not taken for what it may have been meant as, a sentence each
 
 
 def text_part(text: Any, place: str, **fields: Any) -> Part:
@@ -56,14 +55,19 @@ def image_part(picture: Picture, **fields: Any) -> Part:
     return Part("image", "edit", picture=picture, **fields)
 
 
-def pieces_of(text: Any, place: str, mark: re.Pattern[str], image: Callable[[str], Any]) -> list[Piece]:
-    """Running text cut at its placeholders: trimmed stretches of words, and ``image(placeholder)`` between them."""
+def pieces_of(text: Any, place: str, mark: re.Pattern[str], image: Callable[[str], Piece | None]) -> list[Piece]:
+    """Running text cut at its placeholders: trimmed stretches of words, and ``image(placeholder)`` between them.
+
+    A placeholder for which that is None is words as well.
+    """
     if not isinstance(text, str):
         raise TraceError(f"field '{place}' must be text, got {type(text).__name__}")
     pieces: list[Piece] = []
     end = 0
     for match in mark.finditer(text):
-        pieces += [("text", text[end : match.start()]), ("image", image(match[0]))]
+        if (found := image(match[0])) is None:
+            continue
+        pieces += [("text", text[end : match.start()]), found]
         end = match.end()
         if len(pieces) > 2 * MAX_PARTS:
             break
@@ -172,9 +176,17 @@ class Images:
         self.values = value if isinstance(value, list) else [] if value is None else [value]
         self._taken = 0
         self.repeated = False  # the row's parts say themselves which pictures they are
+        self.notes: tuple[str, ...] = ()
 
-    def take(self, mark: str = PLACEHOLDER) -> Any:
-        """The next one; raises TraceError if there are fewer pictures than placeholders."""
+    def marked(self, mark: str) -> Piece | None:
+        """The next one, for a placeholder in running text; None if there is none: then somebody said that word."""
+        if self._taken == len(self.values):
+            self.notes = (f"a text says {mark} where no picture is left for it; it is kept as words",)
+            return None
+        return "image", self.take()
+
+    def take(self) -> Any:
+        """The next one; raises TraceError if there are fewer pictures than parts that take one."""
         if self._taken == len(self.values):
             raise TraceError(f"field '{self.name}' holds {self._taken} pictures, fewer than the row names")
         self._taken += 1

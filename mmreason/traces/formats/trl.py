@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from mmreason.traces.formats.chat import conversation
-from mmreason.traces.formats.row import Read, Row, components, in_turns, label, whole
+from mmreason.traces.formats.row import Images, Read, Row, components, in_turns, label, whole
 from mmreason.traces.picture import Shelf
 
 _APART = frozenset(("step", "advantage", "prompt", "completion", "image", "images", "prompt_id", "id"))
@@ -19,7 +19,8 @@ def recognises(row: Row) -> bool:
 
 def read(row: Row, shelf: Shelf) -> Read:
     """The rollout of ``row``; raises TraceError."""
-    prompt, parts, _, _ = conversation(row, shelf)
+    images = Images(row)
+    prompt, parts, _, _ = conversation(row, images, shelf)
     rewards = components(row, _APART)
     more = {name: value for name, value in row.items() if name not in _APART and name not in rewards}
     return Read(
@@ -31,4 +32,5 @@ def read(row: Row, shelf: Shelf) -> Read:
         id=label(row, "id"),
         step=whole(row, "step"),
         more={**more, "advantage": row["advantage"]},
+        notes=images.notes,
     )

@@ -37,9 +37,9 @@ def read(row: Row, shelf: Shelf) -> Read:
     """The rollout of ``row``; raises TraceError."""
     images = Images(row)
     system, user = _split(row["input"])
-    told = given(pieces_of(system, "input", MARK, images.take), shelf, "input", "system")
-    asked = given(pieces_of(user, "input", MARK, images.take), shelf, "input")
-    parts = generated(pieces_of(row["output"], "output", MARK, images.take), shelf, "output")
+    told = given(pieces_of(system, "input", MARK, images.marked), shelf, "input", "system")
+    asked = given(pieces_of(user, "input", MARK, images.marked), shelf, "input")
+    parts = generated(pieces_of(row["output"], "output", MARK, images.marked), shelf, "output")
     asked = given(images.unnamed(), shelf, images.name) + asked
     rewards = components(row, _APART) or components({"score": row.get("score")}, frozenset())
     more = {name: row[name] for name in row if name not in rewards and name not in ("input", "output", images.name)}
@@ -55,6 +55,7 @@ def read(row: Row, shelf: Shelf) -> Read:
         step=whole(row, "step"),
         answer=row.get("gts"),
         more=more,
+        notes=images.notes,
     )
 
 

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
-from mmreason.traces.formats.row import Read, Row, generated, given, in_turns, label, number, pieces_of, whole
+from mmreason.traces.formats.row import Piece, Read, Row, generated, given, in_turns, label, number, pieces_of, whole
 from mmreason.traces.picture import Shelf
 
 QUESTION, TRACE, ANSWER = "Question", "Text Reasoning Trace", "Final Answer"
@@ -29,11 +28,11 @@ def recognises(row: Row) -> bool:
 def read(row: Row, shelf: Shelf) -> Read:
     """The rollout of ``row``; raises TraceError."""
 
-    def picture(mark: str) -> Any:
+    def picture(mark: str) -> Piece:
         name = mark.partition("[")[2].partition("]")[0]
         if row.get(name) is None:
             raise TraceError(f"field {quoted(name)} is missing, though the text names it as a picture")
-        return row[name]
+        return "image", row[name]
 
     asked = given(pieces_of(row[QUESTION], QUESTION, _MARK, picture), shelf, QUESTION)
     pieces = pieces_of(row[TRACE], TRACE, _MARK, picture)

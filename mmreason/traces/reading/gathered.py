@@ -22,7 +22,7 @@ from mmreason.traces.versions.one import read_one
 from mmreason.traces.versions.ours import VERSION_TWO, groups_of, is_ours
 from mmreason.traces.versions.two import misspelt, read_two
 
-MAX_NOTES = 100  # after which no more fields are said to be misspelt
+MAX_NOTES = 100  # after which no more is noted of what rows hold
 JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it
 COLUMNS = (  # of --map: which column of the table stands for it
     *("messages", "prompt", "completion", "images", "prompt_id", "id", "step", "answer"),
@@ -101,7 +101,10 @@ class Gathered:
         if not importer.recognises(mapped):
             raise TraceError("it is not of the kind of the first row")
         self._note_step(mapped)
-        self._add_read(importer.read(mapped, shelf))
+        read = importer.read(mapped, shelf)
+        for note in read.notes:
+            self._note(note)
+        self._add_read(read)
 
     def _add_ours(self, row: Row, shelf: Shelf) -> None:
         version = row.get("version")
@@ -175,7 +178,7 @@ class Gathered:
             self._note("field 'step' must be a whole number to tell groups apart; where it is not, it counts as none")
 
     def _note(self, sentence: str) -> None:
-        if sentence not in self.notes:
+        if sentence not in self.notes and len(self.notes) < MAX_NOTES:
             self.notes.append(sentence)
 
     def _append(self, key: Any, rollout: Rollout) -> None:
