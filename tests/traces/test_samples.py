@@ -191,6 +191,35 @@ def test_an_uid_of_verl_that_names_the_prompt_alone_names_no_rollout(tmp_path: P
     assert [rollout.id for rollout in found.rollouts] == ["uuid-0 r1", "uuid-0 r2", "uuid-1 r1", "uuid-1 r2"]
 
 
+@pytest.mark.parametrize("kind", ["verl", "trl"])
+@pytest.mark.parametrize("value", [1_717_171_717, -1e6 - 1, 1e300, pytest.param(10**400, id="whole")])
+def test_a_number_that_is_too_large_for_a_reward_changes_nothing_but_is_kept_and_named(
+    kind: str, value: float, tmp_path: Path
+) -> None:
+    called = {"verl": ("input", "output", {"score": 2.0}), "trl": ("prompt", "completion", {"advantage": 0.0})}[kind]
+    rows = [{called[0]: "q", called[1]: f"{i}", **called[2], "ok": float(i)} for i in range(3)]
+    told = []
+    for more in ({}, {"timestamp": value}):
+        path = tmp_path / "t.jsonl"
+        path.write_text("\n".join(json.dumps(row | more) for row in rows))
+        told.append(open_rollouts(path).rollouts)
+    plain, timed = told
+    assert reading(timed) == reading(plain) and [one.rewards for one in timed.rollouts] == [
+        {"ok": i} for i in range(3)
+    ]
+    assert [one.more["timestamp"] for one in timed.rollouts] == [value] * 3 and plain.notes == ()
+    assert timed.notes == ("column 'timestamp' is no component of rewards where it lies beyond 1e6; it is kept",)
+    with pytest.raises(TraceError, match=r"line 1 of .*: field 'timestamp' must be a number from -1e6 to 1e6 or null"):
+        open_rollouts(tmp_path / "t.jsonl", {"text": ("timestamp",)})
+
+
+def test_a_score_of_verl_that_is_too_large_is_named_where_it_is_the_only_one(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text(json.dumps({"input": "q", "output": "a", "score": 1e9}))
+    found = open_rollouts(tmp_path / "t.jsonl").rollouts
+    assert found.rollouts[0].rewards == {} and found.rollouts[0].more["score"] == 1e9
+    assert len(found.notes) == 1 and found.notes[0].startswith("column 'score' is no component")
+
+
 @pytest.mark.parametrize("step", ["last", 1.5, True, [1], "1" * 19])
 def test_a_step_that_is_no_whole_number_is_named_and_counts_as_none(step: Any, tmp_path: Path) -> None:
     rows = [{"prompt": "q", "completion": "a", "advantage": 0.0, "step": each} for each in (step, step, None)]

@@ -38,6 +38,7 @@ class Read:
     settings: Mapping[str, Any] = field(default_factory=dict)
     cost: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    beyond: tuple[str, ...] = ()  # columns of numbers that are too large for rewards; they stand in ``more``
     notes: tuple[str, ...] = ()  # what was not taken for what it may have been meant as, a sentence each
 
 
@@ -137,16 +138,20 @@ def judged(part: Part, value: Any, place: str) -> Part:
     return replace(part, reward=sum(rewards.values()) if rewards else None, rewards=rewards)
 
 
-def components(row: Row, apart: frozenset[str]) -> dict[str, float]:
-    """The columns of numbers as components, except those ``apart``, which are known to be something else."""
-    found = {}
+def components(row: Row, apart: frozenset[str]) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The columns of numbers as components, except those ``apart``, which are known to be something else.
+
+    Also which columns are none of them because their number is too large: a time, say.
+    """
+    found, beyond = {}, []
     for name, value in row.items():
         if name in apart or isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        score = number(value, name)
-        if score is not None:
+        if abs(value) > MAX_REWARD:
+            beyond.append(name)
+        elif (score := number(value, name)) is not None:
             found[name[:200]] = score
-    return found
+    return found, tuple(beyond)
 
 
 def whole(row: Mapping[str, Any], name: str) -> int | None:

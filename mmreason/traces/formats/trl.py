@@ -21,7 +21,7 @@ def read(row: Row, shelf: Shelf) -> Read:
     """The rollout of ``row``; raises TraceError."""
     images = Images(row)
     prompt, parts, _, _ = conversation(row, images, shelf)
-    rewards = components(row, _APART)
+    rewards, beyond = components(row, _APART)
     more = {name: value for name, value in row.items() if name not in _APART and name not in rewards}
     return Read(
         "trl",
@@ -32,5 +32,6 @@ def read(row: Row, shelf: Shelf) -> Read:
         id=label(row, "id"),
         step=whole(row, "step"),
         more={**more, "advantage": row["advantage"]},
+        beyond=beyond,
         notes=images.notes,
     )

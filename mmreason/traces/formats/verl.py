@@ -41,7 +41,9 @@ def read(row: Row, shelf: Shelf) -> Read:
     asked = given(pieces_of(user, "input", MARK, images.marked), shelf, "input")
     parts = generated(pieces_of(row["output"], "output", MARK, images.marked), shelf, "output")
     asked = given(images.unnamed(), shelf, images.name) + asked
-    rewards = components(row, _APART) or components({"score": row.get("score")}, frozenset())
+    rewards, beyond = components(row, _APART)
+    if not rewards:
+        rewards, beyond = components(row, _APART - {"score"})
     more = {name: row[name] for name in row if name not in rewards and name not in ("input", "output", images.name)}
     uid = label(row, "uid")
     group = uid.rsplit("_", 2)[0]
@@ -55,6 +57,7 @@ def read(row: Row, shelf: Shelf) -> Read:
         step=whole(row, "step"),
         answer=row.get("gts"),
         more=more,
+        beyond=beyond,
         notes=images.notes,
     )
 

@@ -12,7 +12,7 @@ from mmreason.disk import one_line, quoted
 from mmreason.errors import ConfigError, TraceError
 from mmreason.traces.footprint import footprint
 from mmreason.traces.formats import IMPORTERS
-from mmreason.traces.formats.row import Read, Row, whole
+from mmreason.traces.formats.row import Read, Row, number, whole
 from mmreason.traces.formats.table import rows_of
 from mmreason.traces.group import checked_ones, members_of
 from mmreason.traces.picture import Beside, Shelf
@@ -102,6 +102,10 @@ class Gathered:
             raise TraceError("it is not of the kind of the first row")
         self._note_step(mapped)
         read = importer.read(mapped, shelf)
+        for name in read.beyond:
+            if any(name in self.mapping.get(modality, ()) for modality in JUDGED):
+                number(mapped[name], name)
+            self._note(f"column {quoted(name)} is no component of rewards where it lies beyond 1e6; it is kept")
         for note in read.notes:
             self._note(note)
         self._add_read(read)
