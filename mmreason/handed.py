@@ -9,7 +9,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,10 @@ from mmreason.errors import MMReasonError
 
 MAX_DEPTH = 32  # levels of lists and objects
 STANDARD_INPUT = "-"
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"it must hold finite numbers only, got {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +73,18 @@ class Handed:
             if not line.isspace():
                 yield number, line
 
-    def parse(self, content: bytes | str, name: str | None = None) -> Any:
-        """The JSON of a file's ``content``, or of what was pasted and has no ``name``; raises ``error``."""
+    def parse(
+        self, content: bytes | str, name: str | None = None, constant: Callable[[str], Any] = _refuse_constant
+    ) -> Any:
+        """The JSON of a file's ``content``, or of what was pasted and has no ``name``; raises ``error``.
+
+        ``constant`` says what stands for NaN and Infinity, which JSON has no word for.
+        """
         text, called = self.text(content, name), self._called(name)
         if not text.strip():
             raise self.error(f"{called} is not JSON: it is empty")
         try:
-            return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique)
+            return json.loads(text, parse_constant=constant, object_pairs_hook=_unique)
         except RecursionError:
             raise self.error(f"{called} is nested deeper than {MAX_DEPTH} levels") from None
         except ValueError as error:
@@ -194,10 +203,6 @@ def _wide(content: bytes) -> str | None:
         return encoding.upper()
     begins = content[:64].decode(encoding, "replace").lstrip("\ufeff \t\r\n")[:1]
     return encoding[:6].upper() if begins and begins in '{["' else None
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"it must hold finite numbers only, got {name}")
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

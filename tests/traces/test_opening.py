@@ -6,6 +6,7 @@ import base64
 import copy
 import io
 import json
+import math
 import os
 import random
 import re
@@ -149,8 +150,8 @@ HOSTILE: dict[str, Any] = {
     "rollouts.0.parts.0.kind": ["edit", None, 7],
     "rollouts.0.parts.0.turn": [0, -1, 1.5, "1", True, 10**9],
     "rollouts.0.parts.0.text": [None, 7, [], "x" * 1_000_001],
-    "rollouts.0.parts.0.reward": [float("nan"), float("inf"), "1", True, 1e300],
-    "rollouts.0.parts.0.logprobs": [[], [0.5, 0.5], ["x", "y"], [-0.1], [float("nan")] * 2],
+    "rollouts.0.parts.0.reward": ["1", True, 1e300],
+    "rollouts.0.parts.0.logprobs": [[], [0.5, 0.5], ["x", "y"], [-0.1]],
     "rollouts.0.parts.0.tokens": [[1.5, 2.5], "I see", [[1]], [True]],
     "rollouts.0.parts.1.image": [*PICTURES, ...],
     "rollouts.0.parts.1.region": [
@@ -158,13 +159,13 @@ HOSTILE: dict[str, Any] = {
         *({"boxes": [[3, 1, 2, 2]]}, {"boxes": [[0, 1, 2, 2]]}, {"boxes": [[1, 1, 2, 10**9]]}, {"mask": "../x"}),
         *({"mask": forged_png(60_000, 60_000)}, {"mask": START, "boxes": [[1, 1, 2, 2]]}),
     ],
-    "rollouts.0.parts.1.rewards": [[], 1.0, {"a": "1"}, {"a": float("nan")}, {"": 1.0}, {"x" * 201: 1.0}, {"a": True}],
+    "rollouts.0.parts.1.rewards": [[], 1.0, {"a": "1"}, {"": 1.0}, {"x" * 201: 1.0}, {"a": True}],
     "rollouts.0.parts.1.grid": [[1], [0, 2], [1, 2, 3], 7, [1.5, 2]],
     "rollouts.0.parts.1.steps": [{}, [[]], [{"step": -1}], [{"step": 1, "probability": [2.0]}], [{}]],
-    "rollouts.0.parts.2.mine": [deep(100), deep(900), float("nan"), "\udfff"],
+    "rollouts.0.parts.2.mine": [deep(100), deep(900), "\udfff"],
     "rollouts.0.rewards": [[], "1", {"a": []}, {"a": 1e300}],
     "rollouts.0.success": [1, "true"],
-    "rollouts.0.settings": [[], 7, {"a": float("inf")}],
+    "rollouts.0.settings": [[], 7],
     "rollouts.0.id": [7, "", "x" * 501],
 }
 
@@ -350,6 +351,38 @@ def test_a_last_line_that_is_being_written_is_left_out_and_noted(tmp_path: Path)
     (tmp_path / "r.jsonl").write_text(f"{line}\n{line[:200]}")
     found = open_rollouts(tmp_path / "r.jsonl").rollouts
     assert len(found.rollouts) == 1 and "line 2 of" in found.notes[0] and "not finished" in found.notes[0]
+
+
+def test_a_last_line_counts_as_unfinished_wherever_it_breaks_off_and_nowhere_else(tmp_path: Path) -> None:
+    values = [1.5e-7, -12, True, False, None, math.nan, -math.inf, 'q\\"\n \u00e4 \U0001f600', {"é": [[], {}]}]
+    row = {"prompt": "q", "completion": "a", "more": values}
+    for line in (json.dumps(row).encode(), json.dumps(row, ensure_ascii=False).encode()):
+        for end in range(1, len(line)):
+            found = open_content(line + b"\n" + line[:end], "r.jsonl").rollouts
+            assert len(found.rollouts) == 1 and "line 2 of 'r.jsonl' is not finished" in found.notes[-1], line[:end]
+        assert len(open_content(line + b"\n" + line, "r.jsonl").rollouts.rollouts) == 2
+        wrong = (line + b"}", line[:-1] + b",}", line.replace(b": ", b" ", 1), line[:-1] + b', "prompt": ""}')
+        for last in (*wrong, line.replace(b"q", b"\xff"), b"[" * 100_000):
+            with pytest.raises(TraceError, match="line 2 of") as error:
+                open_content(line + b"\n" + last, "r.jsonl")
+            assert_one_sentence(error)
+
+
+@pytest.mark.parametrize("constant", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", ["rewards.ok", "segment_rewards.0", "more", "answer"])
+def test_nan_and_infinity_in_json_are_read_as_null_wherever_they_stand(constant: float, place: str) -> None:
+    row = {"prompt": "q", "completion": "a", "rewards": {"ok": 1.0}, "segment_rewards": [0.5], "more": 1, "answer": 1}
+    other, null = changed(place, constant, row), changed(place, None, row)
+
+    def read(rows: list[Any], end: str) -> Rollouts:
+        return open_content(("\n".join(json.dumps(one) for one in rows) + end).encode(), "r.jsonl").rollouts
+
+    for end in ("", "\n"):
+        for rows, same in (([other, row], [null, row]), ([row, other], [row, null]), ([other] * 2, [null] * 2)):
+            found, wanted = read(rows, end), read(same, end)
+            assert (found.prompts, found.rollouts, wanted.notes) == (wanted.prompts, wanted.rollouts, ())
+            assert found.notes == ("NaN or Infinity in 'r.jsonl' is read as null",)
+    assert open_content(json.dumps([other, row], indent=1).encode(), "r.json").rollouts.notes
 
 
 def test_hostile_zips_are_refused() -> None:

@@ -1,12 +1,15 @@
 """The rows of a file: lines of JSON, one JSON document, or parquet; each is checked before anybody reads it.
 
-A last line that has no end and is no JSON is one that is being written: it is left out, and noted.
+A last line that has no end and whose JSON breaks off is one that is being written: it is left out, and noted.  NaN and
+Infinity, which JSON has no word for and Python writes, are null, as they are in parquet.
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from mmreason.disk import quoted
@@ -18,6 +21,9 @@ from mmreason.traces.plain import MAX_VALUES, check_plain
 from mmreason.traces.rollouts import MAX_ROLLOUTS
 
 ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
+
+_WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
+_CUT = re.compile(r"(?:\.|[eE][+-]?|\\?u[0-9a-fA-F]{0,4})\Z")  # what is left over of half a number or letter
 
 _LIMITS = Limits(MAX_ROLLOUTS, row=8 * MAX_PICTURE_BYTES)  # a rollout may hold many
 
@@ -33,13 +39,19 @@ def rows_of(file: BinaryIO, name: str, notes: list[str], before: int = 0) -> Ite
 
 
 def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    unheard = f"NaN or Infinity in {quoted(name)} is read as null"
+
+    def null(_: str) -> None:
+        if unheard not in notes:
+            notes.append(unheard)
+
     lines = ((before + number, line) for number, line in ROLLOUTS.lines(file, name))
     number, first = next(lines, (before + 1, b""))
     try:
-        value = _parsed(first, name)
+        value = _parsed(first, null, name)
     except TraceError:  # a document over several lines, or not JSON at all
         file.seek(0)
-        value = _parsed(file.read(ROLLOUTS.max_bytes + 1), name)
+        value = _parsed(file.read(ROLLOUTS.max_bytes + 1), null, name)
         lines = iter(())
     if isinstance(value, list):
         for i, row in enumerate(value):
@@ -51,9 +63,9 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
     while following is not None:
         number, line = following
         try:
-            value = _parsed(line)
+            value = _parsed(line, null)
         except TraceError as error:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and _breaks_off(line):
                 notes.append(f"line {number} of {quoted(name)} is not finished and left out")
                 return
             raise TraceError(f"line {number} of {quoted(name)}: {error}") from None
@@ -61,12 +73,30 @@ def _json_rows(file: BinaryIO, name: str, notes: list[str], before: int) -> Iter
         following = next(lines, None)
 
 
-def _parsed(content: bytes, name: str | None = None) -> Any:
+def _parsed(content: bytes, constant: Callable[[str], Any], name: str | None = None) -> Any:
     """The JSON of ``content``; raises TraceError, of more than ``check_plain`` takes before it fills the memory."""
-    if (count := content.count(b"[") + content.count(b"{")) > MAX_VALUES:
+    if (count := _containers(content)) > MAX_VALUES:
         called = f"file {quoted(name)}" if name else "it"
         raise TraceError(f"{called} must hold at most {MAX_VALUES} lists and objects, holds about {count}")
-    return ROLLOUTS.parse(content, name)
+    return ROLLOUTS.parse(content, name, constant)
+
+
+def _containers(content: bytes) -> int:
+    return content.count(b"[") + content.count(b"{")
+
+
+def _breaks_off(line: bytes) -> bool:
+    """Whether a line that cannot be read is the beginning of JSON, and not JSON with a fault in it."""
+    if _containers(line) > MAX_VALUES:
+        return False
+    try:
+        json.loads(line.decode("utf-8", "ignore"))  # it may end inside a letter
+    except json.JSONDecodeError as error:
+        rest = error.doc[error.pos :].strip()
+        return "Unterminated" in error.msg or any(word.startswith(rest) for word in _WORDS) or bool(_CUT.match(rest))
+    except (ValueError, RecursionError):
+        pass
+    return False
 
 
 def _checked(row: Any, called: str) -> dict[str, Any]:
