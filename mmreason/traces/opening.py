@@ -132,8 +132,15 @@ def _add_zip(file: BinaryIO, name: str, gathered: Gathered) -> None:
 
 
 def _add_some(names: Sequence[str], called: str, gathered: Gathered, add: Callable[[str], None]) -> None:
-    """Add the files that hold rollouts; what holds something else is noted, unless nothing holds any."""
-    tables = [name for name in names if not name.endswith(".json")] or list(names)
+    """Add the files that hold rollouts; what holds something else is noted, unless nothing holds any.
+
+    Of single documents beside tables, which may be anything, one that is known for nothing here is passed over, and
+    one that cannot be read is noted.
+    """
+    tables = [name for name in names if not name.endswith(".json")]
+    beside = [name for name in names if name.endswith(".json")]
+    if not tables:
+        tables, beside = beside, []
     if not tables:
         raise TraceError(f"{called} holds no rollouts: no file in it ends in {', '.join(ENDINGS)}")
     if len(tables) > _MAX_FILES:
@@ -144,6 +151,18 @@ def _add_some(names: Sequence[str], called: str, gathered: Gathered, add: Callab
             add(name)
         except Unknown as error:
             foreign.append(f"{quoted(name)} is left out: {error}")
-    if len(foreign) == len(tables):
+    held, left = len(tables) - len(foreign), _MAX_FILES - len(tables)
+    for name in beside[:left]:
+        try:
+            with gathered.whole_or_nothing():
+                add(name)
+            held += 1
+        except Unknown:
+            continue
+        except TraceError as error:
+            foreign.append(f"{quoted(name)} is left out: {error}")
+    if beside[left:]:
+        foreign.append(f"{quoted(beside[left])} and what follows is left out: {_MAX_FILES} files are read at most")
+    if not held:
         raise TraceError(f"{called} holds no rollouts: {one_line(foreign[0], 300)}")
     gathered.notes += foreign

@@ -353,6 +353,58 @@ def test_a_last_line_that_is_being_written_is_left_out_and_noted(tmp_path: Path)
     assert len(found.rollouts) == 1 and "line 2 of" in found.notes[0] and "not finished" in found.notes[0]
 
 
+def in_folder_and_zip(files: dict[str, Any], tmp_path: Path) -> list[Rollouts]:
+    folder = tmp_path / "folder"
+    folder.mkdir(exist_ok=True)
+    contents = {name: (data if isinstance(data, str) else json.dumps(data)).encode() for name, data in files.items()}
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    return [open_rollouts(folder).rollouts, open_content(zipped(contents), "upload.zip").rollouts]
+
+
+CHATS = [{"prompt": "q", "completion": f"{i}", "rewards": {"ok": float(i)}} for i in range(3)]
+
+
+def test_every_file_of_a_folder_that_holds_rollouts_is_read_whatever_its_ending(tmp_path: Path) -> None:
+    other = [{"prompt": "another", "completion": f"{i}"} for i in range(2)]
+    files = {
+        "a.jsonl": "\n".join(map(json.dumps, CHATS)),
+        "b.json": VALID,
+        "c.json": other,
+        "config.json": {"lr": 1.0},
+    }
+    for found in in_folder_and_zip(files, tmp_path):
+        assert [len(group) for group in found.groups] == [3, 1, 2] and found.notes == ()
+        assert found.format == "chat and trace version 2"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("{", "is not JSON"),
+        ({"version": "1.0"}, "'version' must be 1 or 2"),
+        ([*CHATS, {"prompt": "late", "completion": 7}], "entry 4 of .*'completion' must be text"),
+        (changed("rollouts", [*VALID["rollouts"], {"prompt": "nobody", "parts": []}]), "got 'nobody'"),
+    ],
+)
+def test_a_json_beside_tables_that_cannot_be_read_is_named_and_nothing_of_it_taken(
+    content: Any, says: str, tmp_path: Path
+) -> None:
+    table = {"a.jsonl": "\n".join(map(json.dumps, CHATS))}
+    alone = in_folder_and_zip(table, tmp_path)
+    for found, wanted in zip(in_folder_and_zip(table | {"b.json": content}, tmp_path), alone, strict=True):
+        assert (found.prompts, found.rollouts, found.judges) == (wanted.prompts, wanted.rollouts, wanted.judges)
+        assert len(found.notes) == 1 and re.search(f"'b.json' is left out: .*{says}", found.notes[0])
+
+
+def test_of_very_many_files_of_json_beside_a_table_some_are_read(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("mmreason.traces.opening._MAX_FILES", 3)
+    files: dict[str, Any] = {f"{i}.json": CHATS for i in range(4)}
+    for found in in_folder_and_zip(files | {"a.jsonl": json.dumps(CHATS[0])}, tmp_path):
+        assert len(found.rollouts) == 1 + 2 * 3
+        assert found.notes == ("'2.json' and what follows is left out: 3 files are read at most",)
+
+
 def test_a_last_line_counts_as_unfinished_wherever_it_breaks_off_and_nowhere_else(tmp_path: Path) -> None:
     values = [1.5e-7, -12, True, False, None, math.nan, -math.inf, 'q\\"\n \u00e4 \U0001f600', {"é": [[], {}]}]
     row = {"prompt": "q", "completion": "a", "more": values}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, BinaryIO
@@ -80,6 +82,16 @@ class Gathered:
             except TraceError as error:
                 raise TraceError(f"{called} of {quoted(name)}: {error}" if called else str(error)) from None
         return kind or Kind(shelf, None)
+
+    @contextmanager
+    def whole_or_nothing(self) -> Iterator[None]:
+        """What is added meanwhile is taken back where that raises TraceError."""
+        before = {name: copy(value) for name, value in vars(self).items()}
+        try:
+            yield
+        except TraceError:
+            vars(self).update(before)
+            raise
 
     def _importer(self, row: Row, name: str) -> ModuleType:
         mapped = self._mapped(row)
