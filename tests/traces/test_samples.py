@@ -16,9 +16,12 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
+from mmreason.__main__ import main
 from mmreason.analysis.rollouts.reading import reading
 from mmreason.errors import ConfigError, TraceError
 from mmreason.traces.opening import open_content, open_rollouts, parse_map
+from mmreason.traces.reading.gathered import COLUMNS
+from mmreason.traces.recorder import Recorder
 from mmreason.ui.group.gather import group_of
 from mmreason.ui.group.look import look_value
 from mmreason.ui.group.whatif import what_if_of
@@ -110,6 +113,36 @@ def test_columns_of_an_unknown_table_are_named_by_hand(tmp_path: Path) -> None:
             parse_map(wrong)
     with pytest.raises(ConfigError, match="must name a component of the rewards, one of ok, got 'okay'"):
         open_rollouts(path, {**mapping, "text": ("okay",)})
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("column", ["kolumn", "deep.kolumn"])
+def test_a_column_that_no_row_has_is_refused_and_one_that_a_row_has_is_read(
+    name: str, column: str, tmp_path: Path
+) -> None:
+    values = {"messages": [{"role": "user", "content": "q"}], "images": [], "rewards": 1.0, "segment_rewards": [0.5]}
+    given = values.get(name, "1")
+    plain = {"prompt": "q", "completion": "a"}
+    rows = [plain | ({"deep": {"kolumn": given}} if "." in column else {column: given}), plain]
+    rows = rows[:1] if name in ("prompt", "completion") else rows
+    path = tmp_path / "t.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    assert len(open_rollouts(path, {name: (column,)}).rollouts.rollouts) == len(rows)
+    if name not in ("prompt", "completion"):
+        there = "prompt, completion, " + column.partition(".")[0]
+        with pytest.raises(ConfigError) as error:
+            open_rollouts(path, {name: (column[:-1],)})
+        said = f"--map {name} must name a column of the file, one of {there}, got '{column[:-1]}'"
+        assert str(error.value) == said
+        assert main(["inspect", str(path), "--map", f"{name}={column[:-1]}"]) == 2
+
+
+def test_columns_are_no_matter_of_our_own_files(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "r.jsonl") as record:
+        record.rollout("q", rewards={"ok": 1.0}).text("a")
+    with pytest.raises(ConfigError, match="--map prompt must name a column of the file, left out: a trace"):
+        open_rollouts(tmp_path / "r.jsonl", parse_map(["prompt=id", "text=ok"]))
+    assert open_rollouts(tmp_path / "r.jsonl", parse_map(["text=ok"])).rollouts.judges == {"text": ("ok",)}
 
 
 def test_pictures_that_no_placeholder_names_were_given_with_the_prompt(tmp_path: Path) -> None:

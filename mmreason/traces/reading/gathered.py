@@ -57,6 +57,8 @@ class Gathered:
 
     def __init__(self, mapping: Mapping[str, tuple[str, ...]], max_bytes: int | None = None) -> None:
         self.mapping, self.max_bytes = mapping, max_bytes
+        self.missing = {name for name in COLUMNS if name in mapping}  # those whose column no row has had
+        self.columns: dict[str, None] = {}  # of the rows read while there are such
         self.held = 0  # bytes in memory; of what is no picture only where ``max_bytes`` bounds them
         self.formats: list[str] = []
         self.prompts: dict[Any, Prompt] = {}  # by what tells them apart
@@ -105,8 +107,11 @@ class Gathered:
         )
 
     def _mapped(self, row: Row) -> Row:
-        renamed = {name: _at(row, self.mapping[name][0]) for name in COLUMNS if name in self.mapping}
-        return {**row, **renamed}
+        found = {name: _at(row, self.mapping[name][0]) for name in COLUMNS if name in self.mapping}
+        if self.missing:
+            self.missing -= {name for name, values in found.items() if values}
+            self.columns |= dict.fromkeys(row)
+        return {**row, **{name: values[0] if values else None for name, values in found.items()}}
 
     def _add_foreign(self, row: Row, importer: ModuleType, shelf: Shelf) -> None:
         mapped = self._mapped(row)
@@ -237,8 +242,18 @@ class Gathered:
         prompts = tuple(replace(prompt, id=ids[key]) for key, prompt in self.prompts.items())
         formats = " and ".join(dict.fromkeys(self.formats))
         found = Rollouts(formats, prompts, tuple(rollouts), judges, tuple(self.notes))
+        self._check_columns()
         _check_judges(found, self.mapping)
         return Opened(found, self.version_one)
+
+    def _check_columns(self) -> None:
+        """Refuse a column that no row has: it is misspelt, or the file is no table of another system."""
+        for name in sorted(self.missing):
+            known = ", ".join(one_line(column, 40) for column in list(self.columns)[:20])
+            there = f"one of {known}" if known else "left out: a trace of version 1 or 2 has none"
+            raise ConfigError(
+                f"--map {name} must name a column of the file, {there}, got {quoted(self.mapping[name][0])}"
+            )
 
 
 def _at_step(name: str, step: int | None) -> str:
@@ -277,14 +292,16 @@ def _check_judges(found: Rollouts, mapping: Mapping[str, tuple[str, ...]]) -> No
                 )
 
 
-def _at(row: Row, column: str) -> Any:
-    """A column, or a field inside one: ``data.answer``."""
+def _at(row: Row, column: str) -> list[Any]:
+    """What stands in a column, or in a field inside one (``data.answer``); nothing where there is none."""
     if column in row:
-        return row[column]
+        return [row[column]]
     value: Any = row
     for key in column.split("."):
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
+        if not isinstance(value, dict) or key not in value:
+            return []
+        value = value[key]
+    return [value]
 
 
 def _looks(parts: Sequence[Part]) -> tuple[tuple[str, str], ...]:
