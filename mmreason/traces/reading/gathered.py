@@ -18,6 +18,7 @@ from mmreason.traces.formats.row import Read, Row, number, whole
 from mmreason.traces.formats.table import rows_of
 from mmreason.traces.group import checked_ones, members_of
 from mmreason.traces.picture import Beside, Shelf
+from mmreason.traces.reading.names import apart, at_step
 from mmreason.traces.rollouts import MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Rollout, Rollouts
 from mmreason.traces.schema import VERSION
 from mmreason.traces.versions.one import read_one
@@ -227,8 +228,8 @@ class Gathered:
         if not self.rollouts:
             raise TraceError(f"file {quoted(name)} holds no rollouts")
         steps = self.steps if len(set(self.steps.values())) > 1 else {}
-        wanted = [_at_step(prompt.id, steps.get(key)) for key, prompt in self.prompts.items()]
-        ids = dict(zip(self.prompts, _apart(wanted), strict=True))
+        wanted = [at_step(prompt.id, steps.get(key)) for key, prompt in self.prompts.items()]
+        ids = dict(zip(self.prompts, apart(wanted), strict=True))
         count: Counter[Any] = Counter()
         called = []
         for key, rollout in self.rollouts:
@@ -236,7 +237,7 @@ class Gathered:
             called.append(rollout.id or f"{ids[key]} r{count[key]}")
         rollouts = [
             replace(rollout, id=name, prompt=ids[key])
-            for name, (key, rollout) in zip(_apart(called), self.rollouts, strict=True)
+            for name, (key, rollout) in zip(apart(called), self.rollouts, strict=True)
         ]
         judges = {**self.judges, **{name: self.mapping[name] for name in JUDGED if name in self.mapping}}
         prompts = tuple(replace(prompt, id=ids[key]) for key, prompt in self.prompts.items())
@@ -254,24 +255,6 @@ class Gathered:
             raise ConfigError(
                 f"--map {name} must name a column of the file, {there}, got {quoted(self.mapping[name][0])}"
             )
-
-
-def _at_step(name: str, step: int | None) -> str:
-    """Prompts come back at every step of a training, each time for another group."""
-    return name if step is None else f"{name} at step {step}"
-
-
-def _apart(names: Sequence[str]) -> list[str]:
-    """``names`` so that none comes twice: ``a``, ``a′``, ``a′2``, ``a′3`` …"""
-    found: dict[str, None] = {}
-    again: Counter[str] = Counter()  # how often each of them was wanted for one more
-    for wanted in names:
-        name = wanted
-        while name in found:
-            again[wanted] += 1
-            name = f"{wanted}′{again[wanted]}" if again[wanted] > 1 else f"{wanted}′"
-        found[name] = None
-    return list(found)
 
 
 def _is_ours(row: Row) -> bool:
