@@ -78,7 +78,7 @@ def figures() -> list[dict[str, str]]:
         costs = json.loads((places.ROOT / COSTS).read_text(encoding="utf-8"))
         local, full = (costs["arms"][f"diffusion_{region}"] for region in ("local", "full"))
         source = f"Measured by: {costs['command']}, on {costs['machine']['threads']} threads"
-        solve = f"to sample a solve at threshold {costs['sampling']['threshold']:g}, on average"
+        solve = f"to sample a solve at threshold {costs['sampling']['threshold']:g}"
         share = percent(local["tokens_forwarded"] / full["tokens_forwarded"])
         found += [
             _figure(seconds(local["seconds_single"]), solve, COSTS, source),
