@@ -56,6 +56,7 @@ class Prompt:
     id: str
     parts: tuple[Part, ...]
     more: Mapping[str, Any] = field(default_factory=dict)
+    step: int | None = None  # of a training, where the file is of several
 
     @property
     def given(self) -> list[Part]:

@@ -240,7 +240,7 @@ class Gathered:
             for name, (key, rollout) in zip(apart(called), self.rollouts, strict=True)
         ]
         judges = {**self.judges, **{name: self.mapping[name] for name in JUDGED if name in self.mapping}}
-        prompts = tuple(replace(prompt, id=ids[key]) for key, prompt in self.prompts.items())
+        prompts = tuple(replace(prompt, id=ids[key], step=steps.get(key)) for key, prompt in self.prompts.items())
         formats = " and ".join(dict.fromkeys(self.formats))
         found = Rollouts(formats, prompts, tuple(rollouts), judges, tuple(self.notes))
         self._check_columns()

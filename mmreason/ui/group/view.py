@@ -57,7 +57,8 @@ def prompt_name(group: Group, number: int) -> str:
         return puzzle_name(problem.task, problem.difficulty, problem.seed)
     prompt = group.rollouts.prompts[number]
     words = next((part.text for part in prompt.given if part.text), "") or prompt.id
-    return one_line(" ".join(words.split()), 80)
+    at = "" if prompt.step is None else f" · step {prompt.step}"
+    return one_line(" ".join(words.split()), 80 - len(at)) + at
 
 
 def shown_text(part: Part) -> str:

@@ -36,7 +36,7 @@ from mmreason.ui.group.detail import segment_detail
 from mmreason.ui.group.gather import group_of
 from mmreason.ui.group.held import Group
 from mmreason.ui.group.look import look_value
-from mmreason.ui.group.view import found_in, group_view
+from mmreason.ui.group.view import found_in, group_view, prompt_name
 from mmreason.ui.group.whatif import push_value, what_if_of
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 
@@ -206,6 +206,7 @@ def test_rollouts_of_a_training_are_grouped_by_step_alike(node, tmp_path):
     first = [("a at step 1", 1), ("b at step 1", 2), ("c", 0)]
     assert named == [*first, ("b at step 2", 2), ("a", 1), ("a at step 2", 1)]
     assert node({"do": "ids", "path": str(path), "name": path.name}) == [name for name, _ in named]
+    assert prompt_name(group, 3).endswith(" · step 2") and "step" not in prompt_name(group, 4)
     assert_answers(node, path, group, questions_of(group))
 
 

@@ -43,7 +43,7 @@ const KNOWN = /** @type {Record<string, string[]>} */ ({
  * @typedef {{
  *   id: string, parts: Part[], rewards: Map<string, number>, success: boolean | null, answer: any, end: string,
  * }} Rollout
- * @typedef {{ id: string, parts: Part[], problem: Json | null }} Prompt
+ * @typedef {{ id: string, parts: Part[], problem: Json | null, step: number | null }} Prompt
  * @typedef {{
  *   format: string, source: string, prompts: Prompt[], rollouts: Rollout[], groups: Rollout[][],
  *   judges: Partial<Record<'text' | 'image', string[]>>, pictures: FilePicture[], sheet: Json | null, notes: string[],
@@ -119,6 +119,7 @@ class Gathered {
       const problem = isOurs && isObject(entry.problem) ? entry.problem : null;
       this.prompts.set(key, {
         id: isOurs ? group || `prompt ${this.prompts.size + 1}` : entry.id,
+        step: null, // of a training, where the file is of several
         parts,
         problem,
         rollouts: [],
@@ -291,12 +292,12 @@ class Gathered {
   opened(name) {
     const { rollouts, judges } = this;
     const hasSteps = new Set(this.steps.values()).size > 1;
-    const ids = [...this.prompts].map(([key, { id }]) => {
-      const step = hasSteps ? (this.steps.get(key) ?? null) : null;
-      return step === null ? id : `${id} at step ${step}`;
-    });
-    const named = apart(ids);
-    const prompts = [...this.prompts.values()].map((prompt, p) => ({ ...prompt, id: named[p] }));
+    const stepped = [...this.prompts].map(([key, prompt]) => ({
+      ...prompt,
+      step: hasSteps ? (this.steps.get(key) ?? null) : null,
+    }));
+    const named = apart(stepped.map(({ id, step }) => (step === null ? id : `${id} at step ${step}`)));
+    const prompts = stepped.map((prompt, p) => ({ ...prompt, id: named[p] }));
     for (const { id, rollouts: members } of prompts) {
       members.forEach((rollout, g) => {
         rollout.id ||= `${id} r${g + 1}`;

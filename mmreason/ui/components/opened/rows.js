@@ -51,14 +51,16 @@ export const numberOf = (picture) => (picture && picture.number >= 0 ? picture.n
  * @param {number} number
  */
 function promptName({ prompts }, number) {
-  const { problem, parts, id } = prompts[number];
+  const { problem, parts, id, step } = prompts[number];
   if (problem) {
-    const { task, difficulty, seed } = problem;
+    const { difficulty, seed } = problem;
+    const task = problem.task.replaceAll('_', ' ');
     if (difficulty === 'custom') return oneLine(`own ${task}`, 80);
     return oneLine(`${task}, ${difficulty}${seed === null || seed === undefined ? '' : `, seed ${seed}`}`, 80);
   }
   const words = parts.find(({ role, text }) => role !== 'system' && text)?.text ?? id;
-  return oneLine(words, 80);
+  const at = step === null ? '' : ` · step ${step}`;
+  return oneLine(words, 80 - at.length) + at;
 }
 
 /**
