@@ -1,25 +1,26 @@
 """Are the pictures that a policy draws used at all?  Its edits, as drawn or replaced, and what the answers are then.
 
 After each turn's edit the policy goes on from one of: its own picture; the canvas as it was before (``hidden``); what
-another problem of the batch shows in those cells (``shuffled``); or a right one (``true``).  A policy whose answers do
-not change does not read its own pictures.  Answers are judged by their words on the finished puzzle, since the canvas
-in between is not what the policy drew.
+another puzzle shows in those cells after as many right turns (``shuffled``); or a right one (``true``).  A policy
+whose answers do not change does not read its own pictures.  Answers are judged by their words on the finished puzzle,
+since the canvas in between is not what the policy drew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from mmreason.errors import ConfigError
-from mmreason.records import ANSWER, EDIT, GRID, NUM_CELLS, Trace
+from mmreason.records import ANSWER, EDIT, GRID, NUM_CELLS, Problem, Trace
 from mmreason.rewards.advice import Codes
 from mmreason.rewards.verify import Verifier
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.rollout import Rollout
-from mmreason.tasks import task_named
+from mmreason.tasks import make_problem, task_named
 
+MOST_ALIKE = 100  # puzzles in a row that look the same
 PICTURES = ("own", "hidden", "shuffled", "true")
 
 
@@ -37,17 +38,30 @@ class Replaced:
         self.pictures = pictures
         self.verifier, self.codes = Verifier(pipe.words, pipe.sheet), Codes(pipe.sheet)
         self.first_code = len(pipe.words)
+        self._others: dict[tuple[Any, ...], Problem] = {}
 
     def __call__(self, rollouts: list[Rollout]) -> None:
-        shown = [rollout.canvas_tokens.copy() for rollout in rollouts]
-        for i, rollout in enumerate(rollouts):
+        for rollout in rollouts:
             cells = list(rollout.segments[-1].cells)
             if self.pictures == "hidden":
                 rollout.redraw(rollout.before[cells].tolist())
             elif self.pictures == "shuffled":
-                rollout.redraw(shown[_another(rollouts, i)][cells].tolist())
+                rollout.redraw(self._of_another(rollout)[cells].tolist())
             elif (right := self._right(rollout)) is not None:
                 rollout.redraw(right[cells].tolist())
+
+    def _of_another(self, rollout: Rollout) -> np.ndarray:
+        """The canvas of the next other puzzle of its kind, after as many right turns; it depends on no batch."""
+        problem, turn = rollout.problem, rollout.segments[-2].turn
+        key = (problem.task, problem.difficulty, problem.seed, problem.split, problem.index)
+        if key not in self._others:
+            self._others[key] = _another(problem)
+        other = self._others[key]
+        task = task_named(other.task)
+        steps = task.demonstrate(other.spec).steps[:turn] if task.demonstrates else ()
+        codes = self.codes.of(other, steps[-1].canvas if steps else other.canvas)
+        assert codes is not None, "a right canvas can be drawn"
+        return np.array(codes) + self.first_code
 
     def _right(self, rollout: Rollout) -> np.ndarray | None:
         """The canvas after a right edit of the region, else as the thought says; None where it says nothing."""
@@ -63,12 +77,14 @@ class Replaced:
         return None if codes is None else np.array(codes) + self.first_code
 
 
-def _another(rollouts: Sequence[Rollout], i: int) -> int:
-    """The next rollout of another problem, of the same task if there is one; ``i`` itself if it is alone."""
-    others = [(i + k) % len(rollouts) for k in range(1, len(rollouts))]
-    others = [j for j in others if rollouts[j].problem is not rollouts[i].problem]
-    same = [j for j in others if rollouts[j].problem.task == rollouts[i].problem.task]
-    return (same or others or [i])[0]
+def _another(problem: Problem) -> Problem:
+    """The next problem by index that looks unlike ``problem``; raises ConfigError where many in a row do not."""
+    first = 1 + (problem.index or 0)
+    for index in range(first, first + MOST_ALIKE):
+        other = make_problem(problem.task, problem.difficulty, problem.seed or 0, problem.split or "test", index)
+        if not np.array_equal(other.canvas, problem.canvas):
+            return other
+    raise ConfigError(f"pictures shuffled must be of a task with different pictures, got {problem.task}")
 
 
 def says_the_answer(trace: Trace) -> bool:

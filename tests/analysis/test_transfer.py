@@ -82,6 +82,15 @@ def test_the_shipped_policy_reads_its_own_pictures(base):
     assert found["own"]["pictures"] == "own" and found["own"]["ci95_method"].startswith("Wilson")
 
 
+@pytest.mark.parametrize("pictures", ["hidden", "shuffled", "true"])
+def test_replaced_pictures_do_not_depend_on_the_batch(base, pictures):
+    """A puzzle alone in its batch is given another one's picture, too."""
+    found = [evaluate(base, ["maze"], ["medium"], 5, 0, HOT, size, pictures=pictures) for size in (1, 5)]
+    assert found[0]["says_answer"] == found[1]["says_answer"]
+    if pictures == "shuffled":
+        assert found[0]["says_answer"]["mean"] < 0.5
+
+
 def test_pass_at_k_rolls_out_each_problem_that_often_and_rises_with_k(base):
     found = evaluate(base, ["sudoku"], ["easy"], 4, 0, SamplingConfig(temperature=1.5, max_turns=4), pass_at=(4, 1, 2))
     rates = [found["pass_at"][str(k)]["success"]["mean"] for k in (1, 2, 4)]
