@@ -26,12 +26,9 @@ def _around_block(text: str, name: str) -> tuple[str, str] | None:
     return (before + start, end + after) if end else None
 
 
-def check_readme(path: str, *names: str, default: str | None = None) -> None:
-    """Refuse a README that is not there or lacks a block of ``names``; raises ConfigError.
-
-    The ``default`` page is let be: it may be of another checkout, or not here.
-    """
-    if path == default:
+def check_readme(path: str | None, *names: str) -> None:
+    """Refuse a README that was asked for and is not there or lacks a block of ``names``; raises ConfigError."""
+    if path is None:
         return
     text = README.text(README.read(path), path)
     for name in names:
@@ -39,9 +36,9 @@ def check_readme(path: str, *names: str, default: str | None = None) -> None:
             raise ConfigError(f"README {quoted(path)} must have the block <!-- {name} --> … <!-- /{name} -->")
 
 
-def update_readme(path: str | Path, blocks: Mapping[str, str]) -> None:
+def update_readme(path: str | Path | None, blocks: Mapping[str, str]) -> None:
     """Replace ``blocks`` (name → content) of the README at ``path``, where it and they exist."""
-    if os.path.isfile(path):
+    if path is not None and os.path.isfile(path):
         text = README.text(README.read(path), str(path))
         for name, content in blocks.items():
             text = replace_block(text, name, content)

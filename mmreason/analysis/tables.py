@@ -188,6 +188,7 @@ GAIN_WORDS = {
     "gain_factorized_trace_over_joint_trace": "factorized over joint by trace, all else alike",
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, all else alike",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
+    "gain_joint_turn_over_joint_trace": "joint by turn over joint by trace",
     "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+.1%})",
     "gain_joint_over_base": "joint by {granularity} over the start",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},

@@ -57,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results file (default: assets/results/compute.json; beside it, with --shape compute_dimoo.json and with "
         "--bidirectional compute_bidirectional.json)",
     )
-    parser.add_argument("--readme", default=ANALYSIS_PAGE, metavar="FILE", help="page whose table is replaced")
+    parser.add_argument(
+        "--readme",
+        metavar="FILE",
+        help=f"page whose table is replaced (default: {ANALYSIS_PAGE}, where the results go to their usual file)",
+    )
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -69,7 +73,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.evaluate import check_choice
     from mmreason.analysis.tables import attention_table, cost_table
     from mmreason.commands._options.checkpoint import load_pipeline
-    from mmreason.commands._options.files import check_files
+    from mmreason.commands._options.files import check_files, page_of
     from mmreason.disk import write_json
     from mmreason.tasks import TASKS
 
@@ -77,15 +81,16 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.bidirectional is not None:
         compared, block, table = _with_bidirectional, "compute_bidirectional", attention_table
     command = again("compute", add_arguments, args, "problems", "seed", "difficulty")
-    args.output = args.output or f"assets/results/{block}.json"
+    usual = f"assets/results/{block}.json"
+    args.output = args.output or usual
     args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_files({"--output": args.output, "--readme": args.readme})
-    check_readme(args.readme, block, default=ANALYSIS_PAGE)
+    check_readme(args.readme, block)
     use_threads(args.threads)
     result = compared(args, load_pipeline(args.checkpoint)) | {"command": command}
     write_json(args.output, result, indent=1)
-    update_readme(args.readme, {block: table(result)})
+    update_readme(page_of(args.readme, ANALYSIS_PAGE, is_usual=args.output == usual), {block: table(result)})
     return result
 
 

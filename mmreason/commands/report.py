@@ -14,6 +14,7 @@ from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.places import CHECKPOINTS_PAGE
 
 HELP = "evaluate a checkpoint and write assets/results/evaluate.json and its model card"
+RESULTS = "assets/results/evaluate.json"
 MAX_BYTES = 8 * 2**20  # of a file that it reads
 
 
@@ -25,8 +26,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.SEED, 0)
     add_number(parser, limits.TEMPERATURE, 1.0)
     parser.add_argument("--history", metavar="FILE", help="Markdown for the card's section on training")
-    parser.add_argument("--readme", default=CHECKPOINTS_PAGE, metavar="FILE", help="page whose table is replaced")
-    parser.add_argument("--results", default="assets/results/evaluate.json", metavar="FILE")
+    parser.add_argument(
+        "--readme",
+        metavar="FILE",
+        help=f"page whose table is replaced (default: {CHECKPOINTS_PAGE}, where the results go to their usual file)",
+    )
+    parser.add_argument("--results", default=RESULTS, metavar="FILE")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.analysis.evaluate import evaluate
     from mmreason.analysis.tables import success_table
     from mmreason.commands._options.checkpoint import checkpoint_name, load_pipeline
-    from mmreason.commands._options.files import check_files
+    from mmreason.commands._options.files import check_files, page_of
     from mmreason.disk import write_json, write_whole
     from mmreason.errors import ConfigError
     from mmreason.handed import Handed
@@ -61,7 +66,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     others()  # what is wrong with it is said before anything is solved
     name = checkpoint_name(args.checkpoint)
-    check_readme(args.readme, f"success:{name}", default=CHECKPOINTS_PAGE)
+    check_readme(args.readme, f"success:{name}")
     pipe = load_pipeline(args.checkpoint)
     config = pipe.scheduler.sampling_config(temperature=args.temperature)
     by_difficulty = {}
@@ -81,7 +86,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     if args.history:
         result["history"] = args.history
     write_json(args.results, others() | {name: result}, indent=1)  # as they are by now
-    update_readme(args.readme, {f"success:{name}": success_table(by_difficulty)})
+    page = page_of(args.readme, CHECKPOINTS_PAGE, is_usual=args.results == RESULTS)
+    update_readme(page, {f"success:{name}": success_table(by_difficulty)})
     parameters = sum(p.numel() for p in pipe.transformer.parameters())
     card = model_card(name, result, parameters, history, pipe.transformer.config)
     write_whole(Path(args.checkpoint) / "README.md", card.encode())

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from mmreason.commands._options.files import check_files
+from mmreason.commands._options.files import check_files, page_of
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.threads import add_threads, use_threads
 from mmreason.limits import Number, Whole
@@ -33,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work", metavar="DIR", help="run directories (default: in runs)")
     parser.add_argument("--out", metavar="FILE", help="the comparison (default: in assets/results)")
     parser.add_argument("--ship", metavar="DIR", help="also copy joint's and factorized's median checkpoints there")
-    parser.add_argument("--readme", default=ANALYSIS_PAGE, metavar="FILE", help="page whose table is replaced")
+    parser.add_argument(
+        "--readme",
+        metavar="FILE",
+        help=f"page whose table is replaced (default: {ANALYSIS_PAGE}, where the results go to their usual file)",
+    )
     add_threads(parser)
 
 
@@ -44,6 +48,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     check_files({"--out": args.out, "--readme": args.readme})
     if args.ship and args.only:
         raise ConfigError("--ship is of all runs of an arm, and not with --only")
+    if args.summary and args.only:
+        raise ConfigError("--summary runs nothing, and not with --only")
+    if args.plan and (args.ship or args.summary):
+        raise ConfigError("--plan only says what there is, and not with --ship or --summary")
     if args.setup is not None:
         return _setup(args)
     if args.beside != 1 or args.deadline:
@@ -69,7 +77,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     names_in(results, "--results")
     comparison = Reproduction(protocol, results, work, line.close)
     if not args.quick:  # whose table is on no page
-        check_readme(args.readme, name, *FROM_ALL, default=ANALYSIS_PAGE)
+        check_readme(args.readme, name, *FROM_ALL)
     runs = planned_runs(protocol)
     names = [run.name for run in runs]
     for only in args.only or []:
@@ -127,7 +135,7 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
     setup, line = SETUPS[args.setup], ProgressLine("step", sys.stderr)
     results, work = args.results or f"{FOLDER}/{setup.name}", args.work or f"runs/setup-{setup.name}"
     names_in(results, "--results")
-    check_readme(args.readme, f"setup:{setup.name}", *FROM_ALL, default=ANALYSIS_PAGE)
+    check_readme(args.readme, f"setup:{setup.name}", *FROM_ALL)
     kept = _kept(args.out or OUT)
     series = Series(setup, results, work, line.close)
     for only in args.only or []:
@@ -162,12 +170,13 @@ def _setup(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _kept(out: str) -> dict[str, Any]:
-    """The comparison that is at ``out``, if one is; raises ConfigError."""
+    """The comparison that is at ``out``, else the one of the repository, if there is any; raises ConfigError."""
     from mmreason.analysis.results_file import MAX_BYTES
     from mmreason.errors import ConfigError
     from mmreason.handed import Handed
 
-    found = Handed("comparison", MAX_BYTES, ConfigError).load(out) if Path(out).exists() else {}
+    at = out if Path(out).exists() else OUT
+    found = Handed("comparison", MAX_BYTES, ConfigError).load(at) if Path(at).exists() else {}
     if not isinstance(found, dict):
         raise ConfigError(f"--out must be a comparison, a JSON object, or not be there, got {out!r}")
     return found
@@ -176,7 +185,7 @@ def _kept(out: str) -> dict[str, Any]:
 def _write(args: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
     """Write the comparison, with the relation that follows from all of it, and its tables; returns it.
 
-    Of runs that are kept elsewhere, only the file that was asked for is written.
+    Of runs that are kept elsewhere, and into another file, only what was asked for is written.
     """
     from mmreason.analysis.blocks import update_readme
     from mmreason.analysis.comparison.relation import relation
@@ -187,8 +196,7 @@ def _write(args: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
     tables = comparison_tables(result)
     if args.out or not args.results:
         write_json(args.out or OUT, result, indent=1)
-    if not args.results:
-        update_readme(args.readme, tables)
+    update_readme(page_of(args.readme, ANALYSIS_PAGE, is_usual=not args.results and args.out in (None, OUT)), tables)
     return result
 
 

@@ -25,6 +25,7 @@ GAINS = {  # name: (second, first) by key
     "gain_factorized_trace_over_joint_trace": ("factorized_trace", "joint_trace"),
     "gain_factorized_turn_over_joint_turn": ("factorized_turn", "joint_turn"),
     "gain_factorized_turn_over_joint_trace": ("factorized_turn", "joint_trace"),
+    "gain_joint_turn_over_joint_trace": ("joint_turn", "joint_trace"),
 }
 AGAINST_JOINT = (*CONTROLS, WHITENED, TO_GO)  # arms that are set against joint of the same granularity
 SEPARATE, UNIFIED = "factorized_trace", "joint_pooled_trace"  # as theirs

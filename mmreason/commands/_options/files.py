@@ -27,6 +27,11 @@ def check_files(written: Mapping[str, str | None], read: Mapping[str, str | None
         seen[place] = option
 
 
+def page_of(given: str | None, usual: str, *, is_usual: bool) -> str | None:
+    """The page whose table follows from a result: as ``given``, else the ``usual`` one of a result that is, too."""
+    return usual if given is None and is_usual else given
+
+
 def _is_special(path: str) -> bool:
     """A device or a pipe, which takes what two have to say."""
     try:

@@ -21,7 +21,9 @@ from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import SETUPS, SHIPPED, Arm, P
 from mmreason.analysis.statistics import t_interval
 from mmreason.analysis.tables import gains_of, gains_table, readings_of, setup_table
+from mmreason.commands.reproduce import OUT
 from mmreason.errors import ConfigError
+from mmreason.places import ANALYSIS_PAGE, ROOT
 from mmreason.sampling.config import SamplingConfig
 from tests.helpers.learning import fresh_pipe
 
@@ -32,6 +34,7 @@ SAMPLING = SamplingConfig(num_steps=1, region="full")
 
 
 def test_what_is_registered_is_what_stands_in_the_code():
+    assert registry.registered().keys() == SETUPS.keys()
     for name, noted in registry.registered().items():
         assert noted["digest"] == SETUPS[name].digest and len(noted["commit"]) == 40
 
@@ -416,6 +419,15 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
 # The command
 
 
+def test_a_summary_into_another_file_is_the_one_that_is_shipped_and_changes_no_page(tmp_path):
+    """Of all run files that are there: what is published is what they say."""
+    page, out = ROOT / ANALYSIS_PAGE, tmp_path / "new.json"
+    before = page.read_bytes()
+    assert main(["reproduce", "--setup", "P", "--summary", "--out", str(out)]) == 0
+    assert json.loads(out.read_text()) == json.loads((ROOT / OUT).read_text())
+    assert page.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -423,6 +435,8 @@ def test_processes_beside_each_other_carry_out_a_whole_set_up(tiny, tmp_path):
         (["--setup", "P", "--quick"], "--quick is of the comparison without a --setup"),
         (["--setup", ""], "--setup must be one of P"),
         (["--setup", "P", "--only", "start-100", "--ship", "here"], "--ship is of all runs of an arm"),
+        (["--setup", "P", "--only", "start-100", "--summary"], "--summary runs nothing, and not with --only"),
+        (["--setup", "P", "--plan", "--ship", "here"], "--plan only says what there is, and not with --ship"),
         (["--setup", "P", "--out", "README.md", "--readme", "README.md"], "--readme must be another file than --out"),
         (["--setup", "P", "--summary", "--out", "README.md"], "README.md' is not JSON"),
         (["--setup", "P", "--only", "joint-trace-1"], "--only must be of the set-up's runs"),
