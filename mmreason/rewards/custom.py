@@ -31,6 +31,8 @@ RewardFunction = Callable[[Trace], Scores]
 AT_ONCE = 32  # awaited scores
 COMPONENT = "rewards/"  # begins the component that a reward's score is
 
+_BESIDE, _LOOP = ThreadPoolExecutor(1, "awaited-scores"), asyncio.Runner()  # one of each for the process
+
 
 @dataclass(frozen=True, slots=True)
 class Reward:
@@ -145,13 +147,11 @@ def _tried(reward: Reward, trace: Trace) -> Any:
 
 
 def _awaited(given: Coroutine[Any, Any, Any]) -> Any:
-    """What ``given`` comes to; where a loop runs already, as in a notebook, in a thread beside it."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(given)
-    with ThreadPoolExecutor(1) as beside:
-        return beside.submit(asyncio.run, given).result()
+    """What ``given`` comes to, on a loop that lives on, so that a client keeps its connections from step to step.
+
+    It runs in a thread of its own, for where one runs here already, as in a notebook.
+    """
+    return _BESIDE.submit(_LOOP.run, given).result()
 
 
 async def _one(given: Awaitable[Any]) -> Any:
@@ -166,11 +166,17 @@ async def _together(reward: Reward, given: Sequence[Any], traces: Sequence[Trace
         async with some:
             try:
                 return await each if inspect.isawaitable(each) else each
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 reason = f"{type(error).__name__}: {error}"
                 raise RewardError(f"reward {reward.name} failed{_on(trace)}: {reason}") from error
 
-    return list(await asyncio.gather(*(one(each, trace) for each, trace in zip(given, traces, strict=True))))
+    tasks = [asyncio.ensure_future(one(each, trace)) for each, trace in zip(given, traces, strict=True)]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _scores(given: Any, name: str, trace: Trace) -> list[float | None]:

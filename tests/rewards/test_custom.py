@@ -255,6 +255,48 @@ def test_an_async_reward_judges_where_a_loop_runs_already(trace):
     assert rewards(run_apart(cell())) == [1.5, 0.5, 0.5]
 
 
+def test_a_client_of_an_async_reward_keeps_its_connection_from_step_to_step(trace):
+    seen, connection = [], []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(writer)
+        while line := await reader.readline():
+            writer.write(line)
+
+    async def judge(trace: Trace) -> list[float]:
+        if not connection:
+            server = await asyncio.start_server(answer, "127.0.0.1", 0)
+            connection.extend(await asyncio.open_connection(*server.sockets[0].getsockname()))
+        reader, writer = connection
+        writer.write(b"0.5\n")
+        return [float(await reader.readline())] * len(trace.segments)
+
+    for _ in range(3):
+        assert rewards(add_rewards(trace, [judge])) == [1.5, 0.5, 0.5]
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("error", [TimeoutError("no answer"), SystemExit(3)])
+def test_the_awaited_scores_of_a_step_end_with_it_and_the_next_step_is_judged(trace, error):
+    fails, dropped = [True], []
+
+    async def judge(trace: Trace) -> list[float]:
+        if fails and fails.pop():
+            await asyncio.sleep(0)
+            raise error
+        try:
+            await asyncio.sleep(0.01 if dropped else 60)
+        except asyncio.CancelledError:
+            dropped.append(trace)
+            raise
+        return [0.5] * len(trace.segments)
+
+    with pytest.raises(RewardError, match=rf"reward judge failed on .*: {type(error).__name__}"):
+        add_rewards_to([trace] * 3, [judge])
+    assert len(dropped) == 2
+    assert [rewards(each) for each in add_rewards_to([trace] * 3, [judge])] == [[1.5, 0.5, 0.5]] * 3
+
+
 def test_a_batched_reward_is_given_all_traces_in_one_call(trace):
     calls = []
 
