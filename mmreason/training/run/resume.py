@@ -19,8 +19,8 @@ Differences = dict[str, tuple[Any, Any]]  # field → stored, given
 def differences(config: Any, stored: Mapping[str, Any]) -> Differences:
     """Fields of dataclass ``config`` that ``stored``, its JSON at another time, has with other values.
 
-    What ``stored`` lacks is of a version before the field and counts as the default; what it has more, of a later
-    one, is nothing to compare with.
+    Weights by name are others in another order, by which problems are drawn.  What ``stored`` lacks is of a version
+    before the field and counts as the default; what it has more, of a later one, is nothing to compare with.
     """
     found: Differences = {}
     for each in fields(config):
@@ -31,9 +31,9 @@ def differences(config: Any, stored: Mapping[str, Any]) -> Differences:
             found |= {f"{each.name}.{name}": values for name, values in inside.items()}
             continue
         default = each.default_factory() if each.default_factory is not MISSING else each.default
-        before = stored.get(each.name, None if default is MISSING else default)
-        if _plain(now) != _plain(before):
-            found[each.name] = (_plain(before), _plain(now))
+        before, now = _plain(stored.get(each.name, None if default is MISSING else default)), _plain(now)
+        if before != now or (isinstance(now, dict) and list(before) != list(now)):
+            found[each.name] = (before, now)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, replace
 
@@ -9,7 +10,8 @@ import pytest
 
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.rewards.assignment import AssignmentConfig
-from mmreason.training.rl.config import LossConfig
+from mmreason.training.rl.config import GRPOConfig, LossConfig
+from mmreason.training.rl.grpo import step_problems
 from mmreason.training.run.resume import check_resumable, differences, write_settings
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import PretrainConfig
@@ -30,6 +32,11 @@ def settings_in(run: RunDirectory) -> dict:
 
 def put(run: RunDirectory, settings: object) -> None:
     (run.path / "config.json").write_text(json.dumps(settings))
+
+
+def drawn(config: GRPOConfig) -> list[tuple[str, str]]:
+    problems = [problem for step in range(4) for problem, _ in step_problems(config, step)]
+    return [(problem.task, problem.difficulty) for problem in problems]
 
 
 def test_the_same_settings_go_on(run):
@@ -54,6 +61,21 @@ def test_other_settings_are_refused_and_each_is_named_with_both_values(run, chan
         check_resumable(run, config(**changes), {}, done=2)
     with pytest.raises(ConfigError, match=r"checkpoint \(there aaaa, now bbbb\)"):
         check_resumable(run, config(), {"checkpoint": "bbbb"}, done=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "names"), [("tasks", ("maze", "sudoku")), ("difficulties", ("easy", "medium", "hard"))]
+)
+def test_weights_in_another_order_are_other_settings_for_they_draw_other_problems(run, name, names):
+    for there, now in itertools.product(itertools.permutations(names), repeat=2):
+        before, given = (config(**{name: dict.fromkeys(order, 1.0)}) for order in (there, now))
+        put(run, asdict(before))
+        if there == now:
+            check_resumable(run, given, {}, done=2)
+            continue
+        assert drawn(before) != drawn(given)
+        with pytest.raises(ConfigError, match=rf"{name} \(there \{{'{there[0]}.*, now \{{'{now[0]}.*\}}\)"):
+            check_resumable(run, given, {}, done=2)
 
 
 def test_when_to_save_tell_and_measure_may_change_and_so_may_an_end_that_changes_no_step_before(run):
