@@ -21,7 +21,7 @@ import numpy as np
 
 from mmreason.errors import ConfigError, RewardError
 from mmreason.limits import REWARD_WEIGHT
-from mmreason.own_code import module_of
+from mmreason.own_code import file_fingerprint, module_of
 from mmreason.records import MAX_REWARD, Segment, Trace, Verdict
 from mmreason.rewards.verify import NOTHING_TO_SAY
 
@@ -54,10 +54,19 @@ class Reward:
 
     @property
     def source(self) -> str:
-        """As ``--reward`` has it; of a callable without a name, its class."""
-        named = self.function if hasattr(self.function, "__qualname__") else type(self.function)
+        """As ``--reward`` has it."""
         weight = "" if self.weight == 1 else f"={self.weight:g}"
-        return (self.path or f"{named.__module__}:{named.__qualname__}") + weight
+        return (self.path or f"{self._named.__module__}:{self._named.__qualname__}") + weight
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the file in which it is written."""
+        return file_fingerprint(self._named)
+
+    @property
+    def _named(self) -> Any:
+        """The function, or the class of a callable without a name."""
+        return self.function if hasattr(self.function, "__qualname__") else type(self.function)
 
 
 def load_reward(path: str) -> Reward:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,7 @@ import numpy as np
 
 from mmreason.disk import one_line
 from mmreason.errors import MMReasonError, TaskError
-from mmreason.own_code import module_of
+from mmreason.own_code import file_fingerprint, module_of
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, register
 from mmreason.tasks.dataset.task import DataTask
@@ -66,6 +66,15 @@ def add(task: Task, source: str) -> str:
 def source_of(name: str) -> str:
     """As a command line has the task called ``name``."""
     return _SOURCES.get(name, name)
+
+
+def fingerprints(names: Iterable[str]) -> dict[str, str]:
+    """What each task of one's own among ``names`` consists of: a dataset's rows, or the file of its code."""
+    own = {name: TASKS[name] for name in names if name in _SOURCES}
+    return {
+        name: task.rows.fingerprint if isinstance(task, DataTask) else file_fingerprint(type(task))
+        for name, task in own.items()
+    }
 
 
 def _found(text: str) -> Task:

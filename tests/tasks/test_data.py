@@ -215,6 +215,35 @@ def folder_of(folder: Path, rows: list[Any]) -> Path:
 
 GOOD: dict[str, Any] = {"image": "a.png", "prompt": "What is it?", "answer": "grey"}
 EDITED = GOOD | {"target": "b.jpg", "region": [[0, 0, 10, 10]]}
+CHANGES: tuple[dict[str, Any], ...] = (
+    {"image": "b.jpg"},
+    {"prompt": "what is it now?"},
+    {"prompt": "What is it"},  # the same words, but not as a public checkpoint reads them
+    {"answer": "grey now"},
+    {"target": "a.png"},
+    {"region": [[0, 0, 10, 11]]},
+    {"reward": "contains"},
+    {"choices": ["grey", "red"], "reward": "choice"},
+    {"answer": "3", "tolerance": 1},
+)
+
+
+def test_a_dataset_is_known_by_all_that_its_rows_say_and_not_by_its_place(tmp_path):
+    rows = [EDITED, GOOD | {"prompt": "And this?"}]
+    others = [[EDITED | change, rows[1]] for change in CHANGES]
+    others += [rows[:1], rows[1:], rows[::-1], [*rows, GOOD | {"prompt": "And that?"}]]
+    found = [Dataset(folder_of(tmp_path / str(n), each)).fingerprint for n, each in enumerate([rows, *others])]
+    assert len(set(found)) == len(found)
+    again = folder_of(tmp_path / "again", rows)
+    assert Dataset(again).fingerprint == found[0]
+    Image.new("RGB", (40, 20), "#d03040").save(again / "b.jpg")
+    assert Dataset(again).fingerprint not in found
+    assert (
+        Dataset(write_shapes(tmp_path / "lines", 4)).fingerprint
+        == Dataset(write_shapes(tmp_path / "parquet", 4, parquet=True)).fingerprint
+    )
+
+
 BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
     "no JSON": ("{", "data.jsonl line 2: "),
     "a list": ("[1]", "data.jsonl line 2: must be a JSON object, got list"),

@@ -14,6 +14,7 @@ from mmreason.tasks import TASKS, make_problem, own
 from mmreason.traces.convert import foreign_trace
 from mmreason.traces.file import save
 from mmreason.ui.host.own_tasks import add_host_tasks
+from tests.helpers.shapes import write_shapes
 
 STONES = Path(__file__).parent.parent / "helpers" / "stones.py"
 
@@ -38,6 +39,16 @@ def test_a_file_names_a_task_which_is_known_by_its_name_from_then_on(tmp_path):
     assert own.known("pebbles") == "pebbles" and own.source_of("pebbles") == f"{path}:Stones"
     assert make_problem("pebbles", "easy", 3).task == "pebbles"
     assert own.known("maze") == "maze" and own.source_of("maze") == "maze"
+
+
+def test_a_task_of_ones_own_is_known_by_its_rows_or_by_its_file(tmp_path):
+    path = written(tmp_path)
+    names = [own.known(f"{path}:Stones"), own.known(f"data:{write_shapes(tmp_path / 'shapes', 4)}"), "maze"]
+    before = own.fingerprints(names)
+    assert list(before) == names[:2] and own.fingerprints(names) == before
+    path.write_text(f"{path.read_text()}# another line\n")
+    after = own.fingerprints(names)
+    assert before["pebbles"] != after["pebbles"] and before["shapes"] == after["shapes"]
 
 
 def test_an_installed_package_offers_a_task_by_an_entry_point(tmp_path, monkeypatch):

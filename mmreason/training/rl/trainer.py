@@ -26,6 +26,7 @@ from mmreason.records import Trace, mean_rewards
 from mmreason.rewards.custom import Reward, RewardFunction, as_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
+from mmreason.tasks.own import fingerprints
 from mmreason.training.hardware import is_shared, processes
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.grpo import GRPO, Rollouts
@@ -63,7 +64,12 @@ class Trainer:
             self.pipe.to(self.accelerator.device)
         elif isinstance(pipe, InterleavedReasoningPipeline):
             raise ConfigError("processes must hold the whole model each for checkpoints of our own, got FSDP")
-        self.origin: dict[str, Any] = {"rewards": [as_reward(each).source for each in reward_functions]}
+        rewards = [as_reward(each) for each in reward_functions]
+        self.origin: dict[str, Any] = {
+            "rewards": [reward.source for reward in rewards],
+            "reward_fingerprints": {reward.name: reward.fingerprint for reward in rewards},
+            "task_fingerprints": fingerprints(config.tasks),
+        }
         if self.accelerator.is_main_process:  # who alone reads and writes the settings
             self.origin["checkpoint"] = pipe.current_fingerprint()
         self.adapter = None

@@ -42,15 +42,15 @@ def check_resumable(
 ) -> None:
     """Refuse to go on in ``run`` with other settings than its own; raises ConfigError or CheckpointError.
 
-    ``more`` are settings beside ``config``, compared where they were stored.  The number of steps may be another if
-    it is no less than the ``done`` ones and their learning rates would have been the same.
+    ``more`` are settings beside ``config``, compared where they were stored, mappings value by value.  The number of
+    steps may be another if it is no less than the ``done`` ones and their learning rates would have been the same.
     """
     stored = stored_settings(run)
     name = next(each.name for each in fields(config) if each.name in ("steps", "max_steps"))
     if not isinstance(stored.get(name), int):
         raise CheckpointError(f"{CONFIG_FILE} in {str(run.path)!r} must hold a run's settings, {name} among them")
     found = differences(config, stored)
-    found |= {name: (stored[name], value) for name, value in more.items() if name in stored and stored[name] != value}
+    found |= _others(more, stored)
     steps = getattr(config, name)
     if steps < done:
         raise ConfigError(f"{name} must be at least the {done} that {str(run.path)!r} has done already, got {steps}")
@@ -62,6 +62,18 @@ def check_resumable(
             f"output {str(run.path)!r} holds a run with other settings: {', '.join(wrong)}; "
             "--resume needs the same, --overwrite or another folder starts anew"
         )
+
+
+def _others(more: Mapping[str, Any], stored: Mapping[str, Any]) -> Differences:
+    """Those of ``more`` that ``stored`` has with other values."""
+    found: Differences = {}
+    for name, now in more.items():
+        before = stored.get(name, now)
+        if isinstance(now, Mapping) and isinstance(before, Mapping):
+            found |= {f"{name}.{inner}": values for inner, values in _others(now, before).items()}
+        elif before != now:
+            found[name] = (before, now)
+    return found
 
 
 def _same_rates(one: Any, other: Any, done: int) -> bool:

@@ -21,6 +21,7 @@ from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.rollout import Unit, words_in
 from mmreason.sampling.views.sampler import alphabets
 from mmreason.sampling.views.scoring import log_likelihood
+from mmreason.tasks.own import fingerprints
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import ColdStartConfig
 from mmreason.training.supervised.lessons import lesson_batch
@@ -141,7 +142,7 @@ def cold_start(
         return run_supervised(
             run,
             config,
-            {"checkpoint": fingerprint},
+            {"checkpoint": fingerprint, "task_fingerprints": fingerprints(config.lessons.tasks)},
             state,
             steps=state.steps,
             export=pipe.save_pretrained,

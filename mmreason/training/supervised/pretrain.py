@@ -39,6 +39,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline, fingerprint
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler, positions_to_commit
 from mmreason.sampling.unmask import log_distribution
 from mmreason.tasks import TASKS, atlas, demonstrated, make_problem, num_hints
+from mmreason.tasks.own import fingerprints
 from mmreason.tasks.task import NO_HINT
 from mmreason.training.hardware import half_precision
 from mmreason.training.run.rundir import RunDirectory
@@ -352,6 +353,7 @@ def pretrain(
     started_from = {
         "checkpoint": fingerprint_of(policy, vqvae) if of_checkpoint else None,
         "image_tokenizer": fingerprint_of(vqvae),
+        "task_fingerprints": fingerprints(corpus.tasks),
     }
     made.attention, made.turn = corpus.attention, corpus.turn
     if corpus.turn == "joint":

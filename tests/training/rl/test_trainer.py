@@ -16,6 +16,7 @@ import torch
 from mmreason.__main__ import main
 from mmreason.errors import CheckpointError, ConfigError, TaskError
 from mmreason.rewards.assignment import AssignmentConfig
+from mmreason.rewards.custom import load_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.training.hardware import half_precision
 from mmreason.training.rl.config import LossConfig
@@ -220,6 +221,28 @@ def test_a_resumed_run_with_other_settings_is_refused_and_left_as_it_is(tmp_path
     with pytest.raises(ConfigError, match=r"rewards \(there \['tests.helpers.learning:even_tokens'\], now \[\]\)"):
         Trainer(fresh_pipe(), config(), RunDirectory(tmp_path)).train(resume=True)
     assert ((tmp_path / "config.json").read_bytes(), rows_in(tmp_path)) == before
+
+
+def test_a_run_does_not_go_on_with_an_edited_reward_or_a_task_of_the_same_name(tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text("def length(trace):\n    return [float(len(s.tokens)) for s in trace.segments]\n")
+
+    def resumed(tasks: dict[str, str]) -> dict:
+        monkeypatch.setattr("mmreason.training.rl.trainer.fingerprints", lambda _: tasks)
+        run, rewards = RunDirectory(tmp_path / "run"), [load_reward(f"{file}:length")]
+        return Trainer(fresh_pipe(), config(max_steps=1), run, reward_functions=rewards).train(resume=True)
+
+    assert resumed({"puz": "1a"})["resumed_from"] is None
+    assert resumed({"puz": "1a"})["resumed_from"] == 1
+    with pytest.raises(ConfigError, match=r"task_fingerprints\.puz \(there 1a, now 2b\)"):
+        resumed({"puz": "2b"})
+    file.write_text(file.read_text().replace("float", "2 * float"))
+    with pytest.raises(ConfigError, match=r"reward_fingerprints\.length \(there \w{12}, now \w{12}\)"):
+        resumed({"puz": "1a"})
+    settings = json.loads((tmp_path / "run" / "config.json").read_text())
+    kept = {name: value for name, value in settings.items() if not name.endswith("_fingerprints")}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(kept))  # as an earlier version has it
+    assert resumed({"puz": "2b"})["resumed_from"] == 1
 
 
 def test_a_run_leaves_what_every_other_command_reads(tmp_path):

@@ -78,6 +78,15 @@ def test_weights_in_another_order_are_other_settings_for_they_draw_other_problem
             check_resumable(run, given, {}, done=2)
 
 
+def test_what_the_run_came_from_is_compared_one_by_one_and_only_where_it_was_stored(run):
+    more = {"came_from": {"gems": "1a", "puz": "2b"}, "checkpoint": "aaaa"}
+    write_settings(run, config(), more, resumed=False)
+    check_resumable(run, config(), more | {"rewards": {"length": "3c"}}, done=2)
+    check_resumable(run, config(), {"came_from": {"gems": "1a", "of_later": "4d"}}, done=2)
+    with pytest.raises(ConfigError, match=r"other settings: came_from\.puz \(there 2b, now 9f\); --resume"):
+        check_resumable(run, config(), {"came_from": {"gems": "1a", "puz": "9f"}}, done=2)
+
+
 def test_when_to_save_tell_and_measure_may_change_and_so_may_an_end_that_changes_no_step_before(run):
     check_resumable(run, config(save_steps=7, logging_steps=2, eval_steps=9, eval_problems=8), {}, done=2)
     check_resumable(run, config(max_steps=50), {}, done=2)
