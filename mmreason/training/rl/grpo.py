@@ -297,22 +297,20 @@ class GRPO:
         return metrics | {"train_flops": total["flops"]}
 
     def rollout_metrics(self, rollouts: Rollouts) -> dict[str, Any]:
-        """Means over all processes of rewards, success, spread and interference."""
+        """Of the groups of all processes means of rewards, success and spread, and their interference."""
         rows: list[dict[str, Any]] = []
         images: list[float] = []  # traces whose edits are all null have no image reward
         config = self.config.assignment
         for group, advantages in zip(rollouts.groups, rollouts.advantages, strict=True):
             images += [image for _, image in scores_of(group, config) if image is not None]
-            rows.append(
-                metrics_of(group, advantages, config)
-                | {"rollout_flops": sum(trace.cost.flops for trace in group)}
-                | interference([advantages])
-            )
+            row = metrics_of(group, advantages, config)
+            rows.append(row | {"rollout_flops": sum(trace.cost.flops for trace in group)})
         rows, images = gather_object(rows), gather_object(images)
         means: dict[str, float | None] = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
         means["rewards/image/mean"] = sum(images) / len(images) if images else None
         flops = sum(row["rollout_flops"] for row in rows) + sum(gather_object([rollouts.dropped_flops]))
-        means |= {"rollout_flops": flops, **self._own_rewards(rollouts)}
+        means |= {"rollout_flops": flops, **interference(gather_object(rollouts.advantages))}
+        means |= self._own_rewards(rollouts)
         if self.config.resample:
             means["resampled"] = sum(gather_object([rollouts.resampled]))
         if self.curriculum is not None:

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 
 from mmreason.errors import ConfigError
 from mmreason.records import trace_rewards
-from mmreason.rewards.assignment import AssignmentConfig, GroupAdvantages, SegmentAdvantage, interference
+from mmreason.rewards.assignment import AssignmentConfig, GroupAdvantages, SegmentAdvantage, assign, interference
 from mmreason.sampling.config import SamplingConfig
 from mmreason.seeds import numpy_generator
 from mmreason.training import validation
@@ -533,9 +533,18 @@ def test_metrics_have_the_names_of_trl_and_are_what_they_say():
     assert metrics["rewards/text/mean"] == pytest.approx(sum(text) / len(text))
     assert metrics["rewards/image/mean"] == pytest.approx(sum(image) / len(image))
     assert metrics["frac_reward_zero_std"] == 0
-    shares = [interference([group]) for group in rollouts.advantages]
-    assert metrics["sign_conflict"] == pytest.approx(sum(s["sign_conflict"] for s in shares) / 2)
     assert metrics["rollout_flops"] == sum(trace.cost.flops for trace in rollouts.traces)
+
+
+def test_interference_is_of_all_segments_and_not_a_mean_over_groups():
+    grpo, rollouts = learner(), some_rollouts()
+    group, (conflicting, *_) = rollouts.groups[0], rollouts.advantages
+    idle = assign([[group[0]] * len(group)], grpo.config.assignment)  # one rollout, again and again: no spread
+    for advantages in ([conflicting, *idle], [conflicting, *idle * 3]):
+        metrics = grpo.rollout_metrics(replace(rollouts, groups=[group] * len(advantages), advantages=advantages))
+        for name, value in interference(advantages).items():
+            assert metrics[name] == value, name
+        assert metrics["sigma_ratio"] == interference([conflicting])["sigma_ratio"] != 1
 
 
 def test_reward_is_the_weighted_sum_as_in_trl():

@@ -106,7 +106,8 @@ def test_two_processes_train_as_one(start, uninterrupted, tmp_path):
         assert torch.allclose(weight, two[name], atol=0.01 * moved), name
     for a, b in zip(rows_in(uninterrupted), rows_in(tmp_path / "run"), strict=True):
         assert a["step"] == b["step"] and a.get("tokens") == b.get("tokens")
-        assert a.get("reward") == pytest.approx(b.get("reward"), abs=1e-6)
+        for name in ("reward", "sign_conflict", "idle_push", "sigma_ratio"):
+            assert a.get(name) == pytest.approx(b.get(name), abs=1e-6), name
         if a["step"] == 0:  # each solves a share of the held-out problems
             assert all(a[name] == b[name] for name in ("success", "solved", "eval_text_reward", "eval_image_reward"))
         for name in ("loss", "grad_norm"):  # AdamW takes the same step whatever gradients are multiplied by
