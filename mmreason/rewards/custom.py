@@ -2,8 +2,8 @@
 
 ``--reward MODULE:FUNCTION`` or ``FILE.py:FUNCTION`` names one, ``=WEIGHT`` after it says how much it counts, and
 several add up.  An ``async`` function is awaited for all traces of a step at once; one whose attribute ``batched`` is
-true is given all traces of a step in one call and gives a list of scores for each.  What each gives is kept beside
-the verifier's components, as ``rewards/<name>``.
+true is given all traces of a step in one call, those that are drawn again in another, and gives a list of scores for
+each.  What each gives is kept beside the verifier's components, as ``rewards/<name>``.
 """
 
 from __future__ import annotations

@@ -125,6 +125,12 @@ class GRPO:
             raise ConfigError(
                 f"num_problems must be at least the {accelerator.num_processes} processes, got {config.num_problems}"
             )
+        for reward in self.rewards:
+            if reward.batched and accelerator.num_processes > 1:
+                raise ConfigError(
+                    f"reward {reward.name} must be given all traces of a step, being batched: train in one process, "
+                    f"got {accelerator.num_processes}"
+                )
 
     def rollouts(self, step: int) -> Rollouts:
         """Roll out and score this process's share of the step's problems."""

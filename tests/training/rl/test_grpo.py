@@ -10,6 +10,8 @@ import math
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
@@ -516,6 +518,23 @@ def test_of_segments_drawn_in_one_step_the_order_is_not_looked_at(monkeypatch):
     grpo = learner(sampling=SamplingConfig(num_steps=1))
     monkeypatch.setattr(learners, "changed_orders", None)  # would fail if it were called
     assert grpo.update(grpo.rollouts(0), 0)["order_changed"] == 0
+
+
+# Rewards of one's own
+
+
+def test_a_reward_that_compares_all_traces_of_a_step_is_refused_where_each_process_has_its_share():
+    def ranked(traces):
+        return [[0.0] * len(trace.segments) for trace in traces]
+
+    def plain(trace):
+        return [0.0] * len(trace.segments)
+
+    ranked.batched = True
+    two = cast(Accelerator, SimpleNamespace(num_processes=2, process_index=0))
+    GRPO(fresh_pipe(), config(), two, reward_functions=[plain])
+    with pytest.raises(ConfigError, match=r"reward ranked must be given all traces .*: train in one process, got 2"):
+        GRPO(fresh_pipe(), config(), two, reward_functions=[plain, ranked])
 
 
 # Metrics
