@@ -72,7 +72,7 @@ class AssignmentConfig:
         page=Control(
             "Assignment",
             "Factorized rewards words and pictures separately, joint gives both the sum; against each other, both are "
-            "trained side by side on the same prompts.",
+            "trained side by side on the same prompts unless Curriculum or Resample draws by each arm's own rollouts.",
             place="own",
         ),
     )

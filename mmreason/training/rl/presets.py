@@ -18,7 +18,7 @@ from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.run.remaining import Plan
 
 LEAK_GROUPS = 8  # groups of a step on which leak against signal is measured
-BOTH = "both"  # joint and factorized side by side, on the same prompts
+BOTH = "both"  # joint and factorized side by side; the same prompts, but for curriculum and resample
 SETTINGS = settings_of(GRPOConfig)
 
 _DATASET = re.compile(rf"{DATA}[a-z][a-z0-9_]{{0,39}}\Z", re.ASCII)  # no path: where they lie is not said here

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmreason.errors import ConfigError
+from mmreason.settings import settings_of
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.curriculum import LEAST, Curriculum
 from mmreason.training.rl.grpo import step_problems
@@ -49,6 +50,15 @@ def test_problems_follow_the_curriculum_and_are_a_function_of_it():
     assert drawn == [problem.difficulty for problem, _ in step_problems(settings, 3, learned(1.0, 0.5, 0.0))]
     plain = [problem.difficulty for problem, _ in step_problems(settings, 3)]
     assert max(plain.count(name) for name in LEVELS) < 35
+
+
+def test_the_page_says_when_two_arms_have_prompts_of_their_own():
+    settings = config(num_problems=64, difficulties=LEVELS, curriculum=True)
+    solved = Curriculum(), learned(1.0, 0.5, 0.0), learned(0.5, 0.2, 0.0)
+    drawn = [[problem.difficulty for problem, _ in step_problems(settings, 3, arm)] for arm in solved]
+    assert len({tuple(each) for each in drawn}) == 3
+    control = settings_of(GRPOConfig)["assignment"].page
+    assert control is not None and "unless Curriculum or Resample draws by each arm's own rollouts" in control.info
 
 
 def test_problems_that_are_drawn_again_are_others():
