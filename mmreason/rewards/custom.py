@@ -15,14 +15,14 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import numpy as np
 
 from mmreason.errors import ConfigError, RewardError
 from mmreason.limits import REWARD_WEIGHT
 from mmreason.own_code import file_fingerprint, module_of
-from mmreason.records import MAX_REWARD, Segment, Trace, Verdict
+from mmreason.records import MAX_REWARD, Modality, Segment, Trace, Verdict
 from mmreason.rewards.verify import NOTHING_TO_SAY
 
 Scores = Sequence[float | None]
@@ -30,6 +30,7 @@ RewardFunction = Callable[[Trace], Scores]
 
 AT_ONCE = 32  # awaited scores
 COMPONENT = "rewards/"  # begins the component that a reward's score is
+TAKEN = get_args(Modality)  # names: rewards/text/mean is the verifier's
 
 _BESIDE, _LOOP = ThreadPoolExecutor(1, "awaited-scores"), asyncio.Runner()  # one of each for the process
 
@@ -90,6 +91,11 @@ def load_rewards(paths: Sequence[str]) -> list[Reward]:
     rewards = [load_reward(path) for path in paths]
     names = [reward.name for reward in rewards]
     for name in names:
+        if name in TAKEN:
+            raise ConfigError(
+                f"reward must name functions that are not called {' or '.join(TAKEN)}, as the verifier's own rewards "
+                f"are, got {name!r}"
+            )
         if names.count(name) > 1:
             raise ConfigError(f"reward must name functions that are called differently, got {name!r} twice")
     return rewards

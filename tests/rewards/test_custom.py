@@ -34,7 +34,7 @@ def trace() -> Trace:
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a user's module with a good function and things that are none."""
     (tmp_path / "rewards_of_a_user.py").write_text(
-        "def length(trace):\n    return [len(s.tokens) for s in trace.segments]\n\nnumber = 3\n"
+        "def length(trace):\n    return [len(s.tokens) for s in trace.segments]\n\nnumber = 3\ntext = image = length\n"
     )
     (tmp_path / "broken_rewards.py").write_text("def length(trace:\n")
     (tmp_path / "failing_rewards.py").write_text("1 / 0\n")
@@ -220,6 +220,8 @@ def test_a_file_may_hold_whatever_a_module_may(trace, tmp_path):
         (["M:length=-1"], "the weight of reward 'length' must be a number from 0 to 100, got '-1'"),
         (["M:length=much"], "the weight of reward 'length' must be a number from 0 to 100, got 'much'"),
         (["M:length", "M:length=2"], "must name functions that are called differently, got 'length' twice"),
+        (["M:text"], "must name functions that are not called text or image, as the verifier's .*, got 'text'"),
+        (["M:length", "M:image=2"], "must name functions that are not called text or image, .*, got 'image'"),
         (["nowhere.py:length"], "'nowhere.py:length' cannot be imported: there is no file 'nowhere.py'"),
     ],
 )
