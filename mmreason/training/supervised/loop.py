@@ -99,6 +99,9 @@ def run_supervised(
                 run.write_folder("state", lambda folder: _write_state(folder, state, row))
             run.write_folder(name, export)
 
+    def is_kept(step: int) -> bool:
+        return config.keep_steps is not None and step % config.keep_steps == 0
+
     def finish(row: dict[str, Any]) -> dict[str, Any]:
         if row["step"] % config.eval_steps == 0 or state.progress >= 1:
             row["success"] = validate()
@@ -115,6 +118,8 @@ def run_supervised(
             run.clear_stop()
             write_settings(run, config, more, resumed_from is not None)
         row: dict[str, Any] = {}
+        if resumed_from is not None and is_kept(resumed_from) and not run.has(f"checkpoint-{resumed_from}"):
+            save(f"checkpoint-{resumed_from}")
         if resumed_from is not None and (owed := _owed(run, resumed_from)):
             row = finish(owed)
         window: list[dict[str, float]] = []
@@ -127,10 +132,10 @@ def run_supervised(
                 row, window = _averaged(window, step), []
             if told or done or step % config.save_steps == 0:  # first: who tells it to stop may not wait for long
                 save(row=row if logged else None)
+            if is_kept(step):
+                save(f"checkpoint-{step}")
             if logged:
                 finish(row)
-            if config.keep_steps and step % config.keep_steps == 0:
-                save(f"checkpoint-{step}")
             if told or done:
                 break
         if state.step == resumed_from and state.progress >= 1:  # killed after the last step, before its checkpoint

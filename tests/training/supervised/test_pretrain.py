@@ -145,6 +145,34 @@ def test_a_run_killed_while_it_wrote_its_last_checkpoint_gets_it_when_it_is_resu
     assert all(torch.equal(loaded[name], value) for name, value in average.items())
 
 
+@pytest.mark.parametrize("dies_in", ["state", "checkpoint", "checkpoint-4", "validation"])
+def test_a_kept_checkpoint_is_there_wherever_the_run_was_killed(tmp_path, monkeypatch, dies_in):
+    config = replace(CONFIG, keep_steps=2, eval_steps=2)
+    monkeypatch.setattr(module, "success_by_difficulty", lambda *_: {"easy": {"mean": 0.5}})
+    run(tmp_path / "whole", config=config)
+    write, resumed = RunDirectory.write_folder, tmp_path / "resumed"
+
+    def dies_writing(self, name, fill) -> None:
+        if name == dies_in and (resumed / "checkpoint-2").is_dir():
+            raise Killed
+        write(self, name, fill)
+
+    def dies_validating(*_) -> dict:
+        if dies_in == "validation" and saved_state(resumed)["step"] == 4:
+            raise Killed
+        return {"easy": {"mean": 0.5}}
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(RunDirectory, "write_folder", dies_writing)
+        patch.setattr(module, "success_by_difficulty", dies_validating)
+        run(resumed, config=config)
+    run(resumed, config=config, resume=True)
+    for kept in ("checkpoint-2", "checkpoint-4", "checkpoint-6", "checkpoint"):
+        folders = (folder / kept for folder in (tmp_path / "whole", resumed))
+        one, other = (InterleavedReasoningPipeline.from_pretrained(folder).fingerprint for folder in folders)
+        assert one == other
+
+
 def test_a_stop_file_ends_the_run_with_a_checkpoint_and_it_can_go_on(uninterrupted, tmp_path):
     def stop_at_three(row: dict) -> None:
         if row["step"] == 3:
