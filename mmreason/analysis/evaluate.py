@@ -19,7 +19,7 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.tasks import task_named
 from mmreason.training.validation import answers_by_task, held_out, solve_problems, success_by_task
 
-BOOTSTRAP = "percentile bootstrap over problems"
+BOOTSTRAP = "percentile bootstrap over problems, or the Wilson score interval where all have 0 or all have 1"
 WILSON = "Wilson score interval of the mean, over all problems"
 
 
@@ -51,13 +51,14 @@ def evaluate(
 
     ``pass_at`` k's take as many rollouts of each problem as the largest, and add ``pass_at``: for each k the chance
     that one of k is a success, and that one says the right answer, unbiased, each with its ``ci95`` by a bootstrap
-    over problems; all else is then of all rollouts, and its ``ci95`` too.  With other ``pictures`` than ``own`` the
+    over problems, or Wilson's where all have 0 or all have 1; all else is then of all rollouts, and its ``ci95`` too.
+    At temperature 0 all rollouts of a problem are one, and k may be 1 alone.  With other ``pictures`` than ``own`` the
     edits are replaced before the policy goes on (``analysis/pictures.py``).  ``says_answer`` is the share of rollouts
     whose answer's words are right for the finished puzzle, with its ``ci95``.
     """
     tasks, difficulties = list(dict.fromkeys(tasks)), list(dict.fromkeys(difficulties))
     check_choice(tasks, difficulties, num_problems, seed, batch_size)
-    check_transfer(pass_at, pictures)
+    check_transfer(pass_at, pictures, config.temperature)
     generations = max(pass_at, default=1)
     began = time.perf_counter()
     problems = held_out(tasks, difficulties, num_problems, seed, split)
@@ -92,10 +93,12 @@ def _estimate(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": sum(values) / len(values), "ci95": list(mean_interval(values))}
 
 
-def check_transfer(pass_at: Sequence[int], pictures: str) -> None:
+def check_transfer(pass_at: Sequence[int], pictures: str, temperature: float) -> None:
     """Refuse what no rollouts are made of; raises ConfigError."""
     for k in pass_at:
         limits.PASS_AT.check(k)
+        if k > 1 and not temperature:
+            raise ConfigError(f"pass_at must be 1 at temperature 0, where all rollouts of a problem are one, got {k}")
     if pictures not in PICTURES:
         raise ConfigError(f"pictures must be one of {', '.join(PICTURES)}, got {pictures[:40]!r}")
 

@@ -41,7 +41,12 @@ def pass_at(solved: int, tried: int, k: int) -> float:
 
 
 def mean_interval(values_N: Sequence[float], seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of the mean of independent ``values_N``, by a bootstrap."""
+    """The 95 % interval of the mean of independent ``values_N`` from 0 to 1, by a bootstrap.
+
+    Of values that are all 0 or all 1, which resampled are the same, it is the Wilson score interval.
+    """
+    if set(values_N) in ({0}, {1}):
+        return wilson(values_N[0], len(values_N))
     values, rng = np.array(values_N, dtype=np.float64), numpy_generator("mean", seed)
     means = [float(values[rng.integers(len(values), size=len(values))].mean()) for _ in range(RESAMPLES)]
     low, high = np.percentile(means, [2.5, 97.5])

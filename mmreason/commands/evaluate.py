@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     views = views_given(args)
     SamplingConfig(**settings)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
-    check_transfer(args.pass_at, args.pictures)
+    check_transfer(args.pass_at, args.pictures, args.temperature)
     pipe = load_policy(args.checkpoint, views)
     if isinstance(pipe, ViewsPipeline) and args.pictures != "own":
         raise ConfigError(f"pictures must be own for checkpoints of public families, got {args.pictures!r}")

@@ -12,7 +12,7 @@ import pytest
 from mmreason.__main__ import main
 from mmreason.analysis.evaluate import evaluate
 from mmreason.analysis.pictures import says_the_answer
-from mmreason.analysis.statistics import mean_interval, pass_at
+from mmreason.analysis.statistics import mean_interval, pass_at, wilson
 from mmreason.errors import ConfigError
 from mmreason.places import ROOT
 from mmreason.rewards.verify import Verifier
@@ -39,6 +39,14 @@ def test_the_interval_of_a_mean_holds_it_as_often_as_it_says():
         low, high = mean_interval(rng.beta(2, 3, size=40), seed)
         inside += low <= 0.4 <= high
     assert inside >= 51
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_the_interval_of_values_that_are_all_0_or_all_1_is_no_point(count):
+    for value in (0, 1, 0.0, 1.0):
+        low, high = mean_interval([value] * count)
+        assert (low, high) == wilson(value, count)
+        assert low <= value <= high and high - low > 1 / (count + 4)
 
 
 def test_an_answer_is_judged_by_its_words_on_the_finished_puzzle():
@@ -110,6 +118,10 @@ def test_pass_at_k_rolls_out_each_problem_that_often_and_rises_with_k(base):
 def test_an_autoregressive_policy_and_unknown_words_are_refused_in_a_sentence(base, capsys):
     for more, said in (
         (["--pictures", "seen"], "pictures must be one of own, hidden, shuffled, true, got 'seen'"),
+        (
+            ["--pass_at", "1", "4", "--temperature", "0"],
+            "pass_at must be 1 at temperature 0, where all rollouts of a problem are one, got 4",
+        ),
         (["--pass_at", "0"], "must be a whole number from 1 to 1024, got '0'"),
         (
             ["--checkpoint", str(ROOT / "checkpoints" / "ar"), "--pictures", "true"],
@@ -123,3 +135,5 @@ def test_an_autoregressive_policy_and_unknown_words_are_refused_in_a_sentence(ba
         assert code == 2 and said in capsys.readouterr().err
     with pytest.raises(ConfigError):
         evaluate(base, ["maze"], ["easy"], 1, 0, HOT, pass_at=(2000,))
+    with pytest.raises(ConfigError, match="pass_at must be 1 at temperature 0"):
+        evaluate(base, ["maze"], ["easy"], 1, 0, replace(HOT, temperature=0.0), pass_at=(1, 2))
