@@ -48,6 +48,7 @@ OF_TWO_SETTINGS = (  # values within their limits that do not go together, or ar
     "region_share must be above 0",
     "order must be confidence or entropy in training",
     "curriculum needs several difficulties",
+    "reward_weights must be above 0 for text or image",
 )
 EACH = [(config, setting) for config in CONFIGS for setting in settings_of(config).values()]
 IDS = [f"{config.__name__}.{setting.name}" for config, setting in EACH]

@@ -179,6 +179,8 @@ class GRPOConfig:
             )
         if self.mask_share is not None and self.likelihood != "random_mask":
             raise ConfigError(f"mask_share is of the likelihood random_mask, got likelihood {self.likelihood}")
+        if not any(self.assignment.reward_weights.values()):
+            raise ConfigError("reward_weights must be above 0 for text or image, got 0 for both: nothing is learnt")
         for name in ("tasks", "difficulties"):
             if not getattr(self, name):
                 raise ConfigError(f"{name} must name at least one, got none")

@@ -469,6 +469,10 @@ def test_a_gradient_that_is_not_finite_skips_the_step():
         ({"max_grad_norm": 0.0}, "max_grad_norm must be a number from"),
         ({"likelihood": "exact"}, "likelihood must be one of trajectory"),
         ({"sampling": SamplingConfig(temperature=0)}, "temperature must be a number from 0.01"),
+        (
+            {"assignment": AssignmentConfig(reward_weights={"text": 0.0, "image": 0.0})},
+            "reward_weights must be above 0 for text or image, got 0 for both",
+        ),
         ({"tasks": {"chess": 1.0}}, "tasks must be of maze"),
         ({"difficulties": {"extreme": 1.0}}, "difficulty must be one of easy"),
         ({"tasks": {}}, "tasks must name at least one"),
@@ -484,6 +488,11 @@ def test_a_gradient_that_is_not_finite_skips_the_step():
 def test_what_cannot_be_is_refused_in_one_sentence(changes, says):
     with pytest.raises(ConfigError, match=says):
         GRPOConfig(**changes)
+
+
+def test_a_weight_of_zero_leaves_one_modality_out_and_may_be_given():
+    for name, other in (("text", "image"), ("image", "text")):
+        GRPOConfig(assignment=AssignmentConfig(reward_weights={name: 0.0, other: 1.0}))
 
 
 # The order of commitment
