@@ -98,7 +98,9 @@ def _check_kind(args: argparse.Namespace, public: bool) -> None:
         from mmreason.models.configuration import InterleavedDiffusionConfig
 
         InterleavedDiffusionConfig(**sizes).check_sizes()
-    build(config, values_of(args, config))
+    made = build(config, values_of(args, config))
+    if not args.resume:  # runs of earlier versions may have such a weight
+        (made.lessons if public else made.corpus).check_levels()
 
 
 def _sizes(args: argparse.Namespace) -> dict[str, Any]:

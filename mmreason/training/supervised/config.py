@@ -62,6 +62,15 @@ class LessonsConfig:
             if not self.difficulties_of(task):
                 raise ConfigError(f"difficulties must name one for {task}, too, got {', '.join(self.difficulties)}")
 
+    def check_levels(self) -> None:
+        """Refuse the weight of a difficulty of a task that is not learnt; raises ConfigError."""
+        for name in self.difficulties:
+            task = name.rpartition("/")[0]
+            if task and task not in self.tasks:
+                raise ConfigError(
+                    f"difficulties must be of tasks that are learnt, which are {', '.join(self.tasks)}, got {name!r}"
+                )
+
     @property
     def drawn(self) -> list[str]:
         """The difficulties that occur, the easiest first."""

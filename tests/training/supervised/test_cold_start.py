@@ -248,6 +248,7 @@ def test_every_command_opens_what_the_cold_start_leaves(tmp_path: Path, capsys: 
         (["--lora_rank", "2", "--hint_weight", "1"], "--hint_weight is for a policy of ours"),
         (["--lora_rank", "2", "--hidden_size", "64"], "--hidden_size is for a policy of ours"),
         (["--lora_rank", "2", "--vq_steps", "10"], "--vq_steps is for a policy of ours"),
+        (["--lora_rank", "2", "--difficulty", "easy", "sudoku/hard"], "which are maze, got 'sudoku/hard'"),
         (["--lora_rank", "2", "--causal"], "--causal is for a policy of ours"),
         (["--lora_rank", "2", "--attention", "blocks"], "attention must be one of full, prefix, got 'blocks'"),
         (["--lora_rank", "2", "--text_length", "8"], "a text must have at most 7 tokens"),
@@ -292,6 +293,10 @@ def test_a_wrong_setting_removes_nothing(wrong: list[str], tmp_path: Path) -> No
         (["--hidden_size", "200"], "hidden_size of the transformer must be a multiple of twice its 3 attention heads"),
         (["--hidden_size", "150"], "hidden_size of the transformer must be a multiple of twice its 2 attention heads"),
         (["--num_attention_heads", "7"], "must be a multiple of twice its 7 attention heads, got 192"),
+        (
+            ["--tasks", "jigsaw", "sudoku", "--difficulty", "easy", "jigsaw/hard", "maze/hard"],
+            "difficulties must be of tasks that are learnt, which are jigsaw, sudoku, got 'maze/hard'",
+        ),
         (["--image_tokenizer", "checkpoints/base", "--vq_steps", "9"], "--vq_steps is for a new image tokenizer"),
     ],
 )

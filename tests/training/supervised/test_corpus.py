@@ -260,3 +260,13 @@ def test_tasks_and_difficulties_come_by_their_weights():
 def test_a_wrong_corpus_is_refused_by_name(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         CorpusConfig(**wrong)
+
+
+@pytest.mark.parametrize("task", FIRST_TASKS)
+def test_the_weight_of_a_task_that_is_not_learnt_is_refused_where_a_run_starts_though_it_draws_nothing(task):
+    learnt = CorpusConfig(tasks=dict.fromkeys(FIRST_TASKS, 1.0), difficulties={"easy": 1.0, f"{task}/hard": 1.0})
+    learnt.check_levels()
+    others = replace(learnt, tasks={name: 1.0 for name in FIRST_TASKS if name != task})
+    assert learnt.drawn == ["easy", "hard"] and others.drawn == ["easy"]
+    with pytest.raises(ConfigError, match=f"difficulties must be of tasks that are learnt, .*, got '{task}/hard'"):
+        others.check_levels()
