@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
@@ -176,6 +176,8 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
     device = fastest_device()
     policy = tokenizer = scheduler = None
     start = args.image_tokenizer if args.checkpoint is None else args.checkpoint
+    given = "--image_tokenizer" if args.checkpoint is None else "--checkpoint"
+    more = {"image_tokenizer_from": f"--vq_steps {args.vq_steps}" if start is None else given}
     pipe = None if start is None else load_pipeline(start)
     if pipe is not None and args.checkpoint:
         args.attention = args.attention or pipe.transformer.config.attention
@@ -198,28 +200,34 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
         )
     if pipe is not None and args.checkpoint:
         vqvae, policy, tokenizer, scheduler = pipe.vqvae, pipe.transformer, pipe.tokenizer, pipe.scheduler
-    elif directory.has("vqvae"):
-        vqvae = VQModel.from_pretrained(directory.path / "vqvae")
     elif pipe is not None:
         vqvae = pipe.vqvae
-        _keep(directory, vqvae)
+        if not (directory.has_begun and directory.has("vqvae")):  # or it is compared with what began there
+            _keep(directory, vqvae, config, more)
+    elif directory.has("vqvae"):
+        vqvae = VQModel.from_pretrained(directory.path / "vqvae")
     else:
         line, tasks = ProgressLine("tokenizer", sys.stderr), tuple(config.corpus.tasks)
         vqvae = train_vqvae(
             VQTrainConfig(codes_needed(tasks), args.vq_steps, seed=args.seed, tasks=tasks),
             lambda step, total, loss: line.show(step, total, {"loss": loss}),
         )
-        _keep(directory, vqvae)
+        _keep(directory, vqvae, config, more)
         report = evaluate_vqvae(vqvae, tasks=tasks)
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
     line, show = _shown("policy", config.steps)
     vqvae.to(device)  # pyright: ignore[reportArgumentType]
-    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer, scheduler, _sizes(args))
+    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer, scheduler, _sizes(args), more)
     line.close("")
     return metrics
 
 
-def _keep(directory: RunDirectory, vqvae: VQModel) -> None:
-    """Save the image tokenizer for a resumed run."""
+def _keep(directory: RunDirectory, vqvae: VQModel, config: PretrainConfig, more: Mapping[str, Any]) -> None:
+    """Save the image tokenizer for a resumed run, and the settings that it must have in common with this one."""
+    from mmreason.sampling.pipeline import fingerprint_of
+    from mmreason.training.run.resume import write_settings
+
     with directory.writing():
         directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))
+        if not directory.has_begun:
+            write_settings(directory, config, {**more, "image_tokenizer": fingerprint_of(vqvae)}, resumed=False)

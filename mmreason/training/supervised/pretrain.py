@@ -331,10 +331,12 @@ def pretrain(
     tokenizer: PreTrainedTokenizerFast | None = None,
     scheduler: MaskedDiffusionScheduler | None = None,
     sizes: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Train a policy (a new one unless given, with its ``tokenizer`` and ``scheduler``) and write ``checkpoint/``.
 
-    ``sizes`` are those of a new policy that differ from the configuration's.
+    ``sizes`` are those of a new policy that differ from the configuration's; ``more`` are settings beside ``config``
+    that a resumed run must have in common with it.
 
     A policy of another attention, or of other turns, than ``config`` states goes on with those of ``config``.  The
     checkpoint is of the moving average.  With ``resume`` it goes on from what was saved there, if anything was and
@@ -372,7 +374,7 @@ def pretrain(
     return run_supervised(
         run,
         config,
-        shape | started_from,
+        shape | started_from | dict(more or {}),
         state,
         steps=lambda: pretrain_steps(state, encoder),
         export=pipe.save_pretrained,

@@ -18,8 +18,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from diffusers import VQModel
 
+from mmreason.codecs.cells import build_vqvae
 from mmreason.commands import pretrain as pretrain_command
+from mmreason.commands._options import checkpoint as checkpoint_option
 from mmreason.errors import ConfigError, TaskError
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -28,6 +31,7 @@ from mmreason.tasks import FIRST_TASKS, TASKS, atlas, make_problem
 from mmreason.training import hardware
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised import pretrain as module
+from mmreason.training.supervised import vqvae as vqvae_module
 from mmreason.training.supervised.config import CorpusConfig, PretrainConfig
 from mmreason.training.supervised.corpus import AS_LONG_AS_IT_IS, FEW_SHAPES, NO_TARGET, DemonstrationBatches
 from mmreason.training.supervised.pretrain import (
@@ -38,7 +42,7 @@ from mmreason.training.supervised.pretrain import (
     pretrain,
     pretrain_steps,
 )
-from tests.helpers.policies import encoder, random_policy, text_tokenizer, vocabulary, vqvae
+from tests.helpers.policies import NUM_CODES, encoder, random_policy, text_tokenizer, vocabulary, vqvae
 
 CONFIG = PretrainConfig(
     steps=6,
@@ -437,7 +441,7 @@ def test_the_last_part_of_a_run_learns_from_the_average(monkeypatch):
 )
 def test_a_new_policy_has_the_sizes_that_are_asked_for_and_the_modes_of_the_run(tmp_path, monkeypatch, flags, modes):
     made = []
-    monkeypatch.setattr(module, "pretrain", lambda directory, config, *_: made.append((config, _[-1])) or {})
+    monkeypatch.setattr(module, "pretrain", lambda directory, config, *_: made.append((config, _[-2])) or {})
     vqvae().save_pretrained(tmp_path / "vqvae")
     parser = argparse.ArgumentParser()
     pretrain_command.add_arguments(parser)
@@ -448,6 +452,59 @@ def test_a_new_policy_has_the_sizes_that_are_asked_for_and_the_modes_of_the_run(
     found = build_policy(vocabulary(), 0, **sizes).config
     assert (found.hidden_size, found.num_hidden_layers, found.num_attention_heads) == (64, 3, 2)
     assert (config.corpus.causal, config.corpus.attention, config.corpus.turn) == modes
+
+
+NEW, GIVEN = ["--vq_steps", "30"], ["--image_tokenizer", "START"]
+
+
+@pytest.mark.parametrize("killed_at", [0, 3])
+@pytest.mark.parametrize(
+    ("began", "resumed", "said"),
+    [
+        (NEW, NEW, None),
+        (GIVEN, GIVEN, None),
+        (NEW, ["--vq_steps", "40"], r"image_tokenizer_from \(there --vq_steps 30, now --vq_steps 40\)"),
+        (NEW, [], r"image_tokenizer_from \(there --vq_steps 30, now --vq_steps 1000\)"),
+        (NEW, GIVEN, r"image_tokenizer_from \(there --vq_steps 30, now --image_tokenizer\)"),
+        (GIVEN, NEW, r"image_tokenizer_from \(there --image_tokenizer, now --vq_steps 30\)"),
+        (GIVEN, ["--image_tokenizer", "OTHER"], r"image_tokenizer \(there \w{12}, now \w{12}\)"),
+    ],
+)
+def test_a_run_goes_on_with_the_image_tokenizer_that_it_began_with(
+    tmp_path, monkeypatch, began, resumed, said, killed_at
+):
+    """Before its policy is trained, and after its first save."""
+    folder, others = tmp_path / "run", {"START": vqvae(), "OTHER": build_vqvae(NUM_CODES, width=16, code_width=4)}
+    monkeypatch.setattr(vqvae_module, "train_vqvae", lambda *_: vqvae())
+    monkeypatch.setattr(vqvae_module, "evaluate_vqvae", lambda *_, **__: SimpleNamespace(recognised=1.0, psnr=40.0))
+    monkeypatch.setattr(checkpoint_option, "load_pipeline", lambda name: SimpleNamespace(vqvae=others[name]))
+
+    def killed(directory, config, vqvae, policy, resume, on_step, *more) -> dict:
+        if not killed_at:
+            raise Killed
+        return pretrain(directory, config, vqvae, policy, resume, kill_at(killed_at), *more)
+
+    parser = argparse.ArgumentParser()
+    pretrain_command.add_arguments(parser)
+    words = ["--output", str(folder), "--threads", "0", "--no_bf16", "--steps", "4", "--save_steps", "2"]
+    words += ["--problems_per_batch", "2", "--eval_problems", "4", "--logging_steps", "1", "--hidden_size", "48"]
+    words += ["--num_hidden_layers", "2", "--tasks", "maze"]
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(module, "pretrain", killed)
+        pretrain_command.run(parser.parse_args([*words, *began]))
+    again = parser.parse_args([*words, *resumed, "--resume"])
+    if said is None:
+        assert pretrain_command.run(again)["step"] == 4
+    else:
+        kept = VQModel.from_pretrained(folder / "vqvae").state_dict()
+        with pytest.raises(ConfigError, match=said):
+            pretrain_command.run(again)
+        assert all(torch.equal(kept[name], each) for name, each in others["START"].state_dict().items())
+        settings = json.loads((folder / "config.json").read_text())
+        del settings["image_tokenizer_from"]
+        (folder / "config.json").write_text(json.dumps(settings))  # as an earlier version has it
+        if "OTHER" not in resumed:
+            assert pretrain_command.run(again)["step"] == 4
 
 
 def test_a_run_that_began_from_a_checkpoint_does_not_resume_without_it(uninterrupted, tmp_path, monkeypatch):
