@@ -13,6 +13,8 @@ import pytest
 from mmreason.__main__ import build_parser
 from mmreason.analysis.figures import tables
 from mmreason.commands import command_names
+from mmreason.commands._options.files import page_of
+from mmreason.places import ANALYSIS_PAGE, CHECKPOINTS_PAGE
 
 ROOT = Path(__file__).parents[1]
 LISTED = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
@@ -81,10 +83,23 @@ def test_a_table_is_the_one_that_its_file_gives(page, name):
     assert (ROOT / page).read_text().partition(begin)[2].partition(end)[0] == BLOCKS[page, name]
 
 
-@pytest.mark.parametrize("command", ["report", "compute", "reproduce"])
-def test_a_command_that_writes_a_table_writes_it_where_it_stands(command):
-    page = build_parser([command])[1][command].get_default("readme")
-    assert (page, {"report": "success:base"}.get(command, command)) in BLOCKS
+@pytest.mark.parametrize(
+    ("command", "page", "block"),
+    [
+        ("report", CHECKPOINTS_PAGE, "success:base"),
+        ("compute", ANALYSIS_PAGE, "compute"),
+        ("reproduce", ANALYSIS_PAGE, "reproduce"),
+    ],
+)
+def test_a_command_that_writes_a_table_says_where_and_there_it_stands(command, page, block):
+    assert f"(default: {page}," in " ".join(build_parser([command])[1][command].format_help().split())
+    assert (page, block) in BLOCKS
+
+
+def test_of_a_result_elsewhere_only_the_page_that_is_asked_for_is_written():
+    assert page_of(None, ANALYSIS_PAGE, is_usual=True) == ANALYSIS_PAGE
+    assert page_of(None, ANALYSIS_PAGE, is_usual=False) is None
+    assert page_of("own.md", ANALYSIS_PAGE, is_usual=False) == "own.md"
 
 
 @pytest.mark.parametrize("which", ["first", "second", "third"])
