@@ -168,16 +168,17 @@ class Work:
 
     def train(self, name: str) -> None:
         """Begin a run."""
+        self.training[name] = self.start(*self.command(name), log=f"{name}.log")
+
+    def command(self, name: str) -> tuple[str, ...]:
+        """That trains a run, from the weights of its start or new ones."""
         run = self.runs[name]
         folder = self.args.start.get(name) or (run.start and str(HERE / run.start))
-        start = ("--checkpoint", folder) if folder and not self.args.rehearse else ()
+        is_new = self.args.rehearse or not folder
+        start = ("--image_tokenizer", str(HERE / "base")) if is_new else ("--checkpoint", folder)
         limit = ("--max_seconds", str(self.args.seconds * run.share))
-        flags = ("--image_tokenizer", str(HERE / "base"), *ON_A_GPU, *run.flags, *limit, *start)
-        if self.args.rehearse:
-            flags += REHEARSAL
-        self.training[name] = self.start(
-            "pretrain", "--output", str(self.folder / name), "--overwrite", *flags, log=f"{name}.log"
-        )
+        output = ("--output", str(self.folder / name), "--overwrite")
+        return ("pretrain", *output, *ON_A_GPU, *run.flags, *limit, *start, *(REHEARSAL * self.args.rehearse))
 
     def harvest(self, name: str, checkpoints: Sequence[Path]) -> None:
         """Put the weights of ``checkpoints`` into the output folder, all or nothing."""

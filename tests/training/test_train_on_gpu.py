@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from mmreason import commands
 from mmreason.commands import evaluate, pretrain
 from mmreason.settings import weights
 from mmreason.training.supervised.config import CorpusConfig
@@ -44,9 +45,16 @@ def evaluation(medium: float, hard: dict[str, float], one_step: float | None = N
 RIGHT = dict.fromkeys(("maze", "jigsaw", "sudoku", "transform"), 0.4)
 
 
-def test_every_run_and_evaluation_is_one_that_the_commands_take(module):
-    for run in module.RUNS.values():
-        args = parsed(pretrain, ("--output", "x", *module.ON_A_GPU, *run.flags, *module.REHEARSAL))
+@pytest.mark.parametrize("rehearse", [False, True])
+def test_every_run_and_evaluation_is_one_that_the_commands_take(module, rehearse, tmp_path):
+    names = list(module.RUNS)
+    asked = {"output": tmp_path / "out", "work": tmp_path, "only": names, "start": {}, "seconds": 100.0}
+    work = module.Work(argparse.Namespace(**asked, rehearse=rehearse))
+    for name, run in module.RUNS.items():
+        command, *flags = work.command(name)
+        args = parsed(getattr(commands, command), flags)
+        pretrain._check_kind(args, public=False)
+        assert (args.checkpoint is None) == (rehearse or run.start is None)
         CorpusConfig(tasks=weights(args.tasks or list(RIGHT)), difficulties=weights(args.difficulties))
         for flags in run.evaluations.values():
             parsed(evaluate, flags)
