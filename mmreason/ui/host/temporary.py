@@ -1,7 +1,8 @@
 """The folder of this server's temporary files: what visitors upload, and what they are handed to take away.
 
-It goes when the process ends, or when the next one starts after a kill; and it never holds more than the host allows:
-what is old goes, and beyond that what is oldest.
+It goes when the process ends, or when the next one starts after a kill, which may have got the same number: a file
+that is locked says that its process goes on.  The folder never holds more than the host allows: what is old goes, and
+beyond that what is oldest.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from threading import Lock
 from typing import Any
 
 import psutil
+from filelock import FileLock, Timeout
 
 from mmreason.ui.host.settings import read_settings
 
@@ -30,6 +32,7 @@ MAX_FILES = 20_000
 MB = 1_000_000
 PREFIX = "mmreason-"
 GRADIO = "GRADIO_TEMP_DIR"  # the environment variable that tells gradio where
+LOCK = ".lock"  # in the folder, for as long as the process goes on
 _OF_A_SERVER = re.compile(re.escape(PREFIX) + r"(\d+)-\w+\Z", re.ASCII)
 _LOOKING = Lock()
 _looked = -PERIOD
@@ -42,15 +45,29 @@ def folder() -> Path:
     parent.mkdir(parents=True, exist_ok=True)
     for left in parent.glob(f"{PREFIX}*"):
         match = _OF_A_SERVER.match(left.name)
-        if match and not left.is_symlink() and left.stat().st_uid == _user() and not psutil.pid_exists(int(match[1])):
+        if match and not left.is_symlink() and left.stat().st_uid == _user() and _has_ended(left, int(match[1])):
             shutil.rmtree(left, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=parent))
-    atexit.register(_clear, made, os.getpid())
+    lock = FileLock(made / LOCK)
+    lock.acquire()
+    atexit.register(_clear, made, os.getpid(), lock)
     return made
 
 
-def _clear(made: Path, owner: int) -> None:
+def _has_ended(left: Path, number: int) -> bool:
+    """Has the process of that number that made the folder?  Without a lock, where there is none of that number."""
+    if not (left / LOCK).is_file():
+        return not psutil.pid_exists(number)
+    try:
+        with FileLock(left / LOCK, timeout=0):
+            return True
+    except Timeout:
+        return False
+
+
+def _clear(made: Path, owner: int, lock: FileLock) -> None:
     if os.getpid() == owner:  # not of a process that was forked off
+        lock.release()
         shutil.rmtree(made, ignore_errors=True)
 
 
@@ -81,13 +98,13 @@ def make_room() -> None:
 
 
 def _files(where: Path) -> Iterator[tuple[float, int, Path]]:
-    """Time of the last change, bytes and path of every file."""
+    """Time of the last change, bytes and path of every file but the lock."""
     for path in where.rglob("*"):
         try:
             there = path.lstat()
         except OSError:  # gone meanwhile
             continue
-        if not stat.S_ISDIR(there.st_mode):
+        if not stat.S_ISDIR(there.st_mode) and path != where / LOCK:
             yield there.st_mtime, there.st_size, path
 
 

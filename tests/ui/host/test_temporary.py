@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from filelock import FileLock
 
 from mmreason.ui import api
 from mmreason.ui.host import temporary
@@ -129,6 +130,7 @@ def started(parent: Path, then: str) -> Path:
 
 
 def test_the_folder_goes_with_its_process_or_when_the_next_one_starts_and_no_other_ever(tmp_path):
+    """Not even where the process's number is that of another one now."""
     notes = tmp_path / "mmreason-notes"
     notes.mkdir()
     alive = Path(tempfile.mkdtemp(prefix=f"{temporary.PREFIX}{os.getpid()}-", dir=tmp_path))
@@ -136,6 +138,20 @@ def test_the_folder_goes_with_its_process_or_when_the_next_one_starts_and_no_oth
     assert ended.parent == tmp_path and not ended.exists()
     killed = started(tmp_path, "os._exit(0)")
     assert killed.is_dir()
-    forked = started(tmp_path, "os.fork() or sys.exit(); os.wait(); assert temporary.folder().is_dir()")
-    assert not killed.exists() and not forked.exists()
-    assert notes.is_dir() and alive.is_dir()
+    again = killed.rename(tmp_path / f"{temporary.PREFIX}{os.getpid()}-again")
+    held = Path(tempfile.mkdtemp(prefix=f"{temporary.PREFIX}{2**22 + 1}-", dir=tmp_path))  # above every number
+    with FileLock(held / temporary.LOCK):
+        forked = started(tmp_path, "os.fork() or sys.exit(); os.wait(); assert temporary.folder().is_dir()")
+    assert not again.exists() and not forked.exists()
+    assert notes.is_dir() and alive.is_dir() and held.is_dir()
+    started(tmp_path, "")
+    assert alive.is_dir() and not held.exists()
+
+
+def test_the_lock_of_a_long_lived_server_stays_and_what_visitors_call_so_goes(folder):
+    lock = folder / temporary.LOCK
+    lock.touch()
+    for path in (lock, put(folder / "gradio", 1, 0).rename(folder / "gradio" / temporary.LOCK)):
+        os.utime(path, (0, 0))
+    temporary.make_room()
+    assert [path.name for path in folder.iterdir()] == [temporary.LOCK]
