@@ -148,7 +148,7 @@ def test_files_to_take_away_from_a_full_disk_are_told_and_leave_nothing(tmp_path
         button = run_apart(watch_events.on_take(finished, event, asked))
         why = "This server cannot write the file (No space left on device): try again later."
         assert (button.label, button.value) == (f"17 {why}", None)
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.gradios_folder().iterdir()) == []
 
 
 def test_a_run_that_begins_after_the_clock_was_set_back_is_newer_than_those_before(monkeypatch):

@@ -21,7 +21,7 @@ _KEPT: dict[str, Path] = {}  # by key, what ``kept_file`` wrote
 def new_place() -> Iterator[Path]:
     """An empty folder to write in what is then handed over; raises ConfigError if that fails, and nothing is left."""
     temporary.make_room()
-    place = temporary.folder() / secrets.token_hex(8)
+    place = temporary.gradios_folder() / secrets.token_hex(8)
     with writing("the file"):
         try:
             place.mkdir(parents=True)

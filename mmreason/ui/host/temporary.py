@@ -77,7 +77,12 @@ def _user() -> int:
 
 def hold_gradios_files() -> None:
     """Let gradio keep its files here as well; to be called before the page is built."""
-    os.environ[GRADIO] = str(folder() / "gradio")
+    os.environ[GRADIO] = str(gradios_folder())
+
+
+def gradios_folder() -> Path:
+    """The part of the folder that is gradio's: from here it hands over what is written, wherever the folder lies."""
+    return folder() / "gradio"
 
 
 def make_room() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 from filelock import FileLock
+from gradio import utils
 
 from mmreason.ui import api
 from mmreason.ui.host import temporary
@@ -63,6 +64,15 @@ def test_files_to_take_away_are_bounded_however_fast_they_are_asked_for(folder):
         with new_place() as place:
             put(place, 20, 0)
     assert sum(path.stat().st_size for path in folder.rglob("*")) <= 3 * 25 * temporary.MB
+
+
+def test_what_is_handed_over_lies_where_gradio_takes_files_from_wherever_the_folder_is(folder, monkeypatch):
+    monkeypatch.setenv(temporary.GRADIO, "")
+    temporary.hold_gradios_files()
+    with new_place() as place:
+        file = put(place, 1, 0)
+    allowed, _ = utils.is_allowed_file(file, [], [], [utils.get_upload_folder()])
+    assert allowed and file.is_relative_to(folder)
 
 
 def test_uploads_are_bounded_through_the_server_itself(scripted_server, monkeypatch):
