@@ -186,13 +186,18 @@ def _load(folder: Path, _changed: int) -> InterleavedReasoningPipeline:
 
 
 def find_checkpoint(name: str, fingerprint: str | None) -> str | None:
-    """The checkpoint that a link means: ``name`` if its weights fit, else another with those weights."""
+    """The checkpoint that a link means: ``name`` if its weights fit, else another with those weights.
+
+    Of the Hub nothing but ``name`` is fetched for this.
+    """
     own = [name] if RUN_CHECKPOINT.match(name) and checkpoint_folder(name) else []
-    for candidate in sorted([*checkpoint_names(), *own], key=lambda other: other != name):
-        if fingerprint is None and candidate == name:
-            return name
+    there = sorted([*checkpoint_names(), *own], key=lambda other: other != name)
+    if fingerprint is None:
+        return name if name in there else None
+    for candidate in there:
         try:
-            if fingerprint is not None and load_pipeline(candidate).fingerprint == fingerprint:
+            found = load_pipeline(name).fingerprint if candidate == name else fingerprint_of(candidate)
+            if found == fingerprint:
                 return candidate
         except CheckpointError:
             logging.getLogger(__name__).warning("checkpoint %s cannot be loaded", candidate)

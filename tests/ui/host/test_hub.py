@@ -79,6 +79,23 @@ def test_who_is_told_what_runs_here_fetches_nothing_and_loads_nothing_twice(
     assert (fetched, loaded) == ([NAME], [NAME])
 
 
+def test_a_link_fetches_the_checkpoint_that_it_names_and_no_other(
+    remote, tiny_checkpoint, tiny_pipe, real_checkpoints, monkeypatch
+):
+    fetched = []
+    monkeypatch.setattr(hub, "fetch", lambda name, limit_mb: fetched.append(name) or tiny_checkpoint)
+    for kept in ("_refused", "_fingerprints", "_fetched"):
+        monkeypatch.setattr(checkpoints, kept, {})
+    monkeypatch.setattr(checkpoints, "checkpoints_folder", lambda: remote.cache / "none")
+    monkeypatch.setenv("MMREASON_HUB_CHECKPOINTS", f"{NAME},somebody/other")
+    right = tiny_pipe.fingerprint
+    assert checkpoints.find_checkpoint("maze", "00") is checkpoints.find_checkpoint("maze", None) is None
+    assert (checkpoints.find_checkpoint("maze", right), fetched) == (None, [])
+    assert checkpoints.find_checkpoint(NAME, "00") is None and fetched == [NAME]
+    assert checkpoints.find_checkpoint(NAME, right) == checkpoints.find_checkpoint("maze", right) == NAME
+    assert checkpoints.find_checkpoint("somebody/other", None) == "somebody/other" and fetched == [NAME]
+
+
 def test_a_hub_that_is_down_is_not_asked_again_for_a_minute(real_checkpoints, monkeypatch):
     asked, now = [], [100.0]
 
