@@ -363,7 +363,7 @@ def bad_files(folder: Path) -> list[tuple[Path, str]]:
     problem = good["problem"]
     contents = [
         (b"", "is not JSON"),
-        (b'{"version": NaN}', "finite"),
+        (b'{"version": NaN}', "'version' must be 1 or 2"),
         (json.dumps(good).encode()[:-300], "is not JSON"),
         (b"[" * 100_000, "nested deeper"),
         (b"\x80\x04\x95pickle", "is not UTF-8 text"),
