@@ -11,7 +11,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -21,7 +23,7 @@ from typing import Any
 import psutil
 
 from mmreason import places
-from mmreason.disk import write_whole, writing
+from mmreason.disk import append_line, write_whole, writing
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteError
 from mmreason.training.rl.presets import TrainSettings
 from mmreason.training.run.rundir import STOP_FILE, has_begun
@@ -41,6 +43,7 @@ IDLE_LOAD = 0.3  # below this load a training takes all processors
 
 _CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, or they stay as zombies
 _ADDRESSES: dict[str, str] = {}  # where the runs come from that were asked for since the start; on no disk
+_TRIES: Counter[str] = Counter()  # how often a run that waits could neither be started nor marked as failed
 _THREAD_LOCK = Lock()
 _ENOUGH = Event()  # the thread ends
 _LOG = logging.getLogger(__name__)
@@ -68,7 +71,8 @@ def submit(
                 raise
         if address is not None:
             _ADDRESSES[run.id] = address
-    advance()
+    with _logged():
+        advance()
     return run
 
 
@@ -111,7 +115,8 @@ def resume(run_id: Any, token: Any) -> Run:
             (run.arm_folder(arm) / STOP_FILE).unlink(missing_ok=True)
         (run.folder / OUT_OF_TIME).unlink(missing_ok=True)
         run = change(run, wanted=True, since=end_of_line(known), arm=None, pid=None, born=None)
-    advance()
+    with _logged():
+        advance()
     return run
 
 
@@ -126,27 +131,51 @@ def delete(run_id: Any, token: Any) -> None:
 
 
 def advance() -> None:
-    """Start what is next and repeat a wish to stop that a starting process has overlooked."""
+    """Start what is next and repeat a wish to stop that a starting process has overlooked.
+
+    What fails with one run is logged and holds up no other.
+    """
     with locked():
         for child in [child for child in _CHILDREN if child.poll() is not None]:
             _CHILDREN.remove(child)
         runs = all_runs()
         running = [run for run in runs if is_alive(run)]
         for run in running:
-            if not run.wanted:
-                _ask_to_stop(run)
-            elif not gpu.is_lent() and _minutes(run) > read_settings().run_minutes:
-                says = f"it had run for {read_settings().run_minutes} minutes, the most at a time\n"
-                write_whole(run.folder / OUT_OF_TIME, says.encode())
-                _ask_to_stop(change(run, wanted=False))
-        waiting = sorted((run for run in runs if waits(run) and not is_alive(run)), key=lambda run: run.since)
+            with _logged():
+                _look_at(run)
+        waiting = [run for run in runs if waits(run) and not is_alive(run)]
         if gpu.is_lent():
             for run in waiting:
-                if time.time() - run.since > UNCLAIMED:
-                    change(run, wanted=False)
+                with _logged():
+                    if time.time() - run.since > UNCLAIMED:
+                        change(run, wanted=False)
             return
+        waiting.sort(key=lambda run: (_TRIES[run.id], run.since))
         for run in waiting[: max(0, read_settings().max_trainings - len(running))]:
-            _start(run)
+            with _logged():
+                _TRIES[run.id] += 1
+                _start(run)
+                del _TRIES[run.id]
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Tell the log what fails, and nobody else: the queue must go on."""
+    try:
+        yield
+    except Exception:
+        _LOG.exception("the queue of trainings stumbled")
+
+
+def _look_at(run: Run) -> None:
+    """Ask a running one to stop if it is to, or has run for too long."""
+    most = read_settings().run_minutes
+    if not run.wanted:
+        _ask_to_stop(run)
+    elif not gpu.is_lent() and _minutes(run) > most:
+        says = f"it had run for {most} minutes, the most at a time\n"
+        write_whole(run.folder / OUT_OF_TIME, says.encode())
+        _ask_to_stop(change(run, wanted=False))
 
 
 def _minutes(run: Run) -> float:
@@ -182,9 +211,9 @@ def _from_root(path: Path) -> str:
 def _start(run: Run) -> None:
     """Start its process; one that cannot be started counts as failed."""
     run, threads = replace(run, arm=run.settings.assignment), str(_threads())
-    with run.log.open("ab") as log:
-        try:
-            command = [sys.executable, *command_of(run), "--threads", threads]
+    try:
+        command = [sys.executable, *command_of(run), "--threads", threads]
+        with run.log.open("ab") as log:
             child = subprocess.Popen(
                 command,
                 cwd=places.ROOT,
@@ -194,10 +223,11 @@ def _start(run: Run) -> None:
                 stderr=log,
                 start_new_session=True,  # the server's end is not its end
             )
-        except (OSError, MMReasonError) as error:
-            log.write(f"{error}\n".encode())
-            change(run, pid=0, born=0.0)
-            return
+    except (OSError, MMReasonError) as error:
+        with suppress(WriteError):  # the log may be what is wrong
+            append_line(run.log, str(error))
+        change(run, pid=0, born=0.0)
+        return
     _CHILDREN.append(child)
     born = 0.0
     try:
@@ -261,12 +291,10 @@ def _threads_now() -> list[Thread]:
 def _look_after() -> None:
     cleaned = 0.0
     while not _ENOUGH.is_set():
-        try:
+        with _logged():
             if checkpoints.page_runs_folder().is_dir():
                 advance()
                 if time.monotonic() - cleaned > CLEAN_PERIOD:
                     cleaned = time.monotonic()
                     clean_up()
-        except Exception:  # the queue must go on
-            _LOG.exception("the queue of trainings stumbled")
         _ENOUGH.wait(PERIOD)
