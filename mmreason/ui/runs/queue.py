@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from threading import Event, Lock, Thread
 from threading import enumerate as enumerate_threads
@@ -83,8 +84,8 @@ def _from(address: str | None) -> list[str]:
 
 def _make_room(known: list[Run]) -> list[Run]:
     """``known`` without the oldest that were taken back before they began, where too many are kept."""
-    idle = [run for run in reversed(known) if run.arm is None and not waits(run)]
-    for run in idle[: max(0, len(known) + 1 - MAX_KEPT)]:
+    idle = (run for run in reversed(known) if run.arm is None and not waits(run) and not _has_begun(run))
+    for run in list(islice(idle, max(0, len(known) + 1 - MAX_KEPT))):
         remove(run)
         known = [other for other in known if other is not run]
     for run_id in set(_ADDRESSES) - {run.id for run in known}:
@@ -92,6 +93,11 @@ def _make_room(known: list[Run]) -> list[Run]:
     if len(known) >= MAX_KEPT:
         raise ConfigError("this server has no room for more runs: delete one of yours, or try again another day")
     return known
+
+
+def _has_begun(run: Run) -> bool:
+    """Has any arm noted its settings?  There is then something to go on from."""
+    return any(has_begun(run.arm_folder(arm)) for arm in run.settings.arms)
 
 
 def stop(run_id: Any, token: Any) -> Run:
@@ -197,11 +203,11 @@ def command_of(run: Run) -> list[str]:
     start = checkpoints.checkpoint_folder(run.settings.checkpoint)
     if start is None:
         raise CheckpointError(f"checkpoint {run.settings.checkpoint[:60]!r} is no longer here")
-    arms, which = run.settings.arms, run.settings.assignment
-    folder = run.folder if len(arms) > 1 else run.arm_folder(which)
+    which = run.settings.assignment
+    folder = run.folder if len(run.settings.arms) > 1 else run.arm_folder(which)
     places_of_it = _from_root(start), _from_root(folder), _from_root(run.datasets)
     found = ["-m", "mmreason", *run.settings.arguments(which, *places_of_it)]
-    return [*found, "--resume"] if any(has_begun(run.arm_folder(arm)) for arm in arms) else found
+    return [*found, "--resume"] if _has_begun(run) else found
 
 
 def _from_root(path: Path) -> str:

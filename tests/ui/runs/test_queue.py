@@ -543,6 +543,21 @@ def test_runs_that_were_taken_back_before_they_began_make_room_and_no_other_does
         queue.submit(SETTINGS, OTHER)
 
 
+def test_one_that_was_resumed_and_taken_back_keeps_what_it_has_learnt(monkeypatch):
+    monkeypatch.setattr(queue, "MAX_KEPT", 3)
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "0")
+    learnt, back, _ = (queue.submit(SETTINGS, f"{i} {OWNER}") for i in range(3))
+    leave(learnt, "factorized", [row(step) for step in range(1, 6)], saved=5)
+    for act in (queue.stop, queue.resume, queue.stop):
+        act(learnt.id, f"0 {OWNER}")
+    assert store.find(learnt.id).arm is None
+    with pytest.raises(ConfigError, match="has no room for more runs"):
+        queue.submit(SETTINGS, OTHER)
+    queue.stop(back.id, f"1 {OWNER}")
+    queue.submit(SETTINGS, OTHER)
+    assert store.find(back.id) is None and status_of(store.find(learnt.id)).resumes_at == 5
+
+
 def test_a_start_among_many_runs_reads_none_of_them_again(monkeypatch):
     monkeypatch.setenv("MMREASON_MAX_RUNS", "1000")
     monkeypatch.setenv("MMREASON_MAX_TRAININGS", "0")
