@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -36,6 +36,7 @@ from mmreason.ui.runs.store import Run, all_runs, change, create, end_of_line, l
 
 PERIOD = 1.0  # seconds between two looks at the queue
 CLEAN_PERIOD = 600.0
+SURE = 3600.0  # seconds for which the clock must call a run too old: one that jumps is set right meanwhile
 THREAD = "trainings"
 NICENESS = 10  # visitors who solve come first
 UNCLAIMED = 60.0  # seconds that a tab has to ask for the slices of its run, where a GPU is lent
@@ -44,6 +45,7 @@ IDLE_LOAD = 0.3  # below this load a training takes all processors
 
 _CHILDREN: list[subprocess.Popen[bytes]] = []  # to be waited for, or they stay as zombies
 _ADDRESSES: dict[str, str] = {}  # where the runs come from that were asked for since the start; on no disk
+_TOO_OLD: dict[str, float] = {}  # since when, by no clock that jumps, all looks have found these runs too old
 _TRIES: Counter[str] = Counter()  # how often a run that waits could neither be started nor marked as failed
 _THREAD_LOCK = Lock()
 _ENOUGH = Event()  # the thread ends
@@ -255,21 +257,30 @@ def _threads() -> int:
     return cpus if psutil.getloadavg()[0] < IDLE_LOAD else 1
 
 
-def clean_up(now: float | None = None) -> list[str]:
+def clean_up() -> list[str]:
     """Remove what is too old, then the oldest while all take too much; never a run that waits or runs."""
-    now, bound, gone = now or time.time(), read_settings(), []
+    gone = []
     with locked() as folder:
         for path in folder.glob(".gone-*"):  # a removal that was cut off
             shutil.rmtree(path, ignore_errors=True)
         ended = [run for run in reversed(all_runs()) if not waits(run) and not is_alive(run)]
+        old, most = _surely_old(ended), read_settings().runs_mb * MB
         sizes = {run.id: size_of(run) for run in all_runs()}
         for run in ended:
-            is_old = now - max(run.created, run.since) > bound.runs_days * 86400
-            if is_old or sum(sizes.values()) > bound.runs_mb * MB:
+            if run.id in old or sum(sizes.values()) > most:
                 remove(run)
                 sizes.pop(run.id)
                 gone.append(run.id)
     return gone
+
+
+def _surely_old(ended: Sequence[Run]) -> set[str]:
+    """Ids of the runs that every look of the last hour has found too old."""
+    now, days = time.monotonic(), read_settings().runs_days
+    too_old = {run.id for run in ended if time.time() - max(run.created, run.since) > days * 86400}
+    for run_id in _TOO_OLD.keys() - too_old:
+        del _TOO_OLD[run_id]
+    return {run_id for run_id in too_old if now - _TOO_OLD.setdefault(run_id, now) >= SURE}
 
 
 def keep_going() -> None:

@@ -572,13 +572,22 @@ def test_a_start_among_many_runs_reads_none_of_them_again(monkeypatch):
     assert read == [new.id]
 
 
-def test_old_runs_go_and_never_one_that_runs_or_waits(folder):
+def later(monkeypatch, seconds, has_jumped=False):
+    """From now on it is ``seconds`` later, or only the clock says so."""
+    for name in ("time",) if has_jumped else ("time", "monotonic"):
+        real = getattr(time, name)
+        monkeypatch.setattr(time, name, lambda real=real: real() + seconds)
+
+
+def test_old_runs_go_and_never_one_that_runs_or_waits(folder, monkeypatch):
     running, waiting = queue.submit(SETTINGS, OWNER), queue.submit(SETTINGS, OWNER)
     old = queue.submit(SETTINGS, OTHER)
     queue.stop(old.id, OTHER)
-    month = time.time() + 30 * 86400
-    assert queue.clean_up(time.time()) == []
-    assert queue.clean_up(month) == [old.id]
+    assert queue.clean_up() == []
+    later(monkeypatch, 30 * 86400)
+    assert queue.clean_up() == []
+    later(monkeypatch, queue.SURE)
+    assert queue.clean_up() == [old.id]
     assert {run.id for run in store.all_runs()} == {running.id, waiting.id}
     assert not list(folder.glob(".gone-*"))
 
@@ -671,6 +680,18 @@ def test_a_clock_that_jumps_neither_ends_a_run_nor_lets_a_later_one_in_first(mon
         assert [state(run) for run in (first, second, third)] == ["running", "queued", "queued"]
         assert [status_of(store.find(run.id)).ahead for run in (second, third)] == [1, 2]
         queue.stop(third.id, OWNER)
+
+
+def test_a_clock_that_jumps_ahead_and_back_deletes_nothing(monkeypatch):
+    run = queue.submit(SETTINGS, OWNER)
+    queue.stop(run.id, OWNER)
+    kill(run)
+    week = 8 * 86400
+    for jump in (week, -week, week):
+        later(monkeypatch, jump, has_jumped=True)
+        assert queue.clean_up() == []
+        later(monkeypatch, queue.SURE / 2)
+        assert queue.clean_up() == []
 
 
 def fill_disk(monkeypatch):
