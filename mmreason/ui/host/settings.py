@@ -54,12 +54,16 @@ class Settings:
     address_runs: int = _limit(16, 1, 10_000, "the same, for all visitors from one address")
     run_rollouts: int = _limit(320_000, 1, 10**9, "rollouts of one run, over all its steps, evaluations and arms")
     run_minutes: int = _limit(240, 1, 10**5, "minutes after which a run is stopped; Resume puts it behind the others")
+    run_mb: int = _limit(2000, 1, 10**6, "size of one run, in megabytes, beyond which it is stopped")
     visitor_runs: int = _limit(4, 1, 1000, "runs that one visitor may have waiting or running")
     visitor_steps: int = _limit(2000, 1, 10**6, "total steps of these runs")
     visitor_mb: int = _limit(600, 0, 10**6, "size of all runs of one visitor, in megabytes")
     slice_seconds: int = _limit(60, 1, 110, "seconds of a training slice on a GPU that is lent per call")
     runs_mb: int = _limit(
-        4000, 0, 10**7, "size of all runs, in megabytes; beyond it the oldest finished ones are deleted"
+        4000,
+        0,
+        10**7,
+        "size of all finished runs, in megabytes; beyond it the oldest of the visitor who holds most are deleted",
     )
     runs_days: int = _limit(7, 0, 10**4, "days after which a finished run is deleted")
     code: str = _place(

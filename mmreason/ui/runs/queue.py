@@ -31,11 +31,12 @@ from mmreason.training.run.rundir import STOP_FILE, has_begun
 from mmreason.ui.host import checkpoints, gpu
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.runs.quota import MB, check_room
-from mmreason.ui.runs.state import OUT_OF_TIME, birth, is_alive, status_of, waits
+from mmreason.ui.runs.state import CUT_SHORT, birth, is_alive, status_of, waits
 from mmreason.ui.runs.store import Run, all_runs, change, create, end_of_line, locked, owned, remove, size_of
 
 PERIOD = 1.0  # seconds between two looks at the queue
 CLEAN_PERIOD = 600.0
+SIZE_PERIOD = 60.0  # seconds between two looks at how much the running ones take
 SURE = 3600.0  # seconds for which the clock must call a run too old: one that jumps is set right meanwhile
 THREAD = "trainings"
 NICENESS = 10  # visitors who solve come first
@@ -121,7 +122,7 @@ def resume(run_id: Any, token: Any) -> Run:
         check_room(run.settings, token, known, _from(_ADDRESSES.get(run.id)))
         for arm in run.settings.arms:
             (run.arm_folder(arm) / STOP_FILE).unlink(missing_ok=True)
-        (run.folder / OUT_OF_TIME).unlink(missing_ok=True)
+        (run.folder / CUT_SHORT).unlink(missing_ok=True)
         run = change(run, wanted=True, since=end_of_line(known), arm=None, pid=None, born=None)
     with _logged():
         advance()
@@ -181,9 +182,23 @@ def _look_at(run: Run) -> None:
     if not run.wanted:
         _ask_to_stop(run)
     elif not gpu.is_lent() and _minutes(run) > most:
-        says = f"it had run for {most} minutes, the most at a time\n"
-        write_whole(run.folder / OUT_OF_TIME, says.encode())
-        _ask_to_stop(change(run, wanted=False))
+        _cut_short(run, f"it had run for {most} minutes, the most at a time")
+
+
+def _cut_short(run: Run, says: str) -> None:
+    """Ask a run to stop and note the reason for its owner."""
+    write_whole(run.folder / CUT_SHORT, f"{says}\n".encode())
+    _ask_to_stop(change(run, wanted=False))
+
+
+def stop_the_large() -> None:
+    """Stop what runs and takes more of the disk than one run may."""
+    with locked():
+        most = read_settings().run_mb
+        for run in all_runs():
+            if run.wanted and run.arm is not None and is_alive(run) and (size := size_of(run)) > most * MB:
+                with _logged():
+                    _cut_short(run, f"it took {size / MB:.0f} MB, and one run may take {most}")
 
 
 def _minutes(run: Run) -> float:
@@ -258,20 +273,27 @@ def _threads() -> int:
 
 
 def clean_up() -> list[str]:
-    """Remove what is too old, then the oldest while all take too much; never a run that waits or runs."""
-    gone = []
+    """Remove what is too old, then the oldest of who holds most while all take too much.
+
+    What waits or runs is neither removed nor counted: nobody's run goes for what another's takes meanwhile.
+    """
     with locked() as folder:
         for path in folder.glob(".gone-*"):  # a removal that was cut off
             shutil.rmtree(path, ignore_errors=True)
         ended = [run for run in reversed(all_runs()) if not waits(run) and not is_alive(run)]
         old, most = _surely_old(ended), read_settings().runs_mb * MB
-        sizes = {run.id: size_of(run) for run in all_runs()}
-        for run in ended:
-            if run.id in old or sum(sizes.values()) > most:
-                remove(run)
-                sizes.pop(run.id)
-                gone.append(run.id)
-    return gone
+        gone = [run for run in ended if run.id in old]
+        left = [(run, size_of(run)) for run in ended if run.id not in old]
+        while sum(size for _, size in left) > most:
+            held: Counter[str] = Counter()
+            for run, size in left:
+                held[run.owner] += size
+            first = next(each for each in left if held[each[0].owner] == max(held.values()))
+            left.remove(first)
+            gone.append(first[0])
+        for run in gone:
+            remove(run)
+    return [run.id for run in gone]
 
 
 def _surely_old(ended: Sequence[Run]) -> set[str]:
@@ -306,11 +328,14 @@ def _threads_now() -> list[Thread]:
 
 
 def _look_after() -> None:
-    cleaned = 0.0
+    cleaned = sized = 0.0
     while not _ENOUGH.is_set():
         with _logged():
             if checkpoints.page_runs_folder().is_dir():
                 advance()
+                if time.monotonic() - sized > SIZE_PERIOD:
+                    sized = time.monotonic()
+                    stop_the_large()
                 if time.monotonic() - cleaned > CLEAN_PERIOD:
                     cleaned = time.monotonic()
                     clean_up()

@@ -21,7 +21,7 @@ ACTIVE = ("queued", "running", "stopping")  # of these nothing is ever cleaned u
 BIRTH_SLACK = 2.0  # seconds by which the birth of one process may seem to move
 
 MAX_ROWS = 20_000  # of metrics that are kept in memory, about 100 MB; those of the last reading only
-OUT_OF_TIME = "out_of_time"  # a file in the run's folder that says why it was stopped
+CUT_SHORT = "out_of_time"  # a file in the run's folder that says why it was stopped; at first only for its time
 MOST_ENDED = 4096
 
 _ENDED: dict[str, Run] = {}  # runs that need not be looked at again
@@ -118,7 +118,7 @@ def _standing(run: Run) -> Status:
     status = Status(run, "", rows, {arm: saved_step(folder) for arm, folder in folders.items()})
     state = _state(status, alive)
     trouble = last_words(run.log) if state == "failed" and run.arm is not None else ""
-    trouble = last_words(run.folder / OUT_OF_TIME) if state == "stopped" else trouble
+    trouble = last_words(run.folder / CUT_SHORT) if state == "stopped" else trouble
     return replace(status, state=state, trouble=trouble, told=max(map(_told, folders.values())))
 
 

@@ -516,6 +516,19 @@ def test_a_run_that_goes_on_too_long_is_stopped_says_so_and_can_be_resumed_behin
     assert state(other) == "running"
 
 
+def test_a_run_that_takes_too_much_of_the_disk_is_stopped_and_says_so(monkeypatch):
+    monkeypatch.setenv("MMREASON_RUN_MB", "2")
+    run, waiting = queue.submit(SETTINGS, OWNER), queue.submit(SETTINGS, OTHER)
+    queue.stop_the_large()
+    assert state(run) == "running"
+    for each in (run, waiting):
+        (each.folder / "samples").write_bytes(b"0" * 3 * quota.MB)
+    queue.stop_the_large()
+    assert [state(each) for each in (run, waiting)] == ["stopping", "queued"]
+    kill(run)
+    assert status_of(store.find(run.id)).trouble == "it took 3 MB, and one run may take 2"
+
+
 def test_the_minutes_of_a_run_are_those_of_its_process():
     run = queue.submit(SETTINGS, OWNER)
     assert 0 <= queue._minutes(store.find(run.id)) < 5
@@ -606,6 +619,19 @@ def test_the_oldest_go_when_all_take_too_much(monkeypatch):
     monkeypatch.setenv("MMREASON_RUNS_MB", "0")
     assert queue.clean_up() == ended[1:]
     assert len(store.all_runs()) == 1
+
+
+def test_what_one_visitor_takes_costs_no_run_of_another(monkeypatch):
+    monkeypatch.setenv("MMREASON_RUNS_MB", "2")
+    monkeypatch.setenv("MMREASON_MAX_TRAININGS", "0")
+    small, early, late = (queue.submit(SETTINGS, token) for token in (OTHER, OWNER, OWNER))
+    for run, token, size in ((small, OTHER, 500), (early, OWNER, 900), (late, OWNER, 900)):
+        queue.stop(run.id, token)
+        (run.folder / "weights").write_bytes(b"0" * size * 1000)
+    active = queue.submit(SETTINGS, OWNER)
+    (active.folder / "samples").write_bytes(b"0" * 3 * quota.MB)
+    assert queue.clean_up() == [early.id]
+    assert {run.id for run in store.all_runs()} == {small.id, late.id, active.id}
 
 
 def test_a_running_one_is_not_deleted(folder):
