@@ -56,6 +56,18 @@ def names_in(folder: str | Path, what: str) -> list[str]:
         raise ConfigError(f"{what} must be a folder, got {quoted(str(folder))}: {reason_of(error)}") from None
 
 
+def files_in(folder: str | Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every file below ``folder``, links as such, with its ``lstat``; what goes meanwhile is left out."""
+    for where, folders, names in os.walk(folder):
+        for path in (Path(where, name) for name in (*folders, *names)):
+            try:
+                there = path.lstat()
+            except OSError:
+                continue
+            if not stat.S_ISDIR(there.st_mode):
+                yield path, there
+
+
 def append_line(path: str | Path, line: str) -> None:
     """Append ``line`` to the text file at ``path``; raises WriteError."""
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from mmreason.disk import append_line, finite, one_line, write_json, write_whole, writing
+from mmreason.disk import append_line, files_in, finite, one_line, write_json, write_whole, writing
 from mmreason.errors import CheckpointError, ConfigError, TraceError, WriteError
 
 ROOT = Path(__file__).parent.parent
@@ -201,6 +202,20 @@ def test_json_is_strict_and_what_is_no_json_leaves_the_old_file(tmp_path):
         write_json(path, {"a": object()})
     assert json.loads(path.read_text()) == {"a": 1}
     assert finite({1: float("inf"), "b": 2.5}) == {"1": None, "b": 2.5}
+
+
+def test_the_files_of_a_folder_are_those_that_are_there_while_it_is_looked_through(tmp_path):
+    for name in ("one", "two", "in/three", "in/it/four"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    names = {"one", "two", "link", "in/three", "in/it/four"}
+    found = {path.relative_to(tmp_path).as_posix(): there.st_size for path, there in files_in(tmp_path)}
+    assert found.keys() == names and found["in/it/four"] == len("in/it/four")
+    looking = files_in(tmp_path)
+    next(looking)
+    shutil.rmtree(tmp_path)
+    assert list(looking) == list(files_in(tmp_path)) == []
 
 
 def test_a_line_is_appended(tmp_path):

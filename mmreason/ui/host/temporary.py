@@ -12,7 +12,6 @@ import atexit
 import os
 import re
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
+from mmreason.disk import files_in
 from mmreason.ui.host.settings import read_settings
 
 KEPT_SECONDS = 7200  # a page that stays open offers its files no longer
@@ -104,12 +104,8 @@ def make_room() -> None:
 
 def _files(where: Path) -> Iterator[tuple[float, int, Path]]:
     """Time of the last change, bytes and path of every file but the lock."""
-    for path in where.rglob("*"):
-        try:
-            there = path.lstat()
-        except OSError:  # gone meanwhile
-            continue
-        if not stat.S_ISDIR(there.st_mode) and path != where / LOCK:
+    for path, there in files_in(where):
+        if path != where / LOCK:
             yield there.st_mtime, there.st_size, path
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from filelock import FileLock
 
 from mmreason import places
-from mmreason.disk import write_json, writing
+from mmreason.disk import files_in, write_json, writing
 from mmreason.errors import ConfigError, WriteError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
 from mmreason.ui.host import checkpoints
@@ -259,4 +259,4 @@ def remove(run: Run) -> None:
 
 def size_of(run: Run) -> int:
     """Bytes on the disk."""
-    return sum(path.lstat().st_size for path in run.folder.rglob("*") if not path.is_dir())
+    return sum(there.st_size for _, there in files_in(run.folder))

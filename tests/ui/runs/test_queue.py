@@ -4,6 +4,7 @@ import errno
 import gc
 import json
 import os
+import shutil
 import signal
 import time
 import zipfile
@@ -619,6 +620,20 @@ def test_the_oldest_go_when_all_take_too_much(monkeypatch):
     monkeypatch.setenv("MMREASON_RUNS_MB", "0")
     assert queue.clean_up() == ended[1:]
     assert len(store.all_runs()) == 1
+
+
+def test_the_size_of_a_run_that_is_saved_meanwhile_is_that_of_what_is_there(monkeypatch):
+    run = queue.submit(SETTINGS, OWNER)
+    folder, lstat = leave(run, "factorized", [row(1)], saved=1), Path.lstat
+
+    def goes_meanwhile(path):
+        if path.parent == folder:
+            for name in ("state", "checkpoint"):
+                shutil.rmtree(folder / name, ignore_errors=True)
+        return lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", goes_meanwhile)
+    assert store.size_of(run) >= (folder / "metrics.jsonl").stat().st_size
 
 
 def test_what_one_visitor_takes_costs_no_run_of_another(monkeypatch):
