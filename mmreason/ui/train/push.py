@@ -12,7 +12,6 @@ import gradio as gr
 
 from mmreason.disk import append_line, one_line, writing
 from mmreason.errors import ConfigError
-from mmreason.ui.host.checkpoints import checkpoint_folder
 from mmreason.ui.runs.state import status_of
 from mmreason.ui.runs.store import Run, owned
 
@@ -38,22 +37,28 @@ def build_hub() -> dict[str, Any]:
 
 
 def push(run_id: Any, visitor: Any, repository: Any, oauth: str | None) -> str:
-    """Push the last checkpoint of the visitor's run; says where it is.  Raises ConfigError."""
+    """Push the last checkpoint of the visitor's run; says of which arm and step, and where it is.
+
+    Raises ConfigError, also while the run may change.
+    """
     run = owned(run_id, visitor, "push")
     if not oauth:
         raise ConfigError("sign in first: the checkpoint goes to your own account")
     name = str(repository or "").strip()
     if not _REPOSITORY.match(name):
         raise ConfigError(f"repository must be a name, or organisation/name, got {name[:60]!r}")
-    checkpoints = status_of(run).checkpoints
-    folder = checkpoint_folder(list(checkpoints.values())[-1]) if checkpoints else None
-    if folder is None:
-        raise ConfigError("this run has no checkpoint yet; wait until it saves one")
-    return _sent(run, folder, name, oauth)
+    status = status_of(run)
+    if status.is_active:
+        raise ConfigError(f"run {run.id} must have stopped to be pushed; it is {status.state}")
+    if not status.checkpoints:
+        raise ConfigError("this run has no checkpoint yet; resume it until it saves one")
+    arm = list(status.checkpoints)[-1]
+    what = f"{arm}, step {status.saved[arm]}"
+    return f"Pushed {what}, to {_sent(run, run.arm_folder(arm) / 'checkpoint', what, name, oauth)}."
 
 
-def _sent(run: Run, folder: Path, name: str, oauth: str) -> str:
-    """Make the repository, or take the one that this run was pushed to before, and send ``folder``."""
+def _sent(run: Run, folder: Path, what: str, name: str, oauth: str) -> str:
+    """Make the repository, or take the one that this run was pushed to before, and send ``folder``; its address."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -65,7 +70,7 @@ def _sent(run: Run, folder: Path, name: str, oauth: str) -> str:
         repo = api.create_repo(whole, exist_ok=is_known).repo_id
         with writing("where the checkpoint goes"):
             append_line(known, whole)
-        api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Trained with mmreason")
+        api.upload_folder(repo_id=repo, folder_path=folder, commit_message=f"Trained with mmreason: {what}")
     except HfHubHTTPError as error:
         raise ConfigError(_refusal(name, error.response.status_code, str(error))) from None
     except ConfigError:
@@ -77,7 +82,7 @@ def _sent(run: Run, folder: Path, name: str, oauth: str) -> str:
     except Exception as error:  # of the transport, whose classes are others in each version of the client
         _LOG.warning("a checkpoint could not be pushed", exc_info=True)
         raise ConfigError(f"the Hub cannot be reached ({one_line(str(error), 120)}); try again later") from None
-    return f"Pushed to {api.endpoint}/{repo}."
+    return f"{api.endpoint}/{repo}"
 
 
 def _refusal(name: str, status: int, said: str) -> str:

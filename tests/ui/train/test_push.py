@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from mmreason.errors import ConfigError
-from mmreason.training.rl.presets import TrainSettings
+from mmreason.training.rl.presets import BOTH, TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs import store
 from mmreason.ui.train import push
@@ -35,7 +35,8 @@ def run(tmp_path, monkeypatch, tiny_checkpoint):
 
 def test_the_whole_checkpoint_arrives_and_may_be_pushed_again(hub: FakeHub, run, tiny_checkpoint):
     for _ in range(2):  # the second time the repository is there, and known to be this run's
-        assert push.push(run.id, OWNER, " mine ", GOOD) == f"Pushed to {hub.address}/somebody/mine."
+        said = push.push(run.id, OWNER, " mine ", GOOD)
+        assert said == f"Pushed factorized, step 2, to {hub.address}/somebody/mine."
     files = {
         path.relative_to(tiny_checkpoint).as_posix(): path for path in tiny_checkpoint.rglob("*") if path.is_file()
     }
@@ -96,6 +97,25 @@ def test_without_a_network_it_says_so(run, monkeypatch):
     with pytest.raises(ConfigError, match=r"the Hub cannot be reached .*; try again later") as caught:
         push.push(run.id, OWNER, "mine", GOOD)
     assert "\n" not in str(caught.value)
+
+
+def test_of_both_arms_it_says_which_was_pushed(hub: FakeHub, run, tiny_checkpoint):
+    both = store.create(TrainSettings(steps=2, assignment=BOTH), OWNER)
+    for arm in both.settings.arms:
+        folder = leave(both, arm, [row(1), row(2)], saved=2)
+        shutil.copytree(tiny_checkpoint, folder / "checkpoint", dirs_exist_ok=True)
+    assert push.push(both.id, OWNER, "mine", GOOD).startswith("Pushed factorized, step 2, to ")
+    shutil.rmtree(both.arm_folder("factorized") / "checkpoint")
+    assert push.push(both.id, OWNER, "mine", GOOD).startswith("Pushed joint, step 2, to ")
+
+
+def test_a_run_that_may_still_change_is_not_pushed(hub: FakeHub, run):
+    leave(run, "factorized", [row(1)], saved=1)
+    with pytest.raises(ConfigError, match="must have stopped to be pushed; it is queued"):
+        push.push(run.id, OWNER, "mine", GOOD)
+    assert hub.repositories == {}
+    store.change(run, wanted=False)
+    assert push.push(run.id, OWNER, "mine", GOOD).startswith("Pushed factorized, step 1, to ")
 
 
 def test_without_a_checkpoint_there_is_nothing_to_push(hub: FakeHub, run):
