@@ -123,7 +123,7 @@ def resume(run_id: Any, token: Any) -> Run:
         for arm in run.settings.arms:
             (run.arm_folder(arm) / STOP_FILE).unlink(missing_ok=True)
         (run.folder / CUT_SHORT).unlink(missing_ok=True)
-        run = change(run, wanted=True, since=end_of_line(known), arm=None, pid=None, born=None)
+        run = change(run, wanted=True, since=end_of_line(known), arm=None, pid=None, born=None, claim=None)
     with _logged():
         advance()
     return run

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import runpy
+import secrets
 import sys
 import time
 from collections.abc import Generator, Sequence
@@ -37,11 +38,12 @@ def drive(run_id: Any, token: Any) -> Generator[None, None, None]:
 
     A run that is not queued, or that another tab drives already, is left alone.  Raises ConfigError.
     """
-    if not _claim(run_id, token):
+    claim = _claim(run_id, token)
+    if claim is None:
         return
     trouble = False
     try:
-        while (run := find(run_id)) is not None and run.wanted and not trouble:
+        while (run := _held(run_id, claim)) is not None and run.wanted and not trouble:
             status = _on_turn(run)
             if status is None:
                 time.sleep(PERIOD)
@@ -51,22 +53,32 @@ def drive(run_id: Any, token: Any) -> Generator[None, None, None]:
                 trouble = not _slice(status)
             yield
     finally:
-        _let_go(run_id, trouble)
+        _let_go(run_id, claim, trouble)
 
 
-def _claim(run_id: Any, token: Any) -> bool:
-    """Note that this process asks for the run's slices."""
+def _claim(run_id: Any, token: Any) -> str | None:
+    """Note that this process asks for the run's slices, under a claim that no other tab has; None if it may not."""
     with locked():
         run = owned(run_id, token, "train")
         if status_of(run).state != "queued" or is_alive(run):
-            return False
-        change(run, arm=None, pid=os.getpid(), born=birth(psutil.Process()))
-        return True
+            return None
+        claim = secrets.token_hex(8)
+        change(run, arm=None, pid=os.getpid(), born=birth(psutil.Process()), claim=claim)
+        return claim
 
 
-def _on_turn(run: Run) -> Status | None:
-    """The run's state, noted as begun, if it is its turn; else None."""
+def _held(run_id: Any, claim: str | None) -> Run | None:
+    """The run as it is now; None if it is gone, or was taken back and claimed anew."""
+    run = find(run_id)
+    return run if run is not None and run.claim == claim else None
+
+
+def _on_turn(seen: Run) -> Status | None:
+    """The run's state, noted as begun, if it is its turn and is wanted still; else None."""
     with locked():
+        run = _held(seen.id, seen.claim)
+        if run is None or not run.wanted:
+            return None
         if run.arm is None:
             others = [other for other in all_runs() if other.id != run.id and waits(other)]
             before = sum(other.arm is not None or other.since < run.since for other in others)
@@ -122,11 +134,11 @@ def _command(words: Sequence[str]) -> int:
     raise AssertionError("the command ends with its exit code")
 
 
-def _let_go(run_id: Any, trouble: bool) -> None:
-    """Leave the run paused, or finished, or failed; one that was deleted meanwhile stays so."""
+def _let_go(run_id: Any, claim: str, trouble: bool) -> None:
+    """Leave the run paused, or finished, or failed; one that was deleted or claimed anew meanwhile stays so."""
     with locked():
-        run = find(run_id)
+        run = _held(run_id, claim)
         if run is not None and trouble:
             change(run, pid=0, born=0.0)
         elif run is not None:
-            change(run, wanted=False, arm=None, pid=None, born=None)
+            change(run, wanted=False, arm=None, pid=None, born=None, claim=None)

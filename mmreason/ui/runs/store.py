@@ -48,6 +48,7 @@ _KINDS: dict[str, Any] = {  # of the fields of ``run.json``
     "arm": str | None,
     "pid": int | None,
     "born": int | float | None,
+    "claim": str | None,
 }
 _TOLD: set[str] = set()  # what the log has said of runs that cannot be read
 _LOG = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Run:
     arm: str | None = None  # the assignment whose process or slices were begun last; None while it waits
     pid: int | None = None  # of that process; where a GPU is lent, of the server that asks for the slices
     born: float | None = None  # when that process was, so that another with its number is not taken for it
+    claim: str | None = None  # where a GPU is lent, of the tab that asks for the slices: no other one's counts
 
     @property
     def folder(self) -> Path:

@@ -189,6 +189,30 @@ def test_only_the_owner_drives_and_only_once(slices):
     one.close()
 
 
+def test_one_that_is_taken_back_and_resumed_in_line_is_driven_by_the_last_tab_alone(slices):
+    first, second = queue.submit(TrainSettings(steps=4), OTHER), queue.submit(TrainSettings(steps=4), OWNER)
+    ahead, early = runs_slices.drive(first.id, OTHER), runs_slices.drive(second.id, OWNER)
+    next(ahead), next(early)
+    queue.stop(second.id, OWNER)
+    queue.resume(second.id, OWNER)
+    late = runs_slices.drive(second.id, OWNER)
+    next(late)
+    assert next(early, "it has ended") == "it has ended"
+    assert state(second) == "queued", "its end leaves the other's claim"
+    list(ahead)
+    assert len(list(late)) == 2 and state(second) == "finished"
+    assert [run_id for run_id, *_ in slices] == [first.id] * 2 + [second.id] * 2
+
+
+def test_a_stop_between_two_looks_is_not_overwritten_by_a_turn(slices):
+    run = queue.submit(TrainSettings(steps=4), OWNER)
+    claim = runs_slices._claim(run.id, OWNER)
+    seen = store.find(run.id)
+    queue.stop(run.id, OWNER)
+    assert claim == seen.claim and runs_slices._on_turn(seen) is None
+    assert state(run) == "stopped" and not store.find(run.id).wanted
+
+
 def test_what_the_lender_says_is_shown_and_resume_goes_on(monkeypatch):
     def refused(*_):
         raise RuntimeError("You have exceeded your free quota")
