@@ -206,11 +206,10 @@ def test_one_that_is_taken_back_and_resumed_in_line_is_driven_by_the_last_tab_al
 
 def test_a_stop_between_two_looks_is_not_overwritten_by_a_turn(slices):
     run = queue.submit(TrainSettings(steps=4), OWNER)
-    claim = runs_slices._claim(run.id, OWNER)
-    seen = store.find(run.id)
+    seen = runs_slices._held(run.id, runs_slices._claim(run.id, OWNER))
     queue.stop(run.id, OWNER)
-    assert claim == seen.claim and runs_slices._on_turn(seen) is None
-    assert state(run) == "stopped" and not store.find(run.id).wanted
+    assert seen is not None and seen.wanted and runs_slices._on_turn(seen) is None
+    assert state(run) == "stopped"
 
 
 def test_what_the_lender_says_is_shown_and_resume_goes_on(monkeypatch):
