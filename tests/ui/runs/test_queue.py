@@ -437,7 +437,7 @@ def test_a_view_updates_every_part_and_leaves_alone_what_has_not_changed():
     shown = set(train_events.SHOWN)
     whole, same, none = (set(train_events.updates_of(view, OWNER)) for view in (first, again, nothing))
     assert whole == shown and same == {"head", "start", "going", "timer"}
-    assert none == shown - {"stop", "resume", "delete", "to_compare", "trained"}
+    assert none == shown - {"stop", "resume", "delete", "archive", "to_compare", "trained"}
     assert len(train_events.outputs_of(again, OWNER)) == len(shown)
 
 
