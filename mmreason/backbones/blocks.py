@@ -84,8 +84,8 @@ class BlockRows:
 
     def forward(self, noisy: Sequence[Sequence[Piece]], rows: Sequence[int] | None = None) -> Forwarded:
         """Forward the ``noisy`` pieces of each of ``rows`` (default: all), pending ones behind them."""
-        chosen = list(range(len(self.pending))) if rows is None else list(rows)
-        everything = len(chosen) == len(self.pending)
+        every = list(range(len(self.pending)))
+        chosen = every if rows is None else list(rows)
         device = self.model.device
         pieces = [[*own, *self.pending[row]] for own, row in zip(noisy, chosen, strict=True)]
         packed = pack(pieces, self.pad)
@@ -94,7 +94,7 @@ class BlockRows:
         cached = [lengths[row] for row in chosen]
         columns = max(cached, default=0)
         self.cache.reserve(columns + packed.ids_BL.shape[1])
-        cache = self.cache if everything else self.cache.only(torch.tensor(chosen, device=device))
+        cache = self.cache if chosen == every else self.cache.only(torch.tensor(chosen, device=device))
         inside = attention_rule(packed.segment_BL, packed.copy_BL, packed.segment_BL, packed.copy_BL)
         before = cache.filled(columns)[:, None].expand(-1, inside.shape[1], -1)
         keeps = any(self.pending[row] for row in chosen)

@@ -81,6 +81,17 @@ def test_a_session_gives_the_logits_that_are_scored(attention):
 
 
 @pytest.mark.parametrize("attention", MODES)
+def test_rows_in_another_order_keep_their_own_contexts(attention):
+    backbone, words = pipe(attention).backbone, alphabet(attention, "text")
+    chosen = [v for v, s in zip(views(attention), trace(attention).segments, strict=True) if s.modality == "text"][:2]
+    session = backbone.open(chosen, words)
+    tokens_BK = torch.full((2, max(len(view.slots) for view in chosen)), backbone.layout.mask)
+    logits_BKW = session.logits(tokens_BK)
+    assert not torch.allclose(logits_BKW[0], logits_BKW[1], atol=1e-2)
+    assert torch.allclose(session.logits(tokens_BK, rows=[1, 0]).flip(0), logits_BKW, atol=1e-4)
+
+
+@pytest.mark.parametrize("attention", MODES)
 def test_the_loop_of_the_public_families_denoises_the_small_model_s_views_greedily_as_its_own_sampler_does(attention):
     one = pipe(attention)
     (greedy,) = one([make_problem("maze", "easy", 3)], SamplingConfig(num_steps=3, temperature=0), [0]).traces
