@@ -197,7 +197,7 @@ def load_llama(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
 ) -> LlamaBackbone:
-    """The backbone in a checkpoint folder, in its stored type or in ``dtype``.
+    """The backbone in a checkpoint folder, in one type: ``dtype``, or that in which its embedding is stored.
 
     Raises CheckpointError, naming the tensor, where one is missing, not of this network, or of another size.
     """
@@ -207,6 +207,7 @@ def load_llama(
     model = empty_llama(shape)
     for name, tensor in tensors(folder):
         _put(model, native_name(name) or "", tensor.to(device=device, dtype=dtype or tensor.dtype))
+    model.to(model.model.embed_tokens.weight.dtype)
     return _finished(model, shape, attention)
 
 

@@ -210,3 +210,11 @@ def test_one_file_without_an_index_is_read_and_kept_in_its_type(tmp_path: Path) 
     save_file(half, folder / "model.safetensors")
     assert load_llama(folder).model.dtype == torch.float16
     assert load_llama(folder, dtype=torch.float32).model.dtype == torch.float32
+
+
+def test_tensors_of_several_types_are_run_in_that_of_the_embedding(tmp_path: Path) -> None:
+    whole = golden.reference_weights()
+    mixed = {name: value.astype(np.float16) if value.ndim == 2 else value for name, value in whole.items()}
+    backbone = load_llama(golden.write_reference(tmp_path, weights=mixed))
+    assert {each.dtype for each in backbone.model.parameters()} == {torch.float16}
+    assert np.isfinite(all_logits(backbone, golden.numbers("backbone")["input_ids"][0])).all()
