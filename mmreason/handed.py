@@ -163,6 +163,11 @@ class Folder:
             return file.read(self.max_bytes)
 
 
+def is_unicode(text: str) -> bool:
+    """False where ``text`` holds half a letter (a lone surrogate), as bytes of a command line that are no UTF-8 do."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def inner_parts(name: Any) -> list[str] | None:
     """The folders and the file that a relative path names; None for what might lead elsewhere."""
     if not isinstance(name, str) or not 0 < len(name) <= 1000 or not name.isprintable():

@@ -107,6 +107,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 def _check_what(args: argparse.Namespace) -> None:
     """Refuse what is to be solved if it is nothing, or several things at once; raises ConfigError."""
     from mmreason.errors import ConfigError
+    from mmreason.handed import is_unicode
 
     own = ("instruction", "mask")
     if args.image is None:
@@ -124,6 +125,8 @@ def _check_what(args: argparse.Namespace) -> None:
             raise ConfigError(f"--{option} does not go with --image, which is a problem of its own")
     if args.instruction is None or not args.instruction.strip():
         raise ConfigError("--image needs --instruction, which says what to do with the picture")
+    if not is_unicode(args.instruction):
+        raise ConfigError(f"--instruction must be UTF-8 text, got {args.instruction[:60]!r}")
     if args.mask is not None and args.region != "stated":
         raise ConfigError(f"give --mask or --region, not both; got --region {args.region!r}")
 

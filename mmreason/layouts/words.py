@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
+from mmreason.handed import is_unicode
 
 MASK_MARK = "<|mdm_mask|>"  # of all families
 
@@ -73,7 +74,9 @@ class Words:
 
 
 def plain(text: str, marks: Iterable[str]) -> str:
-    """``text``, if it holds none of a prompt's ``marks``.  Raises ConfigError."""
+    """``text``, if it is Unicode and holds none of a prompt's ``marks``.  Raises ConfigError."""
+    if not is_unicode(text):
+        raise ConfigError(f"a text must be valid Unicode, got {text[:60]!r}")
     for mark in marks:
         if mark in text:
             raise ConfigError(f"a text must not hold {mark!r}, which marks a part of the prompt; got {text[:60]!r}")

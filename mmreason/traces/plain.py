@@ -10,7 +10,7 @@ from typing import Any
 
 from mmreason.disk import one_line, quoted
 from mmreason.errors import TraceError
-from mmreason.handed import MAX_DEPTH
+from mmreason.handed import MAX_DEPTH, is_unicode
 
 MAX_VALUES = 4_000_000  # JSON values in one file
 
@@ -33,11 +33,11 @@ def check_plain(data: dict[str, Any]) -> None:
             items = value.items() if isinstance(value, dict) else enumerate(value)
             for key, item in items:
                 here = (place, key)
-                if isinstance(value, dict) and (not isinstance(key, str) or _is_broken(key)):
+                if isinstance(value, dict) and (not isinstance(key, str) or not is_unicode(key)):
                     raise TraceError(f"trace field {_linked(here)}: its name must be plain text")
                 stack.append((item, here, depth + 1))
         elif isinstance(value, str):
-            if _is_broken(value):
+            if not is_unicode(value):
                 raise TraceError(f"trace field {_linked(place)}: holds text that is not valid Unicode")
         elif isinstance(value, float):
             if not math.isfinite(value):
@@ -45,10 +45,6 @@ def check_plain(data: dict[str, Any]) -> None:
         elif not isinstance(value, bool | int | None):
             kind = type(value).__name__
             raise TraceError(f"trace field {_linked(place)}: must be a JSON value, got {kind}")
-
-
-def _is_broken(text: str) -> bool:
-    return not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _linked(place: tuple[Any, ...] | None) -> str:

@@ -83,6 +83,7 @@ def test_a_joint_turn_is_solved_judged_and_opened(tmp_path: Path, capsys) -> Non
         (["--image", "PHOTO", "--instruction", "x", "--mask", "SMALL"], "as large as the picture"),
         (["--image", "PHOTO", "--instruction", "x", "--mask", "BLACK"], "white where"),
         (["--image", "PHOTO", "--instruction", "<system>"], "must not hold '<system>'"),
+        (["--image", "PHOTO", "--instruction", "\udcff"], "--instruction must be UTF-8 text, got '\\udcff'"),
         (["--image", "PHOTO", "--instruction", "x", "--threshold", "0.5"], "threshold must be 0"),
         (["--image", "PHOTO", "--instruction", "x", "--default_region", "all"], "default_region must be left out"),
         (["--image", "TEXT", "--instruction", "x"], "is not a PNG, JPEG or WebP picture"),

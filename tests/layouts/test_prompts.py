@@ -182,6 +182,12 @@ def test_an_instruction_cannot_write_the_prompts_marks(text: str) -> None:
         DIMOO.view(State(text, picture(4, 4)), "thought")
 
 
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.family)
+def test_a_text_that_is_no_unicode_is_refused(layout: DimooLayout | MmadaLayout) -> None:
+    with pytest.raises(ConfigError, match="a text must be valid Unicode"):
+        layout.view(State("make it \udcff", picture(4, 4)), "thought")
+
+
 def test_an_instruction_cannot_write_mmadas_marks() -> None:
     with pytest.raises(ConfigError, match="marks a part of the prompt"):
         MMADA.view(State("<|eot_id|>", picture(4, 4)), "edit")
