@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmreason.backbones.adapter import ADAPTER, stored_adapter
+from mmreason.backbones.adapter import ADAPTER, stored_adapter, stored_weights
 from mmreason.backbones.family import (
     SMALL_BYTES,
     base_of,
@@ -33,6 +33,8 @@ from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.views.config import views_config
+from mmreason.sampling.views.pipeline import check_views, stored_views
 from mmreason.tasks import make_problem
 from mmreason.tasks.picture import resized
 
@@ -94,6 +96,9 @@ def _check_adapter(
     fits = None
     if result["runs"]:
         fits = report.tried(lambda: stored_adapter(folder, stored_shape(whole, read_json(whole / "config.json"))))
+        report.tried(lambda: check_views(views_config(stored_views(folder)), result["family"]))
+    if fits is not None:
+        report.tried(lambda: stored_weights(folder))
     return report.result() | {"adapter": {"base": base, "rank": fits and fits[0]}}, []
 
 

@@ -22,6 +22,7 @@ ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 PREFIX = "base_model.model."  # of peft's names
 OTHER_KINDS = ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern")  # of adapters, which scale otherwise
+CHANGE_THE_BASE = ("pissa", "olora", "corda", "loftq", "lora_ga")  # how init_lora_weights begins where peft would
 
 
 def stored_adapter(folder: Path, shape: Shape) -> tuple[int, float]:
@@ -38,6 +39,11 @@ def stored_adapter(folder: Path, shape: Shape) -> tuple[int, float]:
     for name in OTHER_KINDS:
         if config.get(name):
             raise CheckpointError(f"adapter {str(folder)!r} must be plain LoRA, got {name} {config[name]!r}")
+    start = config.get("init_lora_weights")
+    if str(start).lower().startswith(CHANGE_THE_BASE):
+        raise CheckpointError(
+            f"adapter {str(folder)!r} must leave its base as it is, and init_lora_weights {start!r:.60} changes it"
+        )
     wanted: dict[str, list[int]] = {}
     for name, weight in empty_llama(shape).named_parameters():
         module = name.removesuffix(".weight")
@@ -57,6 +63,17 @@ def stored_adapter(folder: Path, shape: Shape) -> tuple[int, float]:
         got = f"of size {found[odd]}" if odd in found else "missing"
         raise CheckpointError(f"adapter {str(folder)!r} is of another network: {one_line(odd, 100)} is {got}")
     return rank, alpha
+
+
+def stored_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The tensors of the adapter in ``folder``.  Raises CheckpointError where one is not finite."""
+    from peft.utils import load_peft_weights
+
+    weights = load_peft_weights(str(folder), device="cpu")
+    damaged = next((name for name, weight in weights.items() if not bool(weight.isfinite().all())), None)
+    if damaged is not None:
+        raise CheckpointError(f"adapter {str(folder)!r} is damaged: {damaged} must hold finite numbers")
+    return weights
 
 
 class Adapter:
@@ -88,12 +105,12 @@ class Adapter:
 
     @classmethod
     def stored(cls, backbone: LlamaBackbone, folder: Path, base: str = "") -> Adapter:
-        """The saved adapter in ``folder``, on ``backbone``.  Raises CheckpointError where it does not fit."""
-        from peft.utils import load_peft_weights, set_peft_model_state_dict
+        """The saved adapter in ``folder``, on ``backbone``.  Raises CheckpointError for one damaged or of another."""
+        from peft.utils import set_peft_model_state_dict
 
         rank, alpha = stored_adapter(folder, backbone.shape)
         adapter = cls(backbone, rank, base=base, alpha=alpha)
-        set_peft_model_state_dict(adapter.peft, load_peft_weights(str(folder), device="cpu"))
+        set_peft_model_state_dict(adapter.peft, stored_weights(folder))
         return adapter
 
     @property

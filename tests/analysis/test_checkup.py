@@ -16,6 +16,7 @@ from mmreason.analysis.checkup import all_logits
 from mmreason.backbones.adapter import Adapter
 from mmreason.backbones.family import load_public
 from mmreason.backbones.loading import load_llama
+from mmreason.errors import CheckpointError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from tests.helpers import golden
 
@@ -118,6 +119,41 @@ def test_an_adapter_is_described_with_its_base(tiny: Path, tmp_path: Path, capsy
     )
     code, _, err = said(capsys, tmp_path / "adapter")
     assert code == 2 and "must stand on a whole checkpoint, and stands on an adapter" in err
+
+
+@pytest.mark.parametrize(
+    ("views", "says"),
+    [
+        ('{"turn": "joint"}', "turn must be interleaved for checkpoints of the family dimoo, got joint"),
+        ('{"text_length": "64"}', "text_length must be a whole number, got '64'"),
+        ('{"pixels": 100}', "pixels must be a multiple of 32, got 100"),
+        ("[1]", "views.json' must hold a JSON object"),
+    ],
+)
+def test_an_adapter_whose_views_cannot_be_is_found(
+    views: str, says: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Adapter(load_public(str(tiny)).backbone, rank=2, base=str(tiny)).save(tmp_path)
+    (tmp_path / "views.json").write_text(views)
+    code, result, _ = said(capsys, tmp_path)
+    (problem,) = result["problems_found"]
+    assert code == 2 and says in problem
+    assert main(["solve", "--checkpoint", str(tmp_path), "--task", "maze", "--out", str(tmp_path / "out.json")]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_an_adapter_whose_weights_are_not_finite_is_found_and_not_loaded(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Adapter(load_public(str(tiny)).backbone, rank=2, base=str(tiny)).save(tmp_path)
+    weights = load_file(tmp_path / "adapter_model.safetensors")
+    first = min(weights)
+    save_file(weights | {first: weights[first] * np.nan}, tmp_path / "adapter_model.safetensors")
+    code, result, _ = said(capsys, tmp_path)
+    (problem,) = result["problems_found"]
+    assert code == 2 and f"is damaged: {first} must hold finite numbers" in problem
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_public(str(tmp_path))
 
 
 def test_the_probe_gives_the_references_logits(tmp_path: Path, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -169,6 +169,8 @@ def test_an_adapter_of_another_alpha_adds_what_it_added_where_it_was_trained(
         ({"lora_alpha": None}, "must name its lora_alpha, a number above 0, got None"),
         ({"use_rslora": True}, "must be plain LoRA, got use_rslora True"),
         ({"alpha_pattern": {"q_proj": 9}}, "must be plain LoRA, got alpha_pattern"),
+        ({"init_lora_weights": "pissa_niter_16"}, "and init_lora_weights 'pissa_niter_16' changes it"),
+        ({"init_lora_weights": "OLoRA"}, "must leave its base as it is"),
     ],
 )
 def test_an_adapter_that_would_add_something_else_is_refused(

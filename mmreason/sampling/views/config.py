@@ -11,7 +11,7 @@ from mmreason.errors import ConfigError
 from mmreason.layouts import TURNS
 from mmreason.limits import Number, Whole
 from mmreason.sampling.config import SamplingConfig
-from mmreason.settings import Control, check, choice, number
+from mmreason.settings import Control, build, check, choice, number
 
 ATTENTIONS = ("full", "prefix")
 STEP = 32  # pixels; sides of a picture's budget are multiples of it
@@ -114,8 +114,4 @@ class ViewsConfig:
 
 def views_config(values: Mapping[str, Any]) -> ViewsConfig:
     """The settings stored as ``values``; those of a later version are left out.  Raises ConfigError."""
-    names = ViewsConfig.__dataclass_fields__
-    try:
-        return ViewsConfig(**{name: value for name, value in values.items() if name in names})
-    except TypeError as error:
-        raise ConfigError(f"the settings of views cannot be read: {error}") from None
+    return build(ViewsConfig, values)

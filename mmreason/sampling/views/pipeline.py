@@ -18,7 +18,7 @@ import torch
 from diffusers.utils import BaseOutput
 from torch import nn
 
-from mmreason.backbones.family import PublicModel, find, load_public, quick_type, weight_files
+from mmreason.backbones.family import LAYOUTS, PublicModel, find, load_public, quick_type, weight_files
 from mmreason.backbones.llama import used_twins
 from mmreason.backbones.loading import read_json
 from mmreason.disk import write_json, write_whole
@@ -43,6 +43,20 @@ CARD = """# Adapter
 Low-rank adapters (rank {rank}) on {base}, whose licence is {licence}. `views.json` says how it was trained to see;
 every command takes this folder as `--checkpoint`.
 """
+
+
+def stored_views(folder: Path) -> dict[str, Any]:
+    """How the adapter in ``folder`` was trained to see, where it says so.  Raises CheckpointError."""
+    return read_json(folder / VIEWS_FILE) if (folder / VIEWS_FILE).is_file() else {}
+
+
+def check_views(views: ViewsConfig, family: str) -> None:
+    """Refuse ``views`` that checkpoints of ``family`` do not know; raises ConfigError."""
+    layout = LAYOUTS[family]
+    if views.turn not in layout.turns:
+        raise ConfigError(
+            f"turn must be {' or '.join(layout.turns)} for checkpoints of the family {family}, got {views.turn}"
+        )
 
 
 @dataclass
@@ -71,11 +85,7 @@ class ViewsPipeline:
 
     def __init__(self, model: PublicModel, views: ViewsConfig | None = None) -> None:
         self.model, self.views = model, views or ViewsConfig()
-        if self.views.turn not in model.layout.turns:
-            raise ConfigError(
-                f"turn must be {' or '.join(model.layout.turns)} for checkpoints of the family {model.family}, "
-                f"got {self.views.turn}"
-            )
+        check_views(self.views, model.family)
         model.backbone.attention = self.views.attention
         model.layout.text_length = self.views.text_length
 
@@ -92,7 +102,7 @@ class ViewsPipeline:
         ``changes`` are settings of its views, in place of those that an adapter was trained with.
         """
         folder = find(checkpoint)
-        stored = read_json(folder / VIEWS_FILE) if (folder / VIEWS_FILE).is_file() else {}
+        stored = stored_views(folder)
         views = views_config(stored | dict(changes or {}))
         model = load_public(checkpoint, views.attention, device, quick_type(folder, device), family)
         if not stored and "turn" not in (changes or {}):

@@ -24,7 +24,7 @@ from mmreason.codecs import magvit, vq
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, MMReasonError
 from mmreason.sampling.views.config import views_config
-from mmreason.sampling.views.pipeline import VIEWS_FILE, ViewsPipeline
+from mmreason.sampling.views.pipeline import ViewsPipeline, check_views, stored_views
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.words import count
 
@@ -117,7 +117,8 @@ def _read(name: str, folder: Path) -> Public:
         found = _base(name, Path(base))
         assert found.shape is not None, "a whole checkpoint has a shape"
         rank, _ = stored_adapter(folder, found.shape)
-        views = views_config(read_json(folder / VIEWS_FILE)) if (folder / VIEWS_FILE).is_file() else views_config({})
+        views = views_config(stored_views(folder))
+        check_views(views, found.family)
         return replace(found, folder=folder, attention=views.attention, rank=rank)
     config = read_json(folder / "config.json")
     family, shape = family_of(folder, config), stored_shape(folder, config)
