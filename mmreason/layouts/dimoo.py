@@ -41,6 +41,7 @@ class DimooLayout:
 
     family = "dimoo"
     turns: tuple[str, ...] = ("interleaved",)
+    edit_twins = 2  # without the text, without the picture
     mask = MASK
     first_code = FIRST_CODE
     prompt_marks: tuple[str, ...] = (*PARTS, "<answer>", MASK_MARK)

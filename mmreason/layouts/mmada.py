@@ -39,6 +39,7 @@ class MmadaLayout:
 
     family = "mmada"
     turns: tuple[str, ...] = ("interleaved",)
+    edit_twins = 1  # without the text
     mask = MASK
     prompt_marks: tuple[str, ...] = (*MARKS, MASK_MARK)
 

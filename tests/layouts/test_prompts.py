@@ -135,7 +135,7 @@ def test_slots_are_the_masks_and_twins_have_the_same(layout: DimooLayout | Mmada
         assert (view.ids[view.slots] == layout.mask).all() and (view.ids == layout.mask).sum() == count
         for twin in view.twins:
             assert len(twin.slots) == count and (twin.ids[twin.slots] == layout.mask).all()
-        assert view.twins
+        assert len(view.twins) == (layout.edit_twins if kind == "edit" else 1)
     assert len(layout.view(state, "edit").slots) == 64
 
 

@@ -19,7 +19,6 @@ from diffusers.utils import BaseOutput
 from torch import nn
 
 from mmreason.backbones.family import LAYOUTS, PublicModel, find, load_public, quick_type, weight_files
-from mmreason.backbones.llama import used_twins
 from mmreason.backbones.loading import read_json
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
@@ -56,6 +55,10 @@ def check_views(views: ViewsConfig, family: str) -> None:
     if views.turn not in layout.turns:
         raise ConfigError(
             f"turn must be {' or '.join(layout.turns)} for checkpoints of the family {family}, got {views.turn}"
+        )
+    if len(views.scales) > layout.edit_twins:
+        raise ConfigError(
+            f"guidance_image must be 0 for checkpoints of the family {family}, got {views.guidance_image:g}"
         )
 
 
@@ -189,15 +192,13 @@ class ViewsPipeline:
         return config
 
     def check_tasks(self, tasks: Iterable[str]) -> None:
-        """Refuse views in which problems of one of ``tasks`` cannot be drawn or guided; raises ConfigError."""
-        joint, layout, codec = self.views.turn == "joint", self.model.layout, self.model.codec
+        """Refuse views in which problems of one of ``tasks`` cannot be drawn or told; raises ConfigError."""
+        layout, codec = self.model.layout, self.model.codec
         for task in tasks:
             problem = make_problem(task, DIFFICULTIES[0], 0, "train")
             picture, _ = start_picture(problem, codec, self.views.pixels)
             blank_HW = np.zeros([side // codec.pixels_per_code for side in picture.shape[:2]], dtype=int)
-            state, cells = State(asked(problem), blank_HW), np.arange(blank_HW.size)
-            view = layout.turn_view(state, cells) if joint else layout.view(state, "edit", cells)
-            used_twins(view, self.views.scales)
+            layout.view(State(asked(problem), blank_HW), "edit")
 
     def own_problem(
         self, image: np.ndarray, instruction: str, region: str | None = None, mask: np.ndarray | None = None

@@ -204,6 +204,12 @@ def test_settings_that_cannot_be_are_refused(wrong: dict, says: str) -> None:
         ViewsConfig(**wrong)
 
 
+def test_guidance_that_an_edit_of_the_family_has_no_twin_for_is_refused_when_the_checkpoint_is_loaded() -> None:
+    with pytest.raises(ConfigError, match="guidance_image must be 0 for checkpoints of the family mmada, got 2"):
+        public.pipeline("mmada", guidance_image=2.0)
+    assert public.pipeline("mmada", guidance=2.0).views.scales == (2.0,)
+
+
 def test_maskgit_is_recorded_as_not_exact_and_long_texts_come_in_blocks() -> None:
     pipe = public.pipeline(block_length=4, text_steps=4)
     problem = pipe.own_problem(photograph(32, 32), "make it blue")
