@@ -32,6 +32,7 @@ MARKS = {
 }
 TOKENIZER_LENGTH = 126_349
 PROMPT_LENGTH = 513  # of a prompt for a picture, its mark included
+ROOM = PROMPT_LENGTH - 3  # for its text, beside its mark, its begin and its end
 
 
 class MmadaLayout:
@@ -67,10 +68,13 @@ class MmadaLayout:
         return allowed_V
 
     def view(self, state: State, kind: SegmentKind, cells: np.ndarray | None = None) -> View:
-        """A text is an answer about the picture, an edit is the picture redrawn where ``cells`` lie."""
+        """A text is an answer about the picture, an edit is the picture redrawn where ``cells`` lie.
+
+        Raises ConfigError for an instruction that an edit's prompt has no room for.
+        """
         if kind == "edit":
-            said = "\n".join([state.instruction, *state.thoughts[-1:]])
-            return self.generate(said, state.codes_HW, region_of_cells(cells, state.codes_HW.shape))
+            region_HW = region_of_cells(cells, state.codes_HW.shape)
+            return self._picture_view(self._said(state), state.codes_HW, region_HW)
         return self.understand("\n".join([state.instruction, *state.thoughts]), state.codes_HW)
 
     def turn_view(self, state: State, cells: np.ndarray | None = None) -> View:
@@ -78,10 +82,8 @@ class MmadaLayout:
         raise ConfigError(f"turn must be {self.turns[0]} for checkpoints of the family {self.family}")
 
     def generate(self, text: str, codes_HW: np.ndarray, region_HW: np.ndarray) -> View:
-        """Text to picture, masks inside the region only; the twin has an empty text."""
-        codes = np.where(region_HW, MASK, np.asarray(codes_HW, dtype=np.int64) + self.first_code)
-        twin = self._padded("", codes)
-        return self._padded(plain(text, self.prompt_marks), codes, (twin,))
+        """Text to picture, masks inside the region only; the twin has an empty text.  A long text is cut."""
+        return self._picture_view(self.write(text), codes_HW, region_HW)
 
     def understand(self, text: str, codes_HW: np.ndarray, slots: int | None = None) -> View:
         """A text about a picture, as one turn of a chat; the twin has every given token masked."""
@@ -110,9 +112,23 @@ class MmadaLayout:
         """``write``, ended and filled up to the length of a segment.  Raises ConfigError where it is too long."""
         return filled(self.write(text), TURN_END, END, self.text_length)
 
-    def _padded(self, text: str, ids_HW: np.ndarray, twins: tuple[View, ...] = ()) -> View:
+    def _said(self, state: State) -> list[int]:
+        """The instruction and the last thought; where there is no room for both, the end of the thought."""
+        if (count := len(self.write(state.instruction))) > ROOM:
+            raise ConfigError(f"an instruction to {self.family} must have at most {ROOM} tokens, got {count}")
+        said = self.write("\n".join([state.instruction, *state.thoughts[-1:]]))
+        if len(said) <= ROOM:
+            return said
+        first = self.write(f"{state.instruction}\n")[:ROOM]
+        return [*first, *said[len(said) - ROOM + len(first) :]]
+
+    def _picture_view(self, said: list[int], codes_HW: np.ndarray, region_HW: np.ndarray) -> View:
+        codes = np.where(region_HW, MASK, np.asarray(codes_HW, dtype=np.int64) + self.first_code)
+        return self._padded(said, codes, (self._padded([], codes),))
+
+    def _padded(self, said: list[int], ids_HW: np.ndarray, twins: tuple[View, ...] = ()) -> View:
         """A prompt of a fixed length, padded at the left or cut, then the picture."""
-        prompt = [TO_IMAGE, BEGIN, *self.words.ids(text), END]
+        prompt = [TO_IMAGE, BEGIN, *said, END]
         if len(prompt) > PROMPT_LENGTH:
             prompt = [*prompt[: PROMPT_LENGTH - 1], END]
         pads = PROMPT_LENGTH - len(prompt)

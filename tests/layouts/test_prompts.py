@@ -193,6 +193,21 @@ def test_an_instruction_cannot_write_mmadas_marks() -> None:
         MMADA.view(State("<|eot_id|>", picture(4, 4)), "edit")
 
 
+def test_an_edit_of_mmada_holds_its_whole_instruction_and_the_end_of_its_thought() -> None:
+    def told(instruction: str, *thoughts: str) -> str:
+        view = MMADA.view(State(instruction, picture(4, 4), thoughts), "edit")
+        assert len(view.ids) == 513 + 18 and view.ids[512] == 126_081
+        return MMADA.words.text(view.ids[view.unseen + 2 : 512].tolist())
+
+    assert told("x" * 400, "y" * 109) == "x" * 400 + "\n" + "y" * 109
+    assert told("x" * 400, "an old thought", "y" * 300 + "<edit> r1c1 r2c2") == (
+        "x" * 400 + "\n" + "y" * 93 + "<edit> r1c1 r2c2"
+    )
+    assert told("x" * 510, "y") == told("x" * 510) == "x" * 510
+    with pytest.raises(ConfigError, match="an instruction to mmada must have at most 510 tokens, got 511"):
+        told("x" * 511)
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [

@@ -23,7 +23,6 @@ from mmreason.backbones.loading import read_json
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import ConfigError
 from mmreason.layouts.layout import State
-from mmreason.layouts.words import plain
 from mmreason.records import DIFFICULTIES, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import seeds_of
@@ -193,12 +192,15 @@ class ViewsPipeline:
 
     def check_tasks(self, tasks: Iterable[str]) -> None:
         """Refuse views in which problems of one of ``tasks`` cannot be drawn or told; raises ConfigError."""
-        layout, codec = self.model.layout, self.model.codec
         for task in tasks:
             problem = make_problem(task, DIFFICULTIES[0], 0, "train")
-            picture, _ = start_picture(problem, codec, self.views.pixels)
-            blank_HW = np.zeros([side // codec.pixels_per_code for side in picture.shape[:2]], dtype=int)
-            layout.view(State(asked(problem), blank_HW), "edit")
+            self._check_told(problem, start_picture(problem, self.model.codec, self.views.pixels)[0])
+
+    def _check_told(self, problem: Problem, picture: np.ndarray) -> None:
+        """Refuse words that no prompt about ``picture`` can hold; raises ConfigError."""
+        step = self.model.codec.pixels_per_code
+        blank_HW = np.zeros((picture.shape[0] // step, picture.shape[1] // step), dtype=int)
+        self.model.layout.view(State(asked(problem), blank_HW), "edit")
 
     def own_problem(
         self, image: np.ndarray, instruction: str, region: str | None = None, mask: np.ndarray | None = None
@@ -241,7 +243,7 @@ class ViewsPipeline:
             pixels = pixels_of(tuple(np.flatnonzero(codes_under(inside, step)).tolist()), grid, step)
         spec = {"instruction": instruction, "region": said}
         problem = Problem(FREE, spec, np.zeros((0, 0), int), picture, instruction, 1, region=pixels)
-        plain(instruction, self.model.layout.prompt_marks)
+        self._check_told(problem, picture)
         return problem
 
     def __call__(

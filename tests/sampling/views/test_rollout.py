@@ -210,6 +210,11 @@ def test_guidance_that_an_edit_of_the_family_has_no_twin_for_is_refused_when_the
     assert public.pipeline("mmada", guidance=2.0).views.scales == (2.0,)
 
 
+def test_an_instruction_that_no_prompt_has_room_for_is_refused_before_anything_is_drawn() -> None:
+    with pytest.raises(ConfigError, match="an instruction to mmada must have at most 510 tokens"):
+        public.pipeline("mmada").own_problem(photograph(128, 128), "please " * 600)
+
+
 def test_maskgit_is_recorded_as_not_exact_and_long_texts_come_in_blocks() -> None:
     pipe = public.pipeline(block_length=4, text_steps=4)
     problem = pipe.own_problem(photograph(32, 32), "make it blue")
