@@ -33,7 +33,7 @@ MAX_RUNNERS_UP = 8  # likeliest other tokens that a frame keeps of each committe
 
 EDIT, ANSWER, END = "<edit>", "<answer>", "<end>"
 
-_CELL_WORD = re.compile(r"r([1-9]\d?)c([1-9]\d?)\Z", re.ASCII)
+_CELL_WORD = re.compile(r"r([1-9]\d{0,4})c([1-9]\d{0,4})\Z", re.ASCII)
 
 
 def cell_word(row: int, column: int) -> str:

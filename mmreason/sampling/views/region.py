@@ -7,14 +7,13 @@ import re
 from mmreason.errors import ConfigError
 from mmreason.records import EDIT, Box, marked_words, parse_cell
 
-MOST = 99  # rows or columns that a cell's word can name
-_BOX = re.compile(r"(r[1-9]\d?c[1-9]\d?)(?:[: ](r[1-9]\d?c[1-9]\d?))?", re.ASCII)
+_BOX = re.compile(r"(r[1-9]\d{0,4}c[1-9]\d{0,4})(?:[: ](r[1-9]\d{0,4}c[1-9]\d{0,4}))?", re.ASCII)
 
 
 def boxes_in(thought: str, cells: tuple[int, int]) -> list[Box]:
     """The boxes of cells that ``thought`` names after ``<edit>``; none where one is no pair of cells of the grid."""
     words = marked_words(thought)
-    corners = [_cell(word, cells) for word in words[words.index(EDIT) + 1 :]] if EDIT in words else []
+    corners = [parse_cell(word, cells) for word in words[words.index(EDIT) + 1 :]] if EDIT in words else []
     if len(corners) % 2 or None in corners:
         return []
     return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
@@ -27,7 +26,7 @@ def boxes_of(text: str, cells: tuple[int, int]) -> list[Box]:
         match = _BOX.fullmatch(word.strip())
         if match is None:
             raise ConfigError(f"region must be two cells like r2c2:r5c6, several with commas, got {word[:40]!r}")
-        corners = [_cell(match[1], cells), _cell(match[2] or match[1], cells)]
+        corners = [parse_cell(match[1], cells), parse_cell(match[2] or match[1], cells)]
         first, last = corners
         if first is None or last is None:
             raise ConfigError(
@@ -36,8 +35,3 @@ def boxes_of(text: str, cells: tuple[int, int]) -> list[Box]:
             )
         boxes.append(Box.between(first, last))
     return boxes
-
-
-def _cell(word: str, cells: tuple[int, int]) -> tuple[int, int] | None:
-    found = parse_cell(word, MOST)
-    return found if found is not None and found[0] <= cells[0] and found[1] <= cells[1] else None

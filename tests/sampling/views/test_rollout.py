@@ -189,6 +189,13 @@ def test_a_users_region_outside_or_unreadable_is_refused(text: str) -> None:
         boxes_of(text, (8, 8))
 
 
+def test_every_cell_of_a_large_picture_can_be_named() -> None:
+    assert boxes_of("r1c100:r2c1024", (2, 1024)) == [Box(1, 100, 2, 1024)]
+    assert boxes_in("<edit> r128c99 r100c128", (128, 128)) == [Box(100, 99, 128, 128)]
+    with pytest.raises(ConfigError, match=r"must lie inside the picture, which has 128 rows .*; got 'r129c1'"):
+        boxes_of("r129c1", (128, 128))
+
+
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
