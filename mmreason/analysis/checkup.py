@@ -34,7 +34,7 @@ from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.config import views_config
-from mmreason.sampling.views.pipeline import check_views, stored_views
+from mmreason.sampling.views.pipeline import VIEWS_FILE, check_views, stored_views
 from mmreason.tasks import make_problem
 from mmreason.tasks.picture import resized
 
@@ -77,7 +77,7 @@ def check(
     if (folder / ADAPTER).is_file():
         return _check_adapter(folder, family, probe, device)
     if is_public(folder):
-        return _check_public(folder, family, probe, device, on_hub=not os.path.isdir(checkpoint))
+        return _check_public(checkpoint, folder, family, probe, device)
     if not (folder / "model_index.json").is_file():
         raise CheckpointError(f"{checkpoint!r} is no checkpoint: it has neither config.json nor model_index.json")
     if probe is not None:
@@ -91,12 +91,16 @@ def _check_adapter(
     base = base_of(folder) or ""
     if probe is not None:
         raise ConfigError(f"--probe is for whole checkpoints; give the adapter's base, {base!r}")
-    result, _ = check(base, family, None, device)
-    report, whole = Report(result, result["problems_found"]), find(base)
+    views = Report({})
+    stored = views.tried(lambda: stored_views(folder)) or {}
+    result, _ = check(base, family or stored.get("family"), None, device)
+    if family is None and "family" in stored:
+        result["family_from"] = VIEWS_FILE
+    report, whole = Report(result, result["problems_found"] + views.problems_found), find(base)
     fits = None
     if result["runs"]:
         fits = report.tried(lambda: stored_adapter(folder, stored_shape(whole, read_json(whole / "config.json"))))
-        report.tried(lambda: check_views(views_config(stored_views(folder)), result["family"]))
+        report.tried(lambda: check_views(views_config(stored), result["family"]))
     if fits is not None:
         report.tried(lambda: stored_weights(folder))
     return report.result() | {"adapter": {"base": base, "rank": fits and fits[0]}}, []
@@ -123,10 +127,14 @@ def _check_own(folder: Path) -> dict[str, Any]:
 
 
 def _check_public(
-    folder: Path, family: str | None, probe: Sequence[Sequence[int]] | None, device: torch.device | str, on_hub: bool
+    checkpoint: str,
+    folder: Path,
+    family: str | None,
+    probe: Sequence[Sequence[int]] | None,
+    device: torch.device | str,
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     config = read_json(folder / "config.json")
-    named, source = (family, "--family") if family else family_and_source(folder, config)
+    named, source = (family, "--family") if family else family_and_source(checkpoint, config)
     report = Report(
         {"family": named, "family_from": source, "parameters": None, "grid": None, "attention": "full", "native": True}
     )
@@ -136,7 +144,7 @@ def _check_public(
         report.facts |= {"parameters": shape.parameters, "layers": shape.layers, "width": shape.width}
         report.facts["ids"] = shape.vocab
         report.tried(lambda: check_tensors(folder, shape))
-    codec = report.tried(lambda: codec_of(folder, family=named, on_hub=on_hub))
+    codec = report.tried(lambda: codec_of(folder, family=named, on_hub=not os.path.isdir(checkpoint)))
     if codec is not None:
         report.facts |= {"codes": codec.num_codes, "pixels_per_code": codec.pixels_per_code, "local": codec.local}
     layout = None

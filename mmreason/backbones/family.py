@@ -91,27 +91,33 @@ def base_of(folder: Path) -> str | None:
     return base
 
 
-def family_of(folder: Path, config: dict[str, Any]) -> str:
+def family_of(checkpoint: str | Path, config: dict[str, Any]) -> str:
     """The family that a checkpoint says it is of.  Raises CheckpointError where it is of none.
 
     Lumina-DiMOO and MMaDA-Parallel-A publish the same network and configuration; they differ by name alone.
     """
-    return family_and_source(folder, config)[0]
+    return family_and_source(checkpoint, config)[0]
 
 
-def family_and_source(folder: Path, config: dict[str, Any]) -> tuple[str, str]:
-    """The same, and what says so: ``model_type``, ``_name_or_path``, or where neither tells, the folder's name."""
+def family_and_source(checkpoint: str | Path, config: dict[str, Any]) -> tuple[str, str]:
+    """The same, and what says so: ``model_type``, the name of ``checkpoint``, or ``_name_or_path``.
+
+    ``checkpoint`` is a folder or an id of the Hub, as it is asked for: a folder fetched from there has a hash for a
+    name, and ``_name_or_path`` may be that of the weights from which a training began.
+    """
     kind = config.get("model_type")
     if kind == "mmada":
         return "mmada", "model_type"
     if kind == "llada":
-        named = str(config.get("_name_or_path", "")).lower()
-        for family, word in (("parallel", "parallel"), ("dimoo", "dimoo")):
-            if word in named:
-                return family, "_name_or_path"
-        return "parallel" if "parallel" in folder.resolve().name.lower() else "dimoo", "the folder's name"
+        path = Path(checkpoint)
+        names = [os.path.basename(os.path.abspath(path)), path.resolve().name, str(config.get("_name_or_path", ""))]
+        for named, source in zip(names, ("its name", "its name", "_name_or_path"), strict=True):
+            for family in ("parallel", "dimoo"):
+                if family in named.lower():
+                    return family, source
+        return "dimoo", "model_type"
     raise CheckpointError(
-        f"checkpoint {folder.name!r} is of no family that is known: model_type must be llada (Lumina-DiMOO, "
+        f"checkpoint {Path(checkpoint).name!r} is of no family that is known: model_type must be llada (Lumina-DiMOO, "
         f"MMaDA-Parallel-A) or mmada (MMaDA-8B), got {kind!r}"
     )
 
@@ -216,7 +222,7 @@ def load_public(
     if base is not None:
         return _with_adapter(load_public(base, attention, device, dtype, family), folder)
     config = read_json(folder / "config.json")
-    family = family or family_of(folder, config)
+    family = family or family_of(checkpoint, config)
     codec = codec_of(folder, device, family, on_hub=not os.path.isdir(checkpoint))
     layout = layout_of(family, folder, config, stored_shape(folder, config), codec.num_codes)
     name = os.path.abspath(folder) if os.path.isdir(checkpoint) else checkpoint

@@ -18,6 +18,7 @@ from mmreason.backbones.family import load_public
 from mmreason.backbones.loading import load_llama
 from mmreason.errors import CheckpointError
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
+from mmreason.sampling.views.pipeline import ViewsPipeline
 from tests.helpers import golden
 
 KEYS = {"family", "parameters", "grid", "attention", "native", "licence", "problems_found"}
@@ -140,6 +141,22 @@ def test_an_adapter_whose_views_cannot_be_is_found(
     assert code == 2 and says in problem
     assert main(["solve", "--checkpoint", str(tmp_path), "--task", "maze", "--out", str(tmp_path / "out.json")]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_an_adapter_is_of_the_family_that_it_was_trained_as(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipe = ViewsPipeline.from_pretrained(str(tiny), family="parallel")
+    pipe.model.to_train(2, 0)
+    pipe.save_pretrained(tmp_path)
+    code, result, _ = said(capsys, tmp_path)
+    assert code == 0 and (result["family"], result["family_from"]) == ("parallel", "views.json")
+    again = ViewsPipeline.from_pretrained(str(tmp_path))
+    assert (again.model.family, again.views) == ("parallel", pipe.views) and pipe.views.turn == "joint"
+    stored = json.loads((tmp_path / "views.json").read_text())
+    (tmp_path / "views.json").write_text(json.dumps(stored | {"family": "llava"}))
+    code, result, _ = said(capsys, tmp_path)
+    assert code == 2 and "must be one of dimoo, parallel, mmada, got 'llava'" in result["problems_found"][0]
 
 
 def test_an_adapter_whose_weights_are_not_finite_is_found_and_not_loaded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -115,9 +116,23 @@ def test_the_family_is_read_off_the_configuration_and_the_name(tmp_path: Path) -
     assert family_of(named, {"model_type": "llada"}) == "parallel"
     assert family_of(tmp_path / "x", {"model_type": "llada", "_name_or_path": "tyfeld/MMaDA-Parallel-A"}) == "parallel"
     assert family_of(tmp_path / "Lumina-DiMOO", {"model_type": "llada"}) == "dimoo"
+    assert family_of(tmp_path / "x", {"model_type": "llada"}) == "dimoo"
     assert family_of(named, {"model_type": "mmada"}) == "mmada"
     with pytest.raises(CheckpointError, match="model_type must be llada"):
         family_of(named, {"model_type": "llama"})
+
+
+def test_the_name_that_a_checkpoint_is_asked_for_by_counts_more_than_what_it_was_trained_from(
+    made: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = Path(shutil.copytree(made["parallel"], tmp_path / "9c1e4d0"))
+    config = json.loads((fetched / "config.json").read_text())
+    (fetched / "config.json").write_text(json.dumps(config | {"_name_or_path": "Alpha-VLLM/Lumina-DiMOO"}))
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(fetched))
+    assert load_public("tyfeld/MMaDA-Parallel-A").family == "parallel"
+    assert load_public(str(fetched)).family == "dimoo"
+    (tmp_path / "my-parallel").symlink_to(fetched)
+    assert load_public(str(tmp_path / "my-parallel")).family == "parallel"
 
 
 def test_the_licence_is_the_cards_else_the_files_else_none(tmp_path: Path) -> None:

@@ -21,7 +21,8 @@ from torch import nn
 from mmreason.backbones.family import LAYOUTS, PublicModel, find, load_public, quick_type, weight_files
 from mmreason.backbones.loading import read_json
 from mmreason.disk import write_json, write_whole
-from mmreason.errors import ConfigError
+from mmreason.errors import CheckpointError, ConfigError
+from mmreason.layouts import FAMILIES
 from mmreason.layouts.layout import State
 from mmreason.records import DIFFICULTIES, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
@@ -44,8 +45,17 @@ every command takes this folder as `--checkpoint`.
 
 
 def stored_views(folder: Path) -> dict[str, Any]:
-    """How the adapter in ``folder`` was trained to see, where it says so.  Raises CheckpointError."""
-    return read_json(folder / VIEWS_FILE) if (folder / VIEWS_FILE).is_file() else {}
+    """How the adapter in ``folder`` was trained to see, and as which family, where it says so.
+
+    Raises CheckpointError.
+    """
+    stored = read_json(folder / VIEWS_FILE) if (folder / VIEWS_FILE).is_file() else {}
+    family = stored.get("family", FAMILIES[0])
+    if family not in FAMILIES:
+        raise CheckpointError(
+            f"family in {str(folder / VIEWS_FILE)!r} must be one of {', '.join(FAMILIES)}, got {family!r:.60}"
+        )
+    return stored
 
 
 def check_views(views: ViewsConfig, family: str) -> None:
@@ -106,6 +116,7 @@ class ViewsPipeline:
         folder = find(checkpoint)
         stored = stored_views(folder)
         views = views_config(stored | dict(changes or {}))
+        family = family or stored.get("family")
         model = load_public(checkpoint, views.attention, device, quick_type(folder, device), family)
         if not stored and "turn" not in (changes or {}):
             views = replace(views, turn=model.layout.turns[0])
@@ -118,7 +129,7 @@ class ViewsPipeline:
         model.adapter.save(folder)
         card = CARD.format(base=model.adapter.base, rank=model.adapter.rank, licence=model.licence)
         write_whole(Path(folder) / "README.md", card.encode())
-        write_json(Path(folder) / VIEWS_FILE, self.views.stored())
+        write_json(Path(folder) / VIEWS_FILE, self.views.stored() | {"family": model.family})
 
     def but(self, changes: Mapping[str, Any]) -> ViewsPipeline:
         """The same weights with ``changes`` of how they see, beside this one; raises ConfigError."""

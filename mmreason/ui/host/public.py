@@ -117,9 +117,10 @@ def _read(name: str, folder: Path) -> Public:
         found = _base(name, Path(base))
         assert found.shape is not None, "a whole checkpoint has a shape"
         rank, _ = stored_adapter(folder, found.shape)
-        views = views_config(stored_views(folder))
-        check_views(views, found.family)
-        return replace(found, folder=folder, attention=views.attention, rank=rank)
+        stored = stored_views(folder)
+        views, family = views_config(stored), stored.get("family", found.family)
+        check_views(views, family)
+        return replace(found, folder=folder, family=family, attention=views.attention, rank=rank)
     config = read_json(folder / "config.json")
     family, shape = family_of(folder, config), stored_shape(folder, config)
     check_tensors(folder, shape)
