@@ -20,6 +20,9 @@ REQUIRED: dict[str, tuple[Any, ...]] = {
     "layer_norm_type": ("rms",),
     "layer_norm_with_affine": (True,),
     "rope": (True,),
+    "rope_full_precision": (True,),
+    "rope_scaling": (None,),
+    "clip_qkv": (None,),
     "alibi": (False,),
     "include_bias": (False,),
     "include_qkv_bias": (False, None),
@@ -30,6 +33,7 @@ REQUIRED: dict[str, tuple[Any, ...]] = {
     "multi_query_attention": (False, None),
     "block_group_size": (1,),
     "weight_tying": (False,),
+    "quantization_config": (None,),
 }
 MODEL_TYPES = ("llada", "mmada")
 WIDTH = Whole("d_model", 2, 2**16, "width of the network")

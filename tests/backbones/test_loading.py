@@ -138,6 +138,10 @@ def test_numbers_that_are_not_floating_point_are_refused(tmp_path: Path) -> None
         {"rope_theta": math.nan},
         {"rms_norm_eps": [1]},
         {"alibi": True},
+        {"rope_full_precision": False},
+        {"rope_scaling": {"rope_type": "linear", "factor": 2.0}},
+        {"clip_qkv": 8.0},
+        {"quantization_config": {"quant_method": "bitsandbytes"}},
     ],
 )
 def test_a_configuration_of_another_network_is_refused_by_name(change: dict, tmp_path: Path) -> None:
