@@ -35,7 +35,11 @@ class ContextKeys:
     def update(
         self, keys_BALD: torch.Tensor, values_BALD: torch.Tensor, layer_idx: int, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Called by each layer: store what it has while filling, else put the context's before it."""
+        """Called by each layer: store what it has while filling, else put the context's before it.
+
+        Keys come rotated in 32 bits, and are kept in the type of the values.
+        """
+        keys_BALD = keys_BALD.to(values_BALD.dtype)
         if self.filling:
             self.layers.append((keys_BALD, values_BALD))
             return keys_BALD, values_BALD

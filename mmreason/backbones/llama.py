@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 from transformers import LlamaForCausalLM
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.llama.modeling_llama import LlamaAttention
 
 from mmreason.backbones.backbone import Attention, Snapshot, guided_codes
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from mmreason.backbones.shards import Shards
 
 MAX_TOKENS = 16_384  # forwarded at once
+ROTATED = "rotated_in_32_bits"  # as rope_full_precision has it; transformers rounds the angles to the weights' type
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +80,7 @@ class LlamaBackbone:
         for module in model.modules():
             if isinstance(module, LlamaAttention):
                 module.is_causal = False
+        model.set_attn_implementation(ROTATED)
 
     @property
     def native(self) -> bool:
@@ -169,7 +173,8 @@ class LlamaBackbone:
         network = self.model.model
         ids = torch.as_tensor(ids_BL, dtype=torch.long, device=self.device)
         hidden = network.embed_tokens(ids)
-        angles = network.rotary_emb(hidden, torch.as_tensor(positions_BL, device=self.device))
+        in_32_bits = hidden.new_empty(0, dtype=torch.float32)
+        angles = network.rotary_emb(in_32_bits, torch.as_tensor(positions_BL, device=self.device))
         for layer in network.layers:
             run = partial(_block, layer, mask_LL, angles, keys)
             if self.checkpointing and torch.is_grad_enabled():
@@ -207,6 +212,16 @@ class LlamaBackbone:
             for copy, i in enumerate(copies):
                 hidden[i] = out_LD[len(context) + copy * len(slots) + lanes[i].wanted]
         return [each for each in hidden if each is not None]
+
+
+def _attention(
+    module: nn.Module, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *rest: Any, **more: Any
+) -> tuple[torch.Tensor, None]:
+    """Attention in the type of the values; queries and keys come as their angles are, in 32 bits."""
+    return sdpa_attention_forward(module, query.to(value.dtype), key.to(value.dtype), value, *rest, **more)
+
+
+ALL_ATTENTION_FUNCTIONS.register(ROTATED, _attention)
 
 
 def _block(

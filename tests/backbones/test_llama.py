@@ -12,8 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
 from mmreason.backbones.backbone import Snapshot, guided
+from mmreason.backbones.keys import ContextKeys
 from mmreason.backbones.llama import LlamaBackbone
 from mmreason.backbones.loading import load_llama, random_llama
 from mmreason.backbones.shape import Shape
@@ -241,6 +244,29 @@ def test_half_precision_agrees_to_two_digits(folder: Path) -> None:
     found = log_likelihood(half, snapshots(view, MASK, frames), WORDS, 0.8)
     np.testing.assert_allclose(found.detach().float().numpy(), recorded, atol=2e-2)
     assert wide.model.dtype == torch.float32 and half.model.dtype == torch.bfloat16
+
+
+def test_half_precision_rotates_queries_and_keys_in_32_bits_and_keeps_them_in_16(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half, seen, attend = load_llama(folder, "full", dtype=torch.bfloat16), [], F.scaled_dot_product_attention
+    monkeypatch.setattr(
+        F, "scaled_dot_product_attention", lambda q, k, v, **more: seen.append((q, k)) or attend(q, k, v, **more)
+    )
+    ids, positions = np.arange(40)[None] % 100, np.arange(60, 100)[None]
+    keys = ContextKeys()
+    half.forward(ids, positions, keys=keys)
+    network = half.model.model
+    layer = network.layers[0]
+    normed_BLD = layer.input_layernorm(network.embed_tokens(torch.from_numpy(ids)))
+    angles = network.rotary_emb(normed_BLD.float(), torch.from_numpy(positions))
+    projected = [
+        each(normed_BLD).view(1, 40, 4, 16).transpose(1, 2).float()
+        for each in (layer.self_attn.q_proj, layer.self_attn.k_proj)
+    ]
+    for found, right in zip(seen[0], apply_rotary_pos_emb(*projected, *angles), strict=True):
+        assert torch.equal(found, right.to(torch.bfloat16))
+    assert keys.layers[0][0].dtype == torch.bfloat16 and torch.equal(keys.layers[0][0], seen[0][1])
 
 
 def test_random_weights_are_a_function_of_their_seed() -> None:
