@@ -20,7 +20,7 @@ from mmreason.layouts.layout import State
 from mmreason.layouts.view import View
 from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segment, SegmentKind, Trace, marked_words
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, frames_within
-from mmreason.sampling.views.canvas import Canvas, start_canvas
+from mmreason.sampling.views.canvas import Canvas
 from mmreason.sampling.views.region import boxes_in
 
 Unit = Modality | Literal["turn"]  # what is denoised in one go: a text, an edit, or both of a joint turn
@@ -72,13 +72,13 @@ class ViewRollout:
         problem: Problem,
         layout: AnyLayout,
         codec: Codec,
-        pixels: int | None,
+        canvas: Canvas,
         generator: torch.Generator,
         joint: bool = False,
     ) -> None:
         self.problem, self.layout, self.codec, self.generator = problem, layout, codec, generator
         self.joint = joint  # a turn's words and picture are denoised together
-        self.canvas: Canvas = start_canvas(problem, codec, pixels)
+        self.canvas = canvas  # its own
         self.start_codes = self.canvas.codes_HW.ravel() + layout.first_code
         self.segments: list[Segment] = []
         self.thoughts: list[str] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from copy import copy
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from mmreason.records import Cost, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.unmask import log_distribution
+from mmreason.sampling.views.canvas import start_canvas
 from mmreason.sampling.views.config import ViewsConfig
 from mmreason.sampling.views.denoise import DenoiseConfig, denoise, plan_of
 from mmreason.sampling.views.rollout import Unit, ViewRollout
@@ -63,16 +65,17 @@ class ViewSampler:
     ) -> None:
         self.model, self.views, self.config = model, views, config
         self.alphabets = alphabets(model)
+        starts = [start_canvas(problem, model.codec, views.pixels) for problem in problems]
         self.rollouts = [
             ViewRollout(
                 problem,
                 model.layout,
                 model.codec,
-                views.pixels,
+                copy(start),
                 torch_generator("rollout", seed, generation),
                 views.turn == "joint",
             )
-            for problem, seed in zip(problems, seeds, strict=True)
+            for problem, seed, start in zip(problems, seeds, starts, strict=True)
             for generation in range(num_generations)
         ]
         self.settings = config.recorded() | views.recorded()

@@ -47,6 +47,17 @@ def test_a_trace_does_not_depend_on_its_batch(pipe: ViewsPipeline) -> None:
     assert together[0].settings["attention"] == "full" and together[0].settings["native"] is True
 
 
+def test_a_start_canvas_is_encoded_once_however_many_rollouts_begin_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, encoded = public.pipeline(), []
+    encode = pipe.model.codec.encode
+    monkeypatch.setattr(pipe.model.codec, "encode", lambda picture: encoded.append(picture) or encode(picture))
+    problems = [make_problem("maze", "easy", seed) for seed in (1, 2)]
+    traces = rolled(pipe, problems, [3, 4], 2, max_turns=1)
+    assert len(encoded) == 2 and len({trace.canvas_tokens for trace in traces}) == 2
+    (alone, again) = rolled(pipe, problems[1:], [4], 2, max_turns=1)
+    assert [each.segments[1].tokens for each in (alone, again)] == [each.segments[1].tokens for each in traces[2:]]
+
+
 @pytest.mark.parametrize("attention", ["full", "prefix"])
 def test_what_is_recorded_is_the_likelihood(attention: str) -> None:
     pipe = public.pipeline(attention=attention, guidance=1.5, pixels=256)
