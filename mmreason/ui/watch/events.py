@@ -206,17 +206,17 @@ def on_idle(request: gr.Request, *values: Any) -> Any:
 
 async def on_take(finished: Finished | None, event: gr.EventData, request: gr.Request) -> Any:
     """A file of the finished run, under the name that the menu asked by; or why there is none, after that name."""
-    name = str(said(event, "name"))[:16]
+    name, host = str(said(event, "name"))[:16], str(request.headers.get("host", ""))
 
     def refused(words: str) -> gr.DownloadButton:
         return gr.DownloadButton(f"{name} {words}", value=None)
 
-    def taken() -> gr.DownloadButton:
-        return gr.DownloadButton(name, value=write_file(finished, said(event, "kind"), host))
-
     if finished is None:
         return refused("There is no finished run here: solve a puzzle first.")
-    host = str(request.headers.get("host", ""))
+
+    def taken(run: Finished = finished) -> gr.DownloadButton:
+        return gr.DownloadButton(name, value=write_file(run, said(event, "kind"), host))
+
     return await in_turn("take", request, taken, refused, TAKEN_AWAY)
 
 

@@ -535,7 +535,7 @@ def test_what_is_opened_while_rollouts_run_stays_and_they_end(app, visit):
 def test_what_is_opened_while_seven_more_run_stays(app, visit):
     page = visit(app)
     page.get_by_role("button", name="Inspect this").click()
-    page.get_by_text("Rolling out 7 more").wait_for()
+    page.get_by_text(re.compile("Rolling out 7 more|segments so far")).first.wait_for()
     upload(page, TRACE)
     page.get_by_text(f"from {TRACE.name}").wait_for()
     roll_out(page, 2)  # another is taken: the seven have ended
