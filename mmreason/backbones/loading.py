@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -207,7 +207,7 @@ def load_llama(
     model = empty_llama(shape)
     for name, tensor in tensors(folder):
         _put(model, native_name(name) or "", tensor.to(device=device, dtype=dtype or tensor.dtype))
-    model.to(model.model.embed_tokens.weight.dtype)
+    cast(torch.nn.Module, model).to(model.model.embed_tokens.weight.dtype)
     return _finished(model, shape, attention)
 
 

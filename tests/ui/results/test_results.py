@@ -273,7 +273,7 @@ def test_every_reading_of_every_comparison_is_a_row_beside_the_papers_gain():
     assert [point[:4] for point in chart["lines"][0]["points"][:2]] == [[3, 1, -1, 5], [2, 2, -1, 5]]
     assert [rule["at"] for rule in chart["rules"]] == [0, pytest.approx(11.2)]
     assert chart["x"]["low"] < -1 and chart["x"]["high"] > 11.2
-    assert "P is the authors' setting, as near as we come" in chart["says"] and "B is" not in chart["says"]
+    assert "P: the authors' setting, as near as we come" in chart["says"] and "B: " not in chart["says"]
     assert gains_chart(None) is None
     two = written() | {"paired_seeds": [0, 1]}
     assert gains_chart(Comparison.model_validate(two)) is None  # too few for an interval, and nothing else is known
