@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     args.output = args.output or usual
     args.tasks = named(args.tasks)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
-    check_files({"--output": args.output, "--readme": args.readme})
+    check_files({"--output": args.output, "--readme": args.readme or ANALYSIS_PAGE})
     check_readme(args.readme, block)
     use_threads(args.threads)
     result = compared(args, load_pipeline(args.checkpoint)) | {"command": command}

@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     history_path = Path(args.history) if args.history else Path(args.checkpoint) / "TRAINING.md"
     if not os.path.isfile(history_path):
         raise ConfigError(f"--history must be a Markdown file on the training, got {str(history_path)!r}")
-    check_files({"--results": args.results, "--readme": args.readme}, {"--history": str(history_path)})
+    written = {"--results": args.results, "--readme": args.readme or CHECKPOINTS_PAGE}
+    check_files(written, {"--history": str(history_path)})
     kept, words = (Handed(what, MAX_BYTES, ConfigError) for what in ("results file", "history"))
     history = words.text(words.read(history_path), str(history_path))
 

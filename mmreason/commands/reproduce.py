@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     """Carry out the planned runs that are not finished; returns the comparison of those that are."""
     from mmreason.errors import ConfigError
 
-    check_files({"--out": args.out, "--readme": args.readme})
+    check_files({"--out": args.out, "--readme": args.readme or ANALYSIS_PAGE})
     if args.ship and args.only:
         raise ConfigError("--ship is of all runs of an arm, and not with --only")
     if args.summary and args.only:
