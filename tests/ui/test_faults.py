@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import gradio as gr
 import pytest
@@ -21,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from mmreason.__main__ import main
 from mmreason.ui import health
 from mmreason.ui.host import checkpoints, temporary
-from mmreason.ui.solve import line, playback, solving
+from mmreason.ui.solve import playback, solving
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.watch import events as watch_events
 from mmreason.ui.watch import handlers
@@ -141,11 +140,9 @@ def test_files_to_take_away_from_a_full_disk_are_told_and_leave_nothing(tmp_path
     data, finished = handlers.example_value()
     assert data is not None
     monkeypatch.setattr(os, "fsync", fails)
-    monkeypatch.setattr(line.PRESENCE, "is_here", lambda session: True)
-    asked: Any = SimpleNamespace(session_hash="me", client=None, headers={})
+    asked = SimpleNamespace(session_hash="me", headers={})
     for kind in ("trace", "gif"):
-        event = gr.EventData(None, {"kind": kind, "name": "17"})
-        button = run_apart(watch_events.on_take(finished, event, asked))
+        button = watch_events.on_take(finished, gr.EventData(None, {"kind": kind, "name": "17"}), asked)
         why = "This server cannot write the file (No space left on device): try again later."
         assert (button.label, button.value) == (f"17 {why}", None)
     assert list(temporary.gradios_folder().iterdir()) == []
