@@ -590,10 +590,15 @@ def test_a_start_among_many_runs_reads_none_of_them_again(monkeypatch):
 
 
 def later(monkeypatch, seconds, has_jumped=False):
-    """From now on it is ``seconds`` later, or only the clock says so."""
-    for name in ("time",) if has_jumped else ("time", "monotonic"):
-        real = getattr(time, name)
-        monkeypatch.setattr(time, name, lambda real=real: real() + seconds)
+    """From now on it is ``seconds`` later for the queue, or only the clock says so.
+
+    Not for the process: an event loop of a server in it would sleep that much longer.
+    """
+    before = queue.time
+    moved = ("time",) if has_jumped else ("time", "monotonic")
+    clock = {name: getattr(before, name) for name in ("time", "monotonic", "sleep")}
+    clock |= {name: lambda real=clock[name]: real() + seconds for name in moved}
+    monkeypatch.setattr(queue, "time", SimpleNamespace(**clock))
 
 
 def test_old_runs_go_and_never_one_that_runs_or_waits(folder, monkeypatch):
