@@ -78,7 +78,7 @@ class Watch(Parts):
     @property
     def checked(self) -> tuple[Any, ...]:
         """The check of what is typed: its handler, inputs and outputs."""
-        return on_typed, self.controls, [self.parts["controls_say"], self.parts["solve"]]
+        return on_typed, self.shown, [self.parts["controls_say"], self.parts["solve"]]
 
     @property
     def expected(self) -> list[Any]:
@@ -110,7 +110,7 @@ def _connect_solving(w: Watch) -> None:
         w.asked.change(on_asked, w.asked, shown, **WATCHING),
     ]
     for run in runs:  # after a run that broke off, too
-        run.then(on_idle, None, w.solve, **AT_ONCE)
+        run.then(on_idle, w.shown, w.solve, **AT_ONCE, **AS_TYPED)
     w.stop.click(on_stop, None, w.solve, **AT_ONCE)
     w.player.take(on_take, w.finished, w.take_file, **WRITING)
     w.player.again(handlers.retry, w.finished, w.asked, **PRIVATE)
@@ -133,7 +133,8 @@ def _connect_puzzle(w: Watch) -> None:
     changed = gr.on([w.difficulty.input, w.seed.input, w.own_close.click], on_preview, w.named, seen, **CHANGING)
     typed = [part.change for part in (w.seed, w.sampling_seed, w.temperature, w.num_steps, w.threshold)]
     gr.on(typed, *w.checked, **CHANGING, **AS_TYPED)
-    w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player, *w.origins], **CHANGING)
+    known = w.checkpoint.input(on_checkpoint, puzzle, [w.task, w.player, *w.origins], **CHANGING)
+    known.then(*w.checked, **PRIVATE, **AS_TYPED)
     drawn = w.surprise.click(solving.surprise, None, w.seed, **PRIVATE).then(on_preview, w.named, seen, **PRIVATE)
     for shown in (picked, changed, drawn):  # it may have been one of the visitor's own before, that cannot be solved
         shown.then(handlers.expect, w.expected, w.expect, **PRIVATE).then(*w.checked, **PRIVATE, **AS_TYPED)
@@ -152,13 +153,14 @@ def _connect_daily(w: Watch) -> None:
 
 def _connect_own(w: Watch) -> None:
     puzzle = [w.origin, w.kind, w.board, w.text, w.checkpoint]
-    seen = [w.player, w.own_says, w.solve, w.task, w.checkpoint, w.expect]
+    seen = [w.player, w.own_says, w.task, w.checkpoint, w.expect]
     w.own_open.click(on_open, [w.task, w.kind], [w.kind, w.board, w.text, w.set_up], **PRIVATE)
     w.kind.input(on_kind, [w.kind, w.board], [w.board, w.text, w.set_up], **PRIVATE)
     w.solve.click(on_close, None, w.own_panel, **AT_ONCE)
     w.board.put(on_put, None, w.set_up, **CHANGING)
     # One event for all, so that no answer to an earlier puzzle comes after that to a later one.
-    gr.on([w.text.change, w.set_up.change], on_own, puzzle, seen, **CHANGING)
+    looked_at = gr.on([w.text.change, w.set_up.change], on_own, puzzle, seen, **CHANGING)
+    looked_at.then(*w.checked, **PRIVATE, **AS_TYPED)
 
 
 # Solving
@@ -195,10 +197,10 @@ def on_stop(request: gr.Request) -> Any:
     return _button(busy=False)
 
 
-def on_idle(request: gr.Request) -> Any:
-    """Free the button after a run, however it ended."""
+def on_idle(request: gr.Request, *values: Any) -> Any:
+    """Free the button after a run, however it ended, where what is set up meanwhile can be solved."""
     WORKER.forget(_session(request))
-    return _button(busy=WORKER.is_busy(_session(request)))
+    return _button(busy=WORKER.is_busy(_session(request)) or not handlers.is_ready(*values))
 
 
 def on_take(finished: Finished | None, event: gr.EventData, request: gr.Request) -> Any:
@@ -306,9 +308,10 @@ def on_daily_result(finished: Finished | None) -> Any:
 
 
 def on_typed(request: gr.Request, *values: Any) -> tuple[Any, Any]:
-    """Say at once at its field what is wrong; then nothing can be solved."""
-    says = handlers.check_controls(*values)
-    return says, gr.skip() if WORKER.is_busy(_session(request)) else gr.Button(interactive=not says)
+    """Say at once at its field what is wrong; where anything is, also in the visitor's own puzzle, Solve is off."""
+    says = handlers.check_controls(*values[: len(CONTROLS)])
+    busy = WORKER.is_busy(_session(request))
+    return says, gr.skip() if busy else _button(busy=not handlers.is_ready(*values))
 
 
 def on_open(task: Any, kind: Any) -> tuple[Any, ...]:
@@ -332,15 +335,14 @@ def on_own(request: gr.Request, origin: str, *values: Any) -> tuple[Any, ...]:
     where another puzzle was chosen meanwhile.
     """
     if origin != OWN:
-        return (gr.skip(),) * 6
+        return (gr.skip(),) * 5
     began = run_number()
-    busy = WORKER.is_busy(_session(request))
-    value, says, solvable = handlers.check_own(*values)
+    value, says = handlers.check_own(*values)
     if value is None:
-        return gr.skip(), says, gr.Button(interactive=solvable and not busy), gr.skip(), gr.skip(), ""
+        return gr.skip(), says, gr.skip(), gr.skip(), ""
     task, checkpoint = value["problem"]["task"], values[-1]
-    seen = gr.skip() if busy else _unless_a_run_began(value, began)
-    return seen, says, gr.Button(interactive=solvable and not busy), task, handlers.fitting(checkpoint, task), ""
+    seen = gr.skip() if WORKER.is_busy(_session(request)) else _unless_a_run_began(value, began)
+    return seen, says, task, handlers.fitting(checkpoint, task), ""
 
 
 def on_kind(kind: str, board: Any) -> tuple[Any, Any, str]:

@@ -147,16 +147,25 @@ def check_controls(*values: Any) -> str | dict[str, str]:
     return ""
 
 
-def check_own(kind: str, board: Any, text: str, checkpoint: Any) -> tuple[Any, str, bool]:
-    """The player's value for the visitor's puzzle, or None; a sentence; and whether it can be solved."""
+def is_ready(*values: Any) -> bool:
+    """Can what the values of ``SHOWN`` say be solved?"""
+    try:
+        on_board(*values)
+    except MMReasonError:
+        return False
+    return True
+
+
+def check_own(kind: str, board: Any, text: str, checkpoint: Any) -> tuple[Any, str]:
+    """The player's value for the visitor's puzzle, or None; and a sentence that says whether it can be solved."""
     problem, says = own.check(kind, board, text)
     seen = problem or own.as_it_stands(kind, board)
     if seen is None:
-        return None, says, False
+        return None, says
     try:
-        return solving.preview(seen, str(checkpoint)), says, problem is not None
+        return solving.preview(seen, str(checkpoint)), says
     except MMReasonError:
-        return None, says, problem is not None
+        return None, says
 
 
 def example_value() -> tuple[dict[str, Any] | None, Finished | None]:

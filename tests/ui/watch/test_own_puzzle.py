@@ -225,6 +225,27 @@ def test_the_panel_opens_in_the_chosen_task_and_keeps_what_was_set_up(scripted, 
     assert page.get_by_role("button", name="Solve", exact=True).is_disabled()
 
 
+def test_solve_is_on_where_what_is_set_up_can_be_solved_and_only_there(scripted, visit):
+    page = visit(scripted.address)
+    button = page.get_by_role("button", name="Solve", exact=True)
+    _open(page)
+    page.get_by_text("This maze can be solved, in").wait_for()
+    scripted.pipe.hold()
+    solve(page)
+    page.locator("#own-kind").get_by_label("JSON").click()
+    page.locator("#own-text textarea").fill("{")
+    page.get_by_text("This cannot be solved").wait_for()
+    scripted.pipe.let_go()
+    page.locator(".mm-player[data-state=finished]").wait_for()
+    expect(button).to_be_disabled()
+    page.locator("#more > button").click()
+    page.locator("#temperature input").first.fill("0.5")
+    page.wait_for_timeout(1000)
+    expect(button).to_be_disabled()
+    page.get_by_role("radio", name="jigsaw").click()
+    expect(button).to_be_enabled()
+
+
 PIXEL = """(name) => {
   const canvas = document.querySelector(`.mm-player .canvas`);
   return [...canvas.getContext('2d').getImageData(canvas.width / 16, canvas.width / 16, 1, 1).data].slice(0, 3);
