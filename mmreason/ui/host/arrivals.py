@@ -1,7 +1,8 @@
 """Events as they arrive, bounded before gradio's queue takes them, so that nobody fills it for the others.
 
 Gradio's own ``max_size`` counts all events together.  Here solves have a bound of their own, and what else arrives is
-bounded for each visitor, each kind of event, each address where one is known, and in all.
+bounded for each visitor, each kind of event, each address where one is known, and in all.  Only a trace may be large,
+and large ones are bounded by their bytes as well, since what waits is kept.
 """
 
 from __future__ import annotations
@@ -17,14 +18,19 @@ import gradio as gr
 from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
 from mmreason.ui.host.settings import Settings, read_settings
 from mmreason.ui.host.visitor import address_of
+from mmreason.ui.host.web.bodies import MB, SIZE
 
 SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
 SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
+TAKES_TRACE = "inspect"  # the endpoint whose events may be large
+LARGE = MB  # bytes of an event that is
+LARGEST, OF_AN_ADDRESS = 8, 2  # large events may wait with the bytes of so many of the largest, in all and from one
 LOOK_SECONDS = 0.01  # between two looks at the queue; gradio's own thousand a second take a tenth of a core at rest
 FULL = "too many events wait here already; please try again in a minute"
 NO_TEXT = "text must consist of whole characters; this contains half of one"
 NO_SUCH_EVENT = "there is no such event; it may be of an earlier version of this page: reload it"
+TOO_LARGE = f"an event may have at most {LARGE // MB} MB; only what is sent to /{TAKES_TRACE} may have more"
 TOO_MANY = f"more than {SESSION_EVENTS} of your events wait here already; please wait for some of them"
 
 
@@ -37,12 +43,15 @@ def bound_arrivals(page: gr.Blocks) -> None:
     queue.sleep_when_free = LOOK_SECONDS
 
     async def bounded(body: Any, request: Any, username: Any) -> Any:
+        if body.fn_index is not None:
+            if body.fn_index not in queue.blocks.fns:  # gradio would raise
+                return False, NO_SUCH_EVENT, "error"
+            if _size(request) > LARGE and queue.blocks.fns[body.fn_index].api_name != TAKES_TRACE:
+                return False, TOO_LARGE, "error"
         if not is_text(body.data):
             return False, NO_TEXT, "error"
         if names_remote_file(body.data):
             return False, NOT_FETCHED, "error"
-        if body.fn_index is not None and body.fn_index not in queue.blocks.fns:  # gradio would raise
-            return False, NO_SUCH_EVENT, "error"
         says = refusal(queue, body, request, read_settings())
         return (False, says, "queue_full") if says else await push(body, request, username)
 
@@ -70,6 +79,8 @@ def refusal(queue: Any, body: Any, request: Any, settings: Settings) -> str:
         of_theirs = sum(event.session_hash == body.session_hash for event in pending)
         if of_theirs >= SESSION_EVENTS:
             return TOO_MANY
+    if _size(request) > LARGE and not has_room_for(request, pending, settings.max_request_mb * MB):
+        return FULL
     kinds = Counter(event.concurrency_id for event in pending)
     solves = sum(kinds[name] for name in SOLVES)
     if kind in SOLVES:
@@ -81,6 +92,21 @@ def refusal(queue: Any, body: Any, request: Any, settings: Settings) -> str:
         from_there = sum(address_of(event.request) == address for event in pending)
         return FULL if from_there >= settings.max_queue // 2 else ""
     return ""
+
+
+def has_room_for(request: Any, pending: list[Any], largest: int) -> bool:
+    """May the large ``request`` wait beside those that wait already, where one has at most ``largest`` bytes?"""
+    sizes: Counter[str | None] = Counter()
+    for each in [request, *(event.request for event in pending)]:
+        if (size := _size(each)) > LARGE:
+            sizes[address_of(each)] += size
+    address = address_of(request)
+    of_theirs = 0 if address is None else sizes[address]
+    return sizes.total() <= LARGEST * largest and of_theirs <= OF_AN_ADDRESS * largest
+
+
+def _size(request: Any) -> int:
+    return request.scope.get(SIZE, 0)
 
 
 def pending_events(queue: Any) -> Iterator[Any]:

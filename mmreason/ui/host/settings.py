@@ -41,7 +41,7 @@ class Settings:
     max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
     max_upload_mb: int = _limit(8, 1, 32, "size of an uploaded file, in megabytes")
     max_request_mb: int = _limit(
-        20, 1, 256, "size of any other request, in megabytes; the longest trace takes 8 to 16"
+        20, 1, 256, "size of any other request, in megabytes; the longest trace takes 8 to 16, a page event at most 1"
     )
     max_checkpoint_mb: int = _limit(200, 1, 10_000, "size of a checkpoint from the Hub, in megabytes")
     max_temporary_mb: int = _limit(

@@ -12,6 +12,7 @@ from mmreason.ui.host import arrivals
 from mmreason.ui.host.arrivals import SESSION_EVENTS, refusal
 from mmreason.ui.host.sessions import LeanSession
 from mmreason.ui.host.settings import Settings
+from mmreason.ui.host.web.bodies import MB, SIZE
 from mmreason.ui.solve import line
 from mmreason.ui.solve.line import LINE
 from tests.load.attack import Events
@@ -23,15 +24,15 @@ def function(kind):
     return SimpleNamespace(concurrency_id=kind)
 
 
-def event(kind, session="s", host="8.8.8.8"):
-    request = SimpleNamespace(client=SimpleNamespace(host=host), headers={})
+def event(kind, session="s", host="8.8.8.8", size=100):
+    request = SimpleNamespace(client=SimpleNamespace(host=host), headers={}, scope={SIZE: size})
     return SimpleNamespace(concurrency_id=kind, session_hash=session, request=request)
 
 
 KINDS = ["watch", "api-solve", "heavy", "preview", *(f"kind {i}" for i in range(10))]
 
 
-def asked(kind, pending, session="me", host="8.8.8.8", **settings):
+def asked(kind, pending, session="me", host="8.8.8.8", size=100, **settings):
     """What is said to one event where ``pending`` wait; half of them wait, half go on."""
     half = len(pending) // 2
     queue = SimpleNamespace(
@@ -40,7 +41,7 @@ def asked(kind, pending, session="me", host="8.8.8.8", **settings):
         active_jobs=[None, *([one] for one in pending[half:])],
     )
     body = SimpleNamespace(fn_index=KINDS.index(kind), session_hash=session)
-    return refusal(queue, body, event(kind, session, host).request, Settings(**settings))
+    return refusal(queue, body, event(kind, session, host, size).request, Settings(**settings))
 
 
 def test_a_visitor_has_so_many_events_and_others_their_own():
@@ -70,6 +71,15 @@ def test_solves_are_bounded_too_a_little_above_the_line_that_says_so_in_words():
     solves = [event("watch", str(i)) for i in range(32 + 64 + arrivals.SOLVES_ON_TOP)]
     assert asked("api-solve", solves) == arrivals.FULL
     assert asked("api-solve", solves[1:]) == asked("preview", solves) == ""
+
+
+def test_large_events_are_bounded_by_their_bytes_for_an_address_and_in_all():
+    two = [event("preview", size=20 * MB), event("preview", size=19 * MB)]
+    assert asked("preview", two, size=2 * MB) == arrivals.FULL
+    assert asked("preview", two, size=MB) == asked("preview", two, host="9.9.9.9", size=20 * MB) == ""
+    eight = [event("preview", host=f"8.8.4.{i}", size=20 * MB) for i in range(8)]
+    assert asked("preview", eight, size=2 * MB) == arrivals.FULL
+    assert asked("preview", eight, size=MB) == asked("preview", eight[1:], size=20 * MB) == ""
 
 
 # On the page
@@ -142,3 +152,12 @@ def test_half_a_character_is_refused_and_ends_no_stream(client):
     content = json.dumps({"data": ["\ud800"], "fn_index": event["id"], "session_hash": "half"}).encode()
     answer = client.post("/gradio_api/queue/join", content=content, headers={"content-type": "application/json"})
     assert (answer.status_code, answer.json()["detail"]) == (400, arrivals.NO_TEXT)
+
+
+def test_an_event_of_the_page_may_not_be_large_and_a_trace_may(client):
+    name, text = "on_kind", "x" * arrivals.LARGE
+    event = next(event for event in client.get("/config").json()["dependencies"] if event["api_name"] == name)
+    answer = join(client, event["id"], [text], "large")
+    assert (answer.status_code, answer.json()["detail"]) == (400, arrivals.TOO_LARGE)
+    assert join(client, event["id"], [text[:-1000]], "large").status_code == 200
+    assert client.post("/gradio_api/call/inspect", json={"data": [text]}).status_code == 200
