@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from mmreason.__main__ import main
 from mmreason.ui import health
 from mmreason.ui.host import checkpoints, temporary
-from mmreason.ui.solve import playback, solving
+from mmreason.ui.solve import line, playback, solving
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.watch import events as watch_events
 from mmreason.ui.watch import handlers
@@ -140,9 +141,11 @@ def test_files_to_take_away_from_a_full_disk_are_told_and_leave_nothing(tmp_path
     data, finished = handlers.example_value()
     assert data is not None
     monkeypatch.setattr(os, "fsync", fails)
-    asked = SimpleNamespace(session_hash="me", headers={})
+    monkeypatch.setattr(line.PRESENCE, "is_here", lambda session: True)
+    asked: Any = SimpleNamespace(session_hash="me", client=None, headers={})
     for kind in ("trace", "gif"):
-        button = watch_events.on_take(finished, gr.EventData(None, {"kind": kind, "name": "17"}), asked)
+        event = gr.EventData(None, {"kind": kind, "name": "17"})
+        button = run_apart(watch_events.on_take(finished, event, asked))
         why = "This server cannot write the file (No space left on device): try again later."
         assert (button.label, button.value) == (f"17 {why}", None)
     assert list(temporary.gradios_folder().iterdir()) == []

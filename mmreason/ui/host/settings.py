@@ -36,7 +36,9 @@ class Settings:
     max_queue: int = _limit(256, 16, 4096, "page events that may wait, besides solves; at most a quarter of one kind")
     visitor_solves: int = _limit(8, 1, 1024, "solves that one visitor may have waiting or running")
     address_solves: int = _limit(48, 1, 2048, "the same, for all visitors from one address")
-    max_heavy: int = _limit(32, 1, 1024, "measurements, races, rollouts and the like that may wait or run")
+    max_heavy: int = _limit(
+        32, 1, 1024, "measurements, races, rollouts and the like that may wait or run; as many files, read or written"
+    )
     address_heavy: int = _limit(8, 1, 1024, "the same, for all visitors from one address")
     max_sessions: int = _limit(500, 10, 100_000, "visitors whose last run the page remembers")
     max_upload_mb: int = _limit(8, 1, 32, "size of an uploaded file, in megabytes")

@@ -25,7 +25,7 @@ from mmreason.ui.shell.events import CHECKING, HEAVY, PRIVATE
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
-from mmreason.ui.solve.line import in_line, side_by_side
+from mmreason.ui.solve.line import HANDED_IN, in_line, in_turn, side_by_side
 from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.request import checked
 
@@ -127,9 +127,16 @@ def on_run(name: Any) -> tuple[Any, ...]:
     return show_group(lambda: sources.open_run(name))
 
 
-def on_upload(paths: list[str] | None) -> tuple[Any, ...]:
+async def on_upload(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
     """Open uploaded files."""
-    return show_group(lambda: sources.open_upload(paths))
+
+    def says(words: str) -> tuple[Any, ...]:
+        return gr.skip(), gr.skip(), words
+
+    def opened() -> tuple[Any, ...]:
+        return show_group(lambda: sources.open_upload(paths))
+
+    return await in_turn("open", request, opened, says, HANDED_IN)
 
 
 def on_path(name: Any) -> tuple[Any, ...]:

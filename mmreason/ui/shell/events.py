@@ -8,9 +8,10 @@ from typing import Any
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
 AT_ONCE: dict[str, Any] = {**PRIVATE, "queue": False}
 WATCHING: dict[str, Any] = {**PRIVATE, "concurrency_id": "watch", "concurrency_limit": None}  # the worker's line
-HEAVY: dict[str, Any] = {**PRIVATE, "concurrency_id": "heavy", "concurrency_limit": None}  # a line of their own
-WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": 1}
-CHECKING: dict[str, Any] = {**PRIVATE, "concurrency_id": "handed", "concurrency_limit": 1}  # takes time and memory
+# Each of these has a line of its own, where one at a time is done: it takes time and memory.
+HEAVY: dict[str, Any] = {**PRIVATE, "concurrency_id": "heavy", "concurrency_limit": None}
+WRITING: dict[str, Any] = {**PRIVATE, "concurrency_id": "files", "concurrency_limit": None}
+CHECKING: dict[str, Any] = {**PRIVATE, "concurrency_id": "handed", "concurrency_limit": None}
 CHANGING: dict[str, Any] = {**PRIVATE, "trigger_mode": "always_last"}
 AS_TYPED: dict[str, Any] = {"preprocess": False}
 """Values as they came, for handlers that check them: of a number out of its range Gradio would say so in a toast."""

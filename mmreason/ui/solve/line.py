@@ -1,7 +1,8 @@
-"""The line of heavy work: measurements, races, rollouts and the like, one at a time, alongside the solves.
+"""The lines of heavy work, one at a time in each, alongside the solves.
 
-Events of this kind leave gradio's queue at once and wait here, where a visitor has one place for each kind, an address
-a few, and all together no more than a number.  Who has left when their turn comes is passed over.
+Measurements, races, rollouts and the like have one; files that visitors hand in another; files that they take away a
+third.  Events of these kinds leave gradio's queue at once and wait here, where a visitor has one place for each kind,
+an address a few, and all together no more than a number.  Who has left when their turn comes is passed over.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from typing import Any
 
 import gradio as gr
@@ -30,7 +32,7 @@ Work = Callable[[Callable[[], bool]], Iterator[Any]]  # is told how to ask wheth
 GRACE = 3.0  # seconds that a visitor has to open the stream on which the answer comes
 LOOK_PERIOD = 0.1  # seconds between two looks at whether somebody has come
 IDLE_SECONDS = 30.0  # after which the thread ends; the next job starts another
-FULL = "too much is being measured and rolled out here already; please try again in a minute"
+FULL = "too many visitors wait for this already; please try again in a minute"
 ONE_EACH = "one of yours is already waiting or running: ask again when it has ended"
 STOPPED = "stopped before it began"
 OWN_FIRST = "What you asked for before comes first; this is next after that."
@@ -210,7 +212,7 @@ def _place(job: Job, before: list[Job]) -> bool:
     return was != (job.ahead, job.others_ahead)
 
 
-LINE = Line()
+LINE, HANDED_IN, TAKEN_AWAY = Line(), Line(), Line()
 
 
 async def in_line(
@@ -248,6 +250,15 @@ async def in_line(
             yield refused(sentence(job.error))
     finally:
         line.drop(job)
+
+
+async def in_turn(
+    kind: str, request: gr.Request, work: Callable[[], Any], refused: Callable[[str], Any], line: Line
+) -> Any:
+    """What ``work`` returns, when its turn in ``line`` has come; ``refused`` of a sentence in place of it."""
+    states = in_line(kind, request, lambda _: iter((work(),)), lambda _: None, refused, line)
+    async with aclosing(states):
+        return [state async for state in states][-1]
 
 
 def side_by_side(

@@ -22,6 +22,7 @@ from mmreason.ui.host import checkpoints
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import CHECKING, PRIVATE
+from mmreason.ui.solve.line import HANDED_IN, in_turn
 from mmreason.ui.train.upload import MAX_IN_ROWS, MAX_PIXELS, Upload, folder_name, takes, unpack, upload_of
 
 SHOWN = 12
@@ -155,25 +156,38 @@ def build_dataset(checkpoint: gr.Dropdown, visitor: gr.BrowserState) -> gr.State
             elem_id="train-dataset-commands",
         )
     shown = [says, fit, pictures, table, commands, upload]
-    gr.on([file.upload, file.clear], on_dataset, [file, checkpoint, visitor], shown, **CHECKING)
+    gr.on([file.upload, file.clear], on_handed_in, [file, checkpoint, visitor], shown, **CHECKING)
     checkpoint.change(on_fit, [upload, checkpoint], fit, **PRIVATE)
     return upload
 
 
+async def on_handed_in(path: Any, checkpoint: Any, visitor: Any, request: gr.Request) -> tuple[Any, ...]:
+    """``on_dataset`` when its turn has come; nothing where there is none any more."""
+
+    def looked_at() -> tuple[Any, ...]:
+        return on_dataset(path, checkpoint, visitor)
+
+    if path is None:
+        return _says("")
+    return await in_turn("dataset", request, looked_at, _says, HANDED_IN)
+
+
 def on_dataset(path: Any, checkpoint: Any, visitor: Any) -> tuple[Any, ...]:
     """What is said and shown of an upload for a checkpoint to start from, and the ``Upload``; else nothing."""
-    nothing = [], gr.Gallery(visible=False), None, gr.Textbox(visible=False), None
-    if path is None:
-        return "", *nothing
     try:
         if not isinstance(path, str) or not Path(path).is_file():
             raise ConfigError("the file is not here any more; hand it over again")
         found = preview(path, str(checkpoint), visitor)
     except MMReasonError as error:
-        return f"✗ {error}", *nothing
+        return _says(f"✗ {error}")
     shown = gr.Gallery([(picture, words) for picture, words in found.pictures], visible=True)
     commands = gr.Textbox(found.commands, visible=True)
     return found.sentence, [["plain", found.fits]], shown, found.table, commands, found.upload
+
+
+def _says(words: str) -> tuple[Any, ...]:
+    """Words, and nothing of a dataset."""
+    return words, [], gr.Gallery(visible=False), None, gr.Textbox(visible=False), None
 
 
 def on_fit(upload: Any, checkpoint: Any) -> list[list[str]]:

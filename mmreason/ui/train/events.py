@@ -25,6 +25,7 @@ from mmreason.ui.shell.events import AT_ONCE, CHANGING, PRIVATE, WRITING
 from mmreason.ui.shell.field import at_fields
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
+from mmreason.ui.solve.line import TAKEN_AWAY, in_turn
 from mmreason.ui.train import push
 from mmreason.ui.train.form import (
     CALLED,
@@ -352,15 +353,21 @@ def on_delete(chosen: Any, visitor: Any, asked_about: Any) -> tuple[Any, ...]:
     return says, gr.Row(visible=False), chosen, *_lists(chosen, own)
 
 
-def on_archive(chosen: Any, visitor: Any) -> Any:
+async def on_archive(chosen: Any, visitor: Any, request: gr.Request) -> Any:
     """The zip of the checkpoint, for its owner and once nothing writes to it."""
-    run, path = find(chosen), None
-    if run is not None and run.is_of(visitor):
-        try:
-            path = write_archive(chosen, visitor)
-        except MMReasonError as error:
-            gr.Warning(sentence(error))
-    return gr.DownloadButton(interactive=False) if path is None else gr.DownloadButton(value=path, interactive=True)
+
+    def refused(words: str) -> gr.DownloadButton:
+        gr.Warning(words)
+        return nothing
+
+    def written() -> gr.DownloadButton:
+        path = write_archive(chosen, visitor)
+        return nothing if path is None else gr.DownloadButton(value=path, interactive=True)
+
+    run, nothing = find(chosen), gr.DownloadButton(interactive=False)
+    if run is None or not run.is_of(visitor):
+        return nothing
+    return await in_turn("archive", request, written, refused, TAKEN_AWAY)
 
 
 def on_push(chosen: Any, visitor: Any, repository: Any, oauth: gr.OAuthToken | None) -> str:

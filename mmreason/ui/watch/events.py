@@ -16,8 +16,9 @@ from mmreason.ui.runs.choices import choices_of, with_linked
 from mmreason.ui.shell.component import said
 from mmreason.ui.shell.events import AS_TYPED, AT_ONCE, CHANGING, PRIVATE, WATCHING, WRITING
 from mmreason.ui.shell.parts import Parts
-from mmreason.ui.shell.words import place_in_line, sentence
+from mmreason.ui.shell.words import place_in_line
 from mmreason.ui.solve import solving
+from mmreason.ui.solve.line import TAKEN_AWAY, in_turn
 from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.request import SolveRequest
 from mmreason.ui.solve.solving import Finished, Shown
@@ -203,16 +204,20 @@ def on_idle(request: gr.Request, *values: Any) -> Any:
     return _button(busy=WORKER.is_busy(_session(request)) or not handlers.is_ready(*values))
 
 
-def on_take(finished: Finished | None, event: gr.EventData, request: gr.Request) -> Any:
+async def on_take(finished: Finished | None, event: gr.EventData, request: gr.Request) -> Any:
     """A file of the finished run, under the name that the menu asked by; or why there is none, after that name."""
-    name = str(said(event, "name"))[:16]
+    name, host = str(said(event, "name"))[:16], str(request.headers.get("host", ""))
+
+    def refused(words: str) -> gr.DownloadButton:
+        return gr.DownloadButton(f"{name} {words}", value=None)
+
     if finished is None:
-        return gr.DownloadButton(f"{name} There is no finished run here: solve a puzzle first.", value=None)
-    try:
-        path = write_file(finished, said(event, "kind"), str(request.headers.get("host", "")))
-    except MMReasonError as error:
-        return gr.DownloadButton(f"{name} {sentence(error)}", value=None)
-    return gr.DownloadButton(name, value=path)
+        return refused("There is no finished run here: solve a puzzle first.")
+
+    def taken(run: Finished = finished) -> gr.DownloadButton:
+        return gr.DownloadButton(name, value=write_file(run, said(event, "kind"), host))
+
+    return await in_turn("take", request, taken, refused, TAKEN_AWAY)
 
 
 # Arriving and leaving

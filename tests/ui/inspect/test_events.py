@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
+import gradio as gr
 import pytest
 
 from mmreason.errors import ConfigError
@@ -15,12 +17,16 @@ from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import events, sources
 from mmreason.ui.page import build_page
 from mmreason.ui.runs import queue, store
+from mmreason.ui.solve import line as lines
 from mmreason.ui.solve.request import SolveRequest
+from mmreason.ui.train import dataset
+from mmreason.ui.watch import events as watch_events
+from mmreason.ui.watch.handlers import example_value
 from tests.helpers.apart import run_apart
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 from tests.helpers.training_runs import OTHER, OWNER, empty_store, leave, row
 
-VISIT = SimpleNamespace(session_hash="me", client=None, headers={})
+VISIT: Any = SimpleNamespace(session_hash="me", client=None, headers={})
 
 
 async def answers(states):
@@ -38,9 +44,24 @@ def two_puzzles(tmp_path):
     return sources.open_upload([str(path) for path in paths])
 
 
-def test_what_visitors_hand_in_is_read_one_after_the_other():
-    lines = {event.name: (event.concurrency_id, event.concurrency_limit) for event in build_page().fns.values()}
-    assert lines["on_upload"] == lines["on_dataset"] and lines["on_upload"][1] == 1
+def test_what_visitors_hand_in_waits_in_one_line_of_its_own_and_what_they_take_away_in_another(monkeypatch):
+    """Who has left, or asks from an address that has its places, keeps nobody from it."""
+    joined = []
+
+    async def in_line(kind, request, work, waiting, refused, line):
+        joined.append((kind, line))
+        yield refused("no place")
+
+    monkeypatch.setattr(lines, "in_line", in_line)
+    assert run_apart(events.on_upload([], VISIT))[2] == "no place"
+    assert run_apart(dataset.on_handed_in("a.zip", "base", "", VISIT))[0] == "no place"
+    asked = gr.EventData(None, {"kind": "trace", "name": "17"})
+    button = run_apart(watch_events.on_take(example_value()[1], asked, VISIT))
+    assert (button.label, button.value) == ("17 no place", None)
+    assert run_apart(dataset.on_handed_in(None, "base", "", VISIT))[0] == ""
+    assert joined == [("open", lines.HANDED_IN), ("dataset", lines.HANDED_IN), ("take", lines.TAKEN_AWAY)]
+    limits = {event.name: event.concurrency_limit for event in build_page().fns.values()}
+    assert {limits[name] for name in ("on_upload", "on_handed_in", "on_take", "on_archive")} == {None}
 
 
 def test_side_by_side_solves_the_puzzle_of_the_prompt_that_is_open(two_puzzles, monkeypatch):

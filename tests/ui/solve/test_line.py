@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -74,10 +75,10 @@ def test_a_visitor_has_one_place_of_a_kind_an_address_a_few_and_all_no_more_than
     with pytest.raises(Refused, match="one of yours"):
         joined(line, job("a", Work(), address="x"))
     joined(line, job("a", Work(), kind="race", address="x"))
-    with pytest.raises(Refused, match="too much"):
+    with pytest.raises(Refused, match="too many"):
         joined(line, job("b", Work(), address="x"))
     joined(line, job("b", Work()), job("c", Work()))
-    with pytest.raises(Refused, match="too much"):
+    with pytest.raises(Refused, match="too many"):
         joined(line, job("d", Work(), address="y"))
 
 
@@ -197,7 +198,7 @@ def test_who_waits_for_what_they_asked_for_themselves_is_told_of_no_other_visito
 def test_a_visitor_who_is_refused_reads_one_sentence(here):
     line = Line(most=0)
     ((how, says),) = words("race", Work(), line)
-    assert how == "refused" and says.startswith("Too much is being measured") and says.endswith(".")
+    assert how == "refused" and says.startswith("Too many visitors wait") and says.endswith(".")
 
 
 def test_who_stops_listening_frees_the_line(here):
@@ -213,6 +214,16 @@ def test_who_stops_listening_frees_the_line(here):
     mine.let.set()
     assert mine.closed.wait(10)
     until(lambda: not line.is_busy("me", "race"))
+
+
+def test_what_is_returned_is_all_that_is_seen_of_work_that_waited_its_turn(here):
+    line, before = Line(), Work()
+    request: Any = SimpleNamespace(session_hash="me", client=None, headers={})
+    joined(line, job("other", before))
+    assert before.begun.wait(10)
+    threading.Timer(0.3, before.let.set).start()
+    assert run_apart(lines.in_turn("open", request, lambda: "opened", str, line)) == "opened"
+    assert run_apart(lines.in_turn("open", request, lambda: 1 // 0, str, line)) == OUR_FAULT
 
 
 # Who is here, and from where

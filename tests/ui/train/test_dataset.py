@@ -155,7 +155,6 @@ def test_a_file_that_is_no_zip_is_refused_and_a_large_one_unread(tmp_path, monke
     path.write_bytes(b"PK no zip")
     assert "must be a zip that can be read" in on_dataset(str(path), "base", OWNER)[0]
     assert "hand it over again" in on_dataset(str(tmp_path / "gone.zip"), "base", OWNER)[0]
-    assert on_dataset(None, "base", OWNER)[0] == ""
     monkeypatch.setenv("MMREASON_MAX_UPLOAD_MB", "1")
     path.write_bytes(bytes(2**20 + 1))
     with pytest.raises(MMReasonError, match="at most 1 MB"):
