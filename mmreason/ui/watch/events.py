@@ -155,8 +155,9 @@ def _connect_daily(w: Watch) -> None:
 def _connect_own(w: Watch) -> None:
     puzzle = [w.origin, w.kind, w.board, w.text, w.checkpoint]
     seen = [w.player, w.own_says, w.task, w.checkpoint, w.expect]
-    w.own_open.click(on_open, [w.task, w.kind], [w.kind, w.board, w.text, w.set_up], **PRIVATE)
-    w.kind.input(on_kind, [w.kind, w.board], [w.board, w.text, w.set_up], **PRIVATE)
+    set_up = [w.board, w.text, w.set_up]
+    opened = w.own_open.click(on_open, [w.task, w.kind], [w.kind, *set_up], **PRIVATE)
+    w.kind.input(on_kind, [w.kind, w.board], set_up, cancels=[opened], **PRIVATE)  # whose late answer chose another
     w.solve.click(on_close, None, w.own_panel, **AT_ONCE)
     w.board.put(on_put, None, w.set_up, **CHANGING)
     # One event for all, so that no answer to an earlier puzzle comes after that to a later one.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):
     _cell(page, "r1c2").click()
     _cell(page, "r2c1").click()
     page.get_by_text("no free path leads from the start at r1c1 to the goal").wait_for()
-    assert page.get_by_role("button", name="Solve", exact=True).is_disabled()
+    expect(page.get_by_role("button", name="Solve", exact=True)).to_be_disabled()
     page.get_by_text("This is no puzzle yet").wait_for()
     assert not page.get_by_text("to watch").is_visible()
     _cell(page, "r2c1").click()
@@ -161,8 +162,8 @@ def test_a_jigsaw_is_shown_and_pasted_as_json(scripted, visit):
     page = visit(scripted.address)
     page.get_by_role("radio", name="jigsaw").click()
     _open(page)
-    page.locator("#own-kind").get_by_label("JSON").click()
     page.get_by_text("This jigsaw can be solved, in 2 turns").wait_for()
+    page.locator("#own-kind").get_by_label("JSON").click()
     box = page.locator("#own-text textarea")
     box.fill('{"task": "jigsaw", "picture_seed": 7, "swaps": []}')
     page.get_by_text("swaps must be a list of 1 to 16 pairs").wait_for()
@@ -208,6 +209,22 @@ def test_of_two_quick_choices_the_last_counts_however_late_the_first_is_answered
     expect(page.locator("#controls > .tile.chosen")).to_have_text("Your own puzzle", use_inner_text=True)
 
 
+def test_a_choice_in_the_panel_stays_however_late_its_opening_is_answered(scripted, visit, monkeypatch):
+    kind_for, asked, answered = own.kind_for, threading.Event(), threading.Event()
+    monkeypatch.setattr(own, "kind_for", lambda task: (asked.set(), answered.wait(20), kind_for(task))[2])
+    page = visit(scripted.address)
+    settle(page)
+    page.get_by_role("radio", name="jigsaw").click()
+    _open(page)
+    assert asked.wait(20)
+    page.locator("#own-kind").get_by_label("JSON").click()
+    page.wait_for_timeout(1000)
+    answered.set()
+    page.wait_for_timeout(1000)
+    expect(page.locator("#own-kind").get_by_label("JSON")).to_be_checked()
+    expect(page.locator("#own-text textarea")).to_be_visible()
+
+
 def test_the_panel_opens_in_the_chosen_task_and_keeps_what_was_set_up(scripted, visit):
     page = visit(scripted.address)
     page.get_by_role("radio", name="transform").click()
@@ -222,7 +239,7 @@ def test_the_panel_opens_in_the_chosen_task_and_keeps_what_was_set_up(scripted, 
     for _ in range(3):
         page.get_by_role("button", name="Remove 1,").click()
     page.get_by_text("no operation is chosen yet").wait_for()
-    assert page.get_by_role("button", name="Solve", exact=True).is_disabled()
+    expect(page.get_by_role("button", name="Solve", exact=True)).to_be_disabled()
 
 
 def test_solve_is_on_where_what_is_set_up_can_be_solved_and_only_there(scripted, visit):
