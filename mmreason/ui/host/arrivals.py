@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from gradio.utils import LRUCache
 
 from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
 from mmreason.ui.host.settings import Settings, read_settings
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.host.web.bodies import MB, SIZE
+from mmreason.ui.host.web.presence import PRESENCE
 
 SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
@@ -41,6 +43,14 @@ def bound_arrivals(page: gr.Blocks) -> None:
     queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # of statistics that nobody sees, made anew after each event
     queue.ANALYTICS_MAX_EVENTS = 1
     queue.sleep_when_free = LOOK_SECONDS
+    messages = queue.pending_messages_per_session = Messages(queue.pending_messages_per_session.max_size)
+    send = queue.send_message
+
+    def sent(event: Any, message: Any) -> None:
+        if event.session_hash in messages:  # else gradio would raise, and end the loop that all events wait for
+            send(event, message)
+
+    queue.send_message = sent
 
     async def bounded(body: Any, request: Any, username: Any) -> Any:
         if body.fn_index is not None:
@@ -56,6 +66,15 @@ def bound_arrivals(page: gr.Blocks) -> None:
         return (False, says, "queue_full") if says else await push(body, request, username)
 
     queue.push = bounded
+
+
+class Messages(LRUCache[str, Any]):
+    """What sessions have yet to read, by session; for want of room one goes that nobody reads, the oldest first."""
+
+    def popitem(self, last: bool = True) -> tuple[str, Any]:
+        """Take the messages of one session away."""
+        unread = next((session for session in self if not PRESENCE.is_here(session)), None)
+        return super().popitem(last) if unread is None else (unread, self.pop(unread))
 
 
 def is_text(data: Any) -> bool:

@@ -2,14 +2,17 @@
 
 import gc
 import json
+import threading
 import time
 from types import SimpleNamespace
 
+import gradio as gr
 import httpx
 import pytest
 
+from mmreason.commands.make.screenshots import free_port
 from mmreason.ui.host import arrivals
-from mmreason.ui.host.arrivals import SESSION_EVENTS, refusal
+from mmreason.ui.host.arrivals import SESSION_EVENTS, bound_arrivals, refusal
 from mmreason.ui.host.sessions import LeanSession
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.web.bodies import MB, SIZE
@@ -161,3 +164,51 @@ def test_an_event_of_the_page_may_not_be_large_and_a_trace_may(client):
     assert (answer.status_code, answer.json()["detail"]) == (400, arrivals.TOO_LARGE)
     assert join(client, event["id"], [text[:-1000]], "large").status_code == 200
     assert client.post("/gradio_api/call/inspect", json={"data": [text]}).status_code == 200
+
+
+@pytest.fixture
+def small():
+    """A page with a slow event and a quick one, whose queue knows four sessions; its client; and what lets go."""
+    held = threading.Event()
+    with gr.Blocks() as page:
+        gr.Button().click(lambda: held.wait(20) and None, api_name="slow", concurrency_limit=1)
+        gr.Button().click(lambda: None, api_name="quick")
+    page.queue()
+    bound_arrivals(page)
+    page._queue.pending_messages_per_session.max_size = 4
+    _, address, _ = page.launch(server_port=free_port(), prevent_thread_lock=True, quiet=True)
+    with httpx.Client(base_url=address, timeout=30) as connected:
+        yield page, connected, held
+    held.set()
+    page.close()
+
+
+def test_sessions_that_nobody_reads_stop_no_queue(small):
+    page, client, held = small
+    slow, quick = (
+        next(number for number, fn in page.fns.items() if fn.api_name == name) for name in ("slow", "quick")
+    )
+    for number in range(3):
+        assert join(client, slow, [], f"waits {number}").status_code == 200
+    for number in range(8):
+        assert join(client, quick, [], f"unread {number}").status_code == 200
+    until(lambda: sum(1 for _ in arrivals.pending_events(page._queue)) == 3)
+    held.set()
+    until(lambda: not any(True for _ in arrivals.pending_events(page._queue)))
+    joined = join(client, quick, [], "a visitor")
+    assert joined.status_code == 200, joined.text
+    assert "process_completed" in client.get("/gradio_api/queue/data?session_hash=a visitor").text
+
+
+def test_a_session_that_is_read_is_not_pushed_out_by_those_that_are_not(small, monkeypatch):
+    page, client, held = small
+    monkeypatch.setattr(arrivals.PRESENCE, "is_here", lambda session: session == "a visitor")
+    slow, quick = (
+        next(number for number, fn in page.fns.items() if fn.api_name == name) for name in ("slow", "quick")
+    )
+    assert join(client, slow, [], "a visitor").status_code == 200
+    for number in range(8):
+        assert join(client, quick, [], f"unread {number}").status_code == 200
+    held.set()
+    assert "process_completed" in client.get("/gradio_api/queue/data?session_hash=a visitor").text
+    assert len(page._queue.pending_messages_per_session) <= 4
