@@ -104,7 +104,7 @@ def test_no_event_of_the_page_fetches_a_file_by_its_address(scripted_server, fet
             if not new or not event["backend_fn"] or event["queue"] is False:
                 continue
             seen |= new
-            body = {"data": [REMOTE] * len(inputs), "fn_index": event["id"], "session_hash": "from afar"}
+            body = {"data": [REMOTE] * len(inputs), "fn_index": event["id"], "session_hash": "from-afar"}
             answer = client.post("/gradio_api/queue/join", json=body)
             assert answer.status_code == 400 and NOT_FETCHED in answer.text, (new, answer.text)
     assert seen == {"file", "textbox", "html"}

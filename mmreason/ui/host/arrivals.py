@@ -8,19 +8,18 @@ and large ones are bounded by their bytes as well, since what waits is kept.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
-from gradio.utils import LRUCache
 
+from mmreason.ui.host.answers import bound_answers, pending_events
 from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
 from mmreason.ui.host.settings import Settings, read_settings
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.host.web.bodies import MB, SIZE
-from mmreason.ui.host.web.presence import PRESENCE
 
 SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
@@ -28,9 +27,11 @@ SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself i
 TAKES_TRACE = "inspect"  # the endpoint whose events may be large
 LARGE = MB  # bytes of an event that is
 LARGEST, OF_AN_ADDRESS = 8, 2  # large events may wait with the bytes of so many of the largest, in all and from one
+SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # as gradio's page and clients name theirs
 LOOK_SECONDS = 0.01  # between two looks at the queue; gradio's own thousand a second take a tenth of a core at rest
 FULL = "too many events wait here already; please try again in a minute"
 NO_TEXT = "text must consist of whole characters; this contains half of one"
+NO_SESSION = "session_hash must be 1 to 64 letters, digits, dots, - or _"
 NO_SUCH_EVENT = "there is no such event; it may be of an earlier version of this page: reload it"
 TOO_LARGE = f"an event may have at most {LARGE // MB} MB; only what is sent to /{TAKES_TRACE} may have more"
 TOO_MANY = f"more than {SESSION_EVENTS} of your events wait here already; please wait for some of them"
@@ -43,14 +44,7 @@ def bound_arrivals(page: gr.Blocks) -> None:
     queue.ANAYLTICS_CACHE_FREQUENCY = sys.maxsize  # of statistics that nobody sees, made anew after each event
     queue.ANALYTICS_MAX_EVENTS = 1
     queue.sleep_when_free = LOOK_SECONDS
-    messages = queue.pending_messages_per_session = Messages(queue.pending_messages_per_session.max_size)
-    send = queue.send_message
-
-    def sent(event: Any, message: Any) -> None:
-        if event.session_hash in messages:  # else gradio would raise, and end the loop that all events wait for
-            send(event, message)
-
-    queue.send_message = sent
+    answers = bound_answers(queue)
 
     async def bounded(body: Any, request: Any, username: Any) -> Any:
         if body.fn_index is not None:
@@ -58,23 +52,21 @@ def bound_arrivals(page: gr.Blocks) -> None:
                 return False, NO_SUCH_EVENT, "error"
             if _size(request) > LARGE and queue.blocks.fns[body.fn_index].api_name != TAKES_TRACE:
                 return False, TOO_LARGE, "error"
+        if body.session_hash is not None and not SESSION.fullmatch(body.session_hash):
+            return False, NO_SESSION, "error"
         if not is_text(body.data):
             return False, NO_TEXT, "error"
         if names_remote_file(body.data):
             return False, NOT_FETCHED, "error"
         says = refusal(queue, body, request, read_settings())
-        return (False, says, "queue_full") if says else await push(body, request, username)
+        if says:
+            return False, says, "queue_full"
+        answer = await push(body, request, username)
+        if answer[0] and body.session_hash is not None:
+            answers.count(body.session_hash, _size(request))  # gradio has given one to who had none
+        return answer
 
     queue.push = bounded
-
-
-class Messages(LRUCache[str, Any]):
-    """What sessions have yet to read, by session; for want of room one goes that nobody reads, the oldest first."""
-
-    def popitem(self, last: bool = True) -> tuple[str, Any]:
-        """Take the messages of one session away."""
-        unread = next((session for session in self if not PRESENCE.is_here(session)), None)
-        return super().popitem(last) if unread is None else (unread, self.pop(unread))
 
 
 def is_text(data: Any) -> bool:
@@ -126,11 +118,3 @@ def has_room_for(request: Any, pending: list[Any], largest: int) -> bool:
 
 def _size(request: Any) -> int:
     return request.scope.get(SIZE, 0)
-
-
-def pending_events(queue: Any) -> Iterator[Any]:
-    """What waits in the queue or goes on."""
-    for line in list(queue.event_queue_per_concurrency_id.values()):
-        yield from line.queue
-    for job in queue.active_jobs:
-        yield from job or ()

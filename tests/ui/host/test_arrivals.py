@@ -11,11 +11,13 @@ import httpx
 import pytest
 
 from mmreason.commands.make.screenshots import free_port
-from mmreason.ui.host import arrivals
+from mmreason.ui.host import answers, arrivals
+from mmreason.ui.host.answers import pending_events
 from mmreason.ui.host.arrivals import SESSION_EVENTS, bound_arrivals, refusal
 from mmreason.ui.host.sessions import LeanSession
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.web.bodies import MB, SIZE
+from mmreason.ui.host.web.presence import PRESENCE
 from mmreason.ui.solve import line
 from mmreason.ui.solve.line import LINE
 from tests.load.attack import Events
@@ -111,7 +113,7 @@ def test_a_flood_of_heavy_events_of_one_client_leaves_solves_alone(client):
     assert {kind for kind, _, _ in heavy} == {"measure", "race", "roll-out", "leak"}
     for turn in range(300):
         _, number, data = heavy[turn % len(heavy)]
-        join(client, number, data, "one session" if turn % 2 else f"session {turn}")
+        join(client, number, data, "one-session" if turn % 2 else f"session-{turn}")
     assert len(LINE._jobs()) <= LINE.most
     joined = client.post("/gradio_api/call/solve", json=SOLVE)
     assert joined.status_code == 200, joined.text
@@ -124,8 +126,8 @@ def test_who_has_a_place_already_reads_so_at_the_place(client, monkeypatch):
     monkeypatch.setattr(line.PRESENCE, "is_here", lambda session: False)  # so that the one that comes first waits,
     monkeypatch.setattr(line, "GRACE", 60.0)  # however late the other one is
     heavy = {kind: rest for kind, *rest in Events(client.get("/config").json()).heavy()}
-    begun = {join(client, *heavy["measure"], "a visitor").json()["event_id"] for _ in range(2)}
-    with client.stream("GET", "/gradio_api/queue/data?session_hash=a visitor") as stream:
+    begun = {join(client, *heavy["measure"], "a-visitor").json()["event_id"] for _ in range(2)}
+    with client.stream("GET", "/gradio_api/queue/data?session_hash=a-visitor") as stream:
         for text in stream.iter_lines():
             said = json.loads(text[6:]) if text.startswith("data: ") else {}
             if said.get("msg") == "process_completed":
@@ -137,8 +139,16 @@ def test_who_has_a_place_already_reads_so_at_the_place(client, monkeypatch):
 
 @pytest.mark.parametrize("number", [-1, 10**6, 10**40])
 def test_an_event_that_is_none_is_refused_in_words(client, number):
-    answer = join(client, number, [], "a stranger")
+    answer = join(client, number, [], "a-stranger")
     assert (answer.status_code, answer.json()["detail"]) == (400, arrivals.NO_SUCH_EVENT)
+
+
+@pytest.mark.parametrize("name", ["", "two words", "a<gradio-sep>b", "x" * 65, "\x00", "é", "a\n"])
+def test_a_session_has_a_short_plain_name(client, name):
+    event = next(event for event in client.get("/config").json()["dependencies"] if event["api_name"] == "on_kind")
+    for _ in range(2):
+        answer = join(client, event["id"], ["maze"], name)
+        assert (answer.status_code, answer.json()["detail"]) == (400, arrivals.NO_SESSION)
 
 
 def test_a_session_costs_no_description_of_the_page(client):
@@ -189,26 +199,65 @@ def test_sessions_that_nobody_reads_stop_no_queue(small):
         next(number for number, fn in page.fns.items() if fn.api_name == name) for name in ("slow", "quick")
     )
     for number in range(3):
-        assert join(client, slow, [], f"waits {number}").status_code == 200
+        assert join(client, slow, [], f"waits-{number}").status_code == 200
     for number in range(8):
-        assert join(client, quick, [], f"unread {number}").status_code == 200
-    until(lambda: sum(1 for _ in arrivals.pending_events(page._queue)) == 3)
+        assert join(client, quick, [], f"unread-{number}").status_code == 200
+    until(lambda: sum(1 for _ in pending_events(page._queue)) == 3)
     held.set()
-    until(lambda: not any(True for _ in arrivals.pending_events(page._queue)))
-    joined = join(client, quick, [], "a visitor")
+    until(lambda: not any(True for _ in pending_events(page._queue)))
+    joined = join(client, quick, [], "a-visitor")
     assert joined.status_code == 200, joined.text
-    assert "process_completed" in client.get("/gradio_api/queue/data?session_hash=a visitor").text
+    assert "process_completed" in client.get("/gradio_api/queue/data?session_hash=a-visitor").text
 
 
 def test_a_session_that_is_read_is_not_pushed_out_by_those_that_are_not(small, monkeypatch):
     page, client, held = small
-    monkeypatch.setattr(arrivals.PRESENCE, "is_here", lambda session: session == "a visitor")
+    monkeypatch.setattr(PRESENCE, "is_here", lambda session: session == "a-visitor")
     slow, quick = (
         next(number for number, fn in page.fns.items() if fn.api_name == name) for name in ("slow", "quick")
     )
-    assert join(client, slow, [], "a visitor").status_code == 200
+    assert join(client, slow, [], "a-visitor").status_code == 200
     for number in range(8):
-        assert join(client, quick, [], f"unread {number}").status_code == 200
+        assert join(client, quick, [], f"unread-{number}").status_code == 200
+        until(lambda: sum(1 for _ in pending_events(page._queue)) == 1)
     held.set()
-    assert "process_completed" in client.get("/gradio_api/queue/data?session_hash=a visitor").text
+    assert "process_completed" in client.get("/gradio_api/queue/data?session_hash=a-visitor").text
     assert len(page._queue.pending_messages_per_session) <= 4
+
+
+def test_answers_that_nobody_reads_are_bounded_by_their_bytes(small, monkeypatch):
+    """So are the names of their sessions and events; the answer of who reads is kept."""
+    page, client, held = small
+    queue = page._queue
+    queue.pending_messages_per_session.max_size = 1000
+    monkeypatch.setattr(PRESENCE, "is_here", lambda session: session == "a-visitor")
+    monkeypatch.setattr(answers, "MOST", 10 * answers.ANSWER)
+    slow, quick = (
+        next(number for number, fn in page.fns.items() if fn.api_name == name) for name in ("slow", "quick")
+    )
+    assert join(client, quick, [], "a-visitor").status_code == 200
+    assert join(client, slow, [], "waits").status_code == 200
+    for number in range(40):
+        assert join(client, quick, [], f"unread-{number}").status_code == 200
+        until(lambda: sum(1 for _ in pending_events(queue)) == 1)
+    assert {"a-visitor", "waits", "unread-39"} <= set(queue.pending_messages_per_session)
+    kept = (
+        queue.pending_messages_per_session,
+        queue.pending_event_ids_session,
+        queue.pending_messages_per_session.counted,
+    )
+    assert max(map(len, kept)) <= 11
+    held.set()
+    for session in ("a-visitor", "waits"):
+        assert "process_completed" in client.get(f"/gradio_api/queue/data?session_hash={session}").text
+    until(lambda: not queue.event_ids_to_events)
+
+
+def test_of_an_event_that_is_cancelled_nothing_is_kept(small):
+    page, client, _ = small
+    slow = next(number for number, fn in page.fns.items() if fn.api_name == "slow")
+    for number in range(3):
+        joined = join(client, slow, [], f"leaves-{number}").json()
+        body = {"session_hash": f"leaves-{number}", "fn_index": slow, "event_id": joined["event_id"]}
+        assert client.post("/gradio_api/cancel", json=body).status_code == 200
+    until(lambda: not page._queue.event_ids_to_events)
