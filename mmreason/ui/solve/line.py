@@ -2,7 +2,8 @@
 
 Measurements, races, rollouts and the like have one; files that visitors hand in another; files that they take away a
 third.  Events of these kinds leave gradio's queue at once and wait here, where a visitor has one place for each kind,
-an address a few, and all together no more than a number.  Who has left when their turn comes is passed over.
+an address a few, and all together no more than a number.  Addresses, or visitors of none that is known, take turns.
+Who has left when their turn comes is passed over.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextvars
 import logging
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
@@ -59,6 +60,11 @@ class Job:
         self.asked_to_stop = self.is_dropped = self.is_over = False
         self.told: Callable[[], None] = lambda: None
 
+    @property
+    def owner(self) -> str:
+        """Who takes turns with the others."""
+        return self.session if self.address is None else self.address
+
 
 class Line:
     """Who does something heavy and who waits for it."""
@@ -69,6 +75,7 @@ class Line:
         self.of_an_address = settings.address_heavy if of_an_address is None else of_an_address
         self._waiting: list[Job] = []
         self._running: Job | None = None
+        self._served: dict[str, float] = {}  # when it was last the turn of those who wait, and of few others
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
@@ -81,9 +88,9 @@ class Line:
             of_theirs = sum(other.address == job.address for other in jobs) if job.address else 0
             if len(jobs) >= self.most or of_theirs >= self.of_an_address:
                 raise Refused(FULL)
-            job.told = told
-            _place(job, jobs)
             self._waiting.append(job)
+            self._move_up()
+            job.told = told
             self._start()
             self._changed.notify()
         told()
@@ -148,6 +155,8 @@ class Line:
                     if job.is_here():
                         self._waiting.remove(job)
                         self._running = job
+                        self._served.pop(job.owner, None)
+                        self._served[job.owner] = time.monotonic()
                         self._move_up()
                         return job
                 is_empty = not self._waiting
@@ -168,6 +177,16 @@ class Line:
         self._move_up()
 
     def _move_up(self) -> None:
+        """Those who wait take turns: of each the first, then of each the second; first who was served longest ago."""
+        earlier: Counter[str] = Counter()
+        turns: dict[Job, tuple[int, float, float]] = {}
+        for job in sorted(self._waiting, key=lambda job: job.since):
+            turns[job] = earlier[job.owner], self._served.get(job.owner, 0.0), job.since
+            earlier[job.owner] += 1
+        self._waiting.sort(key=turns.__getitem__)
+        gone = [owner for owner in self._served if owner not in earlier]  # longest ago first
+        for owner in gone[: max(0, len(self._served) - self.most)]:
+            del self._served[owner]
         before = [] if self._running is None else [self._running]
         for job in self._waiting:
             if _place(job, before):

@@ -82,6 +82,30 @@ def test_a_visitor_has_one_place_of_a_kind_an_address_a_few_and_all_no_more_than
         joined(line, job("d", Work(), address="y"))
 
 
+def test_addresses_take_turns_however_much_one_of_them_asks_for():
+    line, first, again, other = Line(), Work(), [Work() for _ in range(6)], Work()
+    joined(line, job("a", first, address="x"))
+    assert first.begun.wait(10)
+    flood = [job(f"a{i}", work, address="x") for i, work in enumerate(again)]
+    joined(line, *flood[:3])
+    late = job("b", other, address="y")
+    joined(line, late)
+    assert (late.ahead, late.others_ahead, [one.ahead for one in flood[:3]]) == (1, 1, [2, 3, 4])
+    joined(line, *flood[3:])
+    assert late.ahead == 1
+    first.let.set()
+    assert other.begun.wait(10) and not again[0].begun.is_set()
+    second = Work()
+    joined(line, job("b", second, kind="race", address="y"))
+    other.let.set()
+    assert again[0].begun.wait(10)
+    again[0].let.set()
+    assert second.begun.wait(10) and not again[1].begun.is_set()
+    for work in (second, *again):
+        work.let.set()
+    until(lambda: not line._jobs())
+
+
 def test_whoever_has_left_is_passed_over_and_nothing_is_done_for_them(monkeypatch):
     monkeypatch.setattr(lines, "GRACE", 0.2)
     line, first, gone, last = Line(), Work(), Work(), Work()
