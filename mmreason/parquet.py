@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -33,8 +34,9 @@ class Limits:
 def parquet_rows(
     file: BinaryIO, called: str, error: type[MMReasonError], limits: Limits, columns: Collection[str] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Each row as Python has it, of all columns or those named.
+    """Each row as Python has it, of all columns or those named; others are passed over.
 
+    A column whose name is nearly that of one which is not there is refused, since it may be meant.
     Raises ``error``, which names ``called``, also where pyarrow is not installed.
     """
     try:
@@ -54,7 +56,13 @@ def parquet_rows(
                 f"{_MAX_GROUP // 2**30} GB a row group, holds {count} rows and {width} columns"
             )
         size = max(1, min(_BATCH, _BATCH_BYTES // max([1, *sizes])))
-        names = None if columns is None else [name for name in table.schema_arrow.names if name in columns]
+        there = table.schema_arrow.names
+        wanted = there if columns is None else columns
+        for name in set(there).difference(wanted):
+            if meant := get_close_matches(name, set(wanted).difference(there), 1, 0.8):
+                called_so = f"column {quoted(name)} is unknown; call it {meant[0]!r} if it is that, else drop it"
+                raise error(f"{called}: {called_so}")
+        names = [name for name in there if name in wanted]
         for batch in table.iter_batches(batch_size=size, columns=names, use_threads=False):
             for i in range(batch.num_rows):
                 number += 1

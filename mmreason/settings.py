@@ -298,14 +298,16 @@ def given(config: type, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def weights(items: Sequence[str]) -> dict[str, float]:
-    """``["maze=2", "sudoku"]`` → ``{"maze": 2.0, "sudoku": 1.0}``; raises ConfigError."""
-    chosen = {}
+    """``["maze=2", "sudoku", "jigsaw=0"]`` → ``{"maze": 2.0, "sudoku": 1.0}``; raises ConfigError."""
+    chosen: dict[str, float] = {}
     for item in items:
         name, _, weight = item.partition("=")
+        if name in chosen:
+            raise ConfigError(f"{name[:40]!r} must be named once, got {item[:60]!r} as well")
         chosen[name] = WEIGHT.check(weight or 1, _weight_of(name))
-        if not chosen[name]:
-            raise ConfigError(f"{_weight_of(name)} must be above 0, got {weight!r}")
-    return chosen
+    if chosen and not any(chosen.values()):
+        raise ConfigError(f"the weight of one at least must be above 0, got {' '.join(items)[:120]!r}")
+    return {name: weight for name, weight in chosen.items() if weight}
 
 
 def _weight_of(name: object) -> str:

@@ -41,6 +41,16 @@ def test_rows_come_back_as_they_were_written_all_columns_or_some():
     assert read(table.slice(0, 0)) == [] and read(table, ()) == [{}] * len(ROWS)
 
 
+def test_a_column_that_nearly_has_the_name_of_one_that_is_not_there_is_refused():
+    table = pyarrow.table({"image": ["1.png"], "tolerence": [2.0]})
+    with pytest.raises(TraceError, match="column 'tolerence' is unknown; call it 'tolerance' if it is that"):
+        read(table, ("image", "tolerance"))
+    assert read(table.append_column("tolerance", [[1.0]]), ("image", "tolerance")) == [
+        {"image": "1.png", "tolerance": 1}
+    ]
+    assert read(table, ("image", "answer")) == [{"image": "1.png"}]
+
+
 def test_a_number_of_32_bits_is_the_one_that_was_written():
     numbers = [0.1, 1234567.0, 3.14, 1e-7, 0.0, None]
     assert [row["a"] for row in read(pyarrow.table({"a": pyarrow.array(numbers, pyarrow.float32())}))] == numbers

@@ -30,6 +30,7 @@ from mmreason.settings import (
     WeightsSetting,
     build,
     settings_of,
+    weights,
 )
 from mmreason.tasks import TASKS
 from mmreason.training.rl.config import GRPOConfig
@@ -208,3 +209,11 @@ def test_stored_settings_of_the_wrong_kind_are_named(data: dict[str, Any], said:
         assert said and said in str(error)
     else:
         assert not said
+
+
+def test_a_weight_of_0_leaves_out_and_nobody_is_named_twice():
+    assert weights(["maze=2", "sudoku", "jigsaw=0"]) == {"maze": 2.0, "sudoku": 1.0}
+    with pytest.raises(ConfigError, match="the weight of one at least must be above 0, got 'maze=0 sudoku=0'"):
+        weights(["maze=0", "sudoku=0"])
+    with pytest.raises(ConfigError, match="'sudoku' must be named once, got 'sudoku=5' as well"):
+        weights(["sudoku=2", "maze", "sudoku=5"])

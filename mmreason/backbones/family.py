@@ -60,8 +60,9 @@ def find(checkpoint: str) -> Path:
 
 
 def may_be_on_hub(checkpoint: str) -> bool:
-    """True for owner/name where no folder ``owner`` is here."""
-    return bool(_HUB_ID.fullmatch(checkpoint)) and not os.path.exists(Path(checkpoint).parent)
+    """True for owner/name where no folder ``owner`` is here; ``checkpoints`` is a folder, here or not."""
+    owner = Path(checkpoint).parent
+    return bool(_HUB_ID.fullmatch(checkpoint)) and owner != Path("checkpoints") and not os.path.exists(owner)
 
 
 def is_public(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     _check_what(args)
     reads = {"--problem": args.problem, "--image": args.image, "--mask": args.mask}
     check_files({"--out": args.out, "--gif": args.gif, "--picture": args.picture}, reads)
+    if args.gif is not None and os.path.splitext(args.gif)[1].lower() not in ("", ".gif"):
+        raise ConfigError(f"--gif must be the path of a .gif file, got {args.gif!r}")
     for option in ("image", "picture"):
         if getattr(args, option) is not None and not is_public(args.checkpoint):
             raise ConfigError(

@@ -248,6 +248,7 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
     "no JSON": ("{", "data.jsonl line 2: "),
     "a list": ("[1]", "data.jsonl line 2: must be a JSON object, got list"),
     "a key twice": ('{"image": "a.png", "image": "b.jpg"}', "data.jsonl line 2: "),
+    "both names of the question": (GOOD | {"question": "?"}, "line 2: a row has a 'prompt' or a 'question', got both"),
     "an unknown field": (GOOD | {"colour": 1}, "line 2: field 'colour' is unknown"),
     "no image": (
         {"prompt": "a", "answer": "b"},

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from mmreason.errors import ConfigError
+
 if TYPE_CHECKING:
     from mmreason.layouts.vocabulary import Vocabulary
     from mmreason.sampling.views.pipeline import AnyTask
@@ -29,14 +31,18 @@ def named(items: None) -> None: ...
 def named(items: Any) -> Any:
     """``items`` by the names of their tasks, weights kept; tasks of one's own are known from then on.
 
-    Raises TaskError.
+    Raises TaskError, and ConfigError where one is named twice.
     """
     from mmreason.ui.host.own_tasks import add_host_tasks
 
     add_host_tasks()
     if items is None or isinstance(items, Mapping):  # nothing said, or the default of a setting
         return items
-    return [_named(item) for item in items]
+    names = [_named(item) for item in items]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"a task must be named once, got {name!r} twice")
+    return names
 
 
 @overload

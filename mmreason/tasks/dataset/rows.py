@@ -177,7 +177,9 @@ class Dataset:
             if key not in FIELDS:
                 raise TaskError(f"{place}: field {str(key)[:40]!r} is unknown; a row has {', '.join(FIELDS)}")
         data = {key: value for key, value in data.items() if value is not None}  # as if it were not there
-        asked = "question" if "question" in data and "prompt" not in data else "prompt"
+        if "question" in data and "prompt" in data:
+            raise TaskError(f"{place}: a row has a 'prompt' or a 'question', got both")
+        asked = "question" if "question" in data else "prompt"
         question, answer = _text(place, data, asked, MAX_PROMPT), _text(place, data, "answer", MAX_ANSWER)
         image = _picture(place, data.get("image"), "image")
         start, target = self._checked(image, f"{place}: field 'image': "), None
