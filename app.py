@@ -3,10 +3,11 @@
 import os
 import sys
 
-from mmreason.startup import collect_seldom
+from mmreason.startup import collect_seldom, open_many
 
 if __name__ == "__main__":
     collect_seldom()
+    open_many()
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from mmreason.ui.host import gpu  # isort: skip  (before torch: on ZeroGPU the package spaces must come first)

@@ -10,6 +10,7 @@ from mmreason.ui.cost.tab import build_cost
 from mmreason.ui.crossing import connect_checkpoints, connect_studio, connect_tabs, connect_trained
 from mmreason.ui.health import build_words
 from mmreason.ui.host.arrivals import bound_arrivals
+from mmreason.ui.host.logs import log_faults_barely
 from mmreason.ui.host.remote import fetch_nothing
 from mmreason.ui.host.sessions import keep_sessions_small
 from mmreason.ui.host.temporary import KEPT_SECONDS
@@ -57,6 +58,7 @@ def build_page() -> gr.Blocks:
         connect_trained(tabs, train, watch, inspect)
     keep_sessions_small()
     fetch_nothing()
+    log_faults_barely()
     page.queue(api_open=False, default_concurrency_limit=4)
     bound_arrivals(page)
     return page

@@ -9,6 +9,8 @@ import json
 import logging
 import sys
 import time
+import traceback
+from types import SimpleNamespace
 from typing import Any
 
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
@@ -48,3 +50,31 @@ def log_as_json(level: str) -> None:
     ours = logging.getLogger("mmreason")
     ours.handlers, ours.propagate = [handler], False
     ours.setLevel(level)
+
+
+def log_faults_barely() -> None:
+    """From now on gradio and its server say of an error what it is and where; its text is what a visitor typed.
+
+    Gradio would print it with that text, as of a choice that there is none of.
+    """
+    from gradio import queueing, routes, utils
+
+    for module in (queueing, routes, utils):
+        vars(module)["traceback"] = SimpleNamespace(**vars(traceback) | {"print_exc": _log_fault})
+    logging.getLogger("uvicorn.error").addFilter(_bare)
+
+
+def _log_fault(*_: Any, **__: Any) -> None:
+    error = sys.exc_info()[1]
+    if error is not None:
+        says = {"error": type(error).__name__, "where": _places(error)}
+        logging.getLogger(__name__).warning("an event failed", extra=says)
+
+
+def _bare(record: logging.LogRecord) -> bool:
+    """Lets every record pass, without the text of its error."""
+    if record.exc_info and record.exc_info[1] is not None:
+        error, record.exc_info = record.exc_info[1], None
+        says = record.getMessage().strip(), type(error).__name__, ", ".join(_places(error))
+        record.msg, record.args = "%s: %s at %s", says
+    return True

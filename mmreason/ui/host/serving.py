@@ -10,7 +10,6 @@ from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
 from mmreason.ui.host.settings import Settings
-from mmreason.ui.host.temporary import RoomForUploads
 from mmreason.ui.host.web.addresses import OwnAddresses
 from mmreason.ui.host.web.bodies import BoundBodies
 from mmreason.ui.host.web.compress import Compress
@@ -18,6 +17,7 @@ from mmreason.ui.host.web.documents import ServeDocuments
 from mmreason.ui.host.web.page import KeepPage
 from mmreason.ui.host.web.presence import WatchPresence
 from mmreason.ui.host.web.sheets import ServeSheets
+from mmreason.ui.host.web.uploads import RoomForUploads
 from mmreason.ui.shell.component import shared_script
 from mmreason.ui.shell.theme import CSS, FORCED, theme
 

@@ -1,13 +1,12 @@
 """The folder of this server's temporary files: what visitors upload, and what they are handed to take away.
 
 It goes when the process ends, or when the next one starts after a kill, which may have got the same number: a file
-that is locked says that its process goes on.  The folder never holds more than the host allows: what is old goes, and
-beyond that what is oldest.
+that is locked says that its process goes on.  The folder never holds more than the host allows, together with what
+uploads in progress are going to bring: what is old goes, and beyond that what is oldest.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import os
 import re
@@ -18,7 +17,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -36,6 +34,25 @@ LOCK = ".lock"  # in the folder, for as long as the process goes on
 _OF_A_SERVER = re.compile(re.escape(PREFIX) + r"(\d+)-\w+\Z", re.ASCII)
 _LOOKING = Lock()
 _looked = -PERIOD
+_coming = 0  # bytes that uploads in progress are going to write
+_since = 0  # bytes that were expected since the last look
+
+
+def step() -> int:
+    """Bytes that may be expected between two looks."""
+    return read_settings().max_temporary_mb * MB // 16
+
+
+def expect(size: int) -> None:
+    """Keep room for an upload of ``size`` bytes; with a negative one, for so many less than was thought."""
+    global _coming, _since
+    _coming, _since = _coming + size, _since + size
+
+
+def arrived(size: int) -> None:
+    """So many of the expected bytes are a file now."""
+    global _coming
+    _coming -= size
 
 
 @cache
@@ -86,14 +103,18 @@ def gradios_folder() -> Path:
 
 
 def make_room() -> None:
-    """Remove files that are old, then the oldest while there are too many; at most once a ``PERIOD``."""
-    global _looked
+    """Remove files that are old, then the oldest while there are too many, or will be when all uploads have come.
+
+    At most once a ``PERIOD``, unless more is expected.
+    """
+    global _looked, _since
     with _LOOKING:
-        if time.monotonic() - _looked < PERIOD:
+        if time.monotonic() - _looked < PERIOD and _since <= step():
             return
+        _since = 0
+        most = read_settings().max_temporary_mb * MB - _coming - step()
         files = sorted(_files(folder()))
         left, much, now = len(files), sum(size for _, size, _ in files), time.time()
-        most = read_settings().max_temporary_mb * MB
         for changed, size, path in files:
             if now - changed <= KEPT_SECONDS and left <= MAX_FILES and much <= most:
                 break
@@ -116,16 +137,3 @@ def _remove(path: Path) -> None:
         path.parent.rmdir()
     except OSError:  # other files are in it, or it is gone
         pass
-
-
-class RoomForUploads:
-    """Makes room before a request writes a file here."""
-
-    def __init__(self, app: Any) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """One request."""
-        if scope["type"] == "http" and scope["path"].rstrip("/").endswith(("/upload", "/deep_link")):
-            await asyncio.to_thread(make_room)
-        await self.app(scope, receive, send)

@@ -2,6 +2,9 @@
 
 import json
 import logging
+import time
+
+import httpx
 
 from mmreason.tasks import TASKS
 from mmreason.ui.host import logs
@@ -39,3 +42,26 @@ def test_a_solve_is_logged_without_its_visitor(monkeypatch, caplog):
     assert ended[0]["state"] == "finished"
     assert ended[0]["task"] == "maze"
     assert not any(secret in line for secret in SECRETS for line in lines)
+
+
+def test_no_hostile_call_puts_what_it_says_into_the_log(scripted_server, capfd, caplog):
+    """Neither a choice that there is none of, in any box of the page, nor a page or an endpoint of no such name."""
+    address, typed = scripted_server.address.rstrip("/"), "VISITORTYPED"
+    config = httpx.get(f"{address}/config", timeout=60).json()
+    boxes = {part["id"] for part in config["components"] if part["type"] in ("dropdown", "radio", "checkboxgroup")}
+    events = [each for each in config["dependencies"] if boxes & set(each["inputs"])]
+    with caplog.at_level("DEBUG"):
+        for number, each in enumerate(events[:20]):
+            body = {"data": [typed] * len(each["inputs"]), "fn_index": each["id"], "session_hash": f"log{number}"}
+            httpx.post(f"{address}/gradio_api/queue/join", json=body, timeout=60)
+        httpx.get(f"{address}/", params={"page": typed}, timeout=60)
+        httpx.post(f"{address}/gradio_api/call/{typed}", json={"data": [typed]}, timeout=60)
+        deadline = time.monotonic() + 20
+        while "an event failed" not in caplog.messages and time.monotonic() < deadline:
+            time.sleep(0.1)
+        time.sleep(0.5)
+    shown = "".join(capfd.readouterr())
+    ours = [record for record in caplog.records if not record.name.startswith("http")]  # the test's own client
+    assert events and "an event failed" in [record.getMessage() for record in ours]
+    assert typed not in shown and typed not in "".join(logs.JsonLines().format(record) for record in ours)
+    assert "Traceback" not in shown

@@ -2,30 +2,43 @@
 
 JSON of many values takes far more time and memory than its bytes, and nobody else is answered meanwhile.  So its
 values are counted before it is read.
+
+What comes slowly is held all the while: there is a bound on how much and on how long.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import Any
 
+from starlette.requests import HTTPConnection
+
 from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.visitor import address_of
+from mmreason.ui.host.web.held import Held
 
 MB = 1_000_000
 UPLOADS = 8  # files of the largest size that one request may bring
 UPLOAD = "/gradio_api/upload"
 MAX_VALUES = 200_000  # of the JSON of one request; a trace is sent as text, which is one
 SIZE = "mmreason.size"  # bytes of a request that was read whole, in its scope
+FREE = 100_000  # bytes of each request that may always be held while it comes
+HELD, HELD_OF_ONE = 8, 2  # requests of the largest size that are held beyond that, of all and of an address
+IDLE_SECONDS, SECONDS = 10.0, 120.0  # that a request may send nothing, and may take to be sent
+BUSY = "this server is receiving too much at the moment: try again in a minute"
+SLOW = f"a request must be sent within {SECONDS:.0f} s, and without a pause of {IDLE_SECONDS:.0f} s"
 
 
 class BoundBodies:
-    """Answers 413 to a request that sends more than it may; nothing beyond that is kept.
+    """Answers 413 to a request that sends more than it may, 408 to a slow one, 503 where too much is being sent.
 
-    Uploads are passed on as they come, all else when it is whole.
+    Nothing beyond that is kept.  Uploads are passed on as they come, all else when it is whole.
     """
 
     def __init__(self, app: Any) -> None:
-        self.app = app
+        self.app, self.held = app, Held()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One request."""
@@ -39,53 +52,87 @@ class BoundBodies:
             await self._read(scope, receive, send, settings.max_request_mb)
 
     async def _read(self, scope: Any, receive: Any, send: Any, most: int) -> None:
-        read, size, is_whole = bytearray(), _announced(scope), False
-        while size <= most * MB and not is_whole:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            read += message.get("body", b"")
-            size, is_whole = len(read), not message.get("more_body", False)
-        if size > most * MB:
-            await _refuse(*_request_refused(f"{most} MB"), send)
+        if announced(scope) > most * MB:
+            await refuse(413, *_detail(f"a request may have at most {most} MB"), send)
             return
-        bodies = [bytes(read)]
-        del read
+        read, is_whole, patient = bytearray(), False, _in_time(receive)
+        largest, address = most * MB, address_of(HTTPConnection(scope))
+        with self.held.by(address, HELD * largest, HELD_OF_ONE * largest) as take:
+            while not is_whole:
+                try:
+                    message = await patient()
+                except TimeoutError:
+                    await refuse(408, *_detail(SLOW), send)
+                    return
+                if message["type"] == "http.disconnect":
+                    return
+                before = max(FREE, len(read))
+                read += message.get("body", b"")
+                is_whole = not message.get("more_body", False)
+                if len(read) > largest:
+                    await refuse(413, *_detail(f"a request may have at most {most} MB"), send)
+                    return
+                if not take(max(0, len(read) - before)):
+                    del read
+                    await refuse(503, *_detail(BUSY), send)
+                    return
+            bodies = [bytes(read)]
+            del read
         if has_many_values(bodies[0]):
-            await _refuse(*_request_refused(f"{MAX_VALUES} values"), send)
+            await refuse(413, *_detail(f"a request may have at most {MAX_VALUES} values"), send)
             return
+        scope[SIZE] = len(bodies[0])
 
         async def whole() -> Any:
             return {"type": "http.request", "body": bodies.pop()} if bodies else await receive()
 
-        scope[SIZE] = size
         await self.app(scope, whole, send)
 
     async def _pass_on(self, scope: Any, receive: Any, send: Any, most: int) -> None:
-        if _announced(scope) > most * MB:
-            await _refuse(*_upload_refused(most), send)
+        if announced(scope) > most * MB:
+            await refuse(413, *_upload_refused(most), send)
             return
-        received, begun = 0, False
+        received, begun, patient = 0, False, _in_time(receive)
+        refusals: list[tuple[int, bytes, bytes]] = []
 
         async def counted() -> Any:
-            nonlocal received
-            message = await receive()
+            nonlocal received, patient
+            try:
+                message = await patient()
+            except TimeoutError:
+                refusals.append((408, TEXT, SLOW.encode()))
+                return {"type": "http.disconnect"}
             received += len(message.get("body", b""))
-            return {"type": "http.disconnect"} if received > most * MB else message
+            if received > most * MB:
+                refusals.append((413, *_upload_refused(most)))
+            if not message.get("more_body", False):
+                patient = receive
+            return {"type": "http.disconnect"} if refusals else message
 
         async def sent(message: Any) -> None:
             nonlocal begun
-            if begun or received <= most * MB:
+            if begun or not refusals:
                 begun = True
                 await send(message)
 
         try:
             await self.app(scope, counted, sent)
         except Exception:  # of a request that was cut off
-            if begun or received <= most * MB:
+            if begun or not refusals:
                 raise
-        if not begun and received > most * MB:
-            await _refuse(*_upload_refused(most), send)
+        if refusals and not begun:
+            await refuse(*refusals[0], send)
+
+
+def _in_time(receive: Any) -> Any:
+    """``receive``, raising TimeoutError when the request is too slow."""
+    end = time.monotonic() + SECONDS
+
+    async def received() -> Any:
+        async with asyncio.timeout(min(IDLE_SECONDS, end - time.monotonic())):
+            return await receive()
+
+    return received
 
 
 def has_many_values(body: bytes) -> bool:
@@ -103,22 +150,27 @@ def _marks(text: bytes) -> int:
     return len(text) - len(text.translate(None, b"[{,"))
 
 
-def _announced(scope: Any) -> int:
+def announced(scope: Any) -> int:
     """Bytes that the request says it will send; 0 where it does not say."""
     length = dict(scope["headers"]).get(b"content-length", b"")
     return int(length) if length.isdigit() and len(length) <= 18 else 0
 
 
+TEXT = b"text/plain; charset=utf-8"  # as gradio's page shows what is answered to an upload
+
+
 def _upload_refused(most: int) -> tuple[bytes, bytes]:
-    """Type and body of the answer, as gradio's page shows it."""
-    return b"text/plain; charset=utf-8", f"the files of one upload may have at most {most} MB in all".encode()
+    return TEXT, f"the files of one upload may have at most {most} MB in all".encode()
 
 
-def _request_refused(most: str) -> tuple[bytes, bytes]:
-    return b"application/json", json.dumps({"detail": f"a request may have at most {most}"}).encode()
+def _detail(says: str) -> tuple[bytes, bytes]:
+    return b"application/json", json.dumps({"detail": says}).encode()
 
 
-async def _refuse(kind: bytes, body: bytes, send: Any) -> None:
+async def refuse(status: int, kind: bytes, body: bytes, send: Any) -> None:
+    """Answer that; a connection that was too slow ends with it."""
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
+    if status == 408:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -1,14 +1,20 @@
-"""The page is made once for each name by which it is reached, and names the files that it needs at its top."""
+"""The page is made once for each name by which it is reached, and names the files that it needs at its top.
+
+Gradio's description of it is made as often, and stays as gradio makes it.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from types import SimpleNamespace
 
+import httpx
+import pytest
 from gradio import route_utils
 
-from mmreason.ui.host.web.page import KeepPage, links
+from mmreason.ui.host.web.page import MOST, KeepPage, links
 from tests.helpers.apart import run_apart
 
 CONFIG = {"components": [{"type": "button", "props": {}}, {"type": "plot", "props": {"visible": False}}]}
@@ -82,10 +88,64 @@ def test_of_many_names_the_oldest_page_goes():
     server = Server()
     for name in range(20):
         server.ask(host=b"%d" % name)
-    assert len(server.layer._kept) == 8
+    assert len(server.layer._kept) == MOST
 
 
 def test_files_are_named_after_the_base_that_their_addresses_hang_on():
     _, body = Server().ask()
     assert body.startswith(b'<head><base href="./" /><link rel="modulepreload" crossorigin href="./assets/index-')
     assert "Plot" not in links(CONFIG)
+
+
+@pytest.mark.parametrize("path", ["/config", "/config/"])
+def test_the_description_is_made_once_for_each_name_and_nothing_is_added_to_it(path):
+    server = Server(kind=b"application/json")
+    first = server.ask(path)
+    assert server.ask(path, query=b"a=b") == first and b"modulepreload" not in first[1]
+    assert server.ask(path, host=b"there")[1] != first[1]
+    assert server.ask(path, query=b"deep_link=1")[1] != first[1]
+    assert server.ask(f"/below{path}", root_path="/below")[1] != first[1]
+    assert server.ask(path) == first and server.made == 4
+    cookies = Server(kind=b"application/json", headers=[(b"set-cookie", b"a=1")])
+    assert cookies.ask(path)[1] != cookies.ask(path)[1]
+
+
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/runs", "/"])
+def test_what_is_kept_is_what_gradio_answers_by_any_name(scripted_server, path):
+    address = scripted_server.address.rstrip("/") + path
+    told = {}
+    for host in ("one.example", "two.example:8080", "one.example"):
+        made, first, kept = (
+            httpx.get(address, headers={"host": host}, params=params, timeout=60)
+            for params in ({"all_endpoints": "1"}, None, None)
+        )
+        told[host] = kept.content
+        assert made.status_code == kept.status_code == 200 and host.encode() in kept.content
+        assert made.content == first.content == kept.content
+        assert {**made.headers, "date": ""} == {**kept.headers, "date": ""}
+    assert told["one.example"] != told["two.example:8080"]
+
+
+def test_what_is_not_kept_is_made_one_at_a_time():
+    server = Server()
+    made, at_once, most = server.app, 0, 0
+
+    async def slowly(scope, receive, send):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0.01)
+        at_once -= 1
+        await made(scope, receive, send)
+
+    server.layer.app = slowly
+
+    async def flood():
+        scope = {"type": "http", "method": "GET", "path": "/", "scheme": "http", "query_string": b"", "app": server}
+        hosts = [scope | {"headers": [(b"host", b"%d" % number)]} for number in (*range(9), 8)]
+        stuck = asyncio.create_task(server.layer(hosts[0], None, lambda _: asyncio.Event().wait()))
+        await asyncio.gather(*(server.layer(each, None, lambda _: asyncio.sleep(0)) for each in hosts[1:]))
+        stuck.cancel()  # whose visitor does not read it
+
+    run_apart(flood())
+    assert (most, server.made) == (1, 9)

@@ -1,0 +1,113 @@
+"""Uploads that are on their way are counted, so that temporary files stay bounded however many come at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from urllib.parse import urlsplit
+
+import pytest
+
+from mmreason.ui.host import temporary
+from mmreason.ui.host.settings import name_of
+from mmreason.ui.host.temporary import MB
+from mmreason.ui.host.web.uploads import RoomForUploads
+from tests.helpers.apart import run_apart
+
+HEAD = (
+    b"POST /gradio_api/upload HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=B\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+PART = b'--B\r\nContent-Disposition: form-data; name="files"; filename="f"\r\n\r\n'
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch) -> None:
+    monkeypatch.setenv(name_of("max_temporary_mb"), "128")
+    monkeypatch.setenv(name_of("max_upload_mb"), "1")
+
+
+def begun(layer: RoomForUploads, length: int | None, address: str = "127.0.0.1"):
+    """The task of an upload, whose result is the status that it is answered with; the app behind waits for its end."""
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def answer():
+        headers = [] if length is None else [(b"content-length", b"%d" % length)]
+        scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "client": (address, 1)}
+        await layer(scope | {"headers": headers}, asyncio.Event().wait, send)
+        return sent[0]["status"]
+
+    return asyncio.create_task(answer())
+
+
+async def waits(scope, receive, send) -> None:
+    await receive()
+
+
+@pytest.mark.parametrize(
+    ("address", "length", "most"),
+    [("127.0.0.1", MB, 64), ("127.0.0.1", None, 8), ("8.8.8.8", MB, 16), ("8.8.8.8", None, 2), ("8.8.8.8", 9 * MB, 1)],
+)
+def test_so_many_uploads_are_on_their_way_and_all_room_is_given_back(address, length, most):
+    async def flood():
+        layer = RoomForUploads(waits)
+        before = temporary._coming
+        under_way = [begun(layer, length, address) for _ in range(most)]
+        await asyncio.sleep(0.3)
+        assert not any(each.done() for each in under_way)
+        assert temporary._coming - before == most * (length or 8 * MB) == layer.held.total
+        assert await asyncio.wait_for(begun(layer, length, address), 5) == 503
+        for each in under_way:
+            each.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        assert (temporary._coming, layer.held.total, dict(layer.held.of)) == (before, 0, {})
+
+    run_apart(flood())
+
+
+def test_one_upload_is_always_possible(monkeypatch):
+    monkeypatch.setenv(name_of("max_temporary_mb"), "50")
+    monkeypatch.setenv(name_of("max_upload_mb"), "32")
+
+    async def one():
+        task = begun(RoomForUploads(waits), None, "8.8.8.8")
+        await asyncio.sleep(0.3)
+        assert not task.done()
+        task.cancel()
+
+    run_apart(one())
+
+
+def chunk(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
+
+
+def test_uploads_that_are_opened_first_and_filled_then_stay_bounded_with_the_files_there(scripted_server):
+    """Half of them break off, and leave what they have brought."""
+    place = urlsplit(scripted_server.address)
+    for _ in range(2):
+        opened = [socket.create_connection((place.hostname, place.port), timeout=20) for _ in range(24)]
+        for each in opened:
+            each.sendall(HEAD)
+        time.sleep(0.5)
+        for number, each in enumerate(opened):
+            try:
+                for _ in range(7):
+                    each.sendall(chunk(PART + os.urandom(950_000) + b"\r\n"))
+                each.sendall(chunk(b"--B--\r\n") + b"0\r\n\r\n" if number % 2 else b"")
+            except OSError:  # refused
+                pass
+        time.sleep(0.5)
+        there = sum(path.stat().st_size for path in temporary.folder().rglob("*") if path.is_file())
+        assert there <= 128 * MB
+        for each in opened:
+            each.close()
+    deadline = time.monotonic() + 10
+    while temporary._coming and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert temporary._coming == 0
