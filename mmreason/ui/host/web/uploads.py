@@ -13,10 +13,7 @@ from mmreason.ui.host.visitor import address_of
 from mmreason.ui.host.web.bodies import BUSY, MB, TEXT, UPLOAD, UPLOADS, announced, refuse
 from mmreason.ui.host.web.held import Held
 
-OF_ALL, OF_ONE = (
-    2,
-    8,
-)  # parts of the temporary files that uploads on their way may be: a half, of one address an eighth
+OF_ALL, OF_ONE = 2, 8  # uploads on their way may be a half of the temporary files, those of one address an eighth
 
 
 class RoomForUploads:
