@@ -209,13 +209,13 @@ WRONG: dict[str, dict[str, list[Any]]] = {
             [{"type": "text", "text": 7}],
         ],
         "messages.2.content.1.image_url": [7, {}, [], {"url": 7}, {"url": "http://example.org/x"}],
-        "segment_rewards": [7, {}, [1.0], ["a"] * 5, [True] * 5, [{"a": "b"}] * 5, [1e300] * 5],
-        "rewards": ["a", [1], {"a": "b"}, {"a": [1]}, True],
+        "segment_rewards": [7, {}, [1.0], ["a"] * 5, [{"a": "b"}] * 5, [1e300] * 5],
+        "rewards": ["a", [1], {"a": "b"}, {"a": [1]}],
     },
     "files": {
         "prompt": [7, {}, [7], [{"role": "user", "content": [{"type": "image"}]}]],
         "completion": [7, {}, [[]]],
-        "completion.0.content.0.reward": ["1", [1], {"a": {}}, True],
+        "completion.0.content.0.reward": ["1", [1], {"a": {}}],
     },
     "zebra": {
         "Question": [7, None, [], "<image_start>[problem_image_9]<image_end>", "x" * 1_000_001],
@@ -227,7 +227,7 @@ WRONG: dict[str, dict[str, list[Any]]] = {
             "<image_start>[id]<image_end>",
         ],
         "Final Answer": [7, [], {}],
-        "reward_text": ["a", True, [], 1e300],
+        "reward_text": ["a", [], 1e300],
     },
     "verl": {
         "input": ["x" * 1_000_001],
@@ -283,6 +283,39 @@ def test_a_placeholder_that_a_model_says_is_read_as_any_word(name: str, said: st
     texts, wanted = ([part.text for part in found.rollouts[0].parts] for found in (tagged, plain))
     assert texts == [text and text.replace("[image]", "<image>") for text in wanted]
     assert tagged.notes == ("a text says <image> where no picture is left for it; it is kept as words",)
+
+
+JUDGED_ROWS: dict[str, dict[str, Any]] = {
+    "chat": {"prompt": "q", "completion": "a", "rewards": {"ok": ...}},
+    "chat, by part": {"prompt": "q", "completion": "a", "segment_rewards": [{"ok": ...}]},
+    "zebra": {"Question": "q", "Text Reasoning Trace": "t", "reward_text": ...},
+    "verl": {"input": "q", "output": "a", "score": 0.5, "acc": ...},
+    "verl, score alone": {"input": "q", "output": "a", "score": ...},
+    "trl": {"prompt": "q", "completion": "a", "advantage": 0.0, "ok": ...},
+}
+
+
+@pytest.mark.parametrize("name", JUDGED_ROWS)
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_true_and_false_are_rewards_of_one_and_zero(name: str, kind: str, tmp_path: Path) -> None:
+    def read(values: list[Any]) -> Rollouts:
+        rows = [filled(JUDGED_ROWS[name], value) for value in values]
+        (tmp_path / "r.json").write_text(json.dumps(rows))
+        return open_rollouts(table(rows, tmp_path) if kind == "parquet" else tmp_path / "r.json").rollouts
+
+    flags, numbers = read([True, False, True]), read([1.0, 0.0, 1.0])
+    assert [(r.rewards, [p.rewards for p in r.parts]) for r in flags.rollouts] == [
+        (r.rewards, [p.rewards for p in r.parts]) for r in numbers.rollouts
+    ]
+    assert any(rollout.rewards or rollout.parts[0].rewards for rollout in flags.rollouts)
+    assert pushes(flags) == pushes(numbers) and first_look(flags) == first_look(numbers)
+
+
+def filled(row: Any, value: Any) -> Any:
+    """``row`` with ``value`` where it has an ellipsis."""
+    if isinstance(row, dict):
+        return {key: filled(item, value) for key, item in row.items()}
+    return [filled(item, value) for item in row] if isinstance(row, list) else value if row is ... else row
 
 
 def test_nothing_outside_the_folder_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,10 +113,10 @@ def in_turns(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def number(value: Any, place: str) -> float | None:
-    """A reward; None for null and for the NaN that stands for it in tables.  Raises TraceError."""
+    """A reward, true and false as 1 and 0; None for null and the NaN that stands for it.  Raises TraceError."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_REWARD:
+    if not isinstance(value, int | float) or not abs(value) <= MAX_REWARD:
         raise TraceError(f"field '{place}' must be a number from -1e6 to 1e6 or null, got {quoted(repr(value)[:40])}")
     return float(value)
 
@@ -139,13 +139,13 @@ def judged(part: Part, value: Any, place: str) -> Part:
 
 
 def components(row: Row, apart: frozenset[str]) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The columns of numbers as components, except those ``apart``, which are known to be something else.
+    """The columns of numbers or of true and false as components, except those ``apart``: they are known to be others.
 
     Also which columns are none of them because their number is too large: a time, say.
     """
     found, beyond = {}, []
     for name, value in row.items():
-        if name in apart or isinstance(value, bool) or not isinstance(value, int | float):
+        if name in apart or not isinstance(value, int | float):
             continue
         if abs(value) > MAX_REWARD:
             beyond.append(name)
