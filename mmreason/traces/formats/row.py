@@ -14,7 +14,7 @@ from typing import Any
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.records import MAX_REWARD
-from mmreason.traces.picture import Picture, Shelf
+from mmreason.traces.picture import Picture, Shelf, marked_broken
 from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, Part
 
 Row = dict[str, Any]
@@ -185,25 +185,34 @@ class Images:
 
     def marked(self, mark: str) -> Piece | None:
         """The next one, for a placeholder in running text; None if there is none: then somebody said that word."""
-        if self._taken == len(self.values):
-            self.notes = (f"a text says {mark} where no picture is left for it; it is kept as words",)
+        if self._taken >= len(self.values):
+            self.note(f"a text says {mark} where no picture is left for it; it is kept as words")
             return None
         return "image", self.take()
 
     def take(self) -> Any:
-        """The next one; raises TraceError if there are fewer pictures than parts that take one."""
-        if self._taken == len(self.values):
-            raise TraceError(f"field '{self.name}' holds {self._taken} pictures, fewer than the row names")
+        """The next one, marked as missing where it is null or there are fewer pictures than parts that take one."""
         self._taken += 1
-        return self.values[self._taken - 1]
+        if self._taken > len(self.values):
+            return marked_broken(f"field '{self.name}' holds {len(self.values)} pictures, fewer than the row names")
+        value = self.values[self._taken - 1]
+        return marked_broken(f"field '{self.name}' holds null where a picture must stand") if value is None else value
 
     def unnamed(self) -> list[Piece]:
         """All of them where no placeholder says where they stand: they were given with the prompt.
 
-        Raises TraceError if placeholders take only some.
+        Where placeholders take only some, the others are left out, and noted.
         """
         if self.repeated:
             return []
         if 0 < self._taken < len(self.values):
-            raise TraceError(f"field '{self.name}' holds {len(self.values)} pictures, the row names {self._taken}")
-        return [("image", value) for value in self.values[self._taken :]]
+            self.note(
+                f"field '{self.name}' holds {len(self.values)} pictures, the row names {self._taken}; "
+                "the others are left out"
+            )
+            return []
+        return [("image", self.take()) for _ in self.values[self._taken :]]
+
+    def note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes += (sentence,)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 
 from mmreason.disk import quoted
-from mmreason.errors import TraceError
 from mmreason.traces.formats.row import Piece, Read, Row, generated, given, in_turns, label, number, pieces_of, whole
-from mmreason.traces.picture import Shelf
+from mmreason.traces.picture import Shelf, marked_broken
 
 QUESTION, TRACE, ANSWER = "Question", "Text Reasoning Trace", "Final Answer"
 JUDGES = {"text": ("reward_text",), "image": ("reward_image",)}
@@ -31,7 +30,7 @@ def read(row: Row, shelf: Shelf) -> Read:
     def picture(mark: str) -> Piece:
         name = mark.partition("[")[2].partition("]")[0]
         if row.get(name) is None:
-            raise TraceError(f"field {quoted(name)} is missing, though the text names it as a picture")
+            return "image", marked_broken(f"field {quoted(name)} is missing, though the text names it as a picture")
         return "image", row[name]
 
     asked = given(pieces_of(row[QUESTION], QUESTION, _MARK, picture), shelf, QUESTION)
