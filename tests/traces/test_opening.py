@@ -546,6 +546,13 @@ def test_pictures_that_a_row_does_not_name_are_left_out_and_noted(name: str, tmp
     assert reading(found) == reading(plain)
 
 
+def test_a_picture_of_zebra_cot_that_no_text_marks_is_named(tmp_path: Path) -> None:
+    row = {**ZEBRA, "Final Answer": "a", "reasoning_image_1": START, "problem_image_2": None}
+    assert rollouts_of([row], tmp_path).notes == ()
+    found = rollouts_of([{**row, "reasoning_image_2": START}], tmp_path)
+    assert found.notes == ("picture 'reasoning_image_2' is left out where no text marks its place",)
+
+
 def rollouts_of(data: Any, folder: Path) -> Rollouts:
     (folder / "valid.json").write_text(json.dumps(data))
     return open_rollouts(folder / "valid.json").rollouts
