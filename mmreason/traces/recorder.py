@@ -26,8 +26,8 @@ from PIL import Image
 from mmreason.disk import append_line, end_lines, finite, quoted, reason_of
 from mmreason.errors import TraceError, WriteError
 from mmreason.traces.versions.ours import VERSION_TWO
-from mmreason.traces.versions.two import check_two
-from mmreason.viewer import as_shown, upright
+from mmreason.traces.versions.two import check_two, outside, outside_words
+from mmreason.viewer import as_shown, upright, upright_size
 
 Picture = Image.Image | np.ndarray
 Reward = float | Mapping[str, float | None] | None
@@ -58,6 +58,11 @@ class Recorded:
         entry: dict[str, Any] = {"type": "image", "image": picture_url(picture)}
         if region is not None:
             entry["region"] = {"unit": unit, **_region(region)}
+            if unit == "pixels":
+                width, height = picture.shape[1::-1] if isinstance(picture, np.ndarray) else upright_size(picture)
+                for box in entry["region"].get("boxes", ()):
+                    if outside(box, height, width):
+                        raise TraceError(outside_words(box, height, width))
         return self._add(entry, reward, fields)
 
     def whole(self, **fields: Any) -> Recorded:

@@ -127,6 +127,13 @@ def test_the_shipped_schema_of_version_two_is_up_to_date(tmp_path: Path) -> None
     assert shipped.read_text() == (tmp_path / "schema.json").read_text(), "run `inspect --schema_two` again"
 
 
+def test_a_region_that_reaches_beyond_its_picture_is_named(tmp_path: Path) -> None:
+    for boxes, wrong in (([[1, 1, 5, 6]], []), ([[1, 1, 6, 6]], [[1, 1, 6, 6]]), ([[1, 1, 1, 7]], [[1, 1, 1, 7]])):
+        found = opened(changed("rollouts.0.parts.1.region.boxes", boxes), tmp_path)
+        said = "field 'region' must be [top, left, bottom, right] inside the picture, up to [1, 1, 5, 6], got {}"
+        assert found.notes == tuple(said.format(box) for box in wrong)
+
+
 # Version 2, field by field
 
 PICTURES: list[Any] = [

@@ -119,6 +119,21 @@ def test_what_no_trace_may_hold_is_refused_before_it_is_written(tmp_path: Path) 
     assert len(open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts) == 1
 
 
+def test_a_region_that_reaches_beyond_its_picture_is_refused(tmp_path: Path) -> None:
+    turned = RED.copy()
+    turned.getexif()[0x0112] = 6  # stands on its side
+    with Recorder(tmp_path / "r.jsonl") as record:
+        for picture, box in ((RED, (1, 1, 48, 64)), (np.zeros((48, 64), bool), (1, 1, 48, 64))):
+            rollout = (
+                record.rollout("q").image(picture, region=box).image(picture, region=(1, 1, 99, 99), unit="cells")
+            )
+            for wrong in ((1, 1, 49, 64), (1, 1, 48, 65), [(1, 1, 2, 2), (1, 1, 480, 320)]):
+                with pytest.raises(TraceError, match=r"inside the picture, up to \[1, 1, 48, 64\], got \[1, 1, 4"):
+                    rollout.image(picture, region=wrong)
+        record.rollout("q").image(turned, region=(1, 1, 64, 48))
+    assert open_rollouts(tmp_path / "r.jsonl").rollouts.notes == ()
+
+
 def test_a_trl_trainer_records_each_batch_once(tmp_path: Path) -> None:
     logs = {"prompt": deque(maxlen=4), "completion": deque(maxlen=4), "images": deque(maxlen=4)}
     rewards = {"answer": deque(maxlen=4), "drawing": deque(maxlen=4)}

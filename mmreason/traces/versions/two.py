@@ -6,7 +6,7 @@ that a run can append to it; a prompt stands in the line of its first rollout or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -251,6 +251,29 @@ def misspelt(data: dict[str, Any]) -> list[str]:
             if near:
                 found.append(f"field {quoted(name)} of {called} is not known and does nothing; {near[0]!r} is")
     return found
+
+
+def regions_outside(rollouts: Sequence[Rollout]) -> list[str]:
+    """A sentence for each region in pixels that reaches beyond its picture."""
+    found = []
+    for part in (part for rollout in rollouts for part in rollout.parts):
+        if part.picture and not part.picture.broken and part.region and part.region.unit == "pixels":
+            height, width = part.picture.height, part.picture.width
+            found += [outside_words(box, height, width) for box in part.region.boxes if outside(box, height, width)]
+    return found
+
+
+def outside(box: Sequence[int], height: int, width: int) -> bool:
+    """Whether ``box`` (top, left, bottom, right) reaches beyond a picture."""
+    return len(box) == 4 and (box[2] > height or box[3] > width)
+
+
+def outside_words(box: Sequence[int], height: int, width: int) -> str:
+    """What is said of such a box."""
+    return (
+        f"field 'region' must be [top, left, bottom, right] inside the picture, up to [1, 1, {height}, {width}], "
+        f"got {list(box)}"
+    )
 
 
 def _dicts(entries: Any) -> list[dict[str, Any]]:
