@@ -273,6 +273,7 @@ ROWS_WITH_PICTURES: dict[str, dict[str, Any]] = {
     "words": {"prompt": "Draw. <image>", "completion": "I see <image> so: {}", "images": [START, START]},
     "no picture": {"prompt": "Draw.", "completion": "{}", "rewards": {"ok": 1.0}},
     "messages": {"messages": [{"role": "assistant", "content": "<image> {}"}], "images": [START]},
+    "messages, no picture": {"messages": [{"role": "assistant", "content": "{}"}]},
     "trl": {"prompt": "<image>", "completion": "{}", "advantage": 0.0, "images": [START]},
     "verl": {"input": "user\n<image>\nassistant\n", "output": "{}", "score": 1.0, "images": [START]},
 }

@@ -108,9 +108,8 @@ def _messages(value: Any, name: str, role: str, images: Images) -> list[tuple[st
         if not isinstance(who, str):
             raise TraceError(f"field '{place}.role' must be text, got {type(who).__name__}")
         if isinstance(content, str):
-            marked = (
-                pieces_of(content, f"{place}.content", MARK, images.marked) if images.values else [("text", content)]
-            )
+            marked = pieces_of(content, f"{place}.content", MARK, images.marked)
+            marked = marked if images.values else [("text", content)]
             found.append((who, [(piece, message.get("reward")) for piece in marked]))
         elif isinstance(content, list):
             found.append((who, [_part(part, f"{place}.content[{i}]", images) for i, part in enumerate(content)]))
