@@ -186,6 +186,25 @@ def test_a_hostile_field_of_version_two_is_refused_in_one_sentence(path: str, tm
         assert_one_sentence(error)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("parts.0.reward", "high", "should be a valid number, got 'high'"),
+        ("parts.0.kind", "edit", "should be 'thought' or 'answer', got 'edit'"),
+        ("parts.0.turn", 0, "should be greater than or equal to 1, got 0"),
+        (
+            "parts.1.region",
+            [[1, 1, 2, 2]],
+            """must be {"boxes": [[top, left, bottom, right]], "unit": "pixels"}, got [[1, 1, 2, 2]]""",
+        ),
+    ],
+)
+def test_what_is_wrong_in_version_two_is_said_with_its_value(path: str, value: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(TraceError) as error:
+        opened(changed(f"rollouts.0.{path}", value), tmp_path)
+    assert str(error.value).endswith(says)
+
+
 # Every import format
 
 FORMATS: dict[str, list[Any]] = {

@@ -63,6 +63,14 @@ class RegionEntry(_Open):
     ) = None
     mask: Image | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _object(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            got = one_line(repr(value), 40)
+            raise ValueError(f'must be {{"boxes": [[top, left, bottom, right]], "unit": "pixels"}}, got {got}')
+        return value
+
     @model_validator(mode="after")
     def _one(self) -> RegionEntry:
         if (self.boxes is None) == (self.mask is None):
@@ -170,8 +178,10 @@ def check_two(data: dict[str, Any]) -> RolloutsFile:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        if first["type"] not in ("missing", "value_error"):  # of which one has no value, and the other says it
+            message = f"{one_line(message, 200)}, got {one_line(repr(first['input']), 40)}"
         place = place_of(tuple(key for key in first["loc"] if key not in ("text", "image") or first["loc"][-1] == key))
-        raise TraceError(f"trace field {place}: {one_line(message, 200)}") from None
+        raise TraceError(f"trace field {place}: {one_line(message, 250)}") from None
 
 
 def read_two(data: dict[str, Any], shelf: Shelf) -> tuple[list[Prompt], list[Rollout], dict[str, tuple[str, ...]]]:
