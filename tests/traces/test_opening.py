@@ -288,6 +288,13 @@ def test_a_hostile_field_of_another_system_is_refused_in_one_sentence(name: str,
             assert_one_sentence(error)
 
 
+@pytest.mark.parametrize("name", ["reward", "rewards"])
+def test_a_reward_that_is_no_number_is_said_as_it_stands(name: str, tmp_path: Path) -> None:
+    with pytest.raises(TraceError) as error:
+        opened({"prompt": "q", "completion": "a", name: "0.5"}, tmp_path)
+    assert str(error.value).endswith(f"field '{name}' must be a number from -1e6 to 1e6 or null, got '0.5'")
+
+
 ROWS_WITH_PICTURES: dict[str, dict[str, Any]] = {
     "words": {"prompt": "Draw. <image>", "completion": "I see <image> so: {}", "images": [START, START]},
     "no picture": {"prompt": "Draw.", "completion": "{}", "rewards": {"ok": 1.0}},

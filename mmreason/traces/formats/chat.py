@@ -52,12 +52,12 @@ def read(row: Row, shelf: Shelf) -> Read:
         judged(part, value, f"segment_rewards[{i}]")
         for i, (part, value) in enumerate(zip(parts, given_rewards, strict=True))
     ]
-    rewards = row["rewards"] if row.get("rewards") is not None else row.get("reward")
+    rewards = "rewards" if row.get("rewards") is not None else "reward"
     return Read(
         kind,
         tuple(prompt),
         in_turns(parts),
-        rewards_of(rewards, "rewards"),
+        rewards_of(row.get(rewards), rewards),
         prompt_id=label(row, "prompt_id"),
         id=label(row, "id"),
         step=whole(row, "step"),

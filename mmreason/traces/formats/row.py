@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mmreason.disk import quoted
+from mmreason.disk import one_line
 from mmreason.errors import TraceError
 from mmreason.records import MAX_REWARD
 from mmreason.traces.picture import Picture, Shelf, marked_broken
@@ -117,7 +117,7 @@ def number(value: Any, place: str) -> float | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if not isinstance(value, int | float) or not abs(value) <= MAX_REWARD:
-        raise TraceError(f"field '{place}' must be a number from -1e6 to 1e6 or null, got {quoted(repr(value)[:40])}")
+        raise TraceError(f"field '{place}' must be a number from -1e6 to 1e6 or null, got {one_line(repr(value), 40)}")
     return float(value)
 
 
