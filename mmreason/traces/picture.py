@@ -115,6 +115,11 @@ class Picture:
         return f"data:image/{self.format.lower()};base64,{base64.b64encode(self.read()).decode('ascii')}"
 
 
+def marked_broken(why: str) -> Picture:
+    """A picture that cannot be shown, and ``why``."""
+    return Picture(1, 1, "", f"broken: {why}", broken=why)
+
+
 class Shelf:
     """The pictures of one file of rollouts; equal ones are held once."""
 
@@ -128,19 +133,22 @@ class Shelf:
         """The picture that a field holds: bytes, a data URL, a path, or an object of one of these.
 
         Objects are ``{"bytes": …, "path": …}`` (datasets) and ``{"url": …}`` (chat).  One that is missing, damaged or
-        an address is marked ``broken``.  Raises TraceError for what no picture may be, such as a path that leads out.
+        an address is marked ``broken``, one that is so marked stays.  Raises TraceError for what no picture may be,
+        such as a path that leads out.
         """
+        if isinstance(value, Picture):
+            return value
         try:
             return self._found(value)
         except BrokenPicture as error:
-            key = f"broken: {error}"
-            return self._known.setdefault(key, Picture(1, 1, "", key, broken=str(error)))
+            found = marked_broken(str(error))
+            return self._known.setdefault(found.key, found)
 
     def _found(self, value: Any) -> Picture:
         if isinstance(value, dict):
             given = [value.get(key) for key in ("bytes", "url", "image", "path") if value.get(key) is not None]
             if not given:
-                raise TraceError("a picture must be a path, a data URL or bytes, got an object without any")
+                raise BrokenPicture("a picture must be a path, a data URL or bytes, got an object without any")
             value = given[0]
         if isinstance(value, bytes):
             return self._held(value)

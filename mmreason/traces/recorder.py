@@ -23,11 +23,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from mmreason.disk import append_line, end_lines, finite, quoted, reason_of
+from mmreason.disk import append_line, end_lines, finite, one_line, quoted, reason_of
 from mmreason.errors import TraceError, WriteError
+from mmreason.traces.formats.row import whole
 from mmreason.traces.versions.ours import VERSION_TWO
-from mmreason.traces.versions.two import check_two
-from mmreason.viewer import as_shown, upright
+from mmreason.traces.versions.two import check_two, outside, outside_words
+from mmreason.viewer import as_shown, upright, upright_size
 
 Picture = Image.Image | np.ndarray
 Reward = float | Mapping[str, float | None] | None
@@ -58,16 +59,23 @@ class Recorded:
         entry: dict[str, Any] = {"type": "image", "image": picture_url(picture)}
         if region is not None:
             entry["region"] = {"unit": unit, **_region(region)}
+            if unit == "pixels":
+                width, height = picture.shape[1::-1] if isinstance(picture, np.ndarray) else upright_size(picture)
+                for box in entry["region"].get("boxes", ()):
+                    if outside(box, height, width):
+                        raise TraceError(outside_words(box, height, width))
         return self._add(entry, reward, fields)
 
     def whole(self, **fields: Any) -> Recorded:
-        """What is known of the whole only at its end: ``rewards`` by component, ``success``, ``cost`` or any other."""
-        self.entry |= _plain(fields)
+        """What is known only at the end: ``rewards`` by component, ``success``, ``cost``, any; raises TraceError."""
+        self.entry |= _checked(fields)
         return self
 
     def _add(self, entry: dict[str, Any], reward: Reward, fields: Mapping[str, Any]) -> Recorded:
         entry["rewards" if isinstance(reward, Mapping) else "reward"] = reward
-        self.entry["parts"].append(_plain({**entry, **fields}))
+        part = _numbered({**entry, **fields})
+        check_two({"version": VERSION_TWO, "rollouts": [{"prompt": self.entry["prompt"], "parts": [part]}]})
+        self.entry["parts"].append(part)
         return self
 
 
@@ -97,10 +105,11 @@ class Recorder:
         of the training, which tells its groups apart, or any other.
         """
         self.flush()
+        checked = _checked(fields)
         parts = [_given(part) for part in (prompt if isinstance(prompt, list | tuple) else [prompt])]
         called = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         self._given = [] if called in self._written else [{"id": called, "parts": parts}]
-        self._open = Recorded(called, _plain(fields))
+        self._open = Recorded(called, checked)
         return self._open
 
     def flush(self) -> None:
@@ -167,6 +176,30 @@ def _region(region: Any) -> dict[str, Any]:
         return {"mask": picture_url(region, upright)}
     boxes = [list(region)] if len(region) == 4 and not isinstance(region[0], Sequence) else [list(b) for b in region]
     return {"boxes": [[int(side) for side in box] for box in boxes]}
+
+
+def _checked(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """``fields`` of a whole rollout as JSON has them; raises TraceError."""
+    found = _numbered(fields)
+    check_two({"version": VERSION_TWO, "rollouts": [{"prompt": "p", "parts": [], **found}]})
+    if found.get("step") is not None and whole(found, "step") is None:
+        raise TraceError(f"field 'step' must be a whole number, got {one_line(repr(found['step']), 40)}")
+    return found
+
+
+def _numbered(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """``fields`` as JSON has them, rewards that are true or false as 1 and 0."""
+    found = _plain(fields)
+    for name in found.keys() & {"reward", "rewards"}:
+        value = found[name]
+        found[name] = (
+            {key: _score(score) for key, score in value.items()} if isinstance(value, dict) else _score(value)
+        )
+    return found
+
+
+def _score(value: Any) -> Any:
+    return float(value) if isinstance(value, bool) else value
 
 
 def _plain(value: Any) -> Any:

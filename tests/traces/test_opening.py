@@ -127,6 +127,13 @@ def test_the_shipped_schema_of_version_two_is_up_to_date(tmp_path: Path) -> None
     assert shipped.read_text() == (tmp_path / "schema.json").read_text(), "run `inspect --schema_two` again"
 
 
+def test_a_region_that_reaches_beyond_its_picture_is_named(tmp_path: Path) -> None:
+    for boxes, wrong in (([[1, 1, 5, 6]], []), ([[1, 1, 6, 6]], [[1, 1, 6, 6]]), ([[1, 1, 1, 7]], [[1, 1, 1, 7]])):
+        found = opened(changed("rollouts.0.parts.1.region.boxes", boxes), tmp_path)
+        said = "field 'region' must be [top, left, bottom, right] inside the picture, up to [1, 1, 5, 6], got {}"
+        assert found.notes == tuple(said.format(box) for box in wrong)
+
+
 # Version 2, field by field
 
 PICTURES: list[Any] = [
@@ -179,6 +186,25 @@ def test_a_hostile_field_of_version_two_is_refused_in_one_sentence(path: str, tm
         assert_one_sentence(error)
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("parts.0.reward", "high", "should be a valid number, got 'high'"),
+        ("parts.0.kind", "edit", "should be 'thought' or 'answer', got 'edit'"),
+        ("parts.0.turn", 0, "should be greater than or equal to 1, got 0"),
+        (
+            "parts.1.region",
+            [[1, 1, 2, 2]],
+            """must be {"boxes": [[top, left, bottom, right]], "unit": "pixels"}, got [[1, 1, 2, 2]]""",
+        ),
+    ],
+)
+def test_what_is_wrong_in_version_two_is_said_with_its_value(path: str, value: Any, says: str, tmp_path: Path) -> None:
+    with pytest.raises(TraceError) as error:
+        opened(changed(f"rollouts.0.{path}", value), tmp_path)
+    assert str(error.value).endswith(says)
+
+
 # Every import format
 
 FORMATS: dict[str, list[Any]] = {
@@ -209,13 +235,13 @@ WRONG: dict[str, dict[str, list[Any]]] = {
             [{"type": "text", "text": 7}],
         ],
         "messages.2.content.1.image_url": [7, {}, [], {"url": 7}, {"url": "http://example.org/x"}],
-        "segment_rewards": [7, {}, [1.0], ["a"] * 5, [True] * 5, [{"a": "b"}] * 5, [1e300] * 5],
-        "rewards": ["a", [1], {"a": "b"}, {"a": [1]}, True],
+        "segment_rewards": [7, {}, [1.0], ["a"] * 5, [{"a": "b"}] * 5, [1e300] * 5],
+        "rewards": ["a", [1], {"a": "b"}, {"a": [1]}],
     },
     "files": {
         "prompt": [7, {}, [7], [{"role": "user", "content": [{"type": "image"}]}]],
         "completion": [7, {}, [[]]],
-        "completion.0.content.0.reward": ["1", [1], {"a": {}}, True],
+        "completion.0.content.0.reward": ["1", [1], {"a": {}}],
     },
     "zebra": {
         "Question": [7, None, [], "<image_start>[problem_image_9]<image_end>", "x" * 1_000_001],
@@ -227,11 +253,11 @@ WRONG: dict[str, dict[str, list[Any]]] = {
             "<image_start>[id]<image_end>",
         ],
         "Final Answer": [7, [], {}],
-        "reward_text": ["a", True, [], 1e300],
+        "reward_text": ["a", [], 1e300],
     },
     "verl": {
         "input": ["x" * 1_000_001],
-        "output": [7, None, [], "no picture"],
+        "output": [7, None, []],
         "images": [7, [None, None], [7, 7], ["http://a/b", "c"]],
     },
 }
@@ -262,10 +288,18 @@ def test_a_hostile_field_of_another_system_is_refused_in_one_sentence(name: str,
             assert_one_sentence(error)
 
 
+@pytest.mark.parametrize("name", ["reward", "rewards"])
+def test_a_reward_that_is_no_number_is_said_as_it_stands(name: str, tmp_path: Path) -> None:
+    with pytest.raises(TraceError) as error:
+        opened({"prompt": "q", "completion": "a", name: "0.5"}, tmp_path)
+    assert str(error.value).endswith(f"field '{name}' must be a number from -1e6 to 1e6 or null, got '0.5'")
+
+
 ROWS_WITH_PICTURES: dict[str, dict[str, Any]] = {
     "words": {"prompt": "Draw. <image>", "completion": "I see <image> so: {}", "images": [START, START]},
     "no picture": {"prompt": "Draw.", "completion": "{}", "rewards": {"ok": 1.0}},
     "messages": {"messages": [{"role": "assistant", "content": "<image> {}"}], "images": [START]},
+    "messages, no picture": {"messages": [{"role": "assistant", "content": "{}"}]},
     "trl": {"prompt": "<image>", "completion": "{}", "advantage": 0.0, "images": [START]},
     "verl": {"input": "user\n<image>\nassistant\n", "output": "{}", "score": 1.0, "images": [START]},
 }
@@ -283,6 +317,39 @@ def test_a_placeholder_that_a_model_says_is_read_as_any_word(name: str, said: st
     texts, wanted = ([part.text for part in found.rollouts[0].parts] for found in (tagged, plain))
     assert texts == [text and text.replace("[image]", "<image>") for text in wanted]
     assert tagged.notes == ("a text says <image> where no picture is left for it; it is kept as words",)
+
+
+JUDGED_ROWS: dict[str, dict[str, Any]] = {
+    "chat": {"prompt": "q", "completion": "a", "rewards": {"ok": ...}},
+    "chat, by part": {"prompt": "q", "completion": "a", "segment_rewards": [{"ok": ...}]},
+    "zebra": {"Question": "q", "Text Reasoning Trace": "t", "reward_text": ...},
+    "verl": {"input": "q", "output": "a", "score": 0.5, "acc": ...},
+    "verl, score alone": {"input": "q", "output": "a", "score": ...},
+    "trl": {"prompt": "q", "completion": "a", "advantage": 0.0, "ok": ...},
+}
+
+
+@pytest.mark.parametrize("name", JUDGED_ROWS)
+@pytest.mark.parametrize("kind", ["json", "parquet"])
+def test_true_and_false_are_rewards_of_one_and_zero(name: str, kind: str, tmp_path: Path) -> None:
+    def read(values: list[Any]) -> Rollouts:
+        rows = [filled(JUDGED_ROWS[name], value) for value in values]
+        (tmp_path / "r.json").write_text(json.dumps(rows))
+        return open_rollouts(table(rows, tmp_path) if kind == "parquet" else tmp_path / "r.json").rollouts
+
+    flags, numbers = read([True, False, True]), read([1.0, 0.0, 1.0])
+    assert [(r.rewards, [p.rewards for p in r.parts]) for r in flags.rollouts] == [
+        (r.rewards, [p.rewards for p in r.parts]) for r in numbers.rollouts
+    ]
+    assert any(rollout.rewards or rollout.parts[0].rewards for rollout in flags.rollouts)
+    assert pushes(flags) == pushes(numbers) and first_look(flags) == first_look(numbers)
+
+
+def filled(row: Any, value: Any) -> Any:
+    """``row`` with ``value`` where it has an ellipsis."""
+    if isinstance(row, dict):
+        return {key: filled(item, value) for key, item in row.items()}
+    return [filled(item, value) for item in row] if isinstance(row, list) else value if row is ... else row
 
 
 def test_nothing_outside_the_folder_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -477,7 +544,50 @@ def test_a_picture_that_is_missing_damaged_or_elsewhere_is_marked_and_the_rest_i
     assert reading(found)["image_segments"] == reading(rollouts_of(VALID, tmp_path))["image_segments"]
 
 
-def rollouts_of(data: dict[str, Any], folder: Path) -> Rollouts:
+BARE = {"messages": [{"role": "assistant", "content": [{"type": "image"}, {"type": "image"}]}]}
+ZEBRA = {"Question": "q", "Text Reasoning Trace": "<image_start>[reasoning_image_1]<image_end>"}
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({**BARE, "images": [START, None]}, "field 'images' holds null where a picture must stand"),
+        ({**BARE, "images": [START]}, "field 'images' holds 1 pictures, fewer than the row names"),
+        ({**BARE, "images": [START, {"bytes": None, "path": None}]}, "got an object without any"),
+        ({"prompt": "q", "completion": "<image>", "images": [None]}, "holds null"),
+        ({"prompt": "q", "completion": "a", "images": [None]}, "holds null"),
+        ({"prompt": "q", "completion": [{"content": [{"type": "image_url"}]}]}, "holds 0 pictures, fewer than"),
+        ({"input": "<image>", "output": "a", "images": [None]}, "holds null"),
+        ({**ZEBRA, "reasoning_image_1": None}, "field 'reasoning_image_1' is missing"),
+        (ZEBRA, "field 'reasoning_image_1' is missing"),
+    ],
+)
+def test_a_null_or_missing_picture_of_another_system_is_marked_and_the_rest_is_opened(
+    row: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    found = rollouts_of([row], tmp_path)
+    (told,) = broken(found)
+    assert says in told and damaged(found) == [told] and len(found.rollouts) == 1
+
+
+@pytest.mark.parametrize("name", ["words", "verl"])
+def test_pictures_that_a_row_does_not_name_are_left_out_and_noted(name: str, tmp_path: Path) -> None:
+    row = ROWS_WITH_PICTURES[name]
+    more = {**row, "images": [*row["images"], START, START]}
+    plain, found = (rollouts_of(shown, tmp_path) for shown in (row, more))
+    held, named = len(more["images"]), len(row["images"])
+    assert found.notes == (f"field 'images' holds {held} pictures, the row names {named}; the others are left out",)
+    assert reading(found) == reading(plain)
+
+
+def test_a_picture_of_zebra_cot_that_no_text_marks_is_named(tmp_path: Path) -> None:
+    row = {**ZEBRA, "Final Answer": "a", "reasoning_image_1": START, "problem_image_2": None}
+    assert rollouts_of([row], tmp_path).notes == ()
+    found = rollouts_of([{**row, "reasoning_image_2": START}], tmp_path)
+    assert found.notes == ("picture 'reasoning_image_2' is left out where no text marks its place",)
+
+
+def rollouts_of(data: Any, folder: Path) -> Rollouts:
     (folder / "valid.json").write_text(json.dumps(data))
     return open_rollouts(folder / "valid.json").rollouts
 
@@ -493,9 +603,7 @@ def test_hostile_parquet_is_refused(tmp_path: Path) -> None:
     for value, says in (
         ([{"bytes": None, "path": "/etc/passwd"}], "inside the file's folder"),
         ([{"bytes": None, "path": "../x.png"}], "inside the file's folder"),
-        ([{"bytes": None, "path": None}], "a picture must be"),
         ([{"bytes": base64.b64decode(forged_png(60_000, 60_000)[22:]), "path": "x"}], "million pixels"),
-        ([{"bytes": picture(), "path": "x"}] * 2, "holds 2 pictures, the row names 1"),
     ):
         with pytest.raises(TraceError, match=says) as error:
             open_rollouts(table([{**row, "images": value}], tmp_path))

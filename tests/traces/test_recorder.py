@@ -111,12 +111,46 @@ def test_what_no_trace_may_hold_is_refused_before_it_is_written(tmp_path: Path) 
         with pytest.raises(TraceError, match="a picture must be"), Recorder(tmp_path / "r.jsonl") as record:
             record.rollout("q").image(wrong)  # pyright: ignore[reportArgumentType]
     record = Recorder(tmp_path / "r.jsonl")
-    record.rollout("q").text("x", reward=1e300)
+    for wrong, says in (
+        ({"rewards": {"a": "1"}}, "rewards"),
+        ({"step": 1.5}, "'step' must be a whole number, got 1.5"),
+    ):
+        with pytest.raises(TraceError, match=says):
+            record.rollout("q", **wrong)
+        with pytest.raises(TraceError, match=says):
+            Recorder(tmp_path / "other.jsonl").rollout("q").whole(**wrong)
+    rollout = record.rollout("q", step=7)
     with pytest.raises(TraceError, match="reward"):
-        record.flush()
-    record.rollout("q").text("good")
+        rollout.text("x", reward=1e300)
+    rollout.text("good")
     record.flush()
-    assert len(open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts) == 1
+    (found,) = open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts
+    assert [part.text for part in found.parts] == ["good"]
+
+
+def test_true_and_false_are_recorded_as_one_and_zero(tmp_path: Path) -> None:
+    with Recorder(tmp_path / "r.jsonl") as record:
+        rollout = (
+            record.rollout("q", rewards={"a": True}).text("x", reward=False).image(RED, reward={"b": np.bool_(1)})
+        )
+        rollout.whole(rewards={"a": False, "c": True})
+    (found,) = open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts
+    assert found.rewards == {"a": 0.0, "c": 1.0} and [part.reward for part in found.parts] == [0.0, 1.0]
+
+
+def test_a_region_that_reaches_beyond_its_picture_is_refused(tmp_path: Path) -> None:
+    turned = RED.copy()
+    turned.getexif()[0x0112] = 6  # stands on its side
+    with Recorder(tmp_path / "r.jsonl") as record:
+        for picture, box in ((RED, (1, 1, 48, 64)), (np.zeros((48, 64), bool), (1, 1, 48, 64))):
+            rollout = (
+                record.rollout("q").image(picture, region=box).image(picture, region=(1, 1, 99, 99), unit="cells")
+            )
+            for wrong in ((1, 1, 49, 64), (1, 1, 48, 65), [(1, 1, 2, 2), (1, 1, 480, 320)]):
+                with pytest.raises(TraceError, match=r"inside the picture, up to \[1, 1, 48, 64\], got \[1, 1, 4"):
+                    rollout.image(picture, region=wrong)
+        record.rollout("q").image(turned, region=(1, 1, 64, 48))
+    assert open_rollouts(tmp_path / "r.jsonl").rollouts.notes == ()
 
 
 def test_a_trl_trainer_records_each_batch_once(tmp_path: Path) -> None:

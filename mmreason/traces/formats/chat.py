@@ -52,12 +52,12 @@ def read(row: Row, shelf: Shelf) -> Read:
         judged(part, value, f"segment_rewards[{i}]")
         for i, (part, value) in enumerate(zip(parts, given_rewards, strict=True))
     ]
-    rewards = row["rewards"] if row.get("rewards") is not None else row.get("reward")
+    rewards = "rewards" if row.get("rewards") is not None else "reward"
     return Read(
         kind,
         tuple(prompt),
         in_turns(parts),
-        rewards_of(rewards, "rewards"),
+        rewards_of(row.get(rewards), rewards),
         prompt_id=label(row, "prompt_id"),
         id=label(row, "id"),
         step=whole(row, "step"),
@@ -108,9 +108,8 @@ def _messages(value: Any, name: str, role: str, images: Images) -> list[tuple[st
         if not isinstance(who, str):
             raise TraceError(f"field '{place}.role' must be text, got {type(who).__name__}")
         if isinstance(content, str):
-            marked = (
-                pieces_of(content, f"{place}.content", MARK, images.marked) if images.values else [("text", content)]
-            )
+            marked = pieces_of(content, f"{place}.content", MARK, images.marked)
+            marked = marked if images.values else [("text", content)]
             found.append((who, [(piece, message.get("reward")) for piece in marked]))
         elif isinstance(content, list):
             found.append((who, [_part(part, f"{place}.content[{i}]", images) for i, part in enumerate(content)]))

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mmreason.disk import quoted
+from mmreason.disk import one_line
 from mmreason.errors import TraceError
 from mmreason.records import MAX_REWARD
-from mmreason.traces.picture import Picture, Shelf
+from mmreason.traces.picture import Picture, Shelf, marked_broken
 from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, Part
 
 Row = dict[str, Any]
@@ -113,11 +113,11 @@ def in_turns(parts: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def number(value: Any, place: str) -> float | None:
-    """A reward; None for null and for the NaN that stands for it in tables.  Raises TraceError."""
+    """A reward, true and false as 1 and 0; None for null and the NaN that stands for it.  Raises TraceError."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_REWARD:
-        raise TraceError(f"field '{place}' must be a number from -1e6 to 1e6 or null, got {quoted(repr(value)[:40])}")
+    if not isinstance(value, int | float) or not abs(value) <= MAX_REWARD:
+        raise TraceError(f"field '{place}' must be a number from -1e6 to 1e6 or null, got {one_line(repr(value), 40)}")
     return float(value)
 
 
@@ -139,13 +139,13 @@ def judged(part: Part, value: Any, place: str) -> Part:
 
 
 def components(row: Row, apart: frozenset[str]) -> tuple[dict[str, float], tuple[str, ...]]:
-    """The columns of numbers as components, except those ``apart``, which are known to be something else.
+    """The columns of numbers or of true and false as components, except those ``apart``: they are known to be others.
 
     Also which columns are none of them because their number is too large: a time, say.
     """
     found, beyond = {}, []
     for name, value in row.items():
-        if name in apart or isinstance(value, bool) or not isinstance(value, int | float):
+        if name in apart or not isinstance(value, int | float):
             continue
         if abs(value) > MAX_REWARD:
             beyond.append(name)
@@ -185,25 +185,34 @@ class Images:
 
     def marked(self, mark: str) -> Piece | None:
         """The next one, for a placeholder in running text; None if there is none: then somebody said that word."""
-        if self._taken == len(self.values):
-            self.notes = (f"a text says {mark} where no picture is left for it; it is kept as words",)
+        if self._taken >= len(self.values):
+            self.note(f"a text says {mark} where no picture is left for it; it is kept as words")
             return None
         return "image", self.take()
 
     def take(self) -> Any:
-        """The next one; raises TraceError if there are fewer pictures than parts that take one."""
-        if self._taken == len(self.values):
-            raise TraceError(f"field '{self.name}' holds {self._taken} pictures, fewer than the row names")
+        """The next one, marked as missing where it is null or there are fewer pictures than parts that take one."""
         self._taken += 1
-        return self.values[self._taken - 1]
+        if self._taken > len(self.values):
+            return marked_broken(f"field '{self.name}' holds {len(self.values)} pictures, fewer than the row names")
+        value = self.values[self._taken - 1]
+        return marked_broken(f"field '{self.name}' holds null where a picture must stand") if value is None else value
 
     def unnamed(self) -> list[Piece]:
         """All of them where no placeholder says where they stand: they were given with the prompt.
 
-        Raises TraceError if placeholders take only some.
+        Where placeholders take only some, the others are left out, and noted.
         """
         if self.repeated:
             return []
         if 0 < self._taken < len(self.values):
-            raise TraceError(f"field '{self.name}' holds {len(self.values)} pictures, the row names {self._taken}")
-        return [("image", value) for value in self.values[self._taken :]]
+            self.note(
+                f"field '{self.name}' holds {len(self.values)} pictures, the row names {self._taken}; "
+                "the others are left out"
+            )
+            return []
+        return [("image", self.take()) for _ in self.values[self._taken :]]
+
+    def note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes += (sentence,)

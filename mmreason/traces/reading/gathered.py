@@ -23,7 +23,7 @@ from mmreason.traces.rollouts import MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Ro
 from mmreason.traces.schema import VERSION
 from mmreason.traces.versions.one import read_one
 from mmreason.traces.versions.ours import VERSION_TWO, groups_of, is_ours
-from mmreason.traces.versions.two import misspelt, read_two
+from mmreason.traces.versions.two import misspelt, read_two, regions_outside
 
 MAX_NOTES = 100  # after which no more is noted of what rows hold
 JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it
@@ -145,6 +145,8 @@ class Gathered:
                 self.add_member(data, shelf, VERSION_TWO, group)
             return
         prompts, rollouts, judges = read_two(row, shelf)
+        for note in regions_outside(rollouts):
+            self._note(note)
         self.formats.append("trace version 2")
         self.judges |= judges
         for prompt in prompts:

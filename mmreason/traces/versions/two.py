@@ -6,7 +6,7 @@ that a run can append to it; a prompt stands in the line of its first rollout or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -62,6 +62,14 @@ class RegionEntry(_Open):
         | None
     ) = None
     mask: Image | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _object(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            got = one_line(repr(value), 40)
+            raise ValueError(f'must be {{"boxes": [[top, left, bottom, right]], "unit": "pixels"}}, got {got}')
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> RegionEntry:
@@ -170,8 +178,10 @@ def check_two(data: dict[str, Any]) -> RolloutsFile:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
+        if first["type"] not in ("missing", "value_error"):  # of which one has no value, and the other says it
+            message = f"{one_line(message, 200)}, got {one_line(repr(first['input']), 40)}"
         place = place_of(tuple(key for key in first["loc"] if key not in ("text", "image") or first["loc"][-1] == key))
-        raise TraceError(f"trace field {place}: {one_line(message, 200)}") from None
+        raise TraceError(f"trace field {place}: {one_line(message, 250)}") from None
 
 
 def read_two(data: dict[str, Any], shelf: Shelf) -> tuple[list[Prompt], list[Rollout], dict[str, tuple[str, ...]]]:
@@ -251,6 +261,29 @@ def misspelt(data: dict[str, Any]) -> list[str]:
             if near:
                 found.append(f"field {quoted(name)} of {called} is not known and does nothing; {near[0]!r} is")
     return found
+
+
+def regions_outside(rollouts: Sequence[Rollout]) -> list[str]:
+    """A sentence for each region in pixels that reaches beyond its picture."""
+    found = []
+    for part in (part for rollout in rollouts for part in rollout.parts):
+        if part.picture and not part.picture.broken and part.region and part.region.unit == "pixels":
+            height, width = part.picture.height, part.picture.width
+            found += [outside_words(box, height, width) for box in part.region.boxes if outside(box, height, width)]
+    return found
+
+
+def outside(box: Sequence[int], height: int, width: int) -> bool:
+    """Whether ``box`` (top, left, bottom, right) reaches beyond a picture."""
+    return len(box) == 4 and (box[2] > height or box[3] > width)
+
+
+def outside_words(box: Sequence[int], height: int, width: int) -> str:
+    """What is said of such a box."""
+    return (
+        f"field 'region' must be [top, left, bottom, right] inside the picture, up to [1, 1, {height}, {width}], "
+        f"got {list(box)}"
+    )
 
 
 def _dicts(entries: Any) -> list[dict[str, Any]]:
