@@ -8,3 +8,4 @@ ROOT = Path(__file__).resolve().parents[1]
 ASSETS = ROOT / "assets"
 # Pages with tables of results, as a command line has them
 ANALYSIS_PAGE, CHECKPOINTS_PAGE = "mmreason/analysis/README.md", "checkpoints/README.md"
+TRAINING_PAGE = "mmreason/training/README.md"

@@ -15,7 +15,7 @@ from mmreason.analysis.blocks import replace_block
 from mmreason.analysis.comparison.protocol import HEADLINE
 from mmreason.analysis.overview import overview_table
 from mmreason.analysis.results_file import results_path, stored
-from mmreason.analysis.tables import attention_table, comparison_tables, cost_table, success_table
+from mmreason.analysis.tables import attention_table, comparison_tables, cost_table, speed_table, success_table
 from mmreason.traces.sheet import load_with_sheet
 
 Fingerprint = Callable[[str], str | None]  # of the checkpoint in a folder; None where there is none
@@ -61,6 +61,12 @@ def figures() -> Iterator[Figure]:
     rate = stored("train_rate")
     made_of = {f"checkpoints/{rate['checkpoint']}": rate["fingerprint"]}
     yield Figure("what a training takes", results_path("train_rate.json"), rate["command"], made_of)
+    speed = stored("benchmark")
+    made_of = {speed["checkpoint"]: speed["fingerprint"]}
+    yield Figure("how fast the engine is", results_path("benchmark.json"), speed["command"], made_of)
+    load = stored("load")
+    made_of = {"checkpoints/base": load["fingerprint"]}
+    yield Figure("what a crowd waits for", results_path("load.json"), load["command"], made_of)
     leak = stored("interference")
     made_of = {row["checkpoint"]: row["checkpoint_hash"] for row in leak["checkpoints"]}
     yield Figure("interference", results_path("interference.json"), _interference(leak["settings"], made_of), made_of)
@@ -85,6 +91,7 @@ def tables() -> dict[tuple[str, str], str]:
     cards = stored("evaluate")
     found = {
         ("README.md", "overview"): overview_table(),
+        (places.TRAINING_PAGE, "benchmark"): speed_table(stored("benchmark")),
         (places.ANALYSIS_PAGE, "compute"): cost_table(stored("compute")),
         (places.ANALYSIS_PAGE, "compute_bidirectional"): attention_table(stored("compute_bidirectional")),
     }

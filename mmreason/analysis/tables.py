@@ -96,6 +96,20 @@ def attention_table(result: Mapping[str, Any]) -> str:
     return "\n".join([*_arm_rows(result), "", " ".join(times_in_words(result))])
 
 
+def speed_table(result: Mapping[str, Any]) -> str:
+    """What ``benchmark`` found, as Markdown."""
+    threads = result["threads"]
+    rows = [
+        ("cached rollouts over uncached ones", f"{result['cache_speedup']:.1f}×"),
+        ("the packed likelihood over one forward a segment and step", f"{result['packing_speedup']:.1f}×"),
+        ("scoring only what has an advantage (factorized, by turn) over all", f"{result['live_speedup']:.1f}×"),
+        ("a GRPO step in bfloat16 over one in 32 bits", f"{result['bf16_speedup']:.2f}×"),
+        ("a GRPO step's share of the peak for matrix multiplication", f"{100 * result['utilisation']:.0f} %"),
+    ]
+    head = f"| {result['rollouts']} rollouts, {threads} thread{'s' * (threads > 1)} | |"
+    return "\n".join([head, "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
+
+
 def times_in_words(result: Mapping[str, Any]) -> list[str]:
     """A sentence an edit: how many times what attention in blocks costs full attention costs."""
     return [
@@ -133,9 +147,9 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     greedy = result["greedy"]["difference"]
     said.append(f"Greedy: {_estimate(greedy, '+.4f')}{_flipped(greedy)}.")
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
-        gain, paper = _estimate(result[name], "+.1%"), f"{result['paper'][name]:+.1%}"
+        gain, paper = _estimate(result[name], "+z.1%"), f"{result['paper'][name]:+z.1%}"
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")
-    said.append(f"Joint alone over base: {result['joint']['mean'] / result['base']['mean'] - 1:+.1%}.")
+    said.append(f"Joint alone over base: {result['joint']['mean'] / result['base']['mean'] - 1:+z.1%}.")
     said += [f"{words.capitalize()}." for words in unlearnt(result["by_task"])]
     if before:
         said.append(f"Earlier comparisons on the same problems, none with a clear difference: {before}.")
@@ -147,13 +161,13 @@ def comparison_table(result: Mapping[str, Any]) -> str:
         name = f"by {row['granularity']}, {arm}" if "granularity" in row else arm
         lines.append(
             f"- {name}: {row[arm]['mean']:.3f} against joint's {row['joint']['mean']:.3f} on {_seeds(row)}; "
-            f"difference {of_seeds(row['difference'], row, '+.3f')}."
+            f"difference {of_seeds(row['difference'], row, '+z.3f')}."
         )
     for name, row in result["own_turn"].items():
         lines.append(
             f"- {name.replace('_', ' by ')} against joint by trace, one reward for everything in a trace: "
             f"{row[name]['mean']:.3f} against {row['joint_trace']['mean']:.3f}, "
-            f"{of_seeds(row['gain_over_joint_trace'], row, '+.1%')}, {_seeds(row)}."
+            f"{of_seeds(row['gain_over_joint_trace'], row, '+z.1%')}, {_seeds(row)}."
         )
     if result["missing"]:
         lines += ["", f"Runs still missing: {', '.join(result['missing'])}."]
@@ -189,12 +203,12 @@ GAIN_WORDS = {
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, all else alike",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
     "gain_joint_turn_over_joint_trace": "joint by turn over joint by trace",
-    "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+.1%})",
+    "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+z.1%})",
     "gain_joint_over_base": "joint by {granularity} over the start",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
 AS_THEIRS = {
-    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper {gain_over_joint:+.1%})"
+    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper {gain_over_joint:+z.1%})"
 }
 READINGS = {  # of the comparison of a set-up
     "gain_separate_over_unified": "each with its own denominator",
@@ -250,7 +264,7 @@ def setup_table(name: str, row: Mapping[str, Any]) -> str:
             words = ARM_WORDS[key] if theirs else ARM_WORDS[key].partition(" (")[0]
             lines.append(f"| {words} | {_over_seeds(row[key], '.3f')} | {seeds} | {row[other][key]['mean']:.3f} |")
         lines += [""] + [
-            f"- {words}: {_over_seeds(row[key], '+.1%')}{_flipped(row[key])}" for key, words in gains_of(row).items()
+            f"- {words}: {_over_seeds(row[key], '+z.1%')}{_flipped(row[key])}" for key, words in gains_of(row).items()
         ]
     return "\n".join(lines).strip()
 
@@ -287,7 +301,7 @@ def _gains_row(
 ) -> str:
     """A line of the table: the means of start, joint and factorized, and what the last gains over the others."""
     rates = [f"{arm['mean']:.3f}" if arm else "–" for arm in arms]
-    said = [_over_seeds(gain, "+.1%") if gain else "–" for gain in gains]
+    said = [_over_seeds(gain, "+z.1%") if gain else "–" for gain in gains]
     return f"| {' | '.join([f'{name} ({seeds} seeds)', *rates, *said])} |"
 
 
@@ -298,7 +312,7 @@ def relation_table(found: Mapping[str, Any]) -> str:
     lines = [f"| comparison | task | {' | '.join(heads)} |", "|---|---|" + "---|" * len(heads)]
     for point in found["points"]:
         cells = ["–" if point[name] is None else f"{point[name]:.3f}" for name in names]
-        cells.append(_over_seeds(point["gain"], "+.3f") if point["gain"] else "not known yet")
+        cells.append(_over_seeds(point["gain"], "+z.3f") if point["gain"] else "not known yet")
         lines.append(f"| {point['comparison']} | {point['task']} | {' | '.join(cells)} |")
     known = {name: row for name, row in found["correlations"].items() if row}
     said = [f"{PREDICTORS[name]} {row['spearman']:+.2f} ({row['within']:+.2f})" for name, row in known.items()]

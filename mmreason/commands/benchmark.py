@@ -7,6 +7,8 @@ import sys
 from typing import Any
 
 from mmreason import limits
+from mmreason.commands._options.again import again
+from mmreason.commands._options.files import check_files
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.threads import add_threads, use_threads
 
@@ -20,18 +22,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.NUM_PROBLEMS, 16)
     add_number(parser, limits.NUM_GENERATIONS, 8)
     add_threads(parser)
+    parser.add_argument("--output", metavar="FILE", help="write what is returned there, too")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Measure; returns seconds and ratios."""
-
+    """Measure, and write where asked to; returns seconds, ratios, the policy's fingerprint and the command."""
+    check_files({"--output": args.output})
     from mmreason.analysis.cost.benchmark import benchmark
     from mmreason.commands._options.checkpoint import load_pipeline
+    from mmreason.disk import write_json
     from mmreason.training.hardware import keep_freed_memory
 
     keep_freed_memory()
     use_threads(args.threads)
     pipe = load_pipeline(args.checkpoint)
-    return benchmark(
+    made = {
+        "checkpoint": args.checkpoint,
+        "fingerprint": pipe.fingerprint,  # of the weights as they were loaded
+        "command": again("benchmark", add_arguments, args, "threads"),
+    }
+    found = made | benchmark(
         pipe, args.seed, args.num_problems, args.num_generations, lambda text: print(text, file=sys.stderr)
     )
+    if args.output is not None:
+        write_json(args.output, found, indent=1)
+    return found

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from typing import Any
 import httpx
 
 from mmreason.commands.make.screenshots import free_port, served
+from mmreason.disk import write_json
 from mmreason.places import ROOT
 from mmreason.tasks import FIRST_TASKS
 from mmreason.training.run.rundir import read_metrics
@@ -66,6 +68,13 @@ def alone(asked: list[SolveRequest]) -> list[list[Any]]:
         (trace,) = pipe([request.problem()], request.sampling(), [request.sampling_seed]).traces
         found.append(json.loads(json.dumps(generated(two_of([to_json(trace, pipe.words, pipe.sheet)])))))
     return found
+
+
+def fingerprint() -> str:
+    """That of the checkpoint that all ask for."""
+    from mmreason.ui.host.checkpoints import load_pipeline
+
+    return load_pipeline(wishes(1, 0)[0].checkpoint).fingerprint
 
 
 async def visit(client: httpx.AsyncClient, request: SolveRequest, patience: float) -> dict[str, Any]:
@@ -204,8 +213,8 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(f"{name:<44} {value}" for name, value in rows)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the crowd; the exit code is 0 if all is fine."""
+def build_parser() -> argparse.ArgumentParser:
+    """Its arguments."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.crowd", description=__doc__)
     parser.add_argument("--visitors", type=int, default=30)
     parser.add_argument("--rounds", type=int, default=1)
@@ -216,7 +225,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--patience", type=float, default=120.0, help="seconds after which a visitor gives up")
     parser.add_argument("--no_compare", action="store_true", help="for memory over many solves: no solves alone")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to write the report as JSON")
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the crowd; the exit code is 0 if all is fine."""
+    words = sys.argv[1:] if arguments is None else arguments
+    args = build_parser().parse_args(words)
     if args.solves is not None:
         args.rounds = -(-args.solves // args.visitors)
     if args.batch is not None:
@@ -232,7 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
     for message in found["error_messages"]:
         print("error:", message)
     if args.out:
-        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        made = {"fingerprint": fingerprint(), "command": shlex.join(["python", "-m", "tests.load.crowd", *words])}
+        write_json(args.out, found | made, indent=1)
     return 0 if is_fine(found) else 1
 
 

@@ -315,8 +315,8 @@ def test_a_stranger_who_calls_the_server_without_the_buttons_is_refused(train_pa
     loads = [d for d in config["dependencies"] if "load" in [event for _, event in d["targets"]]]
     (arrive,) = [d for d in loads if set(orders["resume"]["inputs"]) <= set(d["outputs"])]
     _, visitor = orders["resume"]["inputs"]
-    for token in ("a stranger's token, long enough", run.owner, ""):
-        session = f"session of {token or 'nobody'}"  # a session of its own: a page reads all answers of its session
+    for number, token in enumerate(("a stranger's token, long enough", run.owner, "")):
+        session = f"stranger-{number}"  # a session of its own: a page reads all answers of its session
         assert "another visitor" in called(page, f"{train_page.address}?run={run.id}", session, arrive, [token, None])
         called(page, train_page.address, session, order("train-delete"), [None])
         for what, sent in orders.items():
