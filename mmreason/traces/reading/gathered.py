@@ -270,7 +270,7 @@ def _check_judges(found: Rollouts, mapping: Mapping[str, tuple[str, ...]]) -> No
         for name in mapping.get(modality, ()):
             if name not in names:
                 known = ", ".join(one_line(n, 40) for n in names[:20])
-                there = f"one of {known}" if names else "which none has here (--map rewards=COLUMN says where they are)"
+                there = f"one of {known}" if names else "which none has (--map rewards=COLUMN says where they are)"
                 raise ConfigError(
                     f"--map {modality} must name a component of the rewards, {there}, got {quoted(name)}"
                 )
