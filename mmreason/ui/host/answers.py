@@ -27,7 +27,7 @@ class Answers(dict[str, Any]):
 
     def __setitem__(self, session: str, messages: Any) -> None:
         if len(self) >= self.max_size:
-            for unread in islice(self._unread(), len(self) - self.max_size + 1):
+            for unread in islice(self._unread(self._needed()), len(self) - self.max_size + 1):
                 self._forget(unread)
         super().__setitem__(session, messages)
 
@@ -41,18 +41,20 @@ class Answers(dict[str, Any]):
             if each not in self or (each not in needed and self[each].empty()):
                 del self.counted[each]
         largest = [each for each, _ in self.counted.most_common() if each not in needed]
-        for each in [*self._unread(), *largest]:
-            if self.counted.total() <= MOST:
+        beyond = self.counted.total() - MOST
+        for each in [*self._unread(needed), *largest]:
+            if beyond <= 0:
                 return
             if each in self.counted:
+                beyond -= self.counted[each]
                 self._forget(each)
 
     def _needed(self) -> set[str]:
         """Sessions for which something waits or goes on."""
         return {event.session_hash for event in pending_events(self.queue)}
 
-    def _unread(self) -> Iterator[str]:
-        needed = self._needed()
+    def _unread(self, needed: set[str]) -> Iterator[str]:
+        """Sessions that are not ``needed`` and that nobody reads."""
         return (each for each in list(self) if each not in needed and not PRESENCE.is_here(each))
 
     def _forget(self, session: str) -> None:

@@ -19,14 +19,13 @@ from mmreason.ui.host.answers import bound_answers, pending_events
 from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
 from mmreason.ui.host.settings import Settings, read_settings
 from mmreason.ui.host.visitor import address_of
-from mmreason.ui.host.web.bodies import MB, SIZE
+from mmreason.ui.host.web.bodies import LARGEST, MB, OF_AN_ADDRESS, SIZE
 
 SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
 SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
 TAKES_TRACE = "inspect"  # the endpoint whose events may be large
 LARGE = MB  # bytes of an event that is
-LARGEST, OF_AN_ADDRESS = 8, 2  # large events may wait with the bytes of so many of the largest, in all and from one
 SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # as gradio's page and clients name theirs
 LOOK_SECONDS = 0.01  # between two looks at the queue; gradio's own thousand a second take a tenth of a core at rest
 FULL = "too many events wait here already; please try again in a minute"

@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from mmreason.places import ASSETS
 from mmreason.ui.host.settings import Settings
 from mmreason.ui.host.web.addresses import OwnAddresses
-from mmreason.ui.host.web.bodies import BoundBodies
+from mmreason.ui.host.web.bodies import BoundBodies, refuse
 from mmreason.ui.host.web.compress import Compress
 from mmreason.ui.host.web.documents import ServeDocuments
 from mmreason.ui.host.web.page import KeepPage
@@ -48,10 +48,7 @@ class PlainRefusals:
             if begun:
                 raise
             logging.getLogger(__name__).info("unknown endpoint or parameter")
-            body = json.dumps({"error": UNKNOWN}).encode()
-            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-            await send({"type": "http.response.start", "status": 422, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await refuse(422, b"application/json", json.dumps({"error": UNKNOWN}).encode(), send)
 
 
 LAYERS = (

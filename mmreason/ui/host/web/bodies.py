@@ -25,7 +25,8 @@ UPLOAD = "/gradio_api/upload"
 MAX_VALUES = 200_000  # of the JSON of one request; a trace is sent as text, which is one
 SIZE = "mmreason.size"  # bytes of a request that was read whole, in its scope
 FREE = 100_000  # bytes of each request that may always be held while it comes
-HELD, HELD_OF_ONE = 8, 2  # requests of the largest size that are held beyond that, of all and of an address
+# So many requests of the largest size may be held, in all and from one address, while they come and while they wait.
+LARGEST, OF_AN_ADDRESS = 8, 2
 IDLE_SECONDS, SECONDS = 10.0, 120.0  # that a request may send nothing, and may take to be sent
 BUSY = "this server is receiving too much at the moment: try again in a minute"
 SLOW = f"a request must be sent within {SECONDS:.0f} s, and without a pause of {IDLE_SECONDS:.0f} s"
@@ -57,7 +58,7 @@ class BoundBodies:
             return
         read, is_whole, patient = bytearray(), False, _in_time(receive)
         largest, address = most * MB, address_of(HTTPConnection(scope))
-        with self.held.by(address, HELD * largest, HELD_OF_ONE * largest) as take:
+        with self.held.by(address, LARGEST * largest, OF_AN_ADDRESS * largest) as take:
             while not is_whole:
                 try:
                     message = await patient()
