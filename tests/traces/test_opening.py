@@ -134,6 +134,40 @@ def test_a_region_that_reaches_beyond_its_picture_is_named(tmp_path: Path) -> No
         assert found.notes == tuple(said.format(box) for box in wrong)
 
 
+def test_a_region_beyond_its_cells_and_cells_of_no_grid_are_named(tmp_path: Path) -> None:
+    for grid, right, notes in (
+        ([4, 5], 5, ()),
+        ([4, 5], 6, ("field 'region' must be [top, left, bottom, right] inside the picture, up to [1, 1, 4, 5], got "
+                     "[1, 1, 4, 6]",)),
+        (None, 5, ("a region in cells is not outlined where its part says no 'grid', [rows, columns]",)),
+    ):  # fmt: skip
+        region = {"unit": "cells", "boxes": [[1, 1, 4, right]]}
+        data = changed("rollouts.0.parts.1.region", region)
+        data = changed("rollouts.0.parts.1.grid", grid, data)
+        assert opened(data, tmp_path).notes == notes
+
+
+def test_a_chats_columns_of_numbers_are_components_where_it_has_no_rewards(tmp_path: Path) -> None:
+    row = {"prompt": "q", "completion": "a", "accuracy": 0.5, "format": True, "step": 3, "level": "hard"}
+    path = tmp_path / "chat.jsonl"
+    path.write_text(json.dumps(row))
+    found = open_rollouts(path, {"text": ("accuracy",)}).rollouts
+    (rollout,) = found.rollouts
+    assert rollout.rewards == {"accuracy": 0.5, "format": 1.0} and found.reward_of(rollout, "text") == 0.5
+    assert rollout.more == {"level": "hard", "step": 3}
+    path.write_text(json.dumps(row | {"rewards": {"right": 1}}))
+    (rollout,) = open_rollouts(path).rollouts.rollouts
+    assert rollout.rewards == {"right": 1.0} and rollout.more["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("more", [{}, {"advantage": 0.1}])
+def test_a_column_that_judges_and_holds_numbers_as_text_is_refused(more: dict[str, float], tmp_path: Path) -> None:
+    path = tmp_path / "table.jsonl"
+    path.write_text(json.dumps({"prompt": "q", "completion": "a", "accuracy": "0.5", "format": 1} | more))
+    with pytest.raises(TraceError, match=r"field 'accuracy' must be a number from -1e6 to 1e6 or null, got '0\.5'"):
+        open_rollouts(path, {"text": ("accuracy",)})
+
+
 # Version 2, field by field
 
 PICTURES: list[Any] = [

@@ -143,9 +143,8 @@ def test_a_region_that_reaches_beyond_its_picture_is_refused(tmp_path: Path) -> 
     turned.getexif()[0x0112] = 6  # stands on its side
     with Recorder(tmp_path / "r.jsonl") as record:
         for picture, box in ((RED, (1, 1, 48, 64)), (np.zeros((48, 64), bool), (1, 1, 48, 64))):
-            rollout = (
-                record.rollout("q").image(picture, region=box).image(picture, region=(1, 1, 99, 99), unit="cells")
-            )
+            rollout = record.rollout("q").image(picture, region=box)
+            rollout.image(picture, region=(1, 1, 99, 99), unit="cells", grid=[99, 99])
             for wrong in ((1, 1, 49, 64), (1, 1, 48, 65), [(1, 1, 2, 2), (1, 1, 480, 320)]):
                 with pytest.raises(TraceError, match=r"inside the picture, up to \[1, 1, 48, 64\], got \[1, 1, 4"):
                     rollout.image(picture, region=wrong)

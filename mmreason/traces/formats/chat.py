@@ -2,6 +2,7 @@
 
 A part is ``{"type": "text", "text": …}``, ``{"type": "image_url", "image_url": {"url": …}}``,
 ``{"type": "image", "image": …}``, or a bare ``{"type": "image"}`` that takes the next picture of the row's ``images``.
+Without ``rewards`` and ``reward`` its columns of numbers are the components, as in TRL's and verl's tables.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mmreason.traces.formats.row import (
     Piece,
     Read,
     Row,
+    components,
     generated,
     given,
     in_turns,
@@ -29,7 +31,7 @@ from mmreason.traces.picture import Shelf
 from mmreason.traces.rollouts import Part
 
 MARK = re.compile("<image>")
-_KNOWN = {"messages", "prompt", "completion", "images", "image", "rewards", "reward", "segment_rewards"}
+_KNOWN = frozenset(("messages", "prompt", "completion", "images", "image", "rewards", "reward", "segment_rewards"))
 _KNOWN |= {"prompt_id", "id", "answer", "step"}
 
 
@@ -52,17 +54,19 @@ def read(row: Row, shelf: Shelf) -> Read:
         judged(part, value, f"segment_rewards[{i}]")
         for i, (part, value) in enumerate(zip(parts, given_rewards, strict=True))
     ]
-    rewards = "rewards" if row.get("rewards") is not None else "reward"
+    said = next((name for name in ("rewards", "reward") if row.get(name) is not None), None)
+    rewards, beyond = components(row, _KNOWN) if said is None else (rewards_of(row[said], said), ())
     return Read(
         kind,
         tuple(prompt),
         in_turns(parts),
-        rewards_of(row.get(rewards), rewards),
+        rewards,
         prompt_id=label(row, "prompt_id"),
         id=label(row, "id"),
         step=whole(row, "step"),
         answer=row.get("answer"),
-        more={name: value for name, value in row.items() if name not in _KNOWN},
+        more={name: value for name, value in row.items() if name not in _KNOWN and (said or name not in rewards)},
+        beyond=beyond,
         notes=images.notes,
     )
 

@@ -120,9 +120,10 @@ class Gathered:
             raise TraceError("it is not of the kind of the first row")
         self._note_step(mapped)
         read = importer.read(mapped, shelf)
+        if all(mapped.get(name) is None for name in ("rewards", "reward")):  # then columns are the components
+            for name in (name for modality in JUDGED for name in self.mapping.get(modality, ())):
+                number(mapped.get(name), name)
         for name in read.beyond:
-            if any(name in self.mapping.get(modality, ()) for modality in JUDGED):
-                number(mapped[name], name)
             self._note(f"column {quoted(name)} is no component of rewards where it lies beyond 1e6; it is kept")
         for note in read.notes:
             self._note(note)

@@ -264,12 +264,19 @@ def misspelt(data: dict[str, Any]) -> list[str]:
 
 
 def regions_outside(rollouts: Sequence[Rollout]) -> list[str]:
-    """A sentence for each region in pixels that reaches beyond its picture."""
+    """A sentence for each region that reaches beyond its picture, or beyond the part's ``grid`` of cells."""
     found = []
     for part in (part for rollout in rollouts for part in rollout.parts):
-        if part.picture and not part.picture.broken and part.region and part.region.unit == "pixels":
-            height, width = part.picture.height, part.picture.width
-            found += [outside_words(box, height, width) for box in part.region.boxes if outside(box, height, width)]
+        if part.region is None:
+            continue
+        if part.region.unit == "cells":
+            size = part.grid
+        else:
+            size = (part.picture.height, part.picture.width) if part.picture and not part.picture.broken else None
+        if size is not None:
+            found += [outside_words(box, *size) for box in part.region.boxes if outside(box, *size)]
+        elif part.region.unit == "cells" and part.region.boxes:
+            found.append("a region in cells is not outlined where its part says no 'grid', [rows, columns]")
     return found
 
 
