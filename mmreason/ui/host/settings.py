@@ -47,7 +47,10 @@ class Settings:
     )
     max_checkpoint_mb: int = _limit(200, 1, 10_000, "size of a checkpoint from the Hub, in megabytes")
     max_temporary_mb: int = _limit(
-        2000, 50, 10**7, "size of all uploads and downloads, in megabytes; beyond it the oldest are deleted"
+        2000,
+        50,
+        10**7,
+        "size of all uploads and downloads, in megabytes; then the oldest go; one address uploads a quarter",
     )
     max_trainings: int = _limit(1, 0, 64, "trainings at the same time")
     max_runs: int = _limit(64, 1, 10_000, "trainings that may wait or run, over all visitors")

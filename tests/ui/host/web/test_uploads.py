@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import time
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from mmreason.ui.host import temporary
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.host.temporary import MB
+from mmreason.ui.host.web import uploads
 from mmreason.ui.host.web.uploads import RoomForUploads
 from tests.helpers.apart import run_apart
 
@@ -81,6 +83,40 @@ def test_one_upload_is_always_possible(monkeypatch):
         task.cancel()
 
     run_apart(one())
+
+
+def test_what_one_address_brings_is_a_quarter_of_the_files_until_they_are_gone(monkeypatch):
+    """Its own next upload is refused; another address' and that of an unknown one are not, nor its own later."""
+    hours = [0.0]
+    monkeypatch.setattr(uploads, "time", SimpleNamespace(monotonic=lambda: 3600 * hours[0]))
+
+    async def brings(layer: RoomForUploads, address: str) -> int:
+        bodies = iter([{"body": b"x" * MB, "more_body": True}] * 7 + [{"body": b"x" * MB, "more_body": False}])
+        sent = []
+
+        async def receive():
+            return next(bodies)
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "client": (address, 1)}
+        await layer(scope | {"headers": [(b"content-length", b"%d" % (8 * MB))]}, receive, send)
+        return sent[0]["status"]
+
+    async def reads(scope, receive, send):
+        while (await receive())["more_body"]:
+            pass
+        await send({"type": "http.response.start", "status": 200})
+
+    async def several():
+        layer = RoomForUploads(reads)
+        assert [await brings(layer, "8.8.8.8") for _ in range(5)] == [200, 200, 200, 200, 429]  # 32 MB of 128
+        assert [await brings(layer, address) for address in ("9.9.9.9", "127.0.0.1", "8.8.8.8")] == [200, 200, 429]
+        hours[0] = 2.1
+        assert await brings(layer, "8.8.8.8") == 200 and len(layer.lately.minutes) == 1
+
+    run_apart(several())
 
 
 def chunk(content: bytes) -> bytes:
