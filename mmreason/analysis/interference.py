@@ -123,7 +123,7 @@ def measure(
     gradient over groups, in units of its standard error: about 1 is noise alone; None below two groups.
     ``progress_joint`` and ``progress_factorized`` tell how steeply a step along either mean gradient goes up joint's
     objective: the product of joint's gradient and the arm's, of different groups, so that noise is no agreement, over
-    the lengths of both means; 1 without noise or leak, about 0 of noise alone.
+    the lengths of both means; 1 without noise or leak, about 0 of noise alone.  Joint's own is 1 − 1 / ``snr_joint``².
     """
     advantages = assign(groups, config.assignment)
     counts = token_counts([trace for group in groups for trace in group])

@@ -130,7 +130,8 @@ def test_the_figures_fit_together():
     ratios = [layer["leak_to_signal"] for layer in result["layers"]]
     assert min(ratios) <= result["leak_to_signal"] <= max(ratios)
     assert {f"snr_{name}" for name in ("joint", "signal", "factorized")} <= set(result)
-    assert result["progress_joint"] <= 1 and result["progress_factorized"] <= 1
+    assert result["progress_factorized"] <= 1
+    assert result["progress_joint"] == pytest.approx(1 - 1 / result["snr_joint"] ** 2)
     assert result["sign_conflict"] == interference(assign(groups(), MEASURE.assignment))["sign_conflict"]
 
 

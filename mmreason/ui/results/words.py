@@ -243,7 +243,7 @@ def _leaked_credit(name: str, row: Mapping[str, Any]) -> list[str]:
         by_task = ", ".join(f"{task} {percent(each)}" for task, each in shares.items() if each is not None)
         said.append(
             f"in set-up {name}, the other modality's reward alone brings {percent(share)} of what joint gains by "
-            f"{granularity}{f' ({by_task})' * bool(by_task)}: what leaks there is in part credit, not noise alone"
+            f"{granularity}{f' ({by_task})' * bool(by_task)}: what leaks there may in part be credit, not noise alone"
         )
     return said
 

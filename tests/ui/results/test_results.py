@@ -219,7 +219,7 @@ def test_a_leak_that_trains_is_said_to_be_credit(swapped, says):
     row = arms | {"by_task": {"maze": arms | {"swapped_turn": {"mean": 0.6}}, "sudoku": {}}}
     found = Comparison.model_validate(written() | {"setups": {"C": row}})
     said = [said for said in reward_setbacks(found) if "set-up C" in said]
-    assert all("by turn (maze 50.0 %): what leaks there is in part credit" in each for each in said)
+    assert all("by turn (maze 50.0 %): what leaks there may in part be credit" in each for each in said)
     assert [f"the other modality's reward alone brings {says} of what joint gains" in each for each in said] == (
         [True] if says else []
     )
