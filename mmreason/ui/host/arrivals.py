@@ -17,9 +17,9 @@ import gradio as gr
 
 from mmreason.ui.host.answers import bound_answers, pending_events
 from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
-from mmreason.ui.host.settings import Settings, read_settings
+from mmreason.ui.host.settings import MB, Settings, read_settings
 from mmreason.ui.host.visitor import address_of
-from mmreason.ui.host.web.bodies import LARGEST, MB, OF_AN_ADDRESS, SIZE
+from mmreason.ui.host.web.bodies import LARGEST, OF_AN_ADDRESS, SIZE
 
 SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from mmreason.places import ASSETS
-from mmreason.ui.host.settings import Settings
+from mmreason.ui.host.settings import MB, Settings
 from mmreason.ui.host.web.addresses import OwnAddresses
 from mmreason.ui.host.web.bodies import BoundBodies, refuse
 from mmreason.ui.host.web.compress import Compress
@@ -63,7 +63,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "theme": theme(),
         "css": CSS,
         "head": f"<script>{shared_script()}</script><style>{FORCED}</style>",
-        "max_file_size": f"{settings.max_upload_mb}mb",
+        "max_file_size": settings.max_upload_mb * MB,
         "max_threads": settings.max_threads,
         "enable_monitoring": False,
         "allowed_paths": [str(ASSETS)],

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from mmreason.disk import one_line, reason_of
 from mmreason.errors import ConfigError
 
+MB = 1_000_000  # bytes, wherever a setting says megabytes
 PREFIX = "MMREASON_"
 PORT = "GRADIO_SERVER_PORT"
 

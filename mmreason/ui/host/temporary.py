@@ -22,12 +22,11 @@ import psutil
 from filelock import FileLock, Timeout
 
 from mmreason.disk import files_in
-from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.settings import MB, read_settings
 
 KEPT_SECONDS = 7200  # a page that stays open offers its files no longer
 PERIOD = 1.0  # seconds between two looks at how much there is
 MAX_FILES = 20_000
-MB = 1_000_000
 PREFIX = "mmreason-"
 GRADIO = "GRADIO_TEMP_DIR"  # the environment variable that tells gradio where
 LOCK = ".lock"  # in the folder, for as long as the process goes on

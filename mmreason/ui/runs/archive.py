@@ -13,8 +13,7 @@ from typing import Any
 from mmreason.errors import TraceError
 from mmreason.training.run.traces import sampled_group, samples
 from mmreason.ui.host.files import kept_file
-from mmreason.ui.host.settings import read_settings
-from mmreason.ui.host.temporary import MB
+from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.runs.state import Status, status_of
 from mmreason.ui.runs.store import owned
 

@@ -29,8 +29,8 @@ from mmreason.errors import CheckpointError, ConfigError, MMReasonError, WriteEr
 from mmreason.training.rl.presets import TrainSettings
 from mmreason.training.run.rundir import STOP_FILE, has_begun
 from mmreason.ui.host import checkpoints, gpu
-from mmreason.ui.host.settings import read_settings
-from mmreason.ui.runs.quota import MB, check_room
+from mmreason.ui.host.settings import MB, read_settings
+from mmreason.ui.runs.quota import check_room
 from mmreason.ui.runs.state import CUT_SHORT, birth, is_alive, status_of, waits
 from mmreason.ui.runs.store import Run, all_runs, change, create, end_of_line, locked, owned, remove, size_of
 

@@ -7,11 +7,9 @@ from typing import Any
 
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import TrainSettings
-from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.runs.state import waits
 from mmreason.ui.runs.store import Run, size_of
-
-MB = 2**20
 
 
 def check_work(settings: TrainSettings) -> None:

@@ -24,7 +24,7 @@ from mmreason.tasks.dataset.rows import MAX_ROWS
 from mmreason.tasks.dataset.task import DataTask
 from mmreason.tasks.own import DATA
 from mmreason.ui.host import public
-from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.runs.store import Run, owner_of
 from mmreason.zipped import Zip
 
@@ -101,7 +101,7 @@ def folder_name(path: str | Path) -> str:
 def unpack(path: str | Path, place: Path) -> Path:
     """The dataset's folder, ``place`` or one inside it; raises ConfigError for what no dataset has in it."""
     most = read_settings().max_upload_mb
-    if Path(path).stat().st_size > most * 2**20:
+    if Path(path).stat().st_size > most * MB:
         raise ConfigError(f"the zip must be at most {most} MB")
     place.mkdir(parents=True, exist_ok=True)
     try:

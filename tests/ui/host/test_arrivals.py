@@ -15,8 +15,8 @@ from mmreason.ui.host import answers, arrivals
 from mmreason.ui.host.answers import pending_events
 from mmreason.ui.host.arrivals import SESSION_EVENTS, bound_arrivals, refusal
 from mmreason.ui.host.sessions import LeanSession
-from mmreason.ui.host.settings import Settings
-from mmreason.ui.host.web.bodies import MB, SIZE
+from mmreason.ui.host.settings import MB, Settings
+from mmreason.ui.host.web.bodies import SIZE
 from mmreason.ui.host.web.presence import PRESENCE
 from mmreason.ui.solve import line
 from mmreason.ui.solve.line import LINE

@@ -18,7 +18,7 @@ from gradio import utils
 from mmreason.ui import api
 from mmreason.ui.host import temporary
 from mmreason.ui.host.files import new_place
-from mmreason.ui.host.settings import name_of
+from mmreason.ui.host.settings import MB, name_of
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def put(place: Path, megabytes: int, age: float) -> Path:
     place.mkdir(parents=True, exist_ok=True)
     path = place / "file"
     with path.open("wb") as file:
-        file.truncate(megabytes * temporary.MB)
+        file.truncate(megabytes * MB)
     os.utime(path, (time.time() - age, time.time() - age))
     return path
 
@@ -63,7 +63,7 @@ def test_files_to_take_away_are_bounded_however_fast_they_are_asked_for(folder):
     for _ in range(12):
         with new_place() as place:
             put(place, 20, 0)
-    assert sum(path.stat().st_size for path in folder.rglob("*")) <= 3 * 25 * temporary.MB
+    assert sum(path.stat().st_size for path in folder.rglob("*")) <= 3 * 25 * MB
 
 
 def test_what_is_handed_over_lies_where_gradio_takes_files_from_wherever_the_folder_is(folder, monkeypatch):
@@ -81,11 +81,11 @@ def test_uploads_are_bounded_through_the_server_itself(scripted_server, monkeypa
     address = f"{scripted_server.address.rstrip('/')}/gradio_api/upload"
     sent = []
     for number in range(10):
-        content = b"%d" % number + b" " * (7 * temporary.MB)
+        content = b"%d" % number + b" " * (7 * MB)
         sent += httpx.post(address, files={"files": ("a.json", content)}, timeout=60).json()
     there = [Path(path).exists() for path in sent]
     assert there[-1] and not there[0]
-    assert sum(path.stat().st_size for path in map(Path, sent) if path.exists()) <= 60 * temporary.MB
+    assert sum(path.stat().st_size for path in map(Path, sent) if path.exists()) <= 60 * MB
 
 
 def in_pieces(content: bytes) -> Iterator[bytes]:
@@ -107,7 +107,7 @@ def test_many_files_in_one_upload_are_bounded_together(scripted_server, monkeypa
     sent = httpx.post(address, content=content if says_its_size else in_pieces(content), headers=kind, timeout=60)
     assert (sent.status_code, sent.text) == (413, "the files of one upload may have at most 8 MB in all")
     there = sum(path.stat().st_size for path in temporary.folder().rglob("*") if path.is_file())
-    assert there <= 60 * temporary.MB
+    assert there <= 60 * MB
     assert httpx.post(address, files=files[:3], timeout=60).status_code == 200
 
 
@@ -115,7 +115,7 @@ def test_many_files_in_one_upload_are_bounded_together(scripted_server, monkeypa
 @pytest.mark.parametrize("route", ["queue/join", "call/inspect", "run/predict", "component_server", "call/upload"])
 def test_a_request_that_is_too_large_is_not_read(scripted_server, monkeypatch, route, says_its_size):
     monkeypatch.setenv(name_of("max_request_mb"), "1")
-    content = b'{"data": ["' + b" " * 2 * temporary.MB + b'"]}'
+    content = b'{"data": ["' + b" " * 2 * MB + b'"]}'
     address = f"{scripted_server.address.rstrip('/')}/gradio_api/{route}"
     kind = {"content-type": "application/json"}
     sent = httpx.post(address, content=content if says_its_size else in_pieces(content), headers=kind, timeout=60)

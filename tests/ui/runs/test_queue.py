@@ -33,7 +33,7 @@ from mmreason.training.run.rundir import STOP_FILE
 from mmreason.training.run.traces import keep_samples
 from mmreason.ui.host import checkpoints as host_checkpoints
 from mmreason.ui.host import visitor
-from mmreason.ui.host.settings import Settings, name_of
+from mmreason.ui.host.settings import MB, Settings, name_of
 from mmreason.ui.inspect.sources import open_upload
 from mmreason.ui.runs import archive, choices, queue, quota, store
 from mmreason.ui.runs import state as runs_state
@@ -523,7 +523,7 @@ def test_a_run_that_takes_too_much_of_the_disk_is_stopped_and_says_so(monkeypatc
     queue.stop_the_large()
     assert state(run) == "running"
     for each in (run, waiting):
-        (each.folder / "samples").write_bytes(b"0" * 3 * quota.MB)
+        (each.folder / "samples").write_bytes(b"0" * 3 * MB)
     queue.stop_the_large()
     assert [state(each) for each in (run, waiting)] == ["stopping", "queued"]
     kill(run)
@@ -652,7 +652,7 @@ def test_what_one_visitor_takes_costs_no_run_of_another(monkeypatch):
         queue.stop(run.id, token)
         (run.folder / "weights").write_bytes(b"0" * size * 1000)
     active = queue.submit(SETTINGS, OWNER)
-    (active.folder / "samples").write_bytes(b"0" * 3 * quota.MB)
+    (active.folder / "samples").write_bytes(b"0" * 3 * MB)
     assert queue.clean_up() == [early.id]
     assert {run.id for run in store.all_runs()} == {small.id, late.id, active.id}
 

@@ -21,6 +21,7 @@ from mmreason.tasks import TASKS
 from mmreason.training.rl.presets import PRESETS, TrainSettings
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.own_tasks import add_host_tasks
+from mmreason.ui.host.settings import MB
 from mmreason.ui.inspect.sources import open_run
 from mmreason.ui.runs import queue
 from mmreason.ui.runs.state import status_of
@@ -156,7 +157,10 @@ def test_a_file_that_is_no_zip_is_refused_and_a_large_one_unread(tmp_path, monke
     assert "must be a zip that can be read" in on_dataset(str(path), "base", OWNER)[0]
     assert "hand it over again" in on_dataset(str(tmp_path / "gone.zip"), "base", OWNER)[0]
     monkeypatch.setenv("MMREASON_MAX_UPLOAD_MB", "1")
-    path.write_bytes(bytes(2**20 + 1))
+    path.write_bytes(bytes(MB))
+    with pytest.raises(MMReasonError, match="must be a zip that can be read"):
+        unpack(path, tmp_path)
+    path.write_bytes(bytes(MB + 1))
     with pytest.raises(MMReasonError, match="at most 1 MB"):
         unpack(path, tmp_path)
 

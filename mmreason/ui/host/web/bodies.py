@@ -15,11 +15,10 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.host.web.held import Held
 
-MB = 1_000_000
 UPLOADS = 8  # files of the largest size that one request may bring
 UPLOAD = "/gradio_api/upload"
 MAX_VALUES = 200_000  # of the JSON of one request; a trace is sent as text, which is one

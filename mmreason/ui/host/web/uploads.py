@@ -12,10 +12,10 @@ from typing import Any
 
 from starlette.requests import HTTPConnection
 
-from mmreason.ui.host.settings import read_settings
+from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.host.temporary import KEPT_SECONDS, arrived, expect, make_room
 from mmreason.ui.host.visitor import address_of
-from mmreason.ui.host.web.bodies import BUSY, MB, TEXT, UPLOAD, UPLOADS, announced, refuse
+from mmreason.ui.host.web.bodies import BUSY, TEXT, UPLOAD, UPLOADS, announced, refuse
 from mmreason.ui.host.web.held import Held
 
 OF_ALL, OF_ONE = 2, 8  # uploads on their way may be a half of the temporary files, those of one address an eighth

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from mmreason.ui.host.settings import name_of
+from mmreason.ui.host.settings import MB, name_of
 from mmreason.ui.host.web import bodies
 from mmreason.ui.host.web.bodies import MAX_VALUES, SIZE, BoundBodies, has_many_values
 from tests.helpers.apart import run_apart
@@ -128,7 +128,7 @@ async def ended(task) -> int | str | None:
     return start and start["status"]
 
 
-LARGE = b" " * (bodies.MB - 1)
+LARGE = b" " * (MB - 1)
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from mmreason.ui.host import temporary
-from mmreason.ui.host.settings import name_of
-from mmreason.ui.host.temporary import MB
+from mmreason.ui.host.settings import MB, name_of
 from mmreason.ui.host.web import uploads
 from mmreason.ui.host.web.uploads import RoomForUploads
 from tests.helpers.apart import run_apart
