@@ -1,7 +1,7 @@
 // Arms as bars on one scale: `value` is {title, metrics: [[key, word], …], arms: [{name, words, lines, note}], remark}.
 // All figures and words come made.
 
-const { arrowStep, drawChart, finder, node, saveMenu } = mm;
+const { arrowStep, drawChart, finder, node, saveMenu, shape } = mm;
 
 /** @typedef {{ share: Record<string, number>, value: Record<string, number>, text: Record<string, string>, who?: string }} Line */
 /** @typedef {{ success: number, low: number, high: number, says: string }} Success */
@@ -123,8 +123,7 @@ function rowsOf() {
 
 /** Beside the choice: what is saved is what is chosen when it is saved. */
 function keepMenu() {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('class', 'mm-chart');
+  const svg = shape('svg', { class: 'mm-chart' });
   find('alone').replaceChildren(svg);
   const saved = {
     get file() {

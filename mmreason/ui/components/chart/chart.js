@@ -1,7 +1,7 @@
 // Figures, drawn again in place: `value` is {charts, note, dimmed} or null.  Each can be saved; one may have a line
 // to drag, which says what the figure holds there.
 
-const { arrowStep, drawChart, finder, node, rowsOf, saveMenu } = mm;
+const { arrowStep, drawChart, finder, node, rowsOf, saveMenu, shape } = mm;
 
 const find = finder(element);
 const root = find('mm-charts');
@@ -14,8 +14,7 @@ let drawn = [];
 function boxOf(chart) {
   const box = node('figure', 'figure');
   const head = node('figcaption', 'head');
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg');
-  svg.setAttribute('class', 'mm-chart');
+  const svg = shape('svg', { class: 'mm-chart' });
   const plot = node('div', 'plot');
   plot.append(svg);
   /** @type {Drawn} */

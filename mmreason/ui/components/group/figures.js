@@ -53,7 +53,7 @@ export function dotPlot(push, onChoose) {
   const shared = sharedDots(dots);
   const places = shared.map(([{ text, image }]) => ({ x: across(text), y: up(image) }));
   svg.append(...shared.flatMap((members, i) => dotOf(members, places, i, onChoose)));
-  return /** @type {SVGSVGElement} */ (svg);
+  return svg;
 }
 
 /**
@@ -202,5 +202,5 @@ export function marksFigure(view, push, assignment, order) {
       );
     });
   });
-  return /** @type {SVGSVGElement} */ (svg);
+  return svg;
 }

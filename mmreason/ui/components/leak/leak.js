@@ -118,7 +118,7 @@ function bars({ title, layers, rows }) {
     ),
   );
   svg.append(...legendOf(kinds, LEFT, HIGH + 34, 120));
-  return /** @type {SVGSVGElement} */ (svg);
+  return svg;
 }
 
 /**
@@ -174,7 +174,7 @@ function lines({ title, layers, rows }) {
   const rule = { x1: along(1), x2: along(1), y1: 34, y2: bottom, stroke: ink('text'), 'stroke-width': 1.5 };
   svg.append(shape('line', rule));
   svg.append(...legendOf(kinds, left, bottom + 10, 112));
-  return /** @type {SVGSVGElement} */ (svg);
+  return svg;
 }
 
 /** @param {Checkpoint} checkpoint */
@@ -226,7 +226,7 @@ function drawCurve(points) {
   const files = saveMenu({
     file: 'pushed-the-wrong-way',
     title: title.textContent,
-    svg: () => /** @type {SVGSVGElement} */ (svg),
+    svg: () => svg,
     rows: () => [
       ['step', 'sign conflict', 'idle push'],
       ...points.map(({ step, sign_conflict: conflict, idle_push: idle }) => [step, conflict, idle ?? null]),

@@ -1,8 +1,7 @@
 // A figure as SVG, from plain data: lines or points with intervals, linear or logarithmic, labelled at their ends.
 
-import { areaOf, clearest, covered, distance, widthIn, within } from './shapes.js';
+import { areaOf, clearest, covered, distance, shape, widthIn, within } from './shapes.js';
 
-const SVG = 'http://www.w3.org/2000/svg';
 const TEXT = 12; // px
 const ROW = 18; // of a legend
 const NARROW = 560; // px; below it lines are named under the figure, and rows above their marks
@@ -21,27 +20,13 @@ function widthOf(text) {
 }
 
 /**
- * @param {string} tag
- * @param {Record<string, string | number>} [attributes]
- * @param {string} [style]
- */
-function shape(tag, attributes = {}, style = '') {
-  const made = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, String(value));
-  if (style) made.setAttribute('style', style);
-  return made;
-}
-
-/**
  * @param {number} x
  * @param {number} y
  * @param {string} text
  * @param {{ anchor?: string, className?: string, style?: string }} [options]
  */
 function words(x, y, text, { anchor = 'start', className = '', style = '' } = {}) {
-  const made = shape('text', { x, y, 'text-anchor': anchor, class: className }, style);
-  made.textContent = text;
-  return made;
+  return shape('text', { x, y, 'text-anchor': anchor, class: className, ...(style && { style }) }, text);
 }
 
 /**
@@ -135,28 +120,28 @@ function markOf(kind, x, y, r, colour) {
   const sides = SIDES[name];
   if (sides) {
     const [across, down] = [sides[0] * r, sides[1] * r];
-    return shape('rect', { x: x - across, y: y - down, width: 2 * across, height: 2 * down }, style);
+    return shape('rect', { x: x - across, y: y - down, width: 2 * across, height: 2 * down, style });
   }
   if (name === 'diamond') {
     const s = 1.3 * r;
-    return shape('path', { d: `M${x} ${y - s}L${x + s} ${y}L${x} ${y + s}L${x - s} ${y}Z` }, style);
+    return shape('path', { d: `M${x} ${y - s}L${x + s} ${y}L${x} ${y + s}L${x - s} ${y}Z`, style });
   }
   if (name === 'triangle' || name === 'wedge') {
     const up = name === 'triangle' ? 1 : -1;
     const [tip, base] = [y - 1.2 * up * r, y + up * r];
-    return shape('path', { d: `M${x} ${tip}L${x + 1.2 * r} ${base}L${x - 1.2 * r} ${base}Z` }, style);
+    return shape('path', { d: `M${x} ${tip}L${x + 1.2 * r} ${base}L${x - 1.2 * r} ${base}Z`, style });
   }
   if (name === 'plus') {
     const [far, near] = [1.3 * r, 0.5 * r];
     const corner = `h${far - near}v${near - far}h${2 * near}v${far - near}h${far - near}v${2 * near}`;
     const d = `M${x - far} ${y - near}${corner}h${near - far}v${far - near}h${-2 * near}v${near - far}h${near - far}Z`;
-    return shape('path', { d }, style);
+    return shape('path', { d, style });
   }
   if (name === 'cross') {
     const d = `M${x - r} ${y - r}L${x + r} ${y + r}M${x - r} ${y + r}L${x + r} ${y - r}`;
-    return shape('path', { d }, `fill:none;stroke:${colour};stroke-width:2.5`);
+    return shape('path', { d, style: `fill:none;stroke:${colour};stroke-width:2.5` });
   }
-  return shape('circle', { cx: x, cy: y, r }, style);
+  return shape('circle', { cx: x, cy: y, r, style });
 }
 
 /** @param {ChartLine} line */
@@ -265,13 +250,16 @@ function brokenInto(text, room) {
  */
 function lineOf(line, across, x, y) {
   const colour = colourOf(line);
-  const group = shape('g', { class: 'line', 'data-name': line.name }, line.faint ? 'opacity:0.45' : '');
+  const group = shape('g', { class: 'line', 'data-name': line.name, ...(line.faint && { style: 'opacity:0.45' }) });
   const weight = line.weight ?? 2;
   if (weight && line.points.length > 1) {
     const d = line.points.map(([a, b], i) => `${i ? 'L' : 'M'}${x(a).toFixed(2)} ${y(b).toFixed(2)}`).join('');
     const dash = DASHES[line.dash ?? 'solid'];
     group.append(
-      shape('path', { d }, `fill:none;stroke:${colour};stroke-width:${weight};stroke-dasharray:${dash || 'none'}`),
+      shape('path', {
+        d,
+        style: `fill:none;stroke:${colour};stroke-width:${weight};stroke-dasharray:${dash || 'none'}`,
+      }),
     );
   }
   for (const [a, b, low, high, says] of line.points) {
@@ -279,13 +267,12 @@ function lineOf(line, across, x, y) {
     if (low !== null && high !== null && low !== undefined && high !== undefined) {
       const [from, to] = across ? [x(low), x(high)] : [y(low), y(high)];
       const place = across ? { x1: from, x2: to, y1: y(b), y2: y(b) } : { x1: x(a), x2: x(a), y1: from, y2: to };
-      point.append(shape('line', place, `stroke:${colour};stroke-width:${across ? 3 : 1.25}`));
+      point.append(shape('line', { ...place, style: `stroke:${colour};stroke-width:${across ? 3 : 1.25}` }));
     }
     if (line.mark) point.append(markOf(line.mark, x(a), y(b), line.size ?? 4, colour));
     if (says) {
-      const title = shape('title');
-      title.textContent = says;
-      point.append(shape('circle', { cx: x(a), cy: y(b), r: 9 }, 'fill:transparent;stroke:none'), title);
+      const around = shape('circle', { cx: x(a), cy: y(b), r: 9, style: 'fill:transparent;stroke:none' });
+      point.append(around, shape('title', {}, says));
     }
     if (point.childNodes.length) group.append(point);
   }
@@ -373,11 +360,10 @@ function endNames(lines, x, y, top, bottom, right) {
   return lines.flatMap((line, i) => {
     const [from, colour] = [x(ends[i][0]) + 7, colourOf(line)];
     const far = right - from > 24 || Math.abs(places[i] - y(ends[i][1])) > 6;
-    const lead = shape(
-      'path',
-      { d: `M${from} ${y(ends[i][1])}L${right + 6} ${places[i]}` },
-      `fill:none;stroke:${colour};stroke-width:0.75;stroke-dasharray:2 3`,
-    );
+    const lead = shape('path', {
+      d: `M${from} ${y(ends[i][1])}L${right + 6} ${places[i]}`,
+      style: `fill:none;stroke:${colour};stroke-width:0.75;stroke-dasharray:2 3`,
+    });
     const name = words(right + 10, places[i] + 4, line.name, { className: 'name', style: `fill:${colour}` });
     return far ? [lead, name] : [name];
   });
@@ -414,8 +400,8 @@ function keyOf(line, at, y) {
   const colour = colourOf(line);
   const dash = DASHES[line.dash ?? 'solid'] || 'none';
   if (line.weight !== 0) {
-    const stroke = `stroke:${colour};stroke-width:2;stroke-dasharray:${dash}`;
-    group.append(shape('line', { x1: at, x2: at + 28, y1: y + 6, y2: y + 6 }, stroke));
+    const style = `stroke:${colour};stroke-width:2;stroke-dasharray:${dash}`;
+    group.append(shape('line', { x1: at, x2: at + 28, y1: y + 6, y2: y + 6, style }));
   }
   if (line.mark) group.append(markOf(line.mark, at + 14, y + 6, 4, colour));
   group.append(words(at + 34, y + 10, line.name));

@@ -1,7 +1,8 @@
 // Shapes of a figure, and the page's colours in it.
 
 /**
- * @param {string} name
+ * @template {keyof SVGElementTagNameMap} Name
+ * @param {Name} name
  * @param {Record<string, string | number>} [attributes]
  * @param {string | number | null} [text]
  */

@@ -50,7 +50,7 @@ export function stripFigure({ width, height }, figures) {
     const name = (figure.querySelector('figcaption') ?? figure).textContent;
     svg.append(frame, shape('text', { x, y: high + 17, 'font-size': 13, fill: ink('text') }, name));
   });
-  return /** @type {SVGSVGElement} */ (svg);
+  return svg;
 }
 
 /**
