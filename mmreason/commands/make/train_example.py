@@ -23,7 +23,7 @@ from mmreason.commands._options.threads import add_threads
 from mmreason.disk import write_whole
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import BOTH, PRESETS
-from mmreason.training.run.rundir import STEP_FILE, saved_step
+from mmreason.training.run.rundir import METRICS_FILE, STEP_FILE, saved_step
 from mmreason.training.run.traces import held_out, held_out_traces, write_held_out
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def keep(folders: Mapping[str, Path], run: Run) -> None:
     shutil.rmtree(run.folder, ignore_errors=True)
     for arm, folder in folders.items():
         to = run.arm_folder(arm)
-        for name in ("metrics.jsonl", f"state/{STEP_FILE}"):
+        for name in (METRICS_FILE, f"state/{STEP_FILE}"):
             write_whole(to / name, (folder / name).read_bytes())
         kept = held_out(folder)
         for step in (min(kept), max(kept)):

@@ -34,7 +34,7 @@ from mmreason.training.rl.loss import POOLED
 from mmreason.training.rl.turns import Turns, in_turn
 from mmreason.training.run.remaining import Plan
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
-from mmreason.training.run.rundir import STEP_FILE, RunDirectory
+from mmreason.training.run.rundir import STATE_FILE, STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
@@ -301,7 +301,7 @@ class Trainer:
                 check_resumable(self.run, self.config, self.origin, 0, RESUME_WITH_OTHER)
             return None
         with self.run.loading():
-            state = torch.load(self.run.path / "state" / "state.pt", weights_only=True, map_location="cpu")
+            state = torch.load(self.run.path / "state" / STATE_FILE, weights_only=True, map_location="cpu")
             self.step, self.skipped = state["step"], state["skipped"]
         if self.accelerator.is_main_process:
             check_resumable(self.run, self.config, self.origin, self.step, RESUME_WITH_OTHER)
@@ -316,7 +316,7 @@ class Trainer:
 
 def _write_state(folder: Path, state: dict[str, Any]) -> None:
     """The state, and its step for those who cannot read the rest."""
-    torch.save(state, folder / "state.pt")
+    torch.save(state, folder / STATE_FILE)
     write_json(folder / STEP_FILE, {"step": state["step"]})
 
 

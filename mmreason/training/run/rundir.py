@@ -29,10 +29,12 @@ STEP_FILE = "step.json"  # in the state: the step that it holds
 LOCK_FILE = ".lock"  # locked, not merely there, while a process trains: the end of the process frees it
 LOCK_SECONDS = 1.0  # that a second process waits, for the first may be about to end
 CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"  # a line for every step
+STATE_FILE = "state.pt"  # in the state: what training goes on from
 LITTLE = 64.0  # MiB: with less, a failed write is for want of room
 
 # Everything that a run writes, by its path in the run directory.
-_NAMES = ("metrics.jsonl", "points.json", SAMPLES, HELD_OUT, "checkpoint", "state", "vqvae", CONFIG_FILE)
+_NAMES = (METRICS_FILE, "points.json", SAMPLES, HELD_OUT, "checkpoint", "state", "vqvae", CONFIG_FILE)
 _WRITTEN = re.compile(
     r"config\.json|metrics\.jsonl|points\.json|stop|\.[0-9a-f]{16}\.tmp"
     rf"|{SAMPLES}/{SAMPLE_FILE}|{HELD_OUT}/{HELD_OUT_FILE}"
@@ -174,14 +176,14 @@ class RunDirectory:
     def read_config(self) -> dict[str, Any]:
         """The settings of an earlier run here; empty where there was none."""
         try:
-            found = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
+            found = json.loads((self.path / CONFIG_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Append one line to ``metrics.jsonl``."""
-        append_line(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False))
+        append_line(self.path / METRICS_FILE, json.dumps(finite(row), allow_nan=False))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The rows of ``metrics.jsonl``; a torn last line is left out."""
@@ -190,7 +192,7 @@ class RunDirectory:
     def rewind_metrics(self, step: int) -> None:
         """Drop the rows after ``step``, which a resumed run will write again."""
         kept = [json.dumps(row) + "\n" for row in self.read_metrics() if row["step"] <= step]
-        write_whole(self.path / "metrics.jsonl", "".join(kept).encode())
+        write_whole(self.path / METRICS_FILE, "".join(kept).encode())
 
     def write_folder(self, name: str, fill: Callable[[Path], None]) -> None:
         """Replace folder ``name`` by what ``fill`` writes into an empty one: all of it or nothing."""
@@ -257,7 +259,7 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
     That is a torn last line, and whatever else came into the file.
     """
-    path = folder / "metrics.jsonl"
+    path = folder / METRICS_FILE
     rows = []
     for line in path.read_bytes().splitlines() if os.path.isfile(path) else []:
         try:

@@ -22,7 +22,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.tasks import TASKS
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
-from mmreason.training.run.rundir import STEP_FILE, RunDirectory
+from mmreason.training.run.rundir import STATE_FILE, STEP_FILE, RunDirectory
 from mmreason.training.run.signals import interrupts
 from mmreason.training.supervised.config import LessonsConfig, SupervisedConfig
 from mmreason.training.validation import held_out, solve_problems, success_by_task
@@ -155,7 +155,7 @@ def _averaged(window: Sequence[Mapping[str, float]], step: int) -> dict[str, Any
 
 def _write_state(folder: Path, state: State, row: dict[str, Any] | None) -> None:
     """The state, its step for those who cannot read the rest, and the ``row`` of metrics that is still to follow."""
-    torch.save(state.state_dict(), folder / "state.pt")
+    torch.save(state.state_dict(), folder / STATE_FILE)
     write_json(folder / STEP_FILE, {"step": state.step, "row": row})
 
 
@@ -178,7 +178,7 @@ def _resume(
             check_resumable(run, config, more, 0, may_differ)
         return None
     with run.loading():
-        saved = torch.load(run.path / "state" / "state.pt", map_location="cpu", weights_only=True)
+        saved = torch.load(run.path / "state" / STATE_FILE, map_location="cpu", weights_only=True)
         done = int(saved["step"])
     check_resumable(run, config, more, done, may_differ)
     with run.loading():

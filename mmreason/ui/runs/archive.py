@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mmreason.errors import TraceError
+from mmreason.training.run.rundir import CONFIG_FILE, METRICS_FILE
 from mmreason.training.run.traces import sampled_group, samples
 from mmreason.ui.host.files import kept_file
 from mmreason.ui.host.settings import MB, read_settings
@@ -49,7 +50,7 @@ def write_archive(run_id: Any, token: Any) -> str | None:
     files, sampled = {}, []
     for arm in status.checkpoints:
         folder = run.arm_folder(arm)
-        paths = [*sorted((folder / "checkpoint").rglob("*")), folder / "config.json", folder / "metrics.jsonl"]
+        paths = [*sorted((folder / "checkpoint").rglob("*")), folder / CONFIG_FILE, folder / METRICS_FILE]
         files |= {f"{arm}/{path.relative_to(folder).as_posix()}": path for path in paths if path.is_file()}
         sampled += [path for group in samples(folder).values() for path in group]
     seen = [*files.items(), *((path.name, path) for path in sampled)]
@@ -108,7 +109,7 @@ def _card(status: Status, sampled: Sampled, most: int) -> str:
         parts += [
             f"`{arm}/checkpoint`: the checkpoint after step {status.saved[arm]}, which every command takes: "
             f"`python -m mmreason evaluate --checkpoint {arm}/checkpoint`.",
-            f"`{arm}/metrics.jsonl`: a line of metrics for every step, and `{arm}/config.json`: all settings.",
+            f"`{arm}/{METRICS_FILE}`: a line of metrics for every step, and `{arm}/{CONFIG_FILE}`: all settings.",
         ]
     return CARD_TEXT.format(
         id=run.id,

@@ -13,7 +13,7 @@ import psutil
 
 from mmreason.disk import one_line
 from mmreason.training.run.remaining import Left, last_step, left_of
-from mmreason.training.run.rundir import read_metrics, saved_step
+from mmreason.training.run.rundir import METRICS_FILE, read_metrics, saved_step
 from mmreason.ui.host import checkpoints
 from mmreason.ui.runs.store import Run, all_runs
 
@@ -124,7 +124,7 @@ def _standing(run: Run) -> Status:
 
 def _told(folder: Path) -> float:
     try:
-        return (folder / "metrics.jsonl").stat().st_mtime
+        return (folder / METRICS_FILE).stat().st_mtime
     except OSError:
         return 0.0
 
@@ -159,7 +159,7 @@ def birth(process: psutil.Process) -> float:
 
 def rows_of(folder: Path) -> Rows:
     """The metrics of a run directory, read again when they have changed."""
-    path = folder / "metrics.jsonl"
+    path = folder / METRICS_FILE
     try:
         there = path.stat()
     except OSError:
