@@ -74,7 +74,6 @@ def _is_number(text: str) -> bool:
 
 def tasks_of(vocabulary: Vocabulary | AnyTask, tasks: Sequence[str] | None) -> list[str]:
     """``tasks``, or those that a checkpoint knows; raises ConfigError where none of them is here."""
-    from mmreason.errors import ConfigError
     from mmreason.tasks import TASKS
 
     chosen = list(dict.fromkeys(tasks or vocabulary.known(TASKS)))

@@ -8,7 +8,6 @@ counted are the whole state.
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import nullcontext
@@ -19,7 +18,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from mmreason.disk import write_json
+from mmreason.disk import finite, write_json
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace, mean_rewards
@@ -208,7 +207,7 @@ class Trainer:
         return bool(cast(torch.Tensor, self.accelerator.reduce(vote, "sum")).item())
 
     def _log(self, row: dict[str, Any], on_row: OnRow | None) -> dict[str, Any]:
-        row = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+        row = finite(row)
         if self.accelerator.is_main_process:
             with self.run.writing():
                 self.run.append_metrics(row)

@@ -168,7 +168,7 @@ def rows_of(folder: Path) -> Rows:
     with _READING:
         known = _READ.get(folder)
     if known is None or known[0] != stamp:
-        known = stamp, tuple(row for row in read_metrics(folder) if isinstance(row, dict))
+        known = stamp, tuple(read_metrics(folder))
     with _READING:
         _READ.pop(folder, None)
         _READ[folder] = known
