@@ -1,7 +1,6 @@
 """Jigsaw: laws of the task first, then examples."""
 
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -159,14 +158,6 @@ def test_useful_swaps_save_a_turn_and_the_canvas_given_is_left_alone():
         assert np.array_equal(canvas_HW, before)
 
 
-def test_generated_specs_are_normal_and_pure_functions_of_the_generator():
-    for difficulty in DIFFICULTIES:
-        spec = TASK.generate(difficulty, np.random.default_rng(4))
-        assert spec == TASK.generate(difficulty, np.random.default_rng(4))
-        assert TASK.parse(json.loads(json.dumps(spec))) == spec and next(iter(spec)) == "task"
-        assert np.array_equal(TASK.canvas(spec), TASK.canvas(spec)) and TASK.canvas(spec).dtype == np.int16
-
-
 def test_all_sixteen_pictures_occur_and_each_tells_its_tiles_apart():
     seen = {picture_index(seed) for seed in range(400)}
     assert seen == set(range(16)) and len({picture.tobytes() for picture in PICTURES}) == 16
@@ -187,12 +178,9 @@ def test_hints_name_the_home_of_what_lies_there():
             assert np.array_equal(canvas_HW[box.mask()], picture_HW[home.mask()])
 
 
-def test_drawings_are_distinct_and_darken_with_the_ramp():
+def test_drawings_darken_with_the_ramp():
     drawings = np.stack([np.asarray(TASK.draw_cell(name), float) for name in TASK.cells])
     assert drawings.shape == (128, 16, 16, 3)
-    flat = drawings.reshape(128, -1)
-    distance = np.sqrt(((flat[:, None] - flat[None]) ** 2).mean(-1))
-    assert distance[~np.eye(128, dtype=bool)].min() >= 8
     lightness = drawings @ [0.2126, 0.7152, 0.0722]
     lightness = lightness.mean((1, 2)).reshape(2, 8, 8)
     assert (np.diff(lightness, axis=1) > 0).all() and (np.diff(lightness, axis=2) > 0).all()

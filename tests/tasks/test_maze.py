@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import deque
 
 import numpy as np
 import pytest
@@ -225,19 +225,12 @@ def test_a_trail_that_jumps_from_one_shortest_path_to_another_is_no_finished_puz
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
-def test_turns_are_uniform_over_the_range_and_walls_and_decoys_as_configured(difficulty):
-    low, high = MAZE.turns[difficulty]
-    made = specs(difficulty, 900, seed=4)
-    counts = Counter(MAZE.turns_needed(spec) for spec in made)
-    assert set(counts) == set(range(low, high + 1))
-    expected = 900 / (high - low + 1)
-    assert all(abs(count - expected) < 4.5 * expected**0.5 for count in counts.values())
-    for spec in made[:50]:
+def test_walls_and_decoys_are_as_configured_and_specs_stay_themselves_in_a_file(difficulty):
+    for spec in specs(difficulty, 50, seed=4):
         text = "".join(spec["rows"])
         assert text.count("#") == {"easy": 13, "medium": 16, "hard": 19}[difficulty]
         assert text.count("D") in {"easy": (1,), "medium": (1, 2), "hard": (2,)}[difficulty]
         assert MAZE.parse(json.loads(json.dumps(spec))) == spec
-    assert specs(difficulty, 5, seed=9) == specs(difficulty, 5, seed=9)
 
 
 def test_hints_name_the_canonical_leg_from_every_free_cell_with_a_path():

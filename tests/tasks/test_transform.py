@@ -179,10 +179,8 @@ def test_a_pattern_that_cannot_be_read_has_no_true_thought_and_no_edit():
         assert not TASK.check_answer(spec, canvas_HW, ["0", "red"]).right
 
 
-def test_generated_specs_are_normal_pure_and_changed_by_each_operation():
+def test_generated_specs_stay_themselves_in_a_file_and_are_changed_by_each_operation():
     for difficulty in DIFFICULTIES:
-        spec = TASK.generate(difficulty, np.random.default_rng(4))
-        assert spec == TASK.generate(difficulty, np.random.default_rng(4))
         rng = np.random.default_rng(5)
         for _ in range(50):
             spec = TASK.generate(difficulty, rng)
@@ -200,12 +198,7 @@ def test_hints_are_the_pattern_after_the_first_operation():
         assert (hints_HW[~PATTERN_BOX.mask()] == NO_HINT).all()
 
 
-def test_drawings_are_distinct_and_all_are_used():
-    drawings = np.stack([np.asarray(TASK.draw_cell(name), float) for name in TASK.cells])
-    assert drawings.shape == (len(TASK.cells), 16, 16, 3)
-    flat = drawings.reshape(len(drawings), -1)
-    distance = np.sqrt(((flat[:, None] - flat[None]) ** 2).mean(-1))
-    assert distance[~np.eye(len(flat), dtype=bool)].min() >= 12
+def test_all_drawings_are_used():
     used = {cell for spec in some_specs(40) for cell in TASK.canvas(spec).ravel().tolist()}
     assert used == set(range(len(TASK.cells)))
 
