@@ -18,7 +18,7 @@ from mmreason.records import (
 from mmreason.tasks.jigsaw import PICTURES, TILE_BOXES, TILES, Jigsaw, picture_index
 from mmreason.tasks.laws import boxes_of, is_solved_by_its_demonstration
 from mmreason.tasks.task import FOREIGN
-from tests.helpers.parsing import parsed
+from tests.helpers.parsing import json_values, parsed
 
 TASK = Jigsaw()
 CELL_WORDS = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]
@@ -241,12 +241,7 @@ def test_missing_fields_are_refused_and_a_missing_task_is_not():
             TASK.parse({name: value for name, value in GOOD.items() if name != key})
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(TILES)
-JSON = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=12,
-)
+JSON = json_values(*TILES)
 
 
 @settings(max_examples=150, deadline=None)

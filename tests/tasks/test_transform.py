@@ -19,7 +19,7 @@ from mmreason.records import (
 from mmreason.tasks.laws import boxes_of, is_solved_by_its_demonstration, split_thought
 from mmreason.tasks.task import FOREIGN, NO_HINT
 from mmreason.tasks.transform import COLOURS, OPERATIONS, PATTERN, PATTERN_BOX, Transform
-from tests.helpers.parsing import parsed
+from tests.helpers.parsing import json_values, parsed
 
 TASK = Transform()
 CELL_WORDS = [cell_word(row, column) for row in range(1, GRID + 1) for column in range(1, GRID + 1)]
@@ -244,12 +244,7 @@ def test_both_spellings_of_recolour_are_read_and_missing_fields_refused():
             TASK.parse({name: value for name, value in GOOD.items() if name != key})
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(OPERATIONS)
-JSON = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=12,
-)
+JSON = json_values(*OPERATIONS)
 NEARLY = st.fixed_dictionaries(
     {"pattern": JSON | st.just(GOOD["pattern"]), "operations": JSON | st.just(["recolor"])},
     optional={"task": JSON},

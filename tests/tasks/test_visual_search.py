@@ -12,7 +12,7 @@ from mmreason.records import DIFFICULTIES, FULL_BOX, GRID, Box, cell_word, regio
 from mmreason.tasks.laws import boxes_of, split_thought
 from mmreason.tasks.task import FOREIGN
 from mmreason.tasks.visual_search import CELL_ID, CELLS, CROWD, KINDS, MAX_CLUES, VisualSearch
-from tests.helpers.parsing import parsed
+from tests.helpers.parsing import json_values, parsed
 
 TASK = VisualSearch()
 EXAMPLE = TASK.parse(dict(TASK.example))
@@ -176,8 +176,7 @@ def test_a_bad_file_is_refused_with_one_sentence_that_names_what_is_wrong(change
     assert says in str(error.value) and "\n" not in str(error.value) and len(str(error.value)) < 200
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(KINDS)
-JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4), max_leaves=12)
+JSON = json_values(*KINDS)
 
 
 @settings(max_examples=150, deadline=None)
