@@ -30,15 +30,15 @@ from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.tasks import FIRST_TASKS, TASKS, atlas, make_problem
 from mmreason.training import hardware
 from mmreason.training.run.rundir import RunDirectory
+from mmreason.training.supervised import loss as loss_module
 from mmreason.training.supervised import pretrain as module
 from mmreason.training.supervised import vqvae as vqvae_module
 from mmreason.training.supervised.config import CorpusConfig, PretrainConfig
 from mmreason.training.supervised.corpus import AS_LONG_AS_IT_IS, FEW_SHAPES, NO_TARGET, DemonstrationBatches
+from mmreason.training.supervised.loss import SupervisedLoss, own_decoding
 from mmreason.training.supervised.pretrain import (
     PretrainState,
-    SupervisedLoss,
     build_policy,
-    own_decoding,
     pretrain,
     pretrain_steps,
 )
@@ -423,7 +423,7 @@ def test_the_last_part_of_a_run_learns_from_the_average(monkeypatch):
         teachers.append(model)
         return target_BL
 
-    monkeypatch.setattr(module, "own_decoding", noted)
+    monkeypatch.setattr(loss_module, "own_decoding", noted)
     state = PretrainState(random_policy(), replace(CONFIG, steps=4, own_share=0.5))
     taught = []
     for _ in pretrain_steps(state, encoder()):
