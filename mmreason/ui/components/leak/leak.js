@@ -56,12 +56,29 @@ function barsOf(checkpoint) {
   return box;
 }
 
-/** @param {Checkpoint} checkpoint */
-function bars({ title, layers, rows }) {
-  const names = ['all layers', ...layers];
+/**
+ * The layers that are named, the rows that are drawn, and where their values end.
+ * @param {string[]} layers
+ * @param {Checkpoint['rows']} rows
+ */
+function axesOf(layers, rows) {
   const kinds = rows.filter(({ kind }) => kind !== 'all');
   const values = kinds.flatMap(({ cells }) => cells.map(([leak]) => leak ?? 0));
-  const top = Math.max(1.25, ...values) * 1.08;
+  return { names: ['all layers', ...layers], kinds, top: Math.max(1.25, ...values) * 1.08 };
+}
+
+/**
+ * What was measured at a layer.
+ * @param {Checkpoint['rows'][number]['cells'][number]} cell
+ */
+function saysOf([leak, cosine]) {
+  const apart = cosine === null ? '' : `, cosine ${cosine.toFixed(2)}`;
+  return `leak / signal ${leak?.toFixed(2) ?? '–'}${apart}`;
+}
+
+/** @param {Checkpoint} checkpoint */
+function bars({ title, layers, rows }) {
+  const { names, kinds, top } = axesOf(layers, rows);
   const end = LEFT + EACH * names.length;
   const width = end + 124;
   const up = (/** @type {number} */ value) => HIGH + 8 - (HIGH * value) / top;
@@ -78,7 +95,7 @@ function bars({ title, layers, rows }) {
   names.forEach((name, i) => {
     const x = LEFT + EACH * i + 10;
     kinds.forEach(({ kind, name: on, cells }, side) => {
-      const [leak, cosine] = cells[i];
+      const [leak] = cells[i];
       const colour = kind === 'text' ? 'words-solid' : 'picture-solid';
       const place = x + side * 22;
       if (leak === null) {
@@ -94,8 +111,7 @@ function bars({ title, layers, rows }) {
         height: Math.max(1, up(0) - up(leak)),
         fill: ink(colour),
       });
-      const apart = cosine === null ? '' : `, cosine ${cosine.toFixed(2)}`;
-      bar.append(shape('title', {}, `${name}, ${on}: leak / signal ${leak.toFixed(2)}${apart}`));
+      bar.append(shape('title', {}, `${name}, ${on}: ${saysOf(cells[i])}`));
       svg.append(
         bar,
         shape(
@@ -144,10 +160,7 @@ function legendOf(kinds, left, y, apart) {
  * @param {Checkpoint} checkpoint
  */
 function lines({ title, layers, rows }) {
-  const names = ['all layers', ...layers];
-  const kinds = rows.filter(({ kind }) => kind !== 'all');
-  const values = kinds.flatMap(({ cells }) => cells.map(([leak]) => leak ?? 0));
-  const top = Math.max(1.25, ...values) * 1.08;
+  const { names, kinds, top } = axesOf(layers, rows);
   const [wide, left, right, row, head] = [360, 76, 328, 30, 40];
   const along = (/** @type {number} */ value) => left + ((right - left) * value) / top;
   const bottom = head + row * names.length;
@@ -162,12 +175,11 @@ function lines({ title, layers, rows }) {
     const y = head + row * i;
     svg.append(shape('text', { x: 0, y: y + 16, ...says }, name));
     kinds.forEach(({ kind, name: on, cells }, side) => {
-      const [leak, cosine] = cells[i];
+      const [leak] = cells[i];
       const at = y + side * 12;
-      const apart = cosine === null ? '' : `, cosine ${cosine.toFixed(2)}`;
       const fill = ink(kind === 'text' ? 'words-solid' : 'picture-solid');
       const bar = shape('rect', { x: left, y: at, width: Math.max(1, along(leak ?? 0) - left), height: 11, fill });
-      bar.append(shape('title', {}, `${name}, ${on}: leak / signal ${leak?.toFixed(2) ?? '–'}${apart}`));
+      bar.append(shape('title', {}, `${name}, ${on}: ${saysOf(cells[i])}`));
       svg.append(bar, shape('text', { x: along(leak ?? 0) + 4, y: at + 10, ...says }, leak?.toFixed(1) ?? '–'));
     });
   });
@@ -199,10 +211,10 @@ function rowOf(row) {
   const title = node('th', row.kind, row.name);
   title.scope = 'row';
   line.append(title);
-  for (const [leak, cosine] of row.cells) {
+  for (const each of row.cells) {
+    const [leak] = each;
     const cell = node('td', leak !== null && leak >= 1 ? 'above' : '', leak === null ? '–' : leak.toFixed(2));
-    const apart = cosine === null ? '' : `, cosine ${cosine.toFixed(2)}`;
-    cell.title = leak === null ? 'no signal' : `leak / signal ${leak.toFixed(2)}${apart}`;
+    cell.title = leak === null ? 'no signal' : saysOf(each);
     line.append(cell);
   }
   return line;

@@ -1,7 +1,7 @@
 // What happens at a position of a player, in a sentence for who sees this for the first time.  Strings only.
 
 import { modality } from '../shared/frames.js';
-import { counted, GRID, outcomeWords } from '../shared/words.js';
+import { costClause, counted, GRID, outcomeWords } from '../shared/words.js';
 
 const CELLS = GRID * GRID;
 
@@ -43,10 +43,6 @@ function judged(segment) {
 function ending(value) {
   const { cost, segments, right, success } = value;
   const edits = segments.filter((segment) => modality(segment) === 'image').length;
-  const share =
-    cost && cost.full_redraw_tokens > cost.tokens_forwarded
-      ? `, with ${Math.round((100 * cost.tokens_forwarded) / cost.full_redraw_tokens)} % of the tokens of full redraws`
-      : '';
   const apart = !success && (right?.picture || right?.answer) ? ';' : ' in';
-  return `${outcomeWords(value)}${apart} ${counted(edits, 'edit')}${share}. RL (tab Train) rewards words and pictures apart.`;
+  return `${outcomeWords(value)}${apart} ${counted(edits, 'edit')}${costClause(cost)}. RL (tab Train) rewards words and pictures apart.`;
 }

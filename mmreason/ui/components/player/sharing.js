@@ -1,7 +1,7 @@
 // What a visitor passes on of a run: a few lines, and the Python that solves it again.  Strings only.
 
 import { modality } from '../shared/frames.js';
-import { counted, outcomeWords, problemName } from '../shared/words.js';
+import { costClause, counted, outcomeWords, problemName } from '../shared/words.js';
 
 /**
  * One sign a turn: right if all that is judged of the turn is.
@@ -27,14 +27,10 @@ export function turnMarks(segments) {
 export function shareText(value, link) {
   const { cost, problem, segments, state } = value;
   const edits = segments.filter((segment) => modality(segment) === 'image').length;
-  const share =
-    cost && cost.full_redraw_tokens > cost.tokens_forwarded
-      ? `, with ${Math.round((100 * cost.tokens_forwarded) / cost.full_redraw_tokens)} % of the tokens of full redraws`
-      : '';
   const end = state === 'stopped' ? 'stopped' : outcomeWords(value).toLowerCase();
   const lines = [
     `mmreason thinks in words and redraws only what changes: ${problemName(problem, 'own')}, ${end}`,
-    `${turnMarks(segments)} ${counted(edits, 'edit')}${share}`,
+    `${turnMarks(segments)} ${counted(edits, 'edit')}${costClause(cost)}`,
   ];
   return [...lines, link].filter(Boolean).join('\n');
 }

@@ -174,6 +174,16 @@ export function outcomeWords({ success, right, segments }) {
 }
 
 /**
+ * What a run took of what full redraws would have; nothing where that is not less.
+ * @param {PlayerValue['cost']} cost
+ */
+export function costClause(cost) {
+  return cost && cost.full_redraw_tokens > cost.tokens_forwarded
+    ? `, with ${Math.round((100 * cost.tokens_forwarded) / cost.full_redraw_tokens)} % of the tokens of full redraws`
+    : '';
+}
+
+/**
  * How a run ended: sign, tone, sentence.
  * @param {Ended & { state: string }} value
  * @returns {[string, Tone, string]}
