@@ -5,18 +5,15 @@ from __future__ import annotations
 import re
 
 from mmreason.errors import ConfigError
-from mmreason.records import EDIT, Box, marked_words, parse_cell
+from mmreason.records import Box, marked_words, parse_boxes, parse_cell
 
 _BOX = re.compile(r"(r[1-9]\d{0,4}c[1-9]\d{0,4})(?:[: ](r[1-9]\d{0,4}c[1-9]\d{0,4}))?", re.ASCII)
 
 
 def boxes_in(thought: str, cells: tuple[int, int]) -> list[Box]:
     """The boxes of cells that ``thought`` names after ``<edit>``; none where one is no pair of cells of the grid."""
-    words = marked_words(thought)
-    corners = [parse_cell(word, cells) for word in words[words.index(EDIT) + 1 :]] if EDIT in words else []
-    if len(corners) % 2 or None in corners:
-        return []
-    return [Box.between(a, b) for a, b in zip(corners[::2], corners[1::2], strict=True) if a and b]
+    found = parse_boxes(marked_words(thought), cells)
+    return [] if isinstance(found, str) else found
 
 
 def boxes_of(text: str, cells: tuple[int, int]) -> list[Box]:
