@@ -82,10 +82,15 @@ class Box:
     def words(self) -> str:
         return f"{cell_word(self.top, self.left)} {cell_word(self.bottom, self.right)}"
 
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns, as an array's index."""
+        return slice(self.top - 1, self.bottom), slice(self.left - 1, self.right)
+
     def mask(self, grid: tuple[int, int] = (GRID, GRID)) -> np.ndarray:
         """Boolean (H, W): True inside the box."""
         mask_HW = np.zeros(grid, dtype=bool)
-        mask_HW[self.top - 1 : self.bottom, self.left - 1 : self.right] = True
+        mask_HW[self.slices] = True
         return mask_HW
 
 

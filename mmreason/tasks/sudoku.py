@@ -204,10 +204,7 @@ def _name(place: int) -> str:
 def _draw(canvas_HW: np.ndarray, place: int, kind: int) -> None:
     """Put the four quarters of ``kind`` (an index of ``_KINDS``) on the canvas, in place."""
     first, box = (_SHADE[place] * len(_KINDS) + kind) * 4, _box(place)
-    canvas_HW[box.top - 1 : box.bottom, box.left - 1 : box.right] = (
-        (first, first + 1),
-        (first + 2, first + 3),
-    )
+    canvas_HW[box.slices] = ((first, first + 1), (first + 2, first + 3))
 
 
 def _read(canvas_HW: np.ndarray) -> list[int]:
@@ -350,9 +347,7 @@ class Sudoku(Task):
         hints_HW = np.full((GRID, GRID), NO_HINT, dtype=np.int16)
         for place, digit in enumerate(_solution(grid)):
             if grid[place] == 0:
-                box = _box(place)
-                label = digit - 1
-                hints_HW[box.top - 1 : box.bottom, box.left - 1 : box.right] = label
+                hints_HW[_box(place).slices] = digit - 1
         return hints_HW
 
     def check_thought(
@@ -406,8 +401,7 @@ class Sudoku(Task):
         grid, full = _read(canvas_HW), _solution(_digits(spec))
         edits = []
         for place in _PLACES:
-            box = _box(place)
-            inside = region_HW[box.top - 1 : box.bottom, box.left - 1 : box.right].all()
+            inside = region_HW[_box(place).slices].all()
             if inside and grid[place] == 0 and _reasons(grid, place, full[place]):
                 edits.append(canvas_HW.copy())
                 _draw(edits[-1], place, SIDE + full[place])

@@ -33,7 +33,7 @@ TRIES = 200  # draws of one problem before giving up
 
 SIDE = 3  # pattern cells along one side
 PATTERN_BOX = Box(2, 3, 4, 5)
-PATTERN = np.s_[PATTERN_BOX.top - 1 : PATTERN_BOX.bottom, PATTERN_BOX.left - 1 : PATTERN_BOX.right]
+PATTERN = PATTERN_BOX.slices
 OPERATION_ROW, FIRST_COLUMN = 6, 1  # of the first operation, counted from 0 as arrays are
 COLOURS = ("red", "blue", "yellow")  # of the pattern values 1, 2 and 3
 

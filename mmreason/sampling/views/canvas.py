@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmreason.codecs.codec import Codec, spread
+from mmreason.codecs.codec import Codec
 from mmreason.codecs.crop import cropped
 from mmreason.errors import ConfigError
-from mmreason.records import GRID, Box, Problem
+from mmreason.records import GRID, Box, Problem, region_mask
 from mmreason.sampling.views.config import OWN_PIXELS, PUZZLE_PIXELS
 from mmreason.tasks import TASKS
 
@@ -37,10 +37,7 @@ class Canvas:
 
     def codes_of(self, boxes: list[Box]) -> np.ndarray:
         """Flat indices of the codes inside boxes of cells."""
-        region_RC = np.zeros(self.cells, dtype=bool)
-        for box in boxes:
-            region_RC[box.top - 1 : box.bottom, box.left - 1 : box.right] = True
-        return np.flatnonzero(self.spread(region_RC))
+        return np.flatnonzero(self.spread(region_mask(boxes, self.cells)))
 
     def spread(self, region_RC: np.ndarray) -> np.ndarray:
         """Boolean (H, W): the codes of a region of cells."""
@@ -133,13 +130,6 @@ def codes_under(mask: np.ndarray, step: int) -> np.ndarray:
     share_HW = mask.reshape(height // step, step, width // step, step).mean(axis=(1, 3))
     most_HW = share_HW > 0.5
     return most_HW if most_HW.any() else share_HW > 0
-
-
-def pixels_of(cells: tuple[int, ...], grid: tuple[int, int], step: int) -> np.ndarray:
-    """Boolean (height, width): the pixels of flat indices of codes."""
-    region = np.zeros(grid[0] * grid[1], dtype=bool)
-    region[list(cells)] = True
-    return spread(region.reshape(grid), step)
 
 
 def _enlarged(picture: np.ndarray, cells: tuple[int, int], pixels: int, step: int) -> np.ndarray:

@@ -20,15 +20,16 @@ from torch import nn
 
 from mmreason.backbones.family import LAYOUTS, PublicModel, find, load_public, quick_type, weight_files
 from mmreason.backbones.loading import read_json
+from mmreason.codecs.codec import spread
 from mmreason.disk import write_json, write_whole
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts import FAMILIES
 from mmreason.layouts.layout import State
-from mmreason.records import DIFFICULTIES, Problem, Trace
+from mmreason.records import DIFFICULTIES, Problem, Trace, region_mask
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import seeds_of
 from mmreason.sampling.running import StreamBatch
-from mmreason.sampling.views.canvas import codes_under, fitted, pixels_of, start_picture
+from mmreason.sampling.views.canvas import codes_under, fitted, start_picture
 from mmreason.sampling.views.config import MAX_TURNS, NUM_STEPS, OWN_PIXELS, ViewsConfig, views_config
 from mmreason.sampling.views.region import boxes_of
 from mmreason.sampling.views.rollout import asked
@@ -232,13 +233,7 @@ class ViewsPipeline:
         if region is not None:
             boxes = boxes_of(region, grid)
             said = [box.words for box in boxes]
-            cells = {
-                row * grid[1] + column
-                for box in boxes
-                for row in range(box.top - 1, box.bottom)
-                for column in range(box.left - 1, box.right)
-            }
-            pixels = pixels_of(tuple(cells), grid, step)
+            pixels = spread(region_mask(boxes, grid), step)
         if mask is not None:
             if mask.shape != image.shape[:2]:
                 raise ConfigError(
@@ -251,7 +246,7 @@ class ViewsPipeline:
             inside = fitted(drawn, self.views.pixels or OWN_PIXELS, codec)[..., 0] > 127
             if not inside.any():
                 raise ConfigError("mask must be white somewhere in the middle, to which the picture is cropped")
-            pixels = pixels_of(tuple(np.flatnonzero(codes_under(inside, step)).tolist()), grid, step)
+            pixels = spread(codes_under(inside, step), step)
         spec = {"instruction": instruction, "region": said}
         problem = Problem(FREE, spec, np.zeros((0, 0), int), picture, instruction, 1, region=pixels)
         self._check_told(problem, picture)

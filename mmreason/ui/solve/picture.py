@@ -18,7 +18,7 @@ from mmreason import limits
 from mmreason.backbones.family import LAYOUTS
 from mmreason.errors import CheckpointError, ConfigError, MMReasonError
 from mmreason.layouts.words import plain
-from mmreason.records import GRID, Problem, Segment
+from mmreason.records import GRID, Problem, Segment, region_mask
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.views.canvas import codes_under, fitted
 from mmreason.sampling.views.config import ViewsConfig
@@ -132,9 +132,7 @@ def look(values: Mapping[str, Any]) -> tuple[Chosen | None, dict[str, str]]:
     if found.get("mask") is not None:
         region = codes_under(found["mask"], step)
     else:
-        region = np.zeros(grid, dtype=bool)
-        for box in boxes_of(found["boxes"], grid) if found.get("boxes") else ():
-            region[box.top - 1 : box.bottom, box.left - 1 : box.right] = True
+        region = region_mask(boxes_of(found["boxes"], grid) if found.get("boxes") else [], grid)
     return Chosen(picture, grid, tuple(np.flatnonzero(region).tolist())), says
 
 
