@@ -90,9 +90,9 @@ class Shape:
         """Parameters of low-rank adapters on every matrix of every block."""
         return self.layers * rank * (4 * 2 * self.width + 3 * (self.width + self.inner))
 
-    def cached_bytes(self, tokens: int, bytes_each: int = 2) -> int:
-        """Of the keys and values of ``tokens``."""
-        return 2 * self.layers * self.width * bytes_each * tokens
+    def cached_bytes(self, tokens: int) -> int:
+        """Of the keys and values of ``tokens``, in two bytes each."""
+        return 2 * self.layers * self.width * 2 * tokens
 
     def flops(self, tokens: int, keys: int, scored: int = 0, columns: int | None = None) -> float:
         """Of one forward of ``tokens`` on ``keys`` each; ``scored`` of them over ``columns`` of the head."""

@@ -22,9 +22,7 @@ from mmreason.errors import CheckpointError
 CONFIG, WEIGHTS = "config.json", "diffusion_pytorch_model.safetensors"
 
 
-def build_vq(
-    widths: tuple[int, ...] = (128, 256, 256, 512, 768), latent: int = 64, groups: int = 32, num_codes: int = 8192
-) -> VQModel:
+def build_vq(widths: tuple[int, ...] = (128, 256, 256, 512, 768), latent: int = 64, groups: int = 32) -> VQModel:
     """An untrained model of aMUSEd's form; the defaults are aMUSEd's sizes."""
     return VQModel(
         block_out_channels=widths,
@@ -32,7 +30,7 @@ def build_vq(
         up_block_types=("UpDecoderBlock2D",) * len(widths),
         layers_per_block=2,
         latent_channels=latent,
-        num_vq_embeddings=num_codes,
+        num_vq_embeddings=8192,
         norm_num_groups=groups,
         mid_block_add_attention=False,
         lookup_from_codebook=True,

@@ -12,9 +12,9 @@ from mmreason.records import Problem
 from mmreason.seeds import derive_seed
 
 
-def torch_generator(*keys: int | str, device: str | torch.device = "cpu") -> torch.Generator:
-    """A torch generator on ``device`` that is a pure function of ``keys``."""
-    return torch.Generator(device=device).manual_seed(derive_seed(*keys))
+def torch_generator(*keys: int | str) -> torch.Generator:
+    """A torch generator on the CPU that is a pure function of ``keys``."""
+    return torch.Generator().manual_seed(derive_seed(*keys))
 
 
 def seeds_of(problems: Sequence[Problem], seeds: Sequence[int] | None, num_generations: int) -> list[int]:

@@ -41,9 +41,9 @@ class Draft:
     tokens: tuple[int, ...] = ()
     frames: list[Frame] = field(default_factory=list)
 
-    def piece(self, layout: CellsLayout, ids: np.ndarray, copy: int = 1) -> Piece:
-        """The segment as it is forwarded while ``ids`` stand in it."""
-        return layout.blank_piece(ids, self.words, self.cells, self.turn, copy)
+    def piece(self, layout: CellsLayout, ids: np.ndarray) -> Piece:
+        """The segment as it is forwarded, a noisy copy, while ``ids`` stand in it."""
+        return layout.blank_piece(ids, self.words, self.cells, self.turn, copy=1)
 
 
 class Rollout:

@@ -64,9 +64,9 @@ def open_rollouts(path: str | Path, mapping: Mapping[str, tuple[str, ...]] | Non
     return gathered.opened(str(path))
 
 
-def open_content(content: bytes, name: str, mapping: Mapping[str, tuple[str, ...]] | None = None) -> Opened:
+def open_content(content: bytes, name: str) -> Opened:
     """The same of an upload's or pasted ``content``; its pictures are data, or stand in the zip."""
-    gathered = Gathered(mapping or {})
+    gathered = Gathered({})
     _add_file(io.BytesIO(content), name, Nowhere(), gathered)
     return gathered.opened(name)
 

@@ -53,6 +53,7 @@ from mmreason.training.validation import success_by_task
 COMPARED = ("flops", "tokens_forwarded", "forward_passes", "seconds", "seconds_single", "update_flops")
 FRONTIER_STEPS = (1, 2, 3, 4, 8)
 FRONTIER_THRESHOLDS = (0.5, 0.8, 0.9, 0.95, 0.99)
+DRAWS = 2000  # of the bootstrap
 
 Progress = Callable[[str, int, int], None]
 
@@ -160,7 +161,7 @@ def arm_summary(arm: Arm, traces: Sequence[Trace], seconds: float, num_generatio
     }
 
 
-def success_interval(traces: Sequence[Trace], num_generations: int, draws: int = 2000) -> list[float]:
+def success_interval(traces: Sequence[Trace], num_generations: int) -> list[float]:
     """95 % bootstrap interval of the mean success over tasks; problems are drawn, with their whole groups.
 
     With one rollout a problem: the Wilson score interval, which also holds for rates near 0 and 1.
@@ -173,7 +174,7 @@ def success_interval(traces: Sequence[Trace], num_generations: int, draws: int =
         rates.setdefault(group[0].problem.task, []).append(sum(t.success for t in group) / len(group))
     rng = numpy_generator("bootstrap", len(traces))
     means = np.mean(
-        [rng.choice(values, (draws, len(values))).mean(axis=1) for values in map(np.array, rates.values())], axis=0
+        [rng.choice(values, (DRAWS, len(values))).mean(axis=1) for values in map(np.array, rates.values())], axis=0
     )
     return [float(bound) for bound in np.quantile(means, (0.025, 0.975))]
 

@@ -19,17 +19,18 @@ RATE, BANDWIDTH = 0.4 * 989e12, 3.35e12  # FLOP/s (40 % of an H100's peak in bfl
 TEXT_STEPS, LOCAL_STEPS, FULL_STEPS = 16, 8, 16
 SIZES = (256, 512)  # pixels, as in ``Plan``
 CODE_PIXELS = 16
+ROWS = 8  # rollouts that share a pass
 
 
-def real_cost(name: str = "dimoo", rows: int = 8) -> dict[str, Any]:
-    """The arms of shape ``name`` at both sizes of picture, for one rollout; ``rows`` of them share a pass."""
+def real_cost(name: str = "dimoo") -> dict[str, Any]:
+    """The arms of shape ``name`` at both sizes of picture, for one rollout; ``ROWS`` of them share a pass."""
     shape, plan = SHAPES[name], PLANS[name]
-    sizes = {str(pixels): _arms(shape, plan, at, rows) for at, pixels in enumerate(SIZES)}
+    sizes = {str(pixels): _arms(shape, plan, at) for at, pixels in enumerate(SIZES)}
     return {
         "shape": name,
         "parameters": shape.parameters,
         "by": "formula",
-        "rows": rows,
+        "rows": ROWS,
         "turns": plan.turns,
         "steps": {"text": TEXT_STEPS, "local": LOCAL_STEPS, "full": FULL_STEPS},
         "pixels": sizes,
@@ -37,7 +38,7 @@ def real_cost(name: str = "dimoo", rows: int = 8) -> dict[str, Any]:
     }
 
 
-def _arms(shape: Shape, plan: Plan, at: int, rows: int) -> dict[str, Any]:
+def _arms(shape: Shape, plan: Plan, at: int) -> dict[str, Any]:
     side = SIZES[at] // CODE_PIXELS
     whole, region = side * side, plan.region[at]
     costs = {
@@ -47,7 +48,7 @@ def _arms(shape: Shape, plan: Plan, at: int, rows: int) -> dict[str, Any]:
     for attention, suffix in (("full", ""), ("prefix", "_prefix")):
         costs[f"diffusion_full{suffix}"] = _diffusion(shape, plan, at, whole, FULL_STEPS, attention)
         costs[f"diffusion_local{suffix}"] = _diffusion(shape, plan, at, region, LOCAL_STEPS, attention)
-    arms = {name: _row(shape, cost, rows) for name, cost in costs.items()}
+    arms = {name: _row(shape, cost) for name, cost in costs.items()}
 
     def less(arm: str, than: str) -> float:
         return 1 - arms[arm]["flops"] / arms[than]["flops"]
@@ -61,14 +62,14 @@ def _arms(shape: Shape, plan: Plan, at: int, rows: int) -> dict[str, Any]:
     }
 
 
-def _row(shape: Shape, cost: Cost, rows: int) -> dict[str, float]:
-    arithmetic, reading = cost.flops / RATE, cost.forward_passes * 2 * shape.parameters / BANDWIDTH / rows
+def _row(shape: Shape, cost: Cost) -> dict[str, float]:
+    arithmetic, reading = cost.flops / RATE, cost.forward_passes * 2 * shape.parameters / BANDWIDTH / ROWS
     return {
         "flops": cost.flops,
         "forward_passes": cost.forward_passes,
         "tokens_forwarded": cost.tokens_forwarded,
         "seconds": max(arithmetic, reading),
-        "seconds_single": max(arithmetic, reading * rows),
+        "seconds_single": max(arithmetic, reading * ROWS),
     }
 
 

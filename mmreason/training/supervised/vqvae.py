@@ -153,8 +153,6 @@ def _means(latents_ND: torch.Tensor, count: int, seed: int) -> torch.Tensor:
 def evaluate_vqvae(
     vqvae: VQModel,
     problems_per_task: int = 20,
-    seed: int = 0,
-    split: str = "test",
     tasks: Sequence[str] = FIRST_TASKS,
 ) -> VQReport:
     """Encode and decode held-out drawings of every difficulty of ``tasks``; cells of pictures count by tolerance."""
@@ -166,7 +164,7 @@ def evaluate_vqvae(
         task = TASKS[name]
         for difficulty in DIFFICULTIES:
             for index in range(problems_per_task):
-                problem = make_problem(name, difficulty, seed, split, index)
+                problem = make_problem(name, difficulty, 0, "test", index)
                 patches = split_cells(problem.image)
                 codes = encode_cells(vqvae, patches.reshape(-1, *patches.shape[2:]))
                 decoded = sheet[codes].reshape(patches.shape)
