@@ -206,7 +206,7 @@ def test_the_measurement_forwards_no_more_at_once_than_suits_the_device(monkeypa
     monkeypatch.setattr(likelihood, "CPU_MAX_TOKENS", budget)
 
     def note(model, batch, *rest):
-        seen.append((len(batch.packed.ids_BL), batch.num_positions))
+        seen.append((len(batch.packed.ids_BL), batch.packed.ids_BL.numel()))
         return score_tokens(model, batch, *rest)
 
     monkeypatch.setattr(interference_module, "score_tokens", note)

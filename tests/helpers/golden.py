@@ -29,6 +29,19 @@ def facts(name: str) -> Any:
     return json.loads((PARITY / f"{name}.json").read_text())
 
 
+def mmada_left(slots: int, steps: int, of: int) -> list[int]:
+    """Masks left after each step as MMaDA counts, by the canvas that the slots are a part ``of``, in 32 bits.
+
+    One is left to the end of the loop, which then takes its last draw.
+    """
+    left, counts = slots, []
+    for step in range(steps):
+        angle = np.float32((step + 1) / steps) * np.float32(np.pi * 0.5)
+        left = max(1, min(left - 1, int(np.floor(np.float32(of) * np.cos(angle)))))
+        counts.append(left)
+    return counts
+
+
 def tensor_shapes() -> dict[str, tuple[int, ...]]:
     """The tensors of the tiny reference network under the reference's names."""
     shapes = {"wte": (VOCAB, WIDTH), "ff_out": (VOCAB, WIDTH), "ln_f": (WIDTH,)}

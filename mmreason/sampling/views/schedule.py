@@ -27,16 +27,12 @@ def _cosine(slots: int, progress: float) -> int:
     return int(np.floor(np.float32(slots) * np.cos(angle)))
 
 
-def cosine_left(slots: int, steps: int, last: int = 0, of: int | None = None) -> list[int]:
-    """Masks left after each step; every step commits at least one while there are any.
-
-    With ``last`` = 1, as MMaDA counts, one mask is left to the end of the loop, which then takes its last draw;
-    it also counts by the canvas that the slots are a part ``of``.
-    """
+def cosine_left(slots: int, steps: int) -> list[int]:
+    """Masks left after each step; every step commits at least one while there are any."""
     left, counts = slots, []
     for step in range(steps):
-        share = _cosine(of or slots, (step + 1) / steps)
-        left = max(1, min(left - 1, share)) if last else min(max(1, share), left - 1) * (step + 1 < steps)
+        share = _cosine(slots, (step + 1) / steps)
+        left = min(max(1, share), left - 1) * (step + 1 < steps)
         counts.append(left)
         if left == 0:
             break

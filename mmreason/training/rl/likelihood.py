@@ -77,11 +77,6 @@ class ScoredTokens:
         """Flat indices of the positions that are scored, each once."""
         return (self.row_N * self.packed.ids_BL.shape[1] + self.column_N).unique()
 
-    @property
-    def num_positions(self) -> int:
-        """Positions forwarded, padding included."""
-        return self.packed.ids_BL.numel()
-
 
 def noisy_copies(
     unit: Sequence[Segment], kind: str, mask: int, rng: np.random.Generator | None, mask_share: float | None = None

@@ -54,7 +54,6 @@ class VQReport:
 
     recognised: float
     psnr: float
-    codes_used: int
 
 
 def codes_needed(tasks: Sequence[str]) -> int:
@@ -159,7 +158,6 @@ def evaluate_vqvae(
     sheet = decode_codebook(vqvae)
     right = cells = 0
     squared = 0.0
-    used: set[int] = set()
     for name in tasks:
         task = TASKS[name]
         for difficulty in DIFFICULTIES:
@@ -175,6 +173,5 @@ def evaluate_vqvae(
                     right += int((sheet_of.nearest(decoded) == sheet_of.global_ids(name, problem.canvas)).sum())
                 cells += codes.size
                 squared += float(((decoded.astype(np.float64) - patches) ** 2).mean()) * codes.size
-                used.update(codes.tolist())
     psnr = 10 * np.log10(255**2 / max(squared / cells, 1e-12))
-    return VQReport(recognised=right / cells, psnr=float(psnr), codes_used=len(used))
+    return VQReport(recognised=right / cells, psnr=float(psnr))

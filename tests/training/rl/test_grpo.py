@@ -111,7 +111,7 @@ def test_an_update_forwards_no_more_at_once_than_suits_the_device(monkeypatch):
     many = replace(some[0], groups=groups, advantages=advantages)
 
     def note(model, batch, *rest):
-        seen.append((len(batch.packed.ids_BL), batch.num_positions))
+        seen.append((len(batch.packed.ids_BL), batch.packed.ids_BL.numel()))
         return score_tokens(model, batch, *rest)
 
     monkeypatch.setattr(learners, "score_tokens", note)

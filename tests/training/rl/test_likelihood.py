@@ -191,7 +191,7 @@ def test_smaller_batches_score_the_same_and_stay_within_the_budget(max_tokens):
     assert len(batches) > 1
     assert counted(batches) == counted(packs(traces))
     for batch in batches:
-        assert len(batch.packed.ids_BL) == 1 or batch.num_positions <= max_tokens
+        assert len(batch.packed.ids_BL) == 1 or batch.packed.ids_BL.numel() <= max_tokens
     for a, b in zip(scores(batches, len(traces)), scores(packs(traces), len(traces)), strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-5)
 
@@ -225,11 +225,13 @@ def test_what_rollouts_have_alike_is_forwarded_once_and_every_token_is_scored_as
     together, forwarded = scores(packs_of(group), 4), 0
     for each, logp_N in zip(group, together, strict=True):
         alone = packs_of([each])
-        forwarded += sum(batch.num_positions for batch in alone)
+        forwarded += sum(batch.packed.ids_BL.numel() for batch in alone)
         torch.testing.assert_close(logp_N, *scores(alone, 1), atol=1e-5, rtol=1e-5)
-    assert sum(batch.num_positions for batch in packs_of(group)) < 0.7 * forwarded
+    assert sum(batch.packed.ids_BL.numel() for batch in packs_of(group)) < 0.7 * forwarded
     assert torch.equal(together[0], together[3])
-    assert sum(b.num_positions for b in packs_of([trace, trace])) == sum(b.num_positions for b in packs_of([trace]))
+    assert sum(b.packed.ids_BL.numel() for b in packs_of([trace, trace])) == sum(
+        b.packed.ids_BL.numel() for b in packs_of([trace])
+    )
     assert max_tokens == 700 or [len(batch.packed.ids_BL) for batch in packs_of(group)] == [1]
 
 
@@ -247,9 +249,9 @@ def test_rows_of_unlike_shape_do_not_burst_the_budget():
     traces = sorted(mixed_traces(), key=lambda trace: len(trace.segments))
     few, many = traces[0], traces[-1]
     slow = replace(few, segments=tuple(one_by_one(segment) for segment in few.segments))
-    alone = max(batch.num_positions for trace in (slow, many) for batch in packs([trace]))
-    assert packs([slow, many])[0].num_positions > 2 * alone
-    assert all(batch.num_positions <= 2 * alone for batch in packs([slow, many], max_tokens=2 * alone))
+    alone = max(batch.packed.ids_BL.numel() for trace in (slow, many) for batch in packs([trace]))
+    assert packs([slow, many])[0].packed.ids_BL.numel() > 2 * alone
+    assert all(batch.packed.ids_BL.numel() <= 2 * alone for batch in packs([slow, many], max_tokens=2 * alone))
 
 
 def one_by_one(segment):
@@ -273,7 +275,7 @@ def test_the_formula_counts_the_products_of_a_packed_forward():
     pipe = shared_pipe()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         score_tokens(pipe.transformer, batch, pipe.layout, 0.7)
-    assert batch.packed.num_tokens < batch.num_positions
+    assert batch.packed.num_tokens < batch.packed.ids_BL.numel()
     assert counter.get_total_flops() == batch.flops(pipe.transformer.config)
 
 

@@ -51,7 +51,6 @@ def test_the_report_counts_recognised_cells_of_held_out_drawings(trained):
     report = evaluate_vqvae(trained[0], problems_per_task=1)
     assert 0 <= report.recognised <= 1
     assert np.isfinite(report.psnr)
-    assert 20 < report.codes_used <= CONFIG.num_codes
 
 
 def test_a_codebook_of_all_built_in_tasks_has_room_for_every_drawing():
