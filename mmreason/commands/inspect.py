@@ -54,17 +54,15 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.errors import ConfigError
     from mmreason.traces.file import export_schema
     from mmreason.traces.opening import open_rollouts, parse_map
-    from mmreason.traces.versions.two import export_schema_two
+    from mmreason.traces.schema import TraceFile
+    from mmreason.traces.versions.two import RolloutsFile
 
     check_files({"--schema": args.schema, "--schema_two": args.schema_two}, {"TRACE": args.trace})
     mapping = parse_map(args.map)
     written = {}
-    for option, path, export in (
-        ("schema", args.schema, export_schema),
-        ("schema_two", args.schema_two, export_schema_two),
-    ):
+    for option, path, model in (("schema", args.schema, TraceFile), ("schema_two", args.schema_two, RolloutsFile)):
         if path is not None:
-            export(path)
+            export_schema(path, model)
             written[option] = path
     if args.trace is None:
         if not written:

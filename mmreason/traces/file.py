@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mmreason.disk import one_line, write_json
 from mmreason.errors import TraceError
@@ -203,9 +203,9 @@ def save(path: str | Path, data: dict[str, Any]) -> None:
     write_json(path, two_of([data]))
 
 
-def export_schema(path: str | Path) -> None:
-    """Write the JSON schema of a trace file to ``path``."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | TraceFile.model_json_schema()
+def export_schema(path: str | Path, model: type[BaseModel]) -> None:
+    """Write the JSON schema of ``model``, a file or a line of one, to ``path``."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | model.model_json_schema()
     write_json(path, schema, indent=1)
 
 

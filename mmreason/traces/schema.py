@@ -61,7 +61,8 @@ def _picture(url: str) -> str:
     return url
 
 
-def _not_bool(value: Any) -> Any:
+def not_bool(value: Any) -> Any:
+    """``value``; raises ValueError for true and false, which Python counts as numbers."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
     return value
@@ -268,7 +269,7 @@ class CostEntry(_Strict):
 class TraceFile(_Strict):
     """One trace: a problem, what was generated for it, what it earned and what it cost."""
 
-    version: Annotated[Literal[1], BeforeValidator(_not_bool)]
+    version: Annotated[Literal[1], BeforeValidator(not_bool)]
     problem: ProblemEntry
     settings: SettingsEntry
     canvas_codes: Annotated[list[Code], Field(min_length=NUM_CELLS, max_length=NUM_CELLS)]

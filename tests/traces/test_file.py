@@ -15,7 +15,7 @@ from mmreason.records import NUM_CELLS
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import FIRST_TASKS, make_problem
 from mmreason.traces.file import check, export_schema, load, png_url, save, to_json
-from mmreason.traces.schema import decode_png
+from mmreason.traces.schema import TraceFile, decode_png
 from tests.helpers.standin import SHEET, WORDS, partial, stand_in_trace
 
 VERIFIER = Verifier(WORDS, SHEET)
@@ -104,7 +104,7 @@ def test_save_refuses_what_load_would_refuse(tmp_path: Path) -> None:
 
 
 def test_the_exported_schema_names_every_field_of_a_trace_and_refuses_others(tmp_path: Path) -> None:
-    export_schema(tmp_path / "schema.json")
+    export_schema(tmp_path / "schema.json", TraceFile)
     schema = json.loads((tmp_path / "schema.json").read_text())
     assert set(schema["properties"]) == set(VALID) == set(schema["required"])
     assert schema["additionalProperties"] is False

@@ -27,7 +27,7 @@ from mmreason.traces.file import export_schema, load, png_url, save, to_json
 from mmreason.traces.group import load_group, members_of, parse_group, save_group
 from mmreason.traces.plain import rounded
 from mmreason.traces.rebuild import rebuild_group, with_recorded
-from mmreason.traces.schema import decode_png
+from mmreason.traces.schema import TraceFile, decode_png
 from mmreason.traces.sheet import sheet_pixels, sheet_value
 from mmreason.traces.versions.two import check_two
 from mmreason.ui.group.opened import open_files
@@ -195,7 +195,7 @@ def test_of_a_joint_turn_both_segments_may_be_unfinished(turn: str, says: list[s
 
 
 def test_the_shipped_schema_is_up_to_date(tmp_path: Path) -> None:
-    export_schema(tmp_path / "schema.json")
+    export_schema(tmp_path / "schema.json", TraceFile)
     shipped = ROOT / "assets" / "trace.schema.json"
     assert shipped.read_text() == (tmp_path / "schema.json").read_text(), "run `inspect --schema` again"
 

@@ -26,10 +26,11 @@ from mmreason.analysis.rollouts.push import pushes
 from mmreason.analysis.rollouts.reading import broken, damaged, reading
 from mmreason.errors import MMReasonError, TraceError
 from mmreason.parquet import Limits
+from mmreason.traces.file import export_schema
 from mmreason.traces.opening import open_content, open_contents, open_rollouts
 from mmreason.traces.picture import BrokenPicture
 from mmreason.traces.rollouts import Rollouts
-from mmreason.traces.versions.two import export_schema_two
+from mmreason.traces.versions.two import RolloutsFile
 from tests.helpers.zips import zipped
 from tests.traces.test_hostile import assert_one_sentence, deep, forged_png
 
@@ -122,7 +123,7 @@ def test_version_two_in_lines_and_with_pictures_beside_reads_the_same(tmp_path: 
 
 
 def test_the_shipped_schema_of_version_two_is_up_to_date(tmp_path: Path) -> None:
-    export_schema_two(tmp_path / "schema.json")
+    export_schema(tmp_path / "schema.json", RolloutsFile)
     shipped = ROOT / "assets" / "trace-2.schema.json"
     assert shipped.read_text() == (tmp_path / "schema.json").read_text(), "run `inspect --schema_two` again"
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from mmreason.errors import TraceError
-from mmreason.traces.file import check, load, save
+from mmreason.traces.file import check, export_schema, load, save
 from mmreason.traces.group import load_group
 from mmreason.traces.opening import open_rollouts
 from mmreason.traces.versions.ours import is_ours, ones_of, two_of
-from mmreason.traces.versions.two import check_two, export_schema_two, misspelt
+from mmreason.traces.versions.two import RolloutsFile, check_two, misspelt
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "assets" / "examples").glob("*.json"))
@@ -138,7 +138,7 @@ def test_a_file_of_version_1_opens_as_ever() -> None:
 
 
 def test_the_schema_of_version_2_is_current(tmp_path: Path) -> None:
-    export_schema_two(tmp_path / "schema.json")
+    export_schema(tmp_path / "schema.json", RolloutsFile)
     assert (tmp_path / "schema.json").read_text() == (ROOT / "assets" / "trace-2.schema.json").read_text()
 
 

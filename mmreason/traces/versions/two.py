@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from mmreason.disk import one_line, quoted, write_json
+from mmreason.disk import one_line, quoted
 from mmreason.errors import TraceError
-from mmreason.records import MAX_REWARD
 from mmreason.traces.picture import Shelf
 from mmreason.traces.plain import check_plain, place_of
 from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Region, Rollout
+from mmreason.traces.schema import Probability, Score, not_bool
 
 OF_OURS = frozenset(("logprob",))  # fields of our traces that look like known ones
 _MAX_TOKENS = 100_000  # of one part
@@ -27,21 +26,13 @@ _MAX_SIDE = 100_000  # pixels or cells
 _MAX_LOOKED_AT = 100  # unknown fields of a kind that are held against the known ones
 
 
-def _not_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
 Id = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=MAX_CHARS)]
 Image = Annotated[str, StringConstraints(min_length=1)]  # a data URL, or the path of a file beside this one
-Score = Annotated[float, Field(ge=-MAX_REWARD, le=MAX_REWARD)]
 Scores = Annotated[dict[Name, Score | None], Field(max_length=256)]
 Place = Annotated[int, Field(ge=1, le=_MAX_SIDE)]
 Position = Annotated[int, Field(ge=0, lt=_MAX_TOKENS)]
-Share = Annotated[float, Field(ge=0, le=1)]
 Turn = Annotated[int, Field(ge=1, le=MAX_PARTS)]
 
 
@@ -86,10 +77,8 @@ class StepEntry(_Open):
 
     step: Annotated[int, Field(ge=0, le=1_000_000)]
     tokens: Annotated[list[str | int | None], Field(max_length=_MAX_TOKENS)] | None = None
-    committed: Annotated[list[Annotated[int, Field(ge=0, lt=_MAX_TOKENS)]], Field(max_length=_MAX_TOKENS)] | None = (
-        None
-    )
-    probability: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(max_length=_MAX_TOKENS)] | None = None
+    committed: Annotated[list[Position], Field(max_length=_MAX_TOKENS)] | None = None
+    probability: Annotated[list[Probability], Field(max_length=_MAX_TOKENS)] | None = None
 
 
 class _Judged(_Open):
@@ -164,7 +153,7 @@ class RolloutEntry(_Open):
 class RolloutsFile(_Open):
     """A file, or a line of one."""
 
-    version: Annotated[Literal[2], BeforeValidator(_not_bool)]
+    version: Annotated[Literal[2], BeforeValidator(not_bool)]
     prompts: Annotated[list[PromptEntry], Field(max_length=MAX_PROMPTS)] = []
     rollouts: Annotated[list[RolloutEntry], Field(max_length=MAX_ROLLOUTS)] = []
     judges: dict[Literal["text", "image"], Annotated[list[Name], Field(max_length=256)]] | None = None
@@ -304,9 +293,3 @@ def known(rewards: Mapping[str, float | None]) -> dict[str, float]:
 
 def _more(entry: BaseModel) -> dict[str, Any]:
     return dict(entry.model_extra or {})
-
-
-def export_schema_two(path: str | Path) -> None:
-    """Write the JSON schema of a version 2 file, or of a line of one, to ``path``."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | RolloutsFile.model_json_schema()
-    write_json(path, schema, indent=1)
