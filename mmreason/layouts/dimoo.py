@@ -14,13 +14,14 @@ from typing import Literal
 import numpy as np
 import torch
 
-from mmreason.errors import CheckpointError, ConfigError
+from mmreason.errors import CheckpointError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
+from mmreason.layouts.llada import MASK, LladaLayout
 from mmreason.layouts.view import View
-from mmreason.layouts.words import MASK_MARK, Tokenizer, Words, filled, plain
+from mmreason.layouts.words import MASK_MARK, Tokenizer, filled, plain
 from mmreason.records import Modality, SegmentKind
 
-MASK, ROW_END, FILL = 126_336, 126_084, 126_339
+ROW_END, FILL = 126_084, 126_339
 PICTURE, PICTURE_END = 126_349, 126_350
 UNCONDITION, ANSWER, ANSWER_END = 126_351, 126_354, 126_355
 FIRST_CODE = 126_356
@@ -36,14 +37,13 @@ SYSTEM: dict[str, str] = {
 }
 
 
-class DimooLayout:
+class DimooLayout(LladaLayout):
     """Views of Lumina-DiMOO; codes and pictures of any size."""
 
     family = "dimoo"
-    turns: tuple[str, ...] = ("interleaved",)
     edit_twins = 2  # without the text, without the picture
-    mask = MASK
     first_code = FIRST_CODE
+    ends = (ANSWER_END, FILL)
     prompt_marks: tuple[str, ...] = (*PARTS, "<answer>", MASK_MARK)
 
     def __init__(
@@ -53,9 +53,7 @@ class DimooLayout:
 
         Raises CheckpointError where an id or offset is not what the published weights were trained with.
         """
-        self.words, self.vocab, self.num_codes, self.text_length = Words(tokenizer), vocab, num_codes, text_length
-        self.words.check(MARKS)
-        self.prompt_marks = tuple(dict.fromkeys(self.prompt_marks + self.words.marks))
+        super().__init__(tokenizer, vocab, num_codes, text_length, MARKS)
         if len(self.words) > FIRST_CODE:
             raise CheckpointError(f"the tokenizer must have at most {FIRST_CODE} ids, got {len(self.words)}")
         check_ids(mask, MASK, FIRST_CODE, num_codes, vocab)
@@ -79,10 +77,6 @@ class DimooLayout:
             return self.edit(said, [state.codes_HW], state.codes_HW, region_of_cells(cells, state.codes_HW.shape))
         return self.understand("\n".join([state.instruction, *state.thoughts]), [state.codes_HW])
 
-    def turn_view(self, state: State, cells: np.ndarray | None = None) -> View:
-        """A turn's picture and words in one view; raises ConfigError, as this family knows none."""
-        raise ConfigError(f"turn must be {self.turns[0]} for checkpoints of the family {self.family}")
-
     def generate(self, text: str, codes_HW: np.ndarray, region_HW: np.ndarray) -> View:
         """Text to picture; where only a part of the picture is masked, in-painting."""
         return self._picture_view("generate", text, [], codes_HW, region_HW)
@@ -101,14 +95,7 @@ class DimooLayout:
         slots = self.text_length if slots is None else slots
         filling = [FILL] * ((slots if length is None else length) - slots)
         head = self._head("understand", text, pictures)
-        ids = np.array([*head, ANSWER, *[MASK] * slots, ANSWER_END, *filling])
-        places = np.arange(len(head) + 1, len(head) + 1 + slots)
-        return View(ids, places, twins=(View(np.full(len(ids), MASK), places),))
-
-    def read(self, ids: Sequence[int]) -> str:
-        """The words before the first end."""
-        ends = [i for i, token in enumerate(ids) if token in (ANSWER_END, FILL)]
-        return self.words.text(list(ids[: ends[0]] if ends else ids))
+        return self._text_view([*head, ANSWER], slots, [ANSWER_END, *filling])
 
     def write(self, text: str) -> list[int]:
         """The ids of a text segment; an answer may begin with its mark.  Raises ConfigError for other marks."""

@@ -7,18 +7,16 @@ Axes: H W rows and columns of codes, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 
 from mmreason.errors import CheckpointError, ConfigError
 from mmreason.layouts.layout import State, check_ids, region_of_cells
+from mmreason.layouts.llada import MASK, LladaLayout
 from mmreason.layouts.view import View
-from mmreason.layouts.words import MASK_MARK, Tokenizer, Words, filled, plain
+from mmreason.layouts.words import MASK_MARK, Tokenizer, filled, plain
 from mmreason.records import Modality, SegmentKind
 
-MASK = 126_336
 PICTURE, PICTURE_END = 126_084, 126_085
 TO_IMAGE, TO_TEXT, PAD = 126_088, 126_089, 126_093
 BEGIN, END = 126_080, 126_081
@@ -35,22 +33,19 @@ PROMPT_LENGTH = 513  # of a prompt for a picture, its mark included
 ROOM = PROMPT_LENGTH - 3  # for its text, beside its mark, its begin and its end
 
 
-class MmadaLayout:
+class MmadaLayout(LladaLayout):
     """Views of MMaDA-8B; its own codec knows 512 × 512 pixels only."""
 
     family = "mmada"
-    turns: tuple[str, ...] = ("interleaved",)
     edit_twins = 1  # without the text
-    mask = MASK
+    ends = (END, TURN_END)
     prompt_marks: tuple[str, ...] = (*MARKS, MASK_MARK)
 
     def __init__(
         self, tokenizer: Tokenizer, vocab: int, num_codes: int = 8192, mask: int = MASK, text_length: int = 512
     ) -> None:
         """As ``DimooLayout``; the first code is the tokenizer's length.  Raises CheckpointError."""
-        self.words, self.vocab, self.num_codes, self.text_length = Words(tokenizer), vocab, num_codes, text_length
-        self.words.check(MARKS)
-        self.prompt_marks = tuple(dict.fromkeys(self.prompt_marks + self.words.marks))
+        super().__init__(tokenizer, vocab, num_codes, text_length, MARKS)
         self.first_code = len(self.words)
         if self.first_code != TOKENIZER_LENGTH:
             raise CheckpointError(f"the tokenizer must have {TOKENIZER_LENGTH} ids, got {self.first_code}")
@@ -77,10 +72,6 @@ class MmadaLayout:
             return self._picture_view(self._said(state), state.codes_HW, region_HW)
         return self.understand("\n".join([state.instruction, *state.thoughts]), state.codes_HW)
 
-    def turn_view(self, state: State, cells: np.ndarray | None = None) -> View:
-        """A turn's picture and words in one view; raises ConfigError, as this family knows none."""
-        raise ConfigError(f"turn must be {self.turns[0]} for checkpoints of the family {self.family}")
-
     def generate(self, text: str, codes_HW: np.ndarray, region_HW: np.ndarray) -> View:
         """Text to picture, masks inside the region only; the twin has an empty text.  A long text is cut."""
         return self._picture_view(self.write(text), codes_HW, region_HW)
@@ -94,15 +85,7 @@ class MmadaLayout:
             "<|start_header_id|>assistant<|end_header_id|>\n"
         )
         codes = np.asarray(codes_HW, dtype=np.int64).ravel() + self.first_code
-        head = [TO_TEXT, PICTURE, *codes.tolist(), PICTURE_END, *self.words.ids(chat)]
-        places = np.arange(len(head), len(head) + slots)
-        ids = np.array([*head, *[MASK] * slots])
-        return View(ids, places, twins=(View(np.full(len(ids), MASK), places),))
-
-    def read(self, ids: Sequence[int]) -> str:
-        """The words before the first end."""
-        ends = [i for i, token in enumerate(ids) if token in (END, TURN_END)]
-        return self.words.text(list(ids[: ends[0]] if ends else ids))
+        return self._text_view([TO_TEXT, PICTURE, *codes.tolist(), PICTURE_END, *self.words.ids(chat)], slots)
 
     def write(self, text: str) -> list[int]:
         """The ids of a text segment.  Raises ConfigError for marks of a prompt."""

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mmreason.layouts.dimoo import ANSWER, ANSWER_END, MASK, DimooLayout
+from mmreason.layouts.dimoo import ANSWER, ANSWER_END, DimooLayout
 from mmreason.layouts.layout import State, region_of_cells
+from mmreason.layouts.llada import MASK
 from mmreason.layouts.view import View
 
 

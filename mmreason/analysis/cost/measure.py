@@ -31,7 +31,8 @@ from mmreason.backbones.backbone import Attention, Snapshot
 from mmreason.backbones.loading import random_llama
 from mmreason.disk import one_line
 from mmreason.layouts.alphabet import Alphabet
-from mmreason.layouts.dimoo import FIRST_CODE, MASK
+from mmreason.layouts.dimoo import FIRST_CODE
+from mmreason.layouts.llada import MASK
 from mmreason.layouts.view import View
 from mmreason.records import Cost, Frame
 from mmreason.sampling.views.denoise import DenoiseConfig, denoise

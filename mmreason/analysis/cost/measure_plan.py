@@ -11,7 +11,8 @@ import transformers
 
 from mmreason.backbones.shape import DIMOO, Shape
 from mmreason.layouts.alphabet import Alphabet
-from mmreason.layouts.dimoo import FIRST_CODE, MASK
+from mmreason.layouts.dimoo import FIRST_CODE
+from mmreason.layouts.llada import MASK
 from mmreason.layouts.view import View
 
 CODES = 8192

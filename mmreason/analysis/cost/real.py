@@ -12,7 +12,7 @@ from typing import Any
 
 from mmreason.analysis.cost.measure_plan import CODES, PLANS, SHAPES, Plan
 from mmreason.backbones.shape import Shape
-from mmreason.layouts.dimoo import MASK
+from mmreason.layouts.llada import MASK
 from mmreason.records import Cost
 
 RATE, BANDWIDTH = 0.4 * 989e12, 3.35e12  # FLOP/s (40 % of an H100's peak in bfloat16) and bytes/s
