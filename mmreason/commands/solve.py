@@ -145,8 +145,8 @@ def _solved(
     from mmreason.commands._options.checkpoint import checkpoint_name
     from mmreason.rewards.pixels import judge_of
     from mmreason.traces.file import save, to_json
-    from mmreason.traces.replay import write_gif
-    from mmreason.traces.versions.views import save_two, to_two, write_picture, write_pictures_gif
+    from mmreason.traces.replay import write_gif, write_picture, write_pictures_gif
+    from mmreason.traces.versions.views import save_two, to_two
 
     trace = judge_of(pipe).score(pipe([problem], config, seeds=[args.sampling_seed]).traces[0])
     origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}

@@ -1,5 +1,7 @@
 """A trace as an animated GIF: the canvas and the thought under it, unmasking step by step.
 
+Where codes are no pictures of their own it is the canvas after every edit.
+
 Axes: C codes, H W canvas.
 """
 
@@ -15,9 +17,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmreason.disk import write_whole
 from mmreason.errors import TraceError
-from mmreason.records import CELL_PX, GRID, Box
+from mmreason.records import CELL_PX, GRID, Box, Trace
 from mmreason.traces.file import check, draw_codes, shown_words
 from mmreason.traces.schema import EditSegment, TextSegment, TraceFile, parse_box
+from mmreason.traces.versions.views import first_canvas
 
 ZOOM = 3
 SIDE = GRID * CELL_PX * ZOOM  # 384 pixels
@@ -29,6 +32,7 @@ SIZE = (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN + CAPTION)
 STEP_MS, SEGMENT_MS, START_MS, END_MS = 350, 1100, 1200, 3000
 MAX_STEPS_SHOWN = 8  # a segment denoised in more steps is shown at these many of them
 COLOURS = 240
+PHOTO_SIDE, PHOTO_MS, PHOTO_COLOURS = 512, 900, 128  # of canvases that are no codes
 NAME = "mmreason · arXiv 2606.14792"
 
 PAPER, INK, FAINT = (250, 249, 246), (31, 41, 55), (107, 114, 128)
@@ -75,6 +79,30 @@ def write_gif(data: dict[str, Any], sheet: np.ndarray, path: str | Path, link: s
         optimize=False,
         comment=(link or NAME).encode(),
     )
+    write_whole(path, buffer.getvalue())
+
+
+def shown_pictures(trace: Trace) -> list[np.ndarray]:
+    """The start and the canvas after each finished edit, at one size."""
+    return [first_canvas(trace), *(s.picture for s in trace.segments if s.picture is not None)]
+
+
+def write_pictures_gif(trace: Trace, path: str | Path) -> None:
+    """An animated replay: the canvas after every edit."""
+    frames = []
+    for picture in shown_pictures(trace):
+        image = Image.fromarray(picture)
+        image.thumbnail((PHOTO_SIDE, PHOTO_SIDE))
+        frames.append(image.quantize(PHOTO_COLOURS))
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=PHOTO_MS, loop=0)
+    write_whole(path, buffer.getvalue())
+
+
+def write_picture(trace: Trace, path: str | Path) -> None:
+    """The last canvas as a PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(shown_pictures(trace)[-1]).save(buffer, "PNG")
     write_whole(path, buffer.getvalue())
 
 

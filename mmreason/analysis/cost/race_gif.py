@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from mmreason.disk import write_whole
+from mmreason.traces.file import shown_words
 from mmreason.traces.replay import PAPER, SIZE, Scene, draw_scene
 from mmreason.traces.schema import parse_box
 
@@ -70,7 +71,7 @@ def scene_at(lane: dict[str, Any], passes: int) -> Scene:
             codes[segment["cells"]] = [-1 if token is None else token for token in tokens]
             boxes = tuple(parse_box(box) for box in segment["region"])
         else:
-            words, boxes = tokens[: tokens.index("<end>")] if "<end>" in tokens else tokens, ()
+            words, boxes = shown_words(tokens), ()
     spent = done[-1] if done else (0, 0)
     is_over = passes >= lane["steps"][-1][0]
     passes_shown, tokens_shown = (lane["passes"], lane["tokens"]) if is_over else spent[:2]

@@ -6,7 +6,6 @@ Axes: H W rows and columns of codes.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -16,13 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from mmreason.disk import finite, write_json, write_whole
+from mmreason.disk import finite, write_json
 from mmreason.records import Problem, Segment, Trace, trace_rewards
 from mmreason.traces.recorder import picture_url
 from mmreason.traces.versions.ours import VERSION_TWO
 from mmreason.traces.versions.two import check_two
-
-GIF_SIDE, GIF_MILLISECONDS = 512, 900
 
 
 class Ids(Protocol):
@@ -63,30 +60,6 @@ def save_two(path: str | Path, data: dict[str, Any]) -> None:
     write_json(path, data)
 
 
-def shown_pictures(trace: Trace) -> list[np.ndarray]:
-    """The start and the canvas after each finished edit, at one size."""
-    return [_start(trace), *(s.picture for s in trace.segments if s.picture is not None)]
-
-
-def write_pictures_gif(trace: Trace, path: str | Path) -> None:
-    """An animated replay: the canvas after every edit."""
-    frames = []
-    for picture in shown_pictures(trace):
-        image = Image.fromarray(picture)
-        image.thumbnail((GIF_SIDE, GIF_SIDE))
-        frames.append(image.quantize(128))
-    buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=GIF_MILLISECONDS, loop=0)
-    write_whole(path, buffer.getvalue())
-
-
-def write_picture(trace: Trace, path: str | Path) -> None:
-    """The last canvas as a PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(shown_pictures(trace)[-1]).save(buffer, "PNG")
-    write_whole(path, buffer.getvalue())
-
-
 def region_words(segment: Segment, grid: tuple[int, int]) -> list[str]:
     """The region of an edit in words: its boxes as named, or the rectangle of codes that it is, or their number."""
     if segment.boxes:
@@ -125,7 +98,7 @@ def _rollout(trace: Trace, prompt: str, ids: Ids) -> dict[str, Any]:
             "seconds": float(cost.seconds),
         },
         "end_reason": trace.end_reason,
-        "start": picture_url(_start(trace)),
+        "start": picture_url(first_canvas(trace)),
     }
 
 
@@ -172,7 +145,7 @@ def _tokens(tokens: Sequence[int], is_edit: bool, ids: Ids) -> list[str | int | 
 
 def _region(segment: Segment, trace: Trace) -> Mapping[str, Any]:
     """In pixels of the canvas: one box if the codes fill it, else a mask that is white where they lie."""
-    height, width = _start(trace).shape[:2]
+    height, width = first_canvas(trace).shape[:2]
     down, across = height // trace.grid[0], width // trace.grid[1]
     top, left, bottom, right = _bounds(segment, trace.grid)
     if (bottom - top + 1) * (right - left + 1) == len(segment.cells):
@@ -190,7 +163,7 @@ def _bounds(segment: Segment, grid: tuple[int, int]) -> tuple[int, int, int, int
     return int(rows.min()) + 1, int(columns.min()) + 1, int(rows.max()) + 1, int(columns.max()) + 1
 
 
-def _start(trace: Trace) -> np.ndarray:
+def first_canvas(trace: Trace) -> np.ndarray:
     """The first canvas, as large as those that follow."""
     drawn = next((s.picture for s in trace.segments if s.picture is not None), None)
     image = trace.problem.image

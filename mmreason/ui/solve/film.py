@@ -23,7 +23,8 @@ from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import WATCHED_ORDER
 from mmreason.sampling.views.canvas import start_picture
 from mmreason.sampling.views.pipeline import FREE, ViewsPipeline
-from mmreason.traces.versions.views import region_words, to_two, write_picture, write_pictures_gif
+from mmreason.traces.replay import write_picture, write_pictures_gif
+from mmreason.traces.versions.views import region_words, to_two
 from mmreason.ui.host.files import new_place
 from mmreason.ui.host.web.sheets import picture_link
 from mmreason.ui.shell.words import sentence
