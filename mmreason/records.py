@@ -20,6 +20,7 @@ SegmentKind = Literal["thought", "edit", "answer"]
 Difficulty = Literal["easy", "medium", "hard"]
 Split = Literal["train", "validation", "test"]
 
+MODALITIES: tuple[Modality, ...] = ("text", "image")
 DIFFICULTIES: tuple[Difficulty, ...] = ("easy", "medium", "hard")
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 MAX_REWARD = 1e6  # of a segment, either way; a sum of them stays exact
@@ -27,11 +28,12 @@ MAX_REWARD = 1e6  # of a segment, either way; a sum of them stays exact
 CELL_PX = 16  # pixels along the side of one canvas cell
 GRID = 8  # canvas cells along one side
 NUM_CELLS = GRID * GRID
+CANVAS_PX = GRID * CELL_PX  # pixels along the side of a puzzle's picture
 MAX_GRID = 99  # rows or columns that a cell word can name
 MAX_TEXT_TOKENS = 12  # length of a text segment, <end> included
 MAX_RUNNERS_UP = 8  # likeliest other tokens that a frame keeps of each committed one
 
-EDIT, ANSWER, END = "<edit>", "<answer>", "<end>"
+EDIT, ANSWER, END, MASK = "<edit>", "<answer>", "<end>", "<mask>"
 
 _CELL_WORD = re.compile(r"r([1-9]\d{0,4})c([1-9]\d{0,4})\Z", re.ASCII)
 

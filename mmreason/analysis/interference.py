@@ -28,10 +28,9 @@ import torch
 from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import DIFFICULTIES, Problem, Trace
+from mmreason.records import DIFFICULTIES, MODALITIES, Problem, Trace
 from mmreason.rewards.assignment import (
     EPSILON,
-    MODALITIES,
     NO_SPREAD,
     AssignmentConfig,
     GroupAdvantages,

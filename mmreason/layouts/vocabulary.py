@@ -15,10 +15,10 @@ from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import PreTrainedTokenizerFast
 
 from mmreason.errors import CheckpointError, ConfigError
-from mmreason.records import ANSWER, EDIT, END, GRID, MAX_GRID, Problem, cell_word, parse_cell
+from mmreason.records import ANSWER, EDIT, END, GRID, MASK, MAX_GRID, Problem, cell_word, parse_cell
 from mmreason.tasks import FIRST_TASKS, TASKS
 
-PAD, MASK, UNKNOWN = "<pad>", "<mask>", "<unk>"
+PAD, UNKNOWN = "<pad>", "<unk>"
 MAX_NUMBER = 64
 
 

@@ -43,7 +43,7 @@ import numpy as np
 
 from mmreason import limits
 from mmreason.errors import ConfigError
-from mmreason.records import Segment, Trace
+from mmreason.records import MODALITIES, Segment, Trace
 from mmreason.rewards.scores import IMAGE_SCORES, TEXT_SCORES, segment_score, trace_scores
 from mmreason.rewards.verify import NOTHING_TO_SAY
 from mmreason.settings import Control, check, choice, shares
@@ -52,7 +52,6 @@ ASSIGNMENTS = ("joint", "factorized")
 SWAPPED, WHITENED, TO_GO = CONTROLS = ("swapped", "whitened", "to_go")  # no choices for training
 GRANULARITIES = ("trace", "turn")
 SCALES = ("group", "batch", "none")
-MODALITIES = ("text", "image")
 EPSILON = 1e-4  # added to σ, as TRL does
 NO_SPREAD = 1e-8  # a σ or a difference below this counts as none: it is rounding
 

@@ -14,10 +14,8 @@ from typing import Protocol
 import numpy as np
 from PIL import Image
 
-from mmreason.records import CELL_PX, GRID, NUM_CELLS, Frame, Segment, Trace
+from mmreason.records import CANVAS_PX, CELL_PX, GRID, NUM_CELLS, Frame, Segment, Trace
 from mmreason.rewards.verify import Verifier
-
-SIDE = GRID * CELL_PX
 
 
 class Judge(Protocol):
@@ -64,9 +62,9 @@ class PixelVerifier:
 
 def at_drawing_size(picture: np.ndarray) -> np.ndarray:
     """(128, 128, 3) uint8: ``picture`` as tasks draw it, each pixel the mean of those it stands for."""
-    if picture.shape[:2] == (SIDE, SIDE):
+    if picture.shape[:2] == (CANVAS_PX, CANVAS_PX):
         return picture
-    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BOX))
+    return np.asarray(Image.fromarray(picture).resize((CANVAS_PX, CANVAS_PX), Image.Resampling.BOX))
 
 
 def _cells(picture: np.ndarray) -> np.ndarray:

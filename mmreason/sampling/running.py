@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from mmreason.layouts.cells import Piece
-from mmreason.records import Problem, Trace
+from mmreason.records import MODALITIES, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.policy import Policy, Streaming
@@ -61,7 +61,7 @@ class RunningBatch:
     def __init__(self, pipe: Policy) -> None:
         self.pipe, self.layout, self.vocabulary = pipe, pipe.layout, pipe.vocabulary
         self.model, self.device = pipe.transformer, pipe.transformer.device
-        self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in ("text", "image")}
+        self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in MODALITIES}
         self.rows: list[Row] = []
         self.cells = pipe.backbone.rows()
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from mmreason.backbones.blocks import Forwarded
-from mmreason.records import Problem, Segment, Trace
+from mmreason.records import MODALITIES, Problem, Segment, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.given import skip_draws
@@ -41,7 +41,7 @@ class Sampler:
         self.pipe, self.layout, self.vocabulary = pipe, pipe.layout, pipe.vocabulary
         self.config = settled(config, pipe.layout)
         self.model, self.device = pipe.transformer, pipe.transformer.device
-        self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in ("text", "image")}
+        self.allowed = {m: self.vocabulary.allowed(m).to(self.device) for m in MODALITIES}
         self.num_generations = num_generations
         self.rollouts = [
             Rollout(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from mmreason.records import CELL_PX, GRID
+from mmreason.records import CANVAS_PX, CELL_PX, GRID
 from mmreason.tasks.task import FOREIGN, Task
 
 
@@ -69,4 +69,4 @@ def split_cells(image: np.ndarray) -> np.ndarray:
 
 def join_cells(patches: np.ndarray) -> np.ndarray:
     """(H, W, 16, 16, 3) patches → (128, 128, 3) pixels."""
-    return np.ascontiguousarray(patches.swapaxes(1, 2).reshape(GRID * CELL_PX, GRID * CELL_PX, 3))
+    return np.ascontiguousarray(patches.swapaxes(1, 2).reshape(CANVAS_PX, CANVAS_PX, 3))

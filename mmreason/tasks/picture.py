@@ -10,10 +10,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from mmreason.records import CELL_PX, GRID
+from mmreason.records import CANVAS_PX, GRID
 from mmreason.tasks.task import Task
-
-SMALL = GRID * CELL_PX  # pixels along the side of the picture that a small policy sees
 
 
 class PictureTask(Task):
@@ -24,7 +22,7 @@ class PictureTask(Task):
     """
 
     cells: tuple[str, ...] = ()
-    side: int = SMALL  # a multiple of 8
+    side: int = CANVAS_PX  # a multiple of 8
     tolerance: float = 16.0
 
     def draw_cell(self, name: str) -> Image.Image:
@@ -44,7 +42,7 @@ class PictureTask(Task):
 
     def image(self, canvas_HW: np.ndarray) -> np.ndarray:
         """The picture at 128 × 128."""
-        return resized(canvas_HW, SMALL)
+        return resized(canvas_HW, CANVAS_PX)
 
 
 def resized(picture: np.ndarray, side: int) -> np.ndarray:

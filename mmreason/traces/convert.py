@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import TraceError
-from mmreason.records import ANSWER, CELL_PX, GRID, Problem, region_mask
+from mmreason.records import ANSWER, CANVAS_PX, CELL_PX, GRID, Problem, region_mask
 from mmreason.traces.file import check, png_url
-from mmreason.traces.schema import SIDE, VERSION, parse_box
+from mmreason.traces.schema import VERSION, parse_box
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,10 @@ def foreign_trace(
     segments = []
     for number, turn in enumerate(turns, start=1):
         picture = np.asarray(turn.picture)
-        if picture.shape != (SIDE, SIDE, 3) or picture.dtype != np.uint8:
-            raise TraceError(f"turns[{number - 1}].picture must be ({SIDE}, {SIDE}, 3) uint8, got {picture.shape}")
+        if picture.shape != (CANVAS_PX, CANVAS_PX, 3) or picture.dtype != np.uint8:
+            raise TraceError(
+                f"turns[{number - 1}].picture must be ({CANVAS_PX}, {CANVAS_PX}, 3) uint8, got {picture.shape}"
+            )
         try:
             cells = np.flatnonzero(region_mask([parse_box(words) for words in turn.region])).tolist()
         except ValueError as error:

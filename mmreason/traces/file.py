@@ -20,14 +20,12 @@ from pydantic import BaseModel, ValidationError
 from mmreason.disk import one_line, write_json
 from mmreason.errors import TraceError
 from mmreason.handed import Handed
-from mmreason.records import END, NUM_CELLS, Segment, Trace, trace_rewards
+from mmreason.records import CANVAS_PX, END, MASK, NUM_CELLS, Segment, Trace, trace_rewards
 from mmreason.traces.plain import check_plain, place_of
-from mmreason.traces.schema import PNG_PREFIX, SIDE, VERSION, TraceFile
+from mmreason.traces.schema import PNG_PREFIX, VERSION, TraceFile
 from mmreason.traces.versions.ours import VERSION_TWO, ones_of, two_of
 
 HANDED = Handed("trace file", 32 * 2**20, TraceError)
-
-_MASK_WORD = "<mask>"
 
 
 # Writing
@@ -103,8 +101,8 @@ def _data_url(pixels: np.ndarray, kind: str, prefix: str, **options: Any) -> str
 
 def draw_codes(sheet: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """(H·W) codes → (128, 128, 3) uint8 pixels."""
-    cells = sheet[codes].reshape(-1, SIDE // sheet.shape[1], *sheet.shape[1:])
-    return cells.swapaxes(1, 2).reshape(SIDE, SIDE, 3)
+    cells = sheet[codes].reshape(-1, CANVAS_PX // sheet.shape[1], *sheet.shape[1:])
+    return cells.swapaxes(1, 2).reshape(CANVAS_PX, CANVAS_PX, 3)
 
 
 def _canvas_url(sheet: np.ndarray, codes: np.ndarray) -> str:
@@ -115,7 +113,7 @@ def _is_finished(segment: Segment, words: Sequence[str]) -> bool:
     """Whether no token of ``segment`` is masked; of an edit, a masked one holds a text id."""
     if segment.kind == "edit":
         return all(token >= len(words) for token in segment.tokens) and len(segment.tokens) > 0
-    return bool(segment.tokens) and all(words[token] != _MASK_WORD for token in segment.tokens)
+    return bool(segment.tokens) and all(words[token] != MASK for token in segment.tokens)
 
 
 def _segment(segment: Segment, words: Sequence[str]) -> dict[str, Any]:
@@ -173,7 +171,7 @@ def _runners_up(segment: Segment, words: Sequence[str]) -> dict[str, Any]:
 def _token(token: int, words: Sequence[str], is_edit: bool) -> str | int | None:
     if is_edit:
         return int(token) - len(words) if token >= len(words) else None
-    return None if words[token] == _MASK_WORD else words[token]
+    return None if words[token] == MASK else words[token]
 
 
 def _number(value: float | None) -> float | None:

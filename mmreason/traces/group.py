@@ -21,12 +21,11 @@ from mmreason.errors import TraceError
 from mmreason.records import NUM_CELLS, Trace
 from mmreason.traces.file import HANDED, check, draw_codes, png_url, to_json
 from mmreason.traces.plain import check_plain, rounded
-from mmreason.traces.schema import VERSION
+from mmreason.traces.schema import PICTURES, VERSION
 from mmreason.traces.sheet import sheet_pixels
 from mmreason.traces.versions.ours import VERSION_TWO, ones_of, two_of
 
 MAX_TRACES = 64
-PICTURES = ("before", "after")
 _KEYS = {"version", "problem", "sheet", "traces"}
 
 

@@ -15,10 +15,11 @@ from typing import Any, BinaryIO
 from mmreason.disk import one_line, quoted, reason_of
 from mmreason.errors import ConfigError, TraceError
 from mmreason.handed import Folder
+from mmreason.records import MODALITIES
 from mmreason.traces.file import HANDED
 from mmreason.traces.formats.table import ROLLOUTS
 from mmreason.traces.picture import Archive, Beside, BrokenPicture, Nowhere, Shelf, folder
-from mmreason.traces.reading.gathered import COLUMNS, JUDGED, Gathered, Opened, Unknown
+from mmreason.traces.reading.gathered import COLUMNS, Gathered, Opened, Unknown
 from mmreason.zipped import Zip
 
 ENDINGS = (".jsonl", ".parquet", ".json")
@@ -32,9 +33,9 @@ def parse_map(pairs: Sequence[str]) -> dict[str, tuple[str, ...]]:
     for pair in pairs:
         name, equals, columns = pair.partition("=")
         named = tuple(column for column in columns.split(",") if column)
-        if not equals or name not in (*JUDGED, *COLUMNS) or not named or (name in COLUMNS and len(named) > 1):
+        if not equals or name not in (*MODALITIES, *COLUMNS) or not named or (name in COLUMNS and len(named) > 1):
             raise ConfigError(
-                f"--map must be NAME=COLUMN with NAME one of {', '.join((*JUDGED, *COLUMNS))}, "
+                f"--map must be NAME=COLUMN with NAME one of {', '.join((*MODALITIES, *COLUMNS))}, "
                 f"e.g. text=answer,format, got {quoted(pair)}"
             )
         if name in found:

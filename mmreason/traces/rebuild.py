@@ -13,11 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.records import ANSWER, CELL_PX, GRID, Cost, Frame, Problem, Segment, Trace, Verdict, marked_words
+from mmreason.records import ANSWER, CELL_PX, GRID, MASK, Cost, Frame, Problem, Segment, Trace, Verdict, marked_words
 from mmreason.traces.file import check, shown_words
 from mmreason.traces.schema import EditFrame, EditSegment, TextFrame, TextSegment, TraceFile, decode_png, parse_box
-
-MASK_WORD = "<mask>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ def rebuild_group(members: Sequence[dict[str, Any]], problem: Problem) -> Rebuil
     """
     files = [check(data) for data in members]
     said = {word for file in files for segment in file.segments for word in _said(segment)}
-    words = [MASK_WORD, *sorted(said - {MASK_WORD})]
+    words = [MASK, *sorted(said - {MASK})]
     patches, found, traces = _Patches(), [], []
     names: dict[int, int] | None = {}  # code → patch over all files, or None where two files use a code otherwise
     for number, (file, data) in enumerate(zip(files, members, strict=True)):

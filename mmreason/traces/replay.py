@@ -17,13 +17,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mmreason.disk import write_whole
 from mmreason.errors import TraceError
-from mmreason.records import CELL_PX, GRID, Box, Trace
+from mmreason.records import CANVAS_PX, CELL_PX, GRID, Box, Trace
 from mmreason.traces.file import check, draw_codes, shown_words
 from mmreason.traces.schema import EditSegment, TextSegment, TraceFile, parse_box
 from mmreason.traces.versions.views import first_canvas
 
 ZOOM = 3
-SIDE = GRID * CELL_PX * ZOOM  # 384 pixels
+SIDE = CANVAS_PX * ZOOM  # 384 pixels
 CELL = CELL_PX * ZOOM
 MARGIN = 12
 CAPTION = 136  # height under the canvas

@@ -25,11 +25,11 @@ from pydantic import (
 )
 
 from mmreason import records
-from mmreason.records import CELL_PX, GRID, MAX_REWARD, MAX_RUNNERS_UP, MAX_TEXT_TOKENS, NUM_CELLS, Box
+from mmreason.records import CANVAS_PX, GRID, MAX_REWARD, MAX_RUNNERS_UP, MAX_TEXT_TOKENS, NUM_CELLS, Box
 
 VERSION = 1
 PNG_PREFIX = "data:image/png;base64,"
-SIDE = GRID * CELL_PX  # pixels along the side of every picture in the file
+PICTURES = ("before", "after")  # of a segment
 
 MAX_IMAGE_CHARS = 200_000
 MAX_SEGMENTS = 128
@@ -47,13 +47,13 @@ def decode_png(url: str) -> Image.Image:
         data = base64.b64decode(url[len(PNG_PREFIX) :], validate=True)
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             size = image.size  # from the header: nothing is decoded yet
-            if size == (SIDE, SIDE):
+            if size == (CANVAS_PX, CANVAS_PX):
                 return image.convert("RGB")
     except (binascii.Error, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
         raise ValueError("is not a PNG picture") from None
     except Exception:  # Pillow's readers raise further kinds on forged chunks (struct, zlib, index, …)
         raise ValueError("is not a PNG picture") from None
-    raise ValueError(f"must be {SIDE} × {SIDE} pixels, is {size[0]} × {size[1]}")
+    raise ValueError(f"must be {CANVAS_PX} × {CANVAS_PX} pixels, is {size[0]} × {size[1]}")
 
 
 def _picture(url: str) -> str:

@@ -14,6 +14,7 @@ import gradio as gr
 
 from mmreason.analysis.review import review_all
 from mmreason.errors import MMReasonError
+from mmreason.records import Difficulty
 from mmreason.tasks import TASKS
 from mmreason.traces.file import png_url
 from mmreason.traces.group import parse_group
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     Task = str
 else:  # gradio reads the names off this, for the page that documents the endpoints
     Task = Literal[tuple(TASKS)]
-Difficulty = Literal["easy", "medium", "hard"]
 Region = Literal["stated", "full", "confidence"]
 
 MAX_TRACE_CHARS = 8 * 1024 * 1024

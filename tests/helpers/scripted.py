@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmreason.layouts.vocabulary import MASK
-from mmreason.records import NUM_CELLS, Cost, Problem, Segment, Trace
+from mmreason.records import MASK, NUM_CELLS, Cost, Problem, Segment, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.running import StreamBatch
 from mmreason.tasks import atlas

@@ -12,9 +12,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from mmreason.layouts.vocabulary import MASK, vocabulary
+from mmreason.layouts.vocabulary import vocabulary
 from mmreason.records import (
     END,
+    MASK,
     MAX_TEXT_TOKENS,
     NUM_CELLS,
     Cost,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from transformers import AutoTokenizer
 
-from mmreason.layouts.vocabulary import MASK, PAD, UNKNOWN, is_generated, task_token, vocabulary
+from mmreason.layouts.vocabulary import PAD, UNKNOWN, is_generated, task_token, vocabulary
 from mmreason.places import ROOT
-from mmreason.records import ANSWER, DIFFICULTIES, EDIT, END, MAX_TEXT_TOKENS
+from mmreason.records import ANSWER, DIFFICULTIES, EDIT, END, MASK, MAX_TEXT_TOKENS
 from mmreason.tasks import FIRST_TASKS, TASKS, make_problem
 from tests.helpers.policies import encoder, text_tokenizer, words
 

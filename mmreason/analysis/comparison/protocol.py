@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from mmreason.records import DIFFICULTIES
-from mmreason.rewards.assignment import GRANULARITIES, MODALITIES, SWAPPED, TO_GO, WHITENED
+from mmreason.records import DIFFICULTIES, MODALITIES
+from mmreason.rewards.assignment import GRANULARITIES, SWAPPED, TO_GO, WHITENED
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.scheduler import MaskedDiffusionScheduler
 from mmreason.settings import build, settings_of

@@ -7,7 +7,8 @@ from typing import Any
 
 from mmreason.analysis.rollouts.push import judged_groups
 from mmreason.disk import one_line
-from mmreason.rewards.assignment import MODALITIES, NO_SPREAD
+from mmreason.records import MODALITIES
+from mmreason.rewards.assignment import NO_SPREAD
 from mmreason.traces.rollouts import Part, Rollout, Rollouts
 
 ANSWERS = ("answer", "accuracy", "correct", "correctness", "acc")  # components that judge the answer alone

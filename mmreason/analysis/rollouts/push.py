@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from mmreason.records import MODALITIES
 from mmreason.rewards.assignment import (
     GRANULARITIES,
-    MODALITIES,
     NO_SPREAD,
     AssignmentConfig,
     GroupAdvantages,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmreason.errors import TraceError
-from mmreason.rewards.assignment import MODALITIES
+from mmreason.records import MODALITIES
 from mmreason.traces.picture import Picture, decoded
 from mmreason.traces.rollouts import Rollouts, mean
 

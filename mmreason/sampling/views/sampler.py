@@ -19,7 +19,7 @@ from mmreason.backbones.family import PublicModel
 from mmreason.backbones.llama import used_twins
 from mmreason.layouts.alphabet import Alphabet
 from mmreason.layouts.view import View
-from mmreason.records import Cost, Problem, Trace
+from mmreason.records import MODALITIES, Cost, Problem, Trace
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.generators import torch_generator
 from mmreason.sampling.unmask import log_distribution
@@ -33,7 +33,7 @@ PUZZLE_SHARE = 0.25  # of the cells, where neither thought nor user names a regi
 
 def alphabets(model: PublicModel) -> dict[Unit, Alphabet]:
     """What a text, an edit and a joint turn may hold."""
-    words, codes = (Alphabet.of(model.layout.allowed(modality)) for modality in ("text", "image"))
+    words, codes = (Alphabet.of(model.layout.allowed(modality)) for modality in MODALITIES)
     return {"text": words, "image": codes, "turn": Alphabet.of_turn(codes, words)}
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from mmreason.errors import ProblemError, TaskError
 from mmreason.records import (
     ANSWER,
+    CANVAS_PX,
     DIFFICULTIES,
     EDIT,
     GRID,
@@ -36,7 +37,7 @@ from mmreason.records import (
 )
 from mmreason.seeds import numpy_generator
 from mmreason.tasks.dataset.rows import SIGNS, Dataset, Row, number_of
-from mmreason.tasks.picture import SMALL, PictureTask
+from mmreason.tasks.picture import PictureTask
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
 
 LOOK = "look"  # how a thought begins
@@ -62,7 +63,7 @@ class DataTask(PictureTask):
         self._by_split: dict[str, list[str]] = {}
         for key in self.rows.rows:
             self._by_split.setdefault(_split(key), []).append(key)
-        self._pixels = lru_cache(maxsize=REMEMBERED)(lambda picture: self.rows.pixels(picture, SMALL))
+        self._pixels = lru_cache(maxsize=REMEMBERED)(lambda picture: self.rows.pixels(picture, CANVAS_PX))
 
     def _spec(self, key: str) -> dict[str, Any]:
         return {"task": self.name, "row": key}

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from mmreason.disk import one_line, quoted
 from mmreason.errors import ConfigError, TraceError
+from mmreason.records import MODALITIES
 from mmreason.traces.footprint import footprint
 from mmreason.traces.formats import IMPORTERS
 from mmreason.traces.formats.row import Read, Row, number, whole
@@ -26,7 +27,6 @@ from mmreason.traces.versions.ours import VERSION_TWO, groups_of, is_ours
 from mmreason.traces.versions.two import misspelt, read_two, regions_outside
 
 MAX_NOTES = 100  # after which no more is noted of what rows hold
-JUDGED = ("text", "image")  # of --map: which components of a rollout's rewards judge it
 COLUMNS = (  # of --map: which column of the table stands for it
     *("messages", "prompt", "completion", "images", "prompt_id", "id", "step", "answer"),
     *("rewards", "segment_rewards"),
@@ -121,7 +121,7 @@ class Gathered:
         self._note_step(mapped)
         read = importer.read(mapped, shelf)
         if all(mapped.get(name) is None for name in ("rewards", "reward")):  # then columns are the components
-            for name in (name for modality in JUDGED for name in self.mapping.get(modality, ())):
+            for name in (name for modality in MODALITIES for name in self.mapping.get(modality, ())):
                 number(mapped.get(name), name)
         for name in read.beyond:
             self._note(f"column {quoted(name)} is no component of rewards where it lies beyond 1e6; it is kept")
@@ -242,7 +242,7 @@ class Gathered:
             replace(rollout, id=name, prompt=ids[key])
             for name, (key, rollout) in zip(apart(called), self.rollouts, strict=True)
         ]
-        judges = {**self.judges, **{name: self.mapping[name] for name in JUDGED if name in self.mapping}}
+        judges = {**self.judges, **{name: self.mapping[name] for name in MODALITIES if name in self.mapping}}
         prompts = tuple(replace(prompt, id=ids[key], step=steps.get(key)) for key, prompt in self.prompts.items())
         formats = " and ".join(dict.fromkeys(self.formats))
         found = Rollouts(formats, prompts, tuple(rollouts), judges, tuple(self.notes))
@@ -267,7 +267,7 @@ def _is_ours(row: Row) -> bool:
 def _check_judges(found: Rollouts, mapping: Mapping[str, tuple[str, ...]]) -> None:
     """Refuse a component that no rollout has: it is misspelt."""
     names = sorted({name for rollout in found.rollouts for name in rollout.rewards})
-    for modality in JUDGED:
+    for modality in MODALITIES:
         for name in mapping.get(modality, ()):
             if name not in names:
                 known = ", ".join(one_line(n, 40) for n in names[:20])

@@ -31,8 +31,7 @@ from dataclasses import dataclass
 import torch
 
 from mmreason import limits
-from mmreason.records import Trace
-from mmreason.rewards.assignment import MODALITIES
+from mmreason.records import MODALITIES, Trace
 from mmreason.training.rl.config import LossConfig
 
 POOLED = "pooled"  # both modalities, among the counts

@@ -16,11 +16,22 @@ import numpy as np
 from PIL import Image
 
 from mmreason.errors import ProblemError, TraceError
-from mmreason.records import CELL_PX, END, GRID, NUM_CELLS, Problem, Segment, Trace, claim_words, trace_rewards
+from mmreason.records import (
+    CANVAS_PX,
+    CELL_PX,
+    END,
+    GRID,
+    NUM_CELLS,
+    Problem,
+    Segment,
+    Trace,
+    claim_words,
+    trace_rewards,
+)
 from mmreason.rewards.verify import NOTHING_TO_SAY, Verifier
 from mmreason.tasks import TASKS, picture_of, problem_from_json
 from mmreason.tasks.atlas import split_cells
-from mmreason.traces.file import SIDE, draw_codes, to_json
+from mmreason.traces.file import draw_codes, to_json
 from mmreason.traces.picture import Picture
 from mmreason.traces.rebuild import rebuild_group, with_recorded
 from mmreason.ui.solve.playback import run_number
@@ -218,7 +229,7 @@ def start_picture(opened: Opened, g: int) -> Picture:
     out = io.BytesIO()
     Image.fromarray(draw_codes(opened.sheet, np.array(opened.rows[g]["canvas"]))).save(out, "PNG")
     content = out.getvalue()
-    return Picture(SIDE, SIDE, "PNG", hashlib.sha256(content).hexdigest(), content)
+    return Picture(CANVAS_PX, CANVAS_PX, "PNG", hashlib.sha256(content).hexdigest(), content)
 
 
 def open_finished(finished: Finished) -> Opened:

@@ -12,11 +12,11 @@ from typing import Any
 from mmreason import limits
 from mmreason.analysis.rollouts.push import correlation, judged_rollout
 from mmreason.errors import ConfigError
+from mmreason.records import MODALITIES
 from mmreason.rewards.assignment import (
     ASSIGNMENTS,
     EPSILON,
     GRANULARITIES,
-    MODALITIES,
     NO_SPREAD,
     AssignmentConfig,
     GroupAdvantages,

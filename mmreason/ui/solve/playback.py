@@ -14,18 +14,17 @@ from typing import Any
 
 import numpy as np
 
-from mmreason.layouts.vocabulary import MASK
-from mmreason.records import DIFFICULTIES, NUM_CELLS, Problem, Segment, Trace
+from mmreason.records import DIFFICULTIES, MASK, NUM_CELLS, Problem, Segment, Trace
 from mmreason.rewards.advice import Codes, expected_solution, first_wrong, parts_right
 from mmreason.rewards.verify import Verifier
 from mmreason.tasks import TASKS
+from mmreason.traces.schema import PICTURES
 from mmreason.traces.sheet import sheet_pixels
 from mmreason.ui.host.web.sheets import sheet_link
 
 _NUMBERS = count(time.time_ns() // 1000)
 
 LEAST_SHOWN = 0.0005  # of a runner-up's probability: less is 0.0 % in words
-PICTURES = ("before", "after")  # of a trace file's segments; the player draws its own
 
 
 class Judged:

@@ -17,10 +17,10 @@ import pytest
 from mmreason.__main__ import main
 from mmreason.analysis.rollouts.push import correlation
 from mmreason.errors import TraceError
+from mmreason.records import MODALITIES
 from mmreason.rewards.assignment import (
     ASSIGNMENTS,
     GRANULARITIES,
-    MODALITIES,
     SCALES,
     AssignmentConfig,
     Judged,
