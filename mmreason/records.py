@@ -5,6 +5,7 @@ Axes: H W canvas rows and columns.  Rows and columns count from 1 at the top lef
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,6 +152,11 @@ class Problem:
     # (height, width) bool: the pixels to redraw where a thought names none
 
     @property
+    def plain_spec(self) -> dict[str, Any]:
+        """``spec`` as a file gives it back, a copy of its own."""
+        return json.loads(json.dumps(dict(self.spec)))
+
+    @property
     def summary(self) -> dict[str, Any]:
         """What is said of it beside its picture."""
         return {name: getattr(self, name) for name in ("task", "difficulty", "seed", "question", "turns")}
@@ -263,9 +269,17 @@ def trace_rewards(trace: Trace) -> tuple[float, float | None]:
     Text: the sum over text segments, divided by those present or those needed, whichever is more, so
     that stopping early does not pay.  Image: the mean of the edits that are not null, None without any.
     """
-    text = [segment.reward or 0.0 for segment in trace.segments if segment.modality == "text"]
-    image = [s.reward for s in trace.segments if s.modality == "image" and s.reward is not None]
-    return sum(text) / max(len(text), trace.problem.turns + 1), sum(image) / len(image) if image else None
+    text, image = ([s.reward for s in trace.segments if s.modality == modality] for modality in MODALITIES)
+    return whole_rewards(text, image, trace.problem.turns)
+
+
+def whole_rewards(
+    text: Sequence[float | None], image: Sequence[float | None], turns: int
+) -> tuple[float, float | None]:
+    """The same from the rewards of text segments and of edits, and the ``turns`` that a problem needs."""
+    judged = [reward for reward in image if reward is not None]
+    mean = sum(judged) / len(judged) if judged else None
+    return sum(reward or 0.0 for reward in text) / max(len(text), turns + 1), mean
 
 
 def mean_rewards(traces: Sequence[Trace]) -> tuple[float, float | None]:

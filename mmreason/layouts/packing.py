@@ -174,6 +174,11 @@ def row_length(row: Sequence[Piece]) -> int:
     return sum(len(piece.ids) for piece in row)
 
 
+def widest_edit(row: Sequence[Piece]) -> int:
+    """Tokens of the largest edit, 0 without any; rows of like edits are packed together."""
+    return max((len(piece.ids) for piece in row if piece.is_edit), default=0)
+
+
 def _in_sequence(row: Sequence[Piece]) -> list[tuple[int, Piece]]:
     starts = np.cumsum([0, *(len(piece.ids) for piece in row)]).tolist()
     return list(zip(starts, row, strict=False))

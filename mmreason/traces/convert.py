@@ -5,7 +5,6 @@ Axes: H W canvas.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import TraceError
-from mmreason.records import ANSWER, CANVAS_PX, CELL_PX, GRID, Problem, region_mask
+from mmreason.records import ANSWER, CANVAS_PX, CELL_PX, GRID, MODALITIES, Problem, region_mask, whole_rewards
 from mmreason.traces.file import check, png_url
 from mmreason.traces.schema import VERSION, parse_box
 
@@ -62,14 +61,14 @@ def foreign_trace(
         shown = picture
     if answer is not None:
         segments.append(_segment("answer", len(turns) + 1, answer_reward, text=f"{ANSWER} {answer}"))
-    text = [s["reward"] or 0.0 for s in segments if s["modality"] == "text"]
-    image = [s["reward"] for s in segments if s["modality"] == "image" and s["reward"] is not None]
+    of_text, of_image = ([s["reward"] for s in segments if s["modality"] == modality] for modality in MODALITIES)
+    text, image = whole_rewards(of_text, of_image, problem.turns)
     data = {
         "version": VERSION,
         "problem": {
             **{name: getattr(problem, name) for name in ("task", "question", "turns", "difficulty")},
             **{name: getattr(problem, name) for name in ("seed", "split", "index")},
-            "spec": json.loads(json.dumps(dict(problem.spec))),
+            "spec": problem.plain_spec,
             "image": png_url(start),
         },
         "settings": dict(settings or {}),
@@ -77,10 +76,7 @@ def foreign_trace(
         "segments": segments,
         "end_reason": "answered" if answer is not None else "out of turns",
         "success": success,
-        "reward": {
-            "text": sum(text) / max(len(text), problem.turns + 1),
-            "image": sum(image) / len(image) if image else None,
-        },
+        "reward": {"text": text, "image": image},
         "cost": {
             **dict.fromkeys(("forward_passes", "tokens_forwarded", "full_redraw_tokens"), 0),
             **dict.fromkeys(("flops", "seconds"), 0.0),

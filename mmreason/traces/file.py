@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -58,7 +57,7 @@ def to_json(trace: Trace, words: Sequence[str], sheet: np.ndarray) -> dict[str, 
         "version": VERSION,
         "problem": {
             "task": problem.task,
-            "spec": json.loads(json.dumps(dict(problem.spec))),
+            "spec": problem.plain_spec,
             "question": problem.question,
             "turns": problem.turns,
             "difficulty": problem.difficulty,

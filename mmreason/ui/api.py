@@ -4,7 +4,6 @@ Gradio reads the types off the functions, so that they stand here as objects, no
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -115,7 +114,7 @@ def preview(task: Task = "maze", difficulty: Difficulty = "medium", seed: int = 
         "task": problem.task,
         "question": problem.question,
         "turns": problem.turns,
-        "spec": json.loads(json.dumps(dict(problem.spec))),
+        "spec": problem.plain_spec,
         "image": png_url(problem.image),
     }
 

@@ -71,7 +71,7 @@ def region_words(segment: Segment, grid: tuple[int, int]) -> list[str]:
 
 
 def _prompt(problem: Problem) -> dict[str, Any]:
-    spec = json.loads(json.dumps(dict(problem.spec)))
+    spec = problem.plain_spec
     parts = [
         {"type": "image", "image": picture_url(problem.image)},
         {"type": "text", "text": problem.question},

@@ -22,7 +22,7 @@ import torch
 
 from mmreason.errors import ConfigError
 from mmreason.layouts.cells import CellsLayout, Piece
-from mmreason.layouts.packing import Packed, pack, pack_blocks, row_length
+from mmreason.layouts.packing import Packed, pack, pack_blocks, row_length, widest_edit
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.flops import packed_flops
 from mmreason.models.modeling import InterleavedDiffusionModel
@@ -145,11 +145,6 @@ class Row:
     whole: bool = False
 
     @property
-    def widest(self) -> int:
-        """Tokens of the largest edit; rows of like edits are packed together."""
-        return max((len(piece.ids) for piece in self.noisy if piece.is_edit), default=0)
-
-    @property
     def extent(self) -> Extent:
         """What this row needs when it is packed alone."""
         clean = row_length(self.clean)
@@ -157,7 +152,7 @@ class Row:
             return Extent(clean + row_length(self.noisy))
         edits = sum(piece.is_edit for piece in self.noisy)
         text_width = max((len(piece.ids) for piece in self.noisy if not piece.is_edit), default=0)
-        return Extent(clean, len(self.noisy) - edits, edits, self.widest, text_width)
+        return Extent(clean, len(self.noisy) - edits, edits, widest_edit(self.noisy), text_width)
 
 
 def trace_rows(

@@ -20,7 +20,7 @@ from mmreason.codecs.cells import CellCodec
 from mmreason.disk import one_line
 from mmreason.errors import ConfigError, TaskError
 from mmreason.layouts.cells import CellsLayout, Piece, clean_length
-from mmreason.layouts.packing import Packed, pack, pack_blocks, row_length
+from mmreason.layouts.packing import Packed, pack, pack_blocks, row_length, widest_edit
 from mmreason.records import Box, Problem, parse_boxes
 from mmreason.seeds import numpy_generator
 from mmreason.tasks import TASKS, atlas, demonstrated, hint_labels, make_problem
@@ -148,11 +148,6 @@ class Row:
         """Tokens of the row, padding left out."""
         return row_length([*self.clean, *self.noisy])
 
-    @property
-    def widest(self) -> int:
-        """Tokens of the largest edit."""
-        return max((len(piece.ids) for piece in self.noisy if piece.is_edit), default=0)
-
 
 def units(example: Example, layout: CellsLayout) -> list[tuple[int, int, np.ndarray, np.ndarray]]:
     """(turn, words, cells, ids) of what is denoised in one go: each segment, or a joint turn's text and edit."""
@@ -279,7 +274,9 @@ class DemonstrationBatches(Dataset):
         if layout.attention == "full":
             rows = sorted((each for row in rows for each in whole_rows(row)), key=lambda row: row.length)
         else:
-            rows.sort(key=lambda row: (row.widest >= layout.num_cells, len(row.noisy), row.widest))
+            rows.sort(
+                key=lambda row: (widest_edit(row.noisy) >= layout.num_cells, len(row.noisy), widest_edit(row.noisy))
+            )
         return [collate(rows[part], layout, self.multiples) for part in _parts([row.length for row in rows], config)]
 
 
