@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 import urllib.request
+from http.client import HTTPConnection
 from posixpath import dirname, join, normpath
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -14,8 +16,10 @@ from mmreason.places import ROOT
 from mmreason.ui import about
 from mmreason.ui.api import ENDPOINTS
 from mmreason.ui.host.web.documents import address, document, documents, readable
+from mmreason.ui.host.web.sheets import sheet_link
 from mmreason.ui.shell.words import seconds
 from tests.helpers.browser import settle
+from tests.helpers.standin import SHEET
 
 
 def test_each_figure_is_that_of_the_file_it_links_to():
@@ -45,6 +49,22 @@ def test_only_documents_are_served(scripted):
         assert document(name) is None
     with pytest.raises(urllib.error.HTTPError, match="404"):
         urllib.request.urlopen(f"{scripted.address}/about/app.py")
+
+
+def test_the_head_of_a_document_and_of_a_sheet_says_their_length_and_brings_nothing_of_them(scripted):
+    place = urlsplit(scripted.address)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=20)
+    for path in (address("LICENSE"), sheet_link(SHEET)["image"]):
+        connection.request("GET", f"/{path}")
+        whole = connection.getresponse()
+        content = whole.read()
+        for _ in range(2):  # on the same connection, where a body would be taken for the next answer
+            connection.request("HEAD", f"/{path}")
+            head = connection.getresponse()
+            assert (head.status, head.read()) == (200, b"")
+            assert head.headers["content-length"] == whole.headers["content-length"] == str(len(content))
+            assert head.headers["content-type"] == whole.headers["content-type"]
+    connection.close()
 
 
 def test_a_browser_is_given_every_document_as_a_page_to_read(scripted):

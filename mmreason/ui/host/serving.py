@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from mmreason.places import ASSETS
 from mmreason.ui.host.settings import MB, Settings
 from mmreason.ui.host.web.addresses import OwnAddresses
-from mmreason.ui.host.web.bodies import BoundBodies, refuse
+from mmreason.ui.host.web.bodies import BoundBodies, refusal
 from mmreason.ui.host.web.compress import Compress
 from mmreason.ui.host.web.documents import ServeDocuments
 from mmreason.ui.host.web.page import KeepPage
@@ -48,7 +48,7 @@ class PlainRefusals:
             if begun:
                 raise
             logging.getLogger(__name__).info("unknown endpoint or parameter")
-            await refuse(422, b"application/json", json.dumps({"error": UNKNOWN}).encode(), send)
+            await refusal(422, "application/json", json.dumps({"error": UNKNOWN}).encode())(scope, receive, send)
 
 
 LAYERS = (

@@ -16,6 +16,7 @@ from threading import Lock
 from typing import Any
 
 from starlette.requests import Request
+from starlette.responses import Response
 
 from mmreason.ui.host.visitor import address_of
 
@@ -88,19 +89,17 @@ class OwnAddresses:
         else:
             status, kind, body = job.result()
         picture = kind.startswith("image/")
-        headers = [
-            (b"content-type", kind.encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"content-security-policy", b"default-src 'none'; sandbox"),
-            (b"cache-control", b"private, max-age=86400" if picture else b"no-store"),
-            (b"referrer-policy", b"no-referrer"),
-        ]
+        headers = {
+            "content-type": kind,
+            "x-content-type-options": "nosniff",
+            "content-security-policy": "default-src 'none'; sandbox",
+            "cache-control": "private, max-age=86400" if picture else "no-store",
+            "referrer-policy": "no-referrer",
+        }
         if not picture and len(body) > MIN_PACKED and _takes_gzip(scope["headers"]):
             body = gzip.compress(body, 4)
-            headers.append((b"content-encoding", b"gzip"))
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            headers["content-encoding"] = "gzip"
+        await Response(body, status, headers)(scope, receive, send)
 
 
 async def _has_left(receive: Any, job: Future[Answer]) -> bool:

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.host.visitor import address_of
@@ -53,7 +54,7 @@ class BoundBodies:
 
     async def _read(self, scope: Any, receive: Any, send: Any, most: int) -> None:
         if announced(scope) > most * MB:
-            await refuse(413, *_detail(f"a request may have at most {most} MB"), send)
+            await refusal(413, *_detail(f"a request may have at most {most} MB"))(scope, receive, send)
             return
         read, is_whole, patient = bytearray(), False, _in_time(receive)
         largest, address = most * MB, address_of(HTTPConnection(scope))
@@ -62,7 +63,7 @@ class BoundBodies:
                 try:
                     message = await patient()
                 except TimeoutError:
-                    await refuse(408, *_detail(SLOW), send)
+                    await refusal(408, *_detail(SLOW))(scope, receive, send)
                     return
                 if message["type"] == "http.disconnect":
                     return
@@ -70,16 +71,16 @@ class BoundBodies:
                 read += message.get("body", b"")
                 is_whole = not message.get("more_body", False)
                 if len(read) > largest:
-                    await refuse(413, *_detail(f"a request may have at most {most} MB"), send)
+                    await refusal(413, *_detail(f"a request may have at most {most} MB"))(scope, receive, send)
                     return
                 if not take(max(0, len(read) - before)):
                     del read
-                    await refuse(503, *_detail(BUSY), send)
+                    await refusal(503, *_detail(BUSY))(scope, receive, send)
                     return
             bodies = [bytes(read)]
             del read
         if has_many_values(bodies[0]):
-            await refuse(413, *_detail(f"a request may have at most {MAX_VALUES} values"), send)
+            await refusal(413, *_detail(f"a request may have at most {MAX_VALUES} values"))(scope, receive, send)
             return
         scope[SIZE] = len(bodies[0])
 
@@ -90,10 +91,10 @@ class BoundBodies:
 
     async def _pass_on(self, scope: Any, receive: Any, send: Any, most: int) -> None:
         if announced(scope) > most * MB:
-            await refuse(413, *_upload_refused(most), send)
+            await refusal(413, *_upload_refused(most))(scope, receive, send)
             return
         received, begun, patient = 0, False, _in_time(receive)
-        refusals: list[tuple[int, bytes, bytes]] = []
+        refusals: list[tuple[int, str, bytes]] = []
 
         async def counted() -> Any:
             nonlocal received, patient
@@ -121,7 +122,7 @@ class BoundBodies:
             if begun or not refusals:
                 raise
         if refusals and not begun:
-            await refuse(*refusals[0], send)
+            await refusal(*refusals[0])(scope, receive, send)
 
 
 def _in_time(receive: Any) -> Any:
@@ -156,21 +157,20 @@ def announced(scope: Any) -> int:
     return int(length) if length.isdigit() and len(length) <= 18 else 0
 
 
-TEXT = b"text/plain; charset=utf-8"  # as gradio's page shows what is answered to an upload
+TEXT = "text/plain; charset=utf-8"  # as gradio's page shows what is answered to an upload
 
 
-def _upload_refused(most: int) -> tuple[bytes, bytes]:
+def _upload_refused(most: int) -> tuple[str, bytes]:
     return TEXT, f"the files of one upload may have at most {most} MB in all".encode()
 
 
-def _detail(says: str) -> tuple[bytes, bytes]:
-    return b"application/json", json.dumps({"detail": says}).encode()
+def _detail(says: str) -> tuple[str, bytes]:
+    return "application/json", json.dumps({"detail": says}).encode()
 
 
-async def refuse(status: int, kind: bytes, body: bytes, send: Any) -> None:
-    """Answer that; a connection that was too slow ends with it."""
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+def refusal(status: int, kind: str, body: bytes) -> Response:
+    """That answer; a connection that was too slow ends with it."""
+    headers = {"content-type": kind}
     if status == 408:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+        headers["connection"] = "close"
+    return Response(body, status, headers)

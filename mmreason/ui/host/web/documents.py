@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from markdown_it import MarkdownIt
+from starlette.responses import Response
 
 from mmreason import places
 
@@ -90,17 +91,15 @@ class ServeDocuments:
             await self.app(scope, receive, send)
             return
         path = document(match[1])
-        status, body, kind = 404, b"There is no such document.", b"plain"
+        status, body, kind = 404, b"There is no such document.", "plain"
         if path is not None:
             status, body = 200, path.read_bytes()
             if b"text/html" in dict(scope["headers"]).get(b"accept", b""):
-                body, kind = readable(match[1], body.decode("utf-8", "replace")).encode(), b"html"
-        headers = [
-            (b"content-type", b"text/" + kind + b"; charset=utf-8"),
-            (b"vary", b"accept"),
-            (b"x-content-type-options", b"nosniff"),
-            (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'"),
-            (b"content-length", str(len(body)).encode()),
-        ]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+                body, kind = readable(match[1], body.decode("utf-8", "replace")).encode(), "html"
+        headers = {
+            "content-type": f"text/{kind}; charset=utf-8",
+            "vary": "accept",
+            "x-content-type-options": "nosniff",
+            "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+        }
+        await Response(body, status, headers)(scope, receive, send)

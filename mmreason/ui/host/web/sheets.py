@@ -14,15 +14,16 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
+from starlette.responses import Response
 
 from mmreason.traces.schema import PNG_PREFIX
 from mmreason.traces.sheet import sheet_value
 
 MAX_BYTES = 32_000_000  # of all sheets that are remembered, without those of the page as it is built
 MAX_PICTURE_BYTES = 128_000_000  # of all pictures
-TYPES = {"png": b"image/png", "webp": b"image/webp"}
+TYPES = {"png": "image/png", "webp": "image/webp"}
 _PATH = re.compile(r"/(sheet|picture)/([0-9a-f]{16,64})\.(png|webp)\Z")
-_FOR_EVER = b"max-age=31536000, immutable"
+_FOR_EVER = "max-age=31536000, immutable"
 
 
 class Sheets:
@@ -87,10 +88,8 @@ class ServeSheets:
             await self.app(scope, receive, send)
             return
         content = self.kept[match[1]].get(match[2])
-        status, kind, body = (404, b"text/plain", b"") if content is None else (200, TYPES[match[3]], content)
-        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+        status, kind, body = (404, "text/plain", b"") if content is None else (200, TYPES[match[3]], content)
+        headers = {"content-type": kind}
         if content is not None:
-            whose = b"public, " if match[1] == "sheet" else b"private, "
-            headers.append((b"cache-control", whose + _FOR_EVER))
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+            headers["cache-control"] = f"{'public' if match[1] == 'sheet' else 'private'}, {_FOR_EVER}"
+        await Response(body, status, headers)(scope, receive, send)

@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.host.temporary import KEPT_SECONDS, arrived, expect, make_room
 from mmreason.ui.host.visitor import address_of
-from mmreason.ui.host.web.bodies import BUSY, TEXT, UPLOAD, UPLOADS, announced, refuse
+from mmreason.ui.host.web.bodies import BUSY, TEXT, UPLOAD, UPLOADS, announced, refusal
 from mmreason.ui.host.web.held import Held
 
 OF_ALL, OF_ONE = 2, 8  # uploads on their way may be a half of the temporary files, those of one address an eighth
@@ -71,11 +71,11 @@ class RoomForUploads:
         address, sent = address_of(HTTPConnection(scope)), 0
         most = max(bound // OF_ONE_KEPT, largest)
         if address is not None and self.lately.of(address) + self.held.of[address] + left > most:
-            await refuse(429, TEXT, MANY.format(most // MB).encode(), send)
+            await refusal(429, TEXT, MANY.format(most // MB).encode())(scope, receive, send)
             return
         with self.held.by(address, max(bound // OF_ALL, largest), max(bound // OF_ONE, largest)) as take:
             if not take(left):
-                await refuse(503, TEXT, BUSY.encode(), send)
+                await refusal(503, TEXT, BUSY.encode())(scope, receive, send)
                 return
             expect(left)
 
