@@ -112,16 +112,10 @@ def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
     from mmreason.analysis.cost.compute import comparison, four_arms, frontier, peak_memory, typical_load
     from mmreason.analysis.cost.scaling import measured_scaling, scaling
     from mmreason.commands._options.checkpoint import load_pipeline
-    from mmreason.errors import CheckpointError
 
     ar = load_pipeline(args.ar)
-    if base.transformer.config.causal or not ar.transformer.config.causal:
-        raise CheckpointError(
-            f"--checkpoint must be a diffusion policy and --ar an autoregressive one, got {args.checkpoint!r} and "
-            f"{args.ar!r}"
-        )
-    config, problems = _asked(args, base, ar)
     arms = four_arms(base, ar)
+    config, problems = _asked(args, base, ar)
     rows, traces, counts = _measured(args, arms, problems, config)
     load = typical_load(traces["diffusion_local"], base, args.num_generations)
     result = comparison(rows, load, base.transformer.config) | counts

@@ -84,7 +84,16 @@ def check_compared(pipe: InterleavedReasoningPipeline, attention: str = "blocks"
 
 
 def four_arms(base: InterleavedReasoningPipeline, ar: InterleavedReasoningPipeline) -> list[Arm]:
-    """The arms in the order of ``ARMS``; raises ConfigError for policies that cannot be compared."""
+    """The arms in the order of ``ARMS``; ``ar`` may be ``base`` where no autoregressive arm is looked at.
+
+    Raises ConfigError for policies that cannot be compared.
+    """
+    if base.transformer.config.causal or not (ar is base or ar.transformer.config.causal):
+        kinds = ["an autoregressive" if pipe.transformer.config.causal else "a diffusion" for pipe in (base, ar)]
+        raise ConfigError(
+            "checkpoint must be a diffusion policy and ar an autoregressive one, "
+            f"got {kinds[0]} policy and {kinds[1]} one"
+        )
     for pipe in (base, ar):
         check_compared(pipe)
     return [

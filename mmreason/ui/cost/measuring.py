@@ -29,14 +29,6 @@ class Measured:
     busy: bool = True
 
 
-def both_policies() -> tuple[Any, Any]:
-    """The diffusion and the autoregressive pipeline; raises CheckpointError or ConfigError."""
-    base, ar = checkpoints.load_pipeline(DIFFUSION), checkpoints.load_pipeline(AUTOREGRESSIVE)
-    if base.transformer.config.causal or not ar.transformer.config.causal:
-        raise ConfigError(f"{DIFFUSION} must be a diffusion policy and {AUTOREGRESSIVE} an autoregressive one")
-    return base, ar
-
-
 def both_know() -> list[str]:
     """The tasks that both policies were trained on."""
     known = checkpoints.tasks_of(AUTOREGRESSIVE)
@@ -52,7 +44,7 @@ def measure_here(count: Any, generations: int, is_stopped: Callable[[], bool]) -
     if count not in COUNTS:
         raise ConfigError(f"problems must be one of {', '.join(map(str, COUNTS))}, got {str(count)[:20]!r}")
     yield Measured("Loading the policies.")
-    base, ar = both_policies()
+    base, ar = checkpoints.load_pipeline(DIFFUSION), checkpoints.load_pipeline(AUTOREGRESSIVE)
     arms, config = four_arms(base, ar), base.scheduler.sampling_config()
     tasks = ar.vocabulary.known(base.vocabulary.known(TASKS))
     problems = held_out(tasks, ["medium"], count, SEED, "test")

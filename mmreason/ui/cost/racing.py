@@ -77,7 +77,7 @@ def race_live(task: Any, difficulty: Any, seed: Any, rival: Any, is_stopped: Cal
     problem = request.problem()
     yield Raced("Loading the policies.")
     base = checkpoints.load_pipeline(measuring.DIFFUSION)
-    ar = measuring.both_policies()[1] if rival.startswith("ar") else base
+    ar = checkpoints.load_pipeline(measuring.AUTOREGRESSIVE) if rival.startswith("ar") else base
     by_name = {arm.name: arm for arm in four_arms(base, ar)}
     arms = by_name[LOCAL], by_name[rival]
     sent = 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mmreason.__main__ import main
 from mmreason.analysis.cost.compute import (
     COMPARED,
     attention_cost,
@@ -32,6 +33,20 @@ PROBLEMS = held_out(["maze", "jigsaw"], ["easy"], 4, 3, "test")
 @pytest.fixture(scope="module")
 def arms():
     return four_arms(pipeline_of(scripted_policy()), pipeline_of(scripted_policy(causal=True)))
+
+
+def test_the_arms_are_named_as_their_policies_generate(tmp_path, capsys):
+    diffusion, causal = pipeline_of(scripted_policy()), pipeline_of(scripted_policy(causal=True))
+    assert [arm.pipe for arm in four_arms(diffusion, diffusion)] == [diffusion] * 4
+    for base, ar in ((diffusion, pipeline_of(scripted_policy())), (causal, causal), (causal, diffusion)):
+        with pytest.raises(ConfigError, match="checkpoint must be a diffusion policy and ar an autoregressive one"):
+            four_arms(base, ar)
+    diffusion.save_pretrained(tmp_path / "base")
+    policies = ["--checkpoint", str(tmp_path / "base"), "--ar", str(tmp_path / "base")]
+    for command, out in (("race", "--out"), ("compute", "--output")):
+        assert main([command, out, str(tmp_path / "out.json"), *policies]) == 2
+        assert "got a diffusion policy and a diffusion one" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
 
 
 @pytest.fixture(scope="module")
