@@ -10,10 +10,12 @@ from typing import Any
 from mmreason import limits
 from mmreason.commands._options.again import again, changed
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.settings import add_chosen
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
 from mmreason.errors import ConfigError
 from mmreason.places import ANALYSIS_PAGE
+from mmreason.sampling.config import SamplingConfig
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
 
@@ -41,12 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.BATCH_SIZE, 64)
     add_number(parser, limits.PROBLEMS, 8, "--single", says="problems solved one by one", metavar="N")
     add_number(parser, limits.TEMPERATURE, 1.0)
-    add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
-    add_number(
-        parser,
-        limits.THRESHOLD,
-        says="commit every more certain token at once; 0 is off; default: the checkpoint's",
-    )
+    add_chosen(parser, SamplingConfig, "num_steps", "threshold")
     parser.add_argument("--no_frontier", action="store_true", help="leave out success against FLOPs")
     parser.add_argument("--no_scaling", action="store_true", help="leave out the seconds on larger canvases")
     parser.add_argument("--no_memory", action="store_true", help="leave out peak memory, a process for each arm")

@@ -24,12 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
     parser.add_argument("--difficulty", nargs="+", default=["medium"], metavar="D", help="easy, medium, hard")
     add_number(parser, limits.TEMPERATURE, 1.0)
-    add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
-    add_number(
-        parser,
-        limits.THRESHOLD,
-        says="commit every more certain token at once; 0 is off; default: the checkpoint's",
-    )
+    add_chosen(parser, SamplingConfig, "num_steps", "threshold")
     parser.add_argument("--region", default="stated", help="stated, full or confidence (default: stated)")
     add_chosen(parser, SamplingConfig, "default_region", "schedule")
     parser.add_argument("--order", help="confidence or entropy (default: the checkpoint's)")
@@ -40,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="own",
         help="what a policy goes on from after an edit: own, hidden, shuffled or true (default: own)",
     )
-    add_number(parser, limits.MAX_TURNS, says="default: the checkpoint's")
+    add_chosen(parser, SamplingConfig, "max_turns")
     add_settings(parser, ViewsConfig)
 
 

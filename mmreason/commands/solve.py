@@ -38,12 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gif", metavar="FILE", help="also write a replay")
     parser.add_argument("--picture", metavar="FILE", help="also write the last canvas (PNG), of a public checkpoint")
     add_number(parser, limits.TEMPERATURE, 0.0)
-    add_number(parser, limits.NUM_STEPS, says="denoising steps a segment; default: the checkpoint's")
-    add_number(
-        parser,
-        limits.THRESHOLD,
-        says="commit every more certain token at once; 0 is off; default: the checkpoint's",
-    )
+    add_chosen(parser, SamplingConfig, "num_steps", "threshold")
     parser.add_argument(
         "--region",
         default="stated",
