@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmreason.analysis.results_file import object_or_none
 from mmreason.analysis.statistics import FEWEST_SEEDS, t_interval
 from mmreason.errors import MMReasonError
 from mmreason.training.rl.presets import PRESETS, TrainSettings
@@ -29,8 +29,8 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 def read_gain(path: Path, preset: str) -> dict[str, Any] | None:
     """What ``make preset-gain`` wrote of ``preset`` as it is now set; None if it has not been measured."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = object_or_none(path) or {}
         is_same = found["preset"] == preset and TrainSettings.of(found["settings"]) == PRESETS[preset]
         return found if is_same and found["seeds"] else None
-    except (OSError, ValueError, KeyError, TypeError, MMReasonError):
+    except (ValueError, KeyError, TypeError, MMReasonError):
         return None

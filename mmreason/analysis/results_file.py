@@ -17,6 +17,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 MAX_BYTES = 4 * 1024 * 1024
+_FILE = Handed("results file", MAX_BYTES, ConfigError)
 
 Content = TypeVar("Content", bound=BaseModel)
 
@@ -28,7 +29,21 @@ def results_path(name: str) -> Path:
 
 def stored(name: str) -> dict[str, Any]:
     """What file ``name`` holds; raises ConfigError."""
-    return Handed("results file", MAX_BYTES, ConfigError).load(results_path(f"{name}.json"))
+    return _FILE.load(results_path(f"{name}.json"))
+
+
+def stored_or_none(name: str) -> dict[str, Any] | None:
+    """The same for what is left out where it was not measured: None if the file is missing or holds no object."""
+    return object_or_none(results_path(f"{name}.json"))
+
+
+def object_or_none(path: Path) -> dict[str, Any] | None:
+    """What the results file at ``path`` holds, None if it is missing or holds no object."""
+    try:
+        found = _FILE.parse(path.read_bytes(), str(path))
+    except (OSError, ConfigError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def read_results(model: type[Content], name: str, command: str, what: str) -> tuple[Content | None, str]:

@@ -6,7 +6,6 @@ a batch costs something whatever its size, so batches of two sizes are timed the
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from mmreason.analysis.results_file import object_or_none
 from mmreason.records import DIFFICULTIES
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.tasks import TASKS
@@ -86,11 +86,11 @@ def _line(rollouts: Sequence[int], seconds: Sequence[float], name: str) -> dict[
 def read_rates(path: Path) -> dict[str, Any] | None:
     """The file that ``make train-rate`` wrote, or None if it is missing or cannot be used."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = object_or_none(path) or {}
         for by_difficulty in content["rates"].values():
             for rate in by_difficulty.values():
                 if not all(rate[name] > 0 for name in ("rollout_seconds", "update_seconds", "tokens")):
                     return None
         return content if content["rates"] and content["start_seconds"] > 0 else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         return None

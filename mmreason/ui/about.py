@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from mmreason import places
+from mmreason.analysis.results_file import stored_or_none
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.host.web.documents import address, document
@@ -75,7 +74,7 @@ def figures() -> list[dict[str, str]]:
         number = int(parameters[1].replace(",", ""))
         found.append(_figure(count(number), "parameters", card, "From the model card of the checkpoint base"))
     try:
-        costs = json.loads((places.ROOT / COSTS).read_text(encoding="utf-8"))
+        costs = stored_or_none("compute") or {}
         local, full = (costs["arms"][f"diffusion_{region}"] for region in ("local", "full"))
         source = f"Measured by: {costs['command']}, on {costs['machine']['threads']} threads"
         solve = f"to sample a solve at threshold {costs['sampling']['threshold']:g}"
@@ -84,7 +83,7 @@ def figures() -> list[dict[str, str]]:
             _figure(seconds(local["seconds_single"]), solve, COSTS, source),
             _figure(share, "of a full redraw's tokens, on average", COSTS, source),
         ]
-    except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError):
+    except (ValueError, KeyError, TypeError, ZeroDivisionError):
         pass
     return found
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from mmreason import places
 from mmreason.analysis.cost.real import COLUMNS, rows
+from mmreason.analysis.results_file import stored_or_none
 from mmreason.ui.cost.words import ARM_WORDS
 
 
 def real_table() -> dict[str, Any] | None:
     """The arms as the component ``table`` takes them; None where there is no results file."""
-    formula = _read("compute_dimoo.json")
+    formula = stored_or_none("compute_dimoo")
     if formula is None:
         return None
     named = [[_arm(arm), *figures] for arm, *figures in rows(formula)]
@@ -28,7 +27,7 @@ def _arm(said: str) -> str:
 
 def real_words() -> list[list[str]]:
     """What they come to, as the component ``prose`` takes it; empty where there is no results file."""
-    formula, measured = _read("compute_dimoo.json"), _read("measure_gpu.json")
+    formula, measured = stored_or_none("compute_dimoo"), stored_or_none("measure_gpu")
     if formula is None:
         return []
     at = formula["pixels"]["512"]
@@ -58,11 +57,3 @@ def _change(reduction: float) -> str:
     if reduction < -0.5:
         return f"{1 - reduction:.2g} times the FLOPs"
     return f"{abs(100 * reduction):.0f} % {'fewer' if reduction >= 0 else 'more'} FLOPs"
-
-
-def _read(name: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads((places.ASSETS / "results" / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmreason import places
 from mmreason.analysis.interference import MeasureConfig, measure, roll_out
+from mmreason.analysis.results_file import stored_or_none
 from mmreason.errors import ConfigError
 from mmreason.tasks.task import label_of
 from mmreason.ui.host import checkpoints as host_checkpoints
@@ -24,9 +23,9 @@ SECONDS_PER_ROLLOUT = 0.5  # on a lent GPU, the gradients included
 def bundled_leak() -> dict[str, Any] | None:
     """The value for the figures that the command has written, or None."""
     try:
-        found = json.loads((places.ASSETS / "results" / "interference.json").read_text(encoding="utf-8"))
+        found = stored_or_none("interference") or {}
         return leak_value(found["checkpoints"], found["settings"], found["training"], SHIPPED)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         logging.getLogger(__name__).warning("there are no interference figures to show")
         return None
 

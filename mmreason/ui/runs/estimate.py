@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from mmreason import places
+from mmreason.analysis.results_file import results_path
 from mmreason.analysis.train_rate import FILES, read_rates
 from mmreason.training.rl.presets import LEAK_GROUPS, TrainSettings
 from mmreason.training.run.remaining import Left
@@ -33,7 +33,7 @@ class Estimate:
 
 def rates_path() -> Path:
     """Where the rates of this kind of machine are."""
-    return places.ASSETS / "results" / FILES[torch.cuda.is_available()]
+    return results_path(FILES[torch.cuda.is_available()])
 
 
 def estimate(settings: TrainSettings) -> Estimate | None:

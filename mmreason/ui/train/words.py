@@ -10,6 +10,7 @@ from typing import Any
 
 from mmreason import places
 from mmreason.analysis.preset_gain import read_gain
+from mmreason.analysis.results_file import results_path
 from mmreason.tasks.task import label_of
 from mmreason.training.rl.presets import BOTH
 from mmreason.training.run.remaining import last_step
@@ -154,7 +155,7 @@ def notes(status: Status) -> list[list[str]]:
 
 def preset_words(preset: Any, checkpoint: Any) -> str:
     """What the preset was measured to do from ``checkpoint``; empty where that was not measured."""
-    found = read_gain(places.ASSETS / "results" / "preset_gain.json", str(preset))
+    found = read_gain(results_path("preset_gain.json"), str(preset))
     if found is None or found["gain_ci95"] is None or found["checkpoint"] != checkpoint:
         return ""
     seeds, problems = len(found["seeds"]), found["settings"]["eval_problems"]

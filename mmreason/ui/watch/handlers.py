@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -12,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from mmreason import places
+from mmreason.analysis.results_file import stored_or_none
 from mmreason.errors import MMReasonError, TraceError
 from mmreason.records import DIFFICULTIES
 from mmreason.tasks import TASKS, make_problem, problem_from_json
@@ -233,9 +233,9 @@ def thumbnails() -> list[list[str]]:
 def solved_share(checkpoint: str, difficulty: str, task: str) -> float | None:
     """The share of such puzzles that the checkpoint solved when it was measured, as its card has it, if it was."""
     try:
-        results = json.loads((places.ASSETS / "results" / "evaluate.json").read_text(encoding="utf-8"))
+        results = stored_or_none("evaluate") or {}
         return float(results[checkpoint]["by_difficulty"][difficulty]["success"][task])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 
