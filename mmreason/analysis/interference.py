@@ -28,7 +28,7 @@ import torch
 from mmreason import limits
 from mmreason.errors import ConfigError
 from mmreason.models.modeling import InterleavedDiffusionModel
-from mmreason.records import DIFFICULTIES, MODALITIES, Problem, Trace
+from mmreason.records import DIFFICULTIES, MODALITIES, Trace
 from mmreason.rewards.assignment import (
     EPSILON,
     NO_SPREAD,
@@ -40,14 +40,15 @@ from mmreason.rewards.assignment import (
 )
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.generators import problem_seed
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.seeds import derive_seed
 from mmreason.tasks import FIRST_TASKS, task_named
 from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.likelihood import pack_traces, score_tokens, token_budget
 from mmreason.training.rl.loss import TokenCounts, constant_lengths, sharing_tokens, token_counts, token_weights
 from mmreason.training.validation import held_out
 
+USE = "interference"  # which of a problem's random streams its rollouts take
 TERMS: dict[str, Callable[[SegmentAdvantage], float]] = {
     "signal": lambda s: _over(s.own, s.sigma_joint),
     "leak": lambda s: _over(s.other, s.sigma_joint),
@@ -92,7 +93,7 @@ def roll_out(
 ) -> list[list[Trace]]:
     """Scored groups (P)(G) on validation problems, each problem with its own random stream."""
     problems = held_out(config.tasks, config.difficulties, config.num_problems, config.seed, "validation")
-    seeds = [rollout_seed(config.seed, problem) for problem in problems]
+    seeds = [problem_seed(USE, config.seed, problem) for problem in problems]
     verifier, groups = judge_of(pipe), []
     at_once, size = max(1, batch_size // config.num_generations), config.num_generations
     for start in range(0, len(problems), at_once):
@@ -101,11 +102,6 @@ def roll_out(
         scored = [verifier.score(trace) for trace in traces]
         groups += [scored[i : i + size] for i in range(0, len(scored), size)]
     return groups
-
-
-def rollout_seed(seed: int, problem: Problem) -> int:
-    """The seed of a problem's rollouts, whatever else is rolled out."""
-    return derive_seed("interference", seed, problem.task, problem.difficulty, problem.index or 0)
 
 
 def measure(

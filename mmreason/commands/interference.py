@@ -120,15 +120,16 @@ def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace,
     """Write the most conflicted groups as trace files (version 2)."""
     from dataclasses import replace
 
-    from mmreason.analysis.interference import most_conflicted, rollout_seed
+    from mmreason.analysis.interference import USE, most_conflicted
     from mmreason.commands._options.checkpoint import checkpoint_name
+    from mmreason.sampling.generators import problem_seed
     from mmreason.traces.group import save_group
 
     origin = {"checkpoint": checkpoint_name(path), "checkpoint_hash": pipe.fingerprint}
     written = []
     for rank, i in enumerate(most_conflicted(groups, config.assignment, args.groups), start=1):
         problem = groups[i][0].problem
-        seed = rollout_seed(config.seed, problem)
+        seed = problem_seed(USE, config.seed, problem)
         traces = [
             replace(trace, settings={**trace.settings, **origin, "seed": seed, "generation": g})
             for g, trace in enumerate(groups[i])

@@ -17,6 +17,11 @@ def torch_generator(*keys: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive_seed(*keys))
 
 
+def problem_seed(use: str, seed: int, problem: Problem) -> int:
+    """The seed of a problem's rollouts, whatever else is rolled out; another ``use`` of it has others."""
+    return derive_seed(use, seed, problem.task, problem.difficulty, problem.index or 0)
+
+
 def seeds_of(problems: Sequence[Problem], seeds: Sequence[int] | None, num_generations: int) -> list[int]:
     """The seed of each problem, 0 for all if none is given; raises ConfigError, also for too many generations."""
     found = [0] * len(problems) if seeds is None else list(seeds)

@@ -8,10 +8,10 @@ from typing import Any
 from mmreason.records import Problem, Trace
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.generators import problem_seed
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.sampler import OnEdits
 from mmreason.sampling.views.pipeline import ViewsPipeline
-from mmreason.seeds import derive_seed
 from mmreason.tasks import make_problem
 
 CPU_ROLLOUTS, GPU_ROLLOUTS = 32, 1024  # at once; each takes about 10 MB for its keys and values
@@ -62,7 +62,7 @@ def solve_problems(
         if is_stopped is not None and is_stopped():
             break
         batch = problems[start : start + at_once]
-        seeds = [derive_seed("sampling", seed, p.task, p.difficulty, p.index or 0) for p in batch]
+        seeds = [problem_seed("sampling", seed, problem) for problem in batch]
         traces += [verifier.score(trace) for trace in pipe(batch, config, seeds, **more).traces]
         if on_progress is not None:
             on_progress(len(traces) // num_generations, len(problems))

@@ -44,8 +44,9 @@ from mmreason.models.flops import forward_flops
 from mmreason.records import GRID, Problem, Trace
 from mmreason.rewards.pixels import judge_of
 from mmreason.sampling.config import SamplingConfig
+from mmreason.sampling.generators import problem_seed
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
-from mmreason.seeds import derive_seed, numpy_generator
+from mmreason.seeds import numpy_generator
 from mmreason.training.hardware import fair_clock
 from mmreason.training.rl.likelihood import pack_traces
 from mmreason.training.validation import success_by_task
@@ -111,11 +112,6 @@ def two_attentions(base: InterleavedReasoningPipeline, full: InterleavedReasonin
     return [Arm(f"{name}_{edit}", pipe, regions[edit]) for name, pipe in policies.items() for edit in regions]
 
 
-def rollout_seed(problem: Problem, seed: int) -> int:
-    """The sampling seed of a problem's group, the same for every arm."""
-    return derive_seed("compute", seed, problem.task, problem.difficulty, problem.index or 0)
-
-
 def measure(
     arms: Sequence[Arm],
     problems: Sequence[Problem],
@@ -132,7 +128,7 @@ def measure(
     per_batch = max(1, batch_size // num_generations)
     for start in range(0, len(problems), per_batch):
         batch = problems[start : start + per_batch]
-        seeds = [rollout_seed(problem, seed) for problem in batch]
+        seeds = [problem_seed("compute", seed, problem) for problem in batch]  # the same for every arm
         for arm in arms:
             began = clock()
             traces = arm.pipe(batch, arm.settings(config), seeds, num_generations).traces
