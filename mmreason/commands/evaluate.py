@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.errors import ConfigError
     from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.tasks import TASKS
+    from mmreason.training.run.progress import ProgressLine
 
     args.tasks = named(args.tasks)
     settings = given(args, "temperature", "num_steps", "threshold", "region", "default_region", "schedule", "order")
@@ -59,11 +60,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError(f"pictures must be own for checkpoints of public families, got {args.pictures!r}")
     tasks = tasks_of(pipe.vocabulary, args.tasks)
     config = pipe.sampling_config(**settings)
-
-    def show(done: int, total: int) -> None:
-        print(f"\r{done} of {total} problems", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-    return evaluate(
+    line = ProgressLine("problem", sys.stderr)
+    result = evaluate(
         pipe,
         tasks,
         args.difficulty,
@@ -71,10 +69,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         args.seed,
         config,
         args.batch_size,
-        on_progress=show,
+        on_progress=lambda done, total: line.show(done, total, {}),
         pass_at=args.pass_at,
         pictures=args.pictures,
     )
+    line.close(f"{result['problems']} problems done")
+    return result
 
 
 def readable(result: dict[str, Any]) -> str:

@@ -51,6 +51,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.tasks import TASKS
     from mmreason.traces.plain import rounded
     from mmreason.training.hardware import keep_freed_memory
+    from mmreason.training.run.progress import ProgressLine
 
     keep_freed_memory()
     weights = {"text": args.reward_weights[0], "image": args.reward_weights[1]}
@@ -75,13 +76,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         config = replace(config, tasks=tasks_of(pipe.vocabulary, args.tasks))
         sampling = pipe.scheduler.sampling_config(temperature=args.temperature)
         print(f"{path}: {config.num_problems} × {config.num_generations} rollouts", file=sys.stderr)
-        groups = roll_out(pipe, config, sampling)
-
-        def show(done: int, total: int) -> None:
-            print(f"\r{done} of {total} groups", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
+        groups, line = roll_out(pipe, config, sampling), ProgressLine("group", sys.stderr)
         result = {"checkpoint": path, "checkpoint_hash": pipe.fingerprint}
-        result |= measure(pipe, groups, config, args.temperature, show)
+        result |= measure(
+            pipe, groups, config, args.temperature, lambda done, total, line=line: line.show(done, total, {})
+        )
+        line.close(f"{len(groups)} groups measured")
         results.append(result | {"seconds": time.perf_counter() - began})
         if args.write_groups is not None:
             results[-1]["written"] = _write_groups(pipe, groups, config, args, path)
