@@ -13,9 +13,10 @@ from typing import Any
 from mmreason import places
 from mmreason.analysis.blocks import replace_block
 from mmreason.analysis.comparison.protocol import HEADLINE
+from mmreason.analysis.comparison.tables import comparison_tables
 from mmreason.analysis.overview import overview_table
 from mmreason.analysis.results_file import results_path, stored
-from mmreason.analysis.tables import attention_table, comparison_tables, cost_table, speed_table, success_table
+from mmreason.analysis.tables import attention_table, cost_table, speed_table, success_table
 from mmreason.traces.sheet import load_with_sheet
 
 Fingerprint = Callable[[str], str | None]  # of the checkpoint in a folder; None where there is none

@@ -189,7 +189,7 @@ def _write(args: argparse.Namespace, result: dict[str, Any]) -> dict[str, Any]:
     """
     from mmreason.analysis.blocks import update_readme
     from mmreason.analysis.comparison.relation import relation
-    from mmreason.analysis.tables import comparison_tables
+    from mmreason.analysis.comparison.tables import comparison_tables
     from mmreason.disk import write_json
 
     result = result | {"relation": relation(result)}
@@ -211,11 +211,11 @@ def readable(result: dict[str, Any]) -> str:
     """Means with their intervals, then the gains next to the paper's."""
     missing = f"{len(result['finished'])} runs finished, missing: {', '.join(result['missing']) or 'none'}"
     if "gain_over_base" not in result:
-        from mmreason.analysis.tables import setup_progress
+        from mmreason.analysis.comparison.tables import setup_progress
 
         rows = [f"set-up {name}: {setup_progress(row)}" for name, row in result.get("setups", {}).items()]
         return "\n".join([*rows, missing])
-    from mmreason.analysis.tables import of_seeds
+    from mmreason.analysis.comparison.tables import of_seeds
 
     lines = []
     for arm in ("base", "joint", "factorized"):

@@ -12,8 +12,9 @@ from mmreason.analysis.blocks import replace_block, update_readme
 from mmreason.analysis.card import kind
 from mmreason.analysis.comparison.headline import compare
 from mmreason.analysis.comparison.protocol import ARMS, CONTROLS
+from mmreason.analysis.comparison.tables import comparison_table
 from mmreason.analysis.cost.compute import COMPARED
-from mmreason.analysis.tables import attention_table, comparison_table, cost_table
+from mmreason.analysis.tables import attention_table, cost_table
 from mmreason.errors import ConfigError
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run

@@ -8,8 +8,8 @@ from mmreason.analysis.comparison.protocol import HEADLINE_NAME
 from mmreason.analysis.comparison.relation import PREDICTORS
 from mmreason.analysis.comparison.results import Comparison, Estimate, Map, Relation
 from mmreason.analysis.comparison.setups import SETUPS
+from mmreason.analysis.comparison.tables import readings_of
 from mmreason.analysis.statistics import FEWEST_SEEDS
-from mmreason.analysis.tables import readings_of
 from mmreason.ui.results.words import redraws
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
 from mmreason.ui.shell.words import percent, points

@@ -10,10 +10,10 @@ from mmreason.analysis.comparison.headline import unlearnt, who_is_ahead
 from mmreason.analysis.comparison.protocol import ARMS, DOUBLE
 from mmreason.analysis.comparison.results import Comparison, Estimate
 from mmreason.analysis.comparison.setups import SETUPS, SHIPPED
+from mmreason.analysis.comparison.tables import CONTROL_WORDS, gains_of, setup_progress, supported
 from mmreason.analysis.cost.results import Results
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import FEWEST_SEEDS
-from mmreason.analysis.tables import CONTROL_WORDS, gains_of, setup_progress, supported
 from mmreason.rewards.assignment import GRANULARITIES, SWAPPED
 from mmreason.ui.cost.words import against_us, families, setbacks, success_words
 from mmreason.ui.shell.words import flops, percent, points

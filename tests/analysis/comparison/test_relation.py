@@ -14,8 +14,8 @@ from mmreason.analysis.comparison.protocol import Run
 from mmreason.analysis.comparison.relation import PREDICTORS, relation
 from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.analysis.comparison.setups import SETUPS, P
+from mmreason.analysis.comparison.tables import relation_table
 from mmreason.analysis.statistics import rank_correlation
-from mmreason.analysis.tables import relation_table
 from mmreason.errors import ConfigError
 from tests.helpers.learning import fresh_pipe
 

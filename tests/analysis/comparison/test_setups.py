@@ -19,8 +19,8 @@ from mmreason.analysis.comparison.protocol import HEADLINE, Run
 from mmreason.analysis.comparison.reproduce import Reproduction
 from mmreason.analysis.comparison.series import PILOT_START, Series
 from mmreason.analysis.comparison.setups import SETUPS, SHIPPED, Arm, P
+from mmreason.analysis.comparison.tables import gains_of, gains_table, readings_of, setup_table
 from mmreason.analysis.statistics import t_interval
-from mmreason.analysis.tables import gains_of, gains_table, readings_of, setup_table
 from mmreason.commands.reproduce import OUT
 from mmreason.errors import ConfigError
 from mmreason.places import ANALYSIS_PAGE, ROOT
