@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from mmreason.backbones.adapter import ADAPTER, stored_adapter, stored_weights
+from mmreason.backbones.adapter import stored_adapter, stored_weights
 from mmreason.backbones.family import (
     SMALL_BYTES,
-    base_of,
     codec_of,
     family_and_source,
     find,
+    find_base,
     is_public,
     layout_of,
     licence_of,
@@ -68,14 +68,17 @@ def check(
     family: str | None = None,
     probe: Sequence[Sequence[int]] | None = None,
     device: torch.device | str = "cpu",
+    base: str | None = None,
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     """What ``checkpoint`` is, and the logits (N, V) of each id list of ``probe`` in full attention.
 
-    Raises CheckpointError where it is no checkpoint at all, ConfigError for a probe that it cannot take.
+    ``base`` is where an adapter's base is, if not where it says.  Raises CheckpointError where it is no checkpoint at
+    all, ConfigError for a probe that it cannot take.
     """
     folder = find(checkpoint)
-    if (folder / ADAPTER).is_file():
-        return _check_adapter(folder, family, probe, device)
+    stands_on = find_base(folder, base)
+    if stands_on is not None:
+        return _check_adapter(folder, stands_on, family, probe, device)
     if is_public(folder):
         return _check_public(checkpoint, folder, family, probe, device)
     if not (folder / "model_index.json").is_file():
@@ -86,9 +89,13 @@ def check(
 
 
 def _check_adapter(
-    folder: Path, family: str | None, probe: Sequence[Sequence[int]] | None, device: torch.device | str
+    folder: Path,
+    stands_on: tuple[str, Path],
+    family: str | None,
+    probe: Sequence[Sequence[int]] | None,
+    device: torch.device | str,
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
-    base = base_of(folder) or ""
+    base, whole = stands_on
     if probe is not None:
         raise ConfigError(f"--probe is for whole checkpoints; give the adapter's base, {base!r}")
     views = Report({})
@@ -96,7 +103,7 @@ def _check_adapter(
     result, _ = check(base, family or stored.get("family"), None, device)
     if family is None and "family" in stored:
         result["family_from"] = VIEWS_FILE
-    report, whole = Report(result, result["problems_found"] + views.problems_found), find(base)
+    report = Report(result, result["problems_found"] + views.problems_found)
     fits = None
     if result["runs"]:
         fits = report.tried(lambda: stored_adapter(folder, stored_shape(whole, read_json(whole / "config.json"))))
@@ -134,10 +141,14 @@ def _check_public(
     device: torch.device | str,
 ) -> tuple[dict[str, Any], list[np.ndarray]]:
     config = read_json(folder / "config.json")
-    named, source = (family, "--family") if family else family_and_source(checkpoint, config)
-    report = Report(
-        {"family": named, "family_from": source, "parameters": None, "grid": None, "attention": "full", "native": True}
-    )
+    report = Report({"family": None, "family_from": None, "parameters": None, "grid": None})
+    stored = report.tried(lambda: stored_views(folder)) or {}
+    if family is None and "family" in stored:
+        named, source = stored["family"], VIEWS_FILE
+    else:
+        named, source = (family, "--family") if family else family_and_source(checkpoint, config)
+    report.tried(lambda: check_views(views_config(stored), named))
+    report.facts |= {"family": named, "family_from": source, "attention": "full", "native": True}
     report.facts["licence"] = licence_of(folder)
     shape = report.tried(lambda: stored_shape(folder, config))
     if shape is not None:

@@ -72,7 +72,11 @@ def is_public(folder: Path) -> bool:
 
 
 def base_of(folder: Path) -> str | None:
-    """The checkpoint that the adapter in ``folder`` stands on, None where it is no adapter; raises CheckpointError."""
+    """The checkpoint that the adapter in ``folder`` stands on, here or not; None where it is no adapter.
+
+    A path that begins with a dot is taken from the adapter's folder if it leads to one from there.  Raises
+    CheckpointError.
+    """
     if not (folder / ADAPTER).is_file():
         return None
     base = read_json(folder / ADAPTER).get("base_model_name_or_path")
@@ -80,6 +84,9 @@ def base_of(folder: Path) -> str | None:
         raise CheckpointError(
             f"adapter {str(folder)!r} does not name its base: base_model_name_or_path is {base!r:.60}"
         )
+    if re.match(r"\.\.?/", base):
+        beside = os.path.normpath(os.path.join(os.path.realpath(folder), base))
+        base = beside if os.path.isdir(beside) else base
     try:
         stands_on_one = (Path(base) / ADAPTER).is_file()
     except (OSError, ValueError) as error:
@@ -90,6 +97,34 @@ def base_of(folder: Path) -> str | None:
     if stands_on_one:
         raise CheckpointError(f"adapter {str(folder)!r} must stand on a whole checkpoint, and stands on an adapter")
     return base
+
+
+def find_base(folder: Path, elsewhere: str | None = None) -> tuple[str, Path] | None:
+    """Name and folder of the checkpoint that the adapter in ``folder`` stands on; None where it is no adapter.
+
+    ``elsewhere``, a folder or an id of the Hub, is it in place of what the adapter names.  Raises CheckpointError, in
+    words that lead to what names it, and ConfigError for ``elsewhere`` of what is no adapter.
+    """
+    if elsewhere is not None and not (folder / ADAPTER).is_file():
+        raise ConfigError(f"--base is for adapters, and {str(folder)!r} is none: it holds no {ADAPTER}")
+    base = base_of(folder) if elsewhere is None else elsewhere
+    if base is None:
+        return None
+    named, hint = "--base", ""
+    if elsewhere is None:
+        named = f"base_model_name_or_path in {str(folder / ADAPTER)!r}"
+        hint = "; write there where the base is now, or give it to merge or check as --base"
+    if not os.path.isdir(base) and not may_be_on_hub(base):
+        raise CheckpointError(
+            f"{named} must be a folder that is here or owner/name of the Hub, got {base!r:.200}{hint}"
+        )
+    try:
+        whole = find(base)
+    except CheckpointError as error:
+        raise CheckpointError(f"{named}: {error}{hint}") from None
+    if (whole / ADAPTER).is_file():
+        raise CheckpointError(f"{named} must be a whole checkpoint, got the adapter {base!r:.200}")
+    return base, whole
 
 
 def family_of(checkpoint: str | Path, config: dict[str, Any]) -> str:
@@ -219,9 +254,9 @@ def load_public(
     Without a ``dtype`` weights stay as they are stored.  Raises CheckpointError.
     """
     folder = find(checkpoint)
-    base = base_of(folder)
+    base = find_base(folder)
     if base is not None:
-        return _with_adapter(load_public(base, attention, device, dtype, family), folder)
+        return _with_adapter(load_public(base[0], attention, device, dtype, family), folder)
     config = read_json(folder / "config.json")
     family = family or family_of(checkpoint, config)
     codec = codec_of(folder, device, family, on_hub=not os.path.isdir(checkpoint))
@@ -235,8 +270,8 @@ def quick_type(folder: Path, device: torch.device | str) -> torch.dtype | None:
     """The type in which the checkpoint, or the adapter's base, in ``folder`` runs best; None: as it is stored."""
     if torch.device(device).type != "cpu":
         return None
-    base = base_of(folder)
-    files = shards(folder if base is None else find(base))
+    base = find_base(folder)
+    files = shards(folder if base is None else base[1])
     return torch.float32 if sum(file.stat().st_size for file in files) <= SMALL_BYTES else None
 
 

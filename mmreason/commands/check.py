@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from mmreason.commands._options.checkpoint import add_base
 from mmreason.errors import CheckpointError
 from mmreason.layouts import FAMILIES
 
@@ -25,6 +26,7 @@ class UnsoundCheckpoint(CheckpointError):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``check``."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="a checkpoint folder, or owner/name of the Hub")
+    add_base(parser)
     parser.add_argument("--family", choices=FAMILIES, help="default: what the checkpoint says of itself")
     parser.add_argument("--probe", metavar="FILE", help="JSON with a list of id lists to forward")
     parser.add_argument("--probe_out", metavar="FILE", help="write their logits there (npz: logits_0, logits_1, …)")
@@ -46,7 +48,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         raise ConfigError("--probe and --probe_out are given together: the ids, and where their logits go")
     check_files({"--probe_out": args.probe_out}, {"--probe": args.probe})
     probe = None if args.probe is None else Handed("probe file", MAX_PROBE_BYTES, ConfigError).load(args.probe)
-    result, logits = check(args.checkpoint, args.family, probe)
+    result, logits = check(args.checkpoint, args.family, probe, base=args.base)
     if args.probe_out is not None and logits:
         content = io.BytesIO()
         named: dict[str, Any] = {f"logits_{i}": each for i, each in enumerate(logits)}

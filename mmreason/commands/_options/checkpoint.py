@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from mmreason.sampling.views.pipeline import ViewsPipeline
 
 
+def add_base(parser: argparse.ArgumentParser) -> None:
+    """``--base``, of commands that take an adapter whose base is not where it says."""
+    parser.add_argument("--base", metavar="DIR", help="where an adapter's base is (default: where the adapter says)")
+
+
 def given(args: argparse.Namespace, *names: str) -> dict[str, Any]:
     """Those of the named arguments that were given or have a default."""
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
