@@ -9,6 +9,7 @@ import math
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -66,6 +67,17 @@ def files_in(folder: str | Path) -> Iterator[tuple[Path, os.stat_result]]:
                 continue
             if not stat.S_ISDIR(there.st_mode):
                 yield path, there
+
+
+def free_bytes(path: str | Path) -> int:
+    """Free on the disk that ``path`` is on, or will be where it is yet to be made; raises WriteError."""
+    place = Path(os.path.abspath(path))
+    try:
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        return shutil.disk_usage(place).free
+    except (OSError, ValueError) as error:
+        raise WriteError(f"cannot write {quoted(str(path))}: {reason_of(error)}") from None
 
 
 def append_line(path: str | Path, line: str) -> None:

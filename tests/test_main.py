@@ -137,6 +137,7 @@ NAMING = [
     "pretrain --image_tokenizer NAME --output run",
     "race --checkpoint NAME",
     "check NAME",
+    "merge --checkpoint NAME --output run",
     "report --checkpoint NAME",
 ]
 EMPTY_IS_THE_DEFAULT = ["interference --run NAME", "report --checkpoint checkpoints/base --history NAME"]

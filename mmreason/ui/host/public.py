@@ -24,7 +24,7 @@ from mmreason.codecs import magvit, vq
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, MMReasonError
 from mmreason.sampling.views.config import views_config
-from mmreason.sampling.views.pipeline import ViewsPipeline, check_views, stored_views
+from mmreason.sampling.views.pipeline import VIEWS_FILE, ViewsPipeline, check_views, stored_views
 from mmreason.ui.host import checkpoints
 from mmreason.ui.shell.words import count
 
@@ -121,11 +121,13 @@ def _read(name: str, folder: Path) -> Public:
         views, family = views_config(stored), stored.get("family", found.family)
         check_views(views, family)
         return replace(found, folder=folder, family=family, attention=views.attention, rank=rank)
-    config = read_json(folder / "config.json")
-    family, shape = family_of(folder, config), stored_shape(folder, config)
+    config, stored = read_json(folder / "config.json"), stored_views(folder)  # these of one that an adapter became
+    views, family = views_config(stored), stored.get("family") or family_of(folder, config)
+    check_views(views, family)
+    shape = stored_shape(folder, config)
     check_tensors(folder, shape)
     pixels, square = _codec(folder, family)
-    return Public(name, folder, family, shape, licence_of(folder), pixels_per_code=pixels, square=square)
+    return Public(name, folder, family, shape, licence_of(folder), views.attention, pixels, square)
 
 
 def _base(name: str, folder: Path) -> Public:
@@ -174,9 +176,11 @@ def _stamp(folder: Path) -> Stamp:
 
 
 def quick_views(name: str) -> dict[str, Any]:
-    """How long its texts are where nobody says: as an adapter was trained, else by what this machine can bear."""
+    """How long its texts are where nobody says: as it was trained to, else by what this machine can bear."""
     found = find(name)
-    return {} if found is None or found.rank is not None else {"text_length": text_length()}
+    if found is None or found.rank is not None or (found.folder / VIEWS_FILE).is_file():
+        return {}
+    return {"text_length": text_length()}
 
 
 def text_length() -> int:
