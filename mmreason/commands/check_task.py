@@ -19,7 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Check; returns ``task`` and ``laws``, each True or a sentence; raises TaskError with it if one is broken."""
+    """Check; returns ``task`` and ``laws``, each True or a sentence; raises TaskError with it if one is broken.
+
+    ``too_long`` is there where no small policy can be told of it, and says why.
+    """
     from mmreason.errors import TaskError
     from mmreason.tasks import TASKS
     from mmreason.tasks.laws import kept_laws
@@ -28,6 +31,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     assert name is not None, "the argument is required"
     laws = kept_laws(TASKS[name], args.problems)
     result: dict[str, Any] = {"task": name, "laws": laws}
+    if TASKS[name].too_long:
+        result["too_long"] = TASKS[name].too_long
     broken = {law: said for law, said in laws.items() if said is not True}
     if broken:
         error = TaskError("; ".join(f"{law}: {said}" for law, said in broken.items()))
@@ -38,4 +43,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def readable(result: dict[str, Any]) -> str:
     """One line a law."""
-    return "\n".join([f"{result['task']} keeps all laws", *(f"✓ {law}" for law in result["laws"])])
+    lines = [f"{result['task']} keeps all laws", *(f"✓ {law}" for law in result["laws"])]
+    if "too_long" in result:
+        lines.append(f"for checkpoints of public families only: {result['too_long']}")
+    return "\n".join(lines)

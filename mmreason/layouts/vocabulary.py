@@ -39,6 +39,12 @@ def check_known(task: str, known: Iterable[str], words: Container[str] | None = 
         raise ConfigError(f"the checkpoint knows another task {task}: it lacks the words {', '.join(lacks[:8])}")
 
 
+def check_short(task: str) -> None:
+    """Refuse a ``task`` whose texts no small policy can be told; raises ConfigError."""
+    if task in TASKS and TASKS[task].too_long:
+        raise ConfigError(TASKS[task].too_long)
+
+
 def is_generated(word: str) -> bool:
     """May a policy say ``word``?  Tasks, padding, the mask and the unknown word are never said."""
     return not (word.startswith("<") and word.endswith(">")) or word in (END, EDIT, ANSWER)
@@ -127,6 +133,7 @@ class Vocabulary:
 
     def task_token(self, task: str) -> int:
         """The token that begins a problem of ``task``; raises ConfigError where a checkpoint does not know it."""
+        check_short(task)
         check_known(task, self.tasks, self.words)
         return self.tasks[task]
 

@@ -15,7 +15,7 @@ import numpy as np
 from mmreason.disk import one_line
 from mmreason.errors import ConfigError, MMReasonError, ProblemError, TaskError
 from mmreason.handed import Handed
-from mmreason.records import DIFFICULTIES, SPLITS, Difficulty, Problem, Split
+from mmreason.records import DIFFICULTIES, GRID, SPLITS, Difficulty, Problem, Split
 from mmreason.seeds import MAX_SEED, numpy_generator
 from mmreason.tasks.atlas import Atlas
 from mmreason.tasks.chart_refocus import ChartRefocus
@@ -140,6 +140,11 @@ def picture_of(task: str, canvas_HW: np.ndarray) -> np.ndarray:
     """(S, S, 3) uint8: a canvas of ``task`` with its cells drawn, or the picture that it is."""
     image = TASKS[task].image(canvas_HW)
     return atlas().draw(task, canvas_HW) if image is None else image
+
+
+def finer_picture(task: str, spec: Spec, canvas_HW: np.ndarray, side: int) -> np.ndarray | None:
+    """(side, side, 3) uint8: a canvas of ``task`` as it draws it there itself; None where it does not."""
+    return TASKS[task].drawn_of(spec, canvas_HW, side // GRID) if task in TASKS else None
 
 
 def problem_from_json(data: Any) -> Problem:

@@ -31,9 +31,13 @@ class PictureTask(Task):
 
     def differs(self, canvas_HW: np.ndarray, other_HW: np.ndarray) -> np.ndarray:
         """Boolean (H, W): cells whose pixels differ by more than ``tolerance`` on average."""
+        return self.unlike(canvas_HW, other_HW) > self.tolerance
+
+    def unlike(self, canvas_HW: np.ndarray, other_HW: np.ndarray) -> np.ndarray:
+        """(H, W): by how much the pixels of each cell differ on average, of 255."""
         apart = np.abs(canvas_HW.astype(np.int16) - other_HW.astype(np.int16))
         cell = self.side // GRID
-        return apart.reshape(GRID, cell, GRID, cell, 3).mean(axis=(1, 3, 4)) > self.tolerance
+        return apart.reshape(GRID, cell, GRID, cell, 3).mean(axis=(1, 3, 4))
 
     def region(self, cells_HW: np.ndarray) -> np.ndarray:
         """Boolean (S, S): the pixels of the cells."""

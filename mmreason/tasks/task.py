@@ -80,6 +80,7 @@ class Task(ABC):
     example: Spec  # a puzzle as a file has it, the first that a visitor sees who sets up one
     board: Board | None = None  # to set up puzzles by clicks; without one they are written as JSON
     num_hints: int = 0  # labels that ``hints`` gives
+    too_long: str = ""  # why no small policy can be told of its problems, in a sentence
 
     @abstractmethod
     def draw_cell(self, name: str) -> Image.Image:
@@ -124,6 +125,10 @@ class Task(ABC):
         """The canonical solution: a pure function of what the canvas shows."""
         raise ProblemError(f"the task {self.name} has no demonstrations")
 
+    def longest(self) -> tuple[str, Spec] | None:
+        """The problem that asks most, and what errors call it; None where all ask about as much."""
+        return None
+
     def riddle(self, spec: Spec) -> tuple[str, str]:
         """What a person is asked who solves it by eye, and the one short answer; raises ProblemError without one."""
         return self.asked(spec), self.demonstrate(spec).answer.removeprefix(ANSWER).strip()
@@ -166,6 +171,10 @@ class Task(ABC):
     def drawn(self, canvas_HW: np.ndarray, cell_px: int) -> np.ndarray | None:
         """The canvas as pixels with cells of ``cell_px``; None where there is nothing finer than its small picture."""
         return None
+
+    def drawn_of(self, spec: Spec, canvas_HW: np.ndarray, cell_px: int) -> np.ndarray | None:
+        """The same of a canvas of ``spec``, of which a task may know more than the canvas holds."""
+        return self.drawn(canvas_HW, cell_px)
 
     def solvable(self, spec: Spec, canvas_HW: np.ndarray, turn: int) -> bool:
         """Can something right still be said or drawn on the canvas shown?"""

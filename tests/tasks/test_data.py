@@ -18,15 +18,22 @@ import pytest
 from PIL import Image
 
 from mmreason.__main__ import main
-from mmreason.errors import TaskError
+from mmreason.errors import ConfigError, TaskError
 from mmreason.records import DIFFICULTIES, SPLITS, Box
-from mmreason.tasks import TASKS, make_problem
+from mmreason.rewards.pixels import at_drawing_size
+from mmreason.sampling.views.canvas import puzzle_at, start_canvas
+from mmreason.sampling.views.rollout import asked
+from mmreason.tasks import TASKS, make_problem, problem_from_json
+from mmreason.tasks.dataset import rows as rows_module
+from mmreason.tasks.dataset.kept import KeptPictures
 from mmreason.tasks.dataset.rows import Dataset, words_of
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import fault, known
 from mmreason.training.supervised.config import CorpusConfig
 from mmreason.training.supervised.corpus import COUNTED, needed_slots
+from mmreason.training.supervised.lessons import check_said, lessons_of
+from tests.helpers import public
 from tests.helpers.shapes import write_shapes
 
 
@@ -200,6 +207,96 @@ def test_answers_that_differ_in_a_sign_are_different_answers_however_they_are_sa
     assert fault(task) == ""
 
 
+def photograph(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Fine detail on large shapes."""
+    rng = np.random.default_rng(seed)
+    large = Image.fromarray(rng.integers(40, 216, (6, 6, 3), dtype=np.uint8)).resize((width, height))
+    noise = rng.integers(-40, 41, (height, width, 3))
+    return Image.fromarray((np.asarray(large) + noise).clip(0, 255).astype(np.uint8))
+
+
+def photographs(folder: Path) -> Path:
+    """One row: a photograph of 640 × 427 pixels, whose middle is to be another, of another size."""
+    folder.mkdir()
+    photograph(640, 427).save(folder / "photo.jpg", quality=95)
+    photograph(512, 512, 1).save(folder / "target.png")
+    row = {"image": "photo.jpg", "target": "target.png", "region": [[160, 107, 480, 320]]}
+    (folder / "data.jsonl").write_text(json.dumps(row | {"prompt": "What is it?", "answer": "a bird"}))
+    return folder
+
+
+def test_a_public_checkpoint_is_shown_a_photograph_at_the_size_of_its_codec(tmp_path, own_tasks_forgotten):
+    folder = photographs(tmp_path / "photos")
+    problem = problem_from_json(TASKS[known(f"data:{folder}")].example)
+    found = start_canvas(problem, public.pipeline().model.codec, 512).pixels
+    blocks = found.reshape(128, 4, 128, 4, 3)
+    assert found.shape == (512, 512, 3) and (np.ptp(blocks, axis=(1, 3)) > 0).mean() > 0.9
+    wanted = Image.open(folder / "photo.jpg").resize((512, 512), Image.Resampling.LANCZOS)
+    assert np.array_equal(found, np.asarray(wanted))
+
+
+def test_a_small_policy_is_shown_it_at_128_pixels_as_before(tmp_path):
+    folder = photographs(tmp_path / "photos")
+    task = DataTask(folder)
+    small = np.asarray(Image.open(folder / "photo.jpg").resize((128, 128), Image.Resampling.BOX))
+    assert np.array_equal(task.canvas(task.example), small)
+    for pixels in (task.canvas(task.example), task.goal(task.example)):
+        assert np.array_equal(task.drawn_of(task.example, pixels, 16), pixels)
+        assert np.array_equal(task.image(pixels), pixels)
+
+
+def test_a_target_is_as_fine_and_stays_inside_its_region(tmp_path, own_tasks_forgotten):
+    task = TASKS[known(f"data:{photographs(tmp_path / 'photos')}")]
+    problem, inside = problem_from_json(task.example), np.s_[128:384, 128:384]
+    (step,) = task.demonstrate(task.example).steps
+    assert step.thought == "look <edit> r3c3 r6c6"
+    start, end = (puzzle_at(problem, each, task.image(each), 512, 16) for each in (problem.canvas, step.canvas))
+    wanted = np.asarray(Image.open(tmp_path / "photos" / "target.png"))
+    assert np.array_equal(end[inside], wanted[inside])
+    end[inside] = start[inside]
+    assert np.array_equal(end, start)
+    other = np.zeros_like(problem.canvas)
+    assert not puzzle_at(problem, other, other, 512, 16).any(), "of what no file holds, its small picture"
+    pipe = public.pipeline(pixels=256, text_length=48)
+    (lesson,) = [lesson for lesson in lessons_of(problem, pipe) if lesson.unit == "image"]
+    fine_HW = pipe.model.codec.encode(puzzle_at(problem, step.canvas, step.canvas, 256, 16))
+    assert np.array_equal(lesson.target_K.reshape(8, 8) - pipe.first_code, fine_HW[4:12, 4:12])
+
+
+@pytest.mark.parametrize("side", [256, 512])
+@pytest.mark.parametrize("size", [(8, 8), (40, 20), (128, 128), (130, 200), (256, 300), (300, 9), (640, 427)])
+def test_a_picture_is_judged_alike_at_every_size(size, side, tmp_path):
+    rng = np.random.default_rng(0)
+    kinds = {
+        "photo": np.asarray(photograph(*size)),
+        "stripes": np.indices(size[::-1]).sum(axis=0)[..., None].repeat(3, axis=-1) % 2 * 255,
+        "noise": rng.integers(0, 256, (*size[::-1], 3)),
+    }
+    folder = folder_of(tmp_path, [{"image": f"{kind}.png", "prompt": "?a", "answer": "b"} for kind in kinds])
+    for kind, pixels in kinds.items():
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{kind}.png")
+    task = DataTask(folder)
+    for key in task.rows.rows:
+        spec = task._spec(key)
+        shown = task.drawn_of(spec, task.canvas(spec), side // 8)
+        assert shown is not None and shown.shape == (side, side, 3)
+        assert task.is_solved(spec, at_drawing_size(shown)), task.row(spec).image
+
+
+def test_the_pictures_that_are_kept_take_no_more_memory_than_is_said_whatever_their_size(tmp_path):
+    made: list[tuple[Any, int]] = []
+
+    def decoded(picture: Any, side: int) -> np.ndarray:
+        made.append((picture, side))
+        return np.zeros((side, side, 3), np.uint8)
+
+    kept = KeptPictures(decoded, 3 * 64 * 64 * 4)
+    for picture, side in [("a", 64), ("b", 64), ("a", 64), ("c", 64), ("a", 128), ("a", 64), ("a", 256), ("a", 64)]:
+        assert kept(picture, side).shape == (side, side, 3)
+        assert kept.num_bytes == sum(each.nbytes for each in kept._kept.values()) <= 3 * 64 * 64 * 4
+    assert made == [("a", 64), ("b", 64), ("c", 64), ("a", 128), ("a", 64), ("a", 256), ("a", 64)]
+
+
 def folder_of(folder: Path, rows: list[Any]) -> Path:
     folder.mkdir(exist_ok=True)
     Image.new("RGB", (40, 20), "#808080").save(folder / "a.png")
@@ -271,12 +368,12 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
     "a tiny image": (GOOD | {"image": "small.png"}, "'small.png' must be 8 to 4096 pixels a side, got 4 × 4"),
     "an image of another kind": (GOOD | {"image": "a.tiff"}, "'a.tiff' must be PNG, JPEG, WebP, GIF or BMP, got TIFF"),
     "no prompt": ({"image": "a.png", "answer": "b"}, "field 'prompt' must be text, got nothing"),
-    "an empty prompt": (GOOD | {"prompt": " ?"}, "field 'prompt' must have 1 to 12 words, got 0"),
-    "a long prompt": (GOOD | {"prompt": "a " * 13}, "field 'prompt' must have 1 to 12 words, got 13"),
+    "an empty prompt": (GOOD | {"prompt": " ?"}, "field 'prompt' must have 1 to 512 words, got 0"),
+    "a long prompt": (GOOD | {"prompt": "a " * 513}, "field 'prompt' must have 1 to 512 words, got 513"),
     "a long word": (GOOD | {"prompt": "a" * 41}, "field 'prompt' must have words of at most 40 letters"),
     "no answer": ({"image": "a.png", "prompt": "b"}, "field 'answer' must be text, got nothing"),
     "a list as answer": (GOOD | {"answer": ["a"]}, "field 'answer' must be text, got list"),
-    "a long answer": (GOOD | {"answer": "a " * 11}, "field 'answer' must have 1 to 10 words, got 11"),
+    "a long answer": (GOOD | {"answer": "a " * 129}, "field 'answer' must have 1 to 128 words, got 129"),
     "a target without a region": (GOOD | {"target": "b.jpg"}, "field 'region' must say where 'target' differs"),
     "a region without a target": (GOOD | {"region": [[0, 0, 1, 1]]}, "field 'target' must be the picture"),
     "a target that is not there": (EDITED | {"target": "c.png"}, "field 'target': picture 'c.png' does not exist"),
@@ -311,14 +408,17 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
     "a huge tolerance": (GOOD | {"tolerance": 10**400}, "field 'tolerance' must be a number from 0, got"),
     "a huge corner": (EDITED | {"region": [[0, 0, 10**400, 1]]}, "field 'region', box 1 must be"),
     "a long row": (f'{{"choices": [{"[]," * 400_000}[]]}}', "line 2: this is larger than 1 MB"),
-    "a prompt long for what is no word": (GOOD | {"prompt": "a<b " * 200 + "what"}, "'prompt' must have at most 500"),
+    "a prompt long for what is no word": (
+        GOOD | {"prompt": "a<b " * 2000 + "what"},
+        "'prompt' must have at most 8000",
+    ),
     "a prompt that cannot be printed": (
         GOOD | {"prompt": "x<\ud800 what"},
         "'prompt' must be text that can be printed",
     ),
     "a choice that cannot be printed": (GOOD | {"choices": ["grey", "\ud800"]}, "'choices' must be text that can be"),
     "a long choice": (GOOD | {"choices": ["grey", "a" * 41]}, "field 'choices' must have words of at most 40 letters"),
-    "an empty choice": (GOOD | {"choices": ["grey", "?"]}, "field 'choices' must have 1 to 10 words, got 0"),
+    "an empty choice": (GOOD | {"choices": ["grey", "?"]}, "field 'choices' must have 1 to 128 words, got 0"),
     "lines as choices": (GOOD | {"choices": "a\nb"}, "field 'choices' must be a list of 2 to 64 texts, got a b"),
     "lines as a box": (EDITED | {"region": ["a\nb"]}, "box 1 must be [left, top, right, bottom] in pixels, got a b"),
     "a row twice": (GOOD | {"prompt": "What was it first?"}, "image and prompt are those of data.jsonl line 1, twice"),
@@ -362,16 +462,94 @@ def test_a_folder_without_rows_is_refused_in_a_sentence(content, said, tmp_path)
     assert said in str(caught.value)
 
 
-def test_too_many_different_words_are_refused_at_the_row_that_brings_them(tmp_path):
+def test_too_many_different_words_are_refused_at_the_row_that_brings_them(tmp_path, monkeypatch):
     def row(i: int) -> dict[str, Any]:
         others = [" ".join(f"r{i}w{j}x{k}" for k in range(10)) for j in range(63)]
         return GOOD | {"prompt": f"row {i}", "choices": ["grey", *others]}
 
     rows = [row(i) for i in range(9)]
+    said = "data.jsonl line 7: a dataset for a small policy may have at most 4096 different words"
+    assert DataTask(folder_of(tmp_path, rows)).too_long == said
+    monkeypatch.setattr(rows_module, "MAX_WORDS", 4096)
     with pytest.raises(TaskError, match=r"^data\.jsonl line 7: a dataset may have at most 4096 different words$"):
         DataTask(folder_of(tmp_path, rows))
     task = DataTask(folder_of(tmp_path, rows[:6]))
+    assert not task.too_long
     assert len(set(task.rows.words)) == len(task.rows.words) and {"row", "5", "grey", "r0w0x0"} <= set(task.words)
+
+
+PROSE = "Look at the bird in the middle of this photograph, and say which of its feathers are darkest and why, then "
+TOLD = PROSE + "name all colours of its wings."
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"prompt": TOLD}, "field 'prompt' must have 1 to 12 words for a small policy, got 27"),
+        ({"answer": "very " * 11}, "field 'answer' must have 1 to 10 words for a small policy, got 11"),
+        (
+            {"choices": ["grey", "light " * 11]},
+            "field 'choices' must have 1 to 10 words for a small policy, got 11",
+        ),
+        ({"prompt": "what " * 512, "answer": "grey " * 128}, "must have 1 to 12 words for a small policy, got 512"),
+    ],
+)
+def test_prose_is_a_task_and_what_a_small_policy_cannot_be_told_is_said_of_its_first_row(more, said, tmp_path):
+    short = DataTask(folder_of(tmp_path / "short", [GOOD | {"prompt": "what " * 12, "answer": "grey " * 10}]))
+    long = DataTask(folder_of(tmp_path / "long", [GOOD | {"prompt": "Why?"}, GOOD | more, GOOD | {"prompt": PROSE}]))
+    assert short.too_long == "" and long.too_long.startswith("data.jsonl line 2: ") and long.too_long.endswith(said)
+
+
+def prose(folder: Path, count: int = 60) -> Path:
+    return folder_of(folder, [GOOD | {"prompt": f"{TOLD} This is number {i}."} for i in range(count)])
+
+
+def test_prose_is_refused_where_a_small_policy_would_read_it(tmp_path, tiny_checkpoint, own_tasks_forgotten, capsys):
+    source, said = f"data:{prose(tmp_path / 'prose')}", "data.jsonl line 1: field 'prompt' must have 1 to 12 words"
+    small, output = ["--checkpoint", str(tiny_checkpoint)], ["--output", str(tmp_path / "run")]
+    easy = ["--difficulty", "easy"]
+    for words in (
+        ["pretrain", "--tasks", source, *easy, *output, "--steps", "1", "--vq_steps", "1", "--threads", "1"],
+        ["train", "--tasks", source, *easy, *output, *small, "--steps", "1", "--eval_problems", "1"],
+        ["evaluate", "--tasks", source, *easy, *small, "--problems", "1"],
+        ["solve", "--task", source, *easy, *small, "--out", str(tmp_path / "trace.json")],
+    ):
+        assert main(words) == 2, words
+        assert said in (told := capsys.readouterr().err) and "for a small policy, got 31" in told, words
+    assert not (tmp_path / "trace.json").exists()
+    assert main(["check-task", source, "--problems", "1"]) == 0
+    assert f"for checkpoints of public families only: {said}" in capsys.readouterr().out
+
+
+def test_a_public_checkpoint_is_asked_prose_once_and_told_which_row_no_prompt_holds(tmp_path, own_tasks_forgotten):
+    task = TASKS[known(f"data:{prose(tmp_path / 'prose')}")]
+    problem = problem_from_json(task.example)
+    assert asked(problem) == f"{TOLD} This is number 0." and problem.prompt
+    assert asked(replace(problem, prompt="more")) == f"{problem.question}\nmore"
+    assert asked(make_problem("maze", "easy", 0)) == TASKS["maze"].question
+    pipe = public.pipeline()
+    pipe.check_tasks([task.name])
+    (trace,) = pipe([problem], pipe.sampling_config(max_turns=1, num_steps=1, temperature=0)).traces
+    assert trace.segments
+    rows = [GOOD | {"prompt": f"What is number {i}?"} for i in range(60)] + [GOOD | {"prompt": "please " * 512}]
+    name = known(f"data:{folder_of(tmp_path / 'much', rows)}")
+    with pytest.raises(ConfigError, match=r"^data\.jsonl line 61: an instruction to mmada must have at most 510"):
+        public.pipeline("mmada").check_tasks([name])
+
+
+def test_an_answer_too_long_for_a_text_is_refused_before_a_public_checkpoint_learns_it(tmp_path, own_tasks_forgotten):
+    rows = [GOOD | {"prompt": f"What is number {i}?"} for i in range(60)]
+    name = known(f"data:{folder_of(tmp_path / 'some', [*rows[1:], rows[0] | {'answer': 'grey ' * 128}])}")
+    with pytest.raises(ConfigError, match=r"the demonstration '<answer> grey .* of some: a text must have at most 63"):
+        check_said([name], public.pipeline(text_length=64))
+    check_said([name, "maze"], public.pipeline(text_length=1024))
+
+
+def test_the_texts_of_a_dataset_are_bounded_where_that_is_asked_for(tmp_path):
+    folder = folder_of(tmp_path, [{"image": "a.png", "prompt": f"abc{i}", "answer": "grey"} for i in range(3)])
+    assert len(Dataset(folder, max_letters=24).rows) == 3
+    with pytest.raises(TaskError, match=r"line 3: the texts may have at most 2\.3e-05 million letters in all"):
+        Dataset(folder, max_letters=23)
 
 
 def test_parquet_of_large_cells_or_many_values_is_refused_by_its_file(tmp_path):

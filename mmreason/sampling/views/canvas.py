@@ -14,7 +14,7 @@ from mmreason.codecs.crop import cropped
 from mmreason.errors import ConfigError
 from mmreason.records import GRID, Box, Problem, region_mask
 from mmreason.sampling.views.config import OWN_PIXELS, PUZZLE_PIXELS
-from mmreason.tasks import TASKS
+from mmreason.tasks import finer_picture
 
 
 @dataclass(slots=True, eq=False)
@@ -85,20 +85,20 @@ def start_picture(problem: Problem, codec: Codec, pixels: int | None = None) -> 
     """The same canvas without its codes: its pixels, and how many cells it has; raises ConfigError."""
     step = codec.pixels_per_code
     if problem.canvas.size:  # cells of a puzzle, or the pixels of a task on pictures
-        return puzzle_at(problem.task, problem.canvas, problem.image, pixels, step), (GRID, GRID)
+        return puzzle_at(problem, problem.canvas, problem.image, pixels, step), (GRID, GRID)
     picture = fitted(problem.image, pixels or OWN_PIXELS, codec)
     return picture, (picture.shape[0] // step, picture.shape[1] // step)
 
 
 def puzzle_at(
-    task: str, canvas_HW: np.ndarray, small: np.ndarray, pixels: int | None = None, step: int = 1
+    problem: Problem, canvas_HW: np.ndarray, small: np.ndarray, pixels: int | None = None, step: int = 1
 ) -> np.ndarray:
-    """A puzzle's canvas at a side of ``pixels``: as its task draws it there, else its ``small`` picture enlarged.
+    """A canvas of a puzzle at a side of ``pixels``: as its task draws it there, else its ``small`` picture enlarged.
 
     Raises ConfigError where its cells are no whole codes of ``step`` pixels.
     """
     picture = _enlarged(small, (GRID, GRID), pixels or PUZZLE_PIXELS, step)
-    finer = TASKS[task].drawn(canvas_HW, len(picture) // GRID) if task in TASKS else None
+    finer = finer_picture(problem.task, problem.spec, canvas_HW, len(picture))
     return picture if finer is None else finer
 
 

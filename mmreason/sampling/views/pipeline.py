@@ -34,7 +34,7 @@ from mmreason.sampling.views.config import MAX_TURNS, NUM_STEPS, OWN_PIXELS, Vie
 from mmreason.sampling.views.region import boxes_of
 from mmreason.sampling.views.rollout import asked
 from mmreason.sampling.views.sampler import ViewSampler
-from mmreason.tasks import make_problem
+from mmreason.tasks import make_problem, problem_from_json, task_named
 
 FREE = "free"  # the task of a picture and an instruction of one's own
 VIEWS_FILE = "views.json"  # beside an adapter: how it was trained to see
@@ -206,7 +206,14 @@ class ViewsPipeline:
         """Refuse views in which problems of one of ``tasks`` cannot be drawn or told; raises ConfigError."""
         for task in tasks:
             problem = make_problem(task, DIFFICULTIES[0], 0, "train")
-            self._check_told(problem, start_picture(problem, self.model.codec, self.views.pixels)[0])
+            picture = start_picture(problem, self.model.codec, self.views.pixels)[0]
+            self._check_told(problem, picture)
+            if longest := task_named(task).longest():
+                called, spec = longest
+                try:
+                    self._check_told(problem_from_json(spec), picture)
+                except ConfigError as error:
+                    raise ConfigError(f"{called}: {error}") from None
 
     def _check_told(self, problem: Problem, picture: np.ndarray) -> None:
         """Refuse words that no prompt about ``picture`` can hold; raises ConfigError."""

@@ -22,6 +22,7 @@ from mmreason.records import ANSWER, Box, Cost, Frame, Modality, Problem, Segmen
 from mmreason.sampling.rollout import ANSWERED, OUT_OF_TURNS, frames_within
 from mmreason.sampling.views.canvas import Canvas
 from mmreason.sampling.views.region import boxes_in
+from mmreason.tasks.dataset.rows import words_of
 
 Unit = Modality | Literal["turn"]  # what is denoised in one go: a text, an edit, or both of a joint turn
 
@@ -53,7 +54,9 @@ class Draft:
 
 
 def asked(problem: Problem) -> str:
-    """What the model is told of ``problem``, in words."""
+    """What the model is told of ``problem``, in words; a prompt that only repeats the question is left out."""
+    if problem.prompt and words_of(problem.question) == tuple(problem.prompt.split()):
+        return problem.question
     return "\n".join(filter(None, (problem.question, problem.prompt)))
 
 

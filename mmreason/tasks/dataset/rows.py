@@ -4,13 +4,14 @@ A folder holds ``data.jsonl``, one JSON object a line, with pictures beside it, 
 instance.  The fields of a row:
 
 - ``image``: the path of a picture inside the folder; in parquet its bytes, too, as ``{"bytes": …}``
-- ``prompt`` (or ``question``): what is asked, up to 12 words; ``answer``: what is right, up to 10 words or a number
+- ``prompt`` (or ``question``): what is asked, up to 512 words; ``answer``: what is right, up to 128 words or a number
 - ``target``, optional: the picture as it should become, of any size
 - ``region``, with a target: where it changes, boxes ``[left, top, right, bottom]`` in pixels of ``image``
 - ``reward``, optional: how answers are judged, ``exact``, ``number``, ``contains`` or ``choice``; with ``choices`` the
   answers to choose from, with ``tolerance`` how far a number may be off
 
-Nothing outside the folder is opened, no link is followed, nothing is fetched.
+A small policy is told 12 words and says 10, of at most 4096 different ones: ``too_long`` names the first row that has
+more.  Nothing outside the folder is opened, no link is followed, nothing is fetched.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import io
 import math
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,15 +35,17 @@ from mmreason.errors import TaskError
 from mmreason.handed import Folder, Handed
 from mmreason.limits import exactly
 from mmreason.parquet import Limits, parquet_rows
+from mmreason.records import CANVAS_PX
 from mmreason.viewer import as_shown
 
 ROWS = "data.jsonl"
 MAX_ROWS = 20_000
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURE_SIDE = 4096
-MAX_PROMPT, MAX_ANSWER, MAX_BOXES, MAX_CHOICES = 12, 10, 4, 64
-MAX_LETTERS = 500  # of one text
-MAX_WORDS = 4096  # different ones in all
+MAX_PROMPT, MAX_ANSWER, MAX_BOXES, MAX_CHOICES = 512, 128, 4, 64
+MAX_LETTERS = 8000  # of one text
+MAX_WORDS = 100_000  # different ones in all
+SHORT_PROMPT, SHORT_ANSWER, FEW_WORDS = 12, 10, 4096  # the same for a small policy
 REWARDS = ("exact", "number", "contains", "choice")
 FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward", "choices", "tolerance")
 
@@ -100,10 +103,20 @@ def number_of(words: tuple[str, ...]) -> Fraction | None:
 class Dataset:
     """The rows of ``folder``, by key in their order; raises TaskError that names file, line and field."""
 
-    def __init__(self, folder: str | Path, max_pixels: float = math.inf, max_bytes: float = math.inf) -> None:
-        """``max_pixels`` of all pictures, equal ones counted once; ``max_bytes`` of those in parquet, row by row."""
-        self.max_pixels, self.max_bytes = max_pixels, max_bytes
-        self._pixels = self._bytes_in_rows = 0
+    def __init__(
+        self,
+        folder: str | Path,
+        max_pixels: float = math.inf,
+        max_bytes: float = math.inf,
+        max_letters: float = math.inf,
+    ) -> None:
+        """``max_pixels`` of all pictures, equal ones counted once; ``max_bytes`` of those in parquet, row by row.
+
+        ``max_letters`` of all texts.
+        """
+        self.max_pixels, self.max_bytes, self.max_letters = max_pixels, max_bytes, max_letters
+        self.too_long = ""  # why no small policy can be told of it: the first row that has too many words
+        self._pixels = self._bytes_in_rows = self._letters = 0
         self._pictures: dict[Picture, _Checked] = {}
         self.path = Path(folder)
         if not self.path.is_dir():
@@ -120,6 +133,8 @@ class Dataset:
             words |= dict.fromkeys((*row.prompt, *row.answer, *(word for each in row.choices for word in each)))
             if len(words) > MAX_WORDS:
                 raise TaskError(f"{place}: a dataset may have at most {MAX_WORDS} different words")
+            if len(words) > FEW_WORDS and not self.too_long:
+                self.too_long = f"{place}: a dataset for a small policy may have at most {FEW_WORDS} different words"
             if len(self.rows) > MAX_ROWS:
                 raise TaskError(f"{place}: a dataset may have at most {MAX_ROWS} rows")
         if not self.rows:
@@ -137,8 +152,13 @@ class Dataset:
         return digest.hexdigest()
 
     def pixels(self, picture: Picture, side: int) -> np.ndarray:
-        """(side, side, 3) uint8: a picture of the folder, stretched to a square."""
-        return np.asarray(self._opened(picture, "").convert("RGB").resize((side, side), Image.Resampling.BOX))
+        """(side, side, 3) uint8: a picture of the folder, stretched to a square.
+
+        Above 128 pixels photographs are resampled smoothly; a drawing that is itself small stays sharp.
+        """
+        found = self._opened(picture, "").convert("RGB")
+        smooth = side > CANVAS_PX and min(found.size) >= 2 * CANVAS_PX
+        return np.asarray(found.resize((side, side), Image.Resampling.LANCZOS if smooth else Image.Resampling.BOX))
 
     def _called(self) -> str:
         return f"dataset {quoted(str(self.path))}"
@@ -187,6 +207,10 @@ class Dataset:
             target = self._checked(_picture(place, data["target"], "target"), f"{place}: field 'target': ").picture
         region = _region(place, data, start.size)
         reward, choices, tolerance = _judging(place, data, words_of(answer))
+        self._letters += sum(map(len, (question, answer, *(word for each in choices for word in each))))
+        if self._letters > self.max_letters:
+            raise TaskError(f"{place}: the texts may have at most {self.max_letters / 1e6:g} million letters in all")
+        self.too_long = self.too_long or _too_long(place, asked, words_of(question), (words_of(answer), *choices))
         content = start.hash.copy()
         content.update("\x1f".join(words_of(question)).encode())
         return Row(
@@ -270,6 +294,15 @@ def _check_text(called: str, text: str, most: int) -> None:
         raise TaskError(f"{called} must have 1 to {most} words, got {len(words)}")
     if any(len(word) > 40 for word in words):
         raise TaskError(f"{called} must have words of at most 40 letters")
+
+
+def _too_long(place: str, asked: str, prompt: tuple[str, ...], said: Sequence[tuple[str, ...]]) -> str:
+    """Which text has too many words for a small policy; "" if none has.  ``said``: the answer, then the choices."""
+    texts = [(asked, prompt, SHORT_PROMPT), ("answer", said[0], SHORT_ANSWER)]
+    for name, words, most in (*texts, *(("choices", each, SHORT_ANSWER) for each in said[1:])):
+        if len(words) > most:
+            return f"{place}: field {name!r} must have 1 to {most} words for a small policy, got {len(words)}"
+    return ""
 
 
 def _picture(place: str, value: Any, name: str) -> Picture:

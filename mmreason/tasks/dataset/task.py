@@ -4,6 +4,8 @@ A row with a target takes one turn: the thought reads ``look <edit> r1c1 r2c3`` 
 what the target shows there.  A row without one is answered at once.  Answers are judged by the row's own reward,
 whatever was drawn; edits by the pixels inside the region against the target, with those outside unchanged.
 
+All of that is judged at 128 × 128, the size that a small policy sees; a public one is shown the file at its own size.
+
 Axes: H W cells, S pixels along a side.
 """
 
@@ -14,7 +16,6 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,14 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks.dataset.rows import SIGNS, Dataset, Row, number_of
-from mmreason.tasks.picture import PictureTask
+from mmreason.tasks.dataset.kept import KeptPictures
+from mmreason.tasks.dataset.rows import SIGNS, Dataset, Picture, Row, number_of
+from mmreason.tasks.picture import PictureTask, resized
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
 
 LOOK = "look"  # how a thought begins
 OVERLAP = 0.5  # of a named region with the true one, intersection over union
-REMEMBERED = 2048  # decoded pictures, 48 KB each
+REMEMBERED = 96 * 2**20  # bytes of decoded pictures: 2048 of 128 × 128, 8 of 2048 × 2048
 
 
 class DataTask(PictureTask):
@@ -50,8 +52,15 @@ class DataTask(PictureTask):
 
     tolerance = 24.0
 
-    def __init__(self, folder: str | Path, max_pixels: float = math.inf, max_bytes: float = math.inf) -> None:
-        self.rows = Dataset(folder, max_pixels, max_bytes)
+    def __init__(
+        self,
+        folder: str | Path,
+        max_pixels: float = math.inf,
+        max_bytes: float = math.inf,
+        max_letters: float = math.inf,
+    ) -> None:
+        self.rows = Dataset(folder, max_pixels, max_bytes, max_letters)
+        self.too_long = self.rows.too_long
         slug = re.sub(r"[^a-z0-9]+", "_", self.rows.path.resolve().name.lower()).strip("_")
         self.name = (slug if slug[:1].isalpha() else f"data_{slug}").strip("_")[:40]
         self.question = "What is asked stands in each row."
@@ -63,7 +72,7 @@ class DataTask(PictureTask):
         self._by_split: dict[str, list[str]] = {}
         for key in self.rows.rows:
             self._by_split.setdefault(_split(key), []).append(key)
-        self._pixels = lru_cache(maxsize=REMEMBERED)(lambda picture: self.rows.pixels(picture, CANVAS_PX))
+        self._pixels = KeptPictures(self._decoded, REMEMBERED)
 
     def _spec(self, key: str) -> dict[str, Any]:
         return {"task": self.name, "row": key}
@@ -107,15 +116,37 @@ class DataTask(PictureTask):
 
     def canvas(self, spec: Spec) -> np.ndarray:
         """The picture, (S, S, 3)."""
-        return self._pixels(self.row(spec).image)
+        return self._start(spec, CANVAS_PX)
+
+    def drawn_of(self, spec: Spec, canvas_HW: np.ndarray, cell_px: int) -> np.ndarray | None:
+        """The start or the end as the files of the row have it; None of any other picture."""
+        if np.array_equal(canvas_HW, self.canvas(spec)):
+            return self._start(spec, GRID * cell_px)
+        return self._end(spec, GRID * cell_px) if np.array_equal(canvas_HW, self.goal(spec)) else None
 
     def goal(self, spec: Spec) -> np.ndarray:
         """The picture in the end: the target inside the region, the start outside it."""
+        return self._end(spec, CANVAS_PX)
+
+    def _decoded(self, picture: Picture, side: int) -> np.ndarray:
+        """The file at ``side``, or its small picture enlarged if the two would be judged as unlike one another."""
+        pixels = self.rows.pixels(picture, side)
+        if side <= CANVAS_PX:
+            return pixels
+        small = self._pixels(picture, CANVAS_PX)
+        unlike = self.unlike(resized(pixels, CANVAS_PX), small).max() > self.tolerance / 2
+        return resized(small, side) if unlike else pixels
+
+    def _start(self, spec: Spec, side: int) -> np.ndarray:
+        return self._pixels(self.row(spec).image, side)
+
+    def _end(self, spec: Spec, side: int) -> np.ndarray:
         row = self.row(spec)
         if row.target is None:
-            return self.canvas(spec)
-        inside = self.region(region_mask(self.boxes(spec)))[..., None]
-        return np.where(inside, self._pixels(row.target), self.canvas(spec))
+            return self._start(spec, side)
+        cell = np.ones((side // GRID, side // GRID), dtype=bool)
+        inside = np.kron(region_mask(self.boxes(spec)), cell)[..., None]
+        return np.where(inside, self._pixels(row.target, side), self._start(spec, side))
 
     def boxes(self, spec: Spec) -> list[Box]:
         """The region in whole cells."""
@@ -132,6 +163,11 @@ class DataTask(PictureTask):
         """Name the region, draw the target there, answer."""
         *thoughts, answer = self._said(spec)
         return Demonstration(tuple(Step(thought, self.goal(spec)) for thought in thoughts), answer)
+
+    def longest(self) -> tuple[str, Spec]:
+        """The row whose question has the most letters."""
+        row = max(self.rows.rows.values(), key=lambda row: len(row.question))
+        return row.place, self._spec(row.key)
 
     def texts(self) -> Iterator[str]:
         """All that is said in the demonstrations of its rows; no picture is opened."""

@@ -24,7 +24,7 @@ from mmreason.sampling.views.scoring import log_likelihood
 from mmreason.tasks.own import fingerprints
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import ColdStartConfig
-from mmreason.training.supervised.lessons import lesson_batch
+from mmreason.training.supervised.lessons import check_said, lesson_batch
 from mmreason.training.supervised.loop import (
     OnStep,
     check_demonstrated,
@@ -43,6 +43,7 @@ class ColdStart:
         """Adds adapters, or goes on with those that the checkpoint has; raises ConfigError."""
         check_demonstrated(config.lessons)
         pipe.check_tasks(config.lessons.tasks)
+        check_said(config.lessons.tasks, pipe)
         self.pipe, self.config, self.step, self.seconds = pipe, config, 0, 0.0
         self.adapter = pipe.model.to_train(config.lora_rank, config.lessons.seed, config.gradient_checkpointing)
         self.backbone, self.alphabets = pipe.model.backbone, alphabets(pipe.model)

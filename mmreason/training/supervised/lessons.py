@@ -5,7 +5,7 @@ Axes: K slots of a view, H W rows and columns of codes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,8 @@ from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.region import boxes_in
 from mmreason.sampling.views.rollout import Unit, asked, plain_thought
 from mmreason.seeds import numpy_generator
-from mmreason.tasks import demonstrated, picture_of
+from mmreason.tasks import TASKS, demonstrated, picture_of
+from mmreason.tasks.dataset.task import DataTask
 from mmreason.training.supervised.config import LessonsConfig
 from mmreason.training.supervised.corpus import drawn
 
@@ -49,10 +50,7 @@ def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False)
     joint, everywhere = pipe.views.turn == "joint", np.arange(codes_HW.size)
 
     def ids(said: str) -> np.ndarray:
-        try:
-            return np.array(layout.segment(said))
-        except ConfigError as error:
-            raise ConfigError(f"the demonstration {one_line(said, 120)!r} of {problem.task}: {error}") from None
+        return np.array(_ids(said, problem.task, pipe))
 
     def lesson(unit: Unit, target: np.ndarray, cells: np.ndarray = everywhere) -> Lesson:
         state = State(asked(problem), codes_HW, tuple(thoughts))
@@ -62,7 +60,7 @@ def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False)
 
     for step in demonstration.steps:
         small = picture_of(problem.task, step.canvas)
-        after_HW = codec.encode(puzzle_at(problem.task, step.canvas, small, pixels, codec.pixels_per_code))
+        after_HW = codec.encode(puzzle_at(problem, step.canvas, small, pixels, codec.pixels_per_code))
         cells = everywhere if full_region or joint else canvas.codes_of(boxes_in(step.thought, canvas.cells))
         if not len(cells):
             said = one_line(step.thought, 120)
@@ -81,6 +79,21 @@ def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False)
         yield lesson("turn", np.concatenate((codes_HW.ravel() + layout.first_code, ids(demonstration.answer))))
     else:
         yield lesson("text", ids(demonstration.answer))
+
+
+def check_said(tasks: Iterable[str], pipe: ViewsPipeline) -> None:
+    """Refuse a dataset whose longest demonstrated text does not fit; raises ConfigError."""
+    for name in tasks:
+        task = TASKS[name]
+        if isinstance(task, DataTask):
+            _ids(max(task.texts(), key=len), name, pipe)
+
+
+def _ids(said: str, task: str, pipe: ViewsPipeline) -> list[int]:
+    try:
+        return pipe.model.layout.segment(said)
+    except ConfigError as error:
+        raise ConfigError(f"the demonstration {one_line(said, 120)!r} of {task}: {error}") from None
 
 
 def noisy_copies(

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizerFast
 
 from mmreason.codecs.cells import encode_cells
 from mmreason.errors import ConfigError, MMReasonError
-from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer
+from mmreason.layouts.vocabulary import Vocabulary, build_text_tokenizer, check_short
 from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import CELL_PX
@@ -197,6 +197,8 @@ def check_lessons(config: PretrainConfig, vocabulary: Vocabulary | None = None, 
     """
     corpus = config.corpus
     check_demonstrated(corpus)
+    for task in corpus.tasks:
+        check_short(task)
     if vocabulary is not None:
         for task in corpus.tasks:
             vocabulary.task_token(task)

@@ -23,9 +23,10 @@ from mmreason.ui.host.settings import name_of
 from mmreason.ui.shell.component import component
 from mmreason.ui.shell.events import CHECKING, PRIVATE
 from mmreason.ui.solve.line import HANDED_IN, in_turn
-from mmreason.ui.train.upload import MAX_IN_ROWS, MAX_PIXELS, Upload, folder_name, takes, unpack, upload_of
+from mmreason.ui.train.upload import MAX_IN_ROWS, MAX_PIXELS, MAX_TEXT, Upload, folder_name, takes, unpack, upload_of
 
 SHOWN = 12
+PUBLIC_CHECKPOINT = "Alpha-VLLM/Lumina-DiMOO"  # for example
 COLUMNS = ["Asked", "Split", "Right answer", "earns", "A wrong one", "earns", "Target drawn", "Nothing drawn"]
 
 
@@ -49,7 +50,7 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
     with TemporaryDirectory(prefix="mmreason-dataset-") as place:
         folder = unpack(path, Path(place) / folder_name(path))
         try:
-            task = DataTask(folder, MAX_PIXELS, MAX_IN_ROWS)
+            task = DataTask(folder, MAX_PIXELS, MAX_IN_ROWS, MAX_TEXT)
         except MMReasonError as error:  # where it was unpacked says nothing to who handed it over
             raise ConfigError(str(error).replace(f"{place}/", "")) from None
         keys = list(task.rows.rows)
@@ -57,7 +58,8 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
         pictures, rows = [], []
         for key in chosen:
             spec, row = {"task": task.name, "row": key}, task.rows.rows[key]
-            pictures.append((task.goal(spec), f"{row.question} → {' '.join(row.answer)}"))
+            asked, right = one_line(row.question, 120), one_line(" ".join(row.answer), 120)
+            pictures.append((task.goal(spec), f"{asked} → {right}"))
             rows.append(_rewards(task, spec, row, list(task.rows.rows.values())))
         counts = {split: 0 for split in ("train", "validation", "test")}
         for key in keys:
@@ -68,7 +70,7 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
         sentence = f"✓ {len(keys)} rows ({of}) and {len(task.words)} different words.{short}"
         table = {"summary": f"What rewards give, {len(rows)} of {len(keys)} rows", "columns": COLUMNS, "rows": rows}
         upload = upload_of(path, task, few, token)
-        return Preview(sentence, fits(upload, checkpoint), pictures, table, _commands(task.name), upload)
+        return Preview(sentence, fits(upload, checkpoint), pictures, table, _commands(task), upload)
 
 
 def fits(upload: Upload, checkpoint: str) -> str:
@@ -78,6 +80,8 @@ def fits(upload: Upload, checkpoint: str) -> str:
         if upload.fault:
             return f"✗ {name} cannot be trained on it: {upload.fault}."
         return f"✓ {name} can be trained on it: “{upload.label}” is checked under Tasks."
+    if upload.too_long:
+        return f"✗ {name} cannot be trained on it, only a public checkpoint: {upload.too_long}."
     try:
         folder = checkpoints.checkpoint_folder(checkpoint)
     except CheckpointError:
@@ -119,8 +123,14 @@ def _wrong(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     return (exactly(row.tolerance + 1 + float(row.answer[0])),) if row.reward == "number" else ("no", *row.answer[1:])
 
 
-def _commands(name: str) -> str:
-    """How to train on it, where it lies."""
+def _commands(task: DataTask) -> str:
+    """How to train on it, where it lies: a small policy, or a public one where the texts are too long for that."""
+    name = task.name
+    if task.too_long:
+        return (
+            f"python -m mmreason train --tasks data:{name} --difficulty easy "
+            f"--checkpoint {PUBLIC_CHECKPOINT} --lora_rank 4 --output {name}_run"
+        )
     return (
         f"python -m mmreason pretrain --tasks data:{name} --difficulty easy --output {name}_run/start\n"
         f"python -m mmreason train --tasks data:{name} --difficulty easy "

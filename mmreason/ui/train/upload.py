@@ -31,6 +31,7 @@ from mmreason.zipped import Zip
 MAX_UNPACKED = 256 * 2**20
 MAX_PIXELS = 500_000_000  # of all pictures, some seconds' work
 MAX_IN_ROWS = 2 * 2**30  # bytes of pictures in parquet, those that are there again too
+MAX_TEXT = 16_000_000  # letters of all texts
 MAX_KEPT = 32 * 2**20  # with a run
 MAX_ENTRIES = 3 * MAX_ROWS  # files and folders
 MAX_DEPTH = 16  # folders in one another, and the file
@@ -44,10 +45,11 @@ class Upload:
     path: str  # of the zip, where the server has put it
     name: str  # of its task, which is no other task's
     called: str  # as the dataset itself is called
-    words: tuple[str, ...]  # that its questions and answers are made of
+    words: tuple[str, ...]  # that its questions and answers are made of; none where they are too long
     rows: int
     owner: str | None  # SHA-256 of the token of who handed it over
     fault: str = ""  # why no checkpoint can be trained on it
+    too_long: str = ""  # why no small one can
 
     @property
     def task(self) -> str:
@@ -69,7 +71,8 @@ def upload_of(path: str | Path, task: DataTask, empty: Sequence[str], token: Any
         fault = f"it has no rows in {' or '.join(empty)}"
     elif size > MAX_KEPT:
         fault = f"its files take {size / 2**20:.0f} MB, and a run may keep {MAX_KEPT // 2**20}"
-    return Upload(str(path), free, task.name, task.words, len(task.rows.rows), owner_of(token), fault)
+    words = () if task.too_long else task.words
+    return Upload(str(path), free, task.name, words, len(task.rows.rows), owner_of(token), fault, task.too_long)
 
 
 def takes(checkpoint: Any) -> bool:

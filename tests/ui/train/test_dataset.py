@@ -243,6 +243,22 @@ def test_the_form_lists_the_tasks_that_the_checkpoint_was_taught_the_hosts_own_t
 # Training on it
 
 
+def test_prose_is_for_public_checkpoints_and_shown_in_short(stored, tmp_path, monkeypatch):
+    folder = write_shapes(tmp_path / "shapes", 60)
+    rows = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
+    rows = [row | {"prompt": f"{'please ' * 100}{row['prompt']}", "answer": "very " * 99 + "red"} for row in rows]
+    (folder / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = str(zipped(folder, tmp_path / "shapes.zip"))
+    told, fit, gallery, _, commands, handed = on_dataset(path, "tiny", OWNER)
+    assert told.startswith("✓ 60 rows") and fit[0][1].startswith("✓ 'tiny' can be trained on it")
+    assert handed.words == () and all(len(words) < 250 for _, words in gallery.value)
+    said = "data.jsonl line 1: field 'prompt' must have 1 to 12 words for a small policy, got 105"
+    assert on_fit(handed, "base")[0][1] == f"✗ 'base' cannot be trained on it, only a public checkpoint: {said}."
+    assert "train --tasks data:shapes" in commands.value and "pretrain" not in commands.value
+    monkeypatch.setattr(dataset, "MAX_TEXT", 10_000)
+    assert "the texts may have at most 0.01 million letters in all" in on_dataset(path, "tiny", OWNER)[0]
+
+
 @pytest.fixture
 def stored(public_host, tmp_path, monkeypatch) -> Path:
     """The host's checkpoints, and a store of runs of its own."""
