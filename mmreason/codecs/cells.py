@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import VQModel
 
-from mmreason.codecs.codec import composite
+from mmreason.codecs.codec import as_loaded, composite
 from mmreason.errors import ConfigError
 
 NUM_CODES = 256
@@ -49,8 +49,9 @@ def to_input(pixels: np.ndarray) -> torch.Tensor:
 @torch.no_grad()
 def encode_cells(vqvae: VQModel, pixels: np.ndarray) -> np.ndarray:
     """(N, p, p, 3) uint8 cells → (N,) codes."""
-    latents = vqvae.quant_conv(vqvae.encoder(to_input(pixels).to(vqvae.device)))
-    return vqvae.quantize(latents)[2][2].view(-1).cpu().numpy()
+    with as_loaded(vqvae.device):
+        latents = vqvae.quant_conv(vqvae.encoder(to_input(pixels).to(vqvae.device)))
+        return vqvae.quantize(latents)[2][2].view(-1).cpu().numpy()
 
 
 @torch.no_grad()
@@ -58,7 +59,8 @@ def decode_codebook(vqvae: VQModel) -> np.ndarray:
     """(C, p, p, 3) uint8: what each code looks like."""
     codes = torch.arange(vqvae.config["num_vq_embeddings"], device=vqvae.device)
     shape = (len(codes), 1, 1, vqvae.config["vq_embed_dim"])
-    pixels = vqvae.decode(codes.view(-1, 1, 1), force_not_quantize=True, shape=shape, return_dict=False)[0]
+    with as_loaded(vqvae.device):
+        pixels = vqvae.decode(codes.view(-1, 1, 1), force_not_quantize=True, shape=shape, return_dict=False)[0]
     return ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 

@@ -6,6 +6,7 @@ Axes: H W rows and columns of codes, C codes; pictures are (height, width, 3) ui
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -46,6 +47,11 @@ class Codec(Protocol):
     def sheet(self) -> np.ndarray | None:
         """(C, p, p, 3) uint8: what each code looks like; None where that hangs on its neighbours."""
         ...
+
+
+def as_loaded(device: torch.device) -> AbstractContextManager[None]:
+    """In the type of a codec's own weights, on ``device``, whatever autocast goes on around it."""
+    return torch.autocast(device.type, enabled=False)
 
 
 def check_files(folder: Path, *names: str) -> None:

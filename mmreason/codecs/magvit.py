@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from mmreason.codecs.codec import check_codes, check_files, fit, shown
+from mmreason.codecs.codec import as_loaded, check_codes, check_files, fit, shown
 from mmreason.codecs.magvit_network import CLASS, Magvit, MagvitShape
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, ConfigError
@@ -89,7 +89,8 @@ class MagvitCodec:
         if height != width:
             raise ConfigError(f"a picture for this codec must be square, got {width} × {height} pixels")
         pixels = torch.from_numpy(fit(image, self.pixels_per_code).astype(np.float32) / 127.5 - 1.0)
-        return codes_of(self.model.encoder(pixels.permute(2, 0, 1)[None].to(self._device)))[0].cpu().numpy()
+        with as_loaded(self._device):
+            return codes_of(self.model.encoder(pixels.permute(2, 0, 1)[None].to(self._device)))[0].cpu().numpy()
 
     @torch.no_grad()
     def decode_raw(self, codes_HW: np.ndarray) -> torch.Tensor:
@@ -98,7 +99,8 @@ class MagvitCodec:
         if codes.shape[0] != codes.shape[1]:
             raise ConfigError(f"codes must be as many rows as columns, got a shape of {list(codes.shape)}")
         signs = signs_of(codes[None].to(self._device), self.model.shape.z_channels)
-        return self.model.decoder(signs)[0]
+        with as_loaded(self._device):
+            return self.model.decoder(signs)[0]
 
     def decode(
         self, codes_HW: np.ndarray, before: np.ndarray | None = None, region_HW: np.ndarray | None = None

@@ -15,7 +15,7 @@ import torch
 from diffusers import VQModel
 from torch import nn
 
-from mmreason.codecs.codec import check_codes, check_files, fit, is_local, shown
+from mmreason.codecs.codec import as_loaded, check_codes, check_files, fit, is_local, shown
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError
 
@@ -83,8 +83,9 @@ class VQCodec:
     def encode(self, image: np.ndarray) -> np.ndarray:
         """(height, width, 3) uint8 → (H, W) codes of the fitted picture."""
         pixels = torch.from_numpy(fit(image, self.pixels_per_code).astype(np.float32) / 255.0).permute(2, 0, 1)[None]
-        latents = self.vq.encode(pixels.to(self.vq.device, self.vq.dtype)).latents
-        codes = self.vq.quantize(latents)[2][2]
+        with as_loaded(self.vq.device):
+            latents = self.vq.encode(pixels.to(self.vq.device, self.vq.dtype)).latents
+            codes = self.vq.quantize(latents)[2][2]
         return codes.reshape(latents.shape[2:]).cpu().numpy()
 
     @torch.no_grad()
@@ -94,7 +95,8 @@ class VQCodec:
         width = self.vq.config["vq_embed_dim"] or self.vq.config["latent_channels"]
         shape = torch.Size((1, *codes.shape, width))
         codes = codes.to(self.vq.device)[None]
-        return self.vq.decode(codes, force_not_quantize=True, shape=shape, return_dict=False)[0][0]  # type: ignore[arg-type]
+        with as_loaded(self.vq.device):
+            return self.vq.decode(codes, force_not_quantize=True, shape=shape, return_dict=False)[0][0]  # type: ignore[arg-type]
 
     def decode(
         self, codes_HW: np.ndarray, before: np.ndarray | None = None, region_HW: np.ndarray | None = None

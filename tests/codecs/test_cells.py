@@ -37,6 +37,14 @@ def test_a_cells_code_does_not_depend_on_the_cells_beside_it():
     assert together[6:].tolist() == list(range(6))
 
 
+def test_codes_and_pixels_are_the_same_inside_of_autocast():
+    pixels = numpy_generator("noise").integers(0, 256, (200, CELL_PX, CELL_PX, 3)).astype(np.uint8)
+    outside = encode_cells(vqvae(), pixels), decode_codebook(vqvae())
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = encode_cells(vqvae(), pixels), decode_codebook(vqvae())
+    assert np.array_equal(inside[0], outside[0]) and np.array_equal(inside[1], outside[1])
+
+
 def test_a_codes_picture_does_not_depend_on_the_codes_beside_it():
     pictures = decode_codebook(vqvae())
     assert pictures.shape == (NUM_CODES, CELL_PX, CELL_PX, 3)

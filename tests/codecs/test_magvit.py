@@ -103,6 +103,15 @@ def middle(x: torch.Tensor, w: Weights, name: str) -> torch.Tensor:
     return residual(x, w, f"{name}.block_2")
 
 
+def test_codes_and_pixels_are_the_same_inside_of_autocast(folder: Path) -> None:
+    codec = MagvitCodec.load(folder)
+    codes = np.random.default_rng(0).integers(0, 32, (8, 8))
+    outside = codec.encode(picture(128)), codec.decode_raw(codes)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = codec.encode(picture(128)), codec.decode_raw(codes)
+    assert np.array_equal(inside[0], outside[0]) and torch.equal(inside[1], outside[1])
+
+
 def test_a_second_route_gives_the_same_codes_and_pixels(folder: Path) -> None:
     codec, w = MagvitCodec.load(folder), load_file(folder / "model.safetensors")
     x = torch.from_numpy(picture(32)).permute(2, 0, 1)[None].double() / 255 * 2 - 1

@@ -38,6 +38,15 @@ def test_pixels_are_the_references(name: str, codec: VQCodec) -> None:
         assert (raw < 0).any() and (raw > 1).any()  # so that clipping is tested
 
 
+def test_codes_and_pixels_are_the_same_inside_of_autocast(codec: VQCodec) -> None:
+    codes = GIVEN["wide_codes"]
+    noise = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    outside = codec.encode(noise), codec.decode_raw(codes)
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = codec.encode(noise), codec.decode_raw(codes)
+    assert np.array_equal(inside[0], outside[0]) and torch.equal(inside[1], outside[1])
+
+
 def test_pixels_of_minus_one_to_one_would_be_other_codes(codec: VQCodec) -> None:
     picture = GIVEN["wide_picture"]
     halved = ((picture.astype(float) + 255) / 2).astype(np.uint8)  # [0, 1] squeezed as the other convention would
