@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -91,11 +92,14 @@ class LlamaBackbone:
     def device(self) -> torch.device:
         return self.model.lm_head.weight.device
 
-    def shard(self, device: torch.device) -> None:
-        """Keep a share of each layer's frozen weights, on ``device``, of as many as there are processes."""
+    def shard(self, device: torch.device, patience: timedelta | None = None) -> None:
+        """Keep a share of each layer's frozen weights, on ``device``, of as many as there are processes.
+
+        ``patience``: how long one waits for the others, if not as long as torch does.
+        """
         from mmreason.backbones.shards import Shards  # torch's FSDP takes its time to import
 
-        self.shards = Shards(self.model.model.layers, device)
+        self.shards = Shards(self.model.model.layers, device, patience)
 
     def meet(self) -> None:
         """Wait for the other processes that share the weights, helping them to forward."""

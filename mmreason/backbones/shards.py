@@ -12,6 +12,7 @@ Source: Zhao et al. 2023 (arXiv 2304.11277), and ZeRO's third stage (arXiv 1910.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -25,13 +26,15 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 class Shards:
     """The layers of a network in shares; at most one of them is whole at a time."""
 
-    def __init__(self, layers: Iterable[nn.Module], device: torch.device) -> None:
+    def __init__(self, layers: Iterable[nn.Module], device: torch.device, patience: timedelta | None = None) -> None:
         """Cut the frozen weights of ``layers`` in place, each share on ``device``; what is trained stays whole.
 
-        To be called by all processes of the default group at once.
+        To be called by all processes of the default group at once, each of which waits ``patience`` for the others.
         """
         mesh = init_device_mesh(device.type, (dist.get_world_size(),))
-        self.voters = dist.new_group(backend="gloo")  # wishes are counted on the CPU: no device waits for them
+        self.voters = dist.new_group(
+            backend="gloo", timeout=patience
+        )  # wishes are counted on the CPU: no device waits for them
         self.layers: list[FSDPModule] = []
         self.whole: int | None = None  # the layer that is gathered now
         for i, layer in enumerate(layers):

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import torch
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 NOT_HERE = ("DEEPSPEED", "MEGATRON_LM")  # ways of accelerate's launcher to cut a model
 FSDP_WISHED = "ACCELERATE_USE_FSDP"
+PATIENCE = timedelta(hours=12)  # of a process with the others; rollouts of 8B take very unlike times
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _NEVER = 2**31 - 1
 
@@ -52,13 +54,15 @@ def processes() -> Accelerator:
     different steps would wait for each other for ever.
     """
     from accelerate import Accelerator
+    from accelerate.utils import InitProcessGroupKwargs
 
     for name in NOT_HERE:
         if is_wished(name):
             raise ConfigError(f"processes must hold the whole model each, or share it by FSDP, got {name}")
     wished = os.environ.pop(FSDP_WISHED, None)  # else accelerate wraps models its own way, on GPUs only
     try:
-        return Accelerator(cpu=not torch.cuda.is_available())
+        patient = InitProcessGroupKwargs(timeout=PATIENCE)
+        return Accelerator(cpu=not torch.cuda.is_available(), kwargs_handlers=[patient])
     finally:
         if wished is not None:
             os.environ[FSDP_WISHED] = wished

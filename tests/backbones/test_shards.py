@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +47,10 @@ def process(rank: int, meeting: Path) -> None:
     for checkpointing in (False, True):
         expected = learned(*ready(checkpointing), LENGTHS[rank])
         backbone, adapter = ready(checkpointing)
-        backbone.shard(torch.device("cpu"))
+        backbone.shard(torch.device("cpu"), timedelta(hours=3))
+        assert backbone.shards is not None
+        options: Any = backbone.shards.voters._get_backend(torch.device("cpu")).options
+        assert options._timeout == timedelta(hours=3)
         for _ in range(2):
             found = learned(backbone, adapter, LENGTHS[rank])
             backbone.meet()

@@ -27,7 +27,7 @@ from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.rollout import Unit, views_of, words_in
 from mmreason.sampling.views.sampler import alphabets, scales_of
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
-from mmreason.training.hardware import half_precision
+from mmreason.training.hardware import PATIENCE, half_precision
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.loss import constant_lengths
 from mmreason.training.validation import rollouts_at_once
@@ -69,7 +69,7 @@ class ViewsLearner:
         self.is_new = model.adapter is None
         self.adapter = model.to_train(config.lora_rank, config.seed, config.gradient_checkpointing)
         if shared_on is not None:
-            self.backbone.shard(shared_on)  # before it moves: no device ever holds the whole base
+            self.backbone.shard(shared_on, PATIENCE)  # before it moves: no device ever holds the whole base
             pipe.to(shared_on)
         self.policy: nn.Module = self.adapter.peft
         self.at_once = rollouts_at_once(pipe)
