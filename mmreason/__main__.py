@@ -26,6 +26,7 @@ from mmreason.errors import MMReasonError, RewardError, TaskError, WriteError
 from mmreason.startup import collect_seldom
 
 USER_ERROR, INTERRUPTED = 2, 130
+OUT_OF_MEMORY = "OutOfMemoryError"  # of torch, which may not have been imported
 
 
 class Parser(argparse.ArgumentParser):
@@ -195,6 +196,11 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
             result = command.run(args)
     except MMReasonError as caught:
         error, result = caught, getattr(caught, "result", None)
+    except RuntimeError as caught:
+        if type(caught).__name__ != OUT_OF_MEMORY:
+            raise
+        less = getattr(command, "LESS_MEMORY", "a smaller problem")
+        error, result = MMReasonError(f"the GPU's memory is too small ({_first(caught)}): {less} needs less"), None
     text = None
     if args.json and result is not None:
         text = json.dumps(finite(result), allow_nan=False)
@@ -211,6 +217,11 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
             traceback.print_exception(error.__cause__)
         return USER_ERROR
     return 0
+
+
+def _first(error: Exception) -> str:
+    """The first sentence of what torch says, which asked for how much."""
+    return one_line(str(error).partition(". ")[0], 120) or "CUDA out of memory"
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class RegionSetting(ChoiceSetting):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchSetting(Setting):
-    """On or off; the flag turns to the other side of the default."""
+    """On or off; the flag turns to the other side of the default; of None to on, with ``no_`` before it to off."""
 
     kind = "true or false"
 
@@ -130,7 +130,9 @@ class SwitchSetting(Setting):
         return value
 
     def words(self, value: Any) -> list[str]:
-        return [f"--{self.flag}"] if value != self.default else []
+        if value == self.default:
+            return []
+        return [f"--no_{self.flag}" if self.default is None and not value else f"--{self.flag}"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +208,7 @@ def cells(default: str, choices: tuple[str, ...], says: str, **more: Any) -> Any
     return _field(RegionSetting(says=says, choices=choices, **more), default)
 
 
-def switch(default: bool, says: str, **more: Any) -> Any:
+def switch(default: bool | None, says: str, **more: Any) -> Any:
     """A field that is on or off."""
     return _field(SwitchSetting(says=says, **more), default)
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 from mmreason.__main__ import finite, main
@@ -121,6 +122,16 @@ def test_a_wrong_argument_is_exit_code_2_and_one_line_that_says_what_would_be_ri
     assert err.endswith("\n") and err.count("\n") == 1
     for words in says:
         assert words in err
+
+
+def test_a_gpu_without_room_is_one_line_that_says_what_needs_less(monkeypatch, capsys) -> None:
+    def run(_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB. GPU 0 has more.\nAnd more")
+
+    monkeypatch.setattr("mmreason.commands.train.run", run)
+    assert main(["train", "--output", "runs"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "CUDA out of memory" in line and "--max_tokens" in line and "--gradient_checkpointing" in line
 
 
 def test_errors_reach_a_real_shell_the_same_way() -> None:

@@ -109,6 +109,19 @@ class Shape:
         forwards = 1 + checkpointing
         return (forwards + 1) * forward + (2.0 * forwards + 4) * tokens * self.adapter_parameters(rank)
 
+    @property
+    def _block_bytes(self) -> int:
+        """What one block computes of a token and a backward pass needs."""
+        return 40 * self.width + 10 * self.inner
+
+    def activation_bytes(self, checkpointing: bool = True) -> int:
+        """What a backward pass keeps of each token: all that the blocks compute, or with ``checkpointing`` what each
+        began with and what one of them computes.
+        """
+        if not checkpointing:
+            return self.layers * self._block_bytes
+        return 2 * self.layers * self.width + self._block_bytes
+
     def training_bytes(self, tokens: int, rank: int, scored: int, columns: int) -> dict[str, int]:
         """What a likelihood's backward over ``tokens`` at once holds, by part: an estimate of the peak.
 
@@ -119,7 +132,7 @@ class Shape:
             "weights": 2 * self.parameters,
             "adapters": 16 * self.adapter_parameters(rank),
             "checkpoints": 2 * self.layers * self.width * tokens,
-            "one_block": tokens * (40 * self.width + 10 * self.inner),
+            "one_block": tokens * self._block_bytes,
             "logits": 12 * scored * columns,
         }
 

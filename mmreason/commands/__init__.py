@@ -5,7 +5,8 @@ A file here is a command of its name, underscores as hyphens, with
 - ``HELP``: one line that says what it does;
 - ``add_arguments(parser)``: its arguments (``--json`` is added for all);
 - ``run(args) -> dict``: does it and returns the JSON object; progress goes to standard error;
-- optionally ``readable(result) -> str``: what is shown without ``--json``.
+- optionally ``readable(result) -> str``: what is shown without ``--json``;
+- optionally ``LESS_MEMORY``: the settings with which it needs less of a GPU's memory.
 
 Files that begin with an underscore are no commands.  At import a command loads nothing heavy, so that
 ``--help`` is quick: torch and what needs it come in ``run``.

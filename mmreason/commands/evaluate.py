@@ -14,6 +14,7 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.views.config import ViewsConfig
 
 HELP = "success and rewards on fresh test problems"
+LESS_MEMORY = "a lower --batch_size"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mmreason.training.run.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
+LESS_MEMORY = "--gradient_checkpointing, a lower --max_tokens, --num_generations or --lora_rank, or --bf16"
 KEPT = 9  # traces of an evaluation, where nothing else is said
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 import torch.nn.functional as F
 
+from mmreason.backbones.shape import Shape
 from mmreason.errors import ConfigError
 from mmreason.models.kernels import quick_attention
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 NOT_HERE = ("DEEPSPEED", "MEGATRON_LM")  # ways of accelerate's launcher to cut a model
 FSDP_WISHED = "ACCELERATE_USE_FSDP"
 PATIENCE = timedelta(hours=12)  # of a process with the others; rollouts of 8B take very unlike times
+CPU_TOKENS, GPU_TOKENS = 8_192, 16_384  # of a public checkpoint in one backward pass, where nothing else is said
+ACTIVATIONS = 24 * 2**30  # bytes that may be kept for it on a GPU
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _NEVER = 2**31 - 1
 
@@ -66,6 +69,18 @@ def processes() -> Accelerator:
     finally:
         if wished is not None:
             os.environ[FSDP_WISHED] = wished
+
+
+def recomputes(asked: bool | None, device: torch.device) -> bool:
+    """Does a backward pass of a public checkpoint compute activations again?  On a GPU, where nothing is ``asked``."""
+    return device.type != "cpu" if asked is None else asked
+
+
+def tokens_at_once(shape: Shape, device: torch.device, checkpointing: bool) -> int:
+    """How many tokens of a network of ``shape`` go through one backward pass, where nobody says it."""
+    if device.type == "cpu":
+        return CPU_TOKENS
+    return max(1, min(GPU_TOKENS, ACTIVATIONS // shape.activation_bytes(checkpointing)))
 
 
 def half_pays(device: torch.device) -> bool:

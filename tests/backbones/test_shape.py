@@ -39,6 +39,13 @@ def test_one_token_and_its_keys() -> None:
     assert DIMOO.cached_bytes(1) == COST["kv_bytes_per_token_bf16"]
 
 
+def test_without_checkpointing_a_backward_keeps_what_all_blocks_compute() -> None:
+    kept, again = (DIMOO.activation_bytes(checkpointing) for checkpointing in (False, True))
+    assert 110e9 < 16_384 * kept < 160e9 and 16_384 * again < 10e9
+    parts = DIMOO.training_bytes(1000, 16, 100, 8192)
+    assert parts["checkpoints"] + parts["one_block"] == 1000 * again
+
+
 def test_the_backbone_counts_what_torch_counts() -> None:
     backbone = random_llama(TINY)
     backbone.model.set_attn_implementation("eager")

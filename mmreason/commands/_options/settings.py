@@ -47,6 +47,9 @@ def _add(parser: argparse.ArgumentParser, setting: Setting) -> None:
             parser.add_argument(option, metavar="REGION", help=text, **common)
         case ChoiceSetting(choices=choices):
             parser.add_argument(option, choices=choices, help=f"{setting.says} (default: {shown})", **common)
+        case SwitchSetting(default=None):
+            parser.add_argument(option, action="store_true", help=f"{setting.says} (default: {shown})", **common)
+            parser.add_argument(f"--no_{setting.flag}", action="store_false", help=f"never {setting.says}", **common)
         case SwitchSetting():
             parser.add_argument(
                 option, dest=setting.name, action="store_false" if setting.default else "store_true", help=setting.says

@@ -168,7 +168,9 @@ class GRPOConfig:
             "bf16", "Half precision: faster on processors with native bfloat16, and for larger policies on a GPU."
         ),
     )
-    gradient_checkpointing: bool = switch(False, "compute activations again in the backward pass, to save memory")
+    gradient_checkpointing: bool | None = switch(
+        None, "compute activations again in the backward pass, to save memory", left="for public checkpoints on a GPU"
+    )
 
     def __post_init__(self) -> None:
         check(self)

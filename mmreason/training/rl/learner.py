@@ -163,7 +163,7 @@ class CellsLearner:
 
     def flops(self, batch: ScoredTokens, asks: bool) -> float:
         once = batch.flops(self.policy.config)
-        return (3 + self.config.gradient_checkpointing + asks) * once  # a backward pass counts as two
+        return (3 + bool(self.config.gradient_checkpointing) + asks) * once  # a backward pass counts as two
 
     def changed_orders(self, batch: ScoredTokens) -> tuple[int, int, float]:
         return changed_orders(self.policy, batch, self.pipe.layout, self.config.sampling)

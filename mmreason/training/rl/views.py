@@ -27,12 +27,11 @@ from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.sampling.views.rollout import Unit, views_of, words_in
 from mmreason.sampling.views.sampler import alphabets, scales_of
 from mmreason.sampling.views.scoring import log_likelihood, share_of_steps, snapshots
-from mmreason.training.hardware import PATIENCE, half_precision
+from mmreason.training.hardware import PATIENCE, half_precision, recomputes, tokens_at_once
 from mmreason.training.rl.config import GRPOConfig
 from mmreason.training.rl.loss import constant_lengths
 from mmreason.training.validation import rollouts_at_once
 
-CPU_TOKENS, GPU_TOKENS = 8_192, 16_384  # forwarded at once where nothing else is said
 LOOKED_AT = 8  # denoising steps whose order is compared after an update
 BASE = "base"  # as reference: no adapter
 Weights = list[torch.Tensor]  # of an adapter, as reference
@@ -67,7 +66,8 @@ class ViewsLearner:
         model = pipe.model
         self.pipe, self.config, self.backbone = pipe, config, model.backbone
         self.is_new = model.adapter is None
-        self.adapter = model.to_train(config.lora_rank, config.seed, config.gradient_checkpointing)
+        again = recomputes(config.gradient_checkpointing, shared_on or self.device)
+        self.adapter = model.to_train(config.lora_rank, config.seed, again)
         if shared_on is not None:
             self.backbone.shard(shared_on, PATIENCE)  # before it moves: no device ever holds the whole base
             pipe.to(shared_on)
@@ -100,7 +100,8 @@ class ViewsLearner:
     def batches(
         self, traces: Sequence[Trace], rngs: Sequence[np.random.Generator], live: Sequence[Sequence[bool]] | None
     ) -> list[ScoredViews]:
-        budget = self.config.max_tokens or (CPU_TOKENS if self.device.type == "cpu" else GPU_TOKENS)
+        backbone = self.backbone
+        budget = self.config.max_tokens or tokens_at_once(backbone.shape, self.device, backbone.checkpointing)
         found: dict[Unit, list[Entry]] = {"text": [], "image": [], "turn": []}
         for t, trace in enumerate(traces):
             s = 0
@@ -115,9 +116,7 @@ class ViewsLearner:
                 s += len(segments)
         batches = []
         for unit, entries in found.items():
-            parts = self.backbone.micro_batches(
-                [each[0] for each in entries], budget, scales_of(unit, self.pipe.views)
-            )
+            parts = backbone.micro_batches([each[0] for each in entries], budget, scales_of(unit, self.pipe.views))
             batches += [_scored_views([entries[i] for i in part], unit) for part in parts]
         return batches
 

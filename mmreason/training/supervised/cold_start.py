@@ -22,6 +22,7 @@ from mmreason.sampling.views.rollout import Unit, words_in
 from mmreason.sampling.views.sampler import alphabets
 from mmreason.sampling.views.scoring import log_likelihood
 from mmreason.tasks.own import fingerprints
+from mmreason.training.hardware import recomputes, tokens_at_once
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.supervised.config import ColdStartConfig
 from mmreason.training.supervised.lessons import check_said, lesson_batch
@@ -35,6 +36,8 @@ from mmreason.training.supervised.loop import (
 
 RESUME_WITH_OTHER = ("keep_steps", "gradient_checkpointing", "lessons.tokens_per_part")
 
+MOST_TOKENS = 8_192  # at once where nothing else is said: nearly all slots are asked, and each has its logits
+
 
 class ColdStart:
     """Adapters, optimizer and step: what a resumed run needs."""
@@ -45,7 +48,8 @@ class ColdStart:
         pipe.check_tasks(config.lessons.tasks)
         check_said(config.lessons.tasks, pipe)
         self.pipe, self.config, self.step, self.seconds = pipe, config, 0, 0.0
-        self.adapter = pipe.model.to_train(config.lora_rank, config.lessons.seed, config.gradient_checkpointing)
+        again = recomputes(config.gradient_checkpointing, pipe.device)
+        self.adapter = pipe.model.to_train(config.lora_rank, config.lessons.seed, again)
         self.backbone, self.alphabets = pipe.model.backbone, alphabets(pipe.model)
         self.optimizer = torch.optim.AdamW(self.adapter.parameters, betas=(0.9, 0.98), weight_decay=0.0)
 
@@ -53,6 +57,12 @@ class ColdStart:
     def progress(self) -> float:
         """Share of the run that is done."""
         return self.config.progress(self.step, self.seconds)
+
+    @property
+    def tokens_per_part(self) -> int:
+        """Tokens forwarded at once."""
+        suits = tokens_at_once(self.backbone.shape, self.pipe.device, self.backbone.checkpointing)
+        return self.config.lessons.tokens_per_part or min(MOST_TOKENS, suits)
 
     def steps(self) -> Iterator[dict[str, float]]:
         """Train from ``step`` to the end; yields the metrics of each step."""
@@ -91,7 +101,7 @@ class ColdStart:
         metrics = {f"{name}/{modality}": 0.0 for name in ("loss", "probability") for modality in asked}
         for unit, copies in batch.items():
             alphabet = self.alphabets[unit].to(self.backbone.device)
-            for part in self.backbone.micro_batches(copies, self.config.lessons.tokens_per_part):
+            for part in self.backbone.micro_batches(copies, self.tokens_per_part):
                 logp_N = log_likelihood(self.backbone, [copies[i] for i in part], alphabet, 1.0)
                 text_N = torch.from_numpy(np.concatenate([words[unit][i] for i in part])).to(logp_N.device)
                 loss = torch.zeros((), device=logp_N.device)

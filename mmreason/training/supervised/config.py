@@ -43,8 +43,8 @@ class LessonsConfig:
     full_region_share: float = number(
         0.0, limits.SHARE, "share of demonstrations whose edits redraw the whole canvas; joint turns always do"
     )
-    tokens_per_part: int = number(  # the memory that a step needs
-        8_192, limits.MAX_TOKENS, "tokens forwarded at once; raise it on a GPU"
+    tokens_per_part: int | None = number(  # the memory that a step needs
+        None, limits.MAX_TOKENS, "tokens forwarded at once; raise it on a GPU", left="as many as suit the device"
     )
 
     def __post_init__(self) -> None:
@@ -94,6 +94,7 @@ class CorpusConfig(LessonsConfig):
     late_start_share: float = number(
         0.0, limits.SHARE, "share of demonstrations whose turns are numbered from a later one"
     )
+    tokens_per_part: int = number(8_192, limits.MAX_TOKENS, "tokens forwarded at once; raise it on a GPU")
     attention: str = choice(
         "blocks",
         ATTENTIONS,
@@ -199,7 +200,9 @@ class ColdStartConfig(SupervisedConfig):
     eval_steps: int = number(100, limits.EVAL_STEPS)
     eval_problems: int = number(8, limits.EVAL_PROBLEMS)
     lora_rank: int = number(0, limits.LORA_RANK, "rank of the adapters that a public checkpoint is given", left="none")
-    gradient_checkpointing: bool = switch(False, "compute activations again in the backward pass, to save memory")
+    gradient_checkpointing: bool | None = switch(
+        None, "compute activations again in the backward pass, to save memory", left="on a GPU"
+    )
     lessons: LessonsConfig = field(default_factory=LessonsConfig)
     views: ViewsConfig = field(default_factory=ViewsConfig)
 
