@@ -124,6 +124,14 @@ def test_a_wrong_argument_is_exit_code_2_and_one_line_that_says_what_would_be_ri
         assert words in err
 
 
+@pytest.mark.parametrize("words", [["evaluate"], ["pretrain", "--output", "run"]])
+def test_what_runs_in_one_process_refuses_a_launcher(words, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert f"{words[0]} runs in one process, got 2: start it without a launcher" in capsys.readouterr().err
+
+
 def test_a_gpu_without_room_is_one_line_that_says_what_needs_less(monkeypatch, capsys) -> None:
     def run(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9.00 GiB. GPU 0 has more.\nAnd more")

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
+from mmreason.commands._options.run import check_alone
 from mmreason.commands._options.settings import add_chosen, add_settings
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.sampling.config import SamplingConfig
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     from mmreason.tasks import TASKS
     from mmreason.training.run.progress import ProgressLine
 
+    check_alone("evaluate")
     args.tasks = named(args.tasks)
     settings = given(args, "temperature", "num_steps", "threshold", "region", "default_region", "schedule", "order")
     settings |= given(args, "max_turns")

@@ -6,7 +6,6 @@ Of a public checkpoint adapters are trained on the demonstrations: the cold star
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mmreason import limits
 from mmreason.commands._options.checkpoint import is_public
 from mmreason.commands._options.numbers import add_number
-from mmreason.commands._options.run import add_run
+from mmreason.commands._options.run import add_run, check_alone
 from mmreason.commands._options.settings import add_settings, given_beside, values_of
 from mmreason.commands._options.tasks import named
 from mmreason.commands._options.threads import add_threads, use_threads
@@ -79,10 +78,7 @@ def _check_kind(args: argparse.Namespace, public: bool) -> None:
     from mmreason.errors import ConfigError
     from mmreason.settings import build
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(
-            f"pretrain trains in one process, got {os.environ['WORLD_SIZE']}: start it without a launcher"
-        )
+    check_alone("pretrain")
     config, other = (ColdStartConfig, PretrainConfig) if public else (PretrainConfig, ColdStartConfig)
     flag = given_beside(args, config, other)
     new = next((f"--{name}" for name, left in OF_OURS.items() if getattr(args, name) != left), None)
