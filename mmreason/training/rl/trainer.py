@@ -258,7 +258,8 @@ class Trainer:
         rounds = -(-count // world)
         even = [self.held_out[i % count] for i in range(rounds * world)]  # shares of one length, to stop at the same
         share = even[self.accelerator.process_index :: world]
-        solved = solve_problems(self.pipe, share, config.sampling, config.seed, is_stopped=is_stopped)
+        with self.grpo.learner.half():  # as what is sampled to learn from
+            solved = solve_problems(self.pipe, share, config.sampling, config.seed, is_stopped=is_stopped)
         self.grpo.learner.meet()
         everyone: list[list[Trace]] = gather_object([solved])
         return [trace for turn in zip(*everyone, strict=True) for trace in turn][:count]

@@ -19,6 +19,7 @@ from mmreason.training.rl.config import GRPOConfig, LossConfig
 from mmreason.training.rl.grpo import GRPO
 from mmreason.training.rl.learner import CellsLearner
 from mmreason.training.rl.trainer import Trainer
+from mmreason.training.rl.views import ViewsLearner
 from mmreason.training.run.rundir import RunDirectory
 from mmreason.training.validation import held_out, solve_problems
 from tests.helpers import public
@@ -112,6 +113,25 @@ def test_bf16_computes_in_half_precision_what_is_sampled_scored_and_learnt(atten
     assert metrics["kl"] == pytest.approx(0, abs=1e-5) and metrics["grad_norm"] > 0
     assert grpo.update(rollouts, 1)["kl"] > 0  # measured from the adapter as it was
     assert all(torch.equal(p, bits[n]) for n, p in grpo.policy.named_parameters() if "lora_" not in n)
+
+
+def test_a_run_solves_held_out_problems_in_the_precision_in_which_it_samples(tmp_path: Path) -> None:
+    pipe = public.pipeline()
+    trainer = Trainer(pipe, config_of(pipe, bf16=True), RunDirectory(tmp_path), Accelerator(cpu=True), [low_ids])
+    seen: set[torch.dtype] = set()
+    layer = trainer.grpo.policy.get_submodule("base_model.model.model.layers.0.mlp.down_proj.lora_B.default")
+    layer.register_forward_hook(lambda _, args, out: seen.add(out.dtype))
+    trainer._solve_held_out(lambda: False)
+    assert seen == {torch.bfloat16}
+
+
+def test_a_public_policy_recomputes_as_it_is_told() -> None:
+    checkpointing = [grpo_of(public.pipeline(), gradient_checkpointing=given).learner for given in (None, False, True)]
+    assert [each.backbone.checkpointing for each in checkpointing if isinstance(each, ViewsLearner)] == [
+        False,
+        False,
+        True,
+    ]
 
 
 def test_a_share_of_the_steps_has_the_whole_gradient_as_its_mean() -> None:
