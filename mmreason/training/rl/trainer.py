@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 
 from mmreason.disk import finite, write_json
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, RewardError
 from mmreason.models.modeling import InterleavedDiffusionModel
 from mmreason.records import Trace, mean_rewards
 from mmreason.rewards.custom import Reward, RewardFunction, as_reward
@@ -151,7 +151,10 @@ class Trainer:
                 ends = stopped() or self._agree((yield self.step))
             while self.step < config.max_steps and not ends:
                 began = time.perf_counter()
-                rollouts = self.grpo.rollouts(self.step)
+                try:
+                    rollouts = self.grpo.rollouts(self.step)
+                except RewardError as error:
+                    raise self._kept(error, is_saved) from error.__cause__
                 metrics = self.grpo.rollout_metrics(rollouts)
                 metrics |= self._measured(measure, rollouts)
                 metrics |= self.grpo.update(rollouts, self.step)
@@ -264,8 +267,21 @@ class Trainer:
         everyone: list[list[Trace]] = gather_object([solved])
         return [trace for turn in zip(*everyone, strict=True) for trace in turn][:count]
 
+    def _kept(self, error: RewardError, is_saved: bool) -> RewardError:
+        """``error``, which says that the finished steps are saved, as far as this process may save them."""
+        if not self.accelerator.is_main_process:  # who fails alone can ask nobody to save
+            return error
+        if not is_saved:
+            self._write()
+        return RewardError(f"{error}; {self.step} steps are finished and saved: --resume goes on from there")
+
     def _save(self) -> None:
         """Write state and checkpoint whole; a full disk leaves the previous ones as they were."""
+        self._write()
+        self.accelerator.wait_for_everyone()
+
+    def _write(self) -> None:
+        """The same, without waiting for the other processes."""
         if self.accelerator.is_main_process:
             state = {
                 "step": self.step,
@@ -278,7 +294,6 @@ class Trainer:
             with self.run.writing():
                 self.run.write_folder("checkpoint", self.export)
                 self.run.write_folder("state", lambda folder: _write_state(folder, state))
-        self.accelerator.wait_for_everyone()
 
     def export(self, folder: Path) -> None:
         """Write the policy as a checkpoint; adapters on one of ours are merged, on a public one they stand alone."""

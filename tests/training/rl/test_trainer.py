@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from mmreason.__main__ import main
-from mmreason.errors import CheckpointError, ConfigError, TaskError
+from mmreason.errors import CheckpointError, ConfigError, RewardError, TaskError
 from mmreason.rewards.assignment import AssignmentConfig
 from mmreason.rewards.custom import load_reward
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
@@ -191,6 +191,31 @@ def test_a_run_in_the_authors_setting_resumes_bit_for_bit(tmp_path):
     for _ in range(4):
         trainer(tmp_path / "paused", **changes).train(resume=True, pause=lambda: True)
     assert_same_run(tmp_path / "paused", tmp_path / "whole")
+
+
+def test_a_reward_that_fails_loses_no_finished_step(tmp_path):
+    calls = 0
+
+    def judge(trace):
+        nonlocal calls
+        calls += 1
+        if calls > 16:  # in the third step of 2 × 4 rollouts
+            raise ConnectionError("HTTP 503")
+        return even_tokens(trace)
+
+    def with_judge():
+        return Trainer(
+            fresh_pipe(),
+            config(max_steps=3, num_problems=2, num_generations=4, save_steps=20),
+            RunDirectory(tmp_path),
+            reward_functions=[judge],
+        )
+
+    with pytest.raises(RewardError, match="HTTP 503; 2 steps are finished and saved: --resume goes on from there"):
+        with_judge().train()
+    assert saved_step(tmp_path) == 2
+    calls = -100
+    assert with_judge().train(resume=True)["resumed_from"] == 2
 
 
 def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path):
