@@ -6,7 +6,6 @@ Axes: H W rows and columns of codes, C codes; pictures are (height, width, 3) ui
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -49,7 +48,7 @@ class Codec(Protocol):
         ...
 
 
-def as_loaded(device: torch.device) -> AbstractContextManager[None]:
+def as_loaded(device: torch.device) -> torch.autocast:
     """In the type of a codec's own weights, on ``device``, whatever autocast goes on around it."""
     return torch.autocast(device.type, enabled=False)
 
