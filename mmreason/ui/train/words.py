@@ -46,6 +46,7 @@ def head(status: Status) -> dict[str, Any]:
         "says": state_words(status),
         "left": _place(status),
         "seconds": None if left is None else asdict(left),
+        "ends": all(last_step(rows) >= max(1, settings.steps - 1) for rows in status.rows.values()),
         "share": done / (settings.steps * len(settings.arms)),
         "spent": spent_words(status),
         "trouble": status.trouble,

@@ -19,6 +19,15 @@ test('a share says 100 % only for what rounds to it', () => {
   ]);
 });
 
+test('an estimate that has run out is almost done at the last step only', () => {
+  const left = { steps: 40, evaluations: 6, evaluates: false };
+  assert.equal(words.leftWords(left, 10, false), 'About 30 s of steps and 6 s of evaluations left');
+  assert.equal(words.leftWords(left, 42, false), 'About 4 s of evaluations left');
+  assert.equal(words.leftWords({ ...left, evaluates: true }, 16, false), 'About 30 s of steps left');
+  assert.equal(words.leftWords(left, 47, false), 'Taking longer than estimated');
+  assert.equal(words.leftWords(left, 47, true), 'Almost done');
+});
+
 test('the box of each cell by its name is that cell', () => {
   for (let cell = 0; cell < words.GRID ** 2; cell++) {
     const name = words.cellName(cell);

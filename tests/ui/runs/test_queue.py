@@ -295,6 +295,13 @@ def test_a_killed_run_says_where_it_was_and_where_resume_goes_on():
     assert state(run) == "running"
 
 
+@pytest.mark.parametrize(("rows", "ends"), [(0, False), (1, False), (59, False), (60, True)])
+def test_a_run_ends_with_its_last_step_and_never_before_its_first(rows, ends):
+    run = queue.submit(SETTINGS, OWNER)
+    leave(run, "factorized", [row(step) for step in range(rows)], saved=None)
+    assert head(status_of(store.find(run.id)))["ends"] is ends
+
+
 def test_a_wish_to_stop_reaches_a_process_that_clears_it_while_it_starts():
     run = queue.submit(SETTINGS, OWNER)
     queue.stop(run.id, OWNER)

@@ -1,8 +1,8 @@
-// How a run stands: `value` is {state, says, left, seconds, share, spent, trouble}, or null.  Text by textContent
+// How a run stands: `value` is {state, says, left, seconds, ends, share, spent, trouble}, or null.  Text by textContent
 // only, and the state is announced when it becomes another one, not at every step.  The seconds that steps and
 // evaluations still need count down between two looks, first of what is going on.
 
-const { durationWords, finder } = mm;
+const { finder, leftWords } = mm;
 
 const find = finder(element);
 const root = find('mm-run');
@@ -20,19 +20,10 @@ function put(name, text) {
 /** @type {{ steps: number, evaluations: number, evaluates: boolean } | null} */
 let left = null;
 let since = 0;
+let ends = false;
 
 function countDown() {
-  if (!left) return;
-  const passed = (performance.now() - since) / 1000;
-  const going = left.evaluates ? left.evaluations : left.steps;
-  const later = Math.max(0, passed - going); // what the other kind has had of it
-  const steps = Math.max(0, left.steps - (left.evaluates ? later : passed));
-  const evaluations = Math.max(0, left.evaluations - (left.evaluates ? passed : later));
-  const parts = [
-    [steps, 'of steps'],
-    [evaluations, 'of evaluations'],
-  ].flatMap(([seconds, what]) => (seconds ? [`${durationWords(Number(seconds))} ${what}`] : []));
-  put('left', parts.length ? `About ${parts.join(' and ')} left` : 'Almost done');
+  if (left) put('left', leftWords(left, (performance.now() - since) / 1000, ends));
 }
 
 function show() {
@@ -43,6 +34,7 @@ function show() {
   root.dataset.state = String(value.state);
   put('state', value.says);
   left = value.seconds ?? null;
+  ends = Boolean(value.ends);
   since = performance.now();
   if (left) countDown();
   else put('left', value.left);

@@ -39,6 +39,24 @@ export function durationWords(seconds) {
   return whole % 60 ? `${Math.floor(whole / 60)} min ${whole % 60} s` : `${whole / 60} min`;
 }
 
+/**
+ * What a run still needs, `passed` seconds after it was estimated: first of what is going on, then of the other kind.
+ * @param {{ steps: number, evaluations: number, evaluates: boolean }} left
+ * @param {number} passed
+ * @param {boolean} ends is the last step or evaluation under way
+ */
+export function leftWords(left, passed, ends) {
+  const later = Math.max(0, passed - (left.evaluates ? left.evaluations : left.steps)); // what the other kind has had
+  const steps = Math.max(0, left.steps - (left.evaluates ? later : passed));
+  const evaluations = Math.max(0, left.evaluations - (left.evaluates ? passed : later));
+  const parts = [
+    ...(steps ? [`${durationWords(steps)} of steps`] : []),
+    ...(evaluations ? [`${durationWords(evaluations)} of evaluations`] : []),
+  ];
+  if (parts.length) return `About ${parts.join(' and ')} left`;
+  return ends ? 'Almost done' : 'Taking longer than estimated';
+}
+
 /** @param {number} speed */
 export const speedWord = (speed) => `${speed === 0.5 ? '½' : speed}×`;
 
