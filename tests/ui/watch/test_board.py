@@ -78,3 +78,14 @@ def test_solve_is_on_the_first_screen_of_a_phone(scripted, visit):
     settle(page)
     button, deck = page.locator("#solve").bounding_box(), part(page, "deck").bounding_box()
     assert button["y"] + button["height"] <= deck["y"] + 2
+
+
+def test_on_a_phone_the_deck_stays_above_what_stands_below_the_player(scripted, visit):
+    page = visit(scripted.address, width=390, height=844)
+    deck = part(page, "deck")
+    box = deck.bounding_box()
+    assert box and round(box["y"] + box["height"]) == 844  # at the foot as long as the player is looked at
+    mind = page.locator("#mind")
+    mind.evaluate("each => each.scrollIntoView({ block: 'end' })")
+    boxes = deck.bounding_box(), mind.bounding_box()
+    assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
