@@ -50,6 +50,14 @@ def test_a_maze_set_up_by_clicks_is_solved(scripted, visit):
     assert again.locator("#expect .notice").is_hidden()  # nobody has measured such puzzles
 
 
+def test_on_a_phone_the_board_comes_before_what_is_said_of_it_and_close(scripted, visit):
+    page = visit(scripted.address, width=390, height=844)
+    _open(page)
+    page.get_by_text("This maze can be solved, in").wait_for()
+    tops = [page.locator(name).bounding_box()["y"] for name in ("#own-kind", "#board", "#own-says", "#own-close")]
+    assert tops == sorted(tops)
+
+
 def test_row_and_odds_follow_the_own_puzzle_and_a_tile_leads_back(scripted, visit):
     """A link to a jigsaw of one's own lights its task, has no odds of another, and Solve solves it again."""
     puzzle = json.dumps(dict(TASKS["jigsaw"].example))
