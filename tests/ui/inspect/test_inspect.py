@@ -611,6 +611,18 @@ def test_on_a_phone_nothing_is_wider_than_the_page(app, visit):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+def test_how_sure_is_dark_on_amber_in_the_dark_and_without_figures_where_cells_are_narrow(app, visit):
+    page = inspect_maze(visit, app, width=390, height=844, color_scheme="dark")
+    page.locator(".mm-group .cell.image[data-g='0'][data-s='1']").click()
+    sure = page.locator(".mm-group .sure-cell").first
+    expect(sure).to_have_attribute("title", re.compile(r"r\dc\d .* %"))
+    assert sure.evaluate("each => getComputedStyle(each).color") == "rgb(22, 24, 29)"
+    figure = sure.locator(".sure-figure")
+    expect(figure).to_be_hidden()
+    sure.evaluate("each => { each.style.width = '24px'; }")
+    expect(figure).to_be_visible()
+
+
 def test_a_sample_that_is_open_already_is_not_opened_again():
     first, other, *_ = bundled()
     assert all(update == gr.skip() for update in on_sample(first, first))

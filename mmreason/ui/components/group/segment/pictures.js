@@ -165,13 +165,14 @@ function surenessOf({ width, height }, { grid: [rows, columns], cells }) {
   const names = cells.map(([row, column, chance]) => `r${row}c${column} ${percent(chance)}`);
   frame.setAttribute('aria-label', `How sure of each cell: ${names.join(', ')}`);
   const numbers = cells.length <= 64;
-  for (const [row, column, chance] of cells) {
+  cells.forEach(([row, column, chance], i) => {
     const cell = outline([(column - 1) / columns, (row - 1) / rows, column / columns, row / rows]);
     cell.className = 'sure-cell';
     cell.style.setProperty('--sure', `${Math.round(15 + 85 * chance)}%`);
-    if (numbers) cell.textContent = String(Math.round(100 * chance));
+    cell.title = names[i];
+    if (numbers) cell.append(node('span', 'sure-figure', String(Math.round(100 * chance))));
     frame.append(cell);
-  }
+  });
   figure.append(frame, node('figcaption', '', 'how sure, in %'));
   return { figure, image: null };
 }

@@ -94,9 +94,9 @@ function marked({ style, className, textContent }) {
   if (className === 'sure-cell') {
     const sure = Number.parseFloat(style.getPropertyValue('--sure')) / 100;
     return [
-      shape('rect', { ...place, fill: ink('page') }),
+      shape('rect', { ...place, fill: '#fff' }),
       shape('rect', { ...place, fill: ink('picture-solid'), 'fill-opacity': sure }),
-      says(ink('text')),
+      says('#16181d'),
     ];
   }
   return [
