@@ -66,6 +66,21 @@ test('sides share positions: of each segment as many as the longer has', () => {
   );
 });
 
+test('sides stand by turn and kind in a table, and answers in its last row', () => {
+  const side = (...names) => ({
+    segments: names.map((name) => ({
+      kind: { t: 'thought', e: 'edit', a: 'answer' }[name[0]],
+      turn: Number(name[1]),
+    })),
+  });
+  const rows = frames.turnRows([side('t1', 'e1', 'e2', 'a3'), side('t1', 't2', 'e2', 't3', 'e3', 'a4')]);
+  assert.deepEqual(
+    rows.map((row) => row.map((segment) => (segment ? segment.kind[0] + segment.turn : '–')).join(' ')),
+    ['t1 t1', 'e1 –', '– t2', 'e2 e2', '– t3', '– e3', 'a3 a4'],
+  );
+  assert.deepEqual(frames.turnRows([side(), side()]), []);
+});
+
 test('a side with fewer frames waits at its last, and later edits are not there yet', () => {
   const side = { canvas_codes: START, segments: RUN };
   assert.deepEqual(frames.codesAt(side, { s: -1, f: 0 }), START);

@@ -1,7 +1,7 @@
 // Traces of one problem side by side, frame by frame; `value` is what branch.duet_value says, or null.
 
 const { calmness, codesAt, drawCanvas, finder, node, plainWords, putResult, putVerdict, putWords } = mm;
-const { pressable, regionName, scrolling, sharedSpots, Sheet } = mm;
+const { pressable, regionName, scrolling, sharedSpots, Sheet, turnRows } = mm;
 
 const STEP_MS = 420;
 const find = finder(element);
@@ -99,20 +99,23 @@ function draw() {
 
 function drawTurns() {
   const { sides, differs, changed } = /** @type {NonNullable<typeof value>} */ (value);
-  const length = Math.max(...sides.map((side) => side.segments.length));
-  const lines = Array.from({ length }, (_, s) => {
-    const line = node('tr', s === differs ? 'first-difference' : '');
-    const there = sides.map((side) => side.segments[s]).find(Boolean);
+  const rows = turnRows(sides);
+  // Until they differ, all are at the same segment: of those where they do, the first in the table is marked.
+  const first =
+    differs === null ? -1 : rows.findIndex((row) => row.some((it, i) => it && it === sides[i].segments[differs]));
+  const lines = rows.map((row, r) => {
+    const line = node('tr', r === first ? 'first-difference' : '');
+    const there = row.find(Boolean);
     const head = node('th', '', there?.kind === 'answer' ? 'answer' : there?.turn);
     head.scope = 'row';
-    if (s === differs) head.append(node('span', 'apart-mark', changed ? '✎ changed' : '≠ apart'));
-    line.append(head, ...sides.map((side) => turnCell(side.segments[s])));
+    if (r === first) head.append(node('span', 'apart-mark', changed ? '✎ changed' : '≠ apart'));
+    line.append(head, ...row.map(turnCell));
     return line;
   });
   find('turns', HTMLTableElement).tBodies[0].replaceChildren(...lines);
 }
 
-/** @param {Segment | undefined} segment */
+/** @param {Segment | null} segment */
 function turnCell(segment) {
   const box = node('td');
   if (!segment) {

@@ -80,6 +80,33 @@ export function sharedSpots(sides) {
 }
 
 /**
+ * Segments of traces side by side, those of one turn and kind in a row, and answers in the last; `null` where a side
+ * has none.
+ * @template {{ turn: number, kind: string }} T
+ * @param {{ segments: T[] }[]} sides
+ * @returns {(T | null)[][]}
+ */
+export function turnRows(sides) {
+  /** @type {Map<string, { order: number, cells: (T | null)[] }>} */
+  const rows = new Map();
+  sides.forEach(({ segments }, i) => {
+    /** @type {Map<number, number>} */
+    const met = new Map(); // how many of a turn and kind this side had before
+    for (const segment of segments) {
+      const isAnswer = segment.kind === 'answer';
+      const order = isAnswer ? Number.MAX_VALUE : segment.turn + (segment.kind === 'edit' ? 0.5 : 0);
+      const count = met.get(order) ?? 0;
+      met.set(order, count + 1);
+      const row = rows.get(`${order} ${count}`) ?? { order, cells: sides.map(() => null) };
+      row.cells[i] = segment;
+      rows.set(`${order} ${count}`, row);
+    }
+  });
+  const inOrder = [...rows.values()].sort((a, b) => a.order - b.order);
+  return inOrder.map(({ cells }) => cells);
+}
+
+/**
  * One side's canvas at a position that it shares with another, which may have more frames.
  * @param {{ canvas_codes: Codes, segments: Segment[] }} side
  * @param {Spot} spot
