@@ -13,6 +13,7 @@ from mmreason import places
 from mmreason.analysis.cost.compute import four_arms
 from mmreason.analysis.cost.race import LOCAL, VERSION, check_rival, joint_sheet, run_race
 from mmreason.errors import MMReasonError
+from mmreason.records import Problem
 from mmreason.traces.sheet import sheet_pixels
 from mmreason.ui.cost import measuring
 from mmreason.ui.cost.words import arm_words
@@ -66,6 +67,12 @@ def result_words(race: dict[str, Any]) -> str:
     return f"{ends[0]}. {ends[1]}. By forward passes local edits are {first} to finish."
 
 
+def command_line(problem: Problem, rival: str) -> str:
+    """The command line that runs this race again, as the bundled one's."""
+    puzzle = f"--task {problem.task} --difficulty {problem.difficulty} --seed {problem.seed}"
+    return f"python -m mmreason race {puzzle} --sampling_seed {SAMPLING_SEED} --against {rival}"
+
+
 def race_live(task: Any, difficulty: Any, seed: Any, rival: Any, is_stopped: Callable[[], bool]) -> Iterator[Raced]:
     """Run a race; progress in words, then its value.  Closing this generator ends it.
 
@@ -89,6 +96,7 @@ def race_live(task: Any, difficulty: Any, seed: Any, rival: Any, is_stopped: Cal
                 return
             if race is not None:
                 race["sheet"] = sheet_link(joint_sheet(arms))
+                race["command"] = command_line(problem, rival)
                 value = race_value(race, run_number())
                 yield Raced("", value, busy=False)
             elif time.monotonic() - sent >= PERIOD:

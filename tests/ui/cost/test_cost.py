@@ -278,6 +278,14 @@ def test_a_race_holds_every_step_and_ends_at_the_traces_cost(loaded):
     assert len(race["lanes"][0]["steps"]) < len(race["lanes"][1]["steps"])
 
 
+def test_a_race_of_ones_own_has_its_command_as_the_bundled_one_has():
+    bundled = racing.bundled_race()
+    assert bundled is not None
+    told = bundled["problem"]
+    problem = make_problem(told["task"], told["difficulty"], told["seed"])
+    assert racing.command_line(problem, bundled["lanes"][1]["arm"]) == bundled["command"]
+
+
 def never():
     return False
 
@@ -394,6 +402,7 @@ def test_a_race_is_run_and_plays_and_the_local_lane_ends_first(cost_page, visit)
     race.press("End")
     assert lanes.nth(1).get_attribute("data-over") == "true"
     expect(page.locator("#cost-race .result")).to_contain_text("local edits are first to finish", use_inner_text=True)
+    expect(page.locator("#cost-race .command")).to_contain_text("python -m mmreason race --task maze --difficulty")
     passes = [int(lanes.nth(i).locator(".passes").inner_text()) for i in range(2)]
     assert passes[0] < passes[1]
 
