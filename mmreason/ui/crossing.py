@@ -40,25 +40,47 @@ TO_COMPARE_JS = """() => {
   compare?.querySelector('button[aria-expanded=false], .label-wrap:not(.open)')?.click();
   compare?.scrollIntoView({ block: 'start' });
 }"""
-# The address names a group, a run or a puzzle as long as that is what is looked at: it may be copied from the browser.
-NAME_NOTHING_ELSE_JS = """() => {
-  const asked = new URLSearchParams(location.search);
-  const named = asked.has('group') ? 'Inspect' : asked.has('run') ? 'Train' : 'Watch';
-  const open = document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim();
-  if (location.search && open !== named) history.replaceState(null, '', location.pathname);
+# The address names the tab that is open, and a group, a run or a puzzle as long as that is what is looked at: it may
+# be copied from the browser, opened again, and gone back to.
+NAME_TAB_JS = """() => {
+  const open = document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim().toLowerCase();
+  const address = open && mm.addressOfTab(location.href, open);
+  if (!address || address === location.href) return;
+  const shown = { by: performance.timeOrigin };
+  history.replaceState(shown, '');
+  history.pushState(shown, '', address);
 }"""
-NAME_NOTHING_JS = "() => { if (location.search) history.replaceState(null, '', location.pathname); }"
+# By the browser as soon as the page is there: an answer of the server might come when the visitor has moved on.
+# What an earlier load of the page showed, it has to open again.
+OPEN_TAB_JS = """() => {
+  const open = (event) => {
+    const named = mm.tabOf(location.href);
+    const tabs = [...document.querySelectorAll('[role=tab][aria-selected=false]')];
+    const chosen = tabs.filter((tab) => tab.textContent.trim().toLowerCase() === named);
+    const isMore = location.search && !new URLSearchParams(location.search).has('tab');
+    const isOld = event && event.state?.by !== performance.timeOrigin;
+    if (chosen.length && isMore && isOld) location.reload();
+    else for (const tab of chosen) tab.click();
+  };
+  addEventListener('popstate', open);
+  open();
+}"""
+NAME_NOTHING_JS = "() => { if (location.search) history.replaceState(history.state, '', location.pathname); }"
 TO_TOP_JS = "() => window.scrollTo({ top: 0 })"
 KEEP = (gr.skip(),) * 16  # all that ``on_to_watch`` updates
 GROUP_SIZE = 8  # rollouts, the one that is looked at among them
 
 
-def connect_tabs(tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
-    """Hand a run of Watch to Inspect, and a rollout of Inspect to Watch."""
+def connect_tabs(blocks: gr.Blocks, tabs: gr.Tabs, watch: Watch, inspect: Inspect) -> None:
+    """Open the tab that the address names, and name there what is open.
+
+    Hand a run of Watch to Inspect, and a rollout of Inspect to Watch.
+    """
     i = inspect
     asked = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed]
     group = [i.opened, i.group, i.notice]
-    tabs.select(None, None, None, js=NAME_NOTHING_ELSE_JS)
+    blocks.load(None, None, None, js=OPEN_TAB_JS)
+    tabs.select(None, None, None, js=NAME_TAB_JS)
     watch.solve.click(None, None, None, js=NAME_NOTHING_JS)
     shown = watch.inspect.click(
         on_inspect_this, [watch.finished, watch.visitor], [*group, *asked, i.source, tabs], **PRIVATE

@@ -51,7 +51,7 @@ def build_page() -> gr.Blocks:
         footer = component("footer", value=footer_value(), elem_id="footer")
         page.load(lambda: footer_value(build_words()), None, footer, **PRIVATE)
         connect_api()
-        connect_tabs(tabs, watch, inspect)
+        connect_tabs(page, tabs, watch, inspect)
         if studio is not None:
             connect_studio(tabs, studio, inspect)
         connect_checkpoints(train, watch, inspect)

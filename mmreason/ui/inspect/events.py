@@ -43,13 +43,6 @@ Place = tuple[int, int | None, int]  # prompt, rollout or none in particular, se
 FILE = "Rollouts of any system: JSON, JSON lines, parquet, or a zip with their pictures"
 
 
-# By the browser as soon as the page is there: an answer of the server might come when the visitor has moved on.
-OPEN_LINK_JS = """() => {
-  if (!new URLSearchParams(location.search).has('group')) return;
-  for (const tab of document.querySelectorAll('[role=tab]')) if (tab.textContent.trim() === 'Inspect') tab.click();
-}"""
-
-
 @dataclass(slots=True)
 class Inspect(Parts):
     """The components of the tab, by name."""
@@ -82,7 +75,6 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
     blocks.load(on_arrival, i.visitor, [i.run, i.path, i.checkpoint, i.left, i.right], **PRIVATE)
     blocks.load(on_link, i.visitor, [*shown, *rolled, i.source, i.sample, i.path], **PRIVATE)
-    blocks.load(None, None, None, js=OPEN_LINK_JS)
 
 
 def on_checkpoint(name: Any, task: Any) -> tuple[Any, Any]:

@@ -50,15 +50,9 @@ LINK_JS = """(id) => {
   if (!id) return '';
   const place = new URL(location.href);
   place.search = '?run=' + encodeURIComponent(id);
-  if (document.getElementById('train')?.offsetParent) history.replaceState(null, '', place);
+  if (document.getElementById('train')?.offsetParent) history.replaceState(history.state, '', place);
   return place.href;
 }"""
-# By the browser as soon as the page is there: an answer of the server might come when the visitor has moved on.
-OPEN_LINK_JS = """() => {
-  if (!new URLSearchParams(location.search).has('run')) return;
-  for (const tab of document.querySelectorAll('[role=tab]')) if (tab.textContent.trim() === 'Train') tab.click();
-}"""
-
 # Said in the browser, before the server has answered.
 STARTING_JS = f"() => '{STARTING}'"
 
@@ -109,7 +103,6 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     def then_look(event: Any) -> Any:
         return event.then(on_look, asked, shown, **PRIVATE)
 
-    blocks.load(None, None, None, js=OPEN_LINK_JS)
     arrived = [t.visitor, t.chosen, t.says, *lists, *t.controls]
     arrival = blocks.load(on_arrive, [t.visitor, t.kept_form], arrived, **PRIVATE)
     arrival.then(on_first_look, [t.is_open, *asked], shown, **PRIVATE)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addressTo, groupOf } from '../../../mmreason/ui/components/group/address.js';
+import { addressOfTab, addressTo, groupOf, tabOf } from '../../../mmreason/ui/components/group/address.js';
 import { verdictWord } from '../../../mmreason/ui/components/group/columns.js';
 import { besideDot, sharedDots } from '../../../mmreason/ui/components/group/figures.js';
 import { besideDots } from '../../../mmreason/ui/components/shared/chart.js';
@@ -84,14 +84,14 @@ test('a name that would be cut at the edge is left out', () => {
   assert.deepEqual(besideDots([[30, 100]], [40], [[52, 310, 10, 190]], [10, 310, 10, 190]), [null]);
 });
 
-test('the address names a group, its prompt and its segment from 1, and nothing where no link leads', () => {
+test('the address names a group, its prompt and its segment from 1, and the tab where no link leads', () => {
   const page = 'https://x.org/page/?group=old&rollout=9&segment=3';
   assert.equal(
     addressTo(page, 'a b', 1, { g: 2, s: 0 }),
     'https://x.org/page/?group=a+b&prompt=2&rollout=3&segment=1',
   );
   assert.equal(addressTo(page, 'new', 0, null), 'https://x.org/page/?group=new');
-  assert.equal(addressTo(page, '', 4, { g: 1, s: 1 }), 'https://x.org/page/');
+  assert.equal(addressTo(page, '', 4, { g: 1, s: 1 }), 'https://x.org/page/?tab=inspect');
   assert.deepEqual([page, 'https://x.org/'].map(groupOf), ['old', '']);
 });
 
@@ -101,4 +101,17 @@ test('where nobody says what is right, no segment is called right', () => {
     [true, false].map((right) => verdictWord(right, false)),
     ['right', 'wrong'],
   );
+});
+
+test('the address names the tab that is open, and a group, a run or a puzzle as long as it is looked at', () => {
+  const at = (search) => `https://x.org/page/${search}`;
+  const named = ['', '?tab=cost', '?tab=zzz', '?task=maze&seed=7', '?run=a', '?group=b&tab=cost', '?tab=train'];
+  assert.deepEqual(
+    named.map((search) => tabOf(at(search))),
+    ['watch', 'cost', 'watch', 'watch', 'train', 'inspect', 'train'],
+  );
+  assert.equal(addressOfTab(at('?task=maze'), 'watch'), at('?task=maze'));
+  assert.equal(addressOfTab(at('?run=a'), 'train'), at('?run=a'));
+  assert.equal(addressOfTab(at('?run=a'), 'results'), at('?tab=results'));
+  assert.equal(addressOfTab(at('?tab=results'), 'watch'), at(''));
 });

@@ -294,7 +294,19 @@ def test_a_link_opens_its_segment(app, visit):
     assert page.get_by_role("tab", name="Inspect").get_attribute("aria-selected") == "true"
     assert "?group=photographs" in page.url
     page.get_by_role("tab", name="Cost").click()
-    page.wait_for_function("() => !location.search")  # the address names nothing that is not looked at
+    page.wait_for_function("() => location.search === '?tab=cost'")  # the address names nothing that is not looked at
+    page.go_back()
+    expect(page.get_by_role("tab", name="Inspect")).to_have_attribute("aria-selected", "true")
+    assert "?group=photographs" in page.url
+    page.go_forward()
+    expect(page.get_by_role("tab", name="Cost")).to_have_attribute("aria-selected", "true")
+    page.reload()
+    expect(page.get_by_role("tab", name="Cost")).to_have_attribute("aria-selected", "true")
+    assert page.url.endswith("/?tab=cost")
+    page.go_back()  # to what was shown before the page was loaded again
+    page.locator(".mm-group .segment-title").get_by_text("Rollout 3 · turn 1 · words").wait_for()
+    page.get_by_role("tab", name="Watch").click()
+    page.wait_for_function("() => !location.search")
 
 
 def test_where_nothing_can_be_copied_the_link_is_shown_and_selected(app, visit):
@@ -563,7 +575,10 @@ def test_a_redrawn_cell_is_followed(app, visit):
     upload(page, TRACE)
     page.get_by_text(f"from {TRACE.name}").wait_for()
     page.locator("#duet .mm-duet[hidden]").wait_for(state="attached")  # it was of the group before
-    assert page.evaluate("[location.search, document.querySelector('.mm-group .scroller').scrollTop]") == ["", 0]
+    assert page.evaluate("[location.search, document.querySelector('.mm-group .scroller').scrollTop]") == [
+        "?tab=inspect",
+        0,
+    ]
 
 
 def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):

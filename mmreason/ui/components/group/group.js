@@ -101,7 +101,7 @@ function choose(g, s, opens) {
   drawer.hidden = false;
   drawer.scrollTop = 0;
   drawSegment();
-  if (inspector.link && root.offsetParent) history.replaceState(null, '', linkTo(g, s));
+  if (inspector.link && root.offsetParent) history.replaceState(history.state, '', linkTo(g, s));
 }
 
 /**
@@ -122,7 +122,7 @@ function linkTo(g, s) {
 
 /** The address of what was looked at before is not that of what is. */
 function nameNothing() {
-  if (groupOf(location.href)) history.replaceState(null, '', addressTo(location.href, '', 0, null));
+  if (groupOf(location.href)) history.replaceState(history.state, '', addressTo(location.href, '', 0, null));
 }
 
 async function drawSegment() {
@@ -147,7 +147,7 @@ function closeDrawer() {
   const { link, view } = inspector;
   drawer.hidden = true;
   if (!link || groupOf(location.href) !== link) return;
-  history.replaceState(null, '', addressTo(location.href, link, view.prompt, null));
+  history.replaceState(history.state, '', addressTo(location.href, link, view.prompt, null));
 }
 
 /** With the keyboard one goes on in the drawer, and is back at the card when it is closed. */
