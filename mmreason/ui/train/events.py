@@ -68,6 +68,18 @@ TO_HEAD_JS = """(says) => {
   };
   look();
 }"""
+# So does the run of a link where it stands below the window, for who has not moved on meanwhile.
+TO_LINKED_HEAD_JS = """() => {
+  if (!new URLSearchParams(location.search).has('run')) return;
+  const until = Date.now() + 20_000;
+  const look = () => {
+    const head = document.getElementById('train-head');
+    if (scrollY > 0 || Date.now() > until) return;
+    if (!head?.checkVisibility()) setTimeout(look, 100);
+    else if (head.getBoundingClientRect().top > innerHeight / 2) head.scrollIntoView({ block: 'start' });
+  };
+  look();
+}"""
 
 ASKED_OF_ANOTHER = "Another run is shown now than the one that was asked about: nothing was deleted."
 EMPTY = [["lead", "No run yet."], ["plain", "Start one, and its curves grow here while it learns."]]
@@ -103,6 +115,7 @@ def connect(t: Train, blocks: gr.Blocks, tab: gr.Tab) -> None:
     def then_look(event: Any) -> Any:
         return event.then(on_look, asked, shown, **PRIVATE)
 
+    blocks.load(None, None, None, js=TO_LINKED_HEAD_JS)
     arrived = [t.visitor, t.chosen, t.says, *lists, *t.controls]
     arrival = blocks.load(on_arrive, [t.visitor, t.kept_form], arrived, **PRIVATE)
     arrival.then(on_first_look, [t.is_open, *asked], shown, **PRIVATE)

@@ -585,6 +585,7 @@ def test_the_tab_fits_a_phone(train_page, visit):
     page = visit(f"{train_page.address}?run={run.id}", width=390, height=844)
     says(page, "Finished: 60 steps")
     page.locator("#train-figures .mm-chart").nth(3).wait_for()
+    page.wait_for_function("() => Math.abs(document.getElementById('train-head').getBoundingClientRect().top) < 422")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
     expect(page.locator("#train-verdict")).to_contain_text("Clearly better")
     assert not is_alive(run) and last_step(status_of(run).rows["factorized"]) == 60
