@@ -164,8 +164,8 @@ def on_arrive(visitor: Any, kept: Any, request: gr.Request) -> tuple[Any, ...]:
     token = visitor if known else new_token()
     asked = dict(request.query_params).get("run")
     own, run = runs_of(token), find(asked)
-    says = _whose(run, token) if run or asked is None else "The run of this link is no longer here."
     chosen = run.id if run else _first(own)
+    says = _whose(run, token) if run or asked is None else _instead(asked, chosen)
     form, choices = values_at_arrival(kept, find(chosen), token), choices_of(token)
     start = form.get("checkpoint", choices[0][1] if choices else None)
     fields = form | {"checkpoint": gr.Dropdown(choices=choices, value=start)}
@@ -178,6 +178,12 @@ def on_arrive(visitor: Any, kept: Any, request: gr.Request) -> tuple[Any, ...]:
 def _first(own: list[Run]) -> str | None:
     """What is shown where nobody has chosen: the visitor's last run, or the example."""
     return own[0].id if own else EXAMPLE if find(EXAMPLE) else None
+
+
+def _instead(asked: str, chosen: str | None) -> str:
+    """What became of the run that a link asks for, and what is shown in its place."""
+    shown = "" if chosen is None else f"; this is {'the example' if chosen == EXAMPLE else 'your last run'}"
+    return f"The run {asked[:40]} is not here (deleted, or the server was restarted){shown}."
 
 
 def _whose(run: Run | None, token: Any) -> str:

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -553,12 +554,14 @@ def test_who_starts_with_wrong_fields_is_led_to_the_first_of_them_out_of_the_fol
     page.evaluate("window.go?.()")
 
 
-@pytest.mark.parametrize(
-    "link", ["?run=../x", "?run=0123456789ab", "?run=%3Cimg%20src%3Dx%20onerror%3Dwindow.PWNED%3D1%3E"]
-)
-def test_a_link_to_nothing_says_so(train_page, visit, link):
-    page = visit(train_page.address + link)
-    expect(page.locator("#train-says")).to_contain_text("is no longer here")
+@pytest.mark.parametrize("run", ["../x", "0123456789ab", "<img src=x onerror=window.PWNED=1>"])
+def test_a_link_to_nothing_says_so_and_what_is_shown(train_page, visit, run):
+    page = visit(f"{train_page.address}?run={quote(run)}")
+    expect(page.locator("#train-says")).to_contain_text(
+        f"The run {run} is not here (deleted, or the server was restarted); this is the example."
+    )
+    page.locator("#train-head .mm-run:visible").wait_for()
+    expect(page.locator("#train-says")).to_be_visible()
 
 
 def test_hostile_words_of_a_log_a_verdict_and_a_checkpoint_stay_text(train_page, visit):
