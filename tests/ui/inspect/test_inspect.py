@@ -28,7 +28,7 @@ from mmreason.ui.inspect.sources import group_request, roll_link
 from mmreason.ui.shell.component import read, script
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.words import sentence as sentence_of
-from tests.helpers.browser import HOSTILE, ROOT, part
+from tests.helpers.browser import HOSTILE, ROOT, part, reload, settle
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
@@ -300,9 +300,10 @@ def test_a_link_opens_its_segment(app, visit):
     assert "?group=photographs" in page.url
     page.go_forward()
     expect(page.get_by_role("tab", name="Cost")).to_have_attribute("aria-selected", "true")
-    page.reload()
+    reload(page)
     expect(page.get_by_role("tab", name="Cost")).to_have_attribute("aria-selected", "true")
     assert page.url.endswith("/?tab=cost")
+    settle(page)
     page.go_back()  # to what was shown before the page was loaded again
     page.locator(".mm-group .segment-title").get_by_text("Rollout 3 · turn 1 · words").wait_for()
     page.get_by_role("tab", name="Watch").click()
