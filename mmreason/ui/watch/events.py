@@ -27,11 +27,14 @@ from mmreason.ui.watch import daily, handlers, own
 from mmreason.ui.watch.files import write_file
 from mmreason.ui.watch.handlers import CONTROLS, OWN, SEEDED, TODAY
 
-# The die has a name, and the settings close as menus do.
+# The die has a name, a checkpoint's name can be read whole, and the settings close as menus do.
 ON_ARRIVAL_JS = """() => {
   const die = document.getElementById('surprise');
   die.title = 'Surprise me: another puzzle';
   die.setAttribute('aria-label', 'Surprise me');
+  const checkpoint = document.getElementById('checkpoint');
+  const name = () => { for (const box of checkpoint.querySelectorAll('input')) box.title = box.value; };
+  for (const kind of ['pointerover', 'focusin']) checkpoint.addEventListener(kind, name);
   const gear = () => document.querySelector('#more > button.label-wrap');
   const close = (focus) => {
     if (!gear()?.classList.contains('open')) return;

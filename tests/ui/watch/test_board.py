@@ -89,3 +89,11 @@ def test_on_a_phone_the_deck_stays_above_what_stands_below_the_player(scripted, 
     mind.evaluate("each => each.scrollIntoView({ block: 'end' })")
     boxes = deck.bounding_box(), mind.bounding_box()
     assert boxes[0] and boxes[1] and boxes[0]["y"] + boxes[0]["height"] <= boxes[1]["y"]
+
+
+def test_the_whole_name_of_a_trained_checkpoint_is_its_title(scripted, visit):
+    page = visit(scripted.address)
+    box, name = page.locator("#checkpoint input"), "yours: factorized, step 4 (b399)"
+    box.evaluate("(box, name) => { box.value = name; }", name)
+    page.locator("#checkpoint").hover()
+    expect(box).to_have_attribute("title", name)
