@@ -26,11 +26,12 @@ class Panel:
     name: str  # of the metric
     by_modality: bool = False
     smooth: bool = True  # False: each point stands for itself
+    zeros: bool = False  # True: drawn where it is 0 at every step, too
 
 
 PANELS = (
     Panel("Leak / signal", "leak_to_signal", smooth=False),  # measured at evaluations only
-    Panel("Pushed the wrong way, %", "sign_conflict"),
+    Panel("Pushed the wrong way, %", "sign_conflict", zeros=True),
     Panel("Entropy", "entropy", by_modality=True),
     Panel("KL to the start", "kl", by_modality=True),
     Panel("Clipped, %", "clip_ratio", by_modality=True),

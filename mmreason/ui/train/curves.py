@@ -56,7 +56,7 @@ def figures(lines: Sequence[Line], steps: int, smoothing: float) -> list[Data]:
     shown = [
         panel
         for panel in (*PANELS, *own_panels(rows))
-        if any(row.get(key) for row in rows for _, key, _ in _series(panel))
+        if any(row.get(key) or (panel.zeros and key in row) for row in rows for _, key, _ in _series(panel))
     ]
     return [
         _success(lines, steps),
@@ -124,7 +124,7 @@ def _panel(panel: Panel, lines: Sequence[Line], steps: int, smoothing: float) ->
             amount = smoothing if panel.smooth else 0.0
             drawn += _curve(each, name, value, colour or each.colour, amount)
     _, high = around(point[1] for each in drawn for point in each["points"])
-    y = axis("", 0, max(high, 1e-6), unit=" %" if factor == 100 else "")
+    y = axis("", 0, high if high > 1e-6 else 1.0, unit=" %" if factor == 100 else "")
     title, file = panel.title.removesuffix(", %"), panel.name.replace("_", "-").replace("/", "-")
     more = {"span": "third", "labels": "below" if len(drawn) > 1 else "none", "height": 220}
     return chart(file, title, _across(steps), y, drawn, ("step", panel.title), **more)

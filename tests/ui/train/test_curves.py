@@ -194,6 +194,14 @@ def test_a_metric_is_drawn_by_its_panel_alone(monkeypatch):
     assert last["title"] == "Turns" and [point[1] for point in last["lines"][0]["points"]] == [3.0, 4.0]
 
 
+def test_steps_that_pushed_nothing_the_wrong_way_are_drawn_at_zero():
+    rows = [row(step, sign_conflict=0.0, clip_ratio=0.0) for step in (1, 2)]
+    drawn = {each["title"]: each for each in figures(of_arms("joint", rows=rows), 2, 0.0)}
+    pushed = drawn["Pushed the wrong way"]
+    assert [point[1] for point in pushed["lines"][0]["points"]] == [0.0, 0.0] and pushed["y"]["high"] == 1.0
+    assert not any(title.startswith("Clipped") for title in drawn)
+
+
 def test_every_reward_of_ones_own_has_a_figure_by_its_name():
     rows = [row(step, **{"rewards/length/mean": 3.5 * step, "rewards/judge/mean": None}) for step in (1, 2)]
     drawn = figures(of_arms("joint", rows=rows), 2, 0.0)
