@@ -33,13 +33,19 @@ class Bundled:
 
 @cache
 def bundled() -> dict[str, Bundled]:
-    """The groups by token: ours in the order of their files, the most conflicted first, then another system's."""
-    ours, foreign = [], []
+    """The groups by token: ours, then another system's.
+
+    Of ours those with solved and unsolved rollouts come first; else they are in the order of their files, the most
+    conflicted first.
+    """
+    mixed, alike, foreign = [], [], []
     root = places.ASSETS / "groups"
     for path in sorted(root.glob("*.json")):
         try:
-            problem = _problem(json.loads(path.read_text(encoding="utf-8")))
-            ours.append(Bundled(path.stem.split("-", 1)[-1], f"{problem['task']}, {problem['difficulty']}", path))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            problem, ends = _problem(content), {one["success"] for one in _rollouts(content)}
+            one = Bundled(path.stem.split("-", 1)[-1], f"{problem['task']}, {problem['difficulty']}", path)
+            (mixed if len(ends) > 1 else alike).append(one)
         except (OSError, ValueError, LookupError, TypeError):
             logging.getLogger(__name__).warning("group %s cannot be read", path)
     for path in sorted(root.glob("*/origin.json")):
@@ -48,12 +54,17 @@ def bundled() -> dict[str, Bundled]:
             foreign.append(Bundled(path.parent.name, name, path.parent))
         except (OSError, ValueError, KeyError, TypeError):
             logging.getLogger(__name__).warning("group %s cannot be read", path.parent)
-    return {one.token: one for one in (*ours, *foreign)}
+    return {one.token: one for one in (*mixed, *alike, *foreign)}
 
 
 def _problem(content: dict[str, Any]) -> dict[str, Any]:
     """The problem of a group file of either version; nothing is checked yet."""
     return content["problem"] if content["version"] == VERSION else content["prompts"][0]["problem"]
+
+
+def _rollouts(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Its rollouts, likewise."""
+    return content["traces" if content["version"] == VERSION else "rollouts"]
 
 
 def open_bundled(token: object) -> Group:
