@@ -180,6 +180,12 @@ class _Pen:
         return self.image.resize((CELL_PX, CELL_PX), Image.Resampling.BOX)
 
 
+def _name(operation: str) -> str:
+    """As a person reads it, such as ``rotate 270°`` and ``mirror vertical``."""
+    turned = operation.removeprefix("rotate")
+    return f"rotate {turned}°" if turned.isdecimal() else operation.replace("_", " ")
+
+
 def _draw_operation(pen: _Pen, operation: str) -> None:
     pen.rounded(0.5, 0.5, 15.5, 15.5, 3, INK)
     if operation.startswith("rotate"):
@@ -367,7 +373,7 @@ class Transform(Task):
         if not 1 <= step <= len(operations):
             reason = f"there is no operation {step}"
         elif operation != operations[step - 1]:
-            reason = f"operation {step} is {operations[step - 1]}"
+            reason = f"operation {step} is {_name(operations[step - 1])}"
         elif pattern is None:
             reason = "the pattern cannot be read"
         elif count != (shown := pattern.count(COLOURS.index(colour) + 1)):

@@ -133,6 +133,8 @@ def test_only_the_operation_of_this_turn_is_useful():
     assert TASK.check_thought(spec, canvas_HW, say, [PATTERN_BOX], 2).right
     say_first = ["step", "1", "rotate90", "1", "yellow"]
     assert TASK.check_thought(spec, canvas_HW, say_first, [PATTERN_BOX], 1).right
+    verdict = TASK.check_thought(spec, canvas_HW, ["step", "1", "recolour", "1", "yellow"], [PATTERN_BOX], 1)
+    assert not verdict.right and verdict.reason == "operation 1 is rotate 90°"
     verdict = TASK.check_thought(spec, canvas_HW, ["step", "3", "recolour", "2", "red"], [PATTERN_BOX], 3)
     assert not verdict.right and verdict.reason == "there is no operation 3"
     assert TASK.accepted_edits(spec, canvas_HW, FULL_BOX.mask(), 3) == []

@@ -5,6 +5,7 @@ Axes: C codes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -111,7 +112,7 @@ def _changed(opened: Opened, segment: Segment, change: Mapping[str, Any], pipe: 
         text = " ".join(str(change.get("text", "")).split())
         if text == segment.text:
             raise ConfigError("change the words first; with these, the model would do the same again")
-        return reworded(segment, text, pipe.layout), f"it thinks “{text}” instead of “{segment.text}”"
+        return reworded(segment, text, pipe.layout), f"it thinks “{_read(text)}” instead of “{_read(segment.text)}”"
     cell, drawing = change.get("cell"), change.get("drawing")
     cells = TASKS[opened.problem.task].cells
     if not isinstance(cell, int) or not isinstance(drawing, int) or not 0 <= drawing < len(cells):
@@ -123,6 +124,12 @@ def _changed(opened: Opened, segment: Segment, change: Mapping[str, Any], pipe: 
         redrawn(segment, cell, token, pipe.vocabulary.mask),
         f"{where} shows {TASKS[opened.problem.task].cell_label(cells[drawing])} instead of what it drew",
     )
+
+
+def _read(text: str) -> str:
+    """A thought as a visitor reads it: marks such as ``<edit>`` without their brackets, operations by their names."""
+    plain = re.sub(r"(?<!\S)<(\w+)>(?!\S)", r"\1", text)
+    return re.sub(r"\brotate(\d+)\b", r"rotate \1°", plain).replace("_", " ")
 
 
 def _config(trace: Trace) -> SamplingConfig:

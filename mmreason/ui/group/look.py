@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mmreason.analysis.rollouts.first_look import first_look
+from mmreason.analysis.rollouts.first_look import WORDS, first_look
 from mmreason.disk import one_line
 from mmreason.ui.group.held import Group
 from mmreason.ui.group.whatif import WhatIf
@@ -28,8 +28,11 @@ def look_value(group: Group, chosen: WhatIf) -> list[dict[str, Any]]:
 
 
 def _said(one: Mapping[str, Any], places: Mapping[str, tuple[int, int]], prompts: int) -> str:
-    """The sentence as the page says it: rollouts by the number of their row."""
+    """The sentence as the page says it: rollouts by the number of their row, words and pictures by these names."""
     said = one["sentence"].replace(" by --map", " under “What if”")
+    if one["finding"] == "flat_components":
+        begins, names = said.removesuffix(".").split(": ", 1)
+        said = f"{begins}: {', '.join(WORDS.get(name, name) for name in names.split(', '))}."
     if len(one["rollouts"]) == 1:
         (name,) = one["rollouts"]
         p, g = places[name]

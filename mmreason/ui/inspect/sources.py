@@ -30,7 +30,7 @@ from mmreason.ui.group.held import Group
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints, gpu, public
 from mmreason.ui.host.settings import name_of, read_settings
-from mmreason.ui.inspect.bundled import open_bundled
+from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.runs.samples import host_samples
 from mmreason.ui.runs.store import find
 from mmreason.ui.solve.request import SolveRequest, checked
@@ -138,7 +138,11 @@ def open_link(link: str) -> Group:
     """What ``?group=`` names: a sample, a run's samples or a file of the host; raises ConfigError, TraceError."""
     if link.startswith("run:"):
         return open_run(link)
-    return open_path(link.removeprefix("file:")) if link.startswith("file:") else open_bundled(link)
+    if link.startswith("file:"):
+        return open_path(link.removeprefix("file:"))
+    if link not in bundled():
+        raise ConfigError("this link's sample is not here any more")
+    return open_bundled(link)
 
 
 def allows_paths() -> bool:

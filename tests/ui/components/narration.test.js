@@ -10,7 +10,7 @@ import {
   verdictOfDay,
 } from '../../../mmreason/ui/components/shared/day.js';
 import { GLOSSARY } from '../../../mmreason/ui/components/shared/glossary.js';
-import { placesOf, wordName } from '../../../mmreason/ui/components/shared/words.js';
+import { placesOf, plainReason, wordName } from '../../../mmreason/ui/components/shared/words.js';
 
 const right = { right: true, reason: 'true' };
 const RUN = {
@@ -64,6 +64,22 @@ test('no code name reaches a visitor', () => {
     'answer',
     'r2c3',
   ]);
+  assert.deepEqual(
+    [
+      'operation 5 is rotate270',
+      'operation 2 is mirror_vertical',
+      'the thought names no region: <edit> is missing',
+      'the thought must name its region by pairs of corners, got 3 words after <edit>',
+      'a judge of one’s own says under_score',
+    ].map(plainReason),
+    [
+      'operation 5 is rotate 270°',
+      'operation 2 is mirror vertical',
+      'the thought names no region to redraw',
+      'the thought must name its region by pairs of corners, got 3 words',
+      'a judge of one’s own says under_score',
+    ],
+  );
 });
 
 test('days follow each other over months and years, and a streak ends with a day left out', () => {

@@ -684,6 +684,11 @@ def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
         assert says in notice and bool(says) == bool(notice)
 
 
+def test_a_link_to_a_sample_that_is_gone_says_so():
+    answered = on_link(None, SimpleNamespace(query_params={"group": "zzz"}))
+    assert answered[:3] == (gr.skip(), gr.skip(), "This link's sample is not here any more.")
+
+
 def test_a_link_to_a_file_of_the_host_sets_the_list_of_files_to_it(grown_file):
     record(grown_file, "ab")
     record(grown_file.with_name("another.jsonl"), "c")  # the first of the list

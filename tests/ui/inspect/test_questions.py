@@ -23,7 +23,7 @@ from mmreason.errors import ConfigError
 from mmreason.rewards.assignment import ASSIGNMENTS, GRANULARITIES, AssignmentConfig, assign
 from mmreason.traces.file import load
 from mmreason.traces.recorder import Recorder
-from mmreason.ui.group import held
+from mmreason.ui.group import held, look
 from mmreason.ui.group.held import SHELF, Group, Shelf
 from mmreason.ui.group.outline import outline_of
 from mmreason.ui.host.settings import name_of
@@ -267,6 +267,11 @@ def test_a_finding_about_turns_names_them(tmp_path):
     group = sources.open_upload([str(recorded(tmp_path / "r.jsonl", turns))])
     (found,) = [one for one in asked(group.token, "look") if one["finding"] == "contradictions"]
     assert found["places"] == [[0, 0], [0, 1]] and found["turns"] == [[0, 0, 2], [0, 1, 2]]
+
+
+def test_rewards_that_never_vary_are_called_as_the_page_calls_them():
+    found = {"finding": "flat_components", "sentence": "Components that never vary: format, image.", "rollouts": []}
+    assert look._said(found, {}, 1) == "Components that never vary: format, pictures."
 
 
 def test_outside_its_region_the_first_edit_changes_no_pixel_either():

@@ -3,7 +3,7 @@
 import { penOf } from '../shared/canvas.js';
 import { putVerdict } from '../shared/cards.js';
 import { node } from '../shared/dom.js';
-import { counted } from '../shared/words.js';
+import { counted, plainReason } from '../shared/words.js';
 import { compose } from './paint.js';
 
 const THUMB = 144;
@@ -43,7 +43,9 @@ export function captionOf(film, segment, f, masked) {
 export function resultOf({ state, segments, success, end_reason: reason, own }) {
   if (state === 'stopped') return ['–', 'none', `Stopped after ${counted(segments.length, 'segment')}`];
   if (own || success === null) return ['–', 'none', 'Finished; nothing here can judge a picture of your own'];
-  return success ? ['✓', 'yes', 'Solved'] : ['✗', 'no', `Not solved${reason === 'answered' ? '' : `: ${reason}`}`];
+  return success
+    ? ['✓', 'yes', 'Solved']
+    : ['✗', 'no', `Not solved${reason === 'answered' ? '' : `: ${plainReason(reason)}`}`];
 }
 
 /**

@@ -15,6 +15,7 @@ import { lettersOf, oneLine } from './rows.js';
  */
 
 const ANSWERS = ['answer', 'accuracy', 'correct', 'correctness', 'acc']; // components that judge the answer alone
+/** @type {Record<string, string>} */
 const WORDS = { text: 'words', image: 'pictures' };
 const MAX_LINES = 12;
 
@@ -101,7 +102,8 @@ function neverVaries(opened, judges) {
   const flat = componentsOf(opened).filter((name) => isFlat(rollouts.map(({ rewards }) => rewards.get(name))));
   if (!flat.length) return findings;
   const carry = rollouts.filter(({ rewards }) => flat.some((name) => rewards.has(name)));
-  const sentence = `Components that never vary: ${listed(flat)}.`;
+  const called = flat.map((name) => (Object.hasOwn(WORDS, name) ? WORDS[name] : name));
+  const sentence = `Components that never vary: ${listed(called)}.`;
   return [...findings, { finding: 'flat_components', sentence, rollouts: carry }];
 }
 

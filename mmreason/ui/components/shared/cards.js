@@ -2,7 +2,7 @@
 
 import { drawCanvas } from './canvas.js';
 import { node } from './dom.js';
-import { placesOf, resultLine, wordName, wordsUntilEnd } from './words.js';
+import { placesOf, plainReason, resultLine, wordName, wordsUntilEnd } from './words.js';
 
 /**
  * Words as they unmask: a grey block for each that is still masked.
@@ -48,7 +48,8 @@ export function putVerdict(target, segment, rightWord) {
   const unjudged = segment.reward === null && !verdict.right;
   const [kind, sign] = unjudged ? ['none', '–'] : verdict.right ? ['yes', '✓'] : ['no', '✗'];
   target.className = `verdict ${kind}`;
-  const reason = verdict.right ? rightWord : unjudged ? `not judged: ${verdict.reason}` : verdict.reason;
+  const why = plainReason(verdict.reason);
+  const reason = verdict.right ? rightWord : unjudged ? `not judged: ${why}` : why;
   target.append(node('span', 'sign', sign), node('span', '', reason));
 }
 

@@ -112,6 +112,16 @@ export function wordName(token) {
 }
 
 /**
+ * Why a segment is wrong, or why a run ended, as a visitor reads it.
+ * @param {string} reason
+ */
+export const plainReason = (reason) =>
+  reason
+    .replace('names no region: <edit> is missing', 'names no region to redraw')
+    .replace(/ after <edit>$/, '')
+    .replace(/\b(?:rotate\d+|mirror_\w+)/g, wordName);
+
+/**
  * Marks such as <edit> without their brackets; a mark is a whole word, and all else stays as it was said.
  * @param {string} text
  */
@@ -215,7 +225,7 @@ export function resultLine(value) {
   if (value.success) return ['✓', 'yes', `Solved in ${counted(turns, 'turn')}`];
   const outcome = outcomeWords(value);
   if (value.right?.picture || value.right?.answer) return ['–', 'none', `${outcome}: does not count as solved`];
-  const ended = value.end_reason && value.end_reason !== 'answered' ? `: ${value.end_reason}` : '';
+  const ended = value.end_reason && value.end_reason !== 'answered' ? `: ${plainReason(value.end_reason)}` : '';
   return ['✗', 'no', `${outcome}${ended}`];
 }
 

@@ -2,7 +2,7 @@
 
 import { node } from '../../shared/dom.js';
 import { saveMenu } from '../../shared/save.js';
-import { cellName, percent, signed } from '../../shared/words.js';
+import { cellName, percent, plainReason, signed } from '../../shared/words.js';
 import { cardName, markOf, rightSign, verdictWord } from '../columns.js';
 import { option } from '../what_if.js';
 import { putPictures } from './pictures.js';
@@ -63,7 +63,8 @@ export function drawDetail(inspector, detail) {
   };
   if (detail.reason) {
     const word = find('segment-verdict').querySelector('.verdict-word');
-    if (word) word.textContent = word.textContent === 'not judged' ? `not judged: ${detail.reason}` : detail.reason;
+    const why = plainReason(detail.reason);
+    if (word) word.textContent = word.textContent === 'not judged' ? `not judged: ${why}` : why;
   }
   putText(find, detail.text);
   putTokens(find, detail, saved);
