@@ -248,6 +248,7 @@ class Sudoku(Task):
     """4 × 4 sudoku by naked singles, one cell a turn; see ``mmreason.tasks.task.Task``."""
 
     name = "sudoku"
+    riddle_range = (1, SIDE)
     question = "Which digits complete every row, column and box?"
     words = ("is", "row", "column", "box", "lacks", "only", "fits", "solved")
     example: Mapping[str, Any] = {"task": "sudoku", "grid": [[1, 2, 3, 4], [3, 4, 1, 0], [2, 0, 4, 3], [0, 3, 0, 1]]}

@@ -79,6 +79,7 @@ class Task(ABC):
     turns: Mapping[Difficulty, tuple[int, int]]  # turns needed, inclusive range, by difficulty from the easiest
     example: Spec  # a puzzle as a file has it, the first that a visitor sees who sets up one
     board: Board | None = None  # to set up puzzles by clicks; without one they are written as JSON
+    riddle_range: tuple[int, int] = (0, 99)  # what a number that ``riddle`` asks for may be, inclusive
     num_hints: int = 0  # labels that ``hints`` gives
     too_long: str = ""  # why no small policy can be told of its problems, in a sentence
 

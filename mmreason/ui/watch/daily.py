@@ -68,7 +68,8 @@ def question(puzzle: Daily) -> dict[str, Any]:
     problem = puzzle.request.problem()
     asks, right = TASKS[problem.task].riddle(problem.spec)
     words = right.split()
-    takes = {"numeric": any(word.isdigit() for word in words), "words": len(words)}
+    low, high = TASKS[problem.task].riddle_range
+    takes = {"numeric": any(word.isdigit() for word in words), "words": len(words), "low": low, "high": high}
     return {"day": puzzle.day.isoformat(), "says": puzzle.words, "question": asks} | takes
 
 

@@ -113,6 +113,10 @@ test('an answer is a number with or without its word, or words where those are a
   assert.ok(isRight('3', '3 blue') && isRight('3 blue', '3 blue') && !isRight('3 red', '3 blue'));
   for (const typed of ['', 'blue', '-1', '100', '3.5', '3 or 4'])
     assert.match(answerOf(typed, number).trouble, /type a whole number from 0 to 99\.$/);
+  for (const typed of ['0', '5', '7']) {
+    assert.match(answerOf(typed, { ...number, low: 1, high: 4 }).trouble, /none: type a whole number from 1 to 4\.$/);
+  }
+  assert.equal(answerOf('4', { ...number, low: 1, high: 4 }).answer, '4');
   assert.equal(answerOf('Red  star', { numeric: false, words: 2 }).answer, 'red star');
   assert.match(answerOf('star', { numeric: false, words: 2 }).trouble, /^“star” has 1: type 2 words/);
 });

@@ -129,6 +129,8 @@ def test_a_day_asks_exactly_what_is_answered(days):
     problem = puzzle.request.problem()
     asks, right = daily.question(puzzle), TASKS[problem.task].riddle(problem.spec)[1]
     assert asks["words"] == len(right.split()) and asks["numeric"]
+    assert all(asks["low"] <= int(word) <= asks["high"] for word in right.split() if word.isdigit())
+    assert (asks["low"], asks["high"]) == ((1, 4) if problem.task == "sudoku" else (0, 99))
     assert all(word.isdigit() or word in asks["question"] for word in right.split()), "the unit is in the question"
     assert puzzle.words == asks["says"]
     solved = stand_in_trace(problem)

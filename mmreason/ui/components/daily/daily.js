@@ -1,5 +1,5 @@
 // The day's puzzle: asks the visitor first, then says who was right, and copies the result with the link.
-// `value` is { day, says, question, numeric, words } before the model has solved it, and { day, row, link, answer,
+// `value` is { day, says, question, numeric, words, low, high } before the model has solved it, and { day, row, link, answer,
 // right } afterwards.  What is copied tells who was right and not the answer: whoever gets it may play, too.
 
 const { answerOf, calmness, copied, dayAfter, dayStreak, finder, scrolling, signsOfDay, verdictOfDay } = mm;
@@ -13,7 +13,7 @@ const KEY = 'mmreason-daily';
 /**
  * @typedef {{
  *   day: string, says?: string, question?: string, numeric?: boolean, words?: number,
- *   row?: string, link?: string, answer?: string, right?: string,
+ *   low?: number, high?: number, row?: string, link?: string, answer?: string, right?: string,
  * }} Daily
  */
 

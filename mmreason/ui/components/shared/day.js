@@ -2,15 +2,14 @@
 
 /** @typedef {{ day?: string, answer?: string | number, streak?: number }} Kept */
 
-const MOST = 99; // that a number may be
-
 /**
  * What a visitor typed as an answer, or what is wrong with it.
  * @param {string} typed
- * @param {{ numeric?: boolean, words?: number }} takes a number, which may be followed by words, or so many words
+ * @param {{ numeric?: boolean, words?: number, low?: number, high?: number }} takes a number in this range, which may be
+ *   followed by words, or so many words
  * @returns {{ answer: string, trouble: '' } | { answer: null, trouble: string }}
  */
-export function answerOf(typed, { numeric, words }) {
+export function answerOf(typed, { numeric, words, low = 0, high = 99 }) {
   const said = typed.trim().toLowerCase().split(/\s+/).filter(Boolean);
   const named = said.length ? `“${typed.trim().slice(0, 24)}” is none` : 'The field is empty';
   if (!numeric) {
@@ -22,9 +21,9 @@ export function answerOf(typed, { numeric, words }) {
       trouble: `${said.length ? `“${typed.trim().slice(0, 24)}” has ${said.length}` : named}: type ${due}.`,
     };
   }
-  const number = /^\d+$/.test(said[0] ?? '') ? Number(said[0]) : MOST + 1;
-  if (number > MOST || said.length > 2)
-    return { answer: null, trouble: `${named}: type a whole number from 0 to ${MOST}.` };
+  const number = /^\d+$/.test(said[0] ?? '') ? Number(said[0]) : -1;
+  if (number < low || number > high || said.length > 2)
+    return { answer: null, trouble: `${named}: type a whole number from ${low} to ${high}.` };
   return { answer: [number, ...said.slice(1)].join(' '), trouble: '' };
 }
 
