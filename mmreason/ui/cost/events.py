@@ -38,7 +38,7 @@ def connect(cost: Cost, blocks: gr.Blocks, tab: gr.Tab) -> None:
     measure_buttons = [c.measure, c.measure_stop]
     run = c.measure.click(on_measure, c.count, [c.measure_says, c.arms, *measure_buttons], **HEAVY)
     run.then(on_measure_idle, None, measure_buttons, **AT_ONCE)
-    c.measure_stop.click(on_measure_stop, None, measure_buttons, **AT_ONCE)
+    c.measure_stop.click(on_measure_stop, None, [c.measure_says, *measure_buttons], **AT_ONCE)
     race_buttons = [c.race_start, c.race_stop]
     puzzle = [c.task, c.difficulty, c.seed, c.rival]
     run = c.race_start.click(on_race, puzzle, [c.race_says, c.race, *race_buttons], **HEAVY)
@@ -88,9 +88,11 @@ def _measured(count: Any, is_stopped: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def on_measure_stop(request: gr.Request) -> tuple[Any, ...]:
-    """End the measurement after the arm that runs."""
-    LINE.stop(str(request.session_hash), "measure")
-    return gr.skip(), gr.Button(interactive=False)
+    """End the measurement after the arm that runs, and say that this is being done."""
+    session = str(request.session_hash)
+    says = "Stopping …" if LINE.is_busy(session, "measure") else gr.skip()
+    LINE.stop(session, "measure")
+    return says, gr.skip(), gr.Button(interactive=False)
 
 
 def on_measure_idle(request: gr.Request) -> tuple[Any, ...]:

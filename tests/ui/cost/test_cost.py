@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 from playwright.sync_api import expect
 
@@ -19,7 +20,7 @@ from mmreason.analysis.cost.workload import ARMS, Workload, rollout_flops
 from mmreason.analysis.results_file import results_path
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.tasks import make_problem
-from mmreason.ui.cost import formula, measuring, racing
+from mmreason.ui.cost import events, formula, measuring, racing
 from mmreason.ui.cost.frontier import frontier_chart
 from mmreason.ui.cost.words import arm_bars, arm_words, cheapest, frontier_table, headline
 from mmreason.ui.host import checkpoints
@@ -301,6 +302,15 @@ def test_measuring_gives_all_arms_and_can_be_stopped(loaded):
     stopped.append(True)
     (last,) = run
     assert "Stopped at problem 1 of 4" in last.notice and last.rows is None
+
+
+def test_a_measurement_that_is_being_stopped_says_so(monkeypatch):
+    visit, stopped = SimpleNamespace(session_hash="a"), []
+    monkeypatch.setattr(events.LINE, "stop", lambda session, kind: stopped.append((session, kind)))
+    for busy, says in ((True, "Stopping …"), (False, gr.skip())):
+        monkeypatch.setattr(events.LINE, "is_busy", lambda session, kind, busy=busy: busy)
+        assert events.on_measure_stop(visit)[0] == says
+    assert stopped == [("a", "measure")] * 2
 
 
 def test_a_count_that_nobody_offers_and_a_missing_policy_are_said_in_words(monkeypatch):
