@@ -283,10 +283,13 @@ async def in_turn(
 def side_by_side(
     kind: str, request: gr.Request, work: Callable[[], Iterator[str | dict[str, Any]]]
 ) -> AsyncGenerator[tuple[Any, Any], None]:
-    """The same for what ends in two traces side by side: updates of these and of the words about them."""
+    """The same for what ends in two traces side by side: updates of these and of the words about them.
+
+    What stood there goes at the first word: it is no answer to what is asked now.
+    """
 
     def says(words: str) -> tuple[Any, Any]:
-        return gr.skip(), words
+        return None, words
 
     def shown(_: Callable[[], bool]) -> Iterator[tuple[Any, Any]]:
         for state in work():

@@ -64,6 +64,18 @@ def test_what_visitors_hand_in_waits_in_one_line_of_its_own_and_what_they_take_a
     assert {limits[name] for name in ("on_upload", "on_handed_in", "on_take", "on_archive")} == {None}
 
 
+def test_what_stood_side_by_side_goes_when_another_is_asked_for_and_where_that_is_refused(monkeypatch):
+    async def in_line(kind, request, work, waiting, refused):
+        for state in work(lambda: False):
+            yield state
+        yield refused("The model does not know the word 'go'.")
+
+    monkeypatch.setattr(lines, "in_line", in_line)
+    states = run_apart(answers(lines.side_by_side("go on", VISIT, lambda: iter(["base goes on", {"sides": []}]))))
+    assert states[:2] == [(None, "base goes on"), ({"sides": []}, "")]
+    assert states[2] == (None, "The model does not know the word 'go'.")
+
+
 def test_side_by_side_solves_the_puzzle_of_the_prompt_that_is_open(two_puzzles, monkeypatch):
     solved = []
 
