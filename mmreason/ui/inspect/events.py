@@ -60,6 +60,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.source.change(on_source, i.source, [i.parts[name] for name in SOURCE_ROWS], **PRIVATE)
     i.source.input(None, None, i.notice, js="() => ''", **PRIVATE)  # what was said was said of the source before
     i.sample.input(on_sample, [i.opened, i.sample], shown, **PRIVATE)
+    i.run.change(lambda run: gr.Button(interactive=bool(run)), i.run, i.open_run, **PRIVATE)
     i.open_run.click(on_run, i.run, shown, **PRIVATE)
     i.file.upload(on_upload, i.file, shown, **CHECKING)
     i.open_path.click(on_path, i.path, shown, **PRIVATE)

@@ -62,7 +62,7 @@ def _sources(first_sample: str | None) -> dict[str, Any]:
         parts["run"] = listed_runs(
             runs, value=runs[0][1] if runs else None, label="Samples of a training run", elem_id="run-samples"
         )
-        parts["open_run"] = gr.Button("Open", variant="primary", elem_id="open-run")
+        parts["open_run"] = gr.Button("Open", variant="primary", elem_id="open-run", interactive=bool(runs))
     with gr.Row(elem_id="from-file", elem_classes="source-row", visible=False) as parts["from_file"]:
         parts["file"] = gr.File(label=FILE, file_count="multiple", height=160, elem_id="upload")
         there = sources.files_of_host()
