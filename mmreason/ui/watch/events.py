@@ -347,6 +347,7 @@ def on_own(request: gr.Request, origin: str, *values: Any) -> tuple[Any, ...]:
         return (gr.skip(),) * 5
     began = run_number()
     value, says = handlers.check_own(*values)
+    says = own.told(values[0], says)
     if value is None:
         return gr.skip(), says, gr.skip(), gr.skip(), ""
     task, checkpoint = value["problem"]["task"], values[-1]
@@ -375,7 +376,7 @@ def _own_parts(kind: str, board: Any, text: str | None) -> tuple[Any, Any, Any]:
 def own_shown(puzzle: str, *, is_open: bool) -> tuple[Any, ...]:
     """Updates of ``Watch.own_shown`` for a visitor's own puzzle as JSON."""
     kind, board, text = handlers.own_filled(puzzle)
-    says = own.check(kind, board, text or "")[1]
+    says = own.told(kind, own.check(kind, board, text or "")[1])
     return *_own_parts(kind, board, text), says, *come_from(OWN, is_open=is_open)
 
 

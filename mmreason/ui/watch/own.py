@@ -57,6 +57,11 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
     return problem, f"✓ This {TASKS[problem.task].label} can be solved, in {turns}."
 
 
+def told(kind: str, says: str) -> str | dict[str, Any]:
+    """What the page shows of such a sentence: what is wrong with the text stands at its field."""
+    return {"says": says, "at": "own-text", "alone": True} if kind == JSON and says.startswith("✗") else says
+
+
 def as_it_stands(kind: str, board: Any) -> Problem | None:
     """What the visitor has put on the board, to be looked at only: it may be no puzzle yet, and needs no turns."""
     puzzle = _puzzle(board)

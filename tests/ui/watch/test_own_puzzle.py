@@ -75,6 +75,14 @@ def test_row_and_odds_follow_the_own_puzzle_and_a_tile_leads_back(scripted, visi
     expect(tiles).to_have_text(["jigsaw"], use_inner_text=True)
 
 
+def test_what_is_wrong_with_the_text_is_told_at_its_field_alone():
+    _, says = own.check(own.JSON, None, "{")
+    assert own.told(own.JSON, says) == {"says": says, "at": "own-text", "alone": True} and "not JSON" in says
+    assert own.told("maze", says) == says
+    problem, says = own.check(own.JSON, None, own.as_text("maze"))
+    assert problem is not None and own.told(own.JSON, says) == says
+
+
 def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):
     page = visit(scripted.address)
     _open(page)

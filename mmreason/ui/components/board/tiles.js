@@ -25,7 +25,6 @@ export function swapTiles(box, tools, swaps, put) {
   let held = -1; // the tile that was clicked first
   let reached = 0; // the tile that the tab key reaches
   const says = node('span', 'photo-says');
-  says.setAttribute('role', 'status');
   const buttons = Array.from({ length: SIDE * SIDE }, (_, place) => {
     const button = node('button', 'cell tile');
     button.type = 'button';
@@ -89,6 +88,11 @@ export function swapTiles(box, tools, swaps, put) {
     buttons[next].focus();
   };
 
+  const tell = (/** @type {boolean} */ good) => {
+    says.classList.toggle('wrong', !good);
+    says.setAttribute('role', good ? 'status' : 'alert');
+    field.setAttribute('aria-invalid', String(!good));
+  };
   const field = node('input');
   field.type = 'file';
   field.accept = 'image/jpeg,image/png,image/webp';
@@ -99,8 +103,10 @@ export function swapTiles(box, tools, swaps, put) {
     if (!file) return;
     try {
       usePhoto(await readPhoto(file));
+      tell(true);
       says.textContent = 'It stays in this browser: the model sees its own picture, and your photo lies over it.';
     } catch (error) {
+      tell(false);
       says.textContent = error instanceof Error ? error.message : String(error);
     }
     field.value = '';

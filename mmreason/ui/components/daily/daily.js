@@ -1,6 +1,6 @@
 // The day's puzzle: asks the visitor first, then says who was right, and copies the result with the link.
-// `value` is { day, says, question, numeric, words, low, high } before the model has solved it, and { day, row, link, answer,
-// right } afterwards.  What is copied tells who was right and not the answer: whoever gets it may play, too.
+// `value` is { day, says, question, numeric, words, low, high } before the model has solved it, and { day, row, link,
+// answer, right } afterwards.  What is copied tells who was right and not the answer: whoever gets it may play, too.
 
 const { answerOf, calmness, copied, dayAfter, dayStreak, finder, scrolling, signsOfDay, verdictOfDay } = mm;
 

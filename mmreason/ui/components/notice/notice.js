@@ -1,12 +1,12 @@
 // Sentences for the visitor, by textContent; an empty value hides them.  One with a field, { says, at }, stands there,
-// too, and the field is marked.  A value { each, focus } has several, and may lead the visitor to the first field.
+// too, and the field is marked; with `alone` there only.  A value { each, focus } has several, and may lead the visitor to the first field.
 
 const { finder, node } = mm;
 const line = finder(element)('notice');
 /** @type {Map<HTMLElement, HTMLElement>} */
 const marked = new Map(); // fields, and what is said at each
 
-/** @returns {{ says: string, at?: string }[]} */
+/** @returns {{ says: string, at?: string, alone?: boolean }[]} */
 function told() {
   const each = Array.isArray(props.value?.each) ? props.value.each : [props.value];
   return each
@@ -16,8 +16,9 @@ function told() {
 
 function show() {
   const all = told();
-  line.textContent = all.map((each) => String(each.says)).join('\n');
-  line.hidden = !all.length;
+  const here = all.filter(({ at, alone }) => !(alone && at && document.getElementById(at)));
+  line.textContent = here.map((each) => String(each.says)).join('\n');
+  line.hidden = !here.length;
   /** @type {Map<HTMLElement, string>} */
   const wrong = new Map();
   for (const { says, at } of all) {
@@ -37,10 +38,11 @@ function show() {
 function mark(field, says) {
   const beside = marked.get(field) ?? node('p', 'field-says');
   beside.id ||= `says-${Math.random().toString(36).slice(2)}`;
+  if (!marked.has(field)) beside.setAttribute('role', 'alert');
   beside.textContent = says;
   field.append(beside);
   field.classList.add('wrong-field');
-  for (const input of field.querySelectorAll('input')) {
+  for (const input of field.querySelectorAll('input, textarea')) {
     input.setAttribute('aria-invalid', 'true');
     input.setAttribute('aria-describedby', beside.id);
   }
@@ -52,7 +54,7 @@ function clear(field) {
   marked.get(field)?.remove();
   marked.delete(field);
   field.classList.remove('wrong-field');
-  for (const input of field.querySelectorAll('input')) {
+  for (const input of field.querySelectorAll('input, textarea')) {
     input.setAttribute('aria-invalid', 'false');
     input.removeAttribute('aria-describedby');
   }
