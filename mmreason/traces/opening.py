@@ -18,7 +18,7 @@ from mmreason.handed import Folder
 from mmreason.records import MODALITIES
 from mmreason.traces.file import HANDED
 from mmreason.traces.formats.table import ROLLOUTS
-from mmreason.traces.picture import Archive, Beside, BrokenPicture, Nowhere, Shelf, folder
+from mmreason.traces.picture import Archive, Beside, BrokenPicture, Given, Nowhere, Shelf, folder, is_picture
 from mmreason.traces.reading.gathered import COLUMNS, Gathered, Opened, Unknown
 from mmreason.zipped import Zip
 
@@ -73,11 +73,18 @@ def open_content(content: bytes, name: str) -> Opened:
 
 
 def open_contents(contents: Sequence[tuple[str, bytes]], max_bytes: int) -> Opened:
-    """Several such files, each a name and its content, as one; unpacked they hold at most ``max_bytes``."""
+    """Several such files, each a name and its content, as one; unpacked they hold at most ``max_bytes``.
+
+    Pictures among them are those that the others name.
+    """
     gathered = Gathered({}, max_bytes)
-    for name, content in contents:
-        _add_file(io.BytesIO(content), name, Nowhere(), gathered)
-    return gathered.opened(contents[0][0] if len(contents) == 1 else f"{len(contents)} files")
+    tables = [(name, content) for name, content in contents if not is_picture(content)]
+    if not tables:
+        raise TraceError("these are pictures alone: choose the file of rollouts together with them")
+    beside = Given([(name, content) for name, content in contents if is_picture(content)])
+    for name, content in tables:
+        _add_file(io.BytesIO(content), name, beside, gathered)
+    return gathered.opened(tables[0][0] if len(tables) == 1 else f"{len(tables)} files")
 
 
 def open_members(members: Sequence[dict[str, Any]]) -> Opened:

@@ -11,9 +11,9 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 
 import numpy as np
@@ -53,6 +53,36 @@ class Nowhere:
     def open(self, name: Any) -> BinaryIO:
         """Refuse; raises TraceError."""
         raise BrokenPicture(f"picture {quoted(str(name))} must be data: no files stand beside what is piped or pasted")
+
+
+class Given:
+    """Pictures handed over with a file, by their names: a path in the file means the one of its last part."""
+
+    def __init__(self, pictures: Sequence[tuple[str, bytes]]) -> None:
+        """``pictures``: names and contents."""
+        self.by_name: dict[str, set[bytes]] = {}
+        for name, content in pictures:
+            self.by_name.setdefault(PurePosixPath(name).name, set()).add(content)
+        self._meant: dict[str, str] = {}
+
+    def open(self, name: Any) -> BinaryIO:
+        """The picture called ``name``; raises TraceError, also where more than one may be meant."""
+        called, last = f"picture {quoted(str(name))}", PurePosixPath(str(name)).name
+        found = self.by_name.get(last, set())
+        if not found:
+            raise BrokenPicture(
+                f"{called} was not handed over: choose it together with the file, or put both into one zip"
+            )
+        if len(found) > 1 or self._meant.setdefault(last, str(name)) != str(name):
+            raise TraceError(f"{called} is one of several of that name: put the file and its pictures into one zip")
+        return io.BytesIO(next(iter(found)))
+
+
+def is_picture(content: bytes) -> bool:
+    """Does it begin as a PNG, JPEG or WebP does?"""
+    return content.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")) or (
+        content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    )
 
 
 class Archive:
@@ -178,7 +208,7 @@ class Shelf:
             raise BrokenPicture(f"picture {quoted(name)} is an address: nothing is fetched; give a file or a data URL")
         with self.beside.open(name) as file:
             size = _header(file, f"picture {quoted(name)}")
-            if isinstance(self.beside, Archive):  # closed before the picture is shown
+            if isinstance(self.beside, (Archive, Given)):  # gone before the picture is shown
                 file.seek(0)
                 found = replace(self._held(file.read()), name=name)
             else:

@@ -38,9 +38,13 @@ CALLED = {  # what a reason calls a number of Roll out, and the field's id
     "rollouts": "roll-size",
 }
 NO_RUNS = "No training run has kept samples here yet: start one in Train, and its groups are listed here."
+BY_MAP = ("name prompt=COLUMN and completion=COLUMN by --map", "call two of them prompt and completion")
 KEEP, KEEP_ROLLED = (gr.skip(),) * 3, (gr.skip(),) * 7
 Place = tuple[int, int | None, int]  # prompt, rollout or none in particular, segment
-FILE = "Rollouts of any system: JSON, JSON lines, parquet, or a zip with their pictures"
+FILE = "Rollouts of any system: JSON, JSON lines or parquet, with their pictures, or a zip of both"
+
+# What was open before is no longer what was asked for: it stands back until a group comes.
+STALE_JS = "(...said) => { document.querySelector('#group .mm-group')?.toggleAttribute('data-stale', %s); }"
 
 
 @dataclass(slots=True)
@@ -62,10 +66,13 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.sample.input(on_sample, [i.opened, i.sample], shown, **PRIVATE)
     i.run.change(lambda run: gr.Button(interactive=bool(run)), i.run, i.open_run, **PRIVATE)
     i.open_run.click(on_run, i.run, shown, **PRIVATE)
-    i.file.upload(on_upload, i.file, shown, **CHECKING)
+    uploaded = i.file.upload(on_upload, i.file, shown, **CHECKING)
+    uploaded.then(None, i.notice, None, js=STALE_JS % "Boolean(said[0])")
     i.open_path.click(on_path, i.path, shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
+    i.roll_out.click(None, None, None, js=STALE_JS % "true")
     rolling = i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
+    rolling.then(None, None, None, js=STALE_JS % "false")
     gone_on = i.group.go_on(on_go_on, [i.opened, i.checkpoint], [i.duet, i.notice], **HEAVY)
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
     compared = i.run_compare.click(on_compare, [i.opened, i.group, *sides], [i.duet, i.compare_says], **HEAVY)
@@ -221,7 +228,7 @@ def show_group(opening: Callable[[], Group], asked: Mapping[str, str] | None = N
     try:
         opened = opening()
     except MMReasonError as error:
-        return gr.skip(), gr.skip(), sentence(error)
+        return gr.skip(), gr.skip(), sentence(error).replace(*BY_MAP)
     at, says = _named(asked, opened) if asked else (None, "")
     return opened.token, shown_group(opened, at), says
 

@@ -22,6 +22,7 @@ from mmreason.sampling.config import SamplingConfig
 from mmreason.traces.file import HANDED
 from mmreason.traces.group import MAX_TRACES, check_same_problem, load_group
 from mmreason.traces.opening import ENDINGS, open_content, open_contents
+from mmreason.traces.picture import is_picture
 from mmreason.traces.reading.growing import Growing
 from mmreason.traces.versions.views import to_two
 from mmreason.training.run.traces import is_of_a_public_checkpoint, samples
@@ -79,7 +80,8 @@ def open_upload(paths: Sequence[str] | None) -> Group:
     if not paths:
         raise TraceError("choose a file of rollouts, or a zip of a file and its pictures")
     contents = [(Path(path).name, HANDED.read(path)) for path in paths]
-    names = contents[0][0] if len(contents) == 1 else f"{len(contents)} files"
+    tables = [name for name, content in contents if not is_picture(content)]
+    names = tables[0] if len(tables) == 1 else f"{len(contents)} files"
     return group_of(open_contents(contents, MAX_UNPACKED), f"from {names[:80]}")
 
 

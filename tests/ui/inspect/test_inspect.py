@@ -395,9 +395,10 @@ def bad_files(folder: Path) -> list[tuple[Path, str]]:
     return made
 
 
-def test_bad_files_are_refused_in_a_sentence_each_and_the_group_stays(app, visit, tmp_path):
+def test_bad_files_are_refused_in_a_sentence_each_and_the_group_stays_but_stands_back(app, visit, tmp_path):
     page = inspect(visit, app)
     before = sentence(page)
+    expect(page.locator(".mm-group[data-stale]")).to_have_count(0)
     choose(page, "source", "File")
     for path, says in bad_files(tmp_path):
         page.locator("#upload input[type=file]").wait_for(state="attached")
@@ -406,6 +407,7 @@ def test_bad_files_are_refused_in_a_sentence_each_and_the_group_stays(app, visit
             "says => (document.querySelector('#inspect-notice .notice').textContent || '').includes(says)", arg=says
         )
         assert "Traceback" not in notice(page) and sentence(page) == before
+        expect(page.locator(".mm-group[data-stale]")).to_have_count(1)
         page.locator("#upload button[aria-label='Clear']").first.click()
 
 

@@ -19,7 +19,7 @@ from mmreason.ui.group.branch import Side, duet_value
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import bundled, sources
-from mmreason.ui.inspect.events import on_checkpoint
+from mmreason.ui.inspect.events import on_checkpoint, show_group
 from mmreason.ui.runs import store
 from mmreason.ui.runs.samples import run_samples
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
@@ -81,6 +81,28 @@ def test_uploads_of_different_puzzles_are_prompts_of_one_group_and_of_nothing_ar
     for nothing in (None, []):
         with pytest.raises(TraceError, match="choose"):
             sources.open_upload(nothing)
+
+
+def test_pictures_chosen_together_with_their_file_stand_beside_it(tmp_path):
+    folder = places.ROOT / "tests" / "traces" / "samples" / "image-files"
+    table, pictures = folder / "rollouts.jsonl", sorted((folder / "images").iterdir())
+    group = sources.open_upload([str(path) for path in (*pictures, table)])
+    assert group.source == "from rollouts.jsonl" and len(group.pictures) == len(pictures)
+    assert not any(picture.broken for picture in group.pictures)
+    alone = sources.open_upload([str(table)])
+    assert all("choose it together with the file, or put both into one zip" in one.broken for one in alone.pictures)
+    with pytest.raises(TraceError, match="choose the file of rollouts together with them"):
+        sources.open_upload([str(pictures[0])])
+    text = table.read_text(encoding="utf-8")
+    (tmp_path / "two.jsonl").write_text(text.replace("images/photo-21-r0-1.jpg", "more/photo-21-0.jpg"))
+    with pytest.raises(TraceError, match="one of several of that name: put the file and its pictures into one zip"):
+        sources.open_upload([str(path) for path in (*pictures, tmp_path / "two.jsonl")])
+
+
+def test_a_table_of_unknown_columns_is_refused_without_words_of_the_command_line(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": 1, "b": 2}')
+    *_, says = show_group(lambda: sources.open_upload([str(tmp_path / "a.jsonl")]))
+    assert "these columns: a, b; call two of them prompt and completion." in says and "--" not in says
 
 
 def test_recorded_rewards_are_shown_and_their_difference_is_said(tmp_path):

@@ -23,6 +23,7 @@ let details = 0; // number of the latest segment that was asked for
 async function receive() {
   const value = props.value;
   if (!value || typeof value.token !== 'string' || value.opened === shownOpening) return;
+  root.removeAttribute('data-stale');
   const isFirst = shownOpening === 0; // what an address names comes after it
   shownOpening = value.opened;
   const { token, link } = value;
