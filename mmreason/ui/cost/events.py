@@ -9,19 +9,21 @@ from typing import Any
 
 import gradio as gr
 
+from mmreason import limits
 from mmreason.analysis.cost.results import Results, read_results
 from mmreason.errors import MMReasonError
 from mmreason.ui.cost import measuring, racing
 from mmreason.ui.cost.formula import recompute
 from mmreason.ui.cost.frontier import frontier_chart
 from mmreason.ui.cost.words import arm_bars, bars_here, canvas_table, cheapest, frontier_table, headline
-from mmreason.ui.shell.events import AT_ONCE, CHANGING, HEAVY, PRIVATE
+from mmreason.ui.shell.events import AS_TYPED, AT_ONCE, CHANGING, HEAVY, PRIVATE
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
 from mmreason.ui.solve.line import LINE, in_line
 
 DEFAULT_GENERATIONS = 8
+SEED = {"seed": "cost-seed"}  # what a reason calls the field, and its id
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ def connect(cost: Cost, blocks: gr.Blocks, tab: gr.Tab) -> None:
     c.measure_stop.click(on_measure_stop, None, [c.measure_says, *measure_buttons], **AT_ONCE)
     race_buttons = [c.race_start, c.race_stop]
     puzzle = [c.task, c.difficulty, c.seed, c.rival]
+    c.seed.change(on_race_typed, c.seed, [c.race_says, c.race_start], **CHANGING, **AS_TYPED)
     run = c.race_start.click(on_race, puzzle, [c.race_says, c.race, *race_buttons], **HEAVY)
     run.then(on_race_idle, None, race_buttons, **AT_ONCE)
     c.race_stop.click(on_race_stop, None, race_buttons, **AT_ONCE)
@@ -103,6 +106,17 @@ def on_measure_idle(request: gr.Request) -> tuple[Any, ...]:
 # The race
 
 
+def on_race_typed(seed: Any, request: gr.Request) -> tuple[Any, Any]:
+    """Say at once at its field what is wrong with the seed, and take it back when it is right."""
+    if LINE.is_busy(str(request.session_hash), "race"):
+        return gr.skip(), gr.skip()
+    try:
+        limits.SEED.check(seed, "seed")
+    except MMReasonError as error:
+        return at_field(sentence(error), SEED), gr.Button(interactive=False)
+    return "", gr.Button(interactive=True)
+
+
 async def on_race(task: Any, difficulty: Any, seed: Any, rival: Any, request: gr.Request):
     """Run the race that the controls name."""
 
@@ -153,7 +167,7 @@ def _buttons(busy: bool) -> tuple[Any, Any]:
 
 
 def _says(busy: bool) -> Any:
-    return lambda words: (at_field(words, {"seed": "cost-seed"}), gr.skip(), *_buttons(busy))
+    return lambda words: (at_field(words, SEED), gr.skip(), *_buttons(busy))
 
 
 _SAYS = (_says(busy=True), _says(busy=False))  # to who waits, and to who is refused

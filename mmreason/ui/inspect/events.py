@@ -21,11 +21,11 @@ from mmreason.ui.inspect.bundled import open_bundled
 from mmreason.ui.runs.choices import Choice, choices_of, is_among, small_choices_of, with_linked
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
-from mmreason.ui.shell.events import CHECKING, HEAVY, PRIVATE
+from mmreason.ui.shell.events import AS_TYPED, CHANGING, CHECKING, HEAVY, PRIVATE
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.parts import Parts
 from mmreason.ui.shell.words import sentence
-from mmreason.ui.solve.line import HANDED_IN, in_line, in_turn, side_by_side
+from mmreason.ui.solve.line import HANDED_IN, LINE, in_line, in_turn, side_by_side
 from mmreason.ui.solve.playback import run_number
 from mmreason.ui.solve.request import checked
 
@@ -70,6 +70,8 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     uploaded.then(None, i.notice, None, js=STALE_JS % "Boolean(said[0])")
     i.open_path.click(on_path, i.path, shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
+    checked_roll = on_roll_typed, [i.source, *rolled], [i.roll_says, i.roll_out]
+    gr.on([part.change for part in (i.source, *rolled)], *checked_roll, **CHANGING, **AS_TYPED)
     i.roll_out.click(None, None, None, js=STALE_JS % "true")
     rolling = i.roll_out.click(on_roll_out, rolled, [*shown, i.roll_out], **HEAVY)
     rolling.then(None, None, None, js=STALE_JS % "false")
@@ -77,7 +79,8 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     sides = [i.left, i.left_temperature, i.right, i.right_temperature]
     compared = i.run_compare.click(on_compare, [i.opened, i.group, *sides], [i.duet, i.compare_says], **HEAVY)
     ended = [rolling, gone_on, compared]  # they were to follow what was open
-    i.opened.change(on_opened, i.opened, [i.compare, i.duet, i.compare_says, i.roll_out], cancels=ended, **PRIVATE)
+    opened = i.opened.change(on_opened, i.opened, [i.compare, i.duet, i.compare_says], cancels=ended, **PRIVATE)
+    opened.then(*checked_roll, **PRIVATE, **AS_TYPED)
     i.checkpoint.change(on_checkpoint, [i.checkpoint, i.task], [i.measure, i.task], **PRIVATE)
     leaks = [i.leak, i.measure_says, i.measure]
     i.measure.click(on_measure, [i.checkpoint, i.task, i.difficulty], leaks, **HEAVY)
@@ -107,7 +110,7 @@ def on_opened(token: Any) -> tuple[Any, None, str, Any]:
     A roll-out that is still running ends, so that it does not replace what was opened meanwhile.
     """
     group = SHELF.get(token)
-    return gr.Accordion(visible=group is None or bool(group.natives)), None, "", gr.Button(interactive=True)
+    return gr.Accordion(visible=group is None or bool(group.natives)), None, ""
 
 
 def on_sample(opened: Any, name: Any) -> tuple[Any, ...]:
@@ -199,11 +202,23 @@ def _number(asked: Mapping[str, str], name: str, count: int) -> tuple[int | None
     return None, f"The link names {name} {one_line(text, 20)}, which is not here: {there}."
 
 
+def on_roll_typed(request: gr.Request, source: Any, *values: Any) -> tuple[Any, Any]:
+    """Say at once at its field what is wrong with a roll-out; where anything is, Roll out is off."""
+    try:
+        sources.group_request(*values)
+        says = ""
+    except MMReasonError as error:
+        says = at_field(sentence(error), CALLED)
+    is_busy = LINE.is_busy(str(request.session_hash), "roll out")
+    shown = says if source == SOURCES[1] else ""
+    return shown, gr.Button(interactive=not says and not is_busy)
+
+
 async def on_roll_out(request: gr.Request, *values: Any):
     """Roll out a group, with words about how far it is."""
 
     def says(busy: bool) -> Callable[[str], tuple[Any, ...]]:
-        return lambda words: (gr.skip(), gr.skip(), at_field(words, CALLED), gr.Button(interactive=not busy))
+        return lambda words: (gr.skip(), gr.skip(), words, gr.Button(interactive=not busy))
 
     work = in_line("roll out", request, lambda _: _rolled_out(values), says(True), says(False))
     async with aclosing(work) as states:

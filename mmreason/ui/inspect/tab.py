@@ -25,6 +25,7 @@ def build_inspect(blocks: gr.Blocks, visitor: gr.BrowserState) -> Inspect:
     parts: dict[str, Any] = {"visitor": visitor, "opened": gr.State(opened.token if opened else "")}
     with gr.Column(elem_id="inspect"):
         parts |= _sources(opened.token if opened else None)
+        parts["roll_says"] = component("notice", value="", elem_id="roll-says")
         parts["notice"] = component("notice", value="", elem_id="inspect-notice")
         parts["group"] = component("group", value=shown_group(opened) if opened else None, elem_id="group")
         parts["duet"] = component("duet", value=None, elem_id="duet")

@@ -304,6 +304,14 @@ def test_measuring_gives_all_arms_and_can_be_stopped(loaded):
     assert "Stopped at problem 1 of 4" in last.notice and last.rows is None
 
 
+def test_no_race_starts_from_a_wrong_seed_and_its_words_go_when_it_is_right():
+    visit = SimpleNamespace(session_hash="nobody")
+    says, button = events.on_race_typed(-4, visit)
+    assert says["at"] == "cost-seed" and not button.interactive
+    says, button = events.on_race_typed(4, visit)
+    assert says == "" and button.interactive
+
+
 def test_a_measurement_that_is_being_stopped_says_so(monkeypatch):
     visit, stopped = SimpleNamespace(session_hash="a"), []
     monkeypatch.setattr(events.LINE, "stop", lambda session, kind: stopped.append((session, kind)))

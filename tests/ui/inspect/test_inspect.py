@@ -22,7 +22,7 @@ from mmreason.traces.file import load, save, to_json
 from mmreason.traces.recorder import Recorder
 from mmreason.ui.host.settings import name_of
 from mmreason.ui.inspect.bundled import bundled
-from mmreason.ui.inspect.events import CALLED, on_link, on_sample
+from mmreason.ui.inspect.events import CALLED, on_link, on_roll_typed, on_sample
 from mmreason.ui.inspect.leak import bundled_leak
 from mmreason.ui.inspect.sources import group_request, roll_link
 from mmreason.ui.shell.component import read, script
@@ -671,6 +671,16 @@ def test_a_wrong_number_of_roll_out_is_told_at_its_field():
         said = at_field(sentence_of(found.value), CALLED)
         assert isinstance(said, dict) and said["at"] == at and "must be" in said["says"]
     assert at_field("All is well.", CALLED) == "All is well."
+
+
+def test_roll_out_is_off_while_a_number_is_wrong_and_its_words_go_when_it_is_right():
+    visit = SimpleNamespace(session_hash="nobody")
+    right, wrong = ("maze", "easy", 1, "base", 1, 0, 8), ("maze", "easy", 1, "base", 1, 0, 0)
+    says, button = on_roll_typed(visit, "Roll out", *wrong)
+    assert says["at"] == "roll-size" and not button.interactive
+    assert on_roll_typed(visit, "File", *wrong)[0] == ""
+    says, button = on_roll_typed(visit, "Roll out", *right)
+    assert says == "" and button.interactive
 
 
 def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
