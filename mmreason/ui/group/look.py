@@ -29,10 +29,11 @@ def look_value(group: Group, chosen: WhatIf) -> list[dict[str, Any]]:
 
 def _said(one: Mapping[str, Any], places: Mapping[str, tuple[int, int]], prompts: int) -> str:
     """The sentence as the page says it: rollouts by the number of their row, words and pictures by these names."""
-    said = one["sentence"].replace(" by --map", " under “What if”")
+    said = str(one["sentence"]).replace(" by --map", " under “What if”")
     if one["finding"] == "flat_components":
         begins, names = said.removesuffix(".").split(": ", 1)
-        said = f"{begins}: {', '.join(WORDS.get(name, name) for name in names.split(', '))}."
+        called = [WORDS.get(name, name) for name in names.split(", ")]
+        said = f"{begins}: {', '.join(called)}."
     if len(one["rollouts"]) == 1:
         (name,) = one["rollouts"]
         p, g = places[name]

@@ -104,7 +104,7 @@ def on_source(source: str) -> tuple[Any, ...]:
     return tuple(gr.Row(visible=source == name) for name in SOURCES)
 
 
-def on_opened(token: Any) -> tuple[Any, None, str, Any]:
+def on_opened(token: Any) -> tuple[Any, None, str]:
     """Offer to solve the open puzzle again only where it is one of this page's own; what stood side by side goes.
 
     A roll-out that is still running ends, so that it does not replace what was opened meanwhile.
