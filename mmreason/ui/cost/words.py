@@ -121,14 +121,14 @@ def counted_in_steps(results: Results) -> str:
 
 def success_words(results: Results) -> str:
     """The difference of success in points of a hundred, with its interval."""
-    points = 100 * results.success_difference
+    difference = 100 * results.success_difference
     full, local = results.arms["ar_full"], results.arms["diffusion_local"]
     bounds = difference_interval(full.success, full.ci95, local.success, local.ci95)
-    low, high = (f"{100 * bound:+.1f}".replace("-", "−") for bound in bounds)
-    if abs(points) < 0.05:
+    low, high = (f"{abs(100 * bound):.1f} {'more' if bound > 0 else 'fewer'}" for bound in bounds)
+    if abs(difference) < 0.05:
         said = "solves as many puzzles"
     else:
-        said = f"solves {abs(points):.1f} {'more' if points > 0 else 'fewer'} puzzles in 100"
+        said = f"solves {abs(difference):.1f} {'more' if difference > 0 else 'fewer'} puzzles in 100"
     return f"{said} ({low} to {high})"
 
 

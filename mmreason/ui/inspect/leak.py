@@ -13,6 +13,7 @@ from mmreason.errors import ConfigError
 from mmreason.tasks.task import label_of
 from mmreason.ui.host import checkpoints as host_checkpoints
 from mmreason.ui.host import gpu
+from mmreason.ui.shell.words import percent
 
 NAMES = {"all": "all tokens", "text": "on words", "image": "on pictures"}
 SHIPPED = "Of the shipped checkpoints that are named below, whatever rollouts are open above."
@@ -115,7 +116,7 @@ def _told(found: Mapping[str, Any]) -> str:
     if None not in steps:
         ratio += "; progress of a step {:.2f} joint, {:.2f} factorized (1 is joint's without noise)".format(*steps)
     return (
-        f"{found['sign_conflict']:.1%} of segments pushed the wrong way, {found['idle_push']:.1%} pushed although "
+        f"{percent(found['sign_conflict'])} of segments pushed the wrong way, {percent(found['idle_push'])} although "
         f"their own reward says nothing{ratio}"
     )
 
@@ -132,7 +133,7 @@ def lead(found: Mapping[str, Any]) -> str:
     )
     return (
         f"Under joint, the push that comes from the other modality's reward is {ratio:.2f} times as long as the "
-        f"push from a segment's own ({parts}), and points {towards} (cosine {cosine or 0:.2f})."
+        f"push from a segment's own reward ({parts}), and points {towards} (cosine {cosine or 0:.2f})."
     )
 
 

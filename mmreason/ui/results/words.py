@@ -22,7 +22,7 @@ DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
     "was trained here from nothing on four procedural puzzles, with rewards that a program can check, most of it on "
     "two CPU cores: they say whether an effect is there at this size, not how large it is at the paper's. The first "
-    "comparison of claim 2 redraws the whole canvas at every edit, so that drawing is uncertain as well; set-ups A "
+    "comparison of rewards redraws the whole canvas at every edit, so that drawing is uncertain as well; set-ups A "
     "and C have the sampler that visitors use."
 )
 

@@ -35,7 +35,7 @@ def percent(share: float) -> str:
 
 def points(share: float) -> str:
     """A difference of shares in points of a hundred, with its sign: ``+11.2``, ``−0.4``."""
-    return f"{100 * share:+.1f}".replace("-", "−")
+    return f"{100 * share:+z.1f}".replace("-", "−")
 
 
 def flops(value: float) -> str:
