@@ -182,14 +182,18 @@ def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
     assert page.locator("#daily .asks").inner_text() == daily.question(puzzle)["question"]
     box, lock = page.locator("#daily .answer"), page.get_by_role("button", name="That is my answer")
     assert box.bounding_box()["y"] + 40 < 900, "above the fold"
+    asks, problem = daily.question(puzzle), puzzle.request.problem()
+    low, high = asks["low"], asks["high"]
+    right = TASKS[problem.task].riddle(problem.spec)[1].split()
+    wrong = str(high if str(high) not in right else low)
     for typed, trouble in (("", "The field is empty"), ("blue", "“blue” is none"), ("100", "“100” is none")):
         box.fill(typed)
         lock.click()
-        page.locator("#daily .trouble").get_by_text(f"{trouble}: type a whole number from 0 to 99.").wait_for()
+        page.locator("#daily .trouble").get_by_text(f"{trouble}: type a whole number from {low} to {high}.").wait_for()
         assert box.get_attribute("aria-invalid") == "true"
-    box.fill("99")
+    box.fill(wrong)
     lock.click()
-    page.get_by_text("You say 99.").wait_for()
+    page.get_by_text(f"You say {wrong}.").wait_for()
     solve(page)
     to_the_end(page)
     row = page.locator("#daily .row")
@@ -197,7 +201,7 @@ def test_todays_puzzle_is_set_up_solved_and_its_result_shown(scripted, visit):
     turns = puzzle.request.problem().turns
     assert row.inner_text() == f"mmreason {puzzle.day}: {puzzle.task}, solved\n{'✓' * (turns + 1)}"
     expect(page.locator("#daily .kept")).to_have_text(
-        re.compile(re.escape("✓, you: 99 ✗.") + "$"), use_inner_text=True
+        re.compile(re.escape(f"✓, you: {wrong} ✗.") + "$"), use_inner_text=True
     )
     page.evaluate("navigator.clipboard.writeText = (text) => { window.written = text; return Promise.resolve(); }")
     page.get_by_role("button", name="Copy result").click()
