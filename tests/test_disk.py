@@ -249,7 +249,6 @@ ALLOWED = {
     ("picture.py", "save"): "into memory",
     ("twin.py", "save"): "into memory",
     ("opened.py", "save"): "into memory",
-    ("views.py", "save"): "into memory",
     ("packing.py", "open"): "the log that child processes go on writing",
     ("upload.py", "write_bytes"): "into a folder of its own, gone once it was looked at, or in its place whole",
     ("dataset.py", "save"): "into memory",
@@ -258,6 +257,7 @@ ALLOWED = {
     ("recorder.py", "save"): "into memory",
     ("handed.py", "open"): "for reading, one step of a path at a time",
     ("handed.py", "fdopen"): "for reading",
+    ("merging.py", "open"): "tensors one by one, into a folder that is taken away where it does not become whole",
     ("archive.py", "ZipFile"): "a large archive, into a place that is handed over once it is whole",
 }
 

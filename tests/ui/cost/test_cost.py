@@ -453,9 +453,13 @@ def test_a_race_that_cannot_be_run_leaves_the_one_that_is_there(app, visit):
     race = page.locator("#cost-race .race")
     race.wait_for()
     page.locator("#cost-seed input").fill("-1")
-    page.get_by_role("button", name="Race", exact=True).click()
     page.locator("#cost-seed").get_by_text("Seed must be a whole number from 0").wait_for()
+    start = page.get_by_role("button", name="Race", exact=True)
+    expect(start).to_be_disabled()
     expect(race).to_be_visible()
+    page.locator("#cost-seed input").fill("1")
+    expect(start).to_be_enabled()
+    expect(page.get_by_text("Seed must be a whole number from 0")).to_have_count(0)
 
 
 def test_the_tab_fits_a_phone(cost_page, visit):

@@ -470,7 +470,7 @@ def test_a_trace_of_a_task_that_nobody_here_knows_is_shown_and_not_scored_again(
 
 def test_a_file_with_pictures_that_cannot_be_shown_is_opened_with_them_marked():
     group = sources.open_upload([str(SAMPLES / "image-files" / "rollouts.jsonl")])  # alone, its pictures left behind
-    assert any("must be data" in note for note in group.notes)
+    assert any("choose it together with the file, or put both into one zip" in note for note in group.notes)
     view = asked(group.token, "group")
     cards = [card for row in view["rows"] for card in row["segments"] if card["modality"] == "image"]
     assert cards and all(card["picture"] is None and "photo-21" in card["broken"] for card in cards)
