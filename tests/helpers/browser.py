@@ -61,12 +61,17 @@ def solve(page: Page) -> None:
 
 
 def reload(page: Page) -> None:
-    """Load the page anew; what gradio says of answers that this cuts off is no fault."""
+    """Load the page anew."""
+    leaves(page)
+    page.reload()
+
+
+def leaves(page: Page) -> None:
+    """To be called before the page is left: what gradio says of answers that this cuts off is no fault."""
     page.evaluate("""() => {
       console.error = () => undefined;
       addEventListener('unhandledrejection', (event) => event.preventDefault());
     }""")
-    page.reload()
 
 
 def settle(page: Page) -> None:

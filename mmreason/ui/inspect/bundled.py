@@ -18,7 +18,7 @@ from mmreason.traces.schema import VERSION
 from mmreason.ui.group.gather import group_of, group_of_members
 from mmreason.ui.group.held import SHELF, Group
 
-OURS = "rollouts of the base before the present one, chosen for their interference"
+OURS = "rollouts of an earlier base, chosen because joint pushes many segments the wrong way"
 _OPENING = Lock()
 
 

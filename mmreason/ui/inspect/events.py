@@ -17,7 +17,7 @@ from mmreason.ui.group.held import SHELF, Group
 from mmreason.ui.group.opened import Opened
 from mmreason.ui.host import checkpoints
 from mmreason.ui.inspect import leak, sources
-from mmreason.ui.inspect.bundled import open_bundled
+from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.runs.choices import Choice, choices_of, is_among, small_choices_of, with_linked
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import said
@@ -153,6 +153,8 @@ def on_link(visitor: Any, request: gr.Request) -> tuple[Any, ...]:
     if not asked.get("group"):
         return (*KEEP, *KEEP_ROLLED, *KEEP)
     link = str(asked["group"])
+    if link == next(iter(bundled()), None) and not asked.keys() & {"prompt", "rollout", "segment"}:
+        return (*KEEP, *KEEP_ROLLED, *KEEP)  # it is what a page opens with
     if link.startswith(sources.ROLLED):
         return *KEEP[:2], *_asked_again(link, asked, visitor), SOURCES[1], *KEEP[:2]
     shown = show_group(lambda: sources.open_link(link), asked)

@@ -28,7 +28,7 @@ from mmreason.ui.inspect.sources import group_request, roll_link
 from mmreason.ui.shell.component import read, script
 from mmreason.ui.shell.field import at_field
 from mmreason.ui.shell.words import sentence as sentence_of
-from tests.helpers.browser import HOSTILE, ROOT, part, reload, settle
+from tests.helpers.browser import HOSTILE, ROOT, leaves, part, reload, settle
 from tests.helpers.standin import SHEET, WORDS, stand_in_trace
 
 GROUPS = sorted((ROOT / "assets" / "groups").glob("*.json"))
@@ -304,6 +304,7 @@ def test_a_link_opens_its_segment(app, visit):
     expect(page.get_by_role("tab", name="Cost")).to_have_attribute("aria-selected", "true")
     assert page.url.endswith("/?tab=cost")
     settle(page)
+    leaves(page)
     page.go_back()  # to what was shown before the page was loaded again
     page.locator(".mm-group .segment-title").get_by_text("Rollout 3 · turn 1 · words").wait_for()
     page.get_by_role("tab", name="Watch").click()
@@ -694,6 +695,13 @@ def test_a_link_to_what_is_not_there_opens_what_is_and_says_so():
         token, value, notice, *_ = on_link(None, SimpleNamespace(query_params={"group": "photographs", **asked}))
         assert (token, value["at"]) == ("photographs", at)
         assert says in notice and bool(says) == bool(notice)
+
+
+def test_a_link_to_the_sample_that_a_page_opens_with_opens_nothing_again():
+    first, other, *_ = bundled()
+    link = lambda **asked: on_link(None, SimpleNamespace(query_params=asked))  # noqa: E731
+    assert all(update == gr.skip() for update in link(group=first))
+    assert link(group=first, rollout="2")[0] == first and link(group=other)[0] == other
 
 
 def test_a_link_to_a_sample_that_is_gone_says_so():
