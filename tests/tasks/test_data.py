@@ -8,6 +8,7 @@ import json
 import os
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from PIL import Image
 
 from mmreason.__main__ import main
 from mmreason.errors import ConfigError, TaskError
+from mmreason.kept import Kept
 from mmreason.records import DIFFICULTIES, SPLITS, Box
 from mmreason.rewards.pixels import at_drawing_size
 from mmreason.sampling.views.canvas import puzzle_at, start_canvas
 from mmreason.sampling.views.rollout import asked
 from mmreason.tasks import TASKS, make_problem, problem_from_json
 from mmreason.tasks.dataset import rows as rows_module
-from mmreason.tasks.dataset.kept import KeptPictures
 from mmreason.tasks.dataset.rows import Dataset, words_of
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
@@ -290,9 +291,9 @@ def test_the_pictures_that_are_kept_take_no_more_memory_than_is_said_whatever_th
         made.append((picture, side))
         return np.zeros((side, side, 3), np.uint8)
 
-    kept = KeptPictures(decoded, 3 * 64 * 64 * 4)
+    kept: Kept[np.ndarray] = Kept(3 * 64 * 64 * 4, lambda pixels: pixels.nbytes)
     for picture, side in [("a", 64), ("b", 64), ("a", 64), ("c", 64), ("a", 128), ("a", 64), ("a", 256), ("a", 64)]:
-        assert kept(picture, side).shape == (side, side, 3)
+        assert kept.made(partial(decoded, picture, side), picture, side).shape == (side, side, 3)
         assert kept.num_bytes == sum(each.nbytes for each in kept._kept.values()) <= 3 * 64 * 64 * 4
     assert made == [("a", 64), ("b", 64), ("c", 64), ("a", 128), ("a", 64), ("a", 256), ("a", 64)]
 

@@ -12,7 +12,6 @@ Axes: H W cells, S pixels along a side.
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -22,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from mmreason.errors import ProblemError, TaskError
+from mmreason.kept import Kept
 from mmreason.records import (
     ANSWER,
     CANVAS_PX,
@@ -37,7 +37,6 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks.dataset.kept import KeptPictures
 from mmreason.tasks.dataset.rows import SIGNS, Dataset, Picture, Row, number_of
 from mmreason.tasks.picture import PictureTask, resized
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
@@ -52,14 +51,9 @@ class DataTask(PictureTask):
 
     tolerance = 24.0
 
-    def __init__(
-        self,
-        folder: str | Path,
-        max_pixels: float = math.inf,
-        max_bytes: float = math.inf,
-        max_letters: float = math.inf,
-    ) -> None:
-        self.rows = Dataset(folder, max_pixels, max_bytes, max_letters)
+    def __init__(self, folder: str | Path, **bounds: float) -> None:
+        """``bounds``: as of the ``Dataset``."""
+        self.rows = Dataset(folder, **bounds)
         self.too_long = self.rows.too_long
         slug = re.sub(r"[^a-z0-9]+", "_", self.rows.path.resolve().name.lower()).strip("_")
         self.name = (slug if slug[:1].isalpha() else f"data_{slug}").strip("_")[:40]
@@ -72,7 +66,7 @@ class DataTask(PictureTask):
         self._by_split: dict[str, list[str]] = {}
         for key in self.rows.rows:
             self._by_split.setdefault(_split(key), []).append(key)
-        self._pixels = KeptPictures(self._decoded, REMEMBERED)
+        self._kept: Kept[np.ndarray] = Kept(REMEMBERED, lambda pixels: pixels.nbytes)
 
     def _spec(self, key: str) -> dict[str, Any]:
         return {"task": self.name, "row": key}
@@ -127,6 +121,10 @@ class DataTask(PictureTask):
     def goal(self, spec: Spec) -> np.ndarray:
         """The picture in the end: the target inside the region, the start outside it."""
         return self._end(spec, CANVAS_PX)
+
+    def _pixels(self, picture: Picture, side: int) -> np.ndarray:
+        """(side, side, 3) uint8, not to be written to."""
+        return self._kept.made(lambda: self._decoded(picture, side), picture, side)
 
     def _decoded(self, picture: Picture, side: int) -> np.ndarray:
         """The file at ``side``, or its small picture enlarged if the two would be judged as unlike one another."""

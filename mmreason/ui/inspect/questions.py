@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from threading import Lock
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from mmreason import limits
 from mmreason.errors import ConfigError, MMReasonError
+from mmreason.kept import Kept
 from mmreason.traces.picture import Picture, sized
 from mmreason.ui.group.detail import segment_detail
 from mmreason.ui.group.held import GONE, SHELF, Group
@@ -95,30 +94,7 @@ def _said(status: int, words: str) -> Answer:
     return status, "application/json", json.dumps({"error": words}).encode()
 
 
-class _Ready:
-    """What was made of pictures, as it was last sent."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[tuple[str, ...], tuple[str, bytes]] = OrderedDict()
-        self._size, self._lock = 0, Lock()
-
-    def made(self, make: Callable[[], tuple[str, bytes]], *key: str) -> tuple[str, bytes]:
-        """What ``make`` makes: its type and bytes."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
-        made = make()
-        with self._lock:
-            if key not in self._kept:
-                self._kept[key] = made
-                self._size += len(made[1])
-            while self._size > MAX_KEPT:
-                self._size -= len(self._kept.popitem(last=False)[1][1])
-        return made
-
-
-_READY = _Ready()
+_READY: Kept[tuple[str, bytes]] = Kept(MAX_KEPT, lambda made: len(made[1]))  # pictures as they were last sent
 
 
 def _picture_of(group: Group, text: str) -> Picture:

@@ -50,7 +50,7 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
     with TemporaryDirectory(prefix="mmreason-dataset-") as place:
         folder = unpack(path, Path(place) / folder_name(path))
         try:
-            task = DataTask(folder, MAX_PIXELS, MAX_IN_ROWS, MAX_TEXT)
+            task = DataTask(folder, max_pixels=MAX_PIXELS, max_bytes=MAX_IN_ROWS, max_letters=MAX_TEXT)
         except MMReasonError as error:  # where it was unpacked says nothing to who handed it over
             raise ConfigError(str(error).replace(f"{place}/", "")) from None
         keys = list(task.rows.rows)
