@@ -12,7 +12,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "mmreason"
 
 GROUND = {"records", "errors", "seeds", "limits", "settings", "places", "disk", "handed", "own_code", "startup"}
-GROUND |= {"parquet", "zipped", "viewer", "kept"}
+GROUND |= {"parquet", "zipped", "viewer", "kept", "wording"}
 MAY_IMPORT: dict[str, set[str]] = {
     **{room: set() for room in GROUND},
     "disk": {"errors"},

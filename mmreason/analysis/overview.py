@@ -9,22 +9,21 @@ from mmreason.analysis.comparison.setups import SHIPPED
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.results_file import stored
 from mmreason.records import DIFFICULTIES
-
-MINUS = "−"
+from mmreason.wording import change, percent
 
 
 def overview_table() -> str:
     """The main figures as Markdown, next to the paper's if it has them.  Raises ConfigError without a file."""
     base = stored("evaluate")["base"]["by_difficulty"]
     cost, arms, speed, load = (stored(name) for name in ("compute", "reproduce", "benchmark", "load"))
-    solved = ", ".join(f"{name} {_share(base[name]['success']['mean'])}" for name in DIFFICULTIES)
-    paper = {name: _signed(gain) for name, gain in arms["paper"].items()}
+    solved = ", ".join(f"{name} {percent(base[name]['success']['mean'])}" for name in DIFFICULTIES)
+    paper = {name: change(gain) for name, gain in arms["paper"].items()}
     rows = [
         ("Held-out puzzles solved by `checkpoints/base`", solved, ""),
         (
             "FLOPs of a rollout: local edits against an autoregressive full redraw",
-            _signed(-cost["flops_reduction"]),
-            _signed(-FLOPS_REDUCTION),
+            change(-cost["flops_reduction"]),
+            change(-FLOPS_REDUCTION),
         ),
         (
             "Time of a rollout, the same two",
@@ -45,7 +44,7 @@ def overview_table() -> str:
             _gain(arms["gain_over_base"]),
             paper["gain_over_base"],
         ),
-        ("Joint over the same", _signed(arms["joint"]["mean"] / arms["base"]["mean"] - 1), ""),
+        ("Joint over the same", change(arms["joint"]["mean"] / arms["base"]["mean"] - 1), ""),
         *_over_start(arms["setups"], paper["gain_over_base"]),
         ("Cached rollouts against uncached ones", f"{speed['cache_speedup']:.1f} times as fast", ""),
         ("The packed likelihood against one forward a step", f"{speed['packing_speedup']:.1f} times as fast", ""),
@@ -81,35 +80,27 @@ def _over_start(setups: Mapping[str, Any], paper: str) -> list[tuple[str, str, s
         return []
     return [
         (f"Factorized by turn over `checkpoints/base` ({len(gain['seeds'])} seeds)", _gain(gain), paper),
-        ("Joint by turn over the same", _signed(joint["mean"] / start["mean"] - 1), ""),
+        ("Joint by turn over the same", change(joint["mean"] / start["mean"] - 1), ""),
     ]
 
 
 def _saved(cost: Mapping[str, Any], family: str) -> str:
     full, local = (cost["arms"][f"{family}_{redraw}"]["flops"] for redraw in ("full", "local"))
-    return _signed(local / full - 1)
+    return change(local / full - 1)
 
 
 def _same_edits(arms: Mapping[str, Any]) -> str:
     theirs, ours = arms["ar_local"], arms["diffusion_local"]
     return (
-        f"{theirs['flops'] / ours['flops']:.0%} of diffusion's FLOPs, ".replace("%", " %")
-        + f"{theirs['forward_passes'] / ours['forward_passes']:.1f} times its passes, "
+        f"{percent(theirs['flops'] / ours['flops'], 0)} of diffusion's FLOPs, "
+        f"{theirs['forward_passes'] / ours['forward_passes']:.1f} times its passes, "
         + f"{theirs['seconds_single'] / ours['seconds_single']:.1f} times its time alone"
     )
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f} %".replace("-", MINUS)
-
-
 def _gain(row: Mapping[str, Any]) -> str:
     low, high = row["ci95"]
-    return f"{_signed(row['mean'])} ({_signed(low)} to {_signed(high)})"
+    return f"{change(row['mean'])} ({change(low)} to {change(high)})"
 
 
 def _seeds(arms: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import difference_interval
 from mmreason.tasks import TASKS
+from mmreason.wording import change, points
 
 
 def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
@@ -34,11 +35,11 @@ def cost_table(result: Mapping[str, Any]) -> str:
     lines = _arm_rows(result)
     lines += [
         "",
-        f"`diffusion_local` against `ar_full`: {-100 * result['flops_reduction']:+.1f} % FLOPs (the paper: "
-        f"{-100 * FLOPS_REDUCTION:+.1f} %), "
+        f"`diffusion_local` against `ar_full`: {change(-result['flops_reduction'])} FLOPs (the paper: "
+        f"{change(-FLOPS_REDUCTION)}), "
         f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']} and "
         f"{result['time_ratio_single']:.1f} times alone, success "
-        f"{100 * result['success_difference']:+.1f} points ({_points(result['arms'])}).",
+        f"{points(result['success_difference'])} points ({_points(result['arms'])}).",
     ]
     for row in result.get("scaling_measured", []):
         if row["region_share"] == min(other["region_share"] for other in result["scaling_measured"]):
@@ -113,4 +114,4 @@ def _points(arms: Mapping[str, Any]) -> str:
     """The interval of the difference of success."""
     full, local = arms["ar_full"], arms["diffusion_local"]
     bounds = difference_interval(full["success"], full["ci95"], local["success"], local["ci95"])
-    return " to ".join(f"{100 * bound:+.1f}" for bound in bounds)
+    return " to ".join(points(bound) for bound in bounds)

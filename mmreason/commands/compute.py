@@ -16,6 +16,7 @@ from mmreason.commands._options.threads import add_threads, use_threads
 from mmreason.errors import ConfigError
 from mmreason.places import ANALYSIS_PAGE
 from mmreason.sampling.config import SamplingConfig
+from mmreason.wording import change, points
 
 HELP = "cost and success of four arms: autoregressive or diffusion, full or localized redraw"
 
@@ -220,8 +221,8 @@ def readable(result: dict[str, Any]) -> str:
 
         return "\n".join([*lines, *times_in_words(result)])
     lines.append(
-        f"diffusion_local against ar_full: FLOPs {-100 * result['flops_reduction']:+.1f} %, "
+        f"diffusion_local against ar_full: FLOPs {change(-result['flops_reduction'])}, "
         f"{result['time_ratio']:.1f} times as fast at batch {result['batch_size']}, "
-        f"{result['time_ratio_single']:.1f} times alone, success {100 * result['success_difference']:+.1f} points"
+        f"{result['time_ratio_single']:.1f} times alone, success {points(result['success_difference'])} points"
     )
     return "\n".join(lines)

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from mmreason.errors import TraceError
+from mmreason.wording import counted, percent, signed
 
 HELP = "open rollouts of ours or of another system, and check them"
 
@@ -100,32 +101,28 @@ def readable(result: dict[str, Any]) -> str:
     if "format" not in result:
         return "\n".join(f"written: {path}" for path in result.values())
     lines = [
-        f"{result['format']}: {_count(result['prompts'], 'prompt')}, {_count(result['rollouts'], 'rollout')}, "
-        f"{_count(result['text_segments'], 'text')}, {_count(result['image_segments'], 'picture')}"
+        f"{result['format']}: {counted(result['prompts'], 'prompt')}, {counted(result['rollouts'], 'rollout')}, "
+        f"{counted(result['text_segments'], 'text')}, {counted(result['image_segments'], 'picture')}"
     ]
     if result.get("rewards"):
         members = result.get("traces")
         how = "solved" if result["success"] else "not solved"
-        lines.append(
-            f"valid group of {len(members)}, {result['success']:.0%} solved" if members else f"valid trace, {how}"
-        )
+        rate = percent(result["success"], 0)
+        lines.append(f"valid group of {len(members)}, {rate} solved" if members else f"valid trace, {how}")
     shown = result.get("rewards") or result["mean_reward"]
     lines.append(f"text reward {_score(shown['text'])}, image reward {_score(shown['image'])}")
     for granularity, found in result["interference"].items():
         if found is not None and result["rollouts"] > 1:
             correlation = found["correlation"]
-            said = "" if correlation is None else f", rewards of words and pictures correlate by {correlation:+.2f}"
+            said = "" if correlation is None else f", rewards of words and pictures correlate by {signed(correlation)}"
+            reversed_, idle = percent(found["sign_conflict"], 0), percent(found["idle_push"], 0)
             lines.append(
-                f"by {granularity}: joint reverses {found['sign_conflict']:.0%} of segments and pushes "
-                f"{found['idle_push']:.0%} whose own reward says nothing, σ ratio {found['sigma_ratio']:.2f}{said}"
+                f"by {granularity}: joint reverses {reversed_} of segments and pushes {idle} whose own reward says "
+                f"nothing, σ ratio {found['sigma_ratio']:.2f}{said}"
             )
     lines += [f"look: {finding['sentence']}" for finding in result["first_look"]]
     found = result["problems_found"]
     return "\n".join(lines + ([f"problem: {sentence}" for sentence in found] or ["no problems found"]))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _score(value: float | None) -> str:

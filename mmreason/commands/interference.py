@@ -10,6 +10,7 @@ from typing import Any
 from mmreason import limits
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
+from mmreason.wording import percent
 
 HELP = "leak of each modality's reward into the other's gradient"
 HISTORY = ("step", "sign_conflict", "idle_push", "sigma_ratio")  # what --run shows of each step
@@ -148,8 +149,8 @@ def readable(result: dict[str, Any]) -> str:
             f"{found['checkpoint']}: {found['groups']} groups, {found['groups_with_spread']} with spread, "
             f"{found['seconds']:.0f} s",
             f"  leak / signal {_n(found['leak_to_signal'])}, cosine {_n(found['cosine'])}",
-            f"  pushed against their own reward {found['sign_conflict']:.1%} of segments, "
-            f"pushed without one {found['idle_push']:.1%}",
+            f"  pushed against their own reward {percent(found['sign_conflict'])} of segments, "
+            f"pushed without one {percent(found['idle_push'])}",
             f"  signal-to-noise joint {_n(found['snr_joint'])}, without the leak {_n(found['snr_signal'])}, "
             f"factorized {_n(found['snr_factorized'])} (1 is noise alone)",
             f"  progress of a step joint {_n(found['progress_joint'])}, factorized "

@@ -216,6 +216,7 @@ def readable(result: dict[str, Any]) -> str:
         rows = [f"set-up {name}: {setup_progress(row)}" for name, row in result.get("setups", {}).items()]
         return "\n".join([*rows, missing])
     from mmreason.analysis.comparison.tables import of_seeds
+    from mmreason.wording import change
 
     lines = []
     for arm in ("base", "joint", "factorized"):
@@ -223,5 +224,5 @@ def readable(result: dict[str, Any]) -> str:
         lines.append(f"{arm}: {of_seeds(result[arm], result, '.3f')}, of each seed {seeds}")
     lines.append(f"factorized − joint: {of_seeds(result['difference'], result, '+.3f')}")
     for name in ("gain_over_joint", "gain_over_base"):
-        lines.append(f"{name}: {of_seeds(result[name], result, '+.1%')}, the paper {result['paper'][name]:+.1%}")
+        lines.append(f"{name}: {of_seeds(result[name], result, '+z.1%')}, the paper {change(result['paper'][name])}")
     return "\n".join([*lines, missing])

@@ -12,7 +12,7 @@ from mmreason.analysis.results_file import stored_or_none
 from mmreason.ui.host import checkpoints
 from mmreason.ui.host.settings import read_settings
 from mmreason.ui.host.web.documents import address, document
-from mmreason.ui.shell.words import count, percent, seconds
+from mmreason.wording import count, percent, seconds
 
 PAPER_TITLE = "Efficient Reinforcement for Visual-Textual Thinking with Discrete Diffusion Model"
 PAPER_ID = "2606.14792"

@@ -17,6 +17,7 @@ from mmreason.analysis.cost.compute import COMPARED
 from mmreason.analysis.tables import attention_table, cost_table
 from mmreason.errors import ConfigError
 from mmreason.models.configuration import InterleavedDiffusionConfig
+from mmreason.wording import change
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 from tests.ui.cost.test_cost import results
 
@@ -29,7 +30,7 @@ def test_the_cost_table_has_a_row_an_arm_and_the_ratios():
     )
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:6]] == list(results()["arms"])
     assert "All sizes have 1.2 denoising steps an edit" in text
-    assert "-50.0 % FLOPs" in text and "6.0 times alone" in text
+    assert "−50.0 % FLOPs" in text and "6.0 times alone" in text
     assert "wins on FLOPs at 2 of 3 sizes" in text and "at least 50 % of the canvas" in text
     assert "On 16×16 cells with 10 % redrawn (untrained weights): 41 times" in text and "9 times" not in text
 
@@ -100,7 +101,7 @@ def test_the_comparison_table_tells_controls_and_the_other_granularity_apart():
     for arm in ARMS:
         row = found["own_turn"][f"{arm}_turn"]
         assert f"- {arm} by turn against joint by trace" in text
-        assert f"{row['gain_over_joint_trace']['mean']:+.1%}" in text
+        assert f"{change(row['gain_over_joint_trace']['mean'])}" in text
 
 
 def test_a_readme_changes_only_between_its_marks(tmp_path):

@@ -17,7 +17,7 @@ from mmreason.ui import about
 from mmreason.ui.api import ENDPOINTS
 from mmreason.ui.host.web.documents import address, document, documents, readable
 from mmreason.ui.host.web.sheets import sheet_link
-from mmreason.ui.shell.words import seconds
+from mmreason.wording import seconds
 from tests.helpers.browser import settle
 from tests.helpers.standin import SHEET
 

@@ -19,6 +19,7 @@ from mmreason.analysis.comparison.setups import SETUPS
 from mmreason.analysis.paper import GAINS
 from mmreason.analysis.statistics import FEWEST_SEEDS
 from mmreason.rewards.assignment import SWAPPED, TO_GO, WHITENED
+from mmreason.wording import change, formatted, signed
 
 
 def comparison_table(result: Mapping[str, Any]) -> str:
@@ -40,9 +41,9 @@ def comparison_table(result: Mapping[str, Any]) -> str:
     greedy = result["greedy"]["difference"]
     said.append(f"Greedy: {_estimate(greedy, '+.4f')}{_flipped(greedy)}.")
     for name, words in (("gain_over_joint", "joint"), ("gain_over_base", "base")):
-        gain, paper = _estimate(result[name], "+z.1%"), f"{result['paper'][name]:+z.1%}"
+        gain, paper = _estimate(result[name], "+z.1%"), change(result["paper"][name])
         said.append(f"Gain over {words}: {gain}; the paper {paper}.")
-    said.append(f"Joint alone over base: {result['joint']['mean'] / result['base']['mean'] - 1:+z.1%}.")
+    said.append(f"Joint alone over base: {change(result['joint']['mean'] / result['base']['mean'] - 1)}.")
     said += [f"{words.capitalize()}." for words in unlearnt(result["by_task"])]
     if before:
         said.append(f"Earlier comparisons on the same problems, none with a clear difference: {before}.")
@@ -96,13 +97,11 @@ GAIN_WORDS = {
     "gain_factorized_turn_over_joint_turn": "factorized over joint by turn, all else alike",
     "gain_factorized_turn_over_joint_trace": "factorized by turn over joint by trace",
     "gain_joint_turn_over_joint_trace": "joint by turn over joint by trace",
-    "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base:+z.1%})",
+    "gain_factorized_over_base": "factorized by {granularity} over the start (the paper {gain_over_base})",
     "gain_joint_over_base": "joint by {granularity} over the start",
     **{gain_of_control(name): f"{words}, over joint" for name, words in CONTROL_WORDS.items()},
 }
-AS_THEIRS = {
-    "gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper {gain_over_joint:+z.1%})"
-}
+AS_THEIRS = {"gain_separate_over_unified": "factorized as theirs over joint as theirs (the paper {gain_over_joint})"}
 READINGS = {  # of the comparison of a set-up
     "gain_separate_over_unified": "each with its own denominator",
     "gain_factorized_trace_over_joint_trace": "by trace",
@@ -118,9 +117,8 @@ def gains_of(row: Mapping[str, Any]) -> dict[str, str]:
     granularity, primary = granularity_over_base(row), row.get("primary")
     ordered = sorted(GAIN_WORDS, key=lambda key: key != primary)
     named = GAIN_WORDS | (AS_THEIRS if UNIFIED in row else {})
-    said = {
-        key: "primary: " * (key == primary) + named[key].format(granularity=granularity, **GAINS) for key in ordered
-    }
+    known = {"granularity": granularity, **{name: change(gain) for name, gain in GAINS.items()}}
+    said = {key: "primary: " * (key == primary) + named[key].format(**known) for key in ordered}
     return {key: words for key, words in said.items() if row.get(key)}
 
 
@@ -208,7 +206,7 @@ def relation_table(found: Mapping[str, Any]) -> str:
         cells.append(_over_seeds(point["gain"], "+z.3f") if point["gain"] else "not known yet")
         lines.append(f"| {point['comparison']} | {point['task']} | {' | '.join(cells)} |")
     known = {name: row for name, row in found["correlations"].items() if row}
-    said = [f"{PREDICTORS[name]} {row['spearman']:+.2f} ({row['within']:+.2f})" for name, row in known.items()]
+    said = [f"{PREDICTORS[name]} {signed(row['spearman'])} ({signed(row['within'])})" for name, row in known.items()]
     number = max((row["points"] for row in known.values()), default=0)
     if said:
         sd, error = found["spread"]["sd"], found["spread"]["standard_error"]
@@ -242,7 +240,7 @@ def _pilots(row: Mapping[str, Any]) -> list[str]:
 
 def _over_seeds(row: Mapping[str, Any], form: str) -> str:
     """A mean with its interval, where there are seeds enough for one."""
-    return _estimate(row, form) if row["ci95"] else f"{row['mean']:{form}} (too few seeds for an interval)"
+    return _estimate(row, form) if row["ci95"] else f"{formatted(row['mean'], form)} (too few seeds for an interval)"
 
 
 def of_seeds(estimate: Mapping[str, Any], row: Mapping[str, Any], form: str) -> str:
@@ -273,4 +271,4 @@ def _seeds(row: Mapping[str, Any]) -> str:
 def _estimate(row: Mapping[str, Any], form: str) -> str:
     """A mean with its 95 % interval."""
     low, high = row["ci95"]
-    return f"{row['mean']:{form}} ({low:{form}} to {high:{form}})"
+    return f"{formatted(row['mean'], form)} ({formatted(low, form)} to {formatted(high, form)})"

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mmreason.analysis import results_file
 from mmreason.analysis.cost.workload import ARMS
 from mmreason.analysis.results_file import Finite, Positive, Share
+from mmreason.wording import counted
 
 COMMAND = "python -m mmreason compute --problems 64 --seed 0"
 FILE = "compute.json"
@@ -50,7 +51,7 @@ class Point(BaseModel):
         """The setting in words."""
         if self.num_steps is None:
             return f"threshold {self.threshold:g}"
-        return "1 step" if self.num_steps == 1 else f"{self.num_steps} steps"
+        return counted(self.num_steps, "step")
 
 
 class TimedArm(BaseModel):

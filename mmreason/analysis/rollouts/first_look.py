@@ -10,6 +10,7 @@ from mmreason.disk import one_line
 from mmreason.records import MODALITIES
 from mmreason.rewards.assignment import NO_SPREAD
 from mmreason.traces.rollouts import Part, Rollout, Rollouts
+from mmreason.wording import counted
 
 ANSWERS = ("answer", "accuracy", "correct", "correctness", "acc")  # components that judge the answer alone
 WORDS = {"text": "words", "image": "pictures"}
@@ -163,8 +164,8 @@ def _extremes(found: Rollouts) -> list[dict[str, Any]]:
     return [
         _finding(
             name,
-            f"The {name} rollout, {one_line(rollout.id, 60)}, has {_count(len(rollout.of('text')), 'text')} "
-            f"({_count(_letters(rollout), 'letter')}) and {_count(len(rollout.of('image')), 'picture')}.",
+            f"The {name} rollout, {one_line(rollout.id, 60)}, has {counted(len(rollout.of('text')), 'text')} "
+            f"({counted(_letters(rollout), 'letter')}) and {counted(len(rollout.of('image')), 'picture')}.",
             [rollout],
         )
         for name, rollout in ends
@@ -173,7 +174,3 @@ def _extremes(found: Rollouts) -> list[dict[str, Any]]:
 
 def _letters(rollout: Rollout) -> int:
     return sum(len(part.text or "") for part in rollout.parts)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

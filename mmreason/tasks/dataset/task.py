@@ -40,6 +40,7 @@ from mmreason.seeds import numpy_generator
 from mmreason.tasks.dataset.rows import SIGNS, Dataset, Picture, Row, number_of
 from mmreason.tasks.picture import PictureTask, resized
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
+from mmreason.wording import percent
 
 LOOK = "look"  # how a thought begins
 OVERLAP = 0.5  # of a named region with the true one, intersection over union
@@ -191,7 +192,7 @@ class DataTask(PictureTask):
         if not left.any():
             return verdict("it is drawn already", true=overlap >= OVERLAP)
         if overlap < OVERLAP:
-            reason = f"the region overlaps the right one by {overlap:.0%}, at least {OVERLAP:.0%}"
+            reason = f"the region overlaps the right one by {percent(overlap, 0)}, at least {percent(OVERLAP, 0)}"
             return verdict(reason, useful=True)
         if outside := int((left & ~named).sum()):
             return verdict(f"{outside} cells that are to be drawn lie outside the region", useful=True)

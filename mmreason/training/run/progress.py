@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TextIO
 
 from mmreason.training.run.remaining import Left
+from mmreason.wording import duration
 
 CLEAR = "\x1b[K"  # a terminal's word for the rest of the line
 
@@ -31,7 +32,7 @@ class ProgressLine:
         self.written = now
         if left is None:
             speed = (step - self.first[1]) / max(now - self.first[0], 1e-9)
-            left = f"{(total - step) / speed / 60:.1f} min left" if speed > 0 else ""
+            left = f"{duration((total - step) / speed)} left" if speed > 0 and step < total else ""
         numbers = (f"{name} {value:.3g}" for name, value in values.items())
         text = "  ".join(part for part in (f"{self.name} {step}/{total}", *numbers, left) if part)
         if terminal:  # a line that breaks is not rewritten by the next
@@ -46,14 +47,8 @@ class ProgressLine:
 def left_words(left: Left | None) -> str:
     """The end of the line of a training that evaluates; empty where nothing is known or left."""
     named = () if left is None else ((left.steps, ""), (left.evaluations, " evaluating"))
-    parts = [f"{_span(seconds)}{what}" for seconds, what in named if seconds]
+    parts = [f"{duration(seconds)}{what}" for seconds, what in named if seconds]
     return f"{' + '.join(parts)} left" if parts else ""
-
-
-def _span(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def step_values(row: Mapping[str, Any]) -> dict[str, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from mmreason.analysis.results_file import Finite, Positive, read_results
-from mmreason.ui.shell.words import percent
+from mmreason.wording import percent
 
 FILE, COMMAND = "compute_bidirectional.json", "python -m mmreason compute --bidirectional checkpoints/base-full"
 

@@ -18,7 +18,7 @@ from mmreason.models.configuration import InterleavedDiffusionConfig
 from mmreason.ui.cost.words import ARM_WORDS
 from mmreason.ui.host import checkpoints as host_checkpoints
 from mmreason.ui.shell.figure import QUIET, Data, axis, chart, line
-from mmreason.ui.shell.words import flops, percent
+from mmreason.wording import flops, percent
 
 THIS_MODEL = "this one"
 MODEL_NAMES = (THIS_MODEL, *MODELS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmreason.analysis.cost.results import Results
 from mmreason.ui.cost.words import arm_words
 from mmreason.ui.shell.figure import QUIET, Data, axis, chart, line
-from mmreason.ui.shell.words import flops
+from mmreason.wording import flops
 
 LOOKS: dict[str, Data] = {
     "ar_full": {"colour": QUIET, "mark": "cross", "size": 5},

@@ -10,7 +10,7 @@ from mmreason.analysis.cost.results import Point, Results, Row
 from mmreason.analysis.cost.workload import ARMS
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import difference_interval
-from mmreason.ui.shell.words import flops, percent, seconds, three_figures
+from mmreason.wording import flops, percent, seconds, three_figures
 
 TOLERANCE = 0.01  # success that local edits may lose and still count as level
 ARM_WORDS = {

@@ -18,6 +18,7 @@ from mmreason.ui.group.held import Group
 from mmreason.ui.group.opened import Opened
 from mmreason.ui.group.view import before, boxes_of, mask_number, picture_number, shown_text
 from mmreason.ui.group.whatif import WhatIf, check_place, four_ways, pushed
+from mmreason.wording import formatted
 
 MAX_TOKENS = 4000  # shown one by one
 MAX_MORE = 4000  # letters of what nobody here knows
@@ -123,7 +124,7 @@ def _rewards(part: Part, rollout: Rollout) -> list[Row]:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−")
+    return formatted(value, ".4g")
 
 
 def _name(name: str) -> str:

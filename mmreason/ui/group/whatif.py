@@ -27,6 +27,7 @@ from mmreason.rewards.assignment import (
 )
 from mmreason.traces.rollouts import Part, Rollout, Rollouts
 from mmreason.ui.group.held import Group
+from mmreason.wording import counted, signed
 
 NAMES = {"text": "words", "image": "picture"}
 DISCOUNT = limits.Number("discount", 0, 1, "what a turn later counts, for the turns before it")
@@ -187,7 +188,7 @@ def _lead(
         idle = sum(one.own == 0 and one.joint != 0 for _, _, one in segments)
         said = "Joint pushes no segment against its own reward here."
         if idle:
-            said += f" It does push {_counted(idle, 'segment')} whose own reward says nothing."
+            said += f" It does push {counted(idle, 'segment')} whose own reward says nothing."
         return {"point": None, "sentence": said, "counts": ""}
 
     def rank(place: tuple[int, int]) -> tuple[int, float]:
@@ -220,7 +221,7 @@ def _did(part: Part, right: bool | None) -> str:
 
 
 def _way(advantage: float) -> str:
-    return f"{'up' if advantage > 0 else 'down'} ({_signed(advantage)})"
+    return f"{'up' if advantage > 0 else 'down'} ({signed(advantage)})"
 
 
 def _counts(
@@ -243,18 +244,14 @@ def _counts(
     said = [f"in {sum(slots.values())} of {len(slots)} {pairs} joint reverses the sign"]
     good, bad = ("well rewarded", "badly rewarded") if assumed else ("right", "wrong")
     if down:
-        said.append(f"{_counted(down, f'{good} segment')} {'is' if down == 1 else 'are'} made less likely by it")
+        said.append(f"{counted(down, f'{good} segment')} {'is' if down == 1 else 'are'} made less likely by it")
     if up:
-        said.append(f"{_counted(up, f'{bad} segment')} {'is' if up == 1 else 'are'} made likelier")
+        said.append(f"{counted(up, f'{bad} segment')} {'is' if up == 1 else 'are'} made likelier")
     return _sentence("; ".join(said))
 
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 # Arithmetic
@@ -284,16 +281,12 @@ def _arithmetic(known: Pushed, g: int, s: int, granularity: str, assignment: str
     sigma = numbers.sigma_own if assignment == "factorized" else numbers.sigma_joint
     whole = " + ".join(sums)
     if chosen.scale == "none":
-        line = f"{whole} = {_signed(value)}"
+        line = f"{whole} = {signed(value)}"
     elif sigma < EPSILON**2:
         line = f"no spread, so {value:.2f}: {whole}"
     else:
-        line = f"({whole}) / ({sigma:.3f} + {EPSILON:g}) = {_signed(value)}"
+        line = f"({whole}) / ({sigma:.3f} + {EPSILON:g}) = {signed(value)}"
     return {"assignment": assignment, "granularity": granularity, "value": value, "line": line}
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
 
 
 def _slots(known: Pushed, chosen: WhatIf) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from mmreason.errors import CheckpointError, MMReasonError
 from mmreason.sampling.views.config import views_config
 from mmreason.sampling.views.pipeline import VIEWS_FILE, ViewsPipeline, check_views, stored_views
 from mmreason.ui.host import checkpoints
-from mmreason.ui.shell.words import count
+from mmreason.wording import count
 
 TITLES = {"dimoo": "Lumina-DiMOO", "parallel": "MMaDA-Parallel-A", "mmada": "MMaDA-8B"}
 TEXT_LENGTH = (32, 128)  # on a CPU, which only stand-ins run on, and on a GPU

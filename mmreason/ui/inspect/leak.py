@@ -13,7 +13,7 @@ from mmreason.errors import ConfigError
 from mmreason.tasks.task import label_of
 from mmreason.ui.host import checkpoints as host_checkpoints
 from mmreason.ui.host import gpu
-from mmreason.ui.shell.words import percent
+from mmreason.wording import percent
 
 NAMES = {"all": "all tokens", "text": "on words", "image": "on pictures"}
 SHIPPED = "Of the shipped checkpoints that are named below, whatever rollouts are open above."

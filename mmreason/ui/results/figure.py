@@ -12,7 +12,7 @@ from mmreason.analysis.comparison.tables import readings_of
 from mmreason.analysis.statistics import FEWEST_SEEDS
 from mmreason.ui.results.words import redraws
 from mmreason.ui.shell.figure import ARM_LOOKS, PICTURES, QUIET, WORDS, Data, around, axis, chart, line
-from mmreason.ui.shell.words import percent, points
+from mmreason.wording import change, percent, points, signed
 
 METRICS = {"success": "solved", "text_reward": "text reward", "image_reward": "image reward"}
 AXES = {"step": "step", "flops": "FLOPs of training and rollouts"}
@@ -70,7 +70,7 @@ def _at(mean: float) -> Estimate:
 
 def _gained(value: Estimate, start: float, over: str) -> str:
     """``44.6, +1.2 over joint (+2.7 %)``."""
-    relative = f"{points(value.mean / start - 1)} %" if start else "–"
+    relative = change(value.mean / start - 1) if start else "–"
     return f"{100 * value.mean:.1f}, {points(value.mean - start)} over {over} ({relative})"
 
 
@@ -163,7 +163,7 @@ def gains_chart(found: Comparison | None) -> Data | None:
         labels="none",
         rules=[
             {"axis": "x", "at": 0, "says": "no difference"},
-            {"axis": "x", "at": paper, "says": f"the paper {points(paper / 100)} %"},
+            {"axis": "x", "at": paper, "says": f"the paper {change(paper / 100)}"},
         ],
         height=88 + 30 * len(rows),
         says="; ".join([*named, "each fixed before its first test. "] if named else [])
@@ -222,8 +222,8 @@ def relation_chart(found: Comparison | None) -> Data | None:
 def _relation_words(found: Relation) -> str:
     """What a dot is, and what the correlations say."""
     said = [
-        f"with {PREDICTORS[name]} {_signed(row.spearman)}"
-        + ("" if row.within is None else f" ({_signed(row.within)} within comparisons)")
+        f"with {PREDICTORS[name]} {signed(row.spearman)}"
+        + ("" if row.within is None else f" ({signed(row.within)} within comparisons)")
         for name, row in found.correlations.items()
         if row is not None
     ]
@@ -239,11 +239,6 @@ def _relation_words(found: Relation) -> str:
         "Leak to signal: how hard the other modality’s reward pushes a token, against its own. "
         f"{ranked}. Tasks of one comparison share their runs: hints, no findings."
     )
-
-
-def _signed(correlation: float) -> str:
-    """``+0.25``."""
-    return f"{correlation:+.2f}".replace("-", "−")
 
 
 def map_chart(found: Map | None) -> Data | None:

@@ -16,7 +16,7 @@ from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import FEWEST_SEEDS
 from mmreason.rewards.assignment import GRANULARITIES, SWAPPED
 from mmreason.ui.cost.words import against_us, families, setbacks, success_words
-from mmreason.ui.shell.words import flops, percent, points
+from mmreason.wording import change, counted, flops, percent, points
 
 DIFFERS = (
     "The paper's figures are of its own model, data and tasks. Ours are of a policy of a few million parameters that "
@@ -52,7 +52,7 @@ def reward_title(found: Comparison | None) -> str:
     """What the second claim comes to here, as a heading."""
     if found is None:
         return "Rewarding words and pictures apart"
-    paper = signed(found.paper["gain_over_joint"])
+    paper = change(found.paper["gain_over_joint"])
     if len(found.paired_seeds) < FEWEST_SEEDS:
         return "Rewarding words and pictures apart: too few seeds to tell"
     if found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"]:
@@ -77,9 +77,9 @@ def reward_claim(found: Comparison | None, why_not: str) -> list[list[str]]:
         ],
         [
             "plain",
-            f"That is {gain(found.gain_over_joint)} over joint (the paper: {signed(found.paper['gain_over_joint'])}) "
-            f"and {gain(found.gain_over_base)} over base (the paper: {signed(found.paper['gain_over_base'])}; "
-            f"joint alone: {signed(found.joint.mean / found.base.mean - 1)}).",
+            f"That is {gain(found.gain_over_joint)} over joint (the paper: {change(found.paper['gain_over_joint'])}) "
+            f"and {gain(found.gain_over_base)} over base (the paper: {change(found.paper['gain_over_base'])}; "
+            f"joint alone: {change(found.joint.mean / found.base.mean - 1)}).",
         ],
     ]
     if found.own_turn:
@@ -105,7 +105,7 @@ def _shipped(found: Comparison) -> list[list[str]]:
     said = (
         f"Of hard puzzles of all four tasks, as Watch solves them, the base solves {percent(start['mean'])}, and "
         f"trained on with factorized rewards {percent(factorized['mean'])}: {registered_gain(gained)}; the paper: "
-        f"{signed(found.paper['gain_over_base'])}. Joint rewards bring {signed(joint['mean'] / start['mean'] - 1)}. "
+        f"{change(found.paper['gain_over_base'])}. Joint rewards bring {change(joint['mean'] / start['mean'] - 1)}. "
         "The checkpoints joint and factorized are of these runs."
     )
     return [["lead", said]]
@@ -137,7 +137,7 @@ def _authors_setting(found: Comparison) -> list[list[str]]:
     gained, why = row.get("gain_separate_over_unified"), []
     if gained:
         said = f"factorized as theirs over joint as theirs: {registered_gain(gained)} (the paper: "
-        said += f"{signed(found.paper['gain_over_joint'])})"
+        said += f"{change(found.paper['gain_over_joint'])})"
         for key, name in (("gain_assignment", "assignment"), ("gain_denominator", "denominator")):
             if row.get(key):
                 why.append(f"the {name} alone {registered_gain(row[key])}")
@@ -167,14 +167,14 @@ def _authors_setting(found: Comparison) -> list[list[str]]:
 def registered_gain(row: dict[str, Any]) -> str:
     """A gain with its interval, where there are seeds enough for one."""
     low_high = row["ci95"]
-    return signed(row["mean"]) + (f" ({signed(low_high[0])} to {signed(low_high[1])})" if low_high else "")
+    return change(row["mean"]) + (f" ({change(low_high[0])} to {change(low_high[1])})" if low_high else "")
 
 
 def own_turn_words(found: Comparison) -> str:
     """What judging each turn on its own brings over one reward for the whole trace."""
     said = [
         f"{name.partition('_')[0]} {registered_gain(supported(row['gain_over_joint_trace'], row))} "
-        f"on {_count(len(row['paired_seeds']), 'seed')}"
+        f"on {counted(len(row['paired_seeds']), 'seed')}"
         for name, row in found.own_turn.items()
     ]
     return (
@@ -188,13 +188,13 @@ def reward_setbacks(found: Comparison) -> list[str]:
     low, high = found.difference.ci95
     said = []
     if len(found.difference.seeds) < FEWEST_SEEDS:
-        said.append(f"{_count(len(found.difference.seeds), 'seed')} cannot show how much seeds vary")
+        said.append(f"{counted(len(found.difference.seeds), 'seed')} cannot show how much seeds vary")
     elif high < 0:
         said.append(f"joint is ahead, the paired difference is {_between(found.difference)}")
     elif low <= 0:
         said.append(f"no clear difference between the arms, the paired one is {_between(found.difference)}")
     if found.first_look:
-        first, added = _count(len(found.first_look.seeds), "seed"), found.added
+        first, added = counted(len(found.first_look.seeds), "seed"), found.added
         alone = (
             f", which are inconclusive on their own as well ({_between(added)})" if added and _unclear(added) else ""
         )
@@ -203,7 +203,7 @@ def reward_setbacks(found: Comparison) -> list[str]:
     if greedy and _unclear(greedy):
         said.append(f"with greedy sampling the difference is not clear ({_between(greedy)})")
     if before := found.protocol.get("looks_before"):
-        said.append(f"{_count(before, 'earlier comparison')} on the same problems showed no clear difference")
+        said.append(f"{counted(before, 'earlier comparison')} on the same problems showed no clear difference")
     if found.gain_over_joint.mean < found.paper["gain_over_joint"]:
         below = found.gain_over_joint.ci95[1] < found.paper["gain_over_joint"]
         excluded = ", which its interval excludes" * (below and len(found.paired_seeds) >= FEWEST_SEEDS)
@@ -218,7 +218,7 @@ def reward_setbacks(found: Comparison) -> list[str]:
         if brought > ours:
             said.append(
                 f"joint with twice the problems a step gains more than factorizing does ({points(brought)} points "
-                f"against {points(ours)}, on {_count(len(doubled['paired_seeds']), 'seed')})"
+                f"against {points(ours)}, on {counted(len(doubled['paired_seeds']), 'seed')})"
             )
     for name, row in found.setups.items():
         for key, words in gains_of(row).items():
@@ -269,11 +269,11 @@ def protocol_words(found: Comparison) -> str:
     )
     start = protocol.get("checkpoint", "checkpoints/earlier/base")
     return (
-        f"Base is here {start}. {_count(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
+        f"Base is here {start}. {counted(len(found.paired_seeds), 'seed')} an arm, {protocol['points'][-1]} steps of "
         f"{protocol['num_problems']} problems × {protocol['num_generations']} rollouts, learning rate "
         f"{protocol['learning_rate']:g} ({protocol['lr_scheduler_type']}), {', '.join(protocol['tasks'])}, "
         f"{' and '.join(found.difficulty)}, by {found.granularity}; every edit {redraws(protocol)}, "
-        f"{_count(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
+        f"{counted(steps, 'denoising step')} a segment; tested at temperature 1 on {protocol['problems_at_end']} "
         "problems a task that occur in no training. Both arms have the same prompts, "
         "number of rollouts, random seeds and hyper-parameters. "
         f"Intervals: 95 %, bootstrap over seeds and problems.{flipped}"
@@ -288,12 +288,7 @@ def redraws(protocol: Mapping[str, Any]) -> str:
 def rate(estimate: Estimate) -> str:
     """``61.2 % (58.9 to 63.0)``."""
     low, high = estimate.ci95
-    return f"{100 * estimate.mean:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-
-
-def signed(share: float) -> str:
-    """``+11.2 %``."""
-    return f"{points(share)} %"
+    return f"{percent(estimate.mean)} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _between(estimate: Estimate) -> str:
@@ -309,7 +304,7 @@ def _unclear(estimate: Estimate) -> bool:
 def gain(estimate: Estimate) -> str:
     """A relative gain with its interval."""
     low, high = estimate.ci95
-    return f"{signed(estimate.mean)} ({signed(low)} to {signed(high)})"
+    return f"{change(estimate.mean)} ({change(low)} to {change(high)})"
 
 
 def task_table(found: Comparison | None) -> dict[str, Any] | None:
@@ -322,21 +317,17 @@ def task_table(found: Comparison | None) -> dict[str, Any] | None:
         rows.append([task, f"{100 * row['base']:.0f}", *seeds])
     means = {"all, greedy": found.greedy} if found.greedy else {}
     if found.other_granularity:
-        seeds = _count(len(found.other_granularity["paired_seeds"]), "seed")
+        seeds = counted(len(found.other_granularity["paired_seeds"]), "seed")
         means[f"all, by {found.other_granularity['granularity']} ({seeds})"] = found.other_granularity
     for name, row in means.items():
         rows.append([name, *(f"{100 * row[arm]['mean']:.1f}" for arm in ("base", *ARMS))])
     for name, row in found.apart.items():
         rows.append([f"{name}, not trained on", *(f"{100 * row[arm]:.1f}" for arm in ("base", *ARMS))])
     for arm, control in found.controls.items():
-        name = f"{CONTROL_WORDS.get(arm, arm)} ({_count(len(control['paired_seeds']), 'seed')})"
+        name = f"{CONTROL_WORDS.get(arm, arm)} ({counted(len(control['paired_seeds']), 'seed')})"
         rows.append([name, *(f"{100 * control[one]['mean']:.1f}" for one in ("base", "joint", arm))])
     return {
         "summary": "Solved, %: by task for every seed, greedy, other difficulties, and the controls",
         "columns": ["", "base", "joint", "factorized, or the control"],
         "rows": rows,
     }
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

@@ -16,7 +16,7 @@ from mmreason.training.run.remaining import Left
 from mmreason.ui.host import gpu, public
 from mmreason.ui.host.checkpoints import is_cached
 from mmreason.ui.host.settings import read_settings
-from mmreason.ui.shell.words import count, duration
+from mmreason.wording import count, duration
 
 COMMAND = "python -m mmreason make train-rate"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmreason.analysis.statistics import Paired, overlap, paired, wilson
 from mmreason.ui.runs.state import Rows, Status
-from mmreason.ui.shell.words import points
+from mmreason.wording import points
 
 
 def verdict(status: Status) -> list[list[str]]:

@@ -18,7 +18,7 @@ from mmreason.ui.host import checkpoints, gpu
 from mmreason.ui.runs.estimate import estimate
 from mmreason.ui.runs.state import Status
 from mmreason.ui.runs.store import EXAMPLE, Run
-from mmreason.ui.shell.words import count, duration, flops, points
+from mmreason.wording import count, counted, duration, flops, points
 
 
 def kept_words() -> str:
@@ -83,7 +83,7 @@ def state_words(status: Status) -> str:
             at = status.resumes_at
             goes_on = "Resume starts over" if at is None else f"Resume goes on from step {at}"
             return f"Failed at step {of}: {goes_on}"
-    done = f"{settings.steps} step{'s' * (settings.steps != 1)}"
+    done = counted(settings.steps, "step")
     return f"Finished: {done}" + (" in both arms" if len(settings.arms) > 1 else "")
 
 

@@ -10,6 +10,7 @@ from mmreason.errors import MMReasonError
 from mmreason.records import Problem
 from mmreason.tasks import TASKS, atlas, problem_from_json
 from mmreason.ui.solve.request import parse_puzzle
+from mmreason.wording import counted
 
 JSON = "JSON"
 BOARDS = {name: task.board for name, task in TASKS.items() if task.board is not None}
@@ -53,7 +54,7 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
         problem = problem_from_json(own_puzzle(kind, board, text))
     except MMReasonError as error:
         return None, f"✗ This cannot be solved: {_on_a_board(kind, str(error), _puzzle(board))}."
-    turns = "1 turn" if problem.turns == 1 else f"{problem.turns} turns"
+    turns = counted(problem.turns, "turn")
     return problem, f"✓ This {TASKS[problem.task].label} can be solved, in {turns}."
 
 

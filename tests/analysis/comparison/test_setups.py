@@ -25,6 +25,7 @@ from mmreason.commands.reproduce import OUT
 from mmreason.errors import ConfigError
 from mmreason.places import ANALYSIS_PAGE, ROOT
 from mmreason.sampling.config import SamplingConfig
+from mmreason.wording import change
 from tests.helpers.learning import fresh_pipe
 
 SAMPLING = SamplingConfig(num_steps=1, region="full")
@@ -119,8 +120,8 @@ def test_the_table_of_gains_has_a_row_for_every_reading_with_the_two_arms_that_i
         assert found[gain]["mean"] == pytest.approx(np.exp(np.mean(np.log(ratios))) - 1)
         rates = " | ".join(f"{np.mean([*known[key].values()]):.3f}" for key in ("base", first, second))
         assert f"set-up {name}, {words}" in line
-        assert f"(6 seeds) | {rates} | {found[gain]['mean']:+.1%}" in line
-    over_base = f"{found['gain_factorized_over_base']['mean']:+.1%}"
+        assert f"(6 seeds) | {rates} | {change(found[gain]['mean'])}" in line
+    over_base = change(found["gain_factorized_over_base"]["mean"])
     assert any(line.split(" | ")[-1].startswith(over_base) for line in lines)
 
 

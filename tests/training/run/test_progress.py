@@ -40,7 +40,7 @@ def test_the_time_left_follows_the_speed(clock):
     for step in (10, 40):  # 30 steps in 60 seconds: 60 more take two minutes
         line.show(step, 100, {})
         clock[0] += 60
-    assert "2.0 min left" in out.getvalue().splitlines()[1]
+    assert "2 min left" in out.getvalue().splitlines()[1]
     assert "left" not in out.getvalue().splitlines()[0]
 
 

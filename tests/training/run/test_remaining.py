@@ -115,6 +115,6 @@ def test_rows_of_earlier_versions_count_what_they_measured_as_part_of_a_step() -
 
 
 def test_in_words_each_kind_has_its_time_and_what_is_done_has_none() -> None:
-    assert left_words(Left(90.0, 30.0)) == "1.5 min + 30 s evaluating left"
+    assert left_words(Left(90.0, 30.0)) == "1 min 30 s + 30 s evaluating left"
     assert left_words(Left(0.0, 7200.0)) == "2.0 h evaluating left"
     assert left_words(None) == left_words(Left(0.0, 0.0)) == ""

@@ -24,7 +24,7 @@ from mmreason.ui.cost import events, formula, measuring, racing
 from mmreason.ui.cost.frontier import frontier_chart
 from mmreason.ui.cost.words import arm_bars, arm_words, cheapest, frontier_table, headline
 from mmreason.ui.host import checkpoints
-from mmreason.ui.shell.words import flops, seconds
+from mmreason.wording import flops, seconds
 from tests.helpers import policies
 from tests.helpers.browser import HOSTILE, LOAD_PIPELINE, launched, type_number
 

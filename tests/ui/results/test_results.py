@@ -33,7 +33,7 @@ from mmreason.ui.results.words import (
     signed,
     task_table,
 )
-from mmreason.ui.shell.words import points
+from mmreason.wording import points
 from tests.helpers.browser import HOSTILE, ROOT, launched
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 

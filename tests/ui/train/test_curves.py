@@ -11,10 +11,10 @@ from mmreason.training.rl.metrics import Panel
 from mmreason.training.rl.presets import BOTH, TrainSettings
 from mmreason.ui.runs import estimate, store
 from mmreason.ui.runs.state import status_of
-from mmreason.ui.shell.words import duration
 from mmreason.ui.train import curves
 from mmreason.ui.train.curves import PICTURES, WORDS, figures, lines_of, smoothed
 from mmreason.ui.train.verdict import arm_verdict, verdict
+from mmreason.wording import duration
 from tests.helpers.training_runs import OWNER, empty_store, evaluation, leave, row
 
 SMALL = {"num_problems": 4, "num_generations": 5, "eval_steps": 5, "eval_problems": 10}
