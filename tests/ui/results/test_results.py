@@ -30,10 +30,9 @@ from mmreason.ui.results.words import (
     reward_setbacks,
     reward_title,
     setup_claim,
-    signed,
     task_table,
 )
-from mmreason.wording import points
+from mmreason.wording import change, points
 from tests.helpers.browser import HOSTILE, ROOT, launched
 from tests.helpers.comparison import BASE, PROTOCOL, RUNS, made_run
 
@@ -168,7 +167,7 @@ def test_what_judging_each_turn_brings_is_said_where_it_was_measured():
     found = Comparison.model_validate(json.loads(json.dumps(compare(BASE, runs, PROTOCOL) | {"missing": []})))
     text = " ".join(line for _, line in reward_claim(found, ""))
     for arm in ARMS:
-        assert f"{arm} {signed(found.own_turn[f'{arm}_turn']['gain_over_joint_trace']['mean'])}" in text
+        assert f"{arm} {change(found.own_turn[f'{arm}_turn']['gain_over_joint_trace']['mean'])}" in text
     assert "on 1 seed" in text
     assert not any(
         "each turn on its own" in line for _, line in reward_claim(Comparison.model_validate(written()), "")
@@ -424,6 +423,29 @@ def test_the_tab_fits_a_phone(results_page, visit):
         table.click()
     page.locator("#results-tasks tbody").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+OVER_OTHERS = """() => [...document.querySelectorAll('#results .mm-chart')].flatMap((chart) => {
+    const texts = [...chart.querySelectorAll('text:not(.tag)')];
+    const at = texts.map((text) => text.getBoundingClientRect());
+    const meet = (a, b) => a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+    const pairs = texts.flatMap((_, i) => texts.slice(0, i).map((_, j) => [i, j]));
+    return pairs.filter(([i, j]) => meet(at[i], at[j])).map((pair) => pair.map((i) => texts[i].textContent));
+})"""
+STRUCK = """() => [...document.querySelectorAll('#results .mm-chart')].flatMap((chart) => {
+    const parts = [...chart.querySelectorAll('text, line')];
+    const last = parts.findLastIndex((part) => part.tagName === 'line');
+    return parts.slice(0, last).filter((part) => part.classList.contains('over')).map((part) => part.textContent);
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_no_words_of_a_shipped_figure_lie_on_others_and_no_line_on_the_names_of_rows(app, visit, width):
+    page = open_results(visit, app, width=width, height=900)
+    page.locator("#results .mm-chart .rule").first.wait_for(state="attached")
+    assert page.evaluate(OVER_OTHERS) == []
+    assert page.evaluate(STRUCK) == []
+    assert (page.locator("#results .mm-chart .over").count() > 0) == (width == 390)
 
 
 def test_records_of_the_protocol_are_plain():

@@ -17,6 +17,7 @@ const Y_SAYS = 'leak ÷ signal';
 const HIGH = 200; // of the bars
 const LEFT = 36;
 const EACH = 64; // width of a layer
+const HALO = { 'paint-order': 'stroke', stroke: ink('page'), 'stroke-width': 4 }; // the paper about a value on a line
 
 function show() {
   const value = props.value;
@@ -85,6 +86,8 @@ function bars({ title, layers, rows }) {
   const svg = shape('svg', { viewBox: `0 -16 ${width} ${HIGH + 64}`, role: 'img', 'aria-label': title });
   svg.classList.add('wide');
   const quiet = ink('quiet');
+  /** @type {SVGElement[]} */
+  const values = []; // over all lines
   svg.append(shape('text', { x: 0, y: -4, 'font-size': 11, fill: quiet }, Y_SAYS));
   for (let mark = 0; mark <= top; mark += top > 4 ? 2 : top > 2 ? 1 : 0.5) {
     if (mark !== 1) svg.append(shape('line', { x1: LEFT, x2: end, y1: up(mark), y2: up(mark), stroke: ink('line') }));
@@ -112,14 +115,9 @@ function bars({ title, layers, rows }) {
         fill: ink(colour),
       });
       bar.append(shape('title', {}, `${name}, ${on}: ${saysOf(cells[i])}`));
-      svg.append(
-        bar,
-        shape(
-          'text',
-          { x: place + 10, y: up(leak) - 3, 'text-anchor': 'middle', 'font-size': 10, fill: quiet },
-          leak.toFixed(1),
-        ),
-      );
+      svg.append(bar);
+      const at = { x: place + 10, y: up(leak) - 3, 'text-anchor': 'middle' };
+      values.push(shape('text', { ...at, 'font-size': 10, fill: quiet, ...HALO }, leak.toFixed(1)));
     });
     svg.append(
       shape('text', { x: x + 21, y: HIGH + 24, 'text-anchor': 'middle', 'font-size': 11, fill: quiet }, name),
@@ -133,7 +131,7 @@ function bars({ title, layers, rows }) {
       'as strong as its own',
     ),
   );
-  svg.append(...legendOf(kinds, LEFT, HIGH + 34, 120));
+  svg.append(...values, ...legendOf(kinds, LEFT, HIGH + 34, 120));
   return svg;
 }
 
@@ -167,6 +165,8 @@ function lines({ title, layers, rows }) {
   const svg = shape('svg', { viewBox: `0 0 ${wide} ${bottom + 28}`, role: 'img', 'aria-label': title });
   const quiet = ink('quiet');
   const says = { 'font-size': 12, fill: quiet };
+  /** @type {SVGElement[]} */
+  const values = []; // over the rule
   svg.append(
     shape('text', { x: 0, y: 12, ...says }, Y_SAYS),
     shape('text', { x: along(1), y: 30, 'text-anchor': 'middle', ...says, fill: ink('text') }, 'as strong as its own'),
@@ -180,12 +180,12 @@ function lines({ title, layers, rows }) {
       const fill = ink(kind === 'text' ? 'words-solid' : 'picture-solid');
       const bar = shape('rect', { x: left, y: at, width: Math.max(1, along(leak ?? 0) - left), height: 11, fill });
       bar.append(shape('title', {}, `${name}, ${on}: ${saysOf(cells[i])}`));
-      svg.append(bar, shape('text', { x: along(leak ?? 0) + 4, y: at + 10, ...says }, leak?.toFixed(1) ?? '–'));
+      svg.append(bar);
+      values.push(shape('text', { x: along(leak ?? 0) + 4, y: at + 10, ...says, ...HALO }, leak?.toFixed(1) ?? '–'));
     });
   });
   const rule = { x1: along(1), x2: along(1), y1: 34, y2: bottom, stroke: ink('text'), 'stroke-width': 1.5 };
-  svg.append(shape('line', rule));
-  svg.append(...legendOf(kinds, left, bottom + 10, 112));
+  svg.append(shape('line', rule), ...values, ...legendOf(kinds, left, bottom + 10, 112));
   return svg;
 }
 

@@ -181,7 +181,7 @@ export function drawChart(svg, chart, width) {
   }
   for (const [value, text] of yTicks) {
     grid.append(shape('line', { x1: left, x2: width - right, y1: y(value), y2: y(value) }));
-    grid.append(rows ? words(0, y(value) - 12, text) : words(left - 8, y(value) + 4, text, { anchor: 'end' }));
+    if (!rows) grid.append(words(left - 8, y(value) + 4, text, { anchor: 'end' }));
   }
   if (chart.y.says) grid.append(words(0, 12, chart.y.says, { className: 'axis ytitle' }));
   if (chart.x.says) {
@@ -193,13 +193,14 @@ export function drawChart(svg, chart, width) {
     shape('rect', { x: left - 7, y: top - 7, width: width - right - left + 14, height: bottom - top + 14 }),
   );
   const inside = shape('g', { 'clip-path': `url(#${clip})` });
-  for (const rule of chart.rules ?? []) inside.append(...ruleOf(rule, x, y, [left, width - right, top, bottom]));
+  inside.append(...rulesOf(chart.rules ?? [], x, y, [left, width - right, top, bottom]));
   const drawn = chart.lines.map((line) => lineOf(line, chart.across ?? false, x, y));
   const isBroken = (/** @type {number} */ i) => (chart.lines[i].dash ?? 'solid') !== 'solid';
   // A broken line lies on a solid one: where they are the same both are seen.
   inside.append(...drawn.filter((_, i) => !isBroken(i)), ...drawn.filter((_, i) => isBroken(i)));
   inside.append(...tagsOf(chart, x, y, [left, width - right, top, bottom]));
   svg.replaceChildren(window, grid, inside);
+  if (rows) svg.append(...yTicks.map(([value, text]) => words(0, y(value) - 12, text, { className: 'over' })));
   if (atEnds) svg.append(...endNames(named, x, y, top, bottom, width - right));
   legendRows.forEach((row, n) => {
     const height = chart.height + 6 + n * ROW;
@@ -209,21 +210,42 @@ export function drawChart(svg, chart, width) {
 }
 
 /**
- * @param {ChartRule} rule
+ * Lines across the plot and what they are, upright ones with their words clear of each other's where there is room.
+ * @param {ChartRule[]} rules
  * @param {(value: number) => number} x
  * @param {(value: number) => number} y
  * @param {number[]} box
  */
-function ruleOf(rule, x, y, [left, right, top, bottom]) {
-  const upright = rule.axis === 'x';
-  const at = upright ? x(rule.at) : y(rule.at);
-  const place = upright ? { x1: at, x2: at, y1: top, y2: bottom } : { x1: left, x2: right, y1: at, y2: at };
-  const line = shape('line', { ...place, class: 'rule' });
-  if (!upright) return [line, words(right - 4, at - 5, rule.says, { anchor: 'end' })];
-  const isBefore = at > (left + right) / 2;
-  const anchor = isBefore ? 'end' : 'start';
-  const lines = brokenInto(rule.says, (isBefore ? at - left : right - at) - 6);
-  return [line, ...lines.map((text, i) => words(at + (isBefore ? -6 : 6), top + 10 + 14 * i, text, { anchor }))];
+function rulesOf(rules, x, y, [left, right, top, bottom]) {
+  const flat = rules
+    .filter(({ axis }) => axis !== 'x')
+    .flatMap(({ at, says }) => {
+      const place = { x1: left, x2: right, y1: y(at), y2: y(at), class: 'rule' };
+      return [shape('line', place), words(right - 4, y(at) - 5, says, { anchor: 'end' })];
+    });
+  /** @type {[number, number][]} */
+  const taken = [];
+  const upright = rules.filter(({ axis }) => axis === 'x').map(({ at, says }) => ({ at: x(at), says }));
+  const room = (/** @type {number} */ at, /** @type {number} */ side) => (side < 0 ? at - left : right - at) - 6;
+  const least = (/** @type {number} */ at) => Math.min(room(at, -1), room(at, 1));
+  upright.sort((a, b) => least(a.at) - least(b.at)); // who has the least choice is first
+  return flat.concat(
+    upright.flatMap(({ at, says }) => {
+      const roomier = room(at, -1) > room(at, 1) ? -1 : 1;
+      const sides = [roomier, -roomier].map((side) => {
+        const lines = brokenInto(says, room(at, side));
+        const far = at + side * (6 + Math.max(...lines.map(widthOf)));
+        const span = /** @type {[number, number]} */ (side < 0 ? [far, at - 6] : [at + 6, far]);
+        const isClear = lines.length === 1 && taken.every(([from, to]) => span[1] < from || span[0] > to);
+        return { side, lines, span, isClear };
+      });
+      const { side, lines, span } = sides.find(({ isClear }) => isClear) ?? sides[0];
+      taken.push(span);
+      const anchor = side < 0 ? 'end' : 'start';
+      const line = shape('line', { x1: at, x2: at, y1: top, y2: bottom, class: 'rule' });
+      return [line, ...lines.map((text, i) => words(at + 6 * side, top + 10 + 14 * i, text, { anchor }))];
+    }),
+  );
 }
 
 /**
@@ -337,7 +359,7 @@ function tagsOf(chart, x, y, window) {
     taken,
     window,
   );
-  return places.flatMap((place, i) => (place ? [words(place[0], place[1] + 4, tagged[i].tag)] : []));
+  return places.flatMap((place, i) => (place ? [words(place[0], place[1] + 4, tagged[i].tag, { className: 'tag' })] : []));
 }
 
 /**

@@ -5,7 +5,15 @@ import { shape, widthIn } from './shapes.js';
 import { linesOf } from './words.js';
 
 const STYLES = ['fill', 'fill-opacity', 'stroke', 'stroke-width', 'stroke-dasharray', 'stroke-opacity', 'opacity'];
-const TEXT = ['font-family', 'font-size', 'font-weight', 'text-anchor', 'dominant-baseline'];
+const TEXT = [
+  'font-family',
+  'font-size',
+  'font-weight',
+  'text-anchor',
+  'dominant-baseline',
+  'paint-order',
+  'stroke-linejoin',
+];
 const SCALE = 2; // pixels of a PNG for each of the page's
 
 /**
