@@ -113,7 +113,7 @@ def find_base(folder: Path, elsewhere: str | None = None) -> tuple[str, Path] | 
     named, hint = "--base", ""
     if elsewhere is None:
         named = f"base_model_name_or_path in {str(folder / ADAPTER)!r}"
-        hint = "; write there where the base is now, or give it to merge or check as --base"
+        hint = "; write there where the base is now, or give it as --base"
     if not os.path.isdir(base) and not may_be_on_hub(base):
         raise CheckpointError(
             f"{named} must be a folder that is here or owner/name of the Hub, got {base!r:.200}{hint}"
@@ -248,13 +248,14 @@ def load_public(
     device: torch.device | str = "cpu",
     dtype: torch.dtype | None = None,
     family: str | None = None,
+    elsewhere: str | None = None,
 ) -> PublicModel:
     """Load folder or Hub id ``checkpoint``, an adapter with its base; ``family`` overrides what its name says.
 
-    Without a ``dtype`` weights stay as they are stored.  Raises CheckpointError.
+    Without a ``dtype`` weights stay as they are stored.  ``elsewhere`` and what is raised: as in ``find_base``.
     """
     folder = find(checkpoint)
-    base = find_base(folder)
+    base = find_base(folder, elsewhere)
     if base is not None:
         return _with_adapter(load_public(base[0], attention, device, dtype, family), folder)
     config = read_json(folder / "config.json")
@@ -266,11 +267,11 @@ def load_public(
     return PublicModel(family, name, folder, backbone, layout, codec, licence_of(folder))
 
 
-def quick_type(folder: Path, device: torch.device | str) -> torch.dtype | None:
+def quick_type(folder: Path, device: torch.device | str, elsewhere: str | None = None) -> torch.dtype | None:
     """The type in which the checkpoint, or the adapter's base, in ``folder`` runs best; None: as it is stored."""
     if torch.device(device).type != "cpu":
         return None
-    base = find_base(folder)
+    base = find_base(folder, elsewhere)
     files = shards(folder if base is None else base[1])
     return torch.float32 if sum(file.stat().st_size for file in files) <= SMALL_BYTES else None
 

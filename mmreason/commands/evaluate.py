@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from mmreason import limits
+from mmreason.commands._options.checkpoint import add_base
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.run import check_alone
 from mmreason.commands._options.settings import add_chosen, add_settings
@@ -21,6 +22,7 @@ LESS_MEMORY = "a lower --batch_size"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``evaluate``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    add_base(parser)
     add_tasks(parser)
     add_number(parser, limits.PROBLEMS, 200, metavar="N")
     add_number(parser, limits.SEED, 0, says="any seed gives fresh problems")
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     SamplingConfig(**settings)
     check_choice(args.tasks or list(TASKS), args.difficulty, args.problems, args.seed, args.batch_size)
     check_transfer(args.pass_at, args.pictures, args.temperature)
-    pipe = load_policy(args.checkpoint, views)
+    pipe = load_policy(args.checkpoint, views, base=args.base)
     if isinstance(pipe, ViewsPipeline) and args.pictures != "own":
         raise ConfigError(f"pictures must be own for checkpoints of public families, got {args.pictures!r}")
     tasks = tasks_of(pipe.vocabulary, args.tasks)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
-from mmreason.commands._options.checkpoint import is_public
+from mmreason.commands._options.checkpoint import add_base, is_public
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.run import add_run, check_alone
 from mmreason.commands._options.settings import add_settings, given_beside, values_of
 from mmreason.commands._options.tasks import named
 from mmreason.commands._options.threads import add_threads, use_threads
+from mmreason.errors import ConfigError
 from mmreason.training.supervised.config import ColdStartConfig, PretrainConfig
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="start from this checkpoint's tokenizers and policy; of a public family: its adapters",
     )
+    add_base(parser)
     parser.add_argument("--image_tokenizer", metavar="DIR", help="take this checkpoint's image tokenizer only")
     add_settings(parser, PretrainConfig, adapters=ColdStartConfig)
     add_number(parser, limits.WIDTH)
@@ -62,6 +64,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
     args.tasks = named(args.tasks)
     public = args.checkpoint is not None and is_public(args.checkpoint)
+    if args.base is not None and not public:
+        raise ConfigError("--base is for adapters, and --checkpoint names none")
     _check_kind(args, public)
     keep_freed_memory()
     use_threads(args.threads)
@@ -75,7 +79,6 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
 
 def _check_kind(args: argparse.Namespace, public: bool) -> None:
     """Refuse what only the other kind of checkpoint knows, before anything is read; raises ConfigError."""
-    from mmreason.errors import ConfigError
     from mmreason.settings import build
 
     check_alone("pretrain")
@@ -120,7 +123,7 @@ def _cold_start(args: argparse.Namespace, directory: RunDirectory) -> dict[str, 
     from mmreason.training.supervised.cold_start import cold_start
 
     values = values_of(args, ColdStartConfig)
-    pipe = load_policy(args.checkpoint, given(ViewsConfig, values))
+    pipe = load_policy(args.checkpoint, given(ViewsConfig, values), base=args.base)
     assert isinstance(pipe, ViewsPipeline)
     config: ColdStartConfig = build(ColdStartConfig, values, views=pipe.views)
     line, show = _shown("adapters", config.steps)
@@ -162,7 +165,6 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
     from diffusers import VQModel
 
     from mmreason.commands._options.checkpoint import load_pipeline
-    from mmreason.errors import ConfigError
     from mmreason.records import DIFFICULTIES
     from mmreason.sampling.pipeline import fastest_device
     from mmreason.training.run.progress import ProgressLine

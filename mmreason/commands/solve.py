@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
+from mmreason.commands._options.checkpoint import add_base
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.settings import add_chosen, add_settings
 from mmreason.commands._options.tasks import HOW, task_named
@@ -34,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--instruction", metavar="TEXT", help="what to do with --image")
     parser.add_argument("--mask", metavar="FILE", help="a picture as large as --image, white where it is to change")
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR")
+    add_base(parser)
     parser.add_argument("--out", default="trace.json", metavar="FILE", help="the trace (default: trace.json)")
     parser.add_argument("--gif", metavar="FILE", help="also write a replay")
     parser.add_argument("--picture", metavar="FILE", help="also write the last canvas (PNG), of a public checkpoint")
@@ -87,7 +89,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     else:
         difficulty = "medium" if args.difficulty is None else args.difficulty
         problem = make_problem(args.task, difficulty, args.seed or 0)
-    pipe = load_policy(args.checkpoint, views)
+    pipe = load_policy(args.checkpoint, views, base=args.base)
     config = pipe.sampling_config(**settings)
     if image is not None:
         from mmreason.sampling.views.pipeline import ViewsPipeline

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
+from mmreason.commands._options.checkpoint import add_base
 from mmreason.commands._options.numbers import add_number
 from mmreason.commands._options.run import add_run
 from mmreason.commands._options.settings import add_settings, values_of
@@ -43,6 +44,7 @@ KEPT = 9  # traces of an evaluation, where nothing else is said
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``train``."""
     parser.add_argument("--checkpoint", default="checkpoints/base", metavar="DIR", help="start from this checkpoint")
+    add_base(parser)
     add_run(parser)
     add_settings(parser, GRPOConfig)
     parser.add_argument(
@@ -143,9 +145,10 @@ def _train(
     views, pipes = given(ViewsConfig, values), {}
     for arm in directories:
         first = next(iter(pipes.values()), None)
-        pipes[arm] = (
-            first.beside() if isinstance(first, ViewsPipeline) else load_policy(args.checkpoint, views, device)
-        )
+        if isinstance(first, ViewsPipeline):
+            pipes[arm] = first.beside()
+        else:
+            pipes[arm] = load_policy(args.checkpoint, views, device, args.base)
     with ExitStack() as opened:
         interrupted = opened.enter_context(interrupts())
         arms = {

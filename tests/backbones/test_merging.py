@@ -367,3 +367,34 @@ def test_a_relative_base_is_found_from_the_adapters_folder(tmp_path: Path, monke
     shutil.rmtree(base)
     assert main(["check", str(moved)]) == 2
     assert "got '../tiny-dimoo'" in capsys.readouterr().err
+
+
+def test_an_adapter_on_a_base_that_moved_solves_as_before_and_trains_on(tmp_path: Path, capsys) -> None:
+    here, there, adapter = tmp_path / "here", tmp_path / "there", tmp_path / "adapter"
+    shutil.copytree(public.folder(), here)
+    pipe = ViewsPipeline.from_pretrained(str(here))
+    stir(pipe.model.to_train(2, 0))
+    pipe.save_pretrained(adapter)
+
+    def solved(*more: str) -> list:
+        asked = ["--task", "maze", "--difficulty", "easy", "--max_turns", "1", "--num_steps", "1", "--json"]
+        assert main(["solve", "--checkpoint", str(adapter), *asked, "--out", str(tmp_path / "trace"), *more]) == 0
+        return json.loads(capsys.readouterr().out)["segments"]
+
+    before = solved()
+    here.rename(there)
+    assert solved("--base", str(there)) == before
+    run = ["--output", str(tmp_path / "run"), "--steps", "1", "--num_problems", "1", "--num_generations", "2"]
+    small = ["--tasks", "maze", "--difficulty", "easy", "--max_turns", "1", "--num_steps", "1", "--eval_problems", "1"]
+    assert main(["train", "--checkpoint", str(adapter), "--base", str(there), *run, *small]) == 0
+    trained = json.loads((tmp_path / "run" / "checkpoint" / "adapter_config.json").read_text())
+    assert trained["base_model_name_or_path"] == str(there)
+
+
+@pytest.mark.parametrize("command", ["solve", "evaluate", "train", "pretrain"])
+def test_a_base_of_what_is_no_adapter_is_refused(command: str, tmp_path: Path, capsys) -> None:
+    asked = ["--task", "maze", "--out"] if command == "solve" else ["--output"] if command != "evaluate" else []
+    asked += [str(tmp_path / "out")] * bool(asked)
+    for checkpoint in (ROOT / "checkpoints" / "base", public.folder()):
+        assert main([command, "--checkpoint", str(checkpoint), *asked, "--base", str(tmp_path)]) == 2
+        assert "--base is for adapters" in capsys.readouterr().err

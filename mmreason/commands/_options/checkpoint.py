@@ -62,17 +62,22 @@ def is_public(path: str) -> bool:
 
 
 def load_policy(
-    path: str, views: Mapping[str, Any] | None = None, device: str | None = None
+    path: str, views: Mapping[str, Any] | None = None, device: str | None = None, base: str | None = None
 ) -> InterleavedReasoningPipeline | ViewsPipeline:
     """The policy that ``path`` names, ours or of a public family: that one on ``device``, else on the fastest.
 
+    ``base`` is where an adapter's base is, if not where the adapter says.
     Raises CheckpointError, and ConfigError where ``views`` are set for a checkpoint that knows none.
     """
     if is_public(path):
         from mmreason.sampling.pipeline import fastest_device
         from mmreason.sampling.views.pipeline import ViewsPipeline
 
-        return ViewsPipeline.from_pretrained(path, device or fastest_device(), views)
+        return ViewsPipeline.from_pretrained(path, device or fastest_device(), views, base=base)
+    if base is not None:
+        from mmreason.backbones.family import find_base
+
+        find_base(Path(path), base)  # refuses what is no adapter
     pipe = load_pipeline(path)
     if views:
         raise ConfigError(f"--{next(iter(views))} is for checkpoints of public families; {path!r} is one of ours")

@@ -109,16 +109,18 @@ class ViewsPipeline:
         device: torch.device | str = "cpu",
         changes: Mapping[str, Any] | None = None,
         family: str | None = None,
+        base: str | None = None,
     ) -> ViewsPipeline:
         """The checkpoint in a folder or of the Hub, an adapter on its base too; raises CheckpointError, ConfigError.
 
-        ``changes`` are settings of its views, in place of those that an adapter was trained with.
+        ``changes`` are settings of its views, in place of those that an adapter was trained with; ``base`` is where
+        an adapter's base is, if not where the adapter says.
         """
         folder = find(checkpoint)
         stored = stored_views(folder)
         views = views_config(stored | dict(changes or {}))
         family = family or stored.get("family")
-        model = load_public(checkpoint, views.attention, device, quick_type(folder, device), family)
+        model = load_public(checkpoint, views.attention, device, quick_type(folder, device, base), family, base)
         if not stored and "turn" not in (changes or {}):
             views = replace(views, turn=model.layout.turns[0])
         return cls(model, views)
