@@ -134,6 +134,7 @@ class GRPOConfig:
     save_steps: int = number(
         20, limits.SAVE_STEPS, metavar="N", page=Control("Save every", "Steps between checkpoints.")
     )
+    keep_steps: int | None = number(None, limits.KEEP_STEPS, metavar="N", left="none but the last is kept")
     logging_steps: int = number(1, limits.LOGGING_STEPS)
     warmup_steps: int = number(5, limits.WARMUP_STEPS)
     lr_scheduler_type: str = choice(

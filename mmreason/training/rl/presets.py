@@ -131,7 +131,7 @@ class TrainSettings:
     @property
     def evaluations(self) -> int:
         """Of one arm, the one before the first step included."""
-        return 1 + self.plan.evaluations_after(0)
+        return self.plan.evaluations
 
     @property
     def mix(self) -> str:

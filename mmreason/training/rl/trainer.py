@@ -132,6 +132,8 @@ class Trainer:
             resumed_from = self._begin(resume)
             row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if resumed_from is not None else {}
             rollouts, is_saved = None, resumed_from is not None
+            if resumed_from and self._keeps(resumed_from) and not self.run.has(f"checkpoint-{resumed_from}"):
+                self._keep_checkpoint()  # it was killed between its save and this
 
             def stopped() -> bool:
                 return self._agree(self.run.stop_requested or bool(interrupted))
@@ -178,6 +180,8 @@ class Trainer:
                 is_saved = self.step % config.save_steps == 0 or stop
                 if is_saved:
                     self._save()
+                if self._keeps(self.step):
+                    self._keep_checkpoint()
                 ends = stop or self._agree((yield self.step))
             if not is_saved:  # it was asked to end between two turns
                 if stopped():
@@ -225,7 +229,7 @@ class Trainer:
     def _lacks_evaluation(self, row: dict[str, Any]) -> bool:
         """Has nothing been evaluated yet, or was the evaluation of the last ``row`` broken off?"""
         if not row:
-            return self.step == 0
+            return self.step == 0 and self._is_due()
         return row["step"] == self.step and self._is_due() and "success" not in row
 
     def _rewind(self, step: int) -> None:
@@ -294,6 +298,17 @@ class Trainer:
             with self.run.writing():
                 self.run.write_folder("checkpoint", self.export)
                 self.run.write_folder("state", lambda folder: _write_state(folder, state))
+
+    def _keeps(self, step: int) -> bool:
+        """Is the policy after ``step`` kept besides?"""
+        return self.config.keep_steps is not None and step % self.config.keep_steps == 0
+
+    def _keep_checkpoint(self) -> None:
+        """Keep the policy as ``checkpoint-<step>``."""
+        if self.accelerator.is_main_process:
+            with self.run.writing():
+                self.run.write_folder(f"checkpoint-{self.step}", self.export)
+        self.accelerator.wait_for_everyone()
 
     def export(self, folder: Path) -> None:
         """Write the policy as a checkpoint; adapters on one of ours are merged, on a public one they stand alone."""

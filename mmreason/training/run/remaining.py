@@ -24,12 +24,17 @@ class Plan:
     """What a training does: its steps, those after which it evaluates, and those that measure the leak."""
 
     steps: int
-    eval_steps: int
+    eval_steps: int  # 0: none is evaluated
     leak_steps: int = 0  # 0: none does
 
     def evaluates(self, step: int) -> bool:
-        """Is there an evaluation after ``step``?  Before the first step there is."""
-        return step % self.eval_steps == 0 or step == self.steps
+        """Is there an evaluation after ``step``?  Before the first step there is, where there are any."""
+        return bool(self.eval_steps) and (step % self.eval_steps == 0 or step == self.steps)
+
+    @property
+    def evaluations(self) -> int:
+        """How many there are in all."""
+        return self.evaluates(0) + self.evaluations_after(0)
 
     def measures(self, step: int) -> bool:
         """Is the leak measured in ``step``?"""
@@ -37,7 +42,7 @@ class Plan:
 
     def evaluations_after(self, step: int) -> int:
         """How many there are after the steps that follow ``step``."""
-        if step >= self.steps:
+        if not self.eval_steps or step >= self.steps:
             return 0
         return self.steps // self.eval_steps - step // self.eval_steps + (self.steps % self.eval_steps != 0)
 
@@ -97,7 +102,7 @@ def left_of(rows: Mapping[str, Rows], plan: Plan, before: Left | None = None, pa
     if before is not None:
         arms = len(rows)
         expected_step = before.steps / (arms * plan.steps)
-        expected = before.evaluations / (arms * (1 + plan.evaluations_after(0)))
+        expected = before.evaluations / max(1, arms * plan.evaluations)
         if step is None:
             step = expected_step * (evaluation / expected if evaluation is not None and expected else 1.0)
         elif evaluation is None:
@@ -147,7 +152,7 @@ def last_step(rows: Rows) -> int:
 
 def _lacks_evaluation(rows: Rows, plan: Plan) -> bool:
     """Has nothing been evaluated yet, or was the evaluation after the last step broken off?"""
-    return not rows or (plan.evaluates(last_step(rows)) and "success" not in rows[-1])
+    return plan.evaluates(last_step(rows)) and not (rows and "success" in rows[-1])
 
 
 def _steps(rows: Rows) -> list[float]:

@@ -11,7 +11,7 @@ from mmreason.errors import CheckpointError, ConfigError
 from mmreason.training.run.rundir import CONFIG_FILE, RunDirectory
 
 # Of every kind of run: they say when something is saved, told or measured, not what is learnt.
-MAY_DIFFER = ("save_steps", "logging_steps", "eval_steps", "eval_problems")
+MAY_DIFFER = ("save_steps", "keep_steps", "logging_steps", "eval_steps", "eval_problems")
 
 Differences = dict[str, tuple[Any, Any]]  # field → stored, given
 

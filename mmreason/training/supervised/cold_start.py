@@ -34,7 +34,7 @@ from mmreason.training.supervised.loop import (
     validation_problems,
 )
 
-RESUME_WITH_OTHER = ("keep_steps", "gradient_checkpointing", "lessons.tokens_per_part")
+RESUME_WITH_OTHER = ("gradient_checkpointing", "lessons.tokens_per_part")
 
 MOST_TOKENS = 8_192  # at once where nothing else is said: nearly all slots are asked, and each has its logits
 

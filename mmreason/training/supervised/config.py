@@ -148,7 +148,7 @@ class SupervisedConfig:
     max_seconds: float | None = number(  # rates and ``own_share`` go by steps or time, by whichever is further on
         None, Number("max_seconds", 1, 10_000_000, "seconds of pretraining at most; the learning rates fall in time")
     )
-    keep_steps: int | None = number(None, limits.STEPS, "keep DIR/checkpoint-N of every N steps", metavar="N")
+    keep_steps: int | None = number(None, limits.KEEP_STEPS, metavar="N", left="none but the last is kept")
 
     def progress(self, step: int, seconds: float = 0.0) -> float:
         """The share of the run that is done after ``step`` steps and ``seconds``, 1 at its end."""

@@ -102,8 +102,11 @@ def run_supervised(
     def is_kept(step: int) -> bool:
         return config.keep_steps is not None and step % config.keep_steps == 0
 
+    def is_due(step: int) -> bool:
+        return bool(config.eval_steps) and (step % config.eval_steps == 0 or state.progress >= 1)
+
     def finish(row: dict[str, Any]) -> dict[str, Any]:
-        if row["step"] % config.eval_steps == 0 or state.progress >= 1:
+        if is_due(row["step"]):
             row["success"] = validate()
         with run.writing():
             run.append_metrics(row)
@@ -127,7 +130,7 @@ def run_supervised(
             window.append(metrics)
             step = state.step
             done, told = state.progress >= 1, run.stop_requested or bool(interrupted)
-            logged = step % config.logging_steps == 0 or step % config.eval_steps == 0 or done or told
+            logged = step % config.logging_steps == 0 or is_due(step) or done or told
             if logged:
                 row, window = _averaged(window, step), []
             if told or done or step % config.save_steps == 0:  # first: who tells it to stop may not wait for long

@@ -51,7 +51,7 @@ from mmreason.training.supervised.loop import (
 from mmreason.training.supervised.loss import SupervisedLoss
 
 # How fast and how much at once, not what is learnt; the loss does not depend on how a batch is cut into parts.
-RESUME_WITH_OTHER = ("compile", "keep_steps", "workers", "corpus.rows_per_part", "corpus.tokens_per_part")
+RESUME_WITH_OTHER = ("compile", "workers", "corpus.rows_per_part", "corpus.tokens_per_part")
 
 
 class PretrainState:

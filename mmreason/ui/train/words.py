@@ -149,7 +149,9 @@ def notes(status: Status) -> list[list[str]]:
         said.append("KL to the start is drawn only with beta above 0.")
     if settings.num_iterations == 1:
         said.append("With one update a batch nothing can be clipped.")
-    leak = "" if settings.lora_rank else "Leak against signal is measured at every evaluation, "
+    if not settings.eval_steps:
+        said.append("With no evaluations there are no held-out problems.")
+    leak = "Leak against signal is measured at every evaluation, " if settings.plan.leak_steps else ""
     said.append(f"{leak}{'sign' if leak else 'Sign'} conflict at every step.")
     return [["quiet", " ".join(said)]]
 

@@ -170,6 +170,46 @@ def test_an_evaluation_is_broken_off_by_a_stop_and_made_up_for_when_the_run_goes
     assert all(len(row["solved"]) == 4 for row in rows_in(tmp_path / "run") if "success" in row)
 
 
+def test_a_run_without_evaluations_learns_the_same_and_owes_none_when_it_goes_on(tmp_path, monkeypatch):
+    trainer(tmp_path / "whole").train()
+
+    def ask(row: dict) -> None:
+        (tmp_path / "run" / "stop").touch()
+
+    def evaluate(*_: object) -> dict:
+        raise AssertionError("nothing is to be evaluated")
+
+    monkeypatch.setattr(Trainer, "_evaluate", evaluate)
+    assert trainer(tmp_path / "run", eval_steps=0).train(on_row=ask)["step"] == 2
+    assert trainer(tmp_path / "run", eval_steps=0).train(resume=True)["resumed_from"] == 2
+    assert [row["step"] for row in rows_in(tmp_path / "run")] == [1, 2, 3]
+    a, b = weights_in(tmp_path / "whole" / "checkpoint"), weights_in(tmp_path / "run" / "checkpoint")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("dies_in", ["state", "checkpoint", "checkpoint-2"])
+def test_a_kept_checkpoint_is_there_wherever_the_run_was_killed(tmp_path, monkeypatch, dies_in):
+    changes = {"max_steps": 4, "eval_steps": 0, "save_steps": 1, "keep_steps": 2}
+    whole, run, write = tmp_path / "whole", tmp_path / "run", RunDirectory.write_folder
+    trainer(whole, **changes).train()
+
+    def dies_writing(self: RunDirectory, name: str, fill) -> None:
+        if name == dies_in and saved_step(run):
+            raise KeyboardInterrupt
+        write(self, name, fill)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(RunDirectory, "write_folder", dies_writing)
+        trainer(run, **changes).train()
+    assert not (run / "checkpoint-4").exists()
+    trainer(run, **changes).train(resume=True)
+    for kept in ("checkpoint-2", "checkpoint-4", "checkpoint"):
+        a, b = weights_in(whole / kept), weights_in(run / kept)
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    assert sorted(path.name for path in run.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4"]
+    assert not all(torch.equal(a[name], one) for name, one in weights_in(run / "checkpoint-2").items())
+
+
 def test_a_run_paused_after_every_turn_is_the_uninterrupted_one_its_metrics_included(tmp_path):
     changes = {"max_steps": 4, "eval_steps": 3, "save_steps": 3}
     trainer(tmp_path / "whole", **changes).train()

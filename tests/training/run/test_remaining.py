@@ -10,7 +10,14 @@ from mmreason.training.run.progress import left_words
 from mmreason.training.run.remaining import Countdown, Left, Plan, left_of
 
 STEP, EVALUATION, MEASUREMENT = 2.0, 9.0, 3.0
-PLANS = [(Plan(16, 8, 8), 1), (Plan(7, 3, 3), 2), (Plan(5, 10), 1), (Plan(4, 1, 1), 2), (Plan(6, 4, 2), 1)]
+PLANS = [
+    (Plan(16, 8, 8), 1),
+    (Plan(7, 3, 3), 2),
+    (Plan(5, 10), 1),
+    (Plan(4, 1, 1), 2),
+    (Plan(6, 4, 2), 1),
+    (Plan(5, 0, 2), 2),
+]
 Parts = list[tuple[str, float]]  # what goes on, one after the other, and for how many seconds
 
 
@@ -19,14 +26,14 @@ def training(plan: Plan, arms: int, slow: float = 1.0) -> list[tuple[str, Parts,
     names = ["joint", "factorized"][:arms]
     evaluated = {"success": {"mean": 0.5}, "eval_seconds": slow * EVALUATION}
     told: list[tuple[str, Parts, dict[str, Any]]] = [
-        (arm, [("evaluations", slow * EVALUATION)], {"step": 0} | evaluated) for arm in names
+        (arm, [("evaluations", slow * EVALUATION)], {"step": 0} | evaluated) for arm in names if plan.eval_steps
     ]
     for step in range(1, plan.steps + 1):
         measured = slow * MEASUREMENT * (plan.leak_steps > 0 and (step == 1 or step % plan.leak_steps == 0))
         row: dict[str, Any] = {"step": step, "seconds": slow * STEP + measured}
         row |= {"measure_seconds": measured} if measured else {}
         parts = [("steps", row["seconds"])]
-        if step % plan.eval_steps == 0 or step == plan.steps:
+        if plan.eval_steps and (step % plan.eval_steps == 0 or step == plan.steps):
             row, parts = row | evaluated, [*parts, ("evaluations", slow * EVALUATION)]
         told += [(arm, parts, row) for arm in names]
     return told

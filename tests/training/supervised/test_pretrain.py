@@ -177,6 +177,13 @@ def test_a_kept_checkpoint_is_there_wherever_the_run_was_killed(tmp_path, monkey
         assert one == other
 
 
+def test_a_run_without_evaluations_learns_the_same(uninterrupted, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "success_by_difficulty", lambda *_: pytest.fail("nothing is to be evaluated"))
+    assert "success" not in run(tmp_path, config=replace(CONFIG, eval_steps=0))
+    ends = (InterleavedReasoningPipeline.from_pretrained(each / "checkpoint") for each in (uninterrupted, tmp_path))
+    assert next(ends).fingerprint == next(ends).fingerprint
+
+
 def test_a_stop_file_ends_the_run_with_a_checkpoint_and_it_can_go_on(uninterrupted, tmp_path):
     def stop_at_three(row: dict) -> None:
         if row["step"] == 3:
