@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mmreason.errors import CheckpointError
+from mmreason.ui.host.settings import MB
 
 PARTS = ("transformer", "vqvae", "tokenizer", "scheduler")
 SUFFIXES = (".json", ".safetensors", ".md", ".txt")
@@ -67,8 +68,8 @@ def wanted(files: Iterable[RemoteFile], limit_mb: int) -> list[str]:
         size += file.size
     if len(chosen) > MAX_FILES:
         raise CheckpointError(f"a checkpoint may have at most {MAX_FILES} files, got {len(chosen)}")
-    if size > limit_mb * 2**20:
-        raise CheckpointError(f"a checkpoint may have at most {limit_mb} MB, got {-(-size // 2**20)}")
+    if size > limit_mb * MB:
+        raise CheckpointError(f"a checkpoint may have at most {limit_mb} MB, got {-(-size // MB)}")
     if "model_index.json" not in chosen or not any(path.endswith(".safetensors") for path in chosen):
         raise CheckpointError("a checkpoint must have a model_index.json and safetensors; these files are not there")
     return chosen

@@ -192,3 +192,10 @@ def test_a_hub_that_does_not_answer_is_told_in_one_sentence(remote):
     remote.model_info = fails
     with pytest.raises(CheckpointError, match="cannot be fetched"):
         fetch(remote)
+
+
+def test_a_megabyte_of_a_checkpoint_is_a_million_bytes():
+    files = [hub.RemoteFile("model_index.json", 1), hub.RemoteFile("transformer/model.safetensors", 9_999_999)]
+    assert hub.wanted(files, 10) == [file.path for file in files]
+    with pytest.raises(CheckpointError, match="at most 10 MB, got 11"):
+        hub.wanted([*files, hub.RemoteFile("README.md", 1)], 10)
