@@ -91,9 +91,11 @@ def test_the_focus_is_not_lost_with_a_control_that_goes(scripted, visit):
     page.keyboard.press("Enter")
     page.wait_for_timeout(100)
     expect(part(page, "back")).to_be_focused()
+    scripted.pipe.hold()  # Stop is there for as long as the run is
     page.locator("#solve").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#stop")).to_be_focused()
+    scripted.pipe.let_go()
     page.locator(".mm-player[data-state=finished]").wait_for()
     expect(page.locator("#solve")).to_be_enabled()
     page.locator("#own-open").press("Enter")
