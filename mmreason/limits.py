@@ -129,6 +129,7 @@ LAYERS = Whole("num_hidden_layers", 1, 256, "layers of a new policy")
 WIDTH = Whole("hidden_size", 8, 8192, "width of a new policy")
 HEADS = Whole("num_attention_heads", 1, 128, "attention heads of a new policy")
 LORA_RANK = Whole("lora_rank", 0, 4096, "rank of low-rank adapters; 0 trains all weights")
+LORA_ALPHA = Number("lora_alpha", 0.001, 65_536, "what low-rank adapters add is scaled by this over their rank")
 SHARE = Number("share", 0, 1, "a share of the whole")
 THREADS = Whole("threads", 0, 1024, "CPU threads; 0 leaves the choice to torch")
 

@@ -101,7 +101,7 @@ class Adapter:
             torch.manual_seed(seed)  # peft draws the first weights from torch's global generator
             backbone.model.name_or_path = base  # else peft renames the base to what transformers knows: nothing
             self.peft = get_peft_model(backbone.model, config)
-        self.base, self.rank = base, rank
+        self.base, self.rank, self.alpha = base, rank, config.lora_alpha
 
     @classmethod
     def stored(cls, backbone: LlamaBackbone, folder: Path, base: str = "") -> Adapter:

@@ -213,8 +213,8 @@ class PublicModel:
     adapter: Adapter | None = None
     adapter_folder: Path | None = None
 
-    def to_train(self, rank: int, seed: int, checkpointing: bool = False) -> Adapter:
-        """The adapter that learns: a new one of ``rank``, or the one that is there.  Raises ConfigError.
+    def to_train(self, rank: int, seed: int, checkpointing: bool = False, alpha: float | None = None) -> Adapter:
+        """The adapter that learns: a new one of ``rank`` and ``alpha``, or the one that is there.  Raises ConfigError.
 
         With ``checkpointing`` a backward pass computes activations again.
         """
@@ -224,9 +224,13 @@ class PublicModel:
                     "lora_rank must be at least 1 for checkpoints of public families: adapters are trained, "
                     "not their own weights; got 0"
                 )
-            self.adapter = Adapter(self.backbone, rank, seed, self.name)
+            self.adapter = Adapter(self.backbone, rank, seed, self.name, alpha)
         elif rank not in (0, self.adapter.rank):
             raise ConfigError(f"lora_rank must be that of the adapter, {self.adapter.rank}, or left out, got {rank}")
+        elif alpha not in (None, self.adapter.alpha):
+            raise ConfigError(
+                f"lora_alpha must be that of the adapter, {self.adapter.alpha:g}, or left out, got {alpha:g}"
+            )
         for each in self.adapter.parameters:
             each.requires_grad_(True)
         self.backbone.checkpointing = checkpointing

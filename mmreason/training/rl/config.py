@@ -162,6 +162,7 @@ class GRPOConfig:
         limits.LORA_RANK,
         page=Control("LoRA rank", "Adapters of this rank are trained; the weights stay as they are.", place="public"),
     )
+    lora_alpha: float | None = number(None, limits.LORA_ALPHA, left="twice the rank")
     bf16: bool = switch(
         False,
         "bfloat16 autocast of rollouts and updates; the weights stay as they are",

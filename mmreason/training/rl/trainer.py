@@ -82,6 +82,8 @@ class Trainer:
             base.hint_norm.requires_grad_(False)
             if config.lora_rank:
                 self.adapter = _with_lora(base, config)
+            elif config.lora_alpha is not None:
+                raise ConfigError("lora_alpha is for adapters: lora_rank must be at least 1 with it, got 0")
             if config.gradient_checkpointing:
                 base.activation_checkpointing_enable()
         self.grpo = GRPO(pipe, config, self.accelerator, reference, reward_functions)
@@ -360,5 +362,6 @@ def _with_lora(model, config: GRPOConfig):
             f"lora_rank must be at most {min(sides)}, the smaller side of the smallest matrix, got {config.lora_rank}"
         )
     torch.manual_seed(config.seed)  # peft draws the adapters' first weights from torch's global generator
-    lora = LoraConfig(r=config.lora_rank, lora_alpha=2 * config.lora_rank, target_modules=LORA_TARGETS)
+    alpha: Any = config.lora_alpha or 2 * config.lora_rank  # it may be a fraction
+    lora = LoraConfig(r=config.lora_rank, lora_alpha=alpha, target_modules=LORA_TARGETS)
     return get_peft_model(model, lora)

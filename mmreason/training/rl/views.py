@@ -67,7 +67,7 @@ class ViewsLearner:
         self.pipe, self.config, self.backbone = pipe, config, model.backbone
         self.is_new = model.adapter is None
         again = recomputes(config.gradient_checkpointing, shared_on or self.device)
-        self.adapter = model.to_train(config.lora_rank, config.seed, again)
+        self.adapter = model.to_train(config.lora_rank, config.seed, again, config.lora_alpha)
         if shared_on is not None:
             self.backbone.shard(shared_on, PATIENCE)  # before it moves: no device ever holds the whole base
             pipe.to(shared_on)

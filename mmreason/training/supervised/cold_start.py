@@ -49,7 +49,7 @@ class ColdStart:
         check_said(config.lessons.tasks, pipe)
         self.pipe, self.config, self.step, self.seconds = pipe, config, 0, 0.0
         again = recomputes(config.gradient_checkpointing, pipe.device)
-        self.adapter = pipe.model.to_train(config.lora_rank, config.lessons.seed, again)
+        self.adapter = pipe.model.to_train(config.lora_rank, config.lessons.seed, again, config.lora_alpha)
         self.backbone, self.alphabets = pipe.model.backbone, alphabets(pipe.model)
         self.optimizer = torch.optim.AdamW(self.adapter.parameters, betas=(0.9, 0.98), weight_decay=0.0)
 

@@ -200,6 +200,7 @@ class ColdStartConfig(SupervisedConfig):
     eval_steps: int = number(100, limits.EVAL_STEPS)
     eval_problems: int = number(8, limits.EVAL_PROBLEMS)
     lora_rank: int = number(0, limits.LORA_RANK, "rank of the adapters that a public checkpoint is given", left="none")
+    lora_alpha: float | None = number(None, limits.LORA_ALPHA, left="twice the rank")
     gradient_checkpointing: bool | None = switch(
         None, "compute activations again in the backward pass, to save memory", left="on a GPU"
     )

@@ -353,6 +353,16 @@ def test_low_rank_adapters_train_alone_and_are_merged_into_the_checkpoint(tmp_pa
     assert changed and all(name.startswith("blocks.") for name in changed)
 
 
+def test_what_adapters_add_is_scaled_by_alpha_over_rank(tmp_path):
+    one = trainer(tmp_path, lora_rank=4, lora_alpha=6.0).adapter
+    assert one is not None
+    layers = [each for each in one.modules() if hasattr(each, "lora_A")]
+    scales = [each.scaling["default"] for each in layers]
+    assert scales and set(scales) == {1.5}
+    with pytest.raises(ConfigError, match="lora_alpha is for adapters: lora_rank must be at least 1"):
+        trainer(tmp_path, lora_alpha=6.0)
+
+
 def test_recomputed_activations_make_the_same_run(tmp_path):
     trainer(tmp_path / "plain", max_steps=1).train()
     trainer(tmp_path / "recomputed", max_steps=1, gradient_checkpointing=True).train()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -193,6 +194,19 @@ def test_a_run_leaves_an_adapter_that_every_command_goes_on_from(tmp_path: Path)
     on = grpo_of(again, lora_rank=0)
     reference = on.learner.reference()  # goes on from an adapter, so KL is measured from that one
     assert not isinstance(reference, str) and torch.equal(reference[1], on.parameters[1])
+
+
+def test_an_alpha_is_kept_with_its_adapter_and_no_other_is_taken_later(tmp_path: Path) -> None:
+    pipe = public.pipeline()
+    grpo_of(pipe, lora_alpha=3.5)
+    pipe.save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["lora_alpha"] == 3.5
+    again = ViewsPipeline.from_pretrained(str(tmp_path))
+    assert again.model.adapter is not None and again.model.adapter.alpha == 3.5
+    for alpha in (None, 3.5):
+        grpo_of(again, lora_rank=0, lora_alpha=alpha)
+    with pytest.raises(ConfigError, match=r"lora_alpha must be that of the adapter, 3\.5, or left out, got 4"):
+        grpo_of(again, lora_alpha=4.0)
 
 
 def test_views_that_no_rollout_can_have_are_refused_before_an_earlier_run_is_removed(tmp_path: Path) -> None:
