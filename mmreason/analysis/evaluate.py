@@ -35,12 +35,14 @@ def evaluate(
     on_progress: Callable[[int, int], None] | None = None,
     pass_at: Sequence[int] = (),
     pictures: str = "own",
+    on_traces: Callable[[Sequence[Trace]], None] | None = None,
 ) -> dict[str, Any]:
     """Solve ``num_problems`` fresh problems, split evenly over tasks and difficulties, and score them.
 
     ``pipe`` is an ``InterleavedReasoningPipeline``, or whatever has its ``words``, ``sheet`` and call.
     Problems and sampling seeds are pure functions of (seed, task, difficulty, index), so a result does not
-    depend on ``batch_size``.  Names given twice count once.  ``on_progress`` is told (done, in all).
+    depend on ``batch_size``.  Names given twice count once.  ``on_progress`` is told (done, in all),
+    ``on_traces`` given all rollouts in the end, those of a problem together.
 
     Returns a JSON object: ``success`` by task (those that got a problem) and their ``mean``, its ``ci95``
     (Wilson score interval of the mean over all problems, conservative for an even split), ``answer_accuracy``
@@ -64,6 +66,8 @@ def evaluate(
     problems = held_out(tasks, difficulties, num_problems, seed, split)
     more: dict[str, Any] = {} if pictures == "own" else {"on_edits": Replaced(pipe, pictures)}
     traces = solve_problems(pipe, problems, config, seed, batch_size, on_progress, num_generations=generations, **more)
+    if on_traces is not None:
+        on_traces(traces)
     distinct = len({(problem.task, problem.canvas.tobytes(), problem.prompt) for problem in problems})
     counts = {"problems": len(problems), "distinct_problems": distinct}
     found = summary(traces, generations) | counts | {"pictures": pictures} | _of_problems(traces, generations, pass_at)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from mmreason import limits
 from mmreason.commands._options.checkpoint import add_base
@@ -14,6 +16,9 @@ from mmreason.commands._options.settings import add_chosen, add_settings
 from mmreason.commands._options.tasks import add_tasks, named, tasks_of
 from mmreason.sampling.config import SamplingConfig
 from mmreason.sampling.views.config import ViewsConfig
+
+if TYPE_CHECKING:
+    from mmreason.records import Trace
 
 HELP = "success and rewards on fresh test problems"
 LESS_MEMORY = "a lower --batch_size"
@@ -41,18 +46,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_chosen(parser, SamplingConfig, "max_turns")
     add_settings(parser, ViewsConfig)
+    parser.add_argument("--out", metavar="FILE", help="also write the rollouts (JSON), which Inspect opens")
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate; returns what ``mmreason.analysis.evaluate`` says."""
     from mmreason.analysis.evaluate import check_choice, check_transfer, evaluate
-    from mmreason.commands._options.checkpoint import given, load_policy, views_given
+    from mmreason.commands._options.checkpoint import checkpoint_name, given, load_policy, views_given
+    from mmreason.commands._options.files import check_files
+    from mmreason.disk import write_json
     from mmreason.errors import ConfigError
     from mmreason.sampling.views.pipeline import ViewsPipeline
     from mmreason.tasks import TASKS
     from mmreason.training.run.progress import ProgressLine
+    from mmreason.training.run.traces import as_two
 
     check_alone("evaluate")
+    check_files({"--out": args.out})
     args.tasks = named(args.tasks)
     settings = given(args, "temperature", "num_steps", "threshold", "region", "default_region", "schedule", "order")
     settings |= given(args, "max_turns")
@@ -66,6 +76,12 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     tasks = tasks_of(pipe.vocabulary, args.tasks)
     config = pipe.sampling_config(**settings)
     line = ProgressLine("problem", sys.stderr)
+
+    def keep(traces: Sequence[Trace]) -> None:
+        origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}
+        named = [replace(trace, settings={**trace.settings, **origin}) for trace in traces]
+        write_json(args.out, as_two(named, pipe))
+
     result = evaluate(
         pipe,
         tasks,
@@ -77,9 +93,10 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         on_progress=lambda done, total: line.show(done, total, {}),
         pass_at=args.pass_at,
         pictures=args.pictures,
+        on_traces=keep if args.out is not None else None,
     )
     line.close(f"{result['problems']} problems done")
-    return result
+    return result | ({} if args.out is None else {"out": args.out})
 
 
 def readable(result: dict[str, Any]) -> str:
@@ -109,6 +126,8 @@ def readable(result: dict[str, Any]) -> str:
     if len(result["by_difficulty"]) > 1:
         rates = ", ".join(f"{d} {row['success']['mean']:.3f}" for d, row in result["by_difficulty"].items())
         lines.append(f"by difficulty: {rates}")
+    if "out" in result:
+        lines.append(f"rollouts: {result['out']}")
     ends = ", ".join(f"{count} × {reason}" for reason, count in list(result["end_reasons"].items())[:4])
     return "\n".join([*lines, f"ended: {ends}"])
 

@@ -81,8 +81,15 @@ def keep_held_out(run: Path, step: int, traces: Sequence[Trace], pipe: Pipeline,
     if pipe.sheet is None:
         return  # the page compares them by their codes
     chosen = sorted({i * len(traces) // number for i in range(number)})
-    files = two_of([to_json(traces[i], pipe.words, pipe.sheet) for i in chosen])
+    files = as_two([traces[i] for i in chosen], pipe)
     write_held_out(run, step, {**files, "step": step, "sheet": sheet_value(pipe.sheet)})
+
+
+def as_two(traces: Sequence[Trace], pipe: Pipeline) -> dict[str, Any]:
+    """Scored ``traces`` of ``pipe``, of however many problems, as the object of one version 2 file."""
+    if pipe.sheet is None:
+        return to_two(traces, pipe)
+    return two_of([to_json(trace, pipe.words, pipe.sheet) for trace in traces])
 
 
 def write_held_out(run: Path, step: int, content: dict[str, Any]) -> None:
