@@ -220,8 +220,8 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
 
 
 def _first(error: Exception) -> str:
-    """The first sentence of what torch says, which asked for how much."""
-    return one_line(str(error).partition(". ")[0], 120) or "CUDA out of memory"
+    """The first two sentences of what torch says: out of memory, and how much was asked for."""
+    return one_line(". ".join(str(error).split(". ")[:2]), 160) or "CUDA out of memory"
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmreason.training.run.rundir import RunDirectory
 
 HELP = "supervised stage: image tokenizer, then policy; or adapters of a public checkpoint"
-LESS_MEMORY = "--gradient_checkpointing, or a lower --tokens_per_part, --rows_per_part or --lora_rank"
+LESS_MEMORY = "a lower --tokens_per_part, --rows_per_part or --lora_rank, or --gradient_checkpointing where it is off"
 OF_OURS = {  # flags beside the settings that only a policy of ours knows, and what they are where they are left out
     "image_tokenizer": None,
     limits.WIDTH.name: None,

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from mmreason.training.run.rundir import RunDirectory
 
 HELP = "GRPO from a checkpoint"
-LESS_MEMORY = "--gradient_checkpointing, a lower --max_tokens, --num_generations or --lora_rank, or --bf16"
+LESS_MEMORY = (
+    "a lower --max_tokens, --num_generations or --lora_rank, --bf16, or --gradient_checkpointing where it is off"
+)
 KEPT = 9  # traces of an evaluation, where nothing else is said
 
 

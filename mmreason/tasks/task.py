@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -126,8 +126,8 @@ class Task(ABC):
         """The canonical solution: a pure function of what the canvas shows."""
         raise ProblemError(f"the task {self.name} has no demonstrations")
 
-    def longest(self) -> tuple[str, Spec] | None:
-        """The problem that asks most, and what errors call it; None where all ask about as much."""
+    def longest(self, length: Callable[[str], int] = len) -> tuple[str, Spec] | None:
+        """The problem whose question is longest, and what errors call it; None where all ask about as much."""
         return None
 
     def riddle(self, spec: Spec) -> tuple[str, str]:

@@ -42,7 +42,8 @@ TO_COMPARE_JS = """() => {
 }"""
 # The address names the tab that is open, and a group, a run or a puzzle as long as that is what is looked at: it may
 # be copied from the browser, opened again, and gone back to.
-NAME_TAB_JS = """() => {
+NAME_TAB_JS = """async () => {
+  await new Promise((shown) => setTimeout(shown)); // where an answer of the server has opened it
   const open = document.querySelector('[role=tab][aria-selected=true]')?.textContent.trim().toLowerCase();
   const address = open && mm.addressOfTab(location.href, open);
   if (!address || address === location.href) return;
@@ -66,7 +67,7 @@ OPEN_TAB_JS = """() => {
   open();
 }"""
 NAME_NOTHING_JS = "() => { if (location.search) history.replaceState(history.state, '', location.pathname); }"
-TO_TOP_JS = "() => window.scrollTo({ top: 0 })"
+NAME_AND_TOP_JS = f"() => {{ window.scrollTo({{ top: 0 }}); ({NAME_TAB_JS})(); }}"
 KEEP = (gr.skip(),) * 16  # all that ``on_to_watch`` updates
 GROUP_SIZE = 8  # rollouts, the one that is looked at among them
 
@@ -85,20 +86,20 @@ def connect_tabs(blocks: gr.Blocks, tabs: gr.Tabs, watch: Watch, inspect: Inspec
     shown = watch.inspect.click(
         on_inspect_this, [watch.finished, watch.visitor], [*group, *asked, i.source, tabs], **PRIVATE
     )
-    shown.then(None, None, None, js=TO_TOP_JS)
+    shown.then(None, None, None, js=NAME_AND_TOP_JS)
     more = shown.then(on_seven_more, watch.finished, group, **HEAVY)
     gr.on(i.opens, None, None, None, cancels=[more])  # so that they do not replace what was opened meanwhile
     puzzle = [watch.task, watch.difficulty, watch.seed, *watch.own_shown]
     watched = [watch.player, watch.finished, watch.notice, tabs, *puzzle]
     watched_on = i.group.to_watch(on_to_watch, i.opened, watched, **PRIVATE)
-    watched_on.then(None, None, None, js=TO_TOP_JS)
+    watched_on.then(None, None, None, js=NAME_AND_TOP_JS)
     watched_on.then(expect, watch.expected, watch.expect, **PRIVATE)
 
 
 def connect_studio(tabs: gr.Tabs, studio: Studio, inspect: Inspect) -> None:
     """Hand the run of a public checkpoint to Inspect."""
     shown = [inspect.opened, inspect.group, inspect.notice, inspect.source, tabs]
-    studio.inspect.click(on_inspect_film, studio.filmed, shown, **PRIVATE).then(None, None, None, js=TO_TOP_JS)
+    studio.inspect.click(on_inspect_film, studio.filmed, shown, **PRIVATE).then(None, None, None, js=NAME_AND_TOP_JS)
 
 
 def on_inspect_film(filmed: Filmed | None) -> tuple[Any, ...]:
@@ -180,13 +181,14 @@ def connect_trained(tabs: gr.Tabs, train: Train, watch: Watch, inspect: Inspect)
     """Hand what a run has trained to Watch and to Inspect."""
     asked = [train.visitor, train.chosen]
     solved = [watch.checkpoint, tabs, watch.task, watch.difficulty, watch.seed, *watch.origins, watch.asked]
-    train.to_watch.click(on_watch_it, asked, solved, **PRIVATE)
+    named = {"fn": None, "inputs": None, "outputs": None, "js": NAME_TAB_JS}
+    train.to_watch.click(on_watch_it, asked, solved, **PRIVATE).then(**named)
     train.to_inspect.click(on_inspect_it, asked, [inspect.source, inspect.run, tabs], **PRIVATE).then(
         on_run, inspect.run, [inspect.opened, inspect.group, inspect.notice], **PRIVATE
-    )
+    ).then(**named)
     train.to_compare.click(on_compare_it, asked, [inspect.left, inspect.right, tabs], **PRIVATE).then(
         None, None, None, js=TO_COMPARE_JS
-    )
+    ).then(**named)
 
 
 def on_watch_it(visitor: Any, chosen: Any) -> tuple[Any, ...]:

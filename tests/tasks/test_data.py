@@ -538,6 +538,20 @@ def test_a_public_checkpoint_is_asked_prose_once_and_told_which_row_no_prompt_ho
         public.pipeline("mmada").check_tasks([name])
 
 
+def test_what_takes_most_tokens_counts_and_not_what_has_most_letters(tmp_path, own_tasks_forgotten):
+    letters = GOOD | {"prompt": "plea " * 90, "answer": "grey " * 10}
+    tokens = GOOD | {"prompt": "日日日日 " * 60, "answer": "日日日日日 " * 5}  # three tokens a letter
+    rows = [GOOD | {"prompt": f"What is number {i}?"} for i in range(60)]
+    name = known(f"data:{folder_of(tmp_path / 'letters', [letters, *rows])}")
+    public.pipeline("mmada").check_tasks([name])
+    check_said([name], public.pipeline(text_length=64))
+    name = known(f"data:{folder_of(tmp_path / 'tokens', [letters, tokens, *rows])}")
+    with pytest.raises(ConfigError, match=r"^data\.jsonl line 2: an instruction to mmada must have at most 510"):
+        public.pipeline("mmada").check_tasks([name])
+    with pytest.raises(ConfigError, match=r"the demonstration '<answer> 日日日日日 .* a text must have at most 63"):
+        check_said([name], public.pipeline(text_length=64))
+
+
 def test_an_answer_too_long_for_a_text_is_refused_before_a_public_checkpoint_learns_it(tmp_path, own_tasks_forgotten):
     rows = [GOOD | {"prompt": f"What is number {i}?"} for i in range(60)]
     name = known(f"data:{folder_of(tmp_path / 'some', [*rows[1:], rows[0] | {'answer': 'grey ' * 128}])}")

@@ -210,7 +210,7 @@ class ViewsPipeline:
             problem = make_problem(task, DIFFICULTIES[0], 0, "train")
             picture = start_picture(problem, self.model.codec, self.views.pixels)[0]
             self._check_told(problem, picture)
-            if longest := task_named(task).longest():
+            if longest := task_named(task).longest(lambda said: len(self.model.layout.write(said))):
                 called, spec = longest
                 try:
                     self._check_told(problem_from_json(spec), picture)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -163,9 +163,9 @@ class DataTask(PictureTask):
         *thoughts, answer = self._said(spec)
         return Demonstration(tuple(Step(thought, self.goal(spec)) for thought in thoughts), answer)
 
-    def longest(self) -> tuple[str, Spec]:
-        """The row whose question has the most letters."""
-        row = max(self.rows.rows.values(), key=lambda row: len(row.question))
+    def longest(self, length: Callable[[str], int] = len) -> tuple[str, Spec]:
+        """The row whose question is longest by ``length``."""
+        row = max(self.rows.rows.values(), key=lambda row: length(row.question))
         return row.place, self._spec(row.key)
 
     def texts(self) -> Iterator[str]:

@@ -134,7 +134,8 @@ class Trainer:
             resumed_from = self._begin(resume)
             row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if resumed_from is not None else {}
             rollouts, is_saved = None, resumed_from is not None
-            if resumed_from and self._keeps(resumed_from) and not self.run.has(f"checkpoint-{resumed_from}"):
+            kept = f"checkpoint-{resumed_from}"
+            if resumed_from and self._keeps(resumed_from) and self._agree(main and not self.run.has(kept)):
                 self._keep_checkpoint()  # it was killed between its save and this
 
             def stopped() -> bool:
@@ -278,7 +279,10 @@ class Trainer:
         if not self.accelerator.is_main_process:  # who fails alone can ask nobody to save
             return error
         if not is_saved:
-            self._write()
+            try:
+                self._write()
+            except ConfigError as failed:
+                return RewardError(f"{error}; the steps since the last save are lost: {failed}")
         return RewardError(f"{error}; {self.step} steps are finished and saved: --resume goes on from there")
 
     def _save(self) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
+
+from mmreason.errors import MMReasonError
 
 Turns = Generator[int, bool, dict[str, Any]]
 """A training that yields the step that it has done after each of its turns, and is sent whether to save and end now.
@@ -16,7 +19,7 @@ def in_turn(runs: Sequence[Turns], max_steps: int, pause: Callable[[], bool] | N
 
     All begin before any of them trains.  Then whoever has done the fewest steps is next, so that they keep abreast,
     also after they were resumed at different steps.  They end together: where ``pause``, asked after each turn, says
-    so, or one was asked to end before its last step.
+    so, or one was asked to end before its last step.  Where one fails the others end, saved, and its error is raised.
     """
     ended: dict[int, dict[str, Any]] = {}
     ends = False
@@ -29,6 +32,11 @@ def in_turn(runs: Sequence[Turns], max_steps: int, pause: Callable[[], bool] | N
             except StopIteration as end:
                 ended[i] = end.value
                 ends = ends or end.value["step"] < max_steps
+            except MMReasonError:
+                for other in set(range(len(runs))) - {i, *ended}:
+                    with contextlib.suppress(StopIteration, MMReasonError):
+                        runs[other].send(True)
+                raise
             else:
                 ends = ends or (pause is not None and pause())
     finally:

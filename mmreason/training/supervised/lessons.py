@@ -82,11 +82,12 @@ def lessons_of(problem: Problem, pipe: ViewsPipeline, full_region: bool = False)
 
 
 def check_said(tasks: Iterable[str], pipe: ViewsPipeline) -> None:
-    """Refuse a dataset whose longest demonstrated text does not fit; raises ConfigError."""
+    """Refuse a dataset one of whose demonstrated texts does not fit, be it short in letters; raises ConfigError."""
     for name in tasks:
         task = TASKS[name]
         if isinstance(task, DataTask):
-            _ids(max(task.texts(), key=len), name, pipe)
+            for said in dict.fromkeys(task.texts()):
+                _ids(said, name, pipe)
 
 
 def _ids(said: str, task: str, pipe: ViewsPipeline) -> list[int]:

@@ -146,7 +146,7 @@ def public_fields(checkpoint: Any) -> dict[str, Any] | None:
     found = public.usable(str(checkpoint))
     if found is None:
         return None
-    views = {} if found.rank is None else {"attention": found.attention, "lora_rank": found.rank}
+    views = {"attention": found.attention} | ({} if found.rank is None else {"lora_rank": found.rank})
     size = PUBLIC_SIZES[checkpoints.device() != "cpu"]
     weights = {f"weight_{name}": int(name == DIFFICULTIES[0]) for name in DIFFICULTIES}
     return PUBLIC_START | {"text_length": public.text_length(), **size, **views, **weights}

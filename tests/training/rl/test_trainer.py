@@ -258,6 +258,19 @@ def test_a_reward_that_fails_loses_no_finished_step(tmp_path):
     assert with_judge().train(resume=True)["resumed_from"] == 2
 
 
+def test_a_reward_that_fails_is_named_where_nothing_can_be_saved_either(tmp_path, monkeypatch):
+    def judge(trace):
+        monkeypatch.setattr(RunDirectory, "write_folder", full)
+        raise ConnectionError("HTTP 503")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    failing = Trainer(fresh_pipe(), config(save_steps=20), RunDirectory(tmp_path), reward_functions=[judge])
+    with pytest.raises(RewardError, match=r"HTTP 503; the steps since the last save are lost: .*No space left"):
+        failing.train()
+
+
 def test_ctrl_c_finishes_the_step_and_leaves_a_checkpoint(tmp_path):
     def interrupt(row: dict) -> None:
         if row["step"] == 1:

@@ -16,6 +16,7 @@ import pytest
 from safetensors.torch import load_file
 
 from mmreason.__main__ import main
+from mmreason.errors import RewardError
 from mmreason.training.rl.turns import in_turn
 from mmreason.training.run.rundir import saved_step
 from tests.helpers import public
@@ -77,6 +78,24 @@ def test_where_one_fails_at_its_start_or_later_the_others_are_ended(fails_at):
     with pytest.raises(OSError, match="full"):
         in_turn([one, other], 10)
     assert closed == [True]
+
+
+def test_where_a_reward_fails_the_others_are_saved_first():
+    told: list[str] = []
+
+    def saves() -> Generator[int, bool, dict[str, Any]]:
+        ends = yield 0
+        ends = ends or (yield 1)
+        told.append(f"saved, asked to end: {ends}")
+        return {"step": 1}
+
+    def fails() -> Generator[int, bool, dict[str, Any]]:
+        yield 0
+        raise RewardError("HTTP 503")
+
+    with pytest.raises(RewardError, match="503"):
+        in_turn([saves(), fails(), saves()], 10)
+    assert told == ["saved, asked to end: True"] * 2
 
 
 def test_they_end_together_where_one_was_stopped_or_time_is_up_and_one_has_gone_on():

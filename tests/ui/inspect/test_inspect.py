@@ -590,9 +590,14 @@ def test_a_run_goes_from_watch_to_inspect_and_a_rollout_back(app, visit):
     page.get_by_role("button", name="Inspect this").click()
     page.locator(".mm-group .cell[data-g='7']").first.wait_for(timeout=60_000)  # seven more, this one first
     page.get_by_text("Rollout 1 is yours").wait_for()
-    assert page.evaluate("scrollY") == 0
+    assert page.evaluate("[scrollY, location.search]") == [0, "?tab=inspect"], "a reload opens what is looked at"
     page.locator(".mm-group .cell").first.click()
     page.get_by_role("button", name="Open this rollout in Watch").click()
+    page.locator(".mm-player[data-state=opened]").wait_for()
+    page.wait_for_function("() => location.search === ''")
+    page.go_back()
+    page.locator(".mm-group .cell").first.wait_for()
+    page.go_forward()
     page.locator(".mm-player[data-state=opened]").wait_for()
     part(page, "scrub").press("End")
     expect(part(page, "result-line")).to_contain_text("Solved", use_inner_text=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,15 @@ def test_a_public_checkpoint_is_trained_by_adapters_and_the_estimate_says_what_i
     assert "3,968 parameters of adapters are trained, 17.3 million stay" in said
     assert "2 rollouts to learn from and 2 held out" in said and "after the first one" in said
     assert public_fields("base") is None, "fields of our own kind stay as they are"
+
+
+def test_a_checkpoint_that_says_its_attention_is_trained_in_it(quick, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Merged ones do, which have no rank."""
+    found = public.find("tiny")
+    assert found is not None and (found.rank, found.attention) == (None, "full")
+    monkeypatch.setattr(public, "usable", lambda _: replace(found, attention="prefix"))
+    fields = public_fields("tiny")
+    assert fields is not None and (fields["attention"], fields["lora_rank"]) == ("prefix", 2)
 
 
 @pytest.mark.parametrize(
