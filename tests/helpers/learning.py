@@ -48,6 +48,17 @@ def even_tokens(trace: Trace) -> list[float]:
     return [sum(token % 2 == 0 for token in segment.tokens) / len(segment.tokens) for segment in trace.segments]
 
 
+def fails_in_the_second(trace: Trace) -> list[None]:
+    """No reward, and at the ninth trace an error in the second of two processes."""
+    _JUDGED.append(1)
+    if os.environ.get("RANK") == "1" and len(_JUDGED) > 8:
+        raise ConnectionError("HTTP 503")
+    return [None for _ in trace.segments]
+
+
+_JUDGED: list[int] = []  # a mark for each trace that this process has judged
+
+
 def in_shares(trace: Trace) -> list[None]:
     """No reward, but an error in a process that does not share its base with others."""
     from torch.distributed.fsdp import FSDPModule

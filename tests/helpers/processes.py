@@ -35,11 +35,16 @@ def command(
     )
 
 
-def two_as_one(start: Path, output: Path, *more: object, **environment: str) -> dict:
-    """The same in two processes that know of each other what torchrun tells them; what the first says in the end."""
+def two(start: Path, output: Path, *more: object, **environment: str) -> list[Forked]:
+    """The same in two processes that know of each other what torchrun tells them."""
     meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     given = _environment(meeting | environment)
-    first, second = (Forked(_words(start, output, more), given | {"RANK": n, "LOCAL_RANK": n}) for n in ("0", "1"))
+    return [Forked(_words(start, output, more), given | {"RANK": n, "LOCAL_RANK": n}) for n in ("0", "1")]
+
+
+def two_as_one(start: Path, output: Path, *more: object, **environment: str) -> dict:
+    """What the first of two says in the end."""
+    first, second = two(start, output, *more, **environment)
     said = finished(first)
     _, err = second.communicate(timeout=60)
     assert second.returncode == 0, err

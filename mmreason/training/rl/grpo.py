@@ -17,7 +17,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, RewardError
 from mmreason.records import Problem, Trace
 from mmreason.rewards.assignment import GroupAdvantages, assign, interference
 from mmreason.rewards.custom import Reward, RewardFunction, add_rewards_to, as_reward
@@ -133,11 +133,34 @@ class GRPO:
                 )
 
     def rollouts(self, step: int) -> Rollouts:
-        """Roll out and score this process's share of the step's problems."""
-        began = time.perf_counter()
-        config, world = self.config, self.accelerator.num_processes
-        mine = slice(self.accelerator.process_index, None, world)
+        """Roll out and score this process's share of the step's problems.
+
+        Raises RewardError, in all processes where one of them has it: none waits for another that is gone.
+        """
+        began, config, world = time.perf_counter(), self.config, self.accelerator.num_processes
         self.policy.eval()
+        share = failed = None
+        try:
+            share = self._share(step)
+        except RewardError as error:
+            failed = error
+        self.learner.meet()
+        if self._sum(torch.tensor([float(failed is not None)])).item():
+            raise failed or RewardError("a reward failed in another process")
+        assert share is not None
+        groups, advantages, outcomes, resampled, dropped = share
+        traces = [trace for group in groups for trace in group]
+        if config.assignment.scale_rewards == "batch" and world > 1:
+            everyone = gather_object(groups)
+            first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
+            advantages = assign(everyone, config.assignment)[first : first + len(groups)]
+        seconds = time.perf_counter() - began
+        return Rollouts(groups, advantages, token_counts(traces, self._sum), seconds, outcomes, resampled, dropped)
+
+    def _share(self, step: int) -> tuple[list[list[Trace]], list[GroupAdvantages], list[Outcome], int, float]:
+        """Groups, advantages and outcomes of this process's problems, and what resampling replaced and dropped."""
+        config = self.config
+        mine = slice(self.accelerator.process_index, None, self.accelerator.num_processes)
         groups = self._groups(step_problems(config, step, self.curriculum)[mine])
         advantages, outcomes = assign(groups, config.assignment), outcomes_of(groups)
         resampled, dropped = 0, 0.0
@@ -152,14 +175,7 @@ class GRPO:
             for g, group in zip(flat, replaced, strict=True):
                 groups[g] = group
             advantages = assign(groups, config.assignment)
-        self.learner.meet()
-        traces = [trace for group in groups for trace in group]
-        if config.assignment.scale_rewards == "batch" and world > 1:
-            everyone = gather_object(groups)
-            first = sum(gather_object([len(groups)])[: self.accelerator.process_index])
-            advantages = assign(everyone, config.assignment)[first : first + len(groups)]
-        seconds = time.perf_counter() - began
-        return Rollouts(groups, advantages, token_counts(traces, self._sum), seconds, outcomes, resampled, dropped)
+        return groups, advantages, outcomes, resampled, dropped
 
     def _groups(self, chosen: Sequence[tuple[Problem, int]]) -> list[list[Trace]]:
         """Scored rollouts of each problem."""

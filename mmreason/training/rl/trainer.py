@@ -275,8 +275,8 @@ class Trainer:
         return [trace for turn in zip(*everyone, strict=True) for trace in turn][:count]
 
     def _kept(self, error: RewardError, is_saved: bool) -> RewardError:
-        """``error``, which says that the finished steps are saved, as far as this process may save them."""
-        if not self.accelerator.is_main_process:  # who fails alone can ask nobody to save
+        """``error``, which all processes have; the first one saves the finished steps, and says so."""
+        if not self.accelerator.is_main_process:
             return error
         if not is_saved:
             try:

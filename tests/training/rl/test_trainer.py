@@ -23,7 +23,7 @@ from mmreason.training.rl.config import LossConfig
 from mmreason.training.rl.trainer import Trainer
 from mmreason.training.run.rundir import RunDirectory, saved_step
 from tests.helpers.learning import assert_same_run, config, even_tokens, fresh_pipe, rows_in, weights_in
-from tests.helpers.processes import STEPS, command, finished, two_as_one, wait_for_steps
+from tests.helpers.processes import STEPS, command, finished, two, two_as_one, wait_for_steps
 
 pytestmark = pytest.mark.slow
 
@@ -256,6 +256,16 @@ def test_a_reward_that_fails_loses_no_finished_step(tmp_path):
     assert saved_step(tmp_path) == 2
     calls = -100
     assert with_judge().train(resume=True)["resumed_from"] == 2
+
+
+def test_a_reward_that_fails_in_one_of_two_processes_ends_both_and_loses_no_step(start, tmp_path):
+    failing = ["--reward", "tests.helpers.learning:fails_in_the_second", "--save_steps", 20]
+    first, second = two(start, tmp_path / "run", *failing)
+    said = [process.communicate(timeout=240)[1] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (2, 2)
+    assert "a reward failed in another process; 2 steps are finished and saved: --resume goes on from there" in said[0]
+    assert "HTTP 503" in said[1] and "finished" not in said[1].partition("Traceback")[0]
+    assert saved_step(tmp_path / "run") == 2
 
 
 def test_a_reward_that_fails_is_named_where_nothing_can_be_saved_either(tmp_path, monkeypatch):
