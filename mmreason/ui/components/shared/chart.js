@@ -359,7 +359,9 @@ function tagsOf(chart, x, y, window) {
     taken,
     window,
   );
-  return places.flatMap((place, i) => (place ? [words(place[0], place[1] + 4, tagged[i].tag, { className: 'tag' })] : []));
+  return places.flatMap((place, i) =>
+    place ? [words(place[0], place[1] + 4, tagged[i].tag, { className: 'tag' })] : [],
+  );
 }
 
 /**
