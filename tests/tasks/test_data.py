@@ -106,7 +106,7 @@ def test_a_thought_names_the_region_and_an_edit_draws_the_target_there_alone(sha
     assert step.thought == f"look <edit> {box.words}" and box.bottom - box.top == box.right - box.left == 1
     assert task.check_thought(spec, canvas, ["look"], [box], 1).right
     elsewhere = Box(1, 1, 2, 2) if box.top > 3 or box.left > 3 else Box(7, 7, 8, 8)
-    assert "overlaps the right one by 0%" in task.check_thought(spec, canvas, ["look"], [elsewhere], 1).reason
+    assert "overlaps the right one by 0 %" in task.check_thought(spec, canvas, ["look"], [elsewhere], 1).reason
     assert not task.check_thought(spec, canvas, ["see"], [box], 1).components["well_formed"]
     assert "it is drawn already" in task.check_thought(spec, step.canvas, ["look"], [box], 2).reason
     (goal,) = task.accepted_edits(spec, canvas, task.region(box.mask()), 1)
