@@ -9,7 +9,7 @@ from typing import Any
 from mmreason.analysis.paper import FLOPS_REDUCTION
 from mmreason.analysis.statistics import difference_interval
 from mmreason.tasks import TASKS
-from mmreason.wording import change, points
+from mmreason.wording import change, counted, points
 
 
 def success_table(by_difficulty: Mapping[str, Mapping[str, Any]]) -> str:
@@ -95,7 +95,7 @@ def speed_table(result: Mapping[str, Any]) -> str:
         ("a GRPO step in bfloat16 over one in 32 bits", f"{result['bf16_speedup']:.2f}×"),
         ("a GRPO step's share of the peak for matrix multiplication", f"{100 * result['utilisation']:.0f} %"),
     ]
-    head = f"| {result['rollouts']} rollouts, {threads} thread{'s' * (threads > 1)} | |"
+    head = f"| {result['rollouts']} rollouts, {counted(threads, 'thread')} | |"
     return "\n".join([head, "|---|---|", *(f"| {what} | {value} |" for what, value in rows)])
 
 

@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Evaluate; returns what ``mmreason.analysis.evaluate`` says."""
     from mmreason.analysis.evaluate import check_choice, check_transfer, evaluate
-    from mmreason.commands._options.checkpoint import checkpoint_name, given, load_policy, views_given
+    from mmreason.commands._options.checkpoint import given, load_policy, origin_of, views_given
     from mmreason.commands._options.files import check_files
     from mmreason.disk import write_json
     from mmreason.errors import ConfigError
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     line = ProgressLine("problem", sys.stderr)
 
     def keep(traces: Sequence[Trace]) -> None:
-        origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}
+        origin = origin_of(args.checkpoint, pipe)
         named = [replace(trace, settings={**trace.settings, **origin}) for trace in traces]
         write_json(args.out, as_two(named, pipe))
 

@@ -122,11 +122,11 @@ def _write_groups(pipe: Any, groups: Any, config: Any, args: argparse.Namespace,
     from dataclasses import replace
 
     from mmreason.analysis.interference import USE, most_conflicted
-    from mmreason.commands._options.checkpoint import checkpoint_name
+    from mmreason.commands._options.checkpoint import origin_of
     from mmreason.sampling.generators import problem_seed
     from mmreason.traces.group import save_group
 
-    origin = {"checkpoint": checkpoint_name(path), "checkpoint_hash": pipe.fingerprint}
+    origin = origin_of(path, pipe)
     written = []
     for rank, i in enumerate(most_conflicted(groups, config.assignment, args.groups), start=1):
         problem = groups[i][0].problem

@@ -139,14 +139,14 @@ def _solved(
 ) -> dict[str, Any]:
     from dataclasses import replace
 
-    from mmreason.commands._options.checkpoint import checkpoint_name
+    from mmreason.commands._options.checkpoint import origin_of
     from mmreason.rewards.pixels import judge_of
     from mmreason.traces.file import save, to_json
     from mmreason.traces.replay import write_gif, write_picture, write_pictures_gif
     from mmreason.traces.versions.views import save_two, to_two
 
     trace = judge_of(pipe).score(pipe([problem], config, seeds=[args.sampling_seed]).traces[0])
-    origin = {"checkpoint": checkpoint_name(args.checkpoint), "checkpoint_hash": pipe.fingerprint}
+    origin = origin_of(args.checkpoint, pipe)
     trace = replace(trace, settings={**trace.settings, "seed": args.sampling_seed, **origin})
     found = _result(trace)
     if pipe.sheet is None:

@@ -30,6 +30,11 @@ def checkpoint_name(path: str) -> str:
     return os.path.basename(os.path.abspath(path)) or path
 
 
+def origin_of(path: str, pipe: InterleavedReasoningPipeline | ViewsPipeline) -> dict[str, Any]:
+    """What the settings of a trace say of the checkpoint in ``path`` that sampled it."""
+    return {"checkpoint": checkpoint_name(path), "checkpoint_hash": pipe.fingerprint}
+
+
 def load_pipeline(path: str) -> InterleavedReasoningPipeline:
     """The pipeline in folder ``path`` on the fastest device; raises CheckpointError.
 

@@ -33,7 +33,7 @@ from mmreason.training.rl.loss import POOLED
 from mmreason.training.rl.turns import Turns, in_turn
 from mmreason.training.run.remaining import Plan
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
-from mmreason.training.run.rundir import STATE_FILE, STEP_FILE, RunDirectory
+from mmreason.training.run.rundir import STATE_FILE, STEP_FILE, RunDirectory, is_kept
 from mmreason.training.run.signals import interrupts
 from mmreason.training.validation import held_out, solve_problems, success_by_task
 
@@ -135,7 +135,11 @@ class Trainer:
             row: dict[str, Any] = next(reversed(self.run.read_metrics()), {}) if resumed_from is not None else {}
             rollouts, is_saved = None, resumed_from is not None
             kept = f"checkpoint-{resumed_from}"
-            if resumed_from and self._keeps(resumed_from) and self._agree(main and not self.run.has(kept)):
+            if (
+                resumed_from
+                and is_kept(resumed_from, config.keep_steps)
+                and self._agree(main and not self.run.has(kept))
+            ):
                 self._keep_checkpoint()  # it was killed between its save and this
 
             def stopped() -> bool:
@@ -183,7 +187,7 @@ class Trainer:
                 is_saved = self.step % config.save_steps == 0 or stop
                 if is_saved:
                     self._save()
-                if self._keeps(self.step):
+                if is_kept(self.step, config.keep_steps):
                     self._keep_checkpoint()
                 ends = stop or self._agree((yield self.step))
             if not is_saved:  # it was asked to end between two turns
@@ -304,10 +308,6 @@ class Trainer:
             with self.run.writing():
                 self.run.write_folder("checkpoint", self.export)
                 self.run.write_folder("state", lambda folder: _write_state(folder, state))
-
-    def _keeps(self, step: int) -> bool:
-        """Is the policy after ``step`` kept besides?"""
-        return self.config.keep_steps is not None and step % self.config.keep_steps == 0
 
     def _keep_checkpoint(self) -> None:
         """Keep the policy as ``checkpoint-<step>``."""

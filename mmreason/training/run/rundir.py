@@ -244,6 +244,11 @@ def has_begun(folder: Path) -> bool:
     return (folder / CONFIG_FILE).exists()
 
 
+def is_kept(step: int, keep_steps: int | None) -> bool:
+    """Is the checkpoint of ``step`` kept as ``checkpoint-<step>``, beside the last one?"""
+    return keep_steps is not None and step % keep_steps == 0
+
+
 def saved_step(folder: Path) -> int | None:
     """The step that a run in ``folder`` would go on from, or None."""
     for state in ("state", ".state.old"):  # the second: killed between the two renames of a save

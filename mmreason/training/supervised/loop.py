@@ -22,7 +22,7 @@ from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.views.pipeline import ViewsPipeline
 from mmreason.tasks import TASKS
 from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
-from mmreason.training.run.rundir import STATE_FILE, STEP_FILE, RunDirectory
+from mmreason.training.run.rundir import STATE_FILE, STEP_FILE, RunDirectory, is_kept
 from mmreason.training.run.signals import interrupts
 from mmreason.training.supervised.config import LessonsConfig, SupervisedConfig
 from mmreason.training.validation import held_out, solve_problems, success_by_task
@@ -99,9 +99,6 @@ def run_supervised(
                 run.write_folder("state", lambda folder: _write_state(folder, state, row))
             run.write_folder(name, export)
 
-    def is_kept(step: int) -> bool:
-        return config.keep_steps is not None and step % config.keep_steps == 0
-
     def is_due(step: int) -> bool:
         return bool(config.eval_steps) and (step % config.eval_steps == 0 or state.progress >= 1)
 
@@ -121,7 +118,11 @@ def run_supervised(
             run.clear_stop()
             write_settings(run, config, more, resumed_from is not None)
         row: dict[str, Any] = {}
-        if resumed_from is not None and is_kept(resumed_from) and not run.has(f"checkpoint-{resumed_from}"):
+        if (
+            resumed_from is not None
+            and is_kept(resumed_from, config.keep_steps)
+            and not run.has(f"checkpoint-{resumed_from}")
+        ):
             save(f"checkpoint-{resumed_from}")
         if resumed_from is not None and (owed := _owed(run, resumed_from)):
             row = finish(owed)
@@ -135,7 +136,7 @@ def run_supervised(
                 row, window = _averaged(window, step), []
             if told or done or step % config.save_steps == 0:  # first: who tells it to stop may not wait for long
                 save(row=row if logged else None)
-            if is_kept(step):
+            if is_kept(step, config.keep_steps):
                 save(f"checkpoint-{step}")
             if logged:
                 finish(row)
