@@ -24,7 +24,7 @@ from mmreason.codecs import magvit, vq
 from mmreason.disk import one_line
 from mmreason.errors import CheckpointError, MMReasonError
 from mmreason.sampling.views.config import views_config
-from mmreason.sampling.views.pipeline import VIEWS_FILE, ViewsPipeline, check_views, stored_views
+from mmreason.sampling.views.pipeline import ViewsPipeline, check_views, stored_views
 from mmreason.ui.host import checkpoints
 from mmreason.wording import count
 
@@ -52,6 +52,7 @@ class Public:
     attention: str = "full"
     pixels_per_code: int = 16
     square: bool = False  # its codec takes the middle of a picture
+    text_length: int | None = None  # of its texts, where it says
     rank: int | None = None  # of an adapter
     fault: str = ""
 
@@ -120,14 +121,20 @@ def _read(name: str, folder: Path) -> Public:
         stored = stored_views(folder)
         views, family = views_config(stored), stored.get("family", found.family)
         check_views(views, family)
-        return replace(found, folder=folder, family=family, attention=views.attention, rank=rank)
+        said = replace(found, attention=views.attention, text_length=_text_length(stored))
+        return replace(said, folder=folder, family=family, rank=rank)
     config, stored = read_json(folder / "config.json"), stored_views(folder)  # these of one that an adapter became
     views, family = views_config(stored), stored.get("family") or family_of(folder, config)
     check_views(views, family)
     shape = stored_shape(folder, config)
     check_tensors(folder, shape)
     pixels, square = _codec(folder, family)
-    return Public(name, folder, family, shape, licence_of(folder), views.attention, pixels, square)
+    length = _text_length(stored)
+    return Public(name, folder, family, shape, licence_of(folder), views.attention, pixels, square, length)
+
+
+def _text_length(stored: Mapping[str, Any]) -> int | None:
+    return views_config(stored).text_length if "text_length" in stored else None
 
 
 def _base(name: str, folder: Path) -> Public:
@@ -176,16 +183,15 @@ def _stamp(folder: Path) -> Stamp:
 
 
 def quick_views(name: str) -> dict[str, Any]:
-    """How long its texts are where nobody says: as it was trained to, else by what this machine can bear."""
+    """How long its texts are where nobody says."""
     found = find(name)
-    if found is None or found.rank is not None or (found.folder / VIEWS_FILE).is_file():
-        return {}
-    return {"text_length": text_length()}
+    return {} if found is None else {"text_length": text_length(found)}
 
 
-def text_length() -> int:
-    """Tokens of a text of a checkpoint that was not trained here."""
-    return TEXT_LENGTH[checkpoints.device() != "cpu"]
+def text_length(found: Public | None = None) -> int:
+    """Tokens of a text: as many as the checkpoint was trained to, else as this machine can bear."""
+    stored = None if found is None else found.text_length
+    return TEXT_LENGTH[checkpoints.device() != "cpu"] if stored is None else stored
 
 
 def is_loaded(name: str) -> bool:

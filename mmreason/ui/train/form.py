@@ -149,7 +149,7 @@ def public_fields(checkpoint: Any) -> dict[str, Any] | None:
     views = {"attention": found.attention} | ({} if found.rank is None else {"lora_rank": found.rank})
     size = PUBLIC_SIZES[checkpoints.device() != "cpu"]
     weights = {f"weight_{name}": int(name == DIFFICULTIES[0]) for name in DIFFICULTIES}
-    return PUBLIC_START | {"text_length": public.text_length(), **size, **views, **weights}
+    return PUBLIC_START | {"text_length": public.text_length(found), **size, **views, **weights}
 
 
 def _checkpoint(name: Any, token: Any) -> str:

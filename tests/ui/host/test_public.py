@@ -19,6 +19,8 @@ from mmreason.tasks import TASKS
 from mmreason.ui.health import build_words, health
 from mmreason.ui.host import checkpoints, public
 from mmreason.ui.runs.choices import choices_of, small_choices_of
+from mmreason.ui.train.form import public_fields
+from mmreason.ui.watch.studio.events import on_checkpoint
 from tests.helpers.public import SHORT
 from tests.helpers.public import folder as standin
 
@@ -125,7 +127,22 @@ def test_an_adapter_is_found_with_what_it_stands_on(hosted: Path) -> None:
     (folder / "views.json").write_text('{"attention": "prefix"}')
     found = public.find("adapted")
     assert found is not None and not found.fault
+    assert public.quick_views("adapted") == public.quick_views("tiny"), "it does not say how long its texts are"
     assert "adapter of rank 4" in found.words and "prefix attention, not native" in found.words
+
+
+def test_a_checkpoint_that_says_how_long_its_texts_are_is_offered_so_everywhere(hosted: Path) -> None:
+    """Merged ones and adapters do; of others the host says it."""
+    host = public.text_length()
+    assert public.quick_views("tiny") == {"text_length": host}
+    shutil.copytree(hosted / "tiny", hosted / "merged")
+    Adapter(load_llama(standin()), 4, base=str(standin())).save(hosted / "adapted")
+    for name in ("merged", "adapted"):
+        (hosted / name / "views.json").write_text(json.dumps({"text_length": host + 5}))
+        fields = public_fields(name)
+        *_, studio = on_checkpoint(name)
+        assert fields is not None and public.quick_views(name) == {"text_length": host + 5}
+        assert fields["text_length"] == studio == host + 5, "Train and the studio of Watch"
 
 
 def test_visitors_with_other_settings_share_the_weights_and_do_not_disturb_one_another(hosted: Path) -> None:

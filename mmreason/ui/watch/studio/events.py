@@ -54,11 +54,9 @@ def connect(s: Studio, watch: Watch, blocks: gr.Blocks) -> None:
     """Connect all events."""
     values = [watch.checkpoint, *(s.parts[name] for name in CONTROLS)]
     looked = [s.film, *s.says, s.solve]
-    chosen = watch.checkpoint.change(on_checkpoint, watch.checkpoint, [s.column, s.about, s.attention], **PRIVATE)
-    chosen.then(on_look, values, looked, **PRIVATE)
-    blocks.load(on_checkpoint, watch.checkpoint, [s.column, s.about, s.attention], **PRIVATE).then(
-        on_look, values, looked, **PRIVATE
-    )
+    told = [s.column, s.about, s.attention, s.text_length]
+    watch.checkpoint.change(on_checkpoint, watch.checkpoint, told, **PRIVATE).then(on_look, values, looked, **PRIVATE)
+    blocks.load(on_checkpoint, watch.checkpoint, told, **PRIVATE).then(on_look, values, looked, **PRIVATE)
     s.kind.input(on_kind, s.kind, [s.own, s.puzzle, s.max_turns], **PRIVATE).then(on_look, values, looked, **PRIVATE)
     taken = [s.picture, s.instruction, s.region]
     s.sample.pick(on_sample, [s.sample, s.instruction], taken, **PRIVATE).then(on_look, values, looked, **PRIVATE)
@@ -79,8 +77,8 @@ def on_checkpoint(checkpoint: Any) -> tuple[Any, ...]:
     """Open the studio for a public checkpoint, and say what it is; close it for any other."""
     found = public.usable(str(checkpoint))
     if found is None:
-        return gr.Column(visible=False), gr.skip(), gr.skip()
-    return gr.Column(visible=True), [["quiet", found.words]], found.attention
+        return gr.Column(visible=False), gr.skip(), gr.skip(), gr.skip()
+    return gr.Column(visible=True), [["quiet", found.words]], found.attention, public.text_length(found)
 
 
 def on_kind(kind: str) -> tuple[Any, ...]:
