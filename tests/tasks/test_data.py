@@ -27,7 +27,7 @@ from mmreason.sampling.views.canvas import puzzle_at, start_canvas
 from mmreason.sampling.views.rollout import asked
 from mmreason.tasks import TASKS, make_problem, problem_from_json
 from mmreason.tasks.dataset import rows as rows_module
-from mmreason.tasks.dataset.rows import Dataset, words_of
+from mmreason.tasks.dataset.rows import FITS, Dataset, words_of
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import fault, known
@@ -264,16 +264,47 @@ def test_a_target_is_as_fine_and_stays_inside_its_region(tmp_path, own_tasks_for
     assert np.array_equal(lesson.target_K.reshape(8, 8) - pipe.first_code, fine_HW[4:12, 4:12])
 
 
+@pytest.mark.parametrize("size", [(640, 480), (480, 640), (300, 300), (96, 128)])
+def test_a_padded_picture_is_as_if_somebody_had_padded_it(size, tmp_path, own_tasks_forgotten):
+    """Its region lies where it lay, and a target of any size takes the picture's place."""
+    width, height = size
+    left, top = (max(size) - width) // 2, (max(size) - height) // 2
+    box = [width // 4, height // 4, width // 2, height // 2]
+    moved = [box[0] + left, box[1] + top, box[2] + left, box[3] + top]
+    said = {"image": "a.png", "target": "b.png", "prompt": "What is it?", "answer": "a bird"}
+    tasks = []
+    for name, more in {"ours": {"fit": "pad", "region": [box]}, "by_hand": {"region": [moved]}}.items():
+        folder = folder_of(tmp_path / name, [said | more])
+        start, target = photograph(*size), photograph(900, 1200, 1)
+        if name == "by_hand":
+            white = Image.new("RGB", (max(size),) * 2, "white")
+            squares = [white.copy(), white.copy()]
+            for square, each in zip(squares, (start, target.resize(size, Image.Resampling.BOX)), strict=True):
+                square.paste(each, (left, top))
+            start, target = squares
+        start.save(folder / "a.png")
+        target.save(folder / "b.png")
+        tasks.append(DataTask(folder))
+    assert tasks[0].boxes(tasks[0].example) == tasks[1].boxes(tasks[1].example)
+    for pixels in (DataTask.canvas, DataTask.goal):
+        ours, by_hand = (pixels(task, task.example) for task in tasks)
+        assert tasks[0].unlike(ours, by_hand).max() < 4, "but for how its edge is resampled"
+    assert fault(tasks[0]) == ""
+
+
+@pytest.mark.parametrize("fit", FITS)
 @pytest.mark.parametrize("side", [256, 512])
 @pytest.mark.parametrize("size", [(8, 8), (40, 20), (128, 128), (130, 200), (256, 300), (300, 9), (640, 427)])
-def test_a_picture_is_judged_alike_at_every_size(size, side, tmp_path):
+def test_a_picture_is_judged_alike_at_every_size(size, side, fit, tmp_path):
     rng = np.random.default_rng(0)
     kinds = {
         "photo": np.asarray(photograph(*size)),
         "stripes": np.indices(size[::-1]).sum(axis=0)[..., None].repeat(3, axis=-1) % 2 * 255,
         "noise": rng.integers(0, 256, (*size[::-1], 3)),
     }
-    folder = folder_of(tmp_path, [{"image": f"{kind}.png", "prompt": "?a", "answer": "b"} for kind in kinds])
+    folder = folder_of(
+        tmp_path, [{"image": f"{kind}.png", "prompt": "?a", "answer": "b", "fit": fit} for kind in kinds]
+    )
     for kind, pixels in kinds.items():
         Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{kind}.png")
     task = DataTask(folder)
@@ -320,6 +351,7 @@ CHANGES: tuple[dict[str, Any], ...] = (
     {"answer": "grey now"},
     {"target": "a.png"},
     {"region": [[0, 0, 10, 11]]},
+    {"fit": "pad"},
     {"reward": "contains"},
     {"choices": ["grey", "red"], "reward": "choice"},
     {"answer": "3", "tolerance": 1},
@@ -377,6 +409,8 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
     "a long answer": (GOOD | {"answer": "a " * 129}, "field 'answer' must have 1 to 128 words, got 129"),
     "a target without a region": (GOOD | {"target": "b.jpg"}, "field 'region' must say where 'target' differs"),
     "a region without a target": (GOOD | {"region": [[0, 0, 1, 1]]}, "field 'target' must be the picture"),
+    "another fit": (GOOD | {"fit": "crop"}, "line 2: field 'fit' must be stretch or pad, got 'crop'"),
+    "a list as fit": (GOOD | {"fit": ["pad"]}, "line 2: field 'fit' must be stretch or pad, got "),
     "a target that is not there": (EDITED | {"target": "c.png"}, "field 'target': picture 'c.png' does not exist"),
     "a box as region": (EDITED | {"region": [0, 0, 1, 1]}, "field 'region', box 1 must be [left, top, right, bottom]"),
     "no box": (EDITED | {"region": []}, "field 'region' must be a list of 1 to 4 boxes, got 0"),

@@ -7,6 +7,7 @@ instance.  The fields of a row:
 - ``prompt`` (or ``question``): what is asked, up to 512 words; ``answer``: what is right, up to 128 words or a number
 - ``target``, optional: the picture as it should become, of any size
 - ``region``, with a target: where it changes, boxes ``[left, top, right, bottom]`` in pixels of ``image``
+- ``fit``, optional: how the picture becomes a square, ``stretch`` or ``pad`` (on white, with its proportions)
 - ``reward``, optional: how answers are judged, ``exact``, ``number``, ``contains`` or ``choice``; with ``choices`` the
   answers to choose from, with ``tolerance`` how far a number may be off
 
@@ -47,7 +48,8 @@ MAX_LETTERS = 8000  # of one text
 MAX_WORDS = 100_000  # different ones in all
 SHORT_PROMPT, SHORT_ANSWER, FEW_WORDS = 12, 10, 4096  # the same for a small policy
 REWARDS = ("exact", "number", "contains", "choice")
-FIELDS = ("image", "prompt", "question", "answer", "target", "region", "reward", "choices", "tolerance")
+FITS = ("stretch", "pad")
+FIELDS = ("image", "prompt", "question", "answer", "target", "region", "fit", "reward", "choices", "tolerance")
 
 _LIMITS = Limits(MAX_ROWS, row=4 * MAX_PICTURE_BYTES)
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
@@ -58,6 +60,8 @@ _IN_BRACKETS = re.compile(r"\A<([^<>]+)>\Z")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,17})?\Z", re.ASCII)
 
 Picture = str | bytes
+Shares = tuple[float, float, float, float]  # left, top, right, bottom as shares of a square
+WHOLE: Shares = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ class Row:
     prompt: tuple[str, ...]
     answer: tuple[str, ...]
     target: Picture | None
-    region: tuple[tuple[float, float, float, float], ...]  # left, top, right, bottom as shares of the picture
+    region: tuple[Shares, ...]
+    frame: Shares  # where the picture is in its square
     reward: str
     choices: tuple[tuple[str, ...], ...]
     tolerance: float
@@ -148,17 +153,22 @@ class Dataset:
         for row in self.rows.values():
             target = None if row.target is None else self._pictures[row.target].hash.hexdigest()
             judged = row.answer, target, row.region, row.reward, row.choices, row.tolerance
-            digest.update(repr((row.key, row.question, *judged)).encode())
+            frame = () if row.frame == WHOLE else (row.frame,)  # not told of rows that older versions knew
+            digest.update(repr((row.key, row.question, *judged, *frame)).encode())
         return digest.hexdigest()
 
-    def pixels(self, picture: Picture, side: int) -> np.ndarray:
-        """(side, side, 3) uint8: a picture of the folder, stretched to a square.
+    def pixels(self, picture: Picture, side: int, frame: Shares = WHOLE) -> np.ndarray:
+        """(side, side, 3) uint8: a picture of the folder, stretched to ``frame`` of a white square.
 
         Above 128 pixels photographs are resampled smoothly; a drawing that is itself small stays sharp.
         """
         found = self._opened(picture, "").convert("RGB")
         smooth = side > CANVAS_PX and min(found.size) >= 2 * CANVAS_PX
-        return np.asarray(found.resize((side, side), Image.Resampling.LANCZOS if smooth else Image.Resampling.BOX))
+        left, top, right, bottom = (round(share * side) for share in frame)
+        size = max(right - left, 1), max(bottom - top, 1)
+        square = Image.new("RGB", (side, side), "white")
+        square.paste(found.resize(size, Image.Resampling.LANCZOS if smooth else Image.Resampling.BOX), (left, top))
+        return np.asarray(square)
 
     def _called(self) -> str:
         return f"dataset {quoted(str(self.path))}"
@@ -205,7 +215,8 @@ class Dataset:
         start, target = self._checked(image, f"{place}: field 'image': "), None
         if data.get("target") is not None:
             target = self._checked(_picture(place, data["target"], "target"), f"{place}: field 'target': ").picture
-        region = _region(place, data, start.size)
+        frame = _frame(place, data, start.size)
+        region = _region(place, data, start.size, frame)
         reward, choices, tolerance = _judging(place, data, words_of(answer))
         self._letters += sum(map(len, (question, answer, *(word for each in choices for word in each))))
         if self._letters > self.max_letters:
@@ -222,6 +233,7 @@ class Dataset:
             answer=words_of(answer),
             target=target,
             region=region,
+            frame=frame,
             reward=reward,
             choices=choices,
             tolerance=tolerance,
@@ -314,9 +326,18 @@ def _picture(place: str, value: Any, name: str) -> Picture:
     raise TaskError(f"{place}: field {name!r} must be the path of a picture in the folder, got {got}")
 
 
-def _region(
-    place: str, data: Mapping[str, Any], size: tuple[int, int]
-) -> tuple[tuple[float, float, float, float], ...]:
+def _frame(place: str, data: Mapping[str, Any], size: tuple[int, int]) -> Shares:
+    """Where the picture is in its square."""
+    fit = data.get("fit", FITS[0])
+    if fit not in FITS:
+        raise TaskError(f"{place}: field 'fit' must be {' or '.join(FITS)}, got {str(fit)[:40]!r}")
+    if fit == FITS[0]:
+        return WHOLE
+    across, down = ((1 - length / max(size)) / 2 for length in size)
+    return across, down, 1 - across, 1 - down
+
+
+def _region(place: str, data: Mapping[str, Any], size: tuple[int, int], frame: Shares) -> tuple[Shares, ...]:
     boxes = data.get("region")
     if boxes is None:
         if data.get("target") is not None:
@@ -336,7 +357,9 @@ def _region(
         width, height = size
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
             raise TaskError(f"{called} must lie in the picture of {width} × {height} pixels, got {box}")
-        found.append((left / width, top / height, right / width, bottom / height))
+        begin, down, end, low = frame
+        wide, high = (end - begin) / width, (low - down) / height
+        found.append((begin + left * wide, down + top * high, begin + right * wide, down + bottom * high))
     return tuple(found)
 
 

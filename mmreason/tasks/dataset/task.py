@@ -37,7 +37,7 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks.dataset.rows import SIGNS, Dataset, Picture, Row, number_of
+from mmreason.tasks.dataset.rows import SIGNS, Dataset, Picture, Row, Shares, number_of
 from mmreason.tasks.picture import PictureTask, resized
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
 from mmreason.wording import percent
@@ -123,21 +123,22 @@ class DataTask(PictureTask):
         """The picture in the end: the target inside the region, the start outside it."""
         return self._end(spec, CANVAS_PX)
 
-    def _pixels(self, picture: Picture, side: int) -> np.ndarray:
+    def _pixels(self, picture: Picture, side: int, frame: Shares) -> np.ndarray:
         """(side, side, 3) uint8, not to be written to."""
-        return self._kept.made(lambda: self._decoded(picture, side), picture, side)
+        return self._kept.made(lambda: self._decoded(picture, side, frame), picture, side, frame)
 
-    def _decoded(self, picture: Picture, side: int) -> np.ndarray:
+    def _decoded(self, picture: Picture, side: int, frame: Shares) -> np.ndarray:
         """The file at ``side``, or its small picture enlarged if the two would be judged as unlike one another."""
-        pixels = self.rows.pixels(picture, side)
+        pixels = self.rows.pixels(picture, side, frame)
         if side <= CANVAS_PX:
             return pixels
-        small = self._pixels(picture, CANVAS_PX)
+        small = self._pixels(picture, CANVAS_PX, frame)
         unlike = self.unlike(resized(pixels, CANVAS_PX), small).max() > self.tolerance / 2
         return resized(small, side) if unlike else pixels
 
     def _start(self, spec: Spec, side: int) -> np.ndarray:
-        return self._pixels(self.row(spec).image, side)
+        row = self.row(spec)
+        return self._pixels(row.image, side, row.frame)
 
     def _end(self, spec: Spec, side: int) -> np.ndarray:
         row = self.row(spec)
@@ -145,7 +146,7 @@ class DataTask(PictureTask):
             return self._start(spec, side)
         cell = np.ones((side // GRID, side // GRID), dtype=bool)
         inside = np.kron(region_mask(self.boxes(spec)), cell)[..., None]
-        return np.where(inside, self._pixels(row.target, side), self._start(spec, side))
+        return np.where(inside, self._pixels(row.target, side, row.frame), self._start(spec, side))
 
     def boxes(self, spec: Spec) -> list[Box]:
         """The region in whole cells."""
