@@ -190,11 +190,6 @@ def _turns(
     config: GRPOConfig = build(GRPOConfig, values, **parts)
     if args.leak_steps and (config.lora_rank or isinstance(pipe, ViewsPipeline)):
         raise ConfigError("leak_steps must be 0 with lora_rank: the leak is measured on all weights")
-    if args.held_out_traces and pipe.sheet is None:
-        raise ConfigError(
-            "held_out_traces must be 0 for this checkpoint, whose codes are no cells: its held-out rollouts are not "
-            f"kept, got {args.held_out_traces}"
-        )
     kept = KEPT if args.held_out_traces is None else args.held_out_traces
     trainer = Trainer(pipe, config, directory, accelerator, functions)
     if args.leak_steps and trainer.accelerator.num_processes > 1:
@@ -231,6 +226,6 @@ def _turns(
         args.resume,
         on_row=show,
         on_samples=keep,
-        on_held_out=keep_some if kept and pipe.sheet is not None else None,
+        on_held_out=keep_some if kept else None,
         measure=leak,
     )

@@ -77,12 +77,10 @@ def runs_with_samples(folder: Path) -> list[Path]:
 
 
 def keep_held_out(run: Path, step: int, traces: Sequence[Trace], pipe: Pipeline, number: int) -> None:
-    """Write ``number`` of an evaluation's traces, evenly spread, into ``run``, if they have a sheet."""
-    if pipe.sheet is None:
-        return  # the page compares them by their codes
+    """Write ``number`` of an evaluation's traces, evenly spread, into ``run``."""
     chosen = sorted({i * len(traces) // number for i in range(number)})
-    files = as_two([traces[i] for i in chosen], pipe)
-    write_held_out(run, step, {**files, "step": step, "sheet": sheet_value(pipe.sheet)})
+    sheet = {} if pipe.sheet is None else {"sheet": sheet_value(pipe.sheet)}  # pictures show what is no cell
+    write_held_out(run, step, {**as_two([traces[i] for i in chosen], pipe), "step": step, **sheet})
 
 
 def as_two(traces: Sequence[Trace], pipe: Pipeline) -> dict[str, Any]:

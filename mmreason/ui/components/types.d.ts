@@ -19,6 +19,7 @@ declare const mm: typeof import('./shared/dom.js') &
   typeof import('./shared/frames.js') &
   typeof import('./shared/photo.js') &
   typeof import('./shared/canvas.js') &
+  typeof import('./shared/album.js') &
   typeof import('./shared/cards.js') &
   typeof import('./shared/save.js') &
   typeof import('./shared/chart.js') &

@@ -28,6 +28,7 @@ MODULES = (
         "shared/frames",
         "shared/photo",
         "shared/canvas",
+        "shared/album",
         "shared/cards",
     ),
     *("shared/shapes", "shared/save", "shared/chart"),

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mmreason import places
+from mmreason.rewards.pixels import judge_of
+from mmreason.tasks import make_problem
+from mmreason.traces.versions.views import to_two
 from mmreason.training.rl.presets import BOTH, TrainSettings
+from mmreason.training.run.traces import keep_held_out
+from mmreason.ui.host.web.sheets import PICTURES
 from mmreason.ui.runs.store import Run
 from mmreason.ui.train.held_out import SHOWN, held_out_value
+from tests.helpers import public
 from tests.helpers.training_runs import empty_store
 
 EXAMPLE = places.ASSETS / "train_example" / "joint" / "held_out" / "step00000.json"
@@ -65,3 +74,30 @@ def test_before_the_first_test_after_a_step_they_stand_in_their_order(run):
     keep(run, "joint", 0, [True, False, True, False])
     assert titles(run) == ["task 0", "task 1", "task 2"]
     assert held_out_value(run)["says"] == "3 of 4 that were kept."
+
+
+def test_rollouts_of_a_public_checkpoint_are_kept_and_shown_as_their_pictures(run):
+    pipe = public.pipeline()
+    problems = [make_problem("maze", "easy", seed, "validation") for seed in range(3)]
+    made = pipe(problems, pipe.sampling_config(num_steps=1, max_turns=1), [1, 2, 3]).traces
+    traces = [judge_of(pipe).score(trace) for trace in made]
+    for arm in ("joint", "factorized"):
+        for step in (0, 8):
+            keep_held_out(run.arm_folder(arm), step, traces, pipe, 2)
+    kept = json.loads((run.arm_folder("joint") / "held_out" / "step00008.json").read_text())
+    assert kept == {**to_two([traces[0], traces[1]], pipe), "step": 8}
+    shown = held_out_value(run)
+    assert shown["sheet"] is None and [row["title"] for row in shown["rows"]] == ["maze, easy"] * 2
+    for row, trace in zip(shown["rows"], traces, strict=False):
+        assert [side["name"] for side in row["sides"]] == ["Before", "Joint, step 8", "Factorized, step 8"]
+        assert len({json.dumps({**side, "name": ""}) for side in row["sides"]}) == 1, "all three are the same here"
+        told = row["sides"][0]
+        picture = PICTURES.get(told["picture"]["src"].removeprefix("picture/").removesuffix(".png"))
+        last = next((s.picture for s in reversed(trace.segments) if s.picture is not None), trace.problem.image)
+        assert picture is not None and np.array_equal(np.asarray(Image.open(io.BytesIO(picture))), last)
+        assert (told["picture"]["width"], told["picture"]["height"]) == last.shape[1::-1]
+        assert [s["kind"] for s in told["segments"]] == [s.kind for s in trace.segments]
+        assert [s.get("text") for s in told["segments"]] == [s.text or None for s in trace.segments]
+        rights = [s.verdict and s.verdict.right for s in trace.segments]
+        assert [s["verdict"] and s["verdict"]["right"] for s in told["segments"]] == rights
+        assert told["success"] == trace.success and told["end_reason"] == trace.end_reason

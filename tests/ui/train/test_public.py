@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from mmreason.errors import ConfigError
 from mmreason.training.rl.presets import PRESETS
@@ -131,6 +131,12 @@ def test_adapters_are_trained_watched_and_inspected(public_page, quick, visit: C
     page.locator("#train-head").get_by_text("Finished: 1 step").wait_for(timeout=90_000)
     assert "--lora_rank 3" in page.locator("#train-command textarea").input_value()
     assert not page.locator("#train-to-compare").is_visible()
+    held = page.locator("#train-held-out")
+    expect(held.locator(".side .name")).to_have_text(["Before", "Now, step 1"], use_inner_text=True)
+    seen = held.locator("canvas").evaluate_all(
+        "all => all.map((c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size)"
+    )
+    assert len(seen) == 2 and min(seen) > 3, "its pictures are drawn"
     page.locator("#train-to-inspect").click()
     page.locator(".mm-group").get_by_text("samples of the training run factorized, step 1").first.wait_for()
     page.get_by_role("tab", name="Train").click()

@@ -233,4 +233,4 @@ def test_a_region_is_drawn_on_the_picture(public_page, visit: Callable[..., Page
 def test_a_page_without_a_public_checkpoint_has_no_studio(scripted, visit: Callable[..., Page]) -> None:
     page = visit(scripted.address)
     expect(page.locator("#studio, #film, #studio-faults")).to_have_count(0)
-    assert page.evaluate("typeof mm.Album") == "undefined", "nor its scripts"
+    assert page.evaluate("typeof mm.compose") == "undefined", "nor its scripts"

@@ -51,7 +51,7 @@ export function resultOf({ state, segments, success, end_reason: reason, own }) 
 /**
  * What is shown of a segment, unless it is shown already.
  * @param {{ item: HTMLElement, key: string }} turn
- * @param {import('./paint.js').Album} album
+ * @param {import('../shared/album.js').Album} album
  * @param {FilmValue} film
  * @param {number} i
  * @param {number} at frames that are shown
@@ -103,7 +103,7 @@ function wordsOf(segment, at, whole) {
 
 /**
  * Before and after an edit, round its region.
- * @param {import('./paint.js').Album} album
+ * @param {import('../shared/album.js').Album} album
  * @param {FilmValue} film
  * @param {FilmEdit} segment
  * @param {number} i

@@ -1,17 +1,20 @@
 // A row a problem, a column before and one for each arm now; `value` is what held_out.held_out_value says, or null.
 
-const { drawCanvas, finder, node, pictureOf, putResult, putVerdict, regionName, Sheet, withoutMarks } = mm;
+const { Album, drawCanvas, finder, node, outlineRegion, penOf, pictureOf, putResult, putVerdict, regionName } = mm;
+const { Sheet, withoutMarks } = mm;
 
-/** @typedef {Ended & { name: string, codes: Codes }} Side */
+/** By codes of the sheet, or as a picture where there is none.
+ * @typedef {Ended & { name: string, codes?: Codes, picture?: { src: string, width: number, height: number } }} Side */
 
 const find = finder(element);
 const root = find('mm-held');
 const sheet = new Sheet(draw);
+const album = new Album(draw);
 /** @type {[HTMLCanvasElement, Side][]} */
 let drawn = [];
 
 function show() {
-  /** @type {{ sheet: SheetValue, says: string, rows: { title: string, sides: Side[] }[] } | null} */
+  /** @type {{ sheet: SheetValue | null, says: string, rows: { title: string, sides: Side[] }[] } | null} */
   const value = props.value && Array.isArray(props.value.rows) ? props.value : null;
   root.hidden = !value;
   if (!value) return;
@@ -37,7 +40,8 @@ function show() {
  */
 function sideOf(title, side) {
   const box = node('div', 'side');
-  const canvas = pictureOf(`${title}, ${side.name}`, '');
+  const canvas = pictureOf(`${title}, ${side.name}`, side.picture ? 'fine' : '');
+  if (side.picture) [canvas.width, canvas.height] = [side.picture.width, side.picture.height];
   const result = node('p');
   putResult(result, { ...side, state: 'finished' }, 'result');
   const turns = node('ol', 'turns');
@@ -63,7 +67,11 @@ function lineOf(segment) {
 function draw() {
   for (const [canvas, side] of drawn) {
     const region = side.segments.flatMap((segment) => (segment.kind === 'edit' ? (segment.region ?? []) : []));
-    drawCanvas(sheet, canvas, side.codes, { region, edge: 5 });
+    const picture = album.picture(side.picture?.src);
+    if (side.codes) drawCanvas(sheet, canvas, side.codes, { region, edge: 5 });
+    if (!picture) continue;
+    penOf(canvas).drawImage(picture, 0, 0);
+    outlineRegion(canvas, { region, edge: 5 });
   }
 }
 

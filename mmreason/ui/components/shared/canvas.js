@@ -146,10 +146,21 @@ export function drawCanvas(sheet, canvas, codes, options = {}) {
     pen.lineWidth = 2 * unit;
     pen.strokeRect(x + 2.5 * unit, y + 2.5 * unit, size - 5 * unit, size - 5 * unit);
   }
+  const boxes = outlineRegion(canvas, options);
+  if (options.label && boxes.length) drawLabel(pen, options.label, boxes[0], size, unit, canvas.width);
+}
+
+/**
+ * Frames the boxes of a region.
+ * @param {HTMLCanvasElement} canvas
+ * @param {CanvasOptions} options
+ */
+export function outlineRegion(canvas, options) {
+  const pen = penOf(canvas);
   const boxes = boxesOf(options.region);
-  const edge = (options.edge ?? 3) * unit;
+  const edge = ((options.edge ?? 3) * canvas.width) / 512;
   for (const box of boxes) {
-    const frame = frameOf(box, size, edge, canvas.width);
+    const frame = frameOf(box, canvas.width / GRID, edge, canvas.width);
     pen.lineWidth = edge * 2;
     pen.strokeStyle = 'rgba(255, 255, 255, 0.9)';
     pen.strokeRect(...frame);
@@ -157,7 +168,7 @@ export function drawCanvas(sheet, canvas, codes, options = {}) {
     pen.strokeStyle = '#b45309';
     pen.strokeRect(...frame);
   }
-  if (options.label && boxes.length) drawLabel(pen, options.label, boxes[0], size, unit, canvas.width);
+  return boxes;
 }
 
 /**
