@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Check; returns ``task`` and ``laws``, each True or a sentence; raises TaskError with it if one is broken.
 
-    ``too_long`` is there where no small policy can be told of it, and says why.
+    ``too_long`` is there where no small policy can be told of it, and says why; ``notes`` where there is more to say.
     """
     from mmreason.errors import TaskError
     from mmreason.tasks import TASKS
@@ -33,6 +33,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"task": name, "laws": laws}
     if TASKS[name].too_long:
         result["too_long"] = TASKS[name].too_long
+    if TASKS[name].notes:
+        result["notes"] = list(TASKS[name].notes)
     broken = {law: said for law, said in laws.items() if said is not True}
     if broken:
         error = TaskError("; ".join(f"{law}: {said}" for law, said in broken.items()))
@@ -46,4 +48,4 @@ def readable(result: dict[str, Any]) -> str:
     lines = [f"{result['task']} keeps all laws", *(f"✓ {law}" for law in result["laws"])]
     if "too_long" in result:
         lines.append(f"for checkpoints of public families only: {result['too_long']}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"note: {note}" for note in result.get("notes", ()))])

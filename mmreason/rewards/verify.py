@@ -62,7 +62,7 @@ class Verifier:
         tokens = np.array(trace.canvas_tokens)
         segments: list[Segment] = []
         thought_canvas: np.ndarray | None = None  # what the last thought says will be drawn
-        answered = False
+        answered = solved = False
         for segment in trace.segments:
             if sum(len(frame.committed) for frame in segment.frames) < len(segment.tokens):
                 segments += trace.segments[len(segments) :]  # still being denoised, and what is beside or behind it
@@ -82,6 +82,7 @@ class Verifier:
                 continue
             if segment.kind == "answer":
                 verdict, answered = task.check_answer(spec, canvas_HW, words[1:]), True
+                solved = task.is_solved(spec, canvas_HW)  # an answer may be right without its picture
             else:
                 verdict = _thought(task, spec, segment, canvas_HW, words)
                 thought_canvas = task.carry_out(spec, canvas_HW, claim_words(segment.text), segment.turn)
@@ -90,7 +91,7 @@ class Verifier:
             drawn_before = any(earlier.kind == "edit" for earlier in segments)
             true = verdict.components.get("true") if drawn_before else None
             segments.append(replace(segment, verdict=verdict, reward=float(verdict.right), transition=true))
-        success = answered and all(s.verdict is not None and s.verdict.right for s in segments)
+        success = answered and solved and all(s.verdict is not None and s.verdict.right for s in segments)
         return replace(trace, segments=tuple(segments), success=success)
 
 

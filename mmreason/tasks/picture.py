@@ -35,9 +35,7 @@ class PictureTask(Task):
 
     def unlike(self, canvas_HW: np.ndarray, other_HW: np.ndarray) -> np.ndarray:
         """(H, W): by how much the pixels of each cell differ on average, of 255."""
-        apart = np.abs(canvas_HW.astype(np.int16) - other_HW.astype(np.int16))
-        cell = self.side // GRID
-        return apart.reshape(GRID, cell, GRID, cell, 3).mean(axis=(1, 3, 4))
+        return unlike(canvas_HW, other_HW)
 
     def region(self, cells_HW: np.ndarray) -> np.ndarray:
         """Boolean (S, S): the pixels of the cells."""
@@ -47,6 +45,13 @@ class PictureTask(Task):
     def image(self, canvas_HW: np.ndarray) -> np.ndarray:
         """The picture at 128 × 128."""
         return resized(canvas_HW, CANVAS_PX)
+
+
+def unlike(picture: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(H, W): by how much the pixels of each cell of two (S, S, 3) uint8 pictures differ on average, of 255."""
+    apart = np.abs(picture.astype(np.int16) - other.astype(np.int16))
+    cell = len(picture) // GRID
+    return apart.reshape(GRID, cell, GRID, cell, 3).mean(axis=(1, 3, 4))
 
 
 def resized(picture: np.ndarray, side: int) -> np.ndarray:

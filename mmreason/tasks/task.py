@@ -81,7 +81,9 @@ class Task(ABC):
     board: Board | None = None  # to set up puzzles by clicks; without one they are written as JSON
     riddle_range: tuple[int, int] = (0, 99)  # what a number that ``riddle`` asks for may be, inclusive
     num_hints: int = 0  # labels that ``hints`` gives
+    graded: bool = True  # are problems of one difficulty others than those of the next?
     too_long: str = ""  # why no small policy can be told of its problems, in a sentence
+    notes: tuple[str, ...] = ()  # what ``check-task`` says besides, in sentences
 
     @abstractmethod
     def draw_cell(self, name: str) -> Image.Image:

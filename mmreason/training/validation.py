@@ -12,19 +12,25 @@ from mmreason.sampling.generators import problem_seed
 from mmreason.sampling.pipeline import InterleavedReasoningPipeline
 from mmreason.sampling.sampler import OnEdits
 from mmreason.sampling.views.pipeline import ViewsPipeline
-from mmreason.tasks import make_problem
+from mmreason.tasks import make_problem, task_named
 
 CPU_ROLLOUTS, GPU_ROLLOUTS = 32, 1024  # at once; each takes about 10 MB for its keys and values
 PUBLIC_ROLLOUTS = 32  # of a public checkpoint, each of which may hold a gigabyte of them
 
 
 def held_out(tasks: Sequence[str], difficulties: Sequence[str], count: int, seed: int, split: str) -> list[Problem]:
-    """``count`` problems in all, split evenly over tasks and difficulties; the first ones get the rest."""
+    """``count`` problems in all, split evenly over tasks and difficulties; the first ones get the rest.
+
+    Of a task whose difficulties are one, each difficulty goes on where the one before has ended.
+    """
     cells = [(task, difficulty) for difficulty in difficulties for task in tasks]
     problems = []
+    begin = dict.fromkeys(tasks, 0)
     for i, (task, difficulty) in enumerate(cells):
-        share = count // len(cells) + (i < count % len(cells))
-        problems += [make_problem(task, difficulty, seed, split, index) for index in range(share)]
+        first, share = begin[task], count // len(cells) + (i < count % len(cells))
+        problems += [make_problem(task, difficulty, seed, split, index) for index in range(first, first + share)]
+        if not task_named(task).graded:
+            begin[task] += share
     return problems
 
 

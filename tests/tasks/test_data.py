@@ -21,19 +21,22 @@ from PIL import Image
 from mmreason.__main__ import main
 from mmreason.errors import ConfigError, TaskError
 from mmreason.kept import Kept
-from mmreason.records import DIFFICULTIES, SPLITS, Box
+from mmreason.records import DIFFICULTIES, SPLITS, Box, Cost, Frame, Segment, Trace
 from mmreason.rewards.pixels import at_drawing_size
+from mmreason.rewards.verify import Verifier
 from mmreason.sampling.views.canvas import puzzle_at, start_canvas
 from mmreason.sampling.views.rollout import asked
 from mmreason.tasks import TASKS, make_problem, problem_from_json
+from mmreason.tasks.atlas import split_cells
 from mmreason.tasks.dataset import rows as rows_module
-from mmreason.tasks.dataset.rows import FITS, Dataset, words_of
+from mmreason.tasks.dataset.rows import FITS, REWARDS, Dataset, number_of, words_of
 from mmreason.tasks.dataset.task import DataTask, judge_answer
 from mmreason.tasks.laws import kept_laws
 from mmreason.tasks.own import fault, known
 from mmreason.training.supervised.config import CorpusConfig
 from mmreason.training.supervised.corpus import COUNTED, needed_slots
 from mmreason.training.supervised.lessons import check_said, lessons_of
+from mmreason.training.validation import held_out
 from tests.helpers import public
 from tests.helpers.shapes import write_shapes
 
@@ -157,6 +160,17 @@ def test_noise_of_a_codec_is_no_difference_and_another_colour_is(shapes):
         ({"answer": "3.0"}, "3", True),
         ({"answer": 3}, "4", False),
         ({"answer": 3, "tolerance": 1}, "4", True),
+        ({"answer": ".5"}, "0.5", True),
+        ({"answer": ".5"}, "5", False),
+        ({"answer": "-.5"}, "-0.50", True),
+        ({"answer": ["grey", "Light gray"]}, "grey", True),
+        ({"answer": ["grey", "Light gray"]}, "light gray", True),
+        ({"answer": ["grey", "Light gray"]}, "light grey", False),
+        ({"answer": ["red", "blue"], "reward": "contains"}, "it is blue", True),
+        ({"answer": ["a", "b"], "choices": ["a", "b", "d"]}, "b", True),
+        ({"answer": ["a", "b"], "choices": ["a", "b", "d"]}, "d", False),
+        ({"answer": [3, 5.5], "tolerance": 0.5}, "6", True),
+        ({"answer": [3, 5.5], "tolerance": 0.5}, "4", False),
         ({"answer": 1.0, "tolerance": 0.1}, "1.1", True),
         ({"answer": 1.0, "tolerance": 0.1}, "0.9", True),
         ({"answer": 1.0, "tolerance": 0.1}, "1.10000000000000001", False),
@@ -206,6 +220,77 @@ def test_answers_that_differ_in_a_sign_are_different_answers_however_they_are_sa
             assert task.check_answer(spec, task.canvas(spec), [each]).right == (each == right)
             assert task.check_answer(spec, task.canvas(spec), words_of(each)).right == (each == right)
     assert fault(task) == ""
+
+
+SAID = ("Blue.", "A", "(c)", "42.", ".5", "-.25", "1,5", "It is the 'Red' one!", "x<5", "<b>", "3")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reward"),
+    [(a, r) for a in SAID for r in REWARDS if r != "number" or number_of(words_of(a)) is not None],
+)
+def test_what_a_row_says_is_right_is_right_as_it_stands_there(answer, reward, tmp_path):
+    """A public checkpoint writes capitals and full stops, as people do."""
+    more = {"choices": [answer, "something else"]} if reward == "choice" else {}
+    row = {"image": "a.png", "prompt": "Which?", "answer": answer, "reward": reward} | more
+    task = DataTask(folder_of(tmp_path, [row]))
+    for said in (answer, answer.upper(), " ".join(words_of(answer))):
+        assert task.check_answer(task.example, task.canvas(task.example), said.split()).right, said
+    assert not task.check_answer(task.example, task.canvas(task.example), ["another"]).right
+
+
+def test_words_are_the_same_when_they_are_read_again():
+    written = ["".join(letters) for n in range(1, 6) for letters in itertools.product("<>.-5a(", repeat=n)]
+    for text in written:
+        assert words_of(" ".join(words_of(text))) == words_of(text), text
+    found = {text: words_of(text) for text in (".5", "-.5", "(.5)", ".5.", "+.25,", "...5", "a.5", "5.", ".5%", ".a")}
+    assert [" ".join(words) for words in found.values()] == [
+        *("0.5", "-0.5", "0.5", "0.5", "+0.25", "5", "a.5", "5", "5%", "a")
+    ]
+
+
+def test_a_row_is_solved_when_its_target_is_drawn_and_not_by_its_answer_alone(tmp_path, own_tasks_forgotten):
+    task = TASKS[known(f"data:{folder_of(tmp_path / 'rows', [EDITED])}")]
+    problem = problem_from_json(task.example)
+    cells = at_drawing_size(problem.image), at_drawing_size(task.goal(task.example))
+    sheet = np.concatenate([split_cells(each).reshape(64, 16, 16, 3) for each in cells])
+    thought, answer = (
+        Segment(kind, 1, (0,), (Frame(1, (0,), (0,), (0.0,)),), text=text)
+        for kind, text in (("thought", "Look <edit> r1c1 r4c2"), ("answer", "<answer> Grey."))
+    )
+    region = tuple(8 * row + column for row in range(4) for column in range(2))
+    drawn = tuple(64 + cell for cell in region)
+    edit = Segment(
+        "edit", 1, drawn, (Frame(1, drawn, tuple(range(8)), (0.0,) * 8),), boxes=(Box(1, 1, 4, 2),), cells=region
+    )
+    for segments, solved in (((thought, edit, answer), True), ((answer,), False)):
+        trace = Trace(problem, tuple(range(64)), segments, "answered", False, Cost(0, 0, 0.0, 0.0), {})
+        scored = Verifier((), sheet).score(trace)
+        assert all(segment.reward == 1 for segment in scored.segments), "each segment is right"
+        assert scored.success is solved
+
+
+def test_difficulties_of_a_dataset_are_of_different_rows(shapes, own_tasks_forgotten):
+    """All rows are of every difficulty, and count once in an evaluation of several."""
+    name = known(f"data:{shapes}")
+    rows = len(TASKS[name]._by_split["train"])
+    found = held_out([name], DIFFICULTIES, rows, 0, "train")
+    assert len({problem.spec["row"] for problem in found}) == len(found) == rows
+    assert {problem.difficulty for problem in found} == set(DIFFICULTIES)
+    both = held_out([name, "maze"], ["easy", "hard"], 8, 0, "train")
+    assert [problem.index for problem in both] == [0, 1, 0, 1, 2, 3, 0, 1]
+
+
+def test_a_target_that_changes_more_outside_its_region_is_told_and_taken(tmp_path, own_tasks_forgotten, capsys):
+    rows = [EDITED | {"prompt": f"row {i}", "region": [[0, 0, 40, 20 - 15 * (i % 2)]]} for i in range(40)]
+    folder = folder_of(tmp_path / "rows", rows)
+    assert DataTask(folder).notes == (
+        "20 rows have targets that differ from the image in more cells outside the region than inside it (data.jsonl "
+        "line 2 for one): what lies outside is to stay as it is",
+    )
+    assert main(["check-task", f"data:{folder}"]) == 0
+    assert "note: 20 rows have targets" in capsys.readouterr().out
+    assert DataTask(folder_of(tmp_path / "one", rows[:1])).notes == ()
 
 
 def photograph(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -333,6 +418,8 @@ def folder_of(folder: Path, rows: list[Any]) -> Path:
     folder.mkdir(exist_ok=True)
     Image.new("RGB", (40, 20), "#808080").save(folder / "a.png")
     Image.new("RGB", (40, 20), "#203040").save(folder / "b.jpg")
+    Image.new("RGB", (40, 20), "#e0d0c0").save(folder / "d.png")
+    Image.new("RGB", (40, 20), "#989898").save(folder / "near.png")  # 24 of 255 lighter than a.png
     (folder / "text.png").write_text("no picture")
     (folder / "half.png").write_bytes((folder / "a.png").read_bytes()[:60])
     Image.new("RGB", (4, 4)).save(folder / "small.png")
@@ -345,11 +432,12 @@ def folder_of(folder: Path, rows: list[Any]) -> Path:
 GOOD: dict[str, Any] = {"image": "a.png", "prompt": "What is it?", "answer": "grey"}
 EDITED = GOOD | {"target": "b.jpg", "region": [[0, 0, 10, 10]]}
 CHANGES: tuple[dict[str, Any], ...] = (
-    {"image": "b.jpg"},
+    {"image": "d.png"},
     {"prompt": "what is it now?"},
     {"prompt": "What is it"},  # the same words, but not as a public checkpoint reads them
     {"answer": "grey now"},
-    {"target": "a.png"},
+    {"answer": ["grey", "gray"]},
+    {"target": "d.png"},
     {"region": [[0, 0, 10, 11]]},
     {"fit": "pad"},
     {"reward": "contains"},
@@ -405,7 +493,30 @@ BROKEN: dict[str, tuple[Any, str]] = {  # the second row of two → what is said
     "a long prompt": (GOOD | {"prompt": "a " * 513}, "field 'prompt' must have 1 to 512 words, got 513"),
     "a long word": (GOOD | {"prompt": "a" * 41}, "field 'prompt' must have words of at most 40 letters"),
     "no answer": ({"image": "a.png", "prompt": "b"}, "field 'answer' must be text, got nothing"),
-    "a list as answer": (GOOD | {"answer": ["a"]}, "field 'answer' must be text, got list"),
+    "a list in a list as answer": (GOOD | {"answer": [["a"]]}, "field 'answer' must be text, got list"),
+    "no answer in a list": (GOOD | {"answer": []}, "field 'answer' must be a text or a list of 1 to 16, got 0"),
+    "17 answers": (
+        GOOD | {"answer": [*"abcdefghijklmnopq"]},
+        "field 'answer' must be a text or a list of 1 to 16, got 17",
+    ),
+    "an answer of several that is no choice": (
+        GOOD | {"answer": ["grey", "b"], "choices": ["grey", "c"]},
+        "field 'answer' must be one of the choices, got 'b'",
+    ),
+    "an answer of several that is no number": (
+        GOOD | {"answer": [3, "b"], "reward": "number"},
+        "field 'answer' must be a number for the reward 'number', got 'b'",
+    ),
+    "a tolerance of words": (
+        GOOD | {"tolerance": 0.1},
+        "'tolerance' must be 0 or left out for the reward 'exact', got 0.1",
+    ),
+    "a target that is the image": (
+        EDITED | {"target": "a.png"},
+        "line 2: field 'target' must differ from 'image' by more than 24 of 255 on average in one of the 8 × 8 cells, "
+        "inside the region, got 0.0",
+    ),
+    "a target that hardly differs": (EDITED | {"target": "near.png"}, "inside the region, got 24.0"),
     "a long answer": (GOOD | {"answer": "a " * 129}, "field 'answer' must have 1 to 128 words, got 129"),
     "a target without a region": (GOOD | {"target": "b.jpg"}, "field 'region' must say where 'target' differs"),
     "a region without a target": (GOOD | {"region": [[0, 0, 1, 1]]}, "field 'target' must be the picture"),

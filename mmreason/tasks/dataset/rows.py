@@ -4,7 +4,8 @@ A folder holds ``data.jsonl``, one JSON object a line, with pictures beside it, 
 instance.  The fields of a row:
 
 - ``image``: the path of a picture inside the folder; in parquet its bytes, too, as ``{"bytes": …}``
-- ``prompt`` (or ``question``): what is asked, up to 512 words; ``answer``: what is right, up to 128 words or a number
+- ``prompt`` (or ``question``): what is asked, up to 512 words
+- ``answer``: what is right, up to 128 words or a number; or a list of such, all of them right, the first demonstrated
 - ``target``, optional: the picture as it should become, of any size
 - ``region``, with a target: where it changes, boxes ``[left, top, right, bottom]`` in pixels of ``image``
 - ``fit``, optional: how the picture becomes a square, ``stretch`` or ``pad`` (on white, with its proportions)
@@ -34,28 +35,34 @@ from PIL import Image
 from mmreason.disk import one_line, quoted
 from mmreason.errors import TaskError
 from mmreason.handed import Folder, Handed
+from mmreason.kept import Kept
 from mmreason.limits import exactly
 from mmreason.parquet import Limits, parquet_rows
-from mmreason.records import CANVAS_PX
+from mmreason.records import CANVAS_PX, GRID, Box, region_mask
+from mmreason.tasks.picture import unlike
 from mmreason.viewer import as_shown
+from mmreason.wording import counted
 
 ROWS = "data.jsonl"
 MAX_ROWS = 20_000
 MAX_PICTURE_BYTES = 16 * 2**20
 MAX_PICTURE_SIDE = 4096
-MAX_PROMPT, MAX_ANSWER, MAX_BOXES, MAX_CHOICES = 512, 128, 4, 64
+MAX_PROMPT, MAX_ANSWER, MAX_BOXES, MAX_CHOICES, MAX_ANSWERS = 512, 128, 4, 64, 16
 MAX_LETTERS = 8000  # of one text
 MAX_WORDS = 100_000  # different ones in all
 SHORT_PROMPT, SHORT_ANSWER, FEW_WORDS = 12, 10, 4096  # the same for a small policy
+TOLERANCE = 24.0  # of 255: cells that differ by less on average count as alike
 REWARDS = ("exact", "number", "contains", "choice")
 FITS = ("stretch", "pad")
 FIELDS = ("image", "prompt", "question", "answer", "target", "region", "fit", "reward", "choices", "tolerance")
 
+DECODED_BYTES = 96 * 2**20  # of pictures that are kept decoded while a folder is read
 _LIMITS = Limits(MAX_ROWS, row=4 * MAX_PICTURE_BYTES)
 HANDED = Handed("dataset", 256 * 2**20, TaskError)
 _ROW = Handed("row", 2**20, TaskError)
 SIGNS = str.maketrans("<>", "‹›")  # words like ``<edit>`` are a policy's own
 _EDGES = ".,;:!?\"'()[]{}"
+_POINT = re.compile(r"\A[,;:!?\"'(\[{]*([+-]?)(\.\d+)[.,;:!?\"')\]}]*\Z", re.ASCII)  # a number without its 0
 _IN_BRACKETS = re.compile(r"\A<([^<>]+)>\Z")
 _NUMBER = re.compile(r"[+-]?\d{1,12}(\.\d{1,17})?\Z", re.ASCII)
 
@@ -83,6 +90,7 @@ class Row:
     question: str  # as it is written
     prompt: tuple[str, ...]
     answer: tuple[str, ...]
+    also: tuple[tuple[str, ...], ...]  # other right answers
     target: Picture | None
     region: tuple[Shares, ...]
     frame: Shares  # where the picture is in its square
@@ -90,13 +98,28 @@ class Row:
     choices: tuple[tuple[str, ...], ...]
     tolerance: float
 
+    @property
+    def boxes(self) -> list[Box]:
+        """The region in whole cells."""
+        return [
+            Box(top, left, bottom, right)
+            for left, right, top, bottom in ((*_cells(x, z), *_cells(y, w)) for x, y, z, w in self.region)
+        ]
+
+
+def _cells(low: float, high: float) -> tuple[int, int]:
+    """First and last cell, from 1, that a span of shares touches; a touch of less than a tenth of a cell is none."""
+    first, last = int(low * GRID + 0.1), int(np.ceil(high * GRID - 0.1))
+    return min(first, GRID - 1) + 1, max(min(last, GRID), min(first, GRID - 1) + 1)
+
 
 def words_of(text: str) -> tuple[str, ...]:
     """A text in words as a small policy has them: lower case, without marks at their edges.
 
-    A pair of ``<`` and ``>`` around a word are marks; others are written ‹ and ›.
+    A pair of ``<`` and ``>`` around a word are marks; others are written ‹ and ›.  ``.5`` is 0.5.
     """
-    parts = [_IN_BRACKETS.sub(r"\1", part.strip(_EDGES)).strip(_EDGES) for part in text.lower().split()]
+    shown = (_POINT.sub(r"\g<1>0\2", part).strip(_EDGES) for part in text.lower().split())
+    parts = [_POINT.sub(r"\g<1>0\2", _IN_BRACKETS.sub(r"\1", part).strip(_EDGES)) for part in shown]
     return tuple(sys.intern(part.translate(SIGNS)) for part in parts if part)
 
 
@@ -122,7 +145,9 @@ class Dataset:
         self.max_pixels, self.max_bytes, self.max_letters = max_pixels, max_bytes, max_letters
         self.too_long = ""  # why no small policy can be told of it: the first row that has too many words
         self._pixels = self._bytes_in_rows = self._letters = 0
+        self._elsewhere: list[str] = []  # places of rows that change more outside their region than inside
         self._pictures: dict[Picture, _Checked] = {}
+        self._decoded: Kept[Image.Image] = Kept(DECODED_BYTES, lambda found: 3 * found.width * found.height)
         self.path = Path(folder)
         if not self.path.is_dir():
             raise TaskError(f"data:{folder} must name a folder, which {quoted(str(folder))} is not")
@@ -133,7 +158,7 @@ class Dataset:
             row = self._row(place, data)
             there = self.rows.setdefault(row.key, row)
             if there is not row:
-                same = "with another answer" if there.answer != row.answer else "twice"
+                same = "with another answer" if (there.answer, there.also) != (row.answer, row.also) else "twice"
                 raise TaskError(f"{place}: image and prompt are those of {there.place}, {same}")
             words |= dict.fromkeys((*row.prompt, *row.answer, *(word for each in row.choices for word in each)))
             if len(words) > MAX_WORDS:
@@ -144,6 +169,7 @@ class Dataset:
                 raise TaskError(f"{place}: a dataset may have at most {MAX_ROWS} rows")
         if not self.rows:
             raise TaskError(f"{self._called()} has no rows")
+        self._decoded = Kept(0, lambda _: 1)  # what is asked for from now on is kept at its size by the task
         self.words = tuple(words)  # of prompts, answers and choices, each once
 
     @property
@@ -153,8 +179,9 @@ class Dataset:
         for row in self.rows.values():
             target = None if row.target is None else self._pictures[row.target].hash.hexdigest()
             judged = row.answer, target, row.region, row.reward, row.choices, row.tolerance
-            frame = () if row.frame == WHOLE else (row.frame,)  # not told of rows that older versions knew
-            digest.update(repr((row.key, row.question, *judged, *frame)).encode())
+            later = () if row.frame == WHOLE else (row.frame,)  # not told of rows that older versions knew
+            later += (row.also,) if row.also else ()
+            digest.update(repr((row.key, row.question, *judged, *later)).encode())
         return digest.hexdigest()
 
     def pixels(self, picture: Picture, side: int, frame: Shares = WHOLE) -> np.ndarray:
@@ -189,7 +216,9 @@ class Dataset:
             return
         files = sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*.parquet"))
         if not files:
-            raise TaskError(f"{self._called()} must hold {ROWS} or parquet files, and holds neither")
+            there = sorted(path.name for path in self.path.iterdir())
+            held = f"; it holds {', '.join(map(quoted, there[:3]))}{' and others' * (len(there) > 3)}" if there else ""
+            raise TaskError(f"{self._called()} must hold {ROWS} or parquet files, and holds neither{held}")
         for name in files:
             yield from self._parquet(name)
 
@@ -210,33 +239,64 @@ class Dataset:
         if "question" in data and "prompt" in data:
             raise TaskError(f"{place}: a row has a 'prompt' or a 'question', got both")
         asked = "question" if "question" in data else "prompt"
-        question, answer = _text(place, data, asked, MAX_PROMPT), _text(place, data, "answer", MAX_ANSWER)
+        question, answers = _text(place, data, asked, MAX_PROMPT), _answers(place, data)
         image = _picture(place, data.get("image"), "image")
         start, target = self._checked(image, f"{place}: field 'image': "), None
         if data.get("target") is not None:
             target = self._checked(_picture(place, data["target"], "target"), f"{place}: field 'target': ").picture
         frame = _frame(place, data, start.size)
         region = _region(place, data, start.size, frame)
-        reward, choices, tolerance = _judging(place, data, words_of(answer))
-        self._letters += sum(map(len, (question, answer, *(word for each in choices for word in each))))
+        answer, *also = dict.fromkeys(map(words_of, answers))
+        reward, choices, tolerance = _judging(place, data, (answer, *also))
+        self._letters += sum(map(len, (question, *answers, *(word for each in choices for word in each))))
         if self._letters > self.max_letters:
             raise TaskError(f"{place}: the texts may have at most {self.max_letters / 1e6:g} million letters in all")
-        self.too_long = self.too_long or _too_long(place, asked, words_of(question), (words_of(answer), *choices))
+        self.too_long = self.too_long or _too_long(place, asked, words_of(question), (answer, *choices))
         content = start.hash.copy()
         content.update("\x1f".join(words_of(question)).encode())
-        return Row(
+        row = Row(
             place=place,
             key=content.hexdigest(),
             image=start.picture,
             question=" ".join(question.split()),
             prompt=words_of(question),
-            answer=words_of(answer),
+            answer=answer,
+            also=tuple(also),
             target=target,
             region=region,
             frame=frame,
             reward=reward,
             choices=choices,
             tolerance=tolerance,
+        )
+        self._look_at_target(row)
+        return row
+
+    def _look_at_target(self, row: Row) -> None:
+        """Refuse one that nobody could tell from its start, and count those of another region; raises TaskError."""
+        if row.target is None:
+            return
+        start, target = (self.pixels(picture, CANVAS_PX, row.frame) for picture in (row.image, row.target))
+        apart, inside = unlike(start, target), region_mask(row.boxes)
+        most = float(apart[inside].max())
+        if most <= TOLERANCE:
+            raise TaskError(
+                f"{row.place}: field 'target' must differ from 'image' by more than {TOLERANCE:g} of 255 on average "
+                f"in one of the {GRID} × {GRID} cells, inside the region, got {most:.1f}"
+            )
+        if (apart > TOLERANCE)[~inside].sum() > (apart > TOLERANCE)[inside].sum():
+            self._elsewhere.append(row.place)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What may not be meant, in sentences."""
+        if not self._elsewhere:
+            return ()
+        many, first = counted(len(self._elsewhere), "row"), self._elsewhere[0]
+        have = "has a target that differs" if len(self._elsewhere) == 1 else "have targets that differ"
+        return (
+            f"{many} {have} from the image in more cells outside the region than inside it ({first} for one): what "
+            "lies outside is to stay as it is",
         )
 
     def _checked(self, picture: Picture, place: str) -> _Checked:
@@ -260,6 +320,9 @@ class Dataset:
 
     def _opened(self, picture: Picture, place: str) -> Image.Image:
         """A decoded picture, as a viewer shows it; raises TaskError that begins with ``place``."""
+        return self._decoded.made(lambda: self._read_picture(picture, place), picture)
+
+    def _read_picture(self, picture: Picture, place: str) -> Image.Image:
         try:
             content = self._bytes(picture)
         except TaskError as error:
@@ -294,6 +357,16 @@ def _text(place: str, data: Mapping[str, Any], name: str, most: int) -> str:
         raise TaskError(f"{place}: field {name!r} must be text, got {got}")
     _check_text(f"{place}: field {name!r}", value, most)
     return value
+
+
+def _answers(place: str, data: Mapping[str, Any]) -> list[str]:
+    """The right answers, the one that is demonstrated first."""
+    given = data.get("answer")
+    if not isinstance(given, list):
+        return [_text(place, data, "answer", MAX_ANSWER)]
+    if not 1 <= len(given) <= MAX_ANSWERS:
+        raise TaskError(f"{place}: field 'answer' must be a text or a list of 1 to {MAX_ANSWERS}, got {len(given)}")
+    return [_text(place, {"answer": each}, "answer", MAX_ANSWER) for each in given]
 
 
 def _check_text(called: str, text: str, most: int) -> None:
@@ -369,13 +442,11 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def _judging(
-    place: str, data: Mapping[str, Any], answer: tuple[str, ...]
+    place: str, data: Mapping[str, Any], answers: Sequence[tuple[str, ...]]
 ) -> tuple[str, tuple[tuple[str, ...], ...], float]:
     """How answers are judged: the reward's name, the choices, the tolerance."""
-    given = data.get("choices")
-    reward = data.get(
-        "reward", "choice" if given is not None else "number" if number_of(answer) is not None else "exact"
-    )
+    given, numbers = data.get("choices"), all(number_of(answer) is not None for answer in answers)
+    reward = data.get("reward", "choice" if given is not None else "number" if numbers else "exact")
     if reward not in REWARDS:
         raise TaskError(f"{place}: field 'reward' must be one of {', '.join(REWARDS)}, got {str(reward)[:40]!r}")
     choices: tuple[tuple[str, ...], ...] = ()
@@ -392,11 +463,14 @@ def _judging(
         choices = tuple(words_of(each) for each in given)
         if len(set(choices)) < len(choices):
             raise TaskError(f"{place}: field 'choices' must be different texts")
-        if answer not in choices:
-            raise TaskError(f"{place}: field 'answer' must be one of the choices, got {' '.join(answer)!r}")
-    if reward == "number" and number_of(answer) is None:
-        raise TaskError(f"{place}: field 'answer' must be a number for the reward 'number', got {' '.join(answer)!r}")
+        if missing := [answer for answer in answers if answer not in choices]:
+            raise TaskError(f"{place}: field 'answer' must be one of the choices, got {' '.join(missing[0])!r}")
+    if reward == "number" and not numbers:
+        other = next(answer for answer in answers if number_of(answer) is None)
+        raise TaskError(f"{place}: field 'answer' must be a number for the reward 'number', got {' '.join(other)!r}")
     tolerance = data.get("tolerance", 0.0)
     if not _is_number(tolerance) or tolerance < 0:
         raise TaskError(f"{place}: field 'tolerance' must be a number from 0, got {str(tolerance)[:40]!r}")
+    if tolerance and reward != "number":
+        raise TaskError(f"{place}: field 'tolerance' must be 0 or left out for the reward {reward!r}, got {tolerance}")
     return reward, choices, float(tolerance)

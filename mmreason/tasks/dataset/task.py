@@ -37,7 +37,7 @@ from mmreason.records import (
     region_mask,
 )
 from mmreason.seeds import numpy_generator
-from mmreason.tasks.dataset.rows import SIGNS, Dataset, Picture, Row, Shares, number_of
+from mmreason.tasks.dataset.rows import TOLERANCE, Dataset, Picture, Row, Shares, number_of, words_of
 from mmreason.tasks.picture import PictureTask, resized
 from mmreason.tasks.task import Spec, checked_object, shown, verdict
 from mmreason.wording import percent
@@ -50,12 +50,13 @@ REMEMBERED = 96 * 2**20  # bytes of decoded pictures: 2048 of 128 × 128, 8 of 2
 class DataTask(PictureTask):
     """The problems of a folder."""
 
-    tolerance = 24.0
+    tolerance = TOLERANCE
+    graded = False
 
     def __init__(self, folder: str | Path, **bounds: float) -> None:
         """``bounds``: as of the ``Dataset``."""
         self.rows = Dataset(folder, **bounds)
-        self.too_long = self.rows.too_long
+        self.too_long, self.notes = self.rows.too_long, self.rows.notes
         slug = re.sub(r"[^a-z0-9]+", "_", self.rows.path.resolve().name.lower()).strip("_")
         self.name = (slug if slug[:1].isalpha() else f"data_{slug}").strip("_")[:40]
         self.question = "What is asked stands in each row."
@@ -150,11 +151,7 @@ class DataTask(PictureTask):
 
     def boxes(self, spec: Spec) -> list[Box]:
         """The region in whole cells."""
-        found = []
-        for left, top, right, bottom in self.row(spec).region:
-            rows, columns = _cells(top, bottom), _cells(left, right)
-            found.append(Box(rows[0], columns[0], rows[1], columns[1]))
-        return found
+        return self.row(spec).boxes
 
     def turns_needed(self, spec: Spec) -> int:
         return 1 if self.row(spec).region else 0
@@ -183,7 +180,7 @@ class DataTask(PictureTask):
         self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], boxes: Sequence[Box], turn: int
     ) -> Verdict:
         """``look``, and a region that holds all that is to be drawn and overlaps the true one by at least half."""
-        if list(words) != [LOOK] or not boxes:
+        if not _looks(words) or not boxes:
             return verdict(f"a thought reads: {LOOK}, and names a region", well_formed=False)
         wanted, named = region_mask(self.boxes(spec)), region_mask(boxes)
         if not wanted.any():
@@ -201,7 +198,7 @@ class DataTask(PictureTask):
 
     def carry_out(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str], turn: int) -> np.ndarray | None:
         """The picture in the end, if there is something to draw."""
-        return self.goal(spec) if list(words) == [LOOK] and self.row(spec).region else None
+        return self.goal(spec) if _looks(words) and self.row(spec).region else None
 
     def accepted_edits(self, spec: Spec, canvas_HW: np.ndarray, region_HW: np.ndarray, turn: int) -> list[np.ndarray]:
         """The target where the picture is not yet as in the end, if all of that lies inside the region."""
@@ -213,38 +210,37 @@ class DataTask(PictureTask):
 
     def check_answer(self, spec: Spec, canvas_HW: np.ndarray, words: Sequence[str]) -> Verdict:
         """The row's own reward, whatever the picture shows."""
-        return judge_answer(self.row(spec), tuple(word.translate(SIGNS) for word in words))
+        return judge_answer(self.row(spec), words_of(" ".join(words)))
 
     def is_solved(self, spec: Spec, canvas_HW: np.ndarray) -> bool:
         """Is the target drawn, and nothing else changed?"""
         return not self.differs(canvas_HW, self.goal(spec)).any()
 
 
+def _looks(words: Sequence[str]) -> bool:
+    return words_of(" ".join(words)) == (LOOK,)
+
+
 def judge_answer(row: Row, said: tuple[str, ...]) -> Verdict:
-    """Is ``said`` the answer of ``row``, by its reward?"""
-    right, told = row.answer, " ".join(said)
+    """Is ``said`` an answer of ``row``, by its reward?"""
+    answers, told = (row.answer, *row.also), " ".join(said)
     if row.reward == "number":
-        number, wanted = number_of(said), number_of(right)
-        if number is None or wanted is None:
+        number, off = number_of(said), Fraction(str(row.tolerance))  # of 0.1 a tenth, not the float nearest to it
+        if number is None:
             return verdict(f"{told!r} is no number", well_formed=False)
-        true = abs(number - wanted) <= Fraction(str(row.tolerance))  # of 0.1 a tenth, not the float nearest to it
+        true = any(abs(number - wanted) <= off for wanted in map(number_of, answers) if wanted is not None)
     elif row.reward == "choice":
         if said not in row.choices:
             return verdict(f"{told!r} is none of the choices", well_formed=False)
-        true = said == right
+        true = said in answers
     elif row.reward == "contains":
-        true = any(said[k : k + len(right)] == right for k in range(len(said)))
+        true = any(said[k : k + len(right)] == right for right in answers for k in range(len(said)))
     else:
-        true = said == right
-    return verdict("true" if true else f"the answer is {' '.join(right)}, not {told}", bool(said), true, useful=True)
+        true = said in answers
+    right = " or ".join(" ".join(each) for each in answers)
+    return verdict("true" if true else f"the answer is {right}, not {told}", bool(said), true, useful=True)
 
 
 def _split(key: str) -> Split:
     share = hashlib.blake2b(key.encode(), digest_size=4).digest()[0] % 10
     return "test" if share == 0 else "validation" if share == 1 else "train"
-
-
-def _cells(low: float, high: float) -> tuple[int, int]:
-    """First and last cell, from 1, that a span of shares touches; a touch of less than a tenth of a cell is none."""
-    first, last = int(low * GRID + 0.1), int(np.ceil(high * GRID - 0.1))
-    return min(first, GRID - 1) + 1, max(min(last, GRID), min(first, GRID - 1) + 1)

@@ -68,6 +68,7 @@ def preview(path: str | Path, checkpoint: str, token: Any) -> Preview:
         few = [split for split, count in counts.items() if not count]
         short = f" It needs more rows: none is in {' or '.join(few)}." if few else ""
         sentence = f"✓ {len(keys)} rows ({of}) and {len(task.words)} different words.{short}"
+        sentence += "".join(f" {note[0].upper()}{note[1:]}." for note in task.notes)
         table = {"summary": f"What rewards give, {len(rows)} of {len(keys)} rows", "columns": COLUMNS, "rows": rows}
         upload = upload_of(path, task, few, token)
         return Preview(sentence, fits(upload, checkpoint), pictures, table, _commands(task), upload)
