@@ -187,9 +187,10 @@ def test_no_two_prompts_and_no_two_rollouts_are_called_the_same_whatever_a_table
     for number in range(60):
         rows = []
         for i in range(12):
-            row = {"prompt": f"q{rng.randrange(3)}", "completion": "a" * (i + 1), "rewards": {"ok": i}}
+            asks = rng.randrange(3)
+            row = {"prompt": f"q{asks}", "completion": "a" * (i + 1), "rewards": {"ok": i}}
             named = {"id": rng.choice(["x", "x′", "prompt 1 r1"]), "step": rng.choice([1, 2])}
-            named["prompt_id"] = rng.choice(["prompt 1", "prompt 2", "prompt 1 at step 2"])
+            named["prompt_id"] = ["prompt 1", "prompt 2", "prompt 1 at step 2"][asks]
             rows.append(row | {name: value for name, value in named.items() if rng.random() < 0.5})
         path = tmp_path / f"{number}.jsonl"
         path.write_text("\n".join(json.dumps(row) for row in rows))
@@ -197,10 +198,9 @@ def test_no_two_prompts_and_no_two_rollouts_are_called_the_same_whatever_a_table
         assert len({rollout.id for rollout in found.rollouts}) == len(rows)
         assert len({prompt.id for prompt in found.prompts}) == len(found.prompts)
         assert sum(map(len, found.groups)) == len(rows)
-        asked = {row["completion"]: row["prompt"] for row in rows if "prompt_id" not in row}
+        asked = {row["completion"]: row["prompt"] for row in rows}
         for prompt, group in zip(found.prompts, found.groups, strict=True):
-            told = {asked.get(rollout.parts[0].text) for rollout in group} - {None}
-            assert told in (set(), {prompt.parts[0].text}), "unnamed prompts are told by their words"
+            assert {asked[rollout.parts[0].text] for rollout in group} == {prompt.parts[0].text}
 
 
 @pytest.mark.parametrize("rows", [["x"] * 4, ["x", "y", "x", "y"], [None] * 4])
@@ -222,6 +222,64 @@ def test_an_uid_of_verl_that_names_the_prompt_alone_names_no_rollout(tmp_path: P
     (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     found = open_rollouts(tmp_path / "t.jsonl").rollouts
     assert [rollout.id for rollout in found.rollouts] == ["uuid-0 r1", "uuid-0 r2", "uuid-1 r1", "uuid-1 r2"]
+
+
+@pytest.mark.parametrize(
+    "uid",
+    [
+        *(
+            "{p}_{g}_0",
+            "0b5c-{p}_{g}_1",
+            "gsm8k_{p}",
+            "gsm8k_{p}_{g}",
+            "gsm8k_{p}_{g}_0",
+            "data_{p}_train",
+            "_{p}_{g}",
+        ),
+        *("one", "", "x_1_1"),
+    ],
+)
+def test_a_group_of_verl_has_one_prompt_and_all_its_rollouts_whatever_an_uid_is(uid: str, tmp_path: Path) -> None:
+    told = [(p, g) for g in range(4) for p in range(3)]
+    rows = [{"input": f"q{p}", "output": f"{p}", "score": 1.0, "uid": uid.format(p=p, g=g)} for p, g in told]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = open_rollouts(tmp_path / "t.jsonl").rollouts
+    assert [prompt.parts[0].text for prompt in found.prompts] == ["q0", "q1", "q2"]
+    assert [[r.parts[0].text for r in group] for group in found.groups] == [["0"] * 4, ["1"] * 4, ["2"] * 4]
+
+
+def test_equal_prompts_of_verl_are_told_apart_by_their_uids(tmp_path: Path) -> None:
+    rows = [{"input": "q", "output": "a", "score": 1.0, "uid": f"{p}_{g}_0"} for p in ("a", "b_1") for g in range(4)]
+    (tmp_path / "t.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    found = open_rollouts(tmp_path / "t.jsonl").rollouts
+    assert [(prompt.id, len(group)) for prompt, group in zip(found.prompts, found.groups, strict=True)] == [
+        ("a", 4),
+        ("b_1", 4),
+    ]
+
+
+ASKED_IN: dict[str, tuple[str, dict[str, Any]]] = {
+    "chat": ("prompt", {"completion": "a"}),
+    "trl": ("prompt", {"completion": "a", "advantage": 0.0}),
+    "verl": ("input", {"output": "a", "score": 1.0, "uid": "x_0_0"}),
+}
+
+
+@pytest.mark.parametrize("kind", ASKED_IN)
+def test_a_prompt_id_stands_for_one_prompt_whose_picture_may_have_other_names(kind: str, tmp_path: Path) -> None:
+    for name, colour in (("one", "red"), ("again", "red"), ("other", "blue")):
+        Image.new("RGB", (32, 32), colour).save(tmp_path / f"{name}.png")
+
+    def opened(*asked: tuple[str, str]) -> list[int]:
+        column, row = ASKED_IN[kind]
+        rows = [{column: f"<image> {words}", "images": [f"{picture}.png"]} for words, picture in asked]
+        (tmp_path / "t.jsonl").write_text("\n".join(json.dumps({"prompt_id": "p", **row, **own}) for own in rows))
+        return [len(group) for group in open_rollouts(tmp_path / "t.jsonl").rollouts.groups]
+
+    assert opened(("q", "one"), ("q", "again"), ("q", "missing"), ("q", "one")) == [4]
+    for wrong in (("Q", "one"), ("q", "other")):
+        with pytest.raises(TraceError, match=r"line 3 of .*: prompt_id 'p' stands for two different prompts"):
+            opened(("q", "one"), ("q", "again"), wrong)
 
 
 @pytest.mark.parametrize("kind", ["verl", "trl"])

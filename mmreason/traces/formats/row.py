@@ -23,13 +23,14 @@ Piece = tuple[str, Any]  # ("text", words) or ("image", what Shelf.picture takes
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What a row holds; ``prompt_id`` is empty where equal prompts are told by their words and pictures."""
+    """What a row holds; where ``prompt_id`` is empty prompts are told by ``called`` and their words and pictures."""
 
     format: str
     prompt: tuple[Part, ...]
     parts: tuple[Part, ...]
     rewards: Mapping[str, float] = field(default_factory=dict)
     prompt_id: str = ""
+    called: str = ""  # what the row's id seems to call its prompt
     id: str = ""
     step: int | None = None  # of the training, where the table has it
     answer: Any = None

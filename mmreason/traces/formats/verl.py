@@ -2,6 +2,9 @@
 
 ``input`` begins with the system's words; the prompt stands between the lines ``user`` and ``assistant``.  ``score`` is
 the sum of the components, and one itself only where there is no other.
+
+verl calls a rollout ``<prompt>_<session>_<output>``.  But the names of prompts may end so, too, and a later output of
+a session may have a longer ``input``: rollouts are of one group where both their uid and their prompt say so.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from mmreason.traces.picture import Shelf
 
 _APART = frozenset(("input", "output", "gts", "score", "step", "uid", "images", "image", "prompt_id", "id"))
 _USER = re.compile(r"^user[ \t]*$", re.MULTILINE)
+_ROLLOUT = re.compile(r"_[0-9]+_[0-9]+\Z")  # what a uid says of the rollout
 _ASSISTANT = re.compile(r"\n?^assistant[ \t]*\n?\Z", re.MULTILINE)
 
 
@@ -46,13 +50,14 @@ def read(row: Row, shelf: Shelf) -> Read:
         rewards, beyond = components(row, _APART - {"score"})
     more = {name: row[name] for name in row if name not in rewards and name not in ("input", "output", images.name)}
     uid = label(row, "uid")
-    group = uid.rsplit("_", 2)[0]
+    group = _ROLLOUT.sub("", uid)
     return Read(
         "verl",
         (*told, *asked),
         in_turns(parts),
         rewards,
-        prompt_id=label(row, "prompt_id") or group,
+        prompt_id=label(row, "prompt_id"),
+        called=group,
         id=label(row, "id") or (uid if uid != group else ""),
         step=whole(row, "step"),
         answer=row.get("gts"),

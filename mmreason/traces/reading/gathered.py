@@ -18,7 +18,7 @@ from mmreason.traces.formats import IMPORTERS
 from mmreason.traces.formats.row import Read, Row, number, whole
 from mmreason.traces.formats.table import rows_of
 from mmreason.traces.group import checked_ones, members_of
-from mmreason.traces.picture import Beside, Shelf
+from mmreason.traces.picture import Beside, Picture, Shelf
 from mmreason.traces.reading.names import apart, at_step
 from mmreason.traces.rollouts import MAX_PROMPTS, MAX_ROLLOUTS, Part, Prompt, Rollout, Rollouts
 from mmreason.traces.schema import VERSION
@@ -154,7 +154,7 @@ class Gathered:
             known = self.prompts.setdefault(("two", prompt.id), prompt)
             if known is prompt:
                 self._hold(prompt)
-            elif _looks(known.parts) != _looks(prompt.parts):
+            elif _differ(known.parts, prompt.parts):
                 raise TraceError(f"trace field 'prompts': id {quoted(prompt.id)} stands for two different prompts")
         for i, rollout in enumerate(rollouts):
             if ("two", rollout.prompt) not in self.prompts:
@@ -182,15 +182,18 @@ class Gathered:
         self._add_read(read_one(data, shelf, version), group)
 
     def _add_read(self, read: Read, group: str = "") -> None:
-        told = read.prompt_id or _looks(read.prompt)
+        is_ours = read.format.startswith("trace version")
+        told = read.prompt_id or (read.called, _looks(read.prompt))
         key = ("read", read.step, told, group)
         self.steps[key] = read.step
         self.formats.append(read.format)
         self.judges |= read.judges
         if key not in self.prompts:
-            named = group if read.format.startswith("trace version") else read.prompt_id
+            named = group if is_ours else read.prompt_id or read.called
             self.prompts[key] = Prompt(named or f"prompt {len(self.prompts) + 1}", read.prompt)
             self._hold(self.prompts[key])
+        elif not is_ours and _differ(self.prompts[key].parts, read.prompt):
+            raise TraceError(f"prompt_id {quoted(read.prompt_id)} stands for two different prompts")
         more = {name: value for name, value in read.more.items() if not _holds_bytes(value)}
         rollout = Rollout(
             *(read.id, "", read.parts, read.rewards, read.success),
@@ -294,6 +297,21 @@ def _looks(parts: Sequence[Part]) -> tuple[tuple[str, str], ...]:
     return tuple(
         (part.text or "", part.picture.key if part.picture else "") for part in parts if part.role != "system"
     )
+
+
+def _differ(one: Sequence[Part], other: Sequence[Part]) -> bool:
+    """Whether these are two prompts; a picture may have several names, and one that cannot be shown may be any."""
+    asked, again = ([part for part in parts if part.role != "system"] for parts in (one, other))
+    return len(asked) != len(again) or any(
+        (part.text or "") != (like.text or "") or not _same(part.picture, like.picture)
+        for part, like in zip(asked, again, strict=True)
+    )
+
+
+def _same(one: Picture | None, other: Picture | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.key == other.key or bool(one.broken or other.broken) or one.read() == other.read()
 
 
 def _holds_bytes(value: Any) -> bool:
