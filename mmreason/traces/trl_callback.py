@@ -1,6 +1,8 @@
 """TRL's ``GRPOTrainer`` records: ``trainer.add_callback(rollout_callback(trainer, "run/rollouts.jsonl"))``.
 
-The trainer keeps what it last generated for its table of completions, and every batch of that is appended once.
+The trainer keeps what it last generated for its table of completions, in training and in evaluations alike.  That is
+looked at after every backward pass, since a step may generate several times, and after an evaluation, whose rollouts
+are passed over: every batch of the training is appended once.
 """
 
 from __future__ import annotations
@@ -24,11 +26,20 @@ def rollout_callback(trainer: Any, path: str | Path, judges: Mapping[str, Sequen
             self.recorder = Recorder(path, judges)
             self.seen: Any = None
 
+        def on_substep_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.look(state, state.global_step + 1)  # counted when the step ends
+
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.look(state, state.global_step)
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.seen = _batch(trainer)
+
+        def look(self, state: Any, step: int) -> None:
             if state.is_world_process_zero:
                 batch = _batch(trainer)
                 if batch and batch != self.seen:
-                    _record(self.recorder, batch, _images(trainer), state.global_step)
+                    _record(self.recorder, batch, _images(trainer), step)
                     self.seen = batch
 
     return RolloutCallback()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from transformers.trainer_callback import CallbackHandler, TrainerControl, TrainerState
 
 from mmreason import disk
 from mmreason.analysis.rollouts.push import pushes
@@ -179,6 +180,43 @@ def test_a_trl_trainer_records_each_batch_once(tmp_path: Path) -> None:
         (" at step 1", 4),
         (" at step 3", 4),
     ]
+
+
+@pytest.mark.parametrize("evaluates_every", [0, 1, 2])
+@pytest.mark.parametrize("evaluated", [2, 3, 4])
+@pytest.mark.parametrize(
+    ("passes", "of_a_generation"),  # backward passes of an update, and those that one generation is for
+    [(1, 1), (4, 1), (4, 2), (4, 4), (2, 4), (1, 3)],
+)
+def test_a_trl_trainer_records_what_it_generates_to_train_and_nothing_else(
+    passes: int, of_a_generation: int, evaluated: int, evaluates_every: int, tmp_path: Path
+) -> None:
+    logs = {name: deque(maxlen=4) for name in ("prompt", "completion")}
+    trainer = SimpleNamespace(_logs={**logs, "rewards": {"ok": deque(maxlen=4)}})
+    callback = rollout_callback(trainer, tmp_path / "r.jsonl")
+    handler: Any = CallbackHandler([callback], None, None, None, None)
+    state, control, wanted = TrainerState(), TrainerControl(), []
+
+    def generate(said: str, number: int) -> list[str]:
+        completions = [f"{said} {i}" for i in range(number)]
+        logs["prompt"].extend(["q"] * number)
+        logs["completion"].extend(completions)
+        trainer._logs["rewards"]["ok"].extend([1.0] * number)
+        return completions
+
+    for number in range(6 * passes):
+        if number % of_a_generation == 0:
+            wanted += [(said, number // passes + 1) for said in generate(f"pass {number}", 4)]
+        if (number + 1) % passes:
+            handler.on_substep_end(None, state, control)
+            continue
+        state.global_step += 1
+        handler.on_step_end(None, state, control)
+        if evaluates_every and state.global_step % evaluates_every == 0:
+            generate(f"evaluation {number}", evaluated)
+            handler.on_evaluate(None, state, control, {})
+    found = open_rollouts(tmp_path / "r.jsonl").rollouts.rollouts
+    assert [(rollout.parts[0].text, rollout.more["step"]) for rollout in found] == wanted
 
 
 def test_rollouts_are_pushed_as_if_each_step_of_the_training_stood_in_a_file_of_its_own(tmp_path: Path) -> None:
