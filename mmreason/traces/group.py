@@ -20,10 +20,10 @@ from mmreason.disk import write_json
 from mmreason.errors import TraceError
 from mmreason.records import NUM_CELLS, Trace
 from mmreason.traces.file import HANDED, check, draw_codes, png_url, to_json
-from mmreason.traces.plain import check_plain, rounded
+from mmreason.traces.plain import check_plain
 from mmreason.traces.schema import PICTURES, VERSION
 from mmreason.traces.sheet import sheet_pixels
-from mmreason.traces.versions.ours import VERSION_TWO, ones_of, two_of
+from mmreason.traces.versions.ours import VERSION_TWO, ones_of, shortened, two_of
 
 MAX_TRACES = 64
 _KEYS = {"version", "problem", "sheet", "traces"}
@@ -31,7 +31,7 @@ _KEYS = {"version", "problem", "sheet", "traces"}
 
 def save_group(path: str | Path, traces: Sequence[Trace], words: Sequence[str], sheet: np.ndarray) -> None:
     """Write ``traces`` of one problem as one version 2 file; raises TraceError or WriteError."""
-    group = rounded(two_of([to_json(trace, words, sheet) for trace in traces]), 6)
+    group = shortened(two_of([to_json(trace, words, sheet) for trace in traces]))
     members_of(group)
     write_json(path, group)
 

@@ -18,6 +18,7 @@ from typing import Any
 from mmreason.disk import quoted
 from mmreason.errors import TraceError
 from mmreason.records import GRID
+from mmreason.traces.plain import rounded
 from mmreason.traces.schema import parse_box
 
 VERSION_TWO = 2
@@ -25,6 +26,7 @@ JUDGES = {"text": ["text"], "image": ["image"]}
 OF_PROMPT, OF_ROLLOUT = "problem", "canvas_codes"  # the fields by which a file is known as one of ours
 GROUP, MAX_GROUP_CHARS = "group", 200
 
+_SHORT = ("steps", "logprob")  # what of a part holds probabilities
 _PROBLEM = ("task", "spec", "turns", "difficulty", "seed", "split", "index")
 
 
@@ -41,6 +43,16 @@ def two_of(members: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             prompts[key] = {"id": f"puzzle {len(prompts) + 1}", "parts": parts, OF_PROMPT: told}
         rollouts.append(_rollout(data, prompts[key]["id"], len(rollouts) + 1))
     return {"version": VERSION_TWO, "prompts": list(prompts.values()), "rollouts": rollouts, "judges": JUDGES}
+
+
+def shortened(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A version 2 file of ours with its many probabilities to six digits; all else stays as it is."""
+    rollouts = [entry | {"parts": [_shortened(part) for part in entry["parts"]]} for entry in content["rollouts"]]
+    return {**content, "rollouts": rollouts}
+
+
+def _shortened(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: rounded(value, 6) if name in _SHORT else value for name, value in part.items()}
 
 
 def _rollout(data: Mapping[str, Any], prompt: str, number: int) -> dict[str, Any]:

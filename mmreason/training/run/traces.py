@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 from mmreason.disk import write_json
 from mmreason.traces.file import HANDED, save, to_json
 from mmreason.traces.group import check_same_problem, members_of
-from mmreason.traces.plain import rounded
 from mmreason.traces.sheet import sheet_value
-from mmreason.traces.versions.ours import GROUP, VERSION_TWO, is_ours, ones_of, two_of
+from mmreason.traces.versions.ours import GROUP, VERSION_TWO, is_ours, ones_of, shortened, two_of
 from mmreason.traces.versions.two import check_two
 from mmreason.traces.versions.views import save_two, to_two
 
@@ -62,7 +61,7 @@ def sampled_group(files: Sequence[Path], name: str) -> dict[str, Any]:
         return contents[0] | {"prompts": list(prompts.values()), "rollouts": rollouts}
     members = [member for content in contents for member in members_of(content)]
     check_same_problem(members)
-    group = rounded(two_of(members), 6)
+    group = shortened(two_of(members))
     return group | {"prompts": [entry | {GROUP: name} for entry in group["prompts"]]}
 
 
