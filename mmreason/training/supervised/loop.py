@@ -1,7 +1,7 @@
 """The loop around a supervised run: it resumes, logs, validates, saves, and stops when asked.
 
 A killed run resumes from its last saved step and ends where an uninterrupted one ends: the batches are functions of
-(settings, step), so the state is all there is to keep.
+(settings, step), so the state is all there is to keep, and the metrics since the last row.
 """
 
 from __future__ import annotations
@@ -93,10 +93,12 @@ def run_supervised(
     ``resumed_from`` among them; raises ConfigError and CheckpointError.
     """
 
+    window: list[Mapping[str, float | None]] = []  # the metrics of each step since the last row
+
     def save(name: str = "checkpoint", row: dict[str, Any] | None = None) -> None:
         with run.writing():
             if name == "checkpoint":
-                run.write_folder("state", lambda folder: _write_state(folder, state, row))
+                run.write_folder("state", lambda folder: _write_state(folder, state, row, window))
             run.write_folder(name, export)
 
     def is_due(step: int) -> bool:
@@ -124,9 +126,10 @@ def run_supervised(
             and not run.has(f"checkpoint-{resumed_from}")
         ):
             save(f"checkpoint-{resumed_from}")
-        if resumed_from is not None and (owed := _owed(run, resumed_from)):
-            row = finish(owed)
-        window: list[dict[str, float]] = []
+        if resumed_from is not None:
+            owed, window = _pending(run, resumed_from)
+            if owed:
+                row = finish(owed)
         for metrics in steps():
             window.append(metrics)
             step = state.step
@@ -148,27 +151,33 @@ def run_supervised(
     return row | {"resumed_from": resumed_from}
 
 
-def _averaged(window: Sequence[Mapping[str, float]], step: int) -> dict[str, Any]:
+def _averaged(window: Sequence[Mapping[str, float | None]], step: int) -> dict[str, Any]:
     """The row of ``step``: means of what is finite since the last row, and how many steps were ``skipped``."""
     row: dict[str, Any] = {}
     for name in dict.fromkeys(name for metrics in window for name in metrics):
-        there = [metrics[name] for metrics in window if math.isfinite(metrics.get(name, math.nan))]
+        found = (metrics.get(name) for metrics in window)
+        there = [value for value in found if value is not None and math.isfinite(value)]
         row[name] = sum(there) if name == "skipped" else sum(there) / len(there) if there else None
     return row | {"step": step}
 
 
-def _write_state(folder: Path, state: State, row: dict[str, Any] | None) -> None:
-    """The state, its step for those who cannot read the rest, and the ``row`` of metrics that is still to follow."""
+def _write_state(
+    folder: Path, state: State, row: dict[str, Any] | None, window: Sequence[Mapping[str, float | None]]
+) -> None:
+    """The state, its step for those who cannot read the rest, and what of the metrics is still to follow.
+
+    That is the ``row`` of this step, or the ``window`` of steps that the next row is of.
+    """
     torch.save(state.state_dict(), folder / STATE_FILE)
-    write_json(folder / STEP_FILE, {"step": state.step, "row": row})
+    write_json(folder / STEP_FILE, {"step": state.step, "row": row, "window": window})
 
 
-def _owed(run: RunDirectory, step: int) -> dict[str, Any] | None:
-    """The row of the saved ``step``, if the run was killed between its save and that row."""
+def _pending(run: RunDirectory, step: int) -> tuple[dict[str, Any] | None, list[Mapping[str, float | None]]]:
+    """The row of the saved ``step``, if the run was killed between its save and that row, and the window."""
+    path = run.path / "state" / STEP_FILE
+    told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}  # older runs have none
     rows = run.read_metrics()
-    if rows and rows[-1]["step"] == step:
-        return None
-    return json.loads((run.path / "state" / STEP_FILE).read_text(encoding="utf-8")).get("row")
+    return None if rows and rows[-1]["step"] == step else told.get("row"), told.get("window", [])
 
 
 def _resume(
