@@ -126,7 +126,7 @@ def blamed_on(task: Task) -> Iterator[None]:
         yield
     except MMReasonError:
         raise
-    except Exception as error:  # a task of the user's may fail in any way
+    except (Exception, SystemExit) as error:  # a task of the user's may fail in any way
         raise TaskError(f"the task {task.name} failed: {type(error).__name__}: {one_line(str(error), 200)}") from error
 
 

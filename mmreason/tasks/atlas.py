@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from mmreason.errors import TaskError
 from mmreason.records import CANVAS_PX, CELL_PX, GRID
 from mmreason.tasks.task import FOREIGN, Task
 
@@ -39,8 +40,12 @@ class Atlas:
         return join_cells(self.pixels[self.global_ids(task, canvas_HW)])
 
     def global_ids(self, task: str, canvas_HW: np.ndarray) -> np.ndarray:
-        """Local cell ids of ``task`` → ids in the sheet; the canvas must hold no ``FOREIGN`` cell."""
-        return np.asarray(canvas_HW, dtype=np.int64) + self.first[task]
+        """Local cell ids of ``task`` → ids in the sheet; raises TaskError where one is ``FOREIGN`` or of no cell."""
+        local, count = np.asarray(canvas_HW, dtype=np.int64), self.count[task]
+        wrong = local[(local < 0) | (local >= count)]
+        if wrong.size:
+            raise TaskError(f"a canvas of the task {task} must hold cells from 0 to {count - 1}, got {wrong[0]}")
+        return local + self.first[task]
 
     def local_ids(self, task: str, global_HW: np.ndarray) -> np.ndarray:
         """Ids in the sheet → local ids of ``task``, ``FOREIGN`` where the drawing is another task's."""

@@ -79,6 +79,7 @@ def is_solved_by_its_demonstration(task: Task, spec: Spec) -> None:
     steps, needed = len(demonstration.steps), task.turns_needed(spec)
     _hold(steps == needed, f"turns_needed gives {needed} and the demonstration takes {steps} turns {told}")
     for turn, step in enumerate(demonstration.steps, 1):
+        _hold_cells(task, "demonstrate", step.canvas, told)
         parts = split_thought(step.thought)
         if parts is None:
             raise TaskError(f"the demonstrated thought {step.thought!r} names no region {told}")
@@ -88,9 +89,13 @@ def is_solved_by_its_demonstration(task: Task, spec: Spec) -> None:
         changed = task.differs(step.canvas, canvas_HW) & ~region_mask(boxes)
         _hold(not changed.any(), f"the edit of {step.thought!r} changes cells outside its region {told}")
         accepted = task.accepted_edits(spec, canvas_HW, task.region(region_mask(boxes)), turn)
+        for after_HW in accepted:
+            _hold_cells(task, "accepted_edits", after_HW, told)
         drawn = any(not task.differs(step.canvas, after_HW).any() for after_HW in accepted)
         _hold(drawn, f"accepted_edits lacks the demonstrated edit of {step.thought!r} {told}")
         carried_HW = task.carry_out(spec, canvas_HW, words, turn)
+        if carried_HW is not None:
+            _hold_cells(task, "carry_out", carried_HW, told)
         same = carried_HW is not None and not task.differs(carried_HW, step.canvas).any()
         _hold(same, f"carry_out does not draw what {step.thought!r} says {told}")
         offered = step.thought in task.candidates(spec, canvas_HW)
@@ -134,8 +139,7 @@ def is_pure_and_normal(task: Task, difficulty: Difficulty) -> None:
         wanted, dtype = (task.side, task.side, 3), np.uint8
     else:
         wanted, dtype = (GRID, GRID), np.int16
-        inside = canvas_HW.size and canvas_HW.min() >= 0 and canvas_HW.max() < len(task.cells)
-        _hold(bool(inside), f"canvas holds numbers that index no cell, on {_brief(spec)}")
+        _hold_cells(task, "canvas", canvas_HW, f"on {_brief(spec)}")
     shape = tuple(canvas_HW.shape)
     _hold(
         shape == wanted and canvas_HW.dtype == dtype,
@@ -152,7 +156,7 @@ def refuses_what_is_no_problem(task: Task) -> None:
             task.parse(data)
         except ProblemError as error:
             _hold(0 < len(str(error)) < 400 and "\n" not in str(error), f"parse refuses {_brief(data)} in no sentence")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise TaskError(f"parse raises {type(error).__name__} for {_brief(data)}, not ProblemError") from error
         else:
             _hold(bool(data) and data not in ([], {"task": task.name}), f"parse takes {_brief(data)}")
@@ -267,7 +271,7 @@ def _one_cell_changed(task: Task, canvas_HW: np.ndarray, rng: np.random.Generato
 
 def never_raises(task: Task, spec: Spec, rng: np.random.Generator, tries: int = 20) -> None:
     """A verifier takes any canvas, words, boxes and turn."""
-    vocabulary = [*spoken(task), "", "٣", "r9c9"]
+    vocabulary, told = [*spoken(task), "", "٣", "r9c9"], f"on {_brief(spec)}"
     for _ in range(tries):
         canvas_HW = task.canvas(spec)
         anywhere = rng.random((GRID, GRID)) < 0.5
@@ -282,12 +286,15 @@ def never_raises(task: Task, spec: Spec, rng: np.random.Generator, tries: int = 
         boxes, turn = [Box.between((a[0], a[1]), (b[0], b[1]))], int(rng.integers(1, 18))
         task.check_thought(spec, canvas_HW, words, boxes, turn)
         task.check_thought(spec, canvas_HW, words, [], turn)
-        task.carry_out(spec, canvas_HW, words, turn)
+        carried_HW = task.carry_out(spec, canvas_HW, words, turn)
+        if carried_HW is not None:
+            _hold_cells(task, "carry_out", carried_HW, told, FOREIGN)
         task.check_answer(spec, canvas_HW, words)
         task.is_solved(spec, canvas_HW)
         for after_HW in task.accepted_edits(spec, canvas_HW, task.region(region_mask(boxes)), turn):
+            _hold_cells(task, "accepted_edits", after_HW, told, FOREIGN)
             outside = task.differs(after_HW, canvas_HW) & ~region_mask(boxes)
-            _hold(not outside.any(), f"accepted_edits changes cells outside the region on {_brief(spec)}")
+            _hold(not outside.any(), f"accepted_edits changes cells outside the region {told}")
 
 
 Law = Callable[[], None]
@@ -354,6 +361,13 @@ def kept_laws(task: Task, count: int = 12) -> dict[str, bool | str]:
 def _hold(kept: bool, sentence: str) -> None:
     if not kept:
         raise TaskError(sentence)
+
+
+def _hold_cells(task: Task, whose: str, canvas_HW: np.ndarray, told: str, least: int = 0) -> None:
+    """Every number on a canvas, from ``least`` on, is that of a cell; a picture has none."""
+    if not isinstance(task, PictureTask):
+        wrong = canvas_HW[(canvas_HW < least) | (canvas_HW >= len(task.cells))]
+        _hold(not wrong.size, f"{whose} draws {wrong[:1].sum()}, and cells are 0 to {len(task.cells) - 1}, {told}")
 
 
 def _same(one: Problem, other: Problem) -> bool:

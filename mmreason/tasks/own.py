@@ -179,7 +179,7 @@ def _drawing_fault(task: Task) -> str:
     for cell in task.cells:
         try:
             pixels = np.asarray(task.draw_cell(cell).convert("RGB"))
-        except Exception as error:  # of the user's
+        except (Exception, SystemExit) as error:  # of the user's
             return f"draw_cell failed for {cell!r}: {type(error).__name__}: {one_line(str(error), 120)}"
         if pixels.shape != (16, 16, 3):
             return f"draw_cell must give 16 × 16 pixels, got {pixels.shape[1]} × {pixels.shape[0]} for {cell!r}"

@@ -153,6 +153,30 @@ BREAKS = {  # a change of the task's file: old, new, the law that it breaks, and
         "verifier",
         "changes cells outside the region",
     ),
+    "a demonstration of cells that it does not have": (
+        "EMPTY, STONE, PLACED = range(3)",
+        "EMPTY, STONE, PLACED = 0, 1, 7",
+        "solvable",
+        "demonstrate draws 7, and cells are 0 to 2",
+    ),
+    "an accepted edit of cells that it does not have": (
+        "return [self._placed(canvas_HW, row, column) for",
+        "return [self._placed(canvas_HW, row, column) * 3 for",
+        "solvable",
+        "accepted_edits draws 3, and cells are 0 to 2",
+    ),
+    "a carried out thought of cells that it does not have": (
+        "None if at is None else self._placed(canvas_HW, *at)",
+        "None if at is None else self._placed(canvas_HW, *at) * 5",
+        "solvable",
+        "carry_out draws 5, and cells are 0 to 2",
+    ),
+    "a generator that leaves": (
+        "low, high = self.turns[difficulty]",
+        "raise SystemExit(0)",
+        "pure",
+        "the task stones failed: SystemExit: 0",
+    ),
 }
 
 

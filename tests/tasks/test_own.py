@@ -193,3 +193,16 @@ def test_a_demonstration_that_fails_is_blamed_on_its_task_before_anything_is_tra
     line = f"pretrain --tasks {path} --output {tmp_path / 'run'} --overwrite --steps 1 --vq_steps 1 --threads 1"
     assert main(line.split()) == 2
     assert "the task pebbles failed: KeyError: 1" in capsys.readouterr().err and kept.read_text() == "{}"
+
+
+def test_a_demonstration_of_cells_that_the_task_does_not_have_is_not_pretrained_on(tmp_path, capsys):
+    path = written(tmp_path, ("EMPTY, STONE, PLACED = range(3)", "EMPTY, STONE, PLACED = 0, 1, 7"))
+    line = f"pretrain --tasks {path} --output {tmp_path / 'run'} --steps 1 --vq_steps 1 --threads 1"
+    assert main(line.split()) == 2
+    assert "a canvas of the task pebbles must hold cells from 0 to 2, got 7" in capsys.readouterr().err
+
+
+def test_a_task_that_leaves_is_blamed_by_name(tmp_path, capsys):
+    path = written(tmp_path, ("low, high = self.turns[difficulty]", "raise SystemExit(0)"))
+    assert main(["solve", "--task", str(path), "--difficulty", "easy", "--out", str(tmp_path / "trace.json")]) == 2
+    assert "the task pebbles failed: SystemExit: 0" in capsys.readouterr().err
