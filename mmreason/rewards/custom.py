@@ -12,7 +12,7 @@ import asyncio
 import importlib
 import inspect
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
@@ -142,13 +142,13 @@ def _all_scores(reward: Reward, traces: Sequence[Trace]) -> list[list[float | No
         elif not reward.batched and any(inspect.isawaitable(each) for each in given):
             given = _awaited(_together(reward, given, traces))
         if reward.batched:
-            given = list(given) if isinstance(given, Iterable) else given
+            given = _listed(given)
     except RewardError:
         raise
     except (Exception, SystemExit) as error:  # a function of the user's may fail in any way
         raise RewardError(f"reward {reward.name} failed{where}: {type(error).__name__}: {error}") from error
     if not isinstance(given, list) or len(given) != len(traces):
-        got = f"{len(given)}" if isinstance(given, list) else repr(given)
+        got = f"{len(given)}" if isinstance(given, list) else _got(given)
         raise RewardError(f"reward {reward.name} must give scores for each of the {len(traces)} traces, got {got}")
     return [_scores(each, reward.name, trace) for each, trace in zip(given, traces, strict=True)]
 
@@ -156,7 +156,7 @@ def _all_scores(reward: Reward, traces: Sequence[Trace]) -> list[list[float | No
 def _tried(reward: Reward, trace: Trace) -> Any:
     try:
         given = reward.function(trace)
-        return given if inspect.isawaitable(given) or not isinstance(given, Iterable) else list(given)
+        return given if inspect.isawaitable(given) else _listed(given)
     except (Exception, SystemExit) as error:
         raise RewardError(f"reward {reward.name} failed{_on(trace)}: {type(error).__name__}: {error}") from error
 
@@ -196,12 +196,21 @@ async def _together(reward: Reward, given: Sequence[Any], traces: Sequence[Trace
 
 def _scores(given: Any, name: str, trace: Trace) -> list[float | None]:
     """What a function gave for ``trace``, checked: a finite number or None a segment."""
-    if not isinstance(given, Iterable):
-        raise RewardError(f"reward {name} must give a list of scores, got {given!r}{_on(trace)}")
-    scores, wanted = list(given), len(trace.segments)
+    scores, wanted = _listed(given), len(trace.segments)
+    if not isinstance(scores, list):
+        raise RewardError(f"reward {name} must give a list of scores, got {_got(given)}{_on(trace)}")
     if len(scores) != wanted:
         raise RewardError(f"reward {name} must give one score a segment ({wanted}), got {len(scores)}{_on(trace)}")
     return [None if score is None else _number(score, name, trace) for score in scores]
+
+
+def _listed(given: Any) -> Any:
+    """Scores as a list; what is none, or has keys or no order, as it is."""
+    return list(given) if isinstance(given, Iterable) and not isinstance(given, Mapping | Set) else given
+
+
+def _got(given: Any) -> str:
+    return type(given).__name__ if isinstance(given, Mapping | Set) else repr(given)
 
 
 def _number(score: object, name: str, trace: Trace) -> float:

@@ -99,6 +99,8 @@ def test_scores_may_come_in_any_sequence_and_from_any_callable(trace):
         ([1.0, "high", 1.0], "numbers or None, got 'high'"),
         (1.0, "a list of scores, got 1.0"),
         (None, "a list of scores, got None"),
+        ({0: 1.0, 1: 1.0, 2: 1.0}, "a list of scores, got dict"),
+        ({1.0, 2.0, 3.0}, "a list of scores, got set"),
     ],
 )
 def test_scores_that_cannot_be_used_are_refused_by_the_name_of_their_function(trace, scores, says):
