@@ -1,6 +1,7 @@
 """The command line: ``python -m mmreason <command>``.
 
-A wrong argument, and every error that a user can cause, is exit code 2 and one line on standard error.
+A wrong argument, and every error that a user can cause, is exit code 2 and one line on standard error; a training that
+a signal has ended is 128 and the signal's number.
 With ``--json`` standard output holds one JSON object and nothing else.
 """
 
@@ -22,7 +23,7 @@ from typing import Any, NoReturn
 
 from mmreason.commands import command_names, module_of
 from mmreason.disk import finite, one_line, reason_of
-from mmreason.errors import MMReasonError, RewardError, TaskError, WriteError
+from mmreason.errors import MMReasonError, RewardError, Stopped, TaskError, WriteError
 from mmreason.startup import collect_seldom
 
 USER_ERROR, INTERRUPTED = 2, 130
@@ -204,7 +205,7 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
     text = None
     if args.json and result is not None:
         text = json.dumps(finite(result), allow_nan=False)
-    elif result is not None and error is None:
+    elif result is not None and (error is None or isinstance(error, Stopped)):
         text = getattr(command, "readable", readable)(result)
     if text is not None:
         with printing():
@@ -215,7 +216,7 @@ def dispatch(args: argparse.Namespace, is_open: bool = True) -> int:
         print(f"python -m mmreason {args.command}: {one_line(str(error))}", file=sys.stderr)
         if isinstance(error, RewardError | TaskError) and error.__cause__ is not None:  # its author wants to see where
             traceback.print_exception(error.__cause__)
-        return USER_ERROR
+        return error.exit_code if isinstance(error, Stopped) else USER_ERROR
     return 0
 
 

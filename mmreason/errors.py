@@ -34,6 +34,14 @@ class TraceError(MMReasonError, ValueError):
     """A trace file is not valid."""
 
 
+class Stopped(MMReasonError):
+    """A signal asked a training to end, and it did, saved; ``result`` is what its command says of it."""
+
+    def __init__(self, says: str, result: dict[str, Any], number: int) -> None:
+        super().__init__(says)
+        self.result, self.exit_code = result, 128 + number  # as a shell has it
+
+
 class DistributionError(MMReasonError, ArithmeticError):
     """A policy's probabilities are not numbers: its weights are damaged or overflow."""
 

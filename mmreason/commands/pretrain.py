@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mmreason import limits
 from mmreason.commands._options.checkpoint import add_base, is_public
 from mmreason.commands._options.numbers import add_number
-from mmreason.commands._options.run import add_run, check_alone
+from mmreason.commands._options.run import add_run, check_alone, stopped
 from mmreason.commands._options.settings import add_settings, given_beside, values_of
 from mmreason.commands._options.tasks import named
 from mmreason.commands._options.threads import add_threads, use_threads
@@ -52,13 +52,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_number(parser, limits.HEADS, says="heads of a new policy; default: its width by 64")
     add_number(parser, limits.LAYERS)
     add_number(
-        parser, limits.STEPS, OF_OURS["vq_steps"], "--vq_steps", says="steps of a new image tokenizer before its codes"
+        parser,
+        limits.STEPS,
+        OF_OURS["vq_steps"],
+        "--vq_steps",
+        says="steps of a new image tokenizer before its codes; its decoder takes 300 more",
     )
     add_threads(parser, default=2)
 
 
 def run(args: argparse.Namespace) -> dict[str, Any]:
-    """Train; returns the last metrics."""
+    """Train; returns the last metrics.
+
+    ``stopped`` is there where it was asked to end; raises Stopped if a signal did.
+    """
     from mmreason.training.hardware import keep_freed_memory
     from mmreason.training.run.rundir import RunDirectory
 
@@ -127,9 +134,21 @@ def _cold_start(args: argparse.Namespace, directory: RunDirectory) -> dict[str, 
     assert isinstance(pipe, ViewsPipeline)
     config: ColdStartConfig = build(ColdStartConfig, values, views=pipe.views)
     line, show = _shown("adapters", config.steps)
-    metrics = cold_start(directory, config, pipe, args.resume, show)
+    return _ended(directory, config.steps, line, lambda: cold_start(directory, config, pipe, args.resume, show))
+
+
+def _ended(
+    directory: RunDirectory, steps: int, line: ProgressLine, train: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """What ``train`` gives; raises Stopped."""
+    from mmreason.training.run.signals import interrupts
+
+    with interrupts() as signals:
+        metrics = train()
     line.close("")
-    return metrics
+    step = metrics.get("step", steps)
+    asked = step < steps and (signals or directory.stop_requested)  # or its seconds are over
+    return stopped(metrics, step, steps, signals) if asked else metrics
 
 
 def _shown(name: str, steps: int) -> tuple[ProgressLine, Callable[[dict[str, Any]], None]]:
@@ -202,10 +221,12 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
     elif pipe is not None:
         vqvae = pipe.vqvae
         if not (directory.has_begun and directory.has("vqvae")):  # or it is compared with what began there
+            _note(directory, config, more)
             _keep(directory, vqvae, config, more)
     elif directory.has("vqvae"):
         vqvae = VQModel.from_pretrained(directory.path / "vqvae")
     else:
+        _note(directory, config, more)
         line, tasks = ProgressLine("tokenizer", sys.stderr), tuple(config.corpus.tasks)
         vqvae = train_vqvae(
             VQTrainConfig(codes_needed(tasks), args.vq_steps, seed=args.seed, tasks=tasks),
@@ -216,9 +237,21 @@ def _pretrain(args: argparse.Namespace, directory: RunDirectory) -> dict[str, An
         line.close(f"held-out cells recognised {report.recognised:.4f}, PSNR {report.psnr:.1f} dB")
     line, show = _shown("policy", config.steps)
     vqvae.to(device)  # pyright: ignore[reportArgumentType]
-    metrics = pretrain(directory, config, vqvae, policy, args.resume, show, tokenizer, scheduler, _sizes(args), more)
-    line.close("")
-    return metrics
+    parts = tokenizer, scheduler, _sizes(args), more
+    return _ended(
+        directory, config.steps, line, lambda: pretrain(directory, config, vqvae, policy, args.resume, show, *parts)
+    )
+
+
+def _note(directory: RunDirectory, config: PretrainConfig, more: Mapping[str, Any]) -> None:
+    """Note the settings of a run without an image tokenizer yet, which can then begin anew; raises ConfigError."""
+    from mmreason.training.run.resume import MAY_DIFFER, check_resumable, write_settings
+    from mmreason.training.supervised.pretrain import RESUME_WITH_OTHER
+
+    if directory.has_begun:
+        check_resumable(directory, config, more, 0, (*MAY_DIFFER, *RESUME_WITH_OTHER))
+    with directory.writing():
+        write_settings(directory, config, more, directory.has_begun)
 
 
 def _keep(directory: RunDirectory, vqvae: VQModel, config: PretrainConfig, more: Mapping[str, Any]) -> None:
@@ -228,5 +261,5 @@ def _keep(directory: RunDirectory, vqvae: VQModel, config: PretrainConfig, more:
 
     with directory.writing():
         directory.write_folder("vqvae", lambda folder: vqvae.save_pretrained(folder))
-        if not directory.has_begun:
-            write_settings(directory, config, {**more, "image_tokenizer": fingerprint_of(vqvae)}, resumed=False)
+        settings = {**more, "image_tokenizer": fingerprint_of(vqvae)}
+        write_settings(directory, config, settings, directory.has_begun)

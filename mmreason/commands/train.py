@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mmreason import limits
 from mmreason.commands._options.checkpoint import add_base
 from mmreason.commands._options.numbers import add_number
-from mmreason.commands._options.run import add_run
+from mmreason.commands._options.run import add_run, stopped
 from mmreason.commands._options.settings import add_settings, values_of
 from mmreason.commands._options.tasks import named, tasks_of
 from mmreason.commands._options.threads import add_threads, use_threads
@@ -81,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any] | None:
     """Train; returns the last metrics, ``resumed_from`` and ``output``, and only in the main process.
 
-    Of several arms, these by arm.
+    Of several arms, these by arm.  ``stopped`` is there where it was asked to end; raises Stopped if a signal did.
     """
     from mmreason.training.hardware import keep_freed_memory, processes
     from mmreason.training.run.rundir import RunDirectory
@@ -101,10 +101,12 @@ def run(args: argparse.Namespace) -> dict[str, Any] | None:
             begun = [each for each in directories.values() if each.has_begun] if args.resume and args.arms else []
             for directory in directories.values():  # of arms that are resumed one may not have begun
                 directory.check(args.resume and (not begun or directory in begun), args.overwrite)
-        results = _train(args, directories, accelerator)
+        results, signals = _train(args, directories, accelerator)
     if not accelerator.is_main_process:
         return None
-    return {"arms": results} if args.arms else results[args.assignment]
+    result = {"arms": results} if args.arms else results[args.assignment]
+    step = min(row["step"] for row in results.values())
+    return stopped(result, step, args.steps, signals) if step < args.steps else result
 
 
 def _check_arms(args: argparse.Namespace) -> None:
@@ -121,8 +123,8 @@ def _check_arms(args: argparse.Namespace) -> None:
 
 def _train(
     args: argparse.Namespace, directories: Mapping[str, RunDirectory], accelerator: Accelerator
-) -> dict[str, dict[str, Any]]:
-    """The same, in directories that are this run's; by arm."""
+) -> tuple[dict[str, dict[str, Any]], list[int]]:
+    """The same, in directories that are this run's; by arm, and the signals that came meanwhile."""
     from mmreason.commands._options.checkpoint import load_policy
     from mmreason.rewards.custom import load_rewards
     from mmreason.sampling.views.config import ViewsConfig
@@ -161,7 +163,7 @@ def _train(
             for arm, directory in directories.items()
         }
         ended = in_turn([turns(interrupted) for turns in arms.values()], args.steps, pause)
-    return dict(zip(directories, ended, strict=True))
+    return dict(zip(directories, ended, strict=True)), interrupted
 
 
 def _turns(

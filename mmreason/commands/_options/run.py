@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Sequence
+from typing import Any
 
-from mmreason.errors import ConfigError
+from mmreason.errors import ConfigError, Stopped
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -22,3 +25,16 @@ def check_alone(command: str) -> None:
     world = os.environ.get("WORLD_SIZE", "1")
     if world not in ("", "0", "1"):
         raise ConfigError(f"{command} runs in one process, got {world}: start it without a launcher")
+
+
+def stopped(result: dict[str, Any], step: int, steps: int, signals: Sequence[int]) -> dict[str, Any]:
+    """``result`` of a training that was asked to end at ``step``, with ``stopped``; raises Stopped if a signal did."""
+    from mmreason.training.run.progress import CLEAR
+
+    result, says = result | {"stopped": True}, f"stopped at step {step} of {steps}; --resume goes on"
+    if sys.stderr.isatty():
+        sys.stderr.write(CLEAR)  # the progress line
+    if signals:
+        raise Stopped(says, result, signals[0])
+    print(says, file=sys.stderr)
+    return result

@@ -65,7 +65,11 @@ def test_a_run_ended_by_sigterm_ends_well_and_resumed_is_the_uninterrupted_one(s
     assert main(["train", "--checkpoint", str(start), "--output", str(run), "--overwrite"]) == 2
     assert "is in use: another process trains there" in capsys.readouterr().err
     process.send_signal(signal.SIGTERM)
-    step = finished(process)["step"]
+    out, err = process.communicate(timeout=300)
+    said = json.loads(out)
+    step = said["step"]
+    assert process.returncode == 128 + signal.SIGTERM and said["stopped"] is True
+    assert err.splitlines()[-1].endswith(f"train: stopped at step {step} of {STEPS}; --resume goes on")
     assert step < STEPS and saved_step(run) == step == rows_in(run)[-1]["step"]
     assert finished(command(start, run, "--resume"))["resumed_from"] == step
     a, b = weights_in(run / "checkpoint"), weights_in(uninterrupted / "checkpoint")

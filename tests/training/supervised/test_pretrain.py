@@ -20,6 +20,7 @@ import pytest
 import torch
 from diffusers import VQModel
 
+from mmreason.__main__ import main
 from mmreason.codecs.cells import build_vqvae
 from mmreason.commands import pretrain as pretrain_command
 from mmreason.commands._options import checkpoint as checkpoint_option
@@ -512,6 +513,60 @@ def test_a_run_goes_on_with_the_image_tokenizer_that_it_began_with(
         (folder / "config.json").write_text(json.dumps(settings))  # as an earlier version has it
         if "OTHER" not in resumed:
             assert pretrain_command.run(again)["step"] == 4
+
+
+SMALL = "--threads 0 --no_bf16 --problems_per_batch 2 --eval_problems 4 --logging_steps 1 --hidden_size 48".split()
+SMALL += "--num_hidden_layers 2 --tasks maze --vq_steps 30".split()
+
+
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), ("stop", 0)])
+def test_a_run_that_was_asked_to_end_says_so_and_how_it_goes_on(tmp_path, monkeypatch, capsys, by, code):
+    monkeypatch.setattr(vqvae_module, "train_vqvae", lambda *_: vqvae())
+    monkeypatch.setattr(vqvae_module, "evaluate_vqvae", lambda *_, **__: SimpleNamespace(recognised=1.0, psnr=40.0))
+
+    def asked(directory, config, vqvae, policy, resume, on_step, *more) -> dict:
+        def ask(row: dict) -> None:
+            if row["step"] == 1 and by == "stop":
+                (directory.path / "stop").touch()
+            elif row["step"] == 1:
+                os.kill(os.getpid(), by)
+
+        return pretrain(directory, config, vqvae, policy, resume, ask, *more)
+
+    words = ["pretrain", "--output", str(tmp_path / "run"), "--steps", "4", *SMALL, "--json"]
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "pretrain", asked)
+        assert main(words) == code
+    told = capsys.readouterr()
+    said = json.loads(told.out)
+    assert said["stopped"] is True and said["step"] == 2
+    assert told.err.splitlines()[-1].endswith("stopped at step 2 of 4; --resume goes on")
+    assert main([*words, "--resume"]) == 0
+    assert "stopped" not in json.loads(capsys.readouterr().out)
+
+
+def test_a_run_killed_in_its_image_tokenizer_begins_anew_with_the_same_settings(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(vqvae_module, "evaluate_vqvae", lambda *_, **__: SimpleNamespace(recognised=1.0, psnr=40.0))
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    words = ["pretrain", "--output", str(tmp_path / "run"), "--steps", "2", *SMALL]
+    monkeypatch.setattr(vqvae_module, "train_vqvae", killed)
+    with pytest.raises(Killed):
+        main(words)
+    monkeypatch.setattr(vqvae_module, "train_vqvae", lambda *_: vqvae())
+    assert main([*words, "--resume", "--vq_steps", "40"]) == 2
+    assert "image_tokenizer_from (there --vq_steps 30, now --vq_steps 40)" in capsys.readouterr().err
+    assert main([*words, "--resume"]) == 0
+    assert (tmp_path / "run" / "checkpoint" / "model_index.json").is_file()
+
+
+def test_the_help_says_how_many_steps_an_image_tokenizer_takes_in_all():
+    parser = argparse.ArgumentParser()
+    pretrain_command.add_arguments(parser)
+    said = " ".join(parser.format_help().split())
+    assert f"{vqvae_module.VQTrainConfig().quantize_steps} more" in said.partition("--vq_steps")[2]
 
 
 def test_a_run_that_began_from_a_checkpoint_does_not_resume_without_it(uninterrupted, tmp_path, monkeypatch):
