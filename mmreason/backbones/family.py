@@ -45,6 +45,7 @@ def find(checkpoint: str) -> Path:
     """The folder of a checkpoint, fetched from the Hub where it is the id of one.  Raises CheckpointError."""
     folder = Path(checkpoint)
     if os.path.isdir(folder):
+        refuse_run(folder)
         return folder
     if not may_be_on_hub(checkpoint):
         raise CheckpointError(f"checkpoint must be a folder or owner/name of the Hub, got {checkpoint[:100]!r}")
@@ -57,6 +58,18 @@ def find(checkpoint: str) -> Path:
             f"checkpoint {checkpoint!r} is no folder here, and cannot be fetched from the Hub: "
             f"{one_line(str(error), 120)}"
         ) from None
+
+
+def refuse_run(folder: Path) -> None:
+    """A run directory is no checkpoint, and holds one; raises CheckpointError."""
+    inner = folder / "checkpoint"
+    if _is_trained(inner) and not _is_trained(folder):
+        raise CheckpointError(f"{str(folder)!r} is a run directory; its checkpoint is {str(inner)!r}")
+
+
+def _is_trained(folder: Path) -> bool:
+    """Is it a checkpoint as a run writes one: ours, or an adapter?"""
+    return any(os.path.isfile(folder / name) for name in ("model_index.json", ADAPTER))
 
 
 def may_be_on_hub(checkpoint: str) -> bool:

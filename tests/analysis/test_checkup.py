@@ -127,7 +127,7 @@ def test_an_adapter_is_described_with_its_base(tiny: Path, tmp_path: Path, capsy
     [
         ('{"turn": "joint"}', "turn must be interleaved for checkpoints of the family dimoo, got joint"),
         ('{"text_length": "64"}', "text_length must be a whole number, got '64'"),
-        ('{"pixels": 100}', "pixels must be a multiple of 32, got 100"),
+        ('{"pixels": 100}', "pixels must be a multiple of 32, of 128 for puzzles, got 100"),
         ("[1]", "views.json' must hold a JSON object"),
     ],
 )

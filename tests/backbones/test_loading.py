@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from mmreason.__main__ import main
 from mmreason.backbones import loading
 from mmreason.backbones.family import base_of
 from mmreason.backbones.llama import LlamaBackbone
@@ -222,3 +223,15 @@ def test_tensors_of_several_types_are_run_in_that_of_the_embedding(tmp_path: Pat
     backbone = load_llama(golden.write_reference(tmp_path, weights=mixed))
     assert {each.dtype for each in backbone.model.parameters()} == {torch.float16}
     assert np.isfinite(all_logits(backbone, golden.numbers("backbone")["input_ids"][0])).all()
+
+
+@pytest.mark.parametrize("holds", ["model_index.json", "adapter_config.json"])
+@pytest.mark.parametrize("command", ["check", "evaluate --checkpoint", "compute --checkpoint", "train --checkpoint"])
+def test_a_run_directory_in_place_of_its_checkpoint_is_named_with_it(holds, command, tmp_path, capsys) -> None:
+    run = tmp_path / "run"
+    (run / "checkpoint").mkdir(parents=True)
+    for name in ("config.json", f"checkpoint/{holds}"):
+        (run / name).write_text("{}")
+    more = ["--output", str(tmp_path / "other")] if command.startswith("train") else []
+    assert main([*command.split(), str(run), *more]) == 2
+    assert f"{str(run)!r} is a run directory; its checkpoint is {str(run / 'checkpoint')!r}" in capsys.readouterr().err

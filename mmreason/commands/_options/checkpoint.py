@@ -41,6 +41,9 @@ def load_pipeline(path: str) -> InterleavedReasoningPipeline:
     Only folders: what is none would else be taken for the name of a repository and asked of the network.
     """
     if not os.path.isfile(os.path.join(path, "model_index.json")):
+        from mmreason.backbones.family import refuse_run
+
+        refuse_run(Path(path))
         there = sorted(str(found.parent) for found in Path("checkpoints").glob("*/model_index.json"))
         hint = f", e.g. {', '.join(there)}" if there else " that holds model_index.json"
         raise CheckpointError(f"--checkpoint must be a checkpoint folder{hint}; got {path!r}")
@@ -60,10 +63,16 @@ def views_given(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def is_public(path: str) -> bool:
-    """Does ``path`` name a checkpoint of a public family: a folder as they publish it, an adapter, or owner/name?"""
+    """Does ``path`` name a checkpoint of a public family: a folder as they publish it, an adapter, or owner/name?
+
+    Raises CheckpointError for a run directory.
+    """
     from mmreason.backbones import family
 
-    return family.is_public(Path(path)) if os.path.isdir(path) else family.may_be_on_hub(path)
+    if not os.path.isdir(path):
+        return family.may_be_on_hub(path)
+    family.refuse_run(Path(path))
+    return family.is_public(Path(path))
 
 
 def load_policy(

@@ -15,6 +15,7 @@ from mmreason.settings import Control, build, check, choice, number
 
 ATTENTIONS = ("full", "prefix")
 STEP = 32  # pixels; sides of a picture's budget are multiples of it
+PUZZLE_STEP = 128  # the same of a puzzle: a code of 16 pixels for each of its 8 cells along a side
 PUZZLE_PIXELS, OWN_PIXELS = 256, 512
 NUM_STEPS, MAX_TURNS, OWN_TURNS = 8, 10, 1  # where nothing else is said
 SCALE = Number("guidance", 0, 20, "how far an edit is moved away from what it would be without the text; 0 is off")
@@ -81,7 +82,7 @@ class ViewsConfig:
     def __post_init__(self) -> None:
         check(self)
         if self.pixels is not None and self.pixels % STEP:
-            raise ConfigError(f"pixels must be a multiple of {STEP}, got {self.pixels}")
+            raise ConfigError(f"pixels must be a multiple of {STEP}, of {PUZZLE_STEP} for puzzles, got {self.pixels}")
         if self.region_share is not None and not self.region_share:
             raise ConfigError("region_share must be above 0, got 0")
         if self.block_length is not None and self.turn == "joint":

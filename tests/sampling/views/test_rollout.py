@@ -211,7 +211,7 @@ def test_every_cell_of_a_large_picture_can_be_named() -> None:
     ("wrong", "says"),
     [
         ({"attention": "stale"}, "attention must be one of full, prefix"),
-        ({"pixels": 100}, "pixels must be a multiple of 32"),
+        ({"pixels": 100}, "pixels must be a multiple of 32, of 128 for puzzles, got 100"),
         ({"text_length": 10, "block_length": 4}, "block_length must divide"),
         ({"guidance": -1}, "guidance must be"),
         ({"region_share": 0}, "region_share must be above 0"),
