@@ -304,6 +304,18 @@ def test_a_number_that_is_too_large_for_a_reward_changes_nothing_but_is_kept_and
         open_rollouts(tmp_path / "t.jsonl", {"text": ("timestamp",)})
 
 
+def test_a_column_of_numbers_as_text_is_no_reward_and_is_named(tmp_path: Path) -> None:
+    row = {"prompt": "q", "completion": "a", "accuracy_reward": "0.5", "name": "seven", "answer": "3"}
+    path = tmp_path / "t.jsonl"
+    for more in ({"advantage": 0.0}, {}):  # TRL's table, and a chat
+        path.write_text("\n".join(json.dumps({**row, "ok": i, **more}) for i in (0, 1)))
+        found = open_rollouts(path).rollouts
+        assert [one.rewards for one in found.rollouts] == [{"ok": 0.0}, {"ok": 1.0}]
+        assert found.notes == (
+            "column 'accuracy_reward' is no component of rewards where it holds a number as text; write it as a number",
+        )
+
+
 def test_a_score_of_verl_that_is_too_large_is_named_where_it_is_the_only_one(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text(json.dumps({"input": "q", "output": "a", "score": 1e9}))
     found = open_rollouts(tmp_path / "t.jsonl").rollouts

@@ -23,6 +23,7 @@ from mmreason.traces.formats.row import (
     in_turns,
     judged,
     label,
+    numbers_as_text,
     pieces_of,
     rewards_of,
     whole,
@@ -67,7 +68,7 @@ def read(row: Row, shelf: Shelf) -> Read:
         answer=row.get("answer"),
         more={name: value for name, value in row.items() if name not in _KNOWN and (said or name not in rewards)},
         beyond=beyond,
-        notes=images.notes,
+        notes=(*images.notes, *(() if said else numbers_as_text(row, _KNOWN))),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from mmreason.disk import one_line
+from mmreason.disk import one_line, quoted
 from mmreason.errors import TraceError
 from mmreason.records import MAX_REWARD
 from mmreason.traces.picture import Picture, Shelf, marked_broken
@@ -19,6 +19,8 @@ from mmreason.traces.rollouts import MAX_CHARS, MAX_PARTS, Part
 
 Row = dict[str, Any]
 Piece = tuple[str, Any]  # ("text", words) or ("image", what Shelf.picture takes)
+
+_NUMBER = re.compile(r"[+-]?([0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,15 @@ def components(row: Row, apart: frozenset[str]) -> tuple[dict[str, float], tuple
         elif (score := number(value, name)) is not None:
             found[name[:200]] = score
     return found, tuple(beyond)
+
+
+def numbers_as_text(row: Row, apart: frozenset[str]) -> tuple[str, ...]:
+    """A sentence for each column that ``components`` leaves out though its text is a number: a reward, perhaps."""
+    return tuple(
+        f"column {quoted(name)} is no component of rewards where it holds a number as text; write it as a number"
+        for name, value in row.items()
+        if name not in apart and isinstance(value, str) and _NUMBER.fullmatch(value.strip())
+    )
 
 
 def whole(row: Mapping[str, Any], name: str) -> int | None:

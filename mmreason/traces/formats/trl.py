@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from mmreason.traces.formats.chat import conversation
-from mmreason.traces.formats.row import Images, Read, Row, components, in_turns, label, whole
+from mmreason.traces.formats.row import Images, Read, Row, components, in_turns, label, numbers_as_text, whole
 from mmreason.traces.picture import Shelf
 
 _APART = frozenset(("step", "advantage", "prompt", "completion", "image", "images", "prompt_id", "id"))
@@ -33,5 +33,5 @@ def read(row: Row, shelf: Shelf) -> Read:
         step=whole(row, "step"),
         more={**more, "advantage": row["advantage"]},
         beyond=beyond,
-        notes=images.notes,
+        notes=(*images.notes, *numbers_as_text(row, _APART | {"answer"})),
     )
