@@ -88,7 +88,10 @@ class Handed:
         except RecursionError:
             raise self.error(f"{called} is nested deeper than {MAX_DEPTH} levels") from None
         except ValueError as error:
-            raise self.error(f"{called} is not JSON: {one_line(str(error), 120)}") from None
+            reason = one_line(str(error), 120)
+            if isinstance(error, json.JSONDecodeError) and text.strip()[0] not in "{[":  # of another kind altogether
+                reason = f"it begins with {quoted(text.strip()[:20])}" + (f"; give {self.kind}" if name else "")
+            raise self.error(f"{called} is not JSON: {reason}") from None
 
     def text(self, content: bytes | str, name: str | None = None) -> str:
         """The same as text, without a byte-order mark."""

@@ -293,6 +293,15 @@ def test_without_json_a_summary_is_shown(tiny_checkpoint: Path, tmp_path: Path, 
     assert "valid trace" in capsys.readouterr().out
 
 
+def test_inspect_counts_rollouts_and_problems_of_several_traces(tiny_checkpoint: Path, tmp_path: Path, capsys) -> None:
+    words = ["evaluate", "--checkpoint", str(tiny_checkpoint), "--tasks", "maze", "--num_steps", "1"]
+    out = str(tmp_path / "rollouts.json")
+    assert main([*words, "--problems", "2", "--pass_at", "2", "--out", out, "--json"]) == 0
+    problems = json.loads(capsys.readouterr().out)["distinct_problems"]
+    assert main(["inspect", out]) == 0
+    assert f"valid: 4 rollouts of {problems} problems, " in capsys.readouterr().out
+
+
 def test_what_solve_writes_inspect_finds_no_fault_with(tiny_checkpoint: Path, tmp_path: Path, capsys) -> None:
     for seed in range(4):
         path = str(tmp_path / f"{seed}.json")

@@ -108,7 +108,8 @@ def readable(result: dict[str, Any]) -> str:
         members = result.get("traces")
         how = "solved" if result["success"] else "not solved"
         rate = percent(result["success"], 0)
-        lines.append(f"valid group of {len(members)}, {rate} solved" if members else f"valid trace, {how}")
+        several = f"{counted(len(members or ()), 'rollout')} of {counted(result['prompts'], 'problem')}"
+        lines.append(f"valid: {several}, {rate} solved" if members else f"valid trace, {how}")
     shown = result.get("rewards") or result["mean_reward"]
     lines.append(f"text reward {_score(shown['text'])}, image reward {_score(shown['image'])}")
     for granularity, found in result["interference"].items():

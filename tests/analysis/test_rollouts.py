@@ -83,3 +83,5 @@ def test_nothing_is_made_up_where_nothing_was_judged(tmp_path: Path) -> None:
     found = group_of([(None, None), (None, None)], tmp_path)
     assert pushes(found) == {"trace": None, "turn": None}
     assert [finding["finding"] for finding in first_look(found)] == ["not_judged", "shortest", "longest"]
+    found = replace(found, judges={"text": ("text",), "image": ("image",)})  # known, and there is nothing by them
+    assert first_look(found)[0]["sentence"] == "No text and no picture was judged in this file."

@@ -14,6 +14,7 @@ from mmreason.wording import counted
 
 ANSWERS = ("answer", "accuracy", "correct", "correctness", "acc")  # components that judge the answer alone
 WORDS = {"text": "words", "image": "pictures"}
+ONE = {"text": "text", "image": "picture"}
 
 
 def first_look(found: Rollouts) -> list[dict[str, Any]]:
@@ -33,6 +34,9 @@ def _unjudged(found: Rollouts) -> list[dict[str, Any]]:
     missing = [m for m in MODALITIES if all(found.reward_of(rollout, m) is None for rollout in found.rollouts)]
     if not missing:
         return []
+    if set(missing) <= set(found.judges):  # by what has judged nothing here
+        which = " and no ".join(ONE[modality] for modality in missing)
+        return [_finding("not_judged", f"No {which} was judged in this file.", [])]
     names = sorted({name for rollout in found.rollouts for name in rollout.rewards})
     which = " and ".join(WORDS[modality] for modality in missing)
     said = f"No reward is known to judge {which}"

@@ -20,7 +20,7 @@ from mmreason.traces.picture import MAX_PICTURE_BYTES
 from mmreason.traces.plain import MAX_VALUES, check_plain
 from mmreason.traces.rollouts import MAX_ROLLOUTS
 
-ROLLOUTS = Handed("file", 512 * 2**20, TraceError)
+ROLLOUTS = Handed("file", 512 * 2**20, TraceError, "a file of JSON, JSON lines or parquet, or a zip of such")
 
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 _CUT = re.compile(r"(?:\.|[eE][+-]?|\\?u[0-9a-fA-F]{0,4})\Z")  # what is left over of half a number or letter
