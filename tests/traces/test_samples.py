@@ -128,13 +128,12 @@ def test_a_column_that_no_row_has_is_refused_and_one_that_a_row_has_is_read(
     path = tmp_path / "t.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in rows))
     assert len(open_rollouts(path, {name: (column,)}).rollouts.rollouts) == len(rows)
-    if name not in ("prompt", "completion"):
-        there = "prompt, completion, " + column.partition(".")[0]
-        with pytest.raises(ConfigError) as error:
-            open_rollouts(path, {name: (column[:-1],)})
-        said = f"--map {name} must name a column of the file, one of {there}, got '{column[:-1]}'"
-        assert str(error.value) == said
-        assert main(["inspect", str(path), "--map", f"{name}={column[:-1]}"]) == 2
+    there = "prompt, completion, " + column.partition(".")[0]
+    with pytest.raises(ConfigError) as error:
+        open_rollouts(path, {name: (column[:-1],)})
+    said = f"--map {name} must name a column of the file, one of {there}, got '{column[:-1]}'"
+    assert str(error.value) == said
+    assert main(["inspect", str(path), "--map", f"{name}={column[:-1]}"]) == 2
 
 
 def test_columns_are_no_matter_of_our_own_files(tmp_path: Path) -> None:

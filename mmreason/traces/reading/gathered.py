@@ -83,6 +83,8 @@ class Gathered:
             except Unknown:
                 raise
             except TraceError as error:
+                if not self.rollouts:  # a row without what it is to hold is more likely mapped amiss
+                    self._check_columns()
                 raise TraceError(f"{called} of {quoted(name)}: {error}" if called else str(error)) from None
         return kind or Kind(shelf, None)
 

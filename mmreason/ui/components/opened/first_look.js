@@ -17,6 +17,7 @@ import { lettersOf, oneLine } from './rows.js';
 const ANSWERS = ['answer', 'accuracy', 'correct', 'correctness', 'acc']; // components that judge the answer alone
 /** @type {Record<string, string>} */
 const WORDS = { text: 'words', image: 'pictures' };
+const ONE = { text: 'text', image: 'picture' };
 const MAX_LINES = 12;
 
 /**
@@ -61,6 +62,10 @@ const isFlat = (rewards) => knownOf(rewards).length > 1 && middleOf(rewards) ===
 function unjudged(opened, judges) {
   const missing = MODALITIES.filter((name) => opened.rollouts.every((one) => rewardOf(judges, one, name) === null));
   if (!missing.length) return [];
+  if (missing.every((name) => judges[name])) {
+    const kinds = missing.map((name) => ONE[name]).join(' and no '); // by what has judged nothing here
+    return [{ finding: 'not_judged', sentence: `No ${kinds} was judged in this file.`, rollouts: [] }];
+  }
   const names = componentsOf(opened);
   const which = names.length ? `; say which of ${listed(names)} does under “What if”` : '';
   const said = `No reward is known to judge ${missing.map((name) => WORDS[name]).join(' and ')}${which}.`;
