@@ -27,6 +27,7 @@ from mmreason.ui.host.settings import MB, read_settings
 KEPT_SECONDS = 7200  # a page that stays open offers its files no longer
 PERIOD = 1.0  # seconds between two looks at how much there is
 MAX_FILES = 20_000
+FILES = 64  # that one upload may bring, and that are opened together; more come as a zip
 PREFIX = "mmreason-"
 GRADIO = "GRADIO_TEMP_DIR"  # the environment variable that tells gradio where
 LOCK = ".lock"  # in the folder, for as long as the process goes on

@@ -31,6 +31,7 @@ from mmreason.ui.group.held import Group
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints, gpu, public
 from mmreason.ui.host.settings import name_of, read_settings
+from mmreason.ui.host.temporary import FILES
 from mmreason.ui.inspect.bundled import bundled, open_bundled
 from mmreason.ui.runs.samples import host_samples
 from mmreason.ui.runs.store import find
@@ -38,7 +39,7 @@ from mmreason.ui.solve.request import SolveRequest, checked
 
 SECONDS_PER_ROLLOUT = 1.0  # on a lent GPU
 PERIOD = 0.4  # seconds between two words about progress
-MAX_UNPACKED = 256 * 2**20  # bytes of an upload in memory
+MAX_UNPACKED = 256 * 2**20  # bytes of an upload in memory, before it is unpacked as well
 ASKED = ("task", "difficulty", "seed", "checkpoint", "temperature", "sampling_seed")  # of Roll out, but for the size
 MAX_LOOKED_AT, MAX_OFFERED = 5000, 300  # files of the host's folder
 
@@ -79,10 +80,24 @@ def open_upload(paths: Sequence[str] | None) -> Group:
     """Uploaded files of rollouts, of ours or of another system, as one group; raises TraceError."""
     if not paths:
         raise TraceError("choose a file of rollouts, or a zip of a file and its pictures")
-    contents = [(Path(path).name, HANDED.read(path)) for path in paths]
+    contents = _read_all(list(dict.fromkeys(paths)))
     tables = [name for name, content in contents if not is_picture(content)]
     names = tables[0] if len(tables) == 1 else f"{len(contents)} files"
     return group_of(open_contents(contents, MAX_UNPACKED), f"from {names[:80]}")
+
+
+def _read_all(paths: Sequence[str]) -> list[tuple[str, bytes]]:
+    """Names and contents of some files; raises TraceError before there is too much of them."""
+    if len(paths) > FILES:
+        raise TraceError(f"at most {FILES} files may be opened together, got {len(paths)}: put them into one zip")
+    contents: list[tuple[str, bytes]] = []
+    left = MAX_UNPACKED
+    for path in paths:
+        contents.append((Path(path).name, HANDED.read(path)))
+        left -= len(contents[-1][1])
+        if left < 0:
+            raise TraceError(f"the files have more than {MAX_UNPACKED // 2**20} MB in all")
+    return contents
 
 
 def files_of_host() -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +20,7 @@ from mmreason.ui.group import branch
 from mmreason.ui.group.branch import Side, duet_value
 from mmreason.ui.group.opened import open_traces
 from mmreason.ui.host import checkpoints
+from mmreason.ui.host.temporary import FILES
 from mmreason.ui.inspect import bundled, sources
 from mmreason.ui.inspect.events import on_checkpoint, show_group
 from mmreason.ui.runs import store
@@ -81,6 +84,25 @@ def test_uploads_of_different_puzzles_are_prompts_of_one_group_and_of_nothing_ar
     for nothing in (None, []):
         with pytest.raises(TraceError, match="choose"):
             sources.open_upload(nothing)
+
+
+def test_a_file_that_is_named_often_is_read_once_and_no_more_is_read_than_may_be_held(tmp_path, monkeypatch):
+    read = sources.HANDED.read
+    names = []
+    monkeypatch.setattr(
+        sources, "HANDED", SimpleNamespace(read=lambda path: names.append(Path(path).name) or read(path))
+    )
+    line = '{"prompt": "a", "completion": "b", "reward": 1}\n'
+    paths = [tmp_path / f"{number}.jsonl" for number in range(FILES + 1)]
+    for path in paths:
+        path.write_text(line)
+    assert len(sources.open_upload([str(paths[0])] * 800).rollouts.rollouts) == 1 == len(names)
+    with pytest.raises(TraceError, match=f"at most {FILES} files may be opened together, got {FILES + 1}"):
+        sources.open_upload([str(path) for path in paths])
+    monkeypatch.setattr(sources, "MAX_UNPACKED", 3 * len(line))
+    with pytest.raises(TraceError, match="more than 0 MB in all"):
+        sources.open_upload([str(path) for path in paths[:10]])
+    assert names == ["0.jsonl", "0.jsonl", "1.jsonl", "2.jsonl", "3.jsonl"]
 
 
 def test_pictures_chosen_together_with_their_file_stand_beside_it(tmp_path):
