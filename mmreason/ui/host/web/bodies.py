@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import re
 import time
 from typing import Any
 
@@ -28,13 +30,17 @@ FREE = 100_000  # bytes of each request that may always be held while it comes
 # So many requests of the largest size may be held, in all and from one address, while they come and while they wait.
 LARGEST, OF_AN_ADDRESS = 8, 2
 IDLE_SECONDS, SECONDS = 10.0, 120.0  # that a request may send nothing, and may take to be sent
+# What such a number is written with, also by accident; UTF-16, which has a zero in every character, is read as well.
+_MAY_BE_NONE = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}|[0-9]{300}|\0")
+NO_NUMBER = "numbers must be finite; JSON knows no NaN and no Infinity"
 BUSY = "this server is receiving too much at the moment: try again in a minute"
 SLOW = f"a request must be sent within {SECONDS:.0f} s, and without a pause of {IDLE_SECONDS:.0f} s"
 
 
 class BoundBodies:
-    """Answers 413 to a request that sends more than it may, 408 to a slow one, 503 where too much is being sent.
+    """Answers 413 to a request that sends more than it may, 422 to one with an infinite number, 408 to a slow one.
 
+    503 where too much is being sent.
     Nothing beyond that is kept.  Uploads are passed on as they come, all else when it is whole.
     """
 
@@ -81,6 +87,9 @@ class BoundBodies:
             del read
         if has_many_values(bodies[0]):
             await refusal(413, *_detail(f"a request may have at most {MAX_VALUES} values"))(scope, receive, send)
+            return
+        if has_no_number(bodies[0]):
+            await refusal(422, *_detail(NO_NUMBER))(scope, receive, send)
             return
         scope[SIZE] = len(bodies[0])
 
@@ -149,6 +158,26 @@ def has_many_values(body: bytes) -> bool:
 def _marks(text: bytes) -> int:
     """How often something begins or goes on in it: at least as often as it has values, less one."""
     return len(text) - len(text.translate(None, b"[{,"))
+
+
+def has_no_number(body: bytes) -> bool:
+    """Has ``body``, if it is JSON, a number that is none or infinite?  Gradio cannot answer where it is repeated."""
+    if not _MAY_BE_NONE.search(body):
+        return False
+    try:
+        json.loads(body, parse_constant=_finite, parse_float=_finite)
+    except OverflowError:
+        return True
+    except (ValueError, RecursionError):  # whoever reads it says so
+        pass
+    return False
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise OverflowError(text)
+    return number
 
 
 def announced(scope: Any) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import json
 
+import httpx
 import pytest
 
 from mmreason.ui.host.settings import MB, name_of
 from mmreason.ui.host.web import bodies
-from mmreason.ui.host.web.bodies import MAX_VALUES, SIZE, BoundBodies, has_many_values
+from mmreason.ui.host.web.bodies import MAX_VALUES, SIZE, BoundBodies, has_many_values, has_no_number
 from tests.helpers.apart import run_apart
 
 AS_MANY = b",".join([b"1"] * MAX_VALUES)  # with the list that they are in
@@ -48,6 +49,22 @@ def test_too_many_values_are_counted_whatever_they_are(body):
 )
 def test_marks_within_strings_do_not_count(body):
     assert not has_many_values(body)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1E+0999", "9" * 400 + ".0"])
+def test_numbers_that_are_none_or_infinite_are_refused_in_a_sentence(scripted_server, number):
+    body = f'{{"data": [{number}], "session_hash": "a"}}'
+    assert has_no_number(body.encode()) and has_no_number(body.encode("utf-16"))
+    for route in ("queue/join", "run/on_race_stop", "cancel", "call/solve"):
+        answer = httpx.post(f"{scripted_server.address.rstrip('/')}/gradio_api/{route}", content=body.encode())
+        assert (answer.status_code, answer.json()) == (422, {"detail": bodies.NO_NUMBER}), route
+
+
+@pytest.mark.parametrize(
+    "body", [b'["NaN, 1e999", 1e100, 1e-999]', b"no JSON: NaN", b"[" * 100_000 + b"NaN", b'["\xff", NaN]', b""]
+)
+def test_such_words_in_texts_and_what_is_no_json_are_left_to_whoever_reads_them(body):
+    assert not has_no_number(body)
 
 
 def answered(*pieces: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[int, bytes, list[tuple[bytes, int]]]:
