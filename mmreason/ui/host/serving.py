@@ -16,6 +16,7 @@ from mmreason.ui.host.web.compress import Compress
 from mmreason.ui.host.web.documents import ServeDocuments
 from mmreason.ui.host.web.page import KeepPage
 from mmreason.ui.host.web.presence import WatchPresence
+from mmreason.ui.host.web.routes import OnlyUsed
 from mmreason.ui.host.web.sheets import ServeSheets
 from mmreason.ui.host.web.uploads import RoomForUploads
 from mmreason.ui.shell.component import shared_script
@@ -53,7 +54,7 @@ class PlainRefusals:
 
 LAYERS = (
     *(ServeSheets, ServeDocuments, OwnAddresses, Compress, KeepPage, WatchPresence),
-    *(BoundBodies, RoomForUploads, PlainRefusals),
+    *(OnlyUsed, BoundBodies, RoomForUploads, PlainRefusals),
 )
 
 
