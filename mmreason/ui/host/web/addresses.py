@@ -1,7 +1,9 @@
 """Addresses of the page's own, beside gradio's: what its scripts ask for without an event.
 
-A tab offers a prefix and a function that answers; requests are answered by a few threads of their own.  So many may
-wait for these, in all and from one address, and who has hung up when their turn comes is passed over.
+A tab offers a prefix and a function that answers; requests are answered by a few threads of their own.  What follows
+the prefix begins with a token, and tokens take turns.  So many requests may wait, in all, from one address and for one
+token; where there are too many in all, the token that has most of them loses its last.  Who has hung up when their
+turn comes is passed over.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Lock
+from functools import partial
+from threading import RLock
 from typing import Any
 
 from starlette.requests import Request
@@ -26,7 +29,9 @@ Answering = Callable[[str, bytes], Answer]  # of what follows the prefix, and th
 MIN_PACKED = 2000  # bytes of a body that is worth packing
 
 MOST, OF_AN_ADDRESS = 512, 128  # questions that may wait or be answered; a page asks a few dozen at a time
+OF_A_TOKEN = 64  # that may wait
 FULL = "Too many questions wait here already; please try again in a moment."
+BUSY: Answer = (503, "application/json", json.dumps({"error": FULL}).encode())
 
 _OFFERED: dict[str, Answering] = {}
 
@@ -39,24 +44,61 @@ def offer(prefix: str, answering: Answering) -> None:
 class Questions:
     """What waits for an answer, and what is being answered."""
 
-    def __init__(self, most: int = MOST, of_an_address: int = OF_AN_ADDRESS) -> None:
-        self.most, self.of_an_address = most, of_an_address
+    def __init__(self, most: int = MOST, of_an_address: int = OF_AN_ADDRESS, of_a_token: int = OF_A_TOKEN) -> None:
+        self.most, self.of_an_address, self.of_a_token = most, of_an_address, of_a_token
         self._workers = ThreadPoolExecutor(2, "addresses")  # a picture takes a core; visitors' solves need the others
         self._asked: Counter[str | None] = Counter()  # by address, None where it is not known
-        self._lock = Lock()
+        self._waiting: dict[str, deque[tuple[Future[Answer], Callable[[], Answer]]]] = {}  # by token, whose turn first
+        self._lock = RLock()
 
     def ask(self, address: str | None, answering: Answering, rest: str, query: bytes) -> Future[Answer] | None:
         """The answer to come; None where too many wait."""
+        token, job = rest.partition("/")[0], Future()
         with self._lock:
-            if self._asked.total() >= self.most or (address and self._asked[address] >= self.of_an_address):
+            of_theirs = len(self._waiting.get(token, ()))
+            if of_theirs >= self.of_a_token or (address and self._asked[address] >= self.of_an_address):
+                return None
+            if self._asked.total() >= self.most and not self._make_room(of_theirs + 1):
                 return None
             self._asked[address] += 1
-        job = self._workers.submit(answering, rest, query)
-        job.add_done_callback(lambda _: self._answered(address))
+            self._waiting.setdefault(token, deque()).append((job, partial(answering, rest, query)))
+        job.add_done_callback(lambda _: self._answered(address, token, job))
+        self._workers.submit(self._answer_next)
         return job
 
-    def _answered(self, address: str | None) -> None:
+    def _make_room(self, of_theirs: int) -> bool:
+        """Turn away the last question of the token with most of them, if these are more than ``of_theirs``."""
+        most = max(self._waiting, key=lambda token: len(self._waiting[token]), default=None)
+        if most is None or len(self._waiting[most]) <= of_theirs:
+            return False
+        job, _ = self._waiting[most].pop()
+        if job.set_running_or_notify_cancel():
+            job.set_result(BUSY)
+        return True
+
+    def _answer_next(self) -> None:
         with self._lock:
+            if not self._waiting:  # who asked has left
+                return
+            token = next(iter(self._waiting))
+            line = self._waiting.pop(token)
+            job, answer = line.popleft()
+            if line:
+                self._waiting[token] = line
+            if not job.set_running_or_notify_cancel():
+                return
+        try:
+            job.set_result(answer())
+        except BaseException as error:
+            job.set_exception(error)
+
+    def _answered(self, address: str | None, token: str, job: Future[Answer]) -> None:
+        with self._lock:
+            left = deque(each for each in self._waiting.get(token, ()) if each[0] is not job)
+            if left:
+                self._waiting[token] = left
+            else:
+                self._waiting.pop(token, None)
             self._asked[address] -= 1
             if not self._asked[address]:
                 del self._asked[address]
@@ -83,7 +125,7 @@ class OwnAddresses:
         rest, query = path.removeprefix(prefix), scope["query_string"]
         job = self.questions.ask(address_of(Request(scope)), _OFFERED[prefix], rest, query)
         if job is None:
-            status, kind, body = 503, "application/json", json.dumps({"error": FULL}).encode()
+            status, kind, body = BUSY
         elif await _has_left(receive, job):
             return
         else:

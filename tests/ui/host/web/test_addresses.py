@@ -101,6 +101,42 @@ def test_one_address_leaves_room_for_others(monkeypatch):
         run_apart(ask(there))
 
 
+def test_tokens_take_turns_and_so_many_questions_of_one_may_wait(monkeypatch):
+    async def ask(there):
+        flood = [Client(there.app, f"much/{i}") for i in range(8)]
+        await settle()
+        assert [client.status for client in flood] == [None] * 6 + [503] * 2  # two of them are being answered
+        others = [Client(there.app, f"{token}/{i}") for i in range(2) for token in ("a", "b")]
+        await settle()
+        there.go.set()
+        await asyncio.gather(*(client.task for client in [*flood, *others]))
+        assert sorted(there.asked[:2]) == ["much/0", "much/1"]
+        assert sorted(there.asked[2:5]) == ["a/0", "b/0", "much/2"]
+        assert len(there.asked) == 10
+
+    with blocking(monkeypatch, of_a_token=4) as there:
+        run_apart(ask(there))
+
+
+def test_where_there_is_no_room_the_token_with_most_questions_makes_some(monkeypatch):
+    async def ask(there):
+        flood = [Client(there.app, f"much/{i}") for i in range(8)]
+        await settle()
+        others = [Client(there.app, f"{i}/first") for i in range(3)]
+        await settle()
+        assert [client.status for client in flood] == [None] * 5 + [503] * 3
+        assert json.loads(flood[-1].body) == {"error": addresses.FULL}
+        there.go.set()
+        await asyncio.gather(*(client.task for client in [*flood, *others]))
+        assert [client.status for client in others] == [200] * 3
+        again = Client(there.app, "again")
+        await again.task
+        assert again.status == 200 and not there.app.questions._asked and not there.app.questions._waiting
+
+    with blocking(monkeypatch, most=8) as there:
+        run_apart(ask(there))
+
+
 def test_nothing_is_worked_out_for_who_has_hung_up_and_their_places_are_free(monkeypatch):
     async def ask(there):
         clients = [Client(there.app, i) for i in range(6)]
