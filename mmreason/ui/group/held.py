@@ -1,7 +1,7 @@
 """The rollouts that the page holds open, for whoever has their token: a bundled group's name, or what nobody guesses.
 
 A visitor's file is in memory only, under a token that only its own page was told.  When there are too many, whoever
-holds the most loses the one that was used longest ago.
+holds the most loses the one that was used longest ago, those first whose page is closed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import secrets
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import RLock
 from typing import Any
 
@@ -20,10 +21,12 @@ from mmreason.traces.picture import Picture
 from mmreason.traces.reading.growing import Growing
 from mmreason.traces.rollouts import Rollout, Rollouts
 from mmreason.ui.group.opened import Opened, start_picture
-from mmreason.ui.host.visitor import asking
+from mmreason.ui.host.visitor import asking, session_asking
+from mmreason.ui.host.web.presence import PRESENCE
 
 MAX_GROUPS = 256
 MAX_BYTES = 2**30  # of all groups together
+_EDITIONS = count()
 GONE = "these rollouts are not open on this server any more; open them again"
 
 
@@ -38,6 +41,7 @@ class Group:
     link: str = ""  # what ``?group=`` says of it; empty if no link leads here
     growing: Growing | None = None  # of a file that may grow
     token: str = field(default_factory=lambda: secrets.token_urlsafe(18))
+    edition: int = field(init=False, default_factory=_EDITIONS.__next__)  # another one when it has grown
     groups: list[list[Rollout]] = field(init=False)
     pictures: list[Picture] = field(init=False)
     number_of: dict[str, int] = field(init=False)  # of a picture, by its key
@@ -86,17 +90,22 @@ def _starts(natives: Mapping[int, Opened]) -> dict[tuple[int, int], Picture]:
 
 
 class Shelf:
-    """Groups by token; the visitor who holds the most of them makes room, by the one asked for longest ago."""
+    """Groups by token; the visitor who holds the most of them makes room, by the one asked for longest ago.
+
+    Those of closed pages go before all others: anybody can open many, as ever new visitors.
+    """
 
     def __init__(self) -> None:
         self._held: OrderedDict[str, Group] = OrderedDict()
         self._whose: dict[str, str] = {}  # the visitor who opened it, by token
+        self._session: dict[str, str] = {}  # and the page on which
         self._lock = RLock()
 
     def put(self, group: Group) -> Group:
         """Hold ``group`` for the visitor who asks, or as it was held if it has grown; returns it."""
         with self._lock:
             self._whose.setdefault(group.token, asking())
+            self._session.setdefault(group.token, session_asking())
             self._held[group.token] = group
             self._held.move_to_end(group.token)
             self._make_room(MAX_GROUPS, lambda _: 1)
@@ -109,7 +118,10 @@ class Shelf:
         for token, one in self._held.items():
             by_visitor[self._whose[token]] += taken(one)
         while by_visitor.total() > most and len(self._held) > 1:
-            token = max(list(self._held)[:-1], key=lambda token: by_visitor[self._whose[token]])  # of equals the first
+            others = list(self._held)[:-1]
+            closed = [token for token in others if not PRESENCE.is_here(self._session[token])]
+            token = max(closed or others, key=lambda token: by_visitor[self._whose[token]])  # of equals the first
+            del self._session[token]
             by_visitor[self._whose.pop(token)] -= taken(self._held.pop(token))
 
     def get(self, token: Any) -> Group | None:

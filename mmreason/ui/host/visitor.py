@@ -64,5 +64,10 @@ def address_of(request: Any) -> str | None:
 
 def asking() -> str:
     """Whose event of the page is being handled: the address if it is known, else the session; empty outside of one."""
+    return address_of(LocalContext.request.get(None)) or session_asking()
+
+
+def session_asking() -> str:
+    """The session whose event is being handled; empty outside of one."""
     request = LocalContext.request.get(None)
-    return "" if request is None else address_of(request) or str(request.session_hash)
+    return "" if request is None else str(request.session_hash)

@@ -21,7 +21,7 @@ from mmreason.ui.group.held import GONE, SHELF, Group
 from mmreason.ui.group.look import look_value
 from mmreason.ui.group.outline import outline_of
 from mmreason.ui.group.view import found_in, group_view
-from mmreason.ui.group.whatif import push_value, what_if_of
+from mmreason.ui.group.whatif import WhatIf, push_value, what_if_of
 from mmreason.ui.host.web.addresses import Answer
 from mmreason.ui.inspect.bundled import open_bundled_token
 from mmreason.ui.inspect.sources import grown
@@ -30,7 +30,7 @@ from mmreason.ui.shell.words import sentence
 PREFIX = "/rollouts/"
 SIDES = (160, 320, 1024, 2048)  # pixels of a picture's longer side, as the page asks
 MAX_QUERY = 20_000  # bytes
-MAX_KEPT = 64 * 2**20  # bytes of pictures that are ready to be sent again
+MAX_KEPT = 64 * 2**20  # bytes of pictures and first looks that are ready to be sent again
 
 _NUMBER = limits.Whole("number", 0, 1_000_000, "of a prompt, rollout, segment or picture")
 
@@ -82,7 +82,7 @@ def _answer(group: Group, what: str, said: Mapping[str, str]) -> Answer:
     if what == "find":
         return _json(found_in(group, prompt, said.get("words", "")[:200]))
     if what == "look":
-        return _json(look_value(group, what_if_of(said)))
+        return _look(group, what_if_of(said))
     return _said(404, "There is no such thing to ask of rollouts.")
 
 
@@ -94,7 +94,7 @@ def _said(status: int, words: str) -> Answer:
     return status, "application/json", json.dumps({"error": words}).encode()
 
 
-_READY: Kept[tuple[str, bytes]] = Kept(MAX_KEPT, lambda made: len(made[1]))  # pictures as they were last sent
+_READY: Kept[tuple[str, bytes]] = Kept(MAX_KEPT, lambda made: len(made[1]))  # as they were last sent
 
 
 def _picture_of(group: Group, text: str) -> Picture:
@@ -108,6 +108,16 @@ def _picture(group: Group, picture: Picture, said: Mapping[str, str]) -> Answer:
     side = limits.Whole("side", SIDES[0], SIDES[-1], "pixels").check(said.get("side", SIDES[1]))
     side = next(one for one in SIDES if one >= side)
     kind, content = _READY.made(lambda: sized(picture, side), group.token, picture.key, str(side))
+    return 200, kind, content
+
+
+def _look(group: Group, chosen: WhatIf) -> Answer:
+    def looked() -> tuple[str, bytes]:
+        _, kind, content = _json(look_value(group, chosen))
+        return kind, content
+
+    judges = json.dumps({name: [*columns] for name, columns in chosen.judges.items()}, sort_keys=True)
+    kind, content = _READY.made(looked, group.token, group.edition, judges, "look")
     return 200, kind, content
 
 

@@ -66,6 +66,18 @@ def test_the_outline_of_a_mask_is_traced_once_however_often_it_is_looked_at(tmp_
     assert len(traced) == 1
 
 
+def test_a_first_look_is_worked_out_once_for_what_is_chosen_and_anew_when_the_file_has_grown(tmp_path, monkeypatch):
+    group = SHELF.put(sources.open_upload([str(recorded(tmp_path / "r.jsonl", [[(1, 0), (0, 1)], [(0, 1), (1, 0)]]))]))
+    looked = []
+    monkeypatch.setattr(questions, "look_value", lambda *chosen: looked.append(chosen) or look.look_value(*chosen))
+    first = asked(group.token, "look")
+    assert [asked(group.token, "look", prompt=0, q=i) for i in range(3)] == [first] * 3 and len(looked) == 1
+    asked(group.token, "look", judge_text="text")
+    assert len(looked) == 2
+    SHELF.put(replace(group, token=group.token))
+    assert asked(group.token, "look") == first and len(looked) == 3
+
+
 # Whose they are
 
 
@@ -136,6 +148,17 @@ def test_who_holds_the_most_bytes_makes_room_for_whoever_comes(monkeypatch):
     monkeypatch.setattr(held, "MAX_BYTES", 3 * small.size)
     new = opened_by(shelf, "c")
     assert [group for group in (small, *large, new) if shelf.get(group.token)] == [small, large[1], new]
+
+
+def test_what_closed_pages_hold_goes_before_what_anybody_looks_at(monkeypatch):
+    monkeypatch.setattr(held, "MAX_GROUPS", 4)
+    monkeypatch.setattr(held.PRESENCE, "is_here", lambda session: session in ("here", "too"))
+    shelf = Shelf()
+    open_ones = [opened_by(shelf, "here"), opened_by(shelf, "here"), opened_by(shelf, "too", "8.8.8.8")]
+    closed = [opened_by(shelf, f"{i}", "8.8.8.8" if i % 2 else None) for i in range(10)]
+    assert [group for group in (*open_ones, *closed) if shelf.get(group.token)] == [*open_ones, closed[-1]]
+    more = opened_by(shelf, "here"), opened_by(shelf, "here")
+    assert [group for group in (*open_ones, *more) if shelf.get(group.token)] == [*open_ones[1:], *more]
 
 
 @pytest.mark.parametrize("field", ["steps", "tokens", "x"])
@@ -480,7 +503,7 @@ def test_a_file_with_pictures_that_cannot_be_shown_is_opened_with_them_marked():
 
 
 def test_an_upload_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_UNPACKED", 1000)
     recorded(tmp_path / "r.jsonl", [[(1, 0)] * 20])
+    monkeypatch.setattr(sources, "MAX_UNPACKED", (tmp_path / "r.jsonl").stat().st_size)
     with pytest.raises(Exception, match="unpacks to more than"):
         sources.open_upload([str(tmp_path / "r.jsonl")])
