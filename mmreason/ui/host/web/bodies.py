@@ -15,10 +15,12 @@ import re
 import time
 from typing import Any
 
+from python_multipart.multipart import parse_options_header
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from mmreason.ui.host.settings import MB, read_settings
+from mmreason.ui.host.temporary import FILES
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.host.web.held import Held
 
@@ -26,6 +28,7 @@ UPLOADS = 8  # files of the largest size that one request may bring
 UPLOAD = "/gradio_api/upload"
 MAX_VALUES = 200_000  # of the JSON of one request; a trace is sent as text, which is one
 SIZE = "mmreason.size"  # bytes of a request that was read whole, in its scope
+PARTS = "mmreason.parts"  # of an upload, which are counted as they come, in its scope
 FREE = 100_000  # bytes of each request that may always be held while it comes
 # So many requests of the largest size may be held, in all and from one address, while they come and while they wait.
 LARGEST, OF_AN_ADDRESS = 8, 2
@@ -33,6 +36,7 @@ IDLE_SECONDS, SECONDS = 10.0, 120.0  # that a request may send nothing, and may 
 # What such a number is written with, also by accident; UTF-16, which has a zero in every character, is read as well.
 _MAY_BE_NONE = re.compile(rb"NaN|Infinity|[0-9][eE]\+?[0-9]{3}|[0-9]{300}|\0")
 NO_NUMBER = "numbers must be finite; JSON knows no NaN and no Infinity"
+MANY_FILES = f"one upload may have at most {FILES} files; put them into a zip"
 BUSY = "this server is receiving too much at the moment: try again in a minute"
 SLOW = f"a request must be sent within {SECONDS:.0f} s, and without a pause of {IDLE_SECONDS:.0f} s"
 
@@ -104,6 +108,7 @@ class BoundBodies:
             return
         received, begun, patient = 0, False, _in_time(receive)
         refusals: list[tuple[int, str, bytes]] = []
+        parts = scope[PARTS] = Parts(scope)
 
         async def counted() -> Any:
             nonlocal received, patient
@@ -113,6 +118,9 @@ class BoundBodies:
                 refusals.append((408, TEXT, SLOW.encode()))
                 return {"type": "http.disconnect"}
             received += len(message.get("body", b""))
+            parts.add(message.get("body", b""))
+            if parts.count > FILES:
+                refusals.append((413, TEXT, MANY_FILES.encode()))
             if received > most * MB:
                 refusals.append((413, *_upload_refused(most)))
             if not message.get("more_body", False):
@@ -132,6 +140,23 @@ class BoundBodies:
                 raise
         if refusals and not begun:
             await refusal(*refusals[0])(scope, receive, send)
+
+
+class Parts:
+    """How many parts a form has sent, each of which ends with a line of its own; none where it does not name it."""
+
+    def __init__(self, scope: Any) -> None:
+        _, options = parse_options_header(dict(scope["headers"]).get(b"content-type", b""))
+        boundary = options.get(b"boundary")
+        self.mark = b"\r\n--" + boundary if boundary else b""
+        self.count, self._tail = 0, b""
+
+    def add(self, piece: bytes) -> None:
+        """Count what ends in the next ``piece``."""
+        if self.mark:
+            text = self._tail + piece
+            self.count += text.count(self.mark)
+            self._tail = text[1 - len(self.mark) :]
 
 
 def _in_time(receive: Any) -> Any:

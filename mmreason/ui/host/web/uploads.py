@@ -15,11 +15,12 @@ from starlette.requests import HTTPConnection
 from mmreason.ui.host.settings import MB, read_settings
 from mmreason.ui.host.temporary import KEPT_SECONDS, arrived, expect, make_room
 from mmreason.ui.host.visitor import address_of
-from mmreason.ui.host.web.bodies import BUSY, TEXT, UPLOAD, UPLOADS, announced, refusal
+from mmreason.ui.host.web.bodies import BUSY, PARTS, TEXT, UPLOAD, UPLOADS, announced, refusal
 from mmreason.ui.host.web.held import Held
 
 OF_ALL, OF_ONE = 2, 8  # uploads on their way may be a half of the temporary files, those of one address an eighth
 OF_ONE_KEPT = 4  # what one address brings in the time that files are kept may be a quarter
+LEAST = 100_000  # bytes that a file counts for there: of small ones as well only so many are kept
 MANY = f"too much was uploaded from your address: at most {{}} MB may be in {KEPT_SECONDS // 3600} hours"
 
 
@@ -94,4 +95,4 @@ class RoomForUploads:
             finally:
                 expect(-left)
                 if address is not None:
-                    self.lately.add(address, sent)
+                    self.lately.add(address, max(sent, LEAST * scope[PARTS].count if PARTS in scope else 0))

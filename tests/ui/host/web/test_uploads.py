@@ -7,13 +7,17 @@ import os
 import socket
 import time
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from mmreason.ui.host import temporary
 from mmreason.ui.host.settings import MB, name_of
-from mmreason.ui.host.web import uploads
+from mmreason.ui.host.temporary import FILES
+from mmreason.ui.host.web import bodies, uploads
+from mmreason.ui.host.web.bodies import BoundBodies
 from mmreason.ui.host.web.uploads import RoomForUploads
 from tests.helpers.apart import run_apart
 
@@ -116,6 +120,53 @@ def test_what_one_address_brings_is_a_quarter_of_the_files_until_they_are_gone(m
         assert await brings(layer, "8.8.8.8") == 200 and len(layer.lately.minutes) == 1
 
     run_apart(several())
+
+
+def form(count: int) -> list[bytes]:
+    """The body of an upload of ``count`` small files, byte by byte at its marks' ends."""
+    body = b"".join(PART + b"x\r\n" for _ in range(count)) + b"--B--\r\n"
+    return [body[:7], *(body[start : start + 100] for start in range(7, len(body), 100))]
+
+
+def test_one_upload_has_so_many_files_and_each_counts_as_some_bytes(monkeypatch):
+    async def brings(layer: Any, count: int) -> int:
+        pieces, sent = form(count), []
+
+        async def receive():
+            return {"body": pieces.pop(0), "more_body": bool(pieces)} if pieces else await asyncio.Event().wait()
+
+        async def send(message):
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "client": ("8.8.8.8", 1)}
+        kind = (b"content-type", b'multipart/form-data; boundary="B"')
+        await layer(scope | {"headers": [kind, (b"content-length", b"9000")]}, receive, send)
+        return sent[0]["status"]
+
+    async def reads(scope, receive, send):
+        while (message := await receive()).get("more_body"):
+            pass
+        if message.get("type") != "http.disconnect":
+            await send({"type": "http.response.start", "status": 200})
+
+    async def several():
+        room = RoomForUploads(reads)
+        layer = BoundBodies(room)
+        assert [await brings(layer, count) for count in (FILES, FILES + 1, 1)] == [200, 413, 200]
+        counted = room.lately.of("8.8.8.8")
+        assert counted == uploads.LEAST * (FILES + FILES + 1 + 1)
+        monkeypatch.setattr(uploads, "LEAST", MB)
+        assert [await brings(layer, 30) for _ in range(2)] == [200, 429]
+
+    run_apart(several())
+
+
+def test_many_small_files_in_one_upload_are_refused_in_a_sentence(scripted_server):
+    address = f"{scripted_server.address.rstrip('/')}/gradio_api/upload"
+    files = [("files", (f"{number}.txt", b"%d" % number)) for number in range(FILES + 1)]
+    sent = httpx.post(address, files=files, timeout=60)
+    assert (sent.status_code, sent.text) == (413, bodies.MANY_FILES)
+    assert len(httpx.post(address, files=files[1:], timeout=60).json()) == FILES
 
 
 def chunk(content: bytes) -> bytes:
