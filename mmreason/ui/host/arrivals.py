@@ -20,11 +20,13 @@ from mmreason.ui.host.remote import NOT_FETCHED, names_remote_file
 from mmreason.ui.host.settings import MB, Settings, read_settings
 from mmreason.ui.host.visitor import address_of
 from mmreason.ui.host.web.bodies import LARGEST, OF_AN_ADDRESS, SIZE
+from mmreason.ui.host.web.origins import NOT_FROM_ELSEWHERE, is_from_elsewhere
 
 SOLVES = ("watch", "api-solve")  # concurrency ids: these wait in the worker's line
 SESSION_EVENTS = 40  # of one visitor; the page sends about fifteen as it opens
 SOLVES_ON_TOP = 16  # above the places of the worker's line, which says itself in a sentence that it is full
 TAKES_TRACE = "inspect"  # the endpoint whose events may be large
+TO_HUB = "on_push"  # the event that acts in the name of who is signed in
 LARGE = MB  # bytes of an event that is
 SESSION = re.compile(r"[\w.-]{1,64}", re.ASCII)  # as gradio's page and clients name theirs
 LOOK_SECONDS = 0.01  # between two looks at the queue; gradio's own thousand a second take a tenth of a core at rest
@@ -49,6 +51,8 @@ def bound_arrivals(page: gr.Blocks) -> None:
         if body.fn_index is not None:
             if body.fn_index not in queue.blocks.fns:  # gradio would raise
                 return False, NO_SUCH_EVENT, "error"
+            if queue.blocks.fns[body.fn_index].api_name == TO_HUB and is_from_elsewhere(request):
+                return False, NOT_FROM_ELSEWHERE, "error"
             if _size(request) > LARGE and queue.blocks.fns[body.fn_index].api_name != TAKES_TRACE:
                 return False, TOO_LARGE, "error"
         if body.session_hash is not None and not SESSION.fullmatch(body.session_hash):

@@ -14,6 +14,7 @@ from mmreason.ui.host.web.addresses import OwnAddresses
 from mmreason.ui.host.web.bodies import BoundBodies, refusal
 from mmreason.ui.host.web.compress import Compress
 from mmreason.ui.host.web.documents import ServeDocuments
+from mmreason.ui.host.web.origins import let_no_site_use_cookies
 from mmreason.ui.host.web.page import KeepPage
 from mmreason.ui.host.web.presence import WatchPresence
 from mmreason.ui.host.web.routes import OnlyUsed
@@ -59,7 +60,8 @@ LAYERS = (
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:
-    """The options of ``launch`` besides the address."""
+    """The options of ``launch`` besides the address; what gradio has no option for is set here as well."""
+    let_no_site_use_cookies()
     return {
         "theme": theme(),
         "css": CSS,
