@@ -15,7 +15,7 @@ import re
 import time
 from typing import Any
 
-from python_multipart.multipart import parse_options_header
+from gradio.route_utils import parse_options_header
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -146,7 +146,7 @@ class Parts:
     """How many parts a form has sent, each of which ends with a line of its own; none where it does not name it."""
 
     def __init__(self, scope: Any) -> None:
-        _, options = parse_options_header(dict(scope["headers"]).get(b"content-type", b""))
+        _, options = parse_options_header(HTTPConnection(scope).headers.get("content-type", ""))
         boundary = options.get(b"boundary")
         self.mark = b"\r\n--" + boundary if boundary else b""
         self.count, self._tail = 0, b""
