@@ -124,7 +124,8 @@ def _with_ar(args: argparse.Namespace, base: Any) -> dict[str, Any]:
             setting = arm.settings(config)
             result["arms"][arm.name]["peak_memory"] = peak_memory(folder, batch, setting, args.num_generations)
     if not args.no_frontier:
-        result["frontier"] = frontier(arms, problems, config, args.seed, args.batch_size, on_progress=_show)
+        groups = args.num_generations, args.batch_size
+        result["frontier"] = frontier(arms, problems, config, args.seed, *groups, on_progress=_show)
     if not args.no_scaling:
         result["scaling_measured"] = measured_scaling(
             base.transformer.config,

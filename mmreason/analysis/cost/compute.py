@@ -217,21 +217,23 @@ def frontier(
     problems: Sequence[Problem],
     config: SamplingConfig,
     seed: int,
+    num_generations: int,
     batch_size: int,
     on_progress: Progress = lambda name, done, total: None,
 ) -> list[dict[str, Any]]:
-    """Success against FLOPs of the diffusion arms, by steps a segment and by threshold, one rollout a problem."""
+    """Success against FLOPs of the diffusion arms, by steps a segment and by threshold; groups as of the arms."""
     points = []
     settings = [(steps, None) for steps in FRONTIER_STEPS] + [(None, tau) for tau in FRONTIER_THRESHOLDS]
     for arm in (arm for arm in arms if not arm.pipe.transformer.config.causal):
         for steps, threshold in settings:
             name = f"{arm.name}, {f'{steps} steps' if steps else f'threshold {threshold}'}"
             setting = replace(config, num_steps=steps, threshold=threshold)
-            one = measure(
-                [arm], problems, setting, seed, 1, batch_size, lambda _, d, n, name=name: on_progress(name, d, n)
-            )
-            traces, seconds = one[arm.name]
-            summary = arm_summary(arm, traces, seconds, 1)
+
+            def show(_: str, done: int, total: int, name: str = name) -> None:
+                on_progress(name, done, total)
+
+            one = measure([arm], problems, setting, seed, num_generations, batch_size, show)
+            summary = arm_summary(arm, *one[arm.name], num_generations)
             kept = ("flops", "forward_passes", "tokens_forwarded", "success", "ci95", "text_steps", "image_steps")
             points.append(
                 {"arm": arm.name, "num_steps": steps, "threshold": threshold} | {k: summary[k] for k in kept}

@@ -85,11 +85,20 @@ def test_no_arm_is_below_its_floor_and_ar_alone_is_at_it(result):
 
 
 def test_the_frontier_costs_more_with_every_step(arms):
-    points = frontier(arms, PROBLEMS[:2], CONFIG, 0, 4)
+    points = frontier(arms, PROBLEMS[:2], CONFIG, 0, 2, 4)
     assert {point["arm"] for point in points} == {"diffusion_full", "diffusion_local"}
     for arm in ("diffusion_full", "diffusion_local"):
         flops = [p["flops"] for p in points if p["arm"] == arm and p["num_steps"]]
         assert flops == sorted(flops) and flops[0] < flops[-1]
+
+
+def test_the_frontier_at_an_arms_own_setting_is_that_arm(arms):
+    """Prompts are shared by groups of the same size, so that its points stand beside the arms."""
+    measured = measure(arms, PROBLEMS[:2], replace(CONFIG, num_steps=2, threshold=None), 0, 2, 4)
+    points = {(p["arm"], p["num_steps"]): p for p in frontier(arms, PROBLEMS[:2], CONFIG, 0, 2, 4)}
+    for name in ("diffusion_full", "diffusion_local"):
+        flops = [trace.cost.flops for trace in measured[name][0]]
+        assert points[name, 2]["flops"] == pytest.approx(sum(flops) / len(flops))
 
 
 def test_an_arm_whose_format_was_not_learned_is_named():
