@@ -44,6 +44,7 @@ CALLED = {  # what a reason of ``read_form`` calls a field, and the field's id
     "weight of easy, medium or hard": f"train-{WEIGHTS[0]}",
     "problems a step × group size": "train-num_problems",
     **{name: f"train-{name}" for name in ("tasks", "checkpoint")},
+    "choose at least one": "train-tasks",
     **{each.page.label.lower(): f"train-{each.name}" for each in (*FEW, *MORE, *PUBLIC) if each.page is not None},
 }
 
@@ -98,7 +99,7 @@ def read_form(
 def _tasks(tasks: Any, upload: Upload | None, checkpoint: str | None, token: Any) -> tuple[str, ...]:
     """Those of the ``tasks`` that are here, and the dataset handed over where it is among them; raises ConfigError."""
     if not isinstance(tasks, list) or not tasks:
-        raise ConfigError(f"tasks must name at least one of {', '.join(TASKS)}, got none")
+        raise ConfigError("choose at least one task")
     own = [str(task) for task in tasks if str(task).startswith(DATA)]
     there = None if checkpoint is None else offered(upload, checkpoint, token)
     for task in own if checkpoint is not None else ():

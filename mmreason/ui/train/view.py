@@ -15,7 +15,7 @@ from mmreason.ui.train.verdict import verdict
 from mmreason.ui.train.words import command_line, going_words, head, label, notes
 
 MAX_EARLIER = 4
-STAND_IN = "The example’s curves, until yours has its first point."
+STAND_IN = "The example’s curves, until this run has its first point."
 
 Seen = dict[str, Any]  # what the parts of the tab show, by name
 

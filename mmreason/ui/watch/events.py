@@ -340,8 +340,8 @@ def on_close() -> Any:
 def on_own(request: gr.Request, origin: str, *values: Any) -> tuple[Any, ...]:
     """Say whether the visitor's puzzle can be solved, and show it, its task and a checkpoint that knows it.
 
-    Nobody has measured how many such puzzles are solved: the last that is said of that goes.  All stays as it is
-    where another puzzle was chosen meanwhile.
+    Nobody has measured how many such puzzles are solved: instead it says so of difficulty and seed.  All stays as
+    it is where another puzzle was chosen meanwhile.
     """
     if origin != OWN:
         return (gr.skip(),) * 5
@@ -349,10 +349,10 @@ def on_own(request: gr.Request, origin: str, *values: Any) -> tuple[Any, ...]:
     value, says = handlers.check_own(*values)
     says = own.told(values[0], says)
     if value is None:
-        return gr.skip(), says, gr.skip(), gr.skip(), ""
+        return gr.skip(), says, gr.skip(), gr.skip(), own.UNDRAWN
     task, checkpoint = value["problem"]["task"], values[-1]
     seen = gr.skip() if WORKER.is_busy(_session(request)) else _unless_a_run_began(value, began)
-    return seen, says, task, handlers.fitting(checkpoint, task), ""
+    return seen, says, task, handlers.fitting(checkpoint, task), own.UNDRAWN
 
 
 def on_kind(kind: str, board: Any) -> tuple[Any, Any, str]:

@@ -212,8 +212,8 @@ def own_filled(puzzle: str) -> tuple[str, Any, str | None]:
 
 
 def expect(checkpoint: Any, difficulty: str, task: str, origin: str = SEEDED) -> str:
-    """What to expect of the checkpoint here, in words; nothing of a visitor's own puzzle, which has no difficulty."""
-    return "" if origin == OWN else expected_success(str(checkpoint), difficulty, task)
+    """What to expect of the checkpoint here, in words; of a visitor's own puzzle, that it has no difficulty."""
+    return own.UNDRAWN if origin == OWN else expected_success(str(checkpoint), difficulty, task)
 
 
 def thumbnails() -> list[list[str]]:
@@ -249,11 +249,16 @@ def fitting_difficulty(checkpoint: str, difficulty: str, task: str) -> str:
 
 def expected_success(checkpoint: str, difficulty: str, task: str) -> str:
     """What to expect, in words, from the results file; empty where nothing is known."""
+    share = share_words(checkpoint, difficulty, task)
+    return f"{checkpoint} solves {share} {difficulty} {TASKS[task].several}" if share else ""
+
+
+def share_words(checkpoint: str, difficulty: str, task: str) -> str:
+    """The share of such puzzles that it solves, in words; empty where nothing is known."""
     rate = solved_share(checkpoint, difficulty, task)
     if rate is None:
         return ""
-    share = "hardly any" if rate <= 0.05 else "nearly all" if rate >= 0.95 else f"about {int(10 * rate + 0.5)} in 10"
-    return f"{checkpoint} solves {share} {difficulty} {TASKS[task].several}"
+    return "hardly any" if rate <= 0.05 else "nearly all" if rate >= 0.95 else f"about {int(10 * rate + 0.5)} in 10"
 
 
 def example_traces() -> list[dict[str, Any]]:

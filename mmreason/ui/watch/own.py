@@ -15,6 +15,7 @@ from mmreason.wording import counted
 JSON = "JSON"
 BOARDS = {name: task.board for name, task in TASKS.items() if task.board is not None}
 KINDS = (*BOARDS, JSON)
+UNDRAWN = "Your own puzzle has no difficulty and no seed: choosing another brings back a drawn one"
 
 
 def on_board(puzzle: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,8 +60,10 @@ def check(kind: str, board: Any, text: str) -> tuple[Problem | None, str]:
 
 
 def told(kind: str, says: str) -> str | dict[str, Any]:
-    """What the page shows of such a sentence: what is wrong with the text stands at its field."""
-    return {"says": says, "at": "own-text", "alone": True} if kind == JSON and says.startswith("✗") else says
+    """What the page shows of such a sentence: what is wrong is red, in one place for boards and text."""
+    if not says.startswith("✗"):
+        return says
+    return {"says": says, "wrong": True} | ({"at": "own-text", "here": True} if kind == JSON else {})
 
 
 def as_it_stands(kind: str, board: Any) -> Problem | None:

@@ -694,7 +694,7 @@ NUMBERS = [each for each in (*train_form.FEW, *train_form.MORE) if isinstance(ea
 BAD = [
     ("checkpoint", "../x", "checkpoint must be one that is here"),
     ("checkpoint", None, "checkpoint must be one that is here"),
-    ("tasks", [], "tasks must name at least one of"),
+    ("tasks", [], "choose at least one task"),
     ("tasks", ["chess"], "chess"),
     ("weight_easy", -1, "weight of easy must be a number from 0 to 100, got '-1'"),
     ("weight_hard", 0, "weight of easy, medium or hard must be above 0"),

@@ -47,7 +47,7 @@ def test_a_maze_set_up_by_clicks_is_solved(scripted, visit):
     again.locator(".puzzle-name").get_by_text("Own maze").wait_for()
     to_the_end(again)
     expect(part(again, "result-line")).to_contain_text("Solved in 4 turns", use_inner_text=True)
-    assert again.locator("#expect .notice").is_hidden()  # nobody has measured such puzzles
+    expect(again.locator("#expect .notice")).to_have_text(own.UNDRAWN, use_inner_text=True)  # nobody measured such
 
 
 def test_on_a_phone_the_board_comes_before_what_is_said_of_it_and_close(scripted, visit):
@@ -65,7 +65,7 @@ def test_row_and_odds_follow_the_own_puzzle_and_a_tile_leads_back(scripted, visi
     to_the_end(page)
     tiles = page.locator("#task [aria-checked=true], #controls > .tile.chosen")
     expect(tiles).to_have_text(["jigsaw", "Your own puzzle"], use_inner_text=True)
-    assert page.locator("#expect .notice").is_hidden()
+    expect(page.locator("#expect .notice")).to_have_text(own.UNDRAWN, use_inner_text=True)
     solve(page)
     to_the_end(page)
     expect(part(page, "puzzle-name")).to_have_text("Own jigsaw", use_inner_text=True)
@@ -75,12 +75,27 @@ def test_row_and_odds_follow_the_own_puzzle_and_a_tile_leads_back(scripted, visi
     expect(tiles).to_have_text(["jigsaw"], use_inner_text=True)
 
 
-def test_what_is_wrong_with_the_text_is_told_at_its_field_alone():
+def test_what_is_wrong_is_told_in_one_place_for_boards_and_text_and_marks_the_text():
     _, says = own.check(own.JSON, None, "{")
-    assert own.told(own.JSON, says) == {"says": says, "at": "own-text", "alone": True} and "not JSON" in says
-    assert own.told("maze", says) == says
+    assert own.told("maze", says) == {"says": says, "wrong": True} and "not JSON" in says
+    assert own.told(own.JSON, says) == {"says": says, "wrong": True, "at": "own-text", "here": True}
     problem, says = own.check(own.JSON, None, own.as_text("maze"))
     assert problem is not None and own.told(own.JSON, says) == says
+
+
+def test_the_board_stands_back_while_the_text_cannot_be_read(scripted, visit):
+    page = visit(scripted.address)
+    _open(page)
+    page.locator("#own-kind").get_by_text("JSON").click()
+    text, says = page.locator("#own-text textarea"), page.locator("#own-says .notice")
+    good = text.input_value()
+    for value, is_good in (("{", False), (good, True)):
+        text.fill(value)
+        expect(says).to_contain_text("can be solved" if is_good else "cannot be solved")
+        expect(text).to_have_attribute("aria-invalid", str(not is_good).lower())
+        assert ("wrong" in (says.get_attribute("class") or "").split()) is not is_good
+        assert part(page, "picture").evaluate("(e) => getComputedStyle(e).opacity") == ("1" if is_good else "0.35")
+        assert page.locator(".field-says").count() == 0
 
 
 def test_a_walled_in_maze_says_why_and_cannot_be_solved(scripted, visit):

@@ -333,15 +333,48 @@ def test_a_wrong_setting_is_told_at_its_field_at_once_and_only_while_it_is_wrong
         box = page.locator(f"#{field} input[type=number]")
         kept = box.input_value()
         box.fill(value)
-        page.locator(f"#{field} .field-says").get_by_text(said, exact=False).wait_for()
+        page.locator(f"#{field} .field-says, #controls-say .notice").get_by_text(said, exact=False).wait_for()
+        assert page.get_by_text(said, exact=False).count() == 1, "said once"
+        assert page.locator(".field-says").count() == (field != "seed"), "at the field, where that is wide enough"
         expect(box).to_have_attribute("aria-invalid", "true")
+        described = box.get_attribute("aria-describedby")
+        expect(page.locator(f"#{described}")).to_contain_text(said)
         expect(page.locator("#solve")).to_be_disabled()
-        expect(page.locator("#controls-say")).to_contain_text(said)
         box.fill(kept)
         expect(page.locator(".field-says")).to_have_count(0)
+        expect(page.locator("#controls-say .notice")).to_be_hidden()
         expect(box).to_have_attribute("aria-invalid", "false")
         expect(page.locator("#solve")).to_be_enabled()
     expect(page.locator(".toast-body")).to_have_count(0)
+
+
+def test_a_wrong_seed_is_told_below_the_row_and_nothing_moves(scripted, visit):
+    page = visit(scripted.address, width=1440)
+    settle(page)
+    page.locator("#expect .notice:not([hidden])").wait_for()
+    parts = ("#task", "#seed", "#solve", ".mm-player .canvas")
+
+    def places() -> list:
+        return [page.locator(name).bounding_box() for name in parts]
+
+    before = places()
+    page.locator("#seed input").fill("1e30")
+    line = page.locator("#controls-say .notice")
+    expect(line).to_contain_text("Seed must be a whole number")
+    assert places() == before
+    box = line.bounding_box()
+    assert box and box["height"] < 24
+
+
+def test_what_is_said_at_a_field_moves_below_while_that_is_folded_away(scripted, visit):
+    page = visit(scripted.address)
+    settle(page)
+    set_sampling_seed(page, 0)
+    page.locator("#sampling-seed input").fill("-1")
+    page.locator("#sampling-seed .field-says").wait_for()
+    expect(page.locator("#controls-say .notice")).to_be_hidden()
+    page.keyboard.press("Escape")
+    expect(page.locator("#controls-say .notice")).to_contain_text("Sampling seed must be")
 
 
 def test_of_two_wrong_fields_the_one_that_is_mended_does_not_free_the_button(scripted, visit):
@@ -351,10 +384,10 @@ def test_of_two_wrong_fields_the_one_that_is_mended_does_not_free_the_button(scr
     page.locator("#sampling-seed input").fill("-1")
     page.locator("#sampling-seed .field-says").wait_for()
     page.locator("#seed input").fill("1.5")
-    page.locator("#seed .field-says").wait_for()
+    page.locator("#controls-say .notice").get_by_text("Seed must be").wait_for()
     page.locator("#seed input").fill("3")
     page.locator("#sampling-seed .field-says").wait_for()
-    expect(page.locator("#seed .field-says")).to_have_count(0)
+    expect(page.locator("#seed input")).to_have_attribute("aria-invalid", "false")
     expect(page.locator("#solve")).to_be_disabled()
 
 

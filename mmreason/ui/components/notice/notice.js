@@ -1,12 +1,16 @@
 // Sentences for the visitor, by textContent; an empty value hides them.  One with a field, { says, at }, stands there,
-// too, and the field is marked; with `alone` there only.  A value { each, focus } has several, and may lead the visitor to the first field.
+// or here where the field is too narrow for words or folded away, or with `here`; the field is marked either way.  A
+// value { each, focus } has several, and may lead the visitor to the first field.  With `wrong` what stands here is red.
 
 const { finder, node } = mm;
+const NARROW = 140; // px: a narrower field would grow by many lines
 const line = finder(element)('notice');
-/** @type {Map<HTMLElement, HTMLElement>} */
+line.id ||= `says-${Math.random().toString(36).slice(2)}`;
+/** @type {Map<HTMLElement, HTMLElement | null>} */
 const marked = new Map(); // fields, and what is said at each
+const widths = new ResizeObserver(place); // a fold that opens, a window that is turned
 
-/** @returns {{ says: string, at?: string, alone?: boolean }[]} */
+/** @returns {{ says: string, at?: string, here?: boolean }[]} */
 function told() {
   const each = Array.isArray(props.value?.each) ? props.value.each : [props.value];
   return each
@@ -14,43 +18,61 @@ function told() {
     .filter((/** @type {any} */ one) => one.says);
 }
 
+/** @param {{ at?: string }} one */
+const fieldOf = ({ at }) => (at ? document.getElementById(at) : null);
+
 function show() {
-  const all = told();
-  const here = all.filter(({ at, alone }) => !(alone && at && document.getElementById(at)));
-  line.textContent = here.map((each) => String(each.says)).join('\n');
-  line.hidden = !here.length;
-  /** @type {Map<HTMLElement, string>} */
-  const wrong = new Map();
-  for (const { says, at } of all) {
-    const field = at ? document.getElementById(at) : null;
-    if (field && !wrong.has(field)) wrong.set(field, String(says));
+  const fields = told().flatMap((one) => fieldOf(one) ?? []);
+  for (const field of [...marked.keys()]) if (!fields.includes(field)) clear(field);
+  for (const field of fields) widths.observe(field);
+  place();
+  if (fields[0] && props.value?.focus) lead(fields[0]);
+}
+
+/** Puts each sentence in one place: at its field, or here. */
+function place() {
+  const here = [];
+  const seen = new Set();
+  for (const one of told()) {
+    const field = fieldOf(one);
+    const fits = field && !one.here && !seen.has(field) && field.clientWidth >= NARROW;
+    if (!fits) here.push(String(one.says));
+    if (field && !seen.has(field)) mark(field, fits ? String(one.says) : '');
+    if (field) seen.add(field);
   }
-  for (const field of [...marked.keys()]) if (!wrong.has(field)) clear(field);
-  for (const [field, says] of wrong) mark(field, says);
-  const [first] = wrong.keys();
-  if (first && props.value?.focus) lead(first);
+  const says = here.join('\n');
+  if (line.textContent !== says) line.textContent = says;
+  line.hidden = !says;
+  line.classList.toggle('wrong', Boolean(props.value?.wrong || seen.size));
 }
 
 /**
  * @param {HTMLElement} field
- * @param {string} says
+ * @param {string} says nothing where it is said here
  */
 function mark(field, says) {
-  const beside = marked.get(field) ?? node('p', 'field-says');
-  beside.id ||= `says-${Math.random().toString(36).slice(2)}`;
-  if (!marked.has(field)) beside.setAttribute('role', 'alert');
-  beside.textContent = says;
-  field.append(beside);
+  let beside = marked.get(field) ?? null;
+  if (!says) {
+    beside?.remove();
+    beside = null;
+  } else if (!beside) {
+    beside = node('p', 'field-says');
+    beside.id = `says-${Math.random().toString(36).slice(2)}`;
+    beside.setAttribute('role', 'alert');
+    field.append(beside);
+  }
+  if (beside && beside.textContent !== says) beside.textContent = says;
   field.classList.add('wrong-field');
   for (const input of field.querySelectorAll('input, textarea')) {
     input.setAttribute('aria-invalid', 'true');
-    input.setAttribute('aria-describedby', beside.id);
+    input.setAttribute('aria-describedby', (beside ?? line).id);
   }
   marked.set(field, beside);
 }
 
 /** @param {HTMLElement} field */
 function clear(field) {
+  widths.unobserve(field);
   marked.get(field)?.remove();
   marked.delete(field);
   field.classList.remove('wrong-field');
