@@ -7,16 +7,17 @@ const STEP_MS = 420;
 const find = finder(element);
 const root = find('mm-duet');
 const scrub = find('scrub', HTMLInputElement);
-/** @typedef {{ canvas: HTMLCanvasElement, now: HTMLElement, result: HTMLElement }} Part */
+/** @typedef {{ box: HTMLElement, canvas: HTMLCanvasElement, now: HTMLElement }} Part */
 /** @type {Part[]} */
 let parts = [];
 const calm = calmness();
 const sheet = new Sheet(draw);
-/** @type {{ title: string, sheet: SheetValue, sides: DuetSide[], differs: number | null, changed: boolean } | null} */
+/** @type {{ title: string, note?: string, sheet: SheetValue, sides: DuetSide[], differs: number | null, changed: boolean } | null} */
 let value = null;
 /** @type {Spot[]} */
 let spots = [];
 let position = 0;
+let seen = 0; // the furthest position that was shown: what came out later is not told before
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let timer;
 
@@ -28,16 +29,16 @@ function receive() {
   sheet.use(value.sheet);
   spots = sharedSpots(value.sides);
   position = spots.length - 1;
+  if (value.sides.length > 2 && !calm.matches) position = 0;
+  seen = position;
   find('duet-title').textContent = value.title;
+  find('note').textContent = value.note ?? '';
   find('sides').replaceChildren();
   parts = value.sides.map(addSide);
   find('names', HTMLTableRowElement).replaceChildren(...['turn', ...value.sides.map(({ name }) => name)].map(headOf));
   drawTurns();
-  if (value.sides.length > 2 && !calm.matches) {
-    position = 0;
-    toggle();
-  }
-  draw();
+  if (position === 0) toggle();
+  else draw();
   root.dispatchEvent(new Event('mm-sides', { bubbles: true }));
   root.scrollIntoView({ block: 'start', behavior: scrolling(calm) });
 }
@@ -62,7 +63,7 @@ function addSide(side) {
   const box = node('section', 'side');
   box.append(node('p', 'name', side.name), canvas, now, result, node('p', 'sums', sums.join(' · ')));
   find('sides').append(box);
-  return { canvas, now, result };
+  return { box, canvas, now };
 }
 
 /** @param {string} name */
@@ -75,6 +76,8 @@ function headOf(name) {
 function draw() {
   if (!value) return;
   const { s, f } = spots[position];
+  seen = Math.max(seen, position);
+  unveil(value.sides);
   value.sides.forEach((side, i) => {
     const { canvas, now } = parts[i];
     const segment = s < 0 ? undefined : side.segments[s];
@@ -97,6 +100,34 @@ function draw() {
   find('play').textContent = timer ? 'Pause' : 'Play';
 }
 
+/**
+ * How each side ended shows once it has, and of the turns those that were shown.
+ * @param {DuetSide[]} sides
+ */
+function unveil(sides) {
+  sides.forEach(({ segments }, i) => {
+    parts[i].box.classList.toggle('going', !isPast(segments, segments.length - 1));
+  });
+  for (const cell of find('turns').querySelectorAll('td')) {
+    const { segments } = sides[cell.cellIndex - 1];
+    cell.classList.toggle('to-come', cell.dataset.s !== '' && !isPast(segments, Number(cell.dataset.s)));
+  }
+  for (const line of find('turns', HTMLTableElement).tBodies[0].rows) {
+    const shown = [...line.cells].some(({ dataset, classList }) => dataset.s && !classList.contains('to-come'));
+    line.classList.toggle('to-come', !shown);
+  }
+}
+
+/**
+ * @param {Segment[]} segments of a side
+ * @param {number} which of them
+ * @returns {boolean} whether it has been shown to its end
+ */
+function isPast(segments, which) {
+  const { s, f } = spots[seen];
+  return which < s || (which === s && f >= segments[which].frames.length);
+}
+
 function drawTurns() {
   const { sides, differs, changed } = /** @type {NonNullable<typeof value>} */ (value);
   const rows = turnRows(sides);
@@ -109,15 +140,19 @@ function drawTurns() {
     const head = node('th', '', there?.kind === 'answer' ? 'answer' : there?.turn);
     head.scope = 'row';
     if (r === first) head.append(node('span', 'apart-mark', changed ? '✎ changed' : '≠ apart'));
-    line.append(head, ...row.map(turnCell));
+    line.append(head, ...row.map((segment, i) => turnCell(segment, sides[i].segments)));
     return line;
   });
   find('turns', HTMLTableElement).tBodies[0].replaceChildren(...lines);
 }
 
-/** @param {Segment | null} segment */
-function turnCell(segment) {
+/**
+ * @param {Segment | null} segment
+ * @param {Segment[]} segments of its side
+ */
+function turnCell(segment, segments) {
   const box = node('td');
+  box.dataset.s = segment ? String(segments.indexOf(segment)) : '';
   if (!segment) {
     box.append(node('span', '', '–'));
     return box;
