@@ -67,6 +67,22 @@ def test_a_choice_is_one_stop_and_arrows_choose(scripted, visit):
     expect(easy).to_be_focused()
 
 
+@pytest.mark.parametrize(("width", "height", "bar"), [(390, 844, "sticky"), (720, 450, "static")])
+def test_what_the_tab_key_reaches_is_not_under_the_players_bar(app, visit, width, height, bar):
+    page = visit(app, width=width, height=height, reduced_motion="reduce")
+    assert part(page, "deck").evaluate("(e) => getComputedStyle(e).position") == bar
+    for _ in range(45):
+        page.keyboard.press("Tab")
+        page.wait_for_timeout(50)
+        hidden = page.evaluate("""() => {
+          const bar = document.querySelector('.mm-player .deck');
+          const [it, over] = [document.activeElement, bar].map((each) => each.getBoundingClientRect());
+          const within = document.activeElement.contains(bar) || bar.contains(document.activeElement);
+          return !within && Math.min(it.bottom, over.bottom) - Math.max(it.top, over.top) > 0 && it.top > over.top;
+        }""")
+        assert bar == "static" or not hidden, page.evaluate("document.activeElement.outerHTML").splitlines()[0][:200]
+
+
 def test_a_list_closes_when_tab_leaves_it(scripted, visit):
     page = visit(scripted.address)
     settle(page)

@@ -63,9 +63,9 @@ def _variables(colours: dict[str, str]) -> str:
 
 
 _HERE = Path(__file__).parent
-_FORCED = _HERE / "forced.css"
+_AS_IT_IS = {_HERE / "forced.css", _HERE / "root.css"}  # gradio would put a prefix before every selector
 _STYLES = sorted(
-    {*_HERE.parent.glob("*/*.css")} - {_FORCED}, key=lambda path: (path.parent != _HERE, path.name != "page.css", path)
+    {*_HERE.parent.glob("*/*.css")} - _AS_IT_IS, key=lambda path: (path.parent != _HERE, path.name != "page.css", path)
 )
 _LAYOUT = "\n".join(path.read_text(encoding="utf-8") for path in _STYLES)  # the page's, then those of single tabs
 # Figures are saved in light colours, whatever the page is in: they go into papers.
@@ -75,7 +75,7 @@ COLOURS = (
 )
 SHARED = "".join((_HERE / f"{name}.css").read_text(encoding="utf-8") for name in ("figure", "forced", "tour"))
 CSS = f"{COLOURS}\n{_LAYOUT}"
-FORCED = _FORCED.read_text(encoding="utf-8")  # as it is: gradio would put a prefix before every selector
+FORCED = "".join(path.read_text(encoding="utf-8") for path in sorted(_AS_IT_IS))
 
 
 def theme() -> Base:

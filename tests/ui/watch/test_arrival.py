@@ -135,3 +135,25 @@ def _trace(page, path):
     assert written["version"] == 2
     (data,) = ones_of(written)
     return data
+
+
+def test_what_cannot_be_copied_is_shown_with_its_lines_and_its_name_until_something_else_is_done(app, visit):
+    page = visit(app)
+    page.evaluate("""() => {
+      Object.defineProperty(navigator, 'clipboard', { value: undefined });
+      document.execCommand = () => false;
+    }""")
+    field = part(page, "link")
+    for action, name, begins in (
+        ("Copy Python (API)", "Python that solves this again", "from gradio_client import Client\n\nclient = "),
+        ("Share as text", "Text to share", "mmreason thinks in words"),
+    ):
+        part(page, "share-head").click()
+        page.get_by_role("button", name=action).click()
+        expect(page.get_by_label(name)).to_be_visible()
+        assert field.input_value().startswith(begins) and "\n" in field.input_value()
+        assert not field.is_editable()
+    part(page, "share-head").click()
+    with page.expect_download():
+        page.get_by_role("button", name="Picture (PNG)").click()
+    expect(field).to_be_hidden()

@@ -88,6 +88,16 @@ def test_words_and_cells_say_their_runners_up_as_the_trace_keeps_them(solved, tm
     assert part(page, "probe").is_hidden() and part(page, "narration").is_visible()
 
 
+def test_on_a_phone_nothing_moves_under_a_pointer_that_rests_on_a_word(solved):
+    page = solved()
+    page.set_viewport_size({"width": 390, "height": 844})
+    part(page, "narration").evaluate("(e) => { e.textContent = 'Words of a narration of some length. '.repeat(4); }")
+    place = page.locator("#solve").evaluate("(e) => e.getBoundingClientRect().top + scrollY")
+    part(page, "now-body .word").last.hover()
+    expect(part(page, "probe")).to_be_visible()
+    assert page.locator("#solve").evaluate("(e) => e.getBoundingClientRect().top + scrollY") == place
+
+
 def test_arrow_keys_point_at_cells_and_words_and_say_it_aloud(solved):
     page = solved()
     at = part(page, "scrub").input_value()

@@ -5,7 +5,6 @@ const { onPhoto, photoOf, pointAt, problemName, Sheet, speedWord, timelineOf, to
 
 const find = finder(element);
 const root = find('mm-player');
-const link = find('link', HTMLInputElement);
 /** @type {Player} */
 const player = {
   find,
@@ -110,7 +109,7 @@ function restart() {
   player.current = null;
   find('cards').replaceChildren();
   toggleExpected(player, false);
-  link.hidden = true;
+  find('copy-box').hidden = true;
   find('shared').textContent = '';
   player.playing = value.state === 'running' || (value.state === 'example' && !calm.matches);
   if (value.state === 'example' && calm.matches) player.position = last();
@@ -202,10 +201,8 @@ find('show-expected').addEventListener('click', () => {
 });
 find('again').addEventListener('click', () => trigger('again', {}));
 connectShare(player, (kind, name) => trigger('take', { kind, name }));
-onPlayerKeys(
-  root,
-  { step, toggle, home: () => step(-last()), end: jumpLive },
-  (_, target) => target === link || Boolean(target.closest('.share')),
+onPlayerKeys(root, { step, toggle, home: () => step(-last()), end: jumpLive }, (_, target) =>
+  Boolean(target.closest('.share, .copy-box')),
 );
 
 pointAt(player);

@@ -141,7 +141,7 @@ export function pointAt(player) {
     if (weighs !== weighed) putOdds(find('odds'), odds, player.sheet);
     weighed = weighs;
     probe.hidden = !told;
-    find('narration').hidden = Boolean(told);
+    find('narration').classList.toggle('covered', Boolean(told));
     drawLights(player);
     for (const word of root.querySelectorAll('[data-box]')) {
       const own = cellsOf(/** @type {HTMLElement} */ (word).dataset.box ?? '');

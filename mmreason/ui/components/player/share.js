@@ -8,6 +8,12 @@ import { apiCode, shareText } from './sharing.js';
 const WAIT_MS = 60000; // for a file
 const LOOK_MS = 50;
 const SAVED = 'Saved.';
+/** @type {Record<string, string>} what is copied, as the box calls it */
+const NAMES = {
+  Link: 'Link that solves this again',
+  Text: 'Text to share',
+  Python: 'Python that solves this again',
+};
 const TAKES = '#take-file'; // gradio's button of the file: it is named by who asked, as soon as the file is there
 
 /**
@@ -19,7 +25,7 @@ export function connectShare(player, ask) {
   const { find } = player;
   const menu = find('share', HTMLDetailsElement);
   const says = find('shared');
-  const field = find('link', HTMLInputElement);
+  const field = find('link', HTMLTextAreaElement);
   menuKeys(menu, find('share-head'));
 
   const link = () => (player.value.link ? location.origin + location.pathname + player.value.link : '');
@@ -39,8 +45,21 @@ export function connectShare(player, ask) {
       menu.open = false;
       find('share-head').focus();
       says.textContent = '';
+      find('copy-box').hidden = true;
       await act();
     });
+
+  /**
+   * The text itself, to be read and copied by hand.
+   * @param {string} text
+   * @param {string} what it is
+   */
+  function show(text, what) {
+    find('copy-name').textContent = what;
+    field.value = text;
+    field.rows = text.trim().split('\n').length;
+    find('copy-box').hidden = false;
+  }
 
   /**
    * @param {string} text
@@ -49,16 +68,14 @@ export function connectShare(player, ask) {
   async function copy(text, what) {
     if (await copied(text)) says.textContent = `${what} copied.${withoutPhoto()}`;
     else {
-      field.value = text;
-      field.hidden = false;
+      show(text, NAMES[what]);
       field.select();
       says.textContent = `Press Ctrl+C to copy.${withoutPhoto()}`;
     }
   }
 
   on('copy-link', () => {
-    field.value = link();
-    field.hidden = false;
+    show(link(), NAMES.Link);
     return copy(link(), 'Link');
   });
   on('copy-text', async () => {
