@@ -12,6 +12,7 @@ import gradio as gr
 from mmreason.disk import one_line
 from mmreason.errors import ConfigError, MMReasonError
 from mmreason.tasks import TASKS
+from mmreason.traces.opening import ENDINGS
 from mmreason.ui.group import branch
 from mmreason.ui.group.held import SHELF, Group
 from mmreason.ui.group.opened import Opened
@@ -41,6 +42,7 @@ NO_RUNS = "No training run has kept samples here yet: start one in Train, and it
 BY_MAP = ("name prompt=COLUMN and completion=COLUMN by --map", "call two of them prompt and completion")
 KEEP, KEEP_ROLLED = (gr.skip(),) * 3, (gr.skip(),) * 7
 Place = tuple[int, int | None, int]  # prompt, rollout or none in particular, segment
+OPENED = (*ENDINGS, ".zip", "image")
 FILE = "Rollouts of any system: JSON, JSON lines or parquet, with their pictures, or a zip of both"
 
 # What was open before is no longer what was asked for: it stands back until a group comes.
@@ -66,7 +68,7 @@ def connect(i: Inspect, blocks: gr.Blocks) -> None:
     i.sample.input(on_sample, [i.opened, i.sample], shown, **PRIVATE)
     i.run.change(lambda run: gr.Button(interactive=bool(run)), i.run, i.open_run, **PRIVATE)
     i.open_run.click(on_run, i.run, shown, **PRIVATE)
-    uploaded = i.file.upload(on_upload, i.file, shown, **CHECKING)
+    uploaded = i.file.upload(on_upload, i.file, [*shown, i.file], **CHECKING)
     uploaded.then(None, i.notice, None, js=STALE_JS % "Boolean(said[0])")
     i.open_path.click(on_path, i.path, shown, **PRIVATE)
     rolled = [i.task, i.difficulty, i.seed, i.checkpoint, i.temperature, i.sampling_seed, i.size]
@@ -131,13 +133,14 @@ def on_run(name: Any) -> tuple[Any, ...]:
 
 
 async def on_upload(paths: list[str] | None, request: gr.Request) -> tuple[Any, ...]:
-    """Open uploaded files."""
+    """Open uploaded files; those that are refused leave the list, where they would spoil what is added to them."""
 
     def says(words: str) -> tuple[Any, ...]:
-        return gr.skip(), gr.skip(), words
+        return gr.skip(), gr.skip(), words, gr.skip()
 
     def opened() -> tuple[Any, ...]:
-        return show_group(lambda: sources.open_upload(paths))
+        shown = show_group(lambda: sources.open_upload(paths))
+        return *shown, gr.skip() if isinstance(shown[0], str) else gr.update(value=None)
 
     return await in_turn("open", request, opened, says, HANDED_IN)
 

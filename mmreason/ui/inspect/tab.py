@@ -12,7 +12,7 @@ from mmreason.ui.host import checkpoints
 from mmreason.ui.host.web.addresses import offer
 from mmreason.ui.inspect import questions, sources
 from mmreason.ui.inspect.bundled import bundled, first_group
-from mmreason.ui.inspect.events import FILE, SOURCES, Inspect, connect, listed_runs, shown_group
+from mmreason.ui.inspect.events import FILE, OPENED, SOURCES, Inspect, connect, listed_runs, shown_group
 from mmreason.ui.inspect.leak import bundled_leak
 from mmreason.ui.runs.samples import run_samples
 from mmreason.ui.shell.component import component
@@ -65,7 +65,9 @@ def _sources(first_sample: str | None) -> dict[str, Any]:
         )
         parts["open_run"] = gr.Button("Open", variant="primary", elem_id="open-run", interactive=bool(runs))
     with gr.Row(elem_id="from-file", elem_classes="source-row", visible=False) as parts["from_file"]:
-        parts["file"] = gr.File(label=FILE, file_count="multiple", height=160, elem_id="upload")
+        parts["file"] = gr.File(
+            label=FILE, file_count="multiple", file_types=list(OPENED), height=160, elem_id="upload"
+        )
         there = sources.files_of_host()
         parts["path"] = gr.Dropdown(
             there,

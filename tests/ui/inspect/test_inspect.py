@@ -224,9 +224,18 @@ def test_weights_turns_and_group_size_change_the_advantages(app, visit):
     page.locator(".mm-group .granularity").select_option("turn")
     page.locator(".mm-group .what-if-said").get_by_text("turns compared").wait_for()
     assert page.locator(".mm-group .discount").is_visible()
-    page.locator(".mm-group .weight-text").fill("999")
-    page.locator(".mm-group .weight-text").press("Tab")
-    assert page.locator(".mm-group .trouble").is_hidden()  # the field itself says what would be right
+    wrong = {"weight-text": ("999", "number from 0 to 100"), "size": ("99", "whole number from 1 to 8")}
+    for name, (value, says) in (wrong | {"discount": ("", "number from 0 to 1")}).items():
+        field = page.locator(f".mm-group .{name}")
+        kept = field.input_value()
+        field.fill(value)
+        field.press("Tab")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(page.locator(f"#{field.get_attribute('aria-describedby')}")).to_contain_text(says)
+        assert page.locator(".mm-group .trouble").is_hidden()  # the field itself says what would be right
+        field.fill(kept)
+        expect(page.locator(".mm-group .wrong-says")).to_have_count(0)
+        expect(field).to_have_attribute("aria-invalid", "false")
 
 
 def test_until_another_group_is_there_the_old_one_answers_for_itself_and_then_it_is_as_in_training(app, visit):
@@ -409,7 +418,13 @@ def test_bad_files_are_refused_in_a_sentence_each_and_the_group_stays_but_stands
         )
         assert "Traceback" not in notice(page) and sentence(page) == before
         expect(page.locator(".mm-group[data-stale]")).to_have_count(1)
-        page.locator("#upload button[aria-label='Clear']").first.click()
+        expect(page.locator("#upload button[aria-label='Clear']")).to_have_count(0)  # it has left the list
+    good = tmp_path / "good.json"
+    good.write_text(TRACE.read_text())
+    page.locator("#upload input[type=file]").set_input_files(str(good))
+    expect(page.locator("#inspect-notice .notice")).to_be_hidden()
+    expect(page.locator(".mm-group[data-stale]")).to_have_count(0)
+    assert ".json" in (page.locator("#upload input[type=file]").get_attribute("accept") or "")
 
 
 def test_hostile_words_of_a_file_stay_text(app, visit, tmp_path):

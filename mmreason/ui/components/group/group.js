@@ -2,7 +2,7 @@
 // `value` says whose: { token, link, at, opened }, and from here on which `prompt` is open; all else is asked for.
 
 const { addressTo, againstOf, arrange, ask, copied, counted, drawDetail, drawHead, drawSwitch, finder } = mm;
-const { Following, Grid, groupOf, judgesOf, layOver, node, OpenPrompt, switchesOf, whatIfOf } = mm;
+const { checkWhatIf, Following, Grid, groupOf, judgesOf, layOver, node, OpenPrompt, switchesOf, whatIfOf } = mm;
 
 const find = finder(element);
 const root = find('mm-group');
@@ -186,6 +186,7 @@ for (const one of switchesOf(find)) {
   });
 }
 find('controls').addEventListener('change', () => prompt.change());
+find('controls').addEventListener('input', () => checkWhatIf(inspector));
 find('controls').addEventListener('submit', (event) => event.preventDefault());
 find('reset').addEventListener('click', () => prompt.reset());
 find('judge-list').addEventListener('change', () => {

@@ -5,7 +5,7 @@ import { pressable } from '../shared/focus.js';
 import { ask, pictureAddress } from './asking.js';
 import { arrange, drawFilters } from './order.js';
 import { drawPush } from './point.js';
-import { drawJudges, option, whatIfOf } from './what_if.js';
+import { checkWhatIf, drawJudges, option, whatIfOf } from './what_if.js';
 
 /**
  * @typedef {{ token: string, link: string }} Whose `link`: what an address calls the group; '' where none leads to it
@@ -167,12 +167,7 @@ export class OpenPrompt {
   async change() {
     const { inspector } = this;
     const { find, grid, token, view } = inspector;
-    const form = find('controls', HTMLFormElement);
-    if (!view) return;
-    if (!form.checkValidity()) {
-      form.reportValidity();
-      return;
-    }
+    if (!view || !checkWhatIf(inspector)) return;
     this.pushed += 1;
     const mine = this.pushed;
     const isOld = () => mine !== this.pushed || view !== inspector.view;

@@ -19,16 +19,53 @@ export function option(code, text) {
  */
 export function whatIfOf({ find, judges }) {
   /** @param {string} name */
-  const of = (name) => find(name, HTMLInputElement).value;
+  const of = (name) => {
+    const input = find(name, HTMLInputElement);
+    return wrongWith(input) ? input.defaultValue || input.max : input.value;
+  };
   return {
     granularity: find('granularity', HTMLSelectElement).value,
     scale: find('scale', HTMLSelectElement).value,
-    text: of('weight-text') || '1',
-    image: of('weight-image') || '1',
-    size: of('size') || '1',
-    discount: of('discount') || '0',
+    text: of('weight-text'),
+    image: of('weight-image'),
+    size: of('size'),
+    discount: of('discount'),
     ...judges,
   };
+}
+
+/**
+ * Why a number cannot be taken; '' where it can.
+ * @param {HTMLInputElement} input
+ */
+function wrongWith({ max, min, step, validity, value }) {
+  const isWhole = step === '1';
+  const { badInput, rangeOverflow, rangeUnderflow, stepMismatch } = validity;
+  if (value && !badInput && !rangeOverflow && !rangeUnderflow && !(isWhole && stepMismatch)) return '';
+  return `Must be a ${isWhole ? 'whole ' : ''}number from ${min} to ${max}.`;
+}
+
+/**
+ * Says at each number why it cannot be taken.
+ * @param {Pick<Inspector, 'find'>} inspector
+ * @returns {boolean} whether all can
+ */
+export function checkWhatIf({ find }) {
+  let good = true;
+  for (const input of find('controls').querySelectorAll('input')) {
+    const label = /** @type {HTMLElement} */ (input.parentElement);
+    const says = label.hidden ? '' : wrongWith(input);
+    const beside = label.querySelector('.wrong-says') ?? node('span', 'wrong-says');
+    if (beside.textContent !== says) beside.textContent = says;
+    beside.id = `what-if-${input.className}-says`;
+    if (says) label.append(beside);
+    else beside.remove();
+    input.setAttribute('aria-invalid', String(Boolean(says)));
+    if (says) input.setAttribute('aria-describedby', beside.id);
+    else input.removeAttribute('aria-describedby');
+    good &&= !says;
+  }
+  return good;
 }
 
 /**
