@@ -439,6 +439,26 @@ STRUCK = """() => [...document.querySelectorAll('#results .mm-chart')].flatMap((
 })"""
 
 
+HIT = """() => [...document.querySelectorAll('#results .mm-chart')].flatMap((chart) => {
+    const boxes = (names) => [...chart.querySelectorAll(names)].map((part) => [part, part.getBoundingClientRect()]);
+    const over = (a, b) => a.left < b.right && b.left < a.right;
+    const hits = ([, a], [, b]) => over(a, b) && a.top + 2 < b.bottom && b.top + 2 < a.bottom;
+    const [names, tags] = [boxes('.over'), boxes('.tag')];
+    const struck = names.filter((name) => boxes('.point line').some((line) => hits(name, line)));
+    const met = tags.filter((tag, i) => tags.slice(0, i).some((other) => hits(tag, other)));
+    const [flat] = boxes('.rule').filter(([line]) => line.getAttribute('y1') === line.getAttribute('y2'));
+    const crossed = tags.filter(([, box]) => flat && box.top + 2 < flat[1].top && flat[1].top < box.bottom - 2);
+    return [...struck, ...met, ...crossed].map(([part]) => part.textContent);
+})"""
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_names_of_rows_and_dots_are_clear_of_intervals_of_each_other_and_of_the_line(app, visit, width):
+    page = open_results(visit, app, width=width, height=900)
+    page.locator("#results .mm-chart .tag").first.wait_for(state="attached")
+    assert page.evaluate(HIT) == []
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_no_words_of_a_shipped_figure_lie_on_others_and_no_line_on_the_names_of_rows(app, visit, width):
     page = open_results(visit, app, width=width, height=900)

@@ -4,6 +4,7 @@ import { areaOf, clearest, covered, distance, shape, widthIn, within } from './s
 
 const TEXT = 12; // px
 const ROW = 18; // of a legend
+const ROOMY = 36; // px of a row with its name above its mark
 const NARROW = 560; // px; below it lines are named under the figure, and rows above their marks
 /** @type {Record<string, [number, number]>} */
 const SIDES = { square: [1, 1], bar: [1.5, 0.6], post: [0.6, 1.5] }; // half of a mark's width and height, in radii
@@ -159,14 +160,20 @@ export function drawChart(svg, chart, width) {
   const atEnds = chart.labels === 'ends' && !narrow;
   const legend = !atEnds && chart.labels !== 'none' && (named.length > 1 || chart.labels === 'below') ? named : [];
   const rows = chart.across && narrow; // names of rows above their marks
-  const yTicks = ticksOf(chart.y, (chart.height - 64) / 48);
+  const tall = Math.max(chart.height, rows ? 64 + ROOMY * (chart.y.high - chart.y.low) : 0);
+  const yTicks = ticksOf(chart.y, (tall - 64) / 48);
+  const flat = (chart.rules ?? []).filter(({ axis }) => axis !== 'x');
+  const besideRules = narrow || atEnds ? [] : flat; // said in the margin, clear of what is drawn
   const nameWidth = rows ? 0 : Math.max(0, ...yTicks.map(([, text]) => widthOf(text)));
   const left = Math.min(width / 2, nameWidth + 12);
-  const right = atEnds ? Math.max(...named.map((line) => 1.1 * widthOf(line.name)), 0) + 16 : 12;
+  const besides = atEnds
+    ? named.map((line) => 1.1 * widthOf(line.name))
+    : besideRules.map(({ says }) => widthOf(says));
+  const right = besides.length ? Math.max(...besides) + 16 : 12;
   const top = chart.y.says ? 24 : 10;
   const legendRows = layOut(legend, width);
-  const bottom = chart.height - 24 - (chart.x.says ? 18 : 0);
-  const height = chart.height + legendRows.length * ROW + (legendRows.length ? 6 : 0);
+  const bottom = tall - 24 - (chart.x.says ? 18 : 0);
+  const height = tall + legendRows.length * ROW + (legendRows.length ? 6 : 0);
   svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
   svg.setAttribute('width', String(width));
   svg.setAttribute('height', String(height));
@@ -200,29 +207,31 @@ export function drawChart(svg, chart, width) {
   inside.append(...drawn.filter((_, i) => !isBroken(i)), ...drawn.filter((_, i) => isBroken(i)));
   inside.append(...tagsOf(chart, x, y, [left, width - right, top, bottom]));
   svg.replaceChildren(window, grid, inside);
-  if (rows) svg.append(...yTicks.map(([value, text]) => words(0, y(value) - 12, text, { className: 'over' })));
+  if (rows) svg.append(...yTicks.map(([value, text]) => words(0, y(value) - 14, text, { className: 'over' })));
   if (atEnds) svg.append(...endNames(named, x, y, top, bottom, width - right));
   legendRows.forEach((row, n) => {
-    const height = chart.height + 6 + n * ROW;
+    const height = tall + 6 + n * ROW;
     for (const [line, at] of row) svg.append(keyOf(line, at, height));
   });
+  for (const { at, says } of flat) {
+    if (besideRules.length) svg.append(words(width - right + 8, y(at) + 4, says));
+    else svg.append(ruleName(chart, says, y(at), [left, width - right, top, bottom], x, y));
+  }
   return { x, y, left, right: width - right, top, bottom };
 }
 
 /**
- * Lines across the plot and what they are, upright ones with their words clear of each other's where there is room.
+ * Lines across the plot, and what upright ones are, their words clear of each other's where there is room.
  * @param {ChartRule[]} rules
  * @param {(value: number) => number} x
  * @param {(value: number) => number} y
  * @param {number[]} box
  */
 function rulesOf(rules, x, y, [left, right, top, bottom]) {
+  /** @type {SVGElement[]} */
   const flat = rules
     .filter(({ axis }) => axis !== 'x')
-    .flatMap(({ at, says }) => {
-      const place = { x1: left, x2: right, y1: y(at), y2: y(at), class: 'rule' };
-      return [shape('line', place), words(right - 4, y(at) - 5, says, { anchor: 'end' })];
-    });
+    .map(({ at }) => shape('line', { x1: left, x2: right, y1: y(at), y2: y(at), class: 'rule' }));
   /** @type {[number, number][]} */
   const taken = [];
   const upright = rules.filter(({ axis }) => axis === 'x').map(({ at, says }) => ({ at: x(at), says }));
@@ -246,6 +255,25 @@ function rulesOf(rules, x, y, [left, right, top, bottom]) {
       return [line, ...lines.map((text, i) => words(at + 6 * side, top + 10 + 14 * i, text, { anchor }))];
     }),
   );
+}
+
+/**
+ * What a flat line is, where there is no margin for it: at one of its ends, above or below, clear of the marks.
+ * @param {Chart} chart
+ * @param {string} says
+ * @param {number} at
+ * @param {Bounds} window
+ * @param {(value: number) => number} x
+ * @param {(value: number) => number} y
+ */
+function ruleName({ lines }, says, at, window, x, y) {
+  const wide = widthOf(says);
+  const marks = lines.flatMap(({ points }) => points.flatMap((point) => boundsOf(point, x, y)));
+  const boxes = [window[1] - 4 - wide, window[0] + 4].flatMap((from) =>
+    [at + 9, at - 22, at + 20, at - 33].map((high) => /** @type {Bounds} */ ([from, from + wide, high, high + TEXT])),
+  );
+  const [from, , high] = clearest(boxes, marks, window) ?? boxes[0];
+  return words(from, high + 11, says, { className: 'over' });
 }
 
 /**
@@ -307,7 +335,8 @@ const BESIDE = [
   [9, 0],
 ].flatMap(([across, shift]) => [0, -11, 11, -20, 20].map((down) => [across, down, shift]));
 
-const CROWDED = 0.15; // share of a tag that may lie on what is there
+const GAP = 3; // px between tags
+const CROWDED = 0.02; // share of a tag that may lie on what is there
 const AS_NEAR = 3; // px that a strange dot may be nearer to a tag than the tag's own
 
 /**
@@ -331,9 +360,23 @@ export function besideDots(dots, widths, taken, window) {
     );
     const box = clearest(own, filled, window);
     if (!box || covered(box, filled) > CROWDED * areaOf(box)) return null;
-    filled.push(box);
+    filled.push([box[0] - GAP, box[1] + GAP, box[2] - GAP, box[3] + GAP]);
     return [box[0], (box[2] + box[3]) / 2];
   });
+}
+
+/**
+ * What a dot and its upright interval take.
+ * @param {Chart['lines'][number]['points'][number]} point
+ * @param {(value: number) => number} x
+ * @param {(value: number) => number} y
+ * @returns {Bounds[]}
+ */
+function boundsOf([a, b, low, high], x, y) {
+  return [
+    [x(a) - 7, x(a) + 7, y(b) - 7, y(b) + 7],
+    [x(a) - 1, x(a) + 1, y(high ?? b), y(low ?? b)],
+  ];
 }
 
 /**
@@ -346,13 +389,10 @@ export function besideDots(dots, widths, taken, window) {
 function tagsOf(chart, x, y, window) {
   const tagged = chart.lines.flatMap(({ points, tags = [] }) => tags.map((tag, i) => ({ tag, point: points[i] })));
   const dots = tagged.map(({ point: [a, b] }) => /** @type {[number, number]} */ ([x(a), y(b)]));
-  const taken = tagged.flatMap(
-    ({ point: [a, b, low, high] }) =>
-      /** @type {Bounds[]} */ ([
-        [x(a) - 7, x(a) + 7, y(b) - 7, y(b) + 7],
-        [x(a) - 1, x(a) + 1, y(high ?? b), y(low ?? b)],
-      ]),
-  );
+  const taken = tagged.flatMap(({ point }) => boundsOf(point, x, y));
+  for (const { axis, at } of chart.rules ?? []) {
+    if (axis !== 'x') taken.push([window[0], window[1], y(at) - 3, y(at) + 3]);
+  }
   const places = besideDots(
     dots,
     tagged.map(({ tag }) => widthOf(tag)),
