@@ -90,7 +90,7 @@ class Handed:
         except ValueError as error:
             reason = one_line(str(error), 120)
             if isinstance(error, json.JSONDecodeError) and text.strip()[0] not in "{[":  # of another kind altogether
-                reason = f"it begins with {quoted(text.strip()[:20])}" + (f"; give {self.kind}" if name else "")
+                reason = "it begins with neither { nor [" + (f"; give {self.kind}" if name else "")
             raise self.error(f"{called} is not JSON: {reason}") from None
 
     def text(self, content: bytes | str, name: str | None = None) -> str:

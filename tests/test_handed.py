@@ -51,7 +51,7 @@ def test_another_encoding_is_refused_by_its_first_byte():
         ("", "this is not JSON: it is empty"),
         ("\ufeff \n", "this is not JSON: it is empty"),
         ("{", "this is not JSON: Expecting"),
-        ("hello\nworld", "this is not JSON: it begins with 'hello world'"),
+        ("hello\nworld", "this is not JSON: it begins with neither { nor ["),
         ('{"a": NaN}', "finite numbers only, got NaN"),
         ('{"a": -Infinity}', "finite numbers only, got -Infinity"),
         ('{"a": 1, "a": 2}', "key 'a' appears twice"),

@@ -428,10 +428,10 @@ def test_hostile_files_and_folders_are_refused(tmp_path: Path) -> None:
         "b.jsonl": (b"{", "is not JSON"),
         "b.csv": (
             b"prompt,completion,reward\nq,a,1\n",
-            "b.csv' is not JSON: it begins with 'prompt,completion,re'; give a file of JSON, JSON lines or parquet, "
+            "b.csv' is not JSON: it begins with neither { nor \\[; give a file of JSON, JSON lines or parquet, "
             "or a zip of such",
         ),
-        "c.csv": (b"1,2\n", "is not JSON: it begins with '1,2'"),
+        "c.csv": (b"1,2\n", "is not JSON: it begins with neither { nor \\["),
         "c.jsonl": (b"\xff\xfe\x00\x01", "UTF-16"),
         "d.jsonl": (b'{"version": 2}\n{"version": 2\n{"version": 2}', "line 2 of"),
         "e.jsonl": (b'{"version": 2}\n[1]\n', "line 2 must be a JSON object, got list"),

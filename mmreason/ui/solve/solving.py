@@ -45,6 +45,7 @@ class Finished:
     data: dict[str, Any]
     sheet: np.ndarray
     request: SolveRequest | None = None
+    is_example: bool = False  # that every visitor finds on arrival
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,8 @@ async def on_take(finished: Finished | None, event: gr.EventData, request: gr.Re
 
     if finished is None:
         return refused("There is no finished run here: solve a puzzle first.")
+    if finished.is_example and said(event, "state") == "finished":  # the page shows what the server has let go
+        return refused("This run is not on the server any more: solve it again to take it away.")
 
     def taken(run: Finished = finished) -> gr.DownloadButton:
         return gr.DownloadButton(name, value=write_file(run, said(event, "kind"), host))

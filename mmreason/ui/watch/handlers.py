@@ -193,7 +193,7 @@ def _example(data: dict[str, Any]) -> tuple[dict[str, Any], Finished]:
     )
     value = value_of_file(data, problem) | {"link": link_query(request, settings["checkpoint_hash"])}
     plain = {key: part for key, part in data.items() if key != "sheet"}
-    return value, Finished(plain, sheet_pixels(data["sheet"]), request)
+    return value, Finished(plain, sheet_pixels(data["sheet"]), request, is_example=True)
 
 
 def filled(wish: SolveRequest) -> list[Any]:

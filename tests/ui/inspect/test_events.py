@@ -64,6 +64,14 @@ def test_what_visitors_hand_in_waits_in_one_line_of_its_own_and_what_they_take_a
     assert {limits[name] for name in ("on_upload", "on_handed_in", "on_take", "on_archive")} == {None}
 
 
+def test_for_a_run_that_the_server_has_let_go_nobody_is_given_the_example():
+    """The states of those who hold no connection are let go for want of room."""
+    asked = gr.EventData(None, {"kind": "trace", "name": "17", "state": "finished"})
+    button = run_apart(watch_events.on_take(example_value()[1], asked, VISIT))
+    said = "17 This run is not on the server any more: solve it again to take it away."
+    assert (button.label, button.value) == (said, None)
+
+
 def test_what_stood_side_by_side_goes_when_another_is_asked_for_and_where_that_is_refused(monkeypatch):
     async def in_line(kind, request, work, waiting, refused):
         for state in work(lambda: False):

@@ -200,7 +200,7 @@ find('show-expected').addEventListener('click', () => {
   tell(shows ? 'The expected solution is shown.' : 'The expected solution is hidden.');
 });
 find('again').addEventListener('click', () => trigger('again', {}));
-connectShare(player, (kind, name) => trigger('take', { kind, name }));
+connectShare(player, (kind, name) => trigger('take', { kind, name, state: props.value?.state }));
 onPlayerKeys(root, { step, toggle, home: () => step(-last()), end: jumpLive }, (_, target) =>
   Boolean(target.closest('.share, .copy-box')),
 );
