@@ -82,7 +82,8 @@ class Verifier:
                 continue
             if segment.kind == "answer":
                 verdict, answered = task.check_answer(spec, canvas_HW, words[1:]), True
-                solved = task.is_solved(spec, canvas_HW)  # an answer may be right without its picture
+                # An answer may be right without its picture, and where nothing is to be drawn no picture is judged.
+                solved = not trace.problem.turns or task.is_solved(spec, canvas_HW)
             else:
                 verdict = _thought(task, spec, segment, canvas_HW, words)
                 thought_canvas = task.carry_out(spec, canvas_HW, claim_words(segment.text), segment.turn)

@@ -243,9 +243,12 @@ def test_words_are_the_same_when_they_are_read_again():
     written = ["".join(letters) for n in range(1, 6) for letters in itertools.product("<>.-5a(", repeat=n)]
     for text in written:
         assert words_of(" ".join(words_of(text))) == words_of(text), text
-    found = {text: words_of(text) for text in (".5", "-.5", "(.5)", ".5.", "+.25,", "...5", "a.5", "5.", ".5%", ".a")}
+    found = {
+        text: words_of(text)
+        for text in (".5", "-.5", "(.5)", ".5.", "+.25,", "...5", "a.5", "5.", "<.5>", ".5%", ".a")
+    }
     assert [" ".join(words) for words in found.values()] == [
-        *("0.5", "-0.5", "0.5", "0.5", "+0.25", "5", "a.5", "5", "5%", "a")
+        *("0.5", "-0.5", "0.5", "0.5", "+0.25", "5", "a.5", "5", "0.5", "5%", "a")
     ]
 
 
@@ -268,6 +271,15 @@ def test_a_row_is_solved_when_its_target_is_drawn_and_not_by_its_answer_alone(tm
         scored = Verifier((), sheet).score(trace)
         assert all(segment.reward == 1 for segment in scored.segments), "each segment is right"
         assert scored.success is solved
+
+
+def test_where_nothing_is_to_be_drawn_no_picture_is_judged(tmp_path, own_tasks_forgotten):
+    """An image tokenizer may draw the start otherwise than the file has it."""
+    problem = problem_from_json(TASKS[known(f"data:{folder_of(tmp_path / 'rows', [GOOD])}")].example)
+    seen = np.zeros((64, 16, 16, 3), np.uint8)
+    answer = Segment("answer", 1, (0,), (Frame(1, (0,), (0,), (0.0,)),), text="<answer> grey")
+    trace = Trace(problem, tuple(range(64)), (answer,), "answered", False, Cost(0, 0, 0.0, 0.0), {})
+    assert Verifier((), seen).score(trace).success
 
 
 def test_difficulties_of_a_dataset_are_of_different_rows(shapes, own_tasks_forgotten):

@@ -311,8 +311,7 @@ def test_a_column_of_numbers_as_text_is_no_reward_and_is_named(tmp_path: Path) -
         found = open_rollouts(path).rollouts
         assert [one.rewards for one in found.rollouts] == [{"ok": 0.0}, {"ok": 1.0}]
         assert found.notes == (
-            "column 'accuracy_reward' is no component of rewards where it holds a number as text; "
-            "write it as a number",
+            "column 'accuracy_reward' holds numbers as text: if it is a reward, write them as numbers",
         )
 
 

@@ -119,7 +119,7 @@ def words_of(text: str) -> tuple[str, ...]:
     A pair of ``<`` and ``>`` around a word are marks; others are written ‹ and ›.  ``.5`` is 0.5.
     """
     shown = (_POINT.sub(r"\g<1>0\2", part).strip(_EDGES) for part in text.lower().split())
-    parts = [_POINT.sub(r"\g<1>0\2", _IN_BRACKETS.sub(r"\1", part).strip(_EDGES)) for part in shown]
+    parts = [_POINT.sub(r"\g<1>0\2", _IN_BRACKETS.sub(r"\1", part)).strip(_EDGES) for part in shown]
     return tuple(sys.intern(part.translate(SIGNS)) for part in parts if part)
 
 

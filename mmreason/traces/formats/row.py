@@ -160,7 +160,7 @@ def components(row: Row, apart: frozenset[str]) -> tuple[dict[str, float], tuple
 def numbers_as_text(row: Row, apart: frozenset[str]) -> tuple[str, ...]:
     """A sentence for each column that ``components`` leaves out though its text is a number: a reward, perhaps."""
     return tuple(
-        f"column {quoted(name)} is no component of rewards where it holds a number as text; write it as a number"
+        f"column {quoted(name)} holds numbers as text: if it is a reward, write them as numbers"
         for name, value in row.items()
         if name not in apart and isinstance(value, str) and _NUMBER.fullmatch(value.strip())
     )

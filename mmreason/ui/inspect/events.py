@@ -42,7 +42,7 @@ NO_RUNS = "No training run has kept samples here yet: start one in Train, and it
 BY_MAP = ("name prompt=COLUMN and completion=COLUMN by --map", "call two of them prompt and completion")
 KEEP, KEEP_ROLLED = (gr.skip(),) * 3, (gr.skip(),) * 7
 Place = tuple[int, int | None, int]  # prompt, rollout or none in particular, segment
-OPENED = (*ENDINGS, ".zip", "image")
+OPENED = (*ENDINGS, ".ndjson", ".txt", ".zip", "image")
 FILE = "Rollouts of any system: JSON, JSON lines or parquet, with their pictures, or a zip of both"
 
 # What was open before is no longer what was asked for: it stands back until a group comes.

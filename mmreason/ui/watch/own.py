@@ -15,7 +15,7 @@ from mmreason.wording import counted
 JSON = "JSON"
 BOARDS = {name: task.board for name, task in TASKS.items() if task.board is not None}
 KINDS = (*BOARDS, JSON)
-UNDRAWN = "Your own puzzle has no difficulty and no seed: choosing either brings back a drawn puzzle"
+UNDRAWN = "Your own puzzle has no difficulty and no seed: choosing either brings back a random puzzle"
 
 
 def on_board(puzzle: Mapping[str, Any]) -> dict[str, Any]:

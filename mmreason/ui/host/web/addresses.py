@@ -1,9 +1,9 @@
 """Addresses of the page's own, beside gradio's: what its scripts ask for without an event.
 
 A tab offers a prefix and a function that answers; requests are answered by a few threads of their own.  What follows
-the prefix begins with a token, and tokens take turns.  So many requests may wait, in all, from one address and for one
-token; where there are too many in all, the token that has most of them loses its last.  Who has hung up when their
-turn comes is passed over.
+the prefix begins with a token; the requests of an address for a token are a line, and lines take turns.  So many may
+wait, in all and from one address; where there are too many in all, the longest line loses its last.  Who has hung up
+when their turn comes is passed over.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from threading import RLock
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,11 +26,11 @@ from mmreason.ui.host.visitor import address_of
 
 Answer = tuple[int, str, bytes]  # status, type, body
 Answering = Callable[[str, bytes], Answer]  # of what follows the prefix, and the query
+Line = tuple[str | None, str]  # who asks, where that is known, and for which token
 
 MIN_PACKED = 2000  # bytes of a body that is worth packing
 
 MOST, OF_AN_ADDRESS = 512, 128  # questions that may wait or be answered; a page asks a few dozen at a time
-OF_A_TOKEN = 64  # that may wait
 FULL = "Too many questions wait here already; please try again in a moment."
 BUSY: Answer = (503, "application/json", json.dumps({"error": FULL}).encode())
 
@@ -44,31 +45,30 @@ def offer(prefix: str, answering: Answering) -> None:
 class Questions:
     """What waits for an answer, and what is being answered."""
 
-    def __init__(self, most: int = MOST, of_an_address: int = OF_AN_ADDRESS, of_a_token: int = OF_A_TOKEN) -> None:
-        self.most, self.of_an_address, self.of_a_token = most, of_an_address, of_a_token
+    def __init__(self, most: int = MOST, of_an_address: int = OF_AN_ADDRESS) -> None:
+        self.most, self.of_an_address = most, of_an_address
         self._workers = ThreadPoolExecutor(2, "addresses")  # a picture takes a core; visitors' solves need the others
         self._asked: Counter[str | None] = Counter()  # by address, None where it is not known
-        self._waiting: dict[str, deque[tuple[Future[Answer], Callable[[], Answer]]]] = {}  # by token, whose turn first
+        self._waiting: dict[Line, deque[tuple[Future[Answer], Callable[[], Answer]]]] = {}  # whose turn first
         self._lock = RLock()
 
     def ask(self, address: str | None, answering: Answering, rest: str, query: bytes) -> Future[Answer] | None:
         """The answer to come; None where too many wait."""
-        token, job = rest.partition("/")[0], Future()
+        line, job = (address, unquote(rest.partition("/")[0])), Future()
         with self._lock:
-            of_theirs = len(self._waiting.get(token, ()))
-            if of_theirs >= self.of_a_token or (address and self._asked[address] >= self.of_an_address):
+            if address and self._asked[address] >= self.of_an_address:
                 return None
-            if self._asked.total() >= self.most and not self._make_room(of_theirs + 1):
+            if self._asked.total() >= self.most and not self._make_room(len(self._waiting.get(line, ())) + 1):
                 return None
             self._asked[address] += 1
-            self._waiting.setdefault(token, deque()).append((job, partial(answering, rest, query)))
-        job.add_done_callback(lambda _: self._answered(address, token, job))
+            self._waiting.setdefault(line, deque()).append((job, partial(answering, rest, query)))
+        job.add_done_callback(lambda _: self._answered(line, job))
         self._workers.submit(self._answer_next)
         return job
 
     def _make_room(self, of_theirs: int) -> bool:
-        """Turn away the last question of the token with most of them, if these are more than ``of_theirs``."""
-        most = max(self._waiting, key=lambda token: len(self._waiting[token]), default=None)
+        """Turn away the last question of the longest line, if that has more than ``of_theirs``."""
+        most = max(self._waiting, key=lambda line: len(self._waiting[line]), default=None)
         if most is None or len(self._waiting[most]) <= of_theirs:
             return False
         job, _ = self._waiting[most].pop()
@@ -80,11 +80,11 @@ class Questions:
         with self._lock:
             if not self._waiting:  # who asked has left
                 return
-            token = next(iter(self._waiting))
-            line = self._waiting.pop(token)
-            job, answer = line.popleft()
-            if line:
-                self._waiting[token] = line
+            line = next(iter(self._waiting))
+            waiting = self._waiting.pop(line)
+            job, answer = waiting.popleft()
+            if waiting:
+                self._waiting[line] = waiting
             if not job.set_running_or_notify_cancel():
                 return
         try:
@@ -92,13 +92,14 @@ class Questions:
         except BaseException as error:
             job.set_exception(error)
 
-    def _answered(self, address: str | None, token: str, job: Future[Answer]) -> None:
+    def _answered(self, line: Line, job: Future[Answer]) -> None:
+        address, _ = line
         with self._lock:
-            left = deque(each for each in self._waiting.get(token, ()) if each[0] is not job)
+            left = deque(each for each in self._waiting.get(line, ()) if each[0] is not job)
             if left:
-                self._waiting[token] = left
+                self._waiting[line] = left
             else:
-                self._waiting.pop(token, None)
+                self._waiting.pop(line, None)
             self._asked[address] -= 1
             if not self._asked[address]:
                 del self._asked[address]

@@ -101,21 +101,39 @@ def test_one_address_leaves_room_for_others(monkeypatch):
         run_apart(ask(there))
 
 
-def test_tokens_take_turns_and_so_many_questions_of_one_may_wait(monkeypatch):
+def test_tokens_take_turns_by_whatever_name_they_are_called(monkeypatch):
     async def ask(there):
-        flood = [Client(there.app, f"much/{i}") for i in range(8)]
+        flood = [Client(there.app, f"{('much', 'm%75ch')[i % 2]}/{i}") for i in range(6)]
         await settle()
-        assert [client.status for client in flood] == [None] * 6 + [503] * 2  # two of them are being answered
         others = [Client(there.app, f"{token}/{i}") for i in range(2) for token in ("a", "b")]
         await settle()
         there.go.set()
         await asyncio.gather(*(client.task for client in [*flood, *others]))
-        assert sorted(there.asked[:2]) == ["much/0", "much/1"]
+        assert sorted(there.asked[:2]) == ["m%75ch/1", "much/0"]  # they are being answered
         assert sorted(there.asked[2:5]) == ["a/0", "b/0", "much/2"]
         assert len(there.asked) == 10
 
-    with blocking(monkeypatch, of_a_token=4) as there:
+    with blocking(monkeypatch) as there:
         run_apart(ask(there))
+
+
+def test_a_token_that_all_know_is_a_line_of_each_address():
+    """Bundled rollouts are open to everybody: whoever asks much about them keeps nobody from them."""
+    go, done = threading.Event(), []
+
+    def answering(rest, _):
+        go.wait(20)
+        done.append(rest)
+        return 200, "text/plain", b""
+
+    questions = addresses.Questions()
+    flood = [questions.ask("1.1.1.1", answering, f"known/{i}", b"") for i in range(130)]
+    assert [job is None for job in flood] == [False] * 128 + [True] * 2
+    other = questions.ask("2.2.2.2", answering, "known/other", b"")
+    assert other is not None
+    go.set()
+    assert other.result(20)[0] == 200
+    assert done.index("known/other") < 5, "it waits for no more than its turn"
 
 
 def test_where_there_is_no_room_the_token_with_most_questions_makes_some(monkeypatch):
