@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from mmreason.tasks import make_problem
 from mmreason.ui.solve import solving
@@ -366,23 +366,25 @@ def test_a_wrong_seed_is_told_below_the_row_and_nothing_moves(scripted, visit):
     assert box and box["height"] < 24
 
 
-def test_what_is_said_at_a_field_moves_below_while_that_is_folded_away(scripted, visit):
+def with_a_wrong_sampling_seed(scripted, visit) -> Page:
+    """A page that says so at the field."""
     page = visit(scripted.address)
     settle(page)
     set_sampling_seed(page, 0)
     page.locator("#sampling-seed input").fill("-1")
     page.locator("#sampling-seed .field-says").wait_for()
+    return page
+
+
+def test_what_is_said_at_a_field_moves_below_while_that_is_folded_away(scripted, visit):
+    page = with_a_wrong_sampling_seed(scripted, visit)
     expect(page.locator("#controls-say .notice")).to_be_hidden()
     page.keyboard.press("Escape")
     expect(page.locator("#controls-say .notice")).to_contain_text("Sampling seed must be")
 
 
 def test_of_two_wrong_fields_the_one_that_is_mended_does_not_free_the_button(scripted, visit):
-    page = visit(scripted.address)
-    settle(page)
-    set_sampling_seed(page, 0)
-    page.locator("#sampling-seed input").fill("-1")
-    page.locator("#sampling-seed .field-says").wait_for()
+    page = with_a_wrong_sampling_seed(scripted, visit)
     page.locator("#seed input").fill("1.5")
     page.locator("#controls-say .notice").get_by_text("Seed must be").wait_for()
     page.locator("#seed input").fill("3")
